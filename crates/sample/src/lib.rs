@@ -1,0 +1,1 @@
+//! Samples and what is done with them.

@@ -1,0 +1,2 @@
+//! Developer's commands.
+fn main() {}
