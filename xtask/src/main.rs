@@ -1,2 +1,64 @@
-//! Developer's commands.
-fn main() {}
+//! The developer's commands: `cargo xtask` lists them.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+mod arrows;
+
+/// What every command returns: a failure is a sentence for the person who ran it.
+type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
+
+/// A command: its name, what it does in one line, and the function that runs it on the arguments left.
+struct Command {
+    name: &'static str,
+    about: &'static str,
+    run: fn(lexopt::Parser) -> Result<()>,
+}
+
+const COMMANDS: &[Command] = &[Command {
+    name: "arrows",
+    about: "check that crates depend on one another as ARCHITECTURE.md says, and that only exec may hold `unsafe`",
+    run: arrows::run,
+}];
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let mut arguments = lexopt::Parser::from_env();
+    let name = match arguments.next()? {
+        None | Some(lexopt::Arg::Short('h') | lexopt::Arg::Long("help")) => {
+            list();
+            return Ok(());
+        }
+        Some(lexopt::Arg::Value(name)) => name,
+        Some(other) => return Err(other.unexpected().into()),
+    };
+    match COMMANDS.iter().find(|command| name == command.name) {
+        Some(command) => (command.run)(arguments),
+        None => {
+            list();
+            Err(format!("no command `{}`", name.display()).into())
+        }
+    }
+}
+
+fn list() {
+    println!("cargo xtask COMMAND\n");
+    for command in COMMANDS {
+        println!("  {:<10} {}", command.name, command.about);
+    }
+}
+
+/// The workspace's root, wherever the command was started from.
+fn root() -> std::path::PathBuf {
+    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_path_buf()
+}
