@@ -1,0 +1,87 @@
+//! Starts every example and holds it to the answers in its `expect.txt`.
+//!
+//! `TIDEGATE_TEST_BINARY` names another program to start in Tidegate's place: with HAProxy's, the same run shows that the
+//! examples mean there what they mean here.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+
+use support::Result;
+use support::curl::Curl;
+use support::program::Program;
+use support::transcript::{self, Step};
+
+/// Every directory of examples/ is an example, and none goes untested.
+#[test]
+fn every_example_answers_as_it_says() -> Result<()> {
+    let examples = examples()?;
+    assert!(
+        examples.iter().any(|path| path.ends_with("hello")),
+        "examples/hello is gone: {examples:?}"
+    );
+    let faults: Vec<String> = examples
+        .iter()
+        .flat_map(|example| {
+            let name = example.file_name().unwrap_or_default().to_string_lossy();
+            let faults = run(example).unwrap_or_else(|error| vec![error.to_string()]);
+            faults.into_iter().map(move |fault| format!("{name}: {fault}"))
+        })
+        .collect();
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    Ok(())
+}
+
+fn examples() -> Result<Vec<PathBuf>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(root)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// What is wrong with one example: nothing, when it is as it says.
+fn run(example: &Path) -> Result<Vec<String>> {
+    let mut program = Program::start(example, "tidegate.cfg")?;
+    let steps = transcript::parse(&std::fs::read_to_string(program.directory().join("expect.txt"))?)?;
+    if steps.is_empty() {
+        return Ok(vec!["expect.txt holds no `$ ` line".to_owned()]);
+    }
+    let curls = steps
+        .iter()
+        .map(|step| Curl::parse(&step.command))
+        .collect::<Result<Vec<_>>>()?;
+    for curl in &curls {
+        program.wait_for(curl.address())?;
+    }
+    let mut faults = printed(&program, &steps);
+    for (step, curl) in steps.iter().zip(&curls) {
+        match curl.run() {
+            Ok(answer) => faults.extend(step.compare(&answer)),
+            Err(error) => faults.push(format!("{}: {error}\n{}", step.command, program.output())),
+        }
+    }
+    Ok(faults)
+}
+
+/// The lines to try are printed at the start, all of them and no others.
+fn printed(program: &Program, steps: &[Step]) -> Vec<String> {
+    let output = program.output();
+    let told: Vec<&str> = output
+        .lines()
+        .map(str::trim)
+        .filter(|line| transcript::is_command(line))
+        .collect();
+    let expected: Vec<&str> = steps.iter().map(|step| step.command.as_str()).collect();
+    if told == expected {
+        return Vec::new();
+    }
+    vec![format!(
+        "the lines printed at the start differ from those of expect.txt: {told:#?}\n{output}"
+    )]
+}

@@ -1,0 +1,11 @@
+//! What tests of the running program share: starting it, speaking to it, and comparing what it says.
+
+// Each test program takes from here what it needs.
+#![allow(dead_code)]
+
+pub(crate) mod curl;
+pub(crate) mod program;
+pub(crate) mod transcript;
+
+/// A failure is a sentence that the test prints.
+pub(crate) type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;

@@ -1,0 +1,178 @@
+//! The program under test, started on a copy of its files with ports that are free.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::Result;
+
+/// Longest wait for a listener. Only a program that never listens meets it.
+const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// What the addresses in the files of an example begin with.
+const LOOPBACK: &str = "127.0.0.1:";
+
+/// A running program. Dropping it ends the process and removes its files.
+pub(crate) struct Program {
+    child: Child,
+    directory: PathBuf,
+    output: Arc<Mutex<String>>,
+}
+
+impl Program {
+    /// Copies the files of `example`, gives every `127.0.0.1:PORT` in them a free port (the same one for the same
+    /// number), and starts the program on the copy's `config`.
+    pub(crate) fn start(example: &Path, config: &str) -> Result<Self> {
+        let directory = copy(example)?;
+        let binary =
+            std::env::var_os("TIDEGATE_TEST_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_tidegate").into());
+        let spawned = Command::new(binary)
+            .arg("-db")
+            .arg("-f")
+            .arg(directory.join(config))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        let mut child = match spawned {
+            Ok(child) => child,
+            Err(error) => {
+                std::fs::remove_dir_all(&directory)?;
+                return Err(error.into());
+            }
+        };
+        let output = Arc::new(Mutex::new(String::new()));
+        collect(child.stdout.take(), &output);
+        collect(child.stderr.take(), &output);
+        Ok(Self {
+            child,
+            directory,
+            output,
+        })
+    }
+
+    /// Where the program's files are.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The program's process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What the program has printed so far.
+    pub(crate) fn output(&self) -> String {
+        self.output.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until `address` takes connections. A program that ended first is an error that tells what it printed.
+    pub(crate) fn wait_for(&mut self, address: SocketAddr) -> Result<()> {
+        let start = Instant::now();
+        while TcpStream::connect_timeout(&address, START_LIMIT).is_err() {
+            if let Some(status) = self.child.try_wait()? {
+                return Err(format!("ended with {status}\n{}", self.output()).into());
+            }
+            if start.elapsed() > START_LIMIT {
+                return Err(format!("does not listen on {address}\n{}", self.output()).into());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // A process that has already ended, or a directory already gone, is what we want.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// Keeps what the program prints, and keeps its pipe from filling up.
+fn collect(pipe: Option<impl Read + Send + 'static>, output: &Arc<Mutex<String>>) {
+    let Some(pipe) = pipe else { return };
+    let output = Arc::clone(output);
+    std::thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(std::result::Result::ok) {
+            let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
+            output.push_str(&line);
+            output.push('\n');
+        }
+    });
+}
+
+fn copy(example: &Path) -> Result<PathBuf> {
+    static COPIES: AtomicU32 = AtomicU32::new(0);
+    let copy = COPIES.fetch_add(1, Ordering::Relaxed);
+    let directory = std::env::temp_dir().join(format!("tidegate-test-{}-{copy}", std::process::id()));
+    std::fs::create_dir_all(&directory)?;
+    let mut ports = Ports::default();
+    for entry in std::fs::read_dir(example)? {
+        let path = entry?.path();
+        if path.is_file() {
+            let name = path.file_name().ok_or("a file without a name")?;
+            std::fs::write(
+                directory.join(name),
+                ports.renumber(&std::fs::read_to_string(&path)?)?,
+            )?;
+        }
+    }
+    Ok(directory)
+}
+
+/// The free ports that stand for those written in the files. They stay taken until all are chosen, so that none comes twice.
+#[derive(Default)]
+struct Ports {
+    given: Vec<(String, TcpListener)>,
+}
+
+impl Ports {
+    fn renumber(&mut self, text: &str) -> Result<String> {
+        let mut parts = text.split(LOOPBACK);
+        let mut out = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let digits = part
+                .find(|letter: char| !letter.is_ascii_digit())
+                .unwrap_or(part.len());
+            let (port, rest) = part.split_at(digits);
+            out.push_str(LOOPBACK);
+            if !port.is_empty() {
+                out.push_str(&self.free(port)?.to_string());
+            }
+            out.push_str(rest);
+        }
+        Ok(out)
+    }
+
+    fn free(&mut self, port: &str) -> Result<u16> {
+        if let Some((_, listener)) = self.given.iter().find(|(known, _)| known == port) {
+            return Ok(listener.local_addr()?.port());
+        }
+        let listener = TcpListener::bind((LOOPBACK.trim_end_matches(':'), 0))?;
+        let free = listener.local_addr()?.port();
+        self.given.push((port.to_owned(), listener));
+        Ok(free)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_gets_the_same_new_number_everywhere() {
+        let mut ports = Ports::default();
+        let one = ports.renumber("a 127.0.0.1:80 b 127.0.0.1:81/x").unwrap();
+        let two = ports.renumber("127.0.0.1:81").unwrap();
+        assert_ne!(one, "a 127.0.0.1:80 b 127.0.0.1:81/x");
+        assert!(one.ends_with(&format!("{two}/x")), "{one} {two}");
+        assert_eq!(ports.given.len(), 2);
+    }
+}
