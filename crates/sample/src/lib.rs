@@ -1,1 +1,32 @@
-//! Samples and what is done with them.
+//! Samples and what is done with them: values, fetches, converters, conditions, variables, log-format.
+//!
+//! A sample is a [`Value`] that a [fetch](fetch) takes from a [`Session`] and [converters](convert) change.
+//! An [`Expr`] is both, parsed once and evaluated by any thread. Conditions, variables and log-format are
+//! made of expressions. The session is reached through one trait and nothing here does I/O, so everything
+//! can be evaluated for a fake.
+
+pub mod arg;
+pub mod convert;
+pub mod fetch;
+pub mod vars;
+
+mod cast;
+mod data;
+mod did_you_mean;
+mod error;
+mod expr;
+mod scope;
+mod session;
+mod value;
+
+pub use cast::{cast, castable};
+pub use data::Data;
+pub use did_you_mean::did_you_mean;
+pub use error::{ParseError, WordError};
+pub use expr::{Converter, Expr};
+pub use scope::{
+    ExternalId, ExternalRunner, Externals, Files, LocalBoxFuture, LocalFiles, NoExternals, NoFiles, Place,
+    Places, Scope,
+};
+pub use session::{Facts, Named, NoSession, Process, Session, Way};
+pub use value::{Type, Value};

@@ -1,0 +1,75 @@
+//! Converters: the table of all of them, one row each.
+
+mod string;
+
+use crate::arg::{Arg, ArgSpec, Prepare};
+use crate::cast::cast;
+use crate::session::Session;
+use crate::value::{Type, Value};
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+/// One converter.
+#[derive(Debug)]
+pub struct ConverterRow {
+    /// The name in expressions.
+    pub name: &'static str,
+    /// The arguments.
+    pub args: ArgSpec,
+    /// The type that it takes; others are cast to it.
+    pub input: Type,
+    /// The type that it gives.
+    pub output: Type,
+    /// What it does, in a line.
+    pub doc: &'static str,
+    pub(crate) prepare: Option<Prepare>,
+    run: Convert,
+}
+
+pub(crate) type Convert = fn(&dyn Session, &[Arg], Value) -> Option<Value>;
+
+impl ConverterRow {
+    pub(crate) fn apply(&self, session: &dyn Session, args: &[Arg], input: Value) -> Option<Value> {
+        (self.run)(session, args, cast(input, self.input)?)
+    }
+
+    /// The same with its arguments prepared.
+    pub(crate) const fn prepared(mut self, prepare: Prepare) -> ConverterRow {
+        self.prepare = Some(prepare);
+        self
+    }
+}
+
+pub(crate) const fn row(
+    name: &'static str,
+    args: ArgSpec,
+    input: Type,
+    output: Type,
+    doc: &'static str,
+    run: Convert,
+) -> ConverterRow {
+    ConverterRow {
+        name,
+        args,
+        input,
+        output,
+        doc,
+        prepare: None,
+        run,
+    }
+}
+
+const TABLES: &[&[ConverterRow]] = &[string::ROWS];
+
+/// All converters, in the table's order.
+pub fn all() -> impl Iterator<Item = &'static ConverterRow> {
+    TABLES.iter().copied().flatten()
+}
+
+/// The converter of this name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static ConverterRow> {
+    static INDEX: LazyLock<HashMap<&str, &ConverterRow>> =
+        LazyLock::new(|| all().map(|row| (row.name, row)).collect());
+    INDEX.get(name).copied()
+}

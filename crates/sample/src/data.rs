@@ -1,0 +1,296 @@
+//! The bytes of a sample: short ones inline, long ones shared, never copied without need.
+
+use bytes::Bytes;
+use http::HeaderValue;
+use http::uri::PathAndQuery;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::ops::{Deref, Range};
+
+/// Bytes up to this length live inside the value.
+const INLINE_MAX: usize = 46;
+
+/// Immutable bytes that are cheap to clone and to slice.
+///
+/// Short contents are stored inline. Long ones share the buffer that they came from: a [`Bytes`], a
+/// header's value or a request's path, so that fetching a header allocates nothing whatever its length.
+#[derive(Clone)]
+pub struct Data(Repr);
+
+#[derive(Clone)]
+enum Repr {
+    Inline {
+        len: u8,
+        buf: [u8; INLINE_MAX],
+    },
+    Shared(Bytes),
+    Header {
+        value: HeaderValue,
+        start: u32,
+        end: u32,
+    },
+    Path {
+        value: PathAndQuery,
+        start: u32,
+        end: u32,
+    },
+}
+
+impl Data {
+    /// No bytes at all.
+    pub const EMPTY: Data = Data(Repr::Inline {
+        len: 0,
+        buf: [0; INLINE_MAX],
+    });
+
+    /// Copies `bytes`; allocates only past the inline length.
+    #[must_use]
+    pub fn copy(bytes: &[u8]) -> Data {
+        Data::inline(bytes).unwrap_or_else(|| Data(Repr::Shared(Bytes::copy_from_slice(bytes))))
+    }
+
+    /// The part `range` of a header's value. Out of bounds gives what there is.
+    #[must_use]
+    pub fn header(value: &HeaderValue, range: Range<usize>) -> Data {
+        let bytes = slice_of(value.as_bytes(), &range);
+        if let Some(data) = Data::inline(bytes) {
+            return data;
+        }
+        match (u32::try_from(range.start), u32::try_from(range.end)) {
+            (Ok(start), Ok(end)) => Data(Repr::Header {
+                value: value.clone(),
+                start,
+                end,
+            }),
+            _ => Data::copy(bytes),
+        }
+    }
+
+    /// The part `range` of a request's path and query. Out of bounds gives what there is.
+    #[must_use]
+    pub fn path(value: &PathAndQuery, range: Range<usize>) -> Data {
+        let bytes = slice_of(value.as_str().as_bytes(), &range);
+        if let Some(data) = Data::inline(bytes) {
+            return data;
+        }
+        match (u32::try_from(range.start), u32::try_from(range.end)) {
+            (Ok(start), Ok(end)) => Data(Repr::Path {
+                value: value.clone(),
+                start,
+                end,
+            }),
+            _ => Data::copy(bytes),
+        }
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        match &self.0 {
+            Repr::Inline { len, buf } => slice_of(buf, &(0..usize::from(*len))),
+            Repr::Shared(bytes) => bytes,
+            Repr::Header { value, start, end } => {
+                slice_of(value.as_bytes(), &(*start as usize..*end as usize))
+            }
+            Repr::Path { value, start, end } => {
+                slice_of(value.as_str().as_bytes(), &(*start as usize..*end as usize))
+            }
+        }
+    }
+
+    /// The part `range` of these bytes, sharing them. Out of bounds gives what there is.
+    #[must_use]
+    pub fn slice(&self, range: Range<usize>) -> Data {
+        let len = self.len();
+        let end = range.end.min(len);
+        let start = range.start.min(end);
+        if start == 0 && end == len {
+            return self.clone();
+        }
+        if let Some(data) = Data::inline(slice_of(self, &(start..end))) {
+            return data;
+        }
+        match &self.0 {
+            Repr::Inline { .. } => Data::copy(slice_of(self, &(start..end))),
+            Repr::Shared(bytes) => Data(Repr::Shared(bytes.slice(start..end))),
+            Repr::Header {
+                value, start: base, ..
+            } => Data::header(value, *base as usize + start..*base as usize + end),
+            Repr::Path {
+                value, start: base, ..
+            } => Data::path(value, *base as usize + start..*base as usize + end),
+        }
+    }
+
+    /// The bytes as [`Bytes`], for whoever needs that type; copies unless they are one already.
+    #[must_use]
+    pub fn into_bytes(self) -> Bytes {
+        match self.0 {
+            Repr::Shared(bytes) => bytes,
+            _ => Bytes::copy_from_slice(&self),
+        }
+    }
+
+    /// Applies `change` to each byte, in place where nobody else holds the bytes.
+    #[must_use]
+    pub(crate) fn map_bytes(mut self, change: impl Fn(u8) -> u8) -> Data {
+        if let Repr::Inline { len, buf } = &mut self.0 {
+            buf.iter_mut()
+                .take(usize::from(*len))
+                .for_each(|byte| *byte = change(*byte));
+            return self;
+        }
+        if self.iter().all(|byte| change(*byte) == *byte) {
+            return self;
+        }
+        let owned: Vec<u8> = match self.0 {
+            Repr::Shared(bytes) => match bytes.try_into_mut() {
+                Ok(mut unique) => {
+                    unique.iter_mut().for_each(|byte| *byte = change(*byte));
+                    return Data(Repr::Shared(unique.freeze()));
+                }
+                Err(bytes) => bytes.iter().map(|byte| change(*byte)).collect(),
+            },
+            _ => self.iter().map(|byte| change(*byte)).collect(),
+        };
+        Data::from(owned)
+    }
+
+    fn inline(bytes: &[u8]) -> Option<Data> {
+        let mut buf = [0; INLINE_MAX];
+        buf.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        Some(Data(Repr::Inline {
+            len: bytes.len() as u8,
+            buf,
+        }))
+    }
+}
+
+fn slice_of<'a>(bytes: &'a [u8], range: &Range<usize>) -> &'a [u8] {
+    bytes
+        .get(range.start..range.end.min(bytes.len()))
+        .unwrap_or_default()
+}
+
+impl Deref for Data {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        self.as_slice()
+    }
+}
+
+impl AsRef<[u8]> for Data {
+    fn as_ref(&self) -> &[u8] {
+        self.as_slice()
+    }
+}
+
+impl From<Bytes> for Data {
+    fn from(bytes: Bytes) -> Data {
+        Data::inline(&bytes).unwrap_or(Data(Repr::Shared(bytes)))
+    }
+}
+
+impl From<Vec<u8>> for Data {
+    fn from(bytes: Vec<u8>) -> Data {
+        Data::inline(&bytes).unwrap_or_else(|| Data(Repr::Shared(bytes.into())))
+    }
+}
+
+impl From<String> for Data {
+    fn from(text: String) -> Data {
+        text.into_bytes().into()
+    }
+}
+
+impl From<&[u8]> for Data {
+    fn from(bytes: &[u8]) -> Data {
+        Data::copy(bytes)
+    }
+}
+
+impl From<&str> for Data {
+    fn from(text: &str) -> Data {
+        Data::copy(text.as_bytes())
+    }
+}
+
+impl From<&HeaderValue> for Data {
+    fn from(value: &HeaderValue) -> Data {
+        Data::header(value, 0..value.len())
+    }
+}
+
+impl Default for Data {
+    fn default() -> Data {
+        Data::EMPTY
+    }
+}
+
+impl PartialEq for Data {
+    fn eq(&self, other: &Data) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+impl Eq for Data {}
+
+impl Hash for Data {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_slice().hash(state);
+    }
+}
+
+impl fmt::Debug for Data {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.as_slice().escape_ascii())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: &str = "/a/path/that/is/clearly/longer/than/what/fits/inline?and=a&query=too";
+
+    #[test]
+    fn every_representation_reads_and_slices_the_same() {
+        let header = HeaderValue::from_static(LONG);
+        let path = PathAndQuery::from_static(LONG);
+        let forms = [
+            Data::copy(LONG.as_bytes()),
+            Data::from(LONG.to_string()),
+            Data::from(&header),
+            Data::path(&path, 0..LONG.len()),
+        ];
+        for data in &forms {
+            assert_eq!(data.as_slice(), LONG.as_bytes());
+            for (start, end) in [(0, 5), (3, 66), (1, LONG.len()), (2, 999), (900, 999), (7, 3)] {
+                let want = LONG
+                    .as_bytes()
+                    .get(start..end.min(LONG.len()))
+                    .unwrap_or_default();
+                assert_eq!(data.slice(start..end).as_slice(), want, "{start}..{end}");
+                let again = data.slice(1..60).slice(start..end);
+                let want = LONG.as_bytes()[1..60].get(start..end.min(59)).unwrap_or_default();
+                assert_eq!(again.as_slice(), want, "1..60 then {start}..{end}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_header_value_is_shared_and_not_copied() {
+        let header = HeaderValue::from_static(LONG);
+        let data = Data::from(&header);
+        assert!(std::ptr::eq(data.as_slice().as_ptr(), header.as_bytes().as_ptr()));
+        assert!(std::ptr::eq(data.slice(1..60).as_ptr(), &header.as_bytes()[1]));
+    }
+
+    #[test]
+    fn mapping_leaves_other_holders_alone() {
+        let first = Data::from(LONG.to_uppercase());
+        let second = first.clone();
+        assert_eq!(first.map_bytes(|b| b.to_ascii_lowercase()), Data::from(LONG));
+        assert_eq!(second, Data::from(LONG.to_uppercase()));
+    }
+}

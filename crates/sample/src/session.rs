@@ -1,0 +1,237 @@
+//! What a fetch may ask of the session that it is evaluated for.
+
+use crate::data::Data;
+use crate::vars::{ProcVars, VarScope, VarStore};
+use http::{request, response};
+use std::any::Any;
+use std::cell::{Ref, RefCell};
+use std::net::{IpAddr, SocketAddr};
+use std::time::SystemTime;
+
+/// The session as fetches, converters, conditions and log lines see it.
+///
+/// A session lives on one thread, so everything takes `&self` and implementations keep their state in
+/// cells. Every question has the answer "not known here" as its default: an implementation (or a fake in a
+/// test) answers what it can, and a fetch without an answer gives no sample, as in HAProxy.
+///
+/// No borrow that a method hands out may be held across a suspension; nothing in this crate does.
+pub trait Session {
+    /// The concrete session, for a fetch that lives elsewhere (a Lua function) and knows its type.
+    fn as_any(&self) -> &dyn Any;
+
+    /// The client's address, as the last rule or PROXY header left it; none for a Unix socket.
+    fn src(&self) -> Option<SocketAddr> {
+        None
+    }
+
+    /// The address that the client connected to.
+    fn dst(&self) -> Option<SocketAddr> {
+        None
+    }
+
+    /// The address that the proxy connected from, towards the server.
+    fn backend_src(&self) -> Option<SocketAddr> {
+        None
+    }
+
+    /// The server's address, once a connection was asked for.
+    fn backend_dst(&self) -> Option<SocketAddr> {
+        None
+    }
+
+    /// Whether an address is one of this machine; none if that is not known.
+    fn is_local(&self, _address: IpAddr) -> Option<bool> {
+        None
+    }
+
+    /// The request as it is now, rules applied; none before it was parsed and in TCP mode.
+    fn request(&self) -> Option<Ref<'_, request::Parts>> {
+        None
+    }
+
+    /// The response as it is now; none before there is one.
+    fn response(&self) -> Option<Ref<'_, response::Parts>> {
+        None
+    }
+
+    /// The bytes buffered in a direction: the channel in TCP mode, the body received so far in HTTP mode.
+    fn buffered(&self, _way: Way) -> Option<Ref<'_, [u8]>> {
+        None
+    }
+
+    /// Whether nothing will follow the buffered bytes of a direction.
+    fn buffered_to_end(&self, _way: Way) -> bool {
+        false
+    }
+
+    /// The frontend.
+    fn frontend(&self) -> Option<Named> {
+        None
+    }
+
+    /// The backend; before one was chosen, the frontend if that is a `listen` section, else none.
+    fn backend(&self) -> Option<Named> {
+        None
+    }
+
+    /// The server, once one was chosen.
+    fn server(&self) -> Option<Named> {
+        None
+    }
+
+    /// The listening socket; the name is empty if the `bind` line gave none.
+    fn listener(&self) -> Option<Named> {
+        None
+    }
+
+    /// The request's unique id, if `unique-id-format` is set.
+    fn unique_id(&self) -> Option<Data> {
+        None
+    }
+
+    /// What was counted and timed so far.
+    fn facts(&self) -> Facts {
+        Facts::default()
+    }
+
+    /// The process that the session runs in.
+    fn process(&self) -> Option<&Process> {
+        None
+    }
+
+    /// The number of the thread that the session runs on, from 1.
+    fn thread(&self) -> u32 {
+        1
+    }
+
+    /// The variables of a scope other than `proc`; none where the scope does not exist (yet).
+    fn vars(&self, _scope: VarScope) -> Option<&RefCell<VarStore>> {
+        None
+    }
+
+    /// The variables of the `proc` scope, shared by all threads.
+    fn proc_vars(&self) -> Option<&ProcVars> {
+        None
+    }
+
+    /// The time.
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+}
+
+/// The session of whatever has none: start-up, the runtime API. Everything that depends on one is absent.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoSession;
+
+impl Session for NoSession {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// A direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Way {
+    /// From the client.
+    Request,
+    /// From the server.
+    Response,
+}
+
+/// The name and number of a proxy, server or listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// The name, as in the configuration.
+    pub name: Data,
+    /// The numeric id.
+    pub id: u32,
+}
+
+/// What a session counted and timed, mostly for its log line. Times not reached are `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// When the connection was accepted.
+    pub accepted: Option<SystemTime>,
+    /// When the first byte of the request arrived.
+    pub request_started: Option<SystemTime>,
+    /// `%Th`: handshakes below the session (PROXY, TLS), milliseconds.
+    pub handshake_ms: Option<i64>,
+    /// `%Ti`: idle time before the request, milliseconds.
+    pub idle_ms: Option<i64>,
+    /// `%TR`: time to receive the whole request headers, milliseconds.
+    pub request_ms: Option<i64>,
+    /// `%Tw`: time in queues, milliseconds.
+    pub queue_ms: Option<i64>,
+    /// `%Tc`: time to connect to the server, milliseconds.
+    pub connect_ms: Option<i64>,
+    /// `%Tr`: time from the connection to the response's headers, milliseconds.
+    pub response_ms: Option<i64>,
+    /// `%Td`: time to transfer the response, milliseconds.
+    pub data_ms: Option<i64>,
+    /// `%Ta`: active time of the request, milliseconds.
+    pub active_ms: Option<i64>,
+    /// `%Tt`: total time from accept to close, milliseconds.
+    pub total_ms: Option<i64>,
+    /// `%Tu`: total time as the user felt it, milliseconds.
+    pub user_ms: Option<i64>,
+    /// The status that the client got (or will get); for sessions that failed before a response, too.
+    pub status: Option<u16>,
+    /// `%U`: bytes that the client sent.
+    pub bytes_uploaded: u64,
+    /// `%B`: bytes that the client was sent.
+    pub bytes_read: u64,
+    /// Termination state: the two letters of `%ts`.
+    pub termination: Option<[u8; 2]>,
+    /// The third and fourth letters of `%tsc`: the persistence cookie's.
+    pub cookie_state: Option<[u8; 2]>,
+    /// `%ac`: connections of the process.
+    pub process_connections: u32,
+    /// `%fc`: connections of the frontend.
+    pub frontend_connections: u32,
+    /// `%bc`: connections of the backend.
+    pub backend_connections: u32,
+    /// `%sc`: connections of the server.
+    pub server_connections: u32,
+    /// `%rc`: retries.
+    pub retries: u32,
+    /// Whether the session was sent to another server than first chosen: `+` before `%rc`.
+    pub redispatched: bool,
+    /// `%sq`: requests before this one in the server's queue.
+    pub server_queue: u32,
+    /// `%bq`: requests before this one in the backend's queue.
+    pub backend_queue: u32,
+    /// `%lc`: the log counter of the frontend.
+    pub log_counter: u32,
+    /// `%rt`: the number of the request or connection in the process.
+    pub request_counter: u64,
+    /// Whether the client speaks TLS: `~` after the frontend's name in logs.
+    pub tls: bool,
+    /// Whether this is the first request of its connection.
+    pub first_request: bool,
+    /// The server connection was already used by an earlier request.
+    pub server_connection_reused: bool,
+    /// `%CC`: the captured request cookie.
+    pub captured_request_cookie: Option<Data>,
+    /// `%CS`: the captured response cookie.
+    pub captured_response_cookie: Option<Data>,
+    /// `%hr`: captured request headers, one item per `capture` line.
+    pub captured_request_headers: Vec<Option<Data>>,
+    /// `%hs`: captured response headers, one item per `capture` line.
+    pub captured_response_headers: Vec<Option<Data>>,
+}
+
+/// What is the same for every session of the process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// The machine's name.
+    pub hostname: Data,
+    /// `%H` and `node`: the name that `node` gave, or the machine's.
+    pub node: Data,
+    /// The process id.
+    pub pid: u32,
+    /// When the process started.
+    pub started: SystemTime,
+    /// Number of threads.
+    pub threads: u32,
+}

@@ -1,0 +1,297 @@
+//! Variables: names, and the stores of each scope.
+
+use crate::did_you_mean::did_you_mean;
+use crate::error::ParseError;
+use crate::session::Session;
+use crate::value::Value;
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::sync::{Arc, RwLock};
+
+/// How long a variable lives and who sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum VarScope {
+    /// The whole process, all threads.
+    Proc,
+    /// The client's connection.
+    Sess,
+    /// The transaction: one request with its response.
+    Txn,
+    /// The request's processing.
+    Req,
+    /// The response's processing.
+    Res,
+    /// One health check.
+    Check,
+}
+
+impl VarScope {
+    /// All scopes, in the manual's order.
+    pub const ALL: [VarScope; 6] = [
+        VarScope::Proc,
+        VarScope::Sess,
+        VarScope::Txn,
+        VarScope::Req,
+        VarScope::Res,
+        VarScope::Check,
+    ];
+
+    /// The scope's name, as before the dot.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            VarScope::Proc => "proc",
+            VarScope::Sess => "sess",
+            VarScope::Txn => "txn",
+            VarScope::Req => "req",
+            VarScope::Res => "res",
+            VarScope::Check => "check",
+        }
+    }
+}
+
+/// A variable's scope and name, checked and hashed once.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct VarName {
+    scope: VarScope,
+    hash: u64,
+    name: Arc<str>,
+}
+
+impl VarName {
+    /// Reads `scope.name`.
+    ///
+    /// # Errors
+    /// The scope is missing or unknown, or the name is empty or has a character other than ASCII letters,
+    /// digits, `.` and `_`.
+    pub fn parse(text: &str) -> Result<VarName, ParseError> {
+        let scopes = || VarScope::ALL.map(VarScope::name);
+        let Some((scope, name)) = text.split_once('.') else {
+            return Err(
+                ParseError::new(0..text.len(), format!("variable `{text}` has no scope")).help(format!(
+                    "write `SCOPE.NAME`, the scope one of {}",
+                    scopes().join(", ")
+                )),
+            );
+        };
+        let Some(scope) = VarScope::ALL.into_iter().find(|known| known.name() == scope) else {
+            return Err(
+                ParseError::new(0..scope.len(), format!("unknown variable scope `{scope}`"))
+                    .help(format!("the scopes are {}", scopes().join(", ")))
+                    .suggest(did_you_mean(scope, scopes())),
+            );
+        };
+        let start = text.len() - name.len();
+        if name.is_empty() {
+            return Err(ParseError::new(
+                0..text.len(),
+                format!("variable `{text}` has no name"),
+            ));
+        }
+        if let Some((at, c)) = name
+            .char_indices()
+            .find(|(_, c)| !(c.is_ascii_alphanumeric() || *c == '.' || *c == '_'))
+        {
+            let span = start + at..start + at + c.len_utf8();
+            return Err(
+                ParseError::new(span, format!("character `{c}` in the name of variable `{text}`"))
+                    .help("a name is made of letters, digits, `.` and `_`"),
+            );
+        }
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(name);
+        Ok(VarName {
+            scope,
+            hash,
+            name: name.into(),
+        })
+    }
+
+    /// The scope.
+    #[must_use]
+    pub fn scope(&self) -> VarScope {
+        self.scope
+    }
+
+    /// The name without its scope.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl fmt::Display for VarName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.scope.name(), self.name)
+    }
+}
+
+impl fmt::Debug for VarName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The variables of one session, transaction, request, response or check.
+///
+/// There are few of them, so a scan over their hashes beats a table.
+#[derive(Debug, Default)]
+pub struct VarStore {
+    entries: Vec<(u64, Arc<str>, Value)>,
+}
+
+impl VarStore {
+    /// The value of a variable.
+    #[must_use]
+    pub fn value(&self, name: &VarName) -> Option<&Value> {
+        self.entries
+            .iter()
+            .find(|(hash, known, _)| *hash == name.hash && *known == name.name)
+            .map(|e| &e.2)
+    }
+
+    /// Sets a variable.
+    pub fn set(&mut self, name: &VarName, value: Value) {
+        let known = self
+            .entries
+            .iter_mut()
+            .find(|(hash, known, _)| *hash == name.hash && *known == name.name);
+        match known {
+            Some(entry) => entry.2 = value,
+            None => self.entries.push((name.hash, name.name.clone(), value)),
+        }
+    }
+
+    /// Removes a variable and says whether it was there.
+    pub fn unset(&mut self, name: &VarName) -> bool {
+        let known = self
+            .entries
+            .iter()
+            .position(|(hash, known, _)| *hash == name.hash && *known == name.name);
+        known.map(|index| self.entries.swap_remove(index)).is_some()
+    }
+
+    /// Forgets all variables, keeping the room for the next transaction's.
+    pub fn clear(&mut self) {
+        self.entries.clear();
+    }
+
+    /// All names and values, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.entries.iter().map(|(_, name, value)| (&**name, value))
+    }
+}
+
+/// The variables of the process, shared by all threads.
+///
+/// Readers share locks that are split by the name's hash, so threads that read different variables do not
+/// meet, and threads that read the same one only share the lock's counter.
+#[derive(Debug, Default)]
+pub struct ProcVars {
+    shards: [RwLock<HashMap<Arc<str>, Value>>; 16],
+}
+
+impl ProcVars {
+    /// The value of a variable.
+    #[must_use]
+    pub fn value(&self, name: &VarName) -> Option<Value> {
+        self.shard(name)?.read().ok()?.get(&name.name).cloned()
+    }
+
+    /// Sets a variable.
+    pub fn set(&self, name: &VarName, value: Value) {
+        if let Some(mut shard) = self.shard(name).and_then(|shard| shard.write().ok()) {
+            shard.insert(name.name.clone(), value);
+        }
+    }
+
+    /// Removes a variable and says whether it was there.
+    pub fn unset(&self, name: &VarName) -> bool {
+        let shard = self.shard(name).and_then(|shard| shard.write().ok());
+        shard.is_some_and(|mut shard| shard.remove(&name.name).is_some())
+    }
+
+    fn shard(&self, name: &VarName) -> Option<&RwLock<HashMap<Arc<str>, Value>>> {
+        self.shards.get((name.hash >> 60) as usize)
+    }
+}
+
+/// The value of a variable as `session` sees it.
+pub fn value(session: &dyn Session, name: &VarName) -> Option<Value> {
+    match name.scope {
+        VarScope::Proc => session.proc_vars()?.value(name),
+        scope => session.vars(scope)?.borrow().value(name).cloned(),
+    }
+}
+
+/// Sets a variable and says whether its scope exists there.
+pub fn set(session: &dyn Session, name: &VarName, value: Value) -> bool {
+    match name.scope {
+        VarScope::Proc => session.proc_vars().map(|vars| vars.set(name, value)).is_some(),
+        scope => session
+            .vars(scope)
+            .map(|vars| vars.borrow_mut().set(name, value))
+            .is_some(),
+    }
+}
+
+/// Removes a variable and says whether it was there.
+pub fn unset(session: &dyn Session, name: &VarName) -> bool {
+    match name.scope {
+        VarScope::Proc => session.proc_vars().is_some_and(|vars| vars.unset(name)),
+        scope => session
+            .vars(scope)
+            .is_some_and(|vars| vars.borrow_mut().unset(name)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_checked() {
+        assert_eq!(
+            VarName::parse("txn.my_var.x").unwrap().to_string(),
+            "txn.my_var.x"
+        );
+        let error = VarName::parse("tnx.a").unwrap_err();
+        assert_eq!((error.span, error.suggestion.as_deref()), (0..3, Some("txn")));
+        assert_eq!(VarName::parse("noscope").unwrap_err().span, 0..7);
+        assert_eq!(VarName::parse("req.").unwrap_err().span, 0..4);
+        assert_eq!(VarName::parse("req.a-b").unwrap_err().span, 5..6);
+    }
+
+    #[test]
+    fn a_store_sets_replaces_and_removes() {
+        let (a, b) = (VarName::parse("txn.a").unwrap(), VarName::parse("txn.b").unwrap());
+        let mut store = VarStore::default();
+        store.set(&a, Value::Int(1));
+        store.set(&b, Value::Int(2));
+        store.set(&a, Value::Int(3));
+        assert_eq!(store.value(&a), Some(&Value::Int(3)));
+        assert!(store.unset(&a) && !store.unset(&a));
+        assert_eq!(store.value(&a), None);
+        assert_eq!(store.iter().collect::<Vec<_>>(), [("b", &Value::Int(2))]);
+    }
+
+    #[test]
+    fn process_variables_are_seen_by_every_thread() {
+        let vars = ProcVars::default();
+        let names: Vec<_> = (0..100)
+            .map(|i| VarName::parse(&format!("proc.v{i}")).unwrap())
+            .collect();
+        std::thread::scope(|scope| {
+            for name in &names {
+                scope.spawn(|| vars.set(name, Value::Bool(true)));
+            }
+        });
+        assert!(
+            names
+                .iter()
+                .all(|name| vars.value(name) == Some(Value::Bool(true)))
+        );
+        assert!(vars.unset(&names[7]));
+        assert_eq!(vars.value(&names[7]), None);
+    }
+}
