@@ -1,1 +1,22 @@
-//! The data plane.
+//! The data plane: listeners, sessions, rules, upstream connections and logs.
+//!
+//! See LIFECYCLE.md for the life of a session. [`ext`] is how anything from outside (Lua, or a fake in a test) takes part
+//! in one; [`Txn`] is what it sees of it.
+
+mod applet;
+mod channel;
+mod client;
+mod event;
+pub mod ext;
+mod handle;
+pub mod http1;
+pub mod log;
+mod reply;
+mod timers;
+mod txn;
+
+pub use applet::{HttpApplet, RECEIVE_BYTES_MAX, SEND_BYTES_MAX, ServiceError, TcpApplet};
+pub use channel::{Channel, ChannelError};
+pub use handle::{TxnHandle, lookup};
+pub use reply::Reply;
+pub use txn::{Detached, InvalidTarget, LogLevel, Mode, Phase, Txn};

@@ -1,0 +1,54 @@
+//! One client connection, as all transactions on it share it.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use tidegate_sample::{Named, Process};
+use tidegate_sample::vars::{ProcVars, VarStore};
+
+use crate::log::Logger;
+
+/// What stays the same from one request of a connection to the next.
+pub(crate) struct Client {
+    pub(crate) source: Cell<Option<SocketAddr>>,
+    pub(crate) destination: Cell<Option<SocketAddr>>,
+    pub(crate) frontend: Rc<Named>,
+    pub(crate) listener: Rc<Named>,
+    pub(crate) vars: RefCell<VarStore>,
+    pub(crate) proc_vars: Arc<ProcVars>,
+    pub(crate) process: Option<Arc<Process>>,
+    pub(crate) worker: usize,
+    pub(crate) accepted: SystemTime,
+    pub(crate) accepted_at: Instant,
+    pub(crate) extension_slot: RefCell<Option<Box<dyn Any>>>,
+    pub(crate) logger: Rc<Logger>,
+}
+
+impl Client {
+    /// A connection that isn't one.
+    pub(crate) fn detached(
+        frontend: &str,
+        source: Option<SocketAddr>,
+        destination: Option<SocketAddr>,
+        worker: usize,
+    ) -> Self {
+        Client {
+            source: Cell::new(source),
+            destination: Cell::new(destination),
+            frontend: Rc::new(Named { name: frontend.into(), id: 0 }),
+            listener: Rc::new(Named { name: "".into(), id: 0 }),
+            vars: RefCell::default(),
+            proc_vars: Arc::default(),
+            process: None,
+            worker,
+            accepted: SystemTime::now(),
+            accepted_at: Instant::now(),
+            extension_slot: RefCell::default(),
+            logger: Rc::new(Logger::discard()),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! When what happened in a transaction: the source of the log line's timers.
+
+use std::cell::Cell;
+use std::time::Instant;
+
+use tidegate_sample::Facts;
+
+use crate::client::Client;
+
+/// The moments of one transaction. What was not reached is `None`.
+#[derive(Default)]
+pub(crate) struct Times {
+    /// The connection was free for this request: accepted, or the response before it had ended.
+    pub(crate) idle_since: Cell<Option<Instant>>,
+    /// The first byte of the request arrived.
+    pub(crate) started: Cell<Option<Instant>>,
+    /// The request's head was complete.
+    pub(crate) request: Cell<Option<Instant>>,
+    /// A server connection was asked for.
+    pub(crate) queued: Cell<Option<Instant>>,
+    /// The server connection's turn came (out of the queue).
+    pub(crate) connecting: Cell<Option<Instant>>,
+    /// The server connection was there.
+    pub(crate) connected: Cell<Option<Instant>>,
+    /// The response's head was there.
+    pub(crate) response: Cell<Option<Instant>>,
+    /// Everything was sent.
+    pub(crate) ended: Cell<Option<Instant>>,
+}
+
+impl Times {
+    /// Puts the durations where log lines look for them.
+    pub(crate) fn fill(&self, facts: &mut Facts, client: &Client) {
+        let end = self.ended.get();
+        let idle_since = self.idle_since.get().or(Some(client.accepted_at));
+        facts.accepted = Some(client.accepted);
+        facts.request_started = self
+            .started
+            .get()
+            .map(|at| client.accepted + at.saturating_duration_since(client.accepted_at));
+        facts.handshake_ms = Some(0);
+        facts.idle_ms = between(idle_since, self.started.get());
+        facts.request_ms = between(self.started.get(), self.request.get());
+        facts.queue_ms = between(self.queued.get(), self.connecting.get());
+        facts.connect_ms = between(self.connecting.get(), self.connected.get());
+        facts.response_ms = between(self.connected.get(), self.response.get());
+        facts.data_ms = between(self.response.get(), end);
+        facts.active_ms = between(self.started.get(), end);
+        facts.total_ms = between(Some(client.accepted_at), end);
+        facts.user_ms = between(idle_since, end);
+    }
+}
+
+fn between(from: Option<Instant>, to: Option<Instant>) -> Option<i64> {
+    let elapsed = to?.saturating_duration_since(from?);
+    i64::try_from(elapsed.as_millis()).ok()
+}

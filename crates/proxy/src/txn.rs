@@ -1,0 +1,672 @@
+//! One transaction: a request with its response, or one TCP stream. What rules, services and log lines see of it.
+
+use std::any::Any;
+use std::cell::{Cell, Ref, RefCell, RefMut};
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::rc::{Rc, Weak};
+use std::task::Poll;
+use std::time::SystemTime;
+
+use http::{request, response};
+use tidegate_sample::{Facts, Named, Process, Session, Value, Way};
+use tidegate_sample::vars::{self, ProcVars, VarName, VarScope, VarStore};
+
+use crate::channel::Channel;
+use crate::client::Client;
+use crate::event::Event;
+use crate::ext::Failure;
+use crate::handle::{self, TxnHandle};
+use crate::log::Level;
+use crate::reply::Reply;
+use crate::timers::Times;
+
+/// HTTP or TCP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// `mode tcp`.
+    Tcp,
+    /// `mode http`.
+    Http,
+}
+
+/// The rule set that is being evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// `tcp-request connection`: accepted, nothing read.
+    Connection,
+    /// `tcp-request session`: handshakes are done.
+    Session,
+    /// `tcp-request content`: looking at the first bytes.
+    Content,
+    /// `http-request`.
+    Request,
+    /// `tcp-response content`.
+    ResponseContent,
+    /// `http-response` and `http-after-response`.
+    Response,
+    /// A service is producing the content.
+    Service,
+    /// Everything is over; a log line may be in the making.
+    Log,
+}
+
+/// One HTTP request with its response, or one TCP stream.
+///
+/// Lives on its worker's thread. Scripts that keep it beyond its end do so through a [`TxnHandle`].
+pub struct Txn {
+    me: Weak<Txn>,
+    pub(crate) client: Rc<Client>,
+    mode: Mode,
+    pub(crate) phase: Cell<Phase>,
+    pub(crate) request: RefCell<Option<request::Parts>>,
+    pub(crate) response: RefCell<Option<response::Parts>>,
+    request_channel: Channel,
+    response_channel: Channel,
+    request_body: RefCell<Vec<u8>>,
+    request_body_ended: Cell<bool>,
+    pub(crate) backend: RefCell<Option<Rc<Named>>>,
+    pub(crate) server: RefCell<Option<Rc<Named>>>,
+    pub(crate) backend_dst: Cell<Option<SocketAddr>>,
+    pub(crate) backend_src: Cell<Option<SocketAddr>>,
+    txn_vars: RefCell<VarStore>,
+    req_vars: RefCell<VarStore>,
+    res_vars: RefCell<VarStore>,
+    extension_slot: RefCell<Option<Box<dyn Any>>>,
+    reply: RefCell<Option<Reply>>,
+    log_level: Cell<LogLevel>,
+    pub(crate) facts: RefCell<Facts>,
+    pub(crate) times: Times,
+    closed: Cell<bool>,
+    closing: Event,
+    handle: Cell<Option<TxnHandle>>,
+}
+
+/// What `http-request set-log-level` (or `txn:set_loglevel`) asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// The level that the proxy uses by itself.
+    Default,
+    /// This level instead.
+    Set(Level),
+    /// No log line for this transaction (`silent`).
+    Silent,
+}
+
+impl Txn {
+    pub(crate) fn new(client: Rc<Client>, mode: Mode, buffer_bytes: usize) -> Rc<Self> {
+        Rc::new_cyclic(|me| Txn {
+            me: me.clone(),
+            client,
+            mode,
+            phase: Cell::new(Phase::Request),
+            request: RefCell::default(),
+            response: RefCell::default(),
+            request_channel: Channel::new(buffer_bytes),
+            response_channel: Channel::new(buffer_bytes),
+            request_body: RefCell::default(),
+            request_body_ended: Cell::new(false),
+            backend: RefCell::default(),
+            server: RefCell::default(),
+            backend_dst: Cell::default(),
+            backend_src: Cell::default(),
+            txn_vars: RefCell::default(),
+            req_vars: RefCell::default(),
+            res_vars: RefCell::default(),
+            extension_slot: RefCell::default(),
+            reply: RefCell::default(),
+            log_level: Cell::new(LogLevel::Default),
+            facts: RefCell::default(),
+            times: Times::default(),
+            closed: Cell::new(false),
+            closing: Event::default(),
+            handle: Cell::new(None),
+        })
+    }
+
+    /// A transaction that belongs to no connection, for tests of extensions: give it what the extension reads, run the
+    /// extension, look at what it left. See [`Detached`].
+    pub fn detached() -> Detached {
+        Detached::default()
+    }
+
+    /// The shared pointer to this transaction, for whoever was handed a reference only: an
+    /// [`ExternalRunner`](tidegate_sample::ExternalRunner) downcasts its session with
+    /// `session.as_any().downcast_ref::<Txn>()`. `None` only while the transaction is being dropped.
+    pub fn shared(&self) -> Option<Rc<Txn>> {
+        self.me.upgrade()
+    }
+
+    /// HTTP or TCP.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The rule set that is being evaluated.
+    pub fn phase(&self) -> Phase {
+        self.phase.get()
+    }
+
+    /// The index of the worker that serves this transaction, from 0.
+    pub fn worker(&self) -> usize {
+        self.client.worker
+    }
+
+    /// The name by which others may ask for this transaction later: see [`lookup`](crate::lookup).
+    pub fn handle(self: &Rc<Self>) -> TxnHandle {
+        if let Some(handle) = self.handle.get() {
+            return handle;
+        }
+        let handle = handle::register(self, self.client.worker);
+        self.handle.set(Some(handle));
+        handle
+    }
+
+    /// The request's head as the rules left it so far; `None` in TCP mode. Release it before any wait.
+    pub fn request_head(&self) -> Option<Ref<'_, request::Parts>> {
+        Ref::filter_map(self.request.borrow(), Option::as_ref).ok()
+    }
+
+    /// The request's head, to be changed. What it holds when the last rule has run goes to the server. `None` in TCP
+    /// mode and once the head has gone to the server. Release it before any wait.
+    pub fn request_head_mut(&self) -> Option<RefMut<'_, request::Parts>> {
+        RefMut::filter_map(self.request.borrow_mut(), Option::as_mut).ok()
+    }
+
+    /// The response's head as the rules left it so far; `None` before there is one. Release it before any wait.
+    pub fn response_head(&self) -> Option<Ref<'_, response::Parts>> {
+        Ref::filter_map(self.response.borrow(), Option::as_ref).ok()
+    }
+
+    /// The response's head, to be changed; `None` before there is one. A reason phrase lives in its extensions as
+    /// [`ReasonPhrase`](crate::http1::ReasonPhrase); [`Txn::set_status`] sets both. Release it before any wait.
+    pub fn response_head_mut(&self) -> Option<RefMut<'_, response::Parts>> {
+        RefMut::filter_map(self.response.borrow_mut(), Option::as_mut).ok()
+    }
+
+    /// Sets the response's status and reason phrase (the usual one if `None`). Returns false if there is no response,
+    /// or a phrase that can't be sent.
+    pub fn set_status(&self, status: http::StatusCode, reason: Option<&[u8]>) -> bool {
+        let Some(mut head) = self.response_head_mut() else { return false };
+        head.extensions.remove::<crate::http1::ReasonPhrase>();
+        if let Some(reason) = reason {
+            let Ok(reason) = crate::http1::ReasonPhrase::try_from(reason) else { return false };
+            head.extensions.insert(reason);
+        }
+        head.status = status;
+        true
+    }
+
+    /// Replaces the path of the request's target and keeps the query.
+    ///
+    /// # Errors
+    /// What the new target can't hold (blanks, control characters, a path that doesn't begin with `/`).
+    pub fn set_path(&self, path: &[u8]) -> Result<(), InvalidTarget> {
+        self.set_target(|target| {
+            let mut new = path.to_vec();
+            if let Some(query) = target.query() {
+                new.push(b'?');
+                new.extend_from_slice(query.as_bytes());
+            }
+            new
+        })
+    }
+
+    /// Replaces the query (without the question mark) and keeps the path. An empty one leaves a bare `?`, as in HAProxy.
+    ///
+    /// # Errors
+    /// What the new target can't hold.
+    pub fn set_query(&self, query: &[u8]) -> Result<(), InvalidTarget> {
+        self.set_target(|target| [target.path().as_bytes(), b"?", query].concat())
+    }
+
+    /// Replaces path and query together.
+    ///
+    /// # Errors
+    /// What the new target can't hold.
+    pub fn set_path_and_query(&self, path_and_query: &[u8]) -> Result<(), InvalidTarget> {
+        self.set_target(|_| path_and_query.to_vec())
+    }
+
+    /// Replaces the whole target of the request: a path, or an absolute URI.
+    ///
+    /// # Errors
+    /// If it is no URI.
+    pub fn set_uri(&self, uri: &[u8]) -> Result<(), InvalidTarget> {
+        let uri = http::Uri::try_from(uri).map_err(|e| InvalidTarget(e.to_string()))?;
+        let mut head = self.request_head_mut().ok_or_else(|| InvalidTarget("no request".into()))?;
+        head.uri = uri;
+        Ok(())
+    }
+
+    /// Replaces the request's method.
+    ///
+    /// # Errors
+    /// If it is no token.
+    pub fn set_method(&self, method: &[u8]) -> Result<(), InvalidTarget> {
+        let method = http::Method::from_bytes(method).map_err(|e| InvalidTarget(e.to_string()))?;
+        let mut head = self.request_head_mut().ok_or_else(|| InvalidTarget("no request".into()))?;
+        head.method = method;
+        Ok(())
+    }
+
+    /// The bytes from the client (TCP mode; empty and unused in HTTP mode).
+    pub fn request_channel(&self) -> &Channel {
+        &self.request_channel
+    }
+
+    /// The bytes to the client (TCP mode; empty and unused in HTTP mode). What a content rule sends here reaches the
+    /// client at once.
+    pub fn response_channel(&self) -> &Channel {
+        &self.response_channel
+    }
+
+    /// The request's body as far as it was buffered (`option http-buffer-request`, `http-request wait-for-body`); empty
+    /// when nothing was.
+    pub fn request_body(&self) -> Ref<'_, [u8]> {
+        Ref::map(self.request_body.borrow(), Vec::as_slice)
+    }
+
+    /// The client's address; `None` on a Unix socket.
+    pub fn source(&self) -> Option<SocketAddr> {
+        self.client.source.get()
+    }
+
+    /// The address that the client connected to; `None` on a Unix socket.
+    pub fn destination(&self) -> Option<SocketAddr> {
+        self.client.destination.get()
+    }
+
+    /// The frontend.
+    pub fn frontend_name(&self) -> Rc<Named> {
+        self.client.frontend.clone()
+    }
+
+    /// The backend, once one was chosen; the frontend itself if that is a `listen` section.
+    pub fn backend_name(&self) -> Option<Rc<Named>> {
+        self.backend.borrow().clone()
+    }
+
+    /// The server, once one was chosen.
+    pub fn server_name(&self) -> Option<Rc<Named>> {
+        self.server.borrow().clone()
+    }
+
+    /// The value of a variable of any scope.
+    pub fn var(&self, name: &VarName) -> Option<Value> {
+        vars::value(self, name)
+    }
+
+    /// Sets a variable and says whether its scope exists here.
+    pub fn set_var(&self, name: &VarName, value: Value) -> bool {
+        vars::set(self, name, value)
+    }
+
+    /// Removes a variable and says whether it was there.
+    pub fn unset_var(&self, name: &VarName) -> bool {
+        vars::unset(self, name)
+    }
+
+    /// A place for whatever an extension keeps per transaction (`txn:set_priv`). Dropped when the transaction ends.
+    pub fn extension_slot(&self) -> &RefCell<Option<Box<dyn Any>>> {
+        &self.extension_slot
+    }
+
+    /// A place for whatever an extension keeps per client connection. Dropped when the connection ends.
+    pub fn connection_slot(&self) -> &RefCell<Option<Box<dyn Any>>> {
+        &self.client.extension_slot
+    }
+
+    /// Leaves the reply that an action's `Done` or `Deny` sends.
+    pub fn set_reply(&self, reply: Reply) {
+        *self.reply.borrow_mut() = Some(reply);
+    }
+
+    /// True if a reply was left.
+    pub fn has_reply(&self) -> bool {
+        self.reply.borrow().is_some()
+    }
+
+    /// Takes the reply that was left.
+    pub fn take_reply(&self) -> Option<Reply> {
+        self.reply.borrow_mut().take()
+    }
+
+    /// Sets the level of this transaction's log line, or silences it.
+    pub fn set_log_level(&self, level: LogLevel) {
+        self.log_level.set(level);
+    }
+
+    /// The level that was set.
+    pub fn log_level(&self) -> LogLevel {
+        self.log_level.get()
+    }
+
+    /// Sends a message to the log targets of the frontend (`txn:log`). Never blocks; a message for which there is no
+    /// room is dropped and counted.
+    pub fn log(&self, level: Level, message: &str) {
+        self.client.logger.message(level, message);
+    }
+
+    /// Logs an extension's failure, as the session does for one that it got as a result.
+    pub fn log_failure(&self, what: &str, failure: &Failure) {
+        self.client.logger.message(Level::Error, &format!("{what}: {failure}"));
+    }
+
+    /// True once the transaction is over: the client went, or everything was sent. Every handle to it is then dead.
+    pub fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
+    /// Completes when the transaction is over. The session drops the future of a waiting extension by itself; this is for
+    /// tasks that were started on the side.
+    pub fn closed(self: &Rc<Self>) -> impl Future<Output = ()> + use<> {
+        let this = self.clone();
+        poll_fn(move |cx| {
+            if this.closed.get() {
+                return Poll::Ready(());
+            }
+            this.closing.register(cx);
+            Poll::Pending
+        })
+    }
+
+    /// Ends the transaction: handles die, private data are dropped, [`Txn::closed`] completes.
+    pub(crate) fn close(&self) {
+        if self.closed.replace(true) {
+            return;
+        }
+        if let Some(handle) = self.handle.take() {
+            handle::release(handle);
+        }
+        let private = self.extension_slot.borrow_mut().take();
+        drop(private);
+        self.closing.notify();
+    }
+
+    /// Keeps what was buffered of the request's body for fetches to look at.
+    pub(crate) fn buffer_body(&self, bytes: &[u8], ended: bool) {
+        self.request_body.borrow_mut().extend_from_slice(bytes);
+        self.request_body_ended.set(ended);
+    }
+
+    /// Forgets the variables of the `req` scope: the request has been processed.
+    pub(crate) fn end_request_scope(&self) {
+        self.req_vars.borrow_mut().clear();
+    }
+
+    fn set_target(&self, change: impl FnOnce(&http::Uri) -> Vec<u8>) -> Result<(), InvalidTarget> {
+        let mut head = self.request_head_mut().ok_or_else(|| InvalidTarget("no request".into()))?;
+        let target = change(&head.uri);
+        if target.first() != Some(&b'/') && target != b"*" {
+            return Err(InvalidTarget("a path begins with `/`".into()));
+        }
+        let path_and_query =
+            http::uri::PathAndQuery::try_from(&target[..]).map_err(|e| InvalidTarget(e.to_string()))?;
+        let mut parts = std::mem::take(&mut head.uri).into_parts();
+        parts.path_and_query = Some(path_and_query);
+        head.uri = http::Uri::from_parts(parts).map_err(|e| InvalidTarget(e.to_string()))?;
+        Ok(())
+    }
+}
+
+impl Drop for Txn {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// A method, path, query or URI that can't be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidTarget(String);
+
+impl std::fmt::Display for InvalidTarget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for InvalidTarget {}
+
+impl Session for Txn {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn src(&self) -> Option<SocketAddr> {
+        self.source()
+    }
+
+    fn dst(&self) -> Option<SocketAddr> {
+        self.destination()
+    }
+
+    fn backend_src(&self) -> Option<SocketAddr> {
+        self.backend_src.get()
+    }
+
+    fn backend_dst(&self) -> Option<SocketAddr> {
+        self.backend_dst.get()
+    }
+
+    fn request(&self) -> Option<Ref<'_, request::Parts>> {
+        self.request_head()
+    }
+
+    fn response(&self) -> Option<Ref<'_, response::Parts>> {
+        self.response_head()
+    }
+
+    fn buffered(&self, way: Way) -> Option<Ref<'_, [u8]>> {
+        match (self.mode, way) {
+            (Mode::Http, Way::Request) => Some(self.request_body()),
+            (Mode::Http, Way::Response) => None,
+            (Mode::Tcp, Way::Request) => Some(self.request_channel.input()),
+            (Mode::Tcp, Way::Response) => Some(self.response_channel.input()),
+        }
+    }
+
+    fn buffered_to_end(&self, way: Way) -> bool {
+        match (self.mode, way) {
+            (Mode::Http, _) => self.request_body_ended.get(),
+            (Mode::Tcp, Way::Request) => !self.request_channel.may_recv() || self.request_channel.is_full(),
+            (Mode::Tcp, Way::Response) => !self.response_channel.may_recv() || self.response_channel.is_full(),
+        }
+    }
+
+    fn frontend(&self) -> Option<Named> {
+        Some((*self.client.frontend).clone())
+    }
+
+    fn backend(&self) -> Option<Named> {
+        self.backend.borrow().as_deref().cloned()
+    }
+
+    fn server(&self) -> Option<Named> {
+        self.server.borrow().as_deref().cloned()
+    }
+
+    fn listener(&self) -> Option<Named> {
+        Some((*self.client.listener).clone())
+    }
+
+    fn facts(&self) -> Facts {
+        let mut facts = self.facts.borrow().clone();
+        self.times.fill(&mut facts, &self.client);
+        facts
+    }
+
+    fn process(&self) -> Option<&Process> {
+        self.client.process.as_deref()
+    }
+
+    fn thread(&self) -> u32 {
+        u32::try_from(self.client.worker).map_or(u32::MAX, |w| w.saturating_add(1))
+    }
+
+    fn vars(&self, scope: VarScope) -> Option<&RefCell<VarStore>> {
+        match scope {
+            VarScope::Sess => Some(&self.client.vars),
+            VarScope::Txn => Some(&self.txn_vars),
+            VarScope::Req => Some(&self.req_vars),
+            VarScope::Res => Some(&self.res_vars),
+            VarScope::Proc | VarScope::Check => None,
+        }
+    }
+
+    fn proc_vars(&self) -> Option<&ProcVars> {
+        Some(&self.client.proc_vars)
+    }
+
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+}
+
+/// Builds a [`Txn`] without a connection.
+#[derive(Default)]
+pub struct Detached {
+    source: Option<SocketAddr>,
+    destination: Option<SocketAddr>,
+    frontend: Option<String>,
+    backend: Option<String>,
+    request: Option<request::Parts>,
+    response: Option<response::Parts>,
+    body: Vec<u8>,
+    input: Vec<u8>,
+    worker: usize,
+}
+
+impl Detached {
+    /// The client's address.
+    #[must_use]
+    pub fn source(mut self, address: SocketAddr) -> Self {
+        self.source = Some(address);
+        self
+    }
+
+    /// The address that the client connected to.
+    #[must_use]
+    pub fn destination(mut self, address: SocketAddr) -> Self {
+        self.destination = Some(address);
+        self
+    }
+
+    /// The frontend's name (`fe` if not given).
+    #[must_use]
+    pub fn frontend(mut self, name: &str) -> Self {
+        self.frontend = Some(name.to_owned());
+        self
+    }
+
+    /// The backend's name.
+    #[must_use]
+    pub fn backend(mut self, name: &str) -> Self {
+        self.backend = Some(name.to_owned());
+        self
+    }
+
+    /// The request; with it the transaction is one of HTTP mode, without it of TCP mode.
+    #[must_use]
+    pub fn request(mut self, request: http::Request<()>) -> Self {
+        self.request = Some(request.into_parts().0);
+        self
+    }
+
+    /// The response.
+    #[must_use]
+    pub fn response(mut self, response: http::Response<()>) -> Self {
+        self.response = Some(response.into_parts().0);
+        self
+    }
+
+    /// The request's body, as if it had been buffered.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    /// What a TCP client has sent so far.
+    #[must_use]
+    pub fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.input = bytes.into();
+        self
+    }
+
+    /// The worker's index.
+    #[must_use]
+    pub fn worker(mut self, worker: usize) -> Self {
+        self.worker = worker;
+        self
+    }
+
+    /// Makes it. Messages that it logs are discarded.
+    pub fn build(self) -> Rc<Txn> {
+        let frontend = self.frontend.unwrap_or_else(|| "fe".to_owned());
+        let client = Client::detached(&frontend, self.source, self.destination, self.worker);
+        let mode = if self.request.is_some() { Mode::Http } else { Mode::Tcp };
+        let txn = Txn::new(Rc::new(client), mode, 16_384);
+        *txn.request.borrow_mut() = self.request;
+        *txn.response.borrow_mut() = self.response;
+        *txn.backend.borrow_mut() =
+            self.backend.map(|name| Rc::new(Named { name: name.as_str().into(), id: 0 }));
+        if !self.body.is_empty() {
+            txn.buffer_body(&self.body, true);
+        }
+        let _ = txn.request_channel.append(&self.input);
+        if mode == Mode::Tcp {
+            txn.phase.set(Phase::Content);
+        }
+        txn
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn http(target: &str) -> Rc<Txn> {
+        Txn::detached().request(http::Request::get(target).body(()).unwrap()).build()
+    }
+
+    fn target(txn: &Txn) -> String {
+        txn.request_head().unwrap().uri.to_string()
+    }
+
+    #[test]
+    fn the_parts_of_the_target_are_set_apart() {
+        let txn = http("/a/b?x=1");
+        txn.set_path(b"/c").unwrap();
+        assert_eq!(target(&txn), "/c?x=1");
+        txn.set_query(b"y=2").unwrap();
+        assert_eq!(target(&txn), "/c?y=2");
+        txn.set_uri(b"http://h/z").unwrap();
+        assert_eq!(target(&txn), "http://h/z");
+    }
+
+    #[test]
+    fn what_would_be_injected_on_the_wire_is_refused() {
+        let txn = http("/");
+        for bad in [&b"/a b"[..], b"/a\r\nX: y", b"/\0", b"no-slash", b""] {
+            assert!(txn.set_path(bad).is_err(), "{bad:?}");
+        }
+        assert!(txn.set_query(b"a\nb").is_err());
+        assert!(txn.set_method(b"GET / HTTP").is_err());
+        assert_eq!(target(&txn), "/");
+    }
+
+    #[test]
+    fn a_closed_transaction_can_not_be_found_any_more() {
+        let txn = http("/");
+        txn.extension_slot().replace(Some(Box::new(1)));
+        let handle = txn.handle();
+        assert!(crate::lookup(handle).is_some());
+        txn.close();
+        assert!(crate::lookup(handle).is_none());
+        assert!(txn.extension_slot().borrow().is_none());
+        let other = http("/other");
+        assert_ne!(other.handle(), handle);
+        assert!(crate::lookup(handle).is_none());
+    }
+}
