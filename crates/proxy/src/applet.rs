@@ -54,10 +54,15 @@ impl fmt::Display for ServiceError {
             ServiceError::ClientGone => f.write_str("the client is gone"),
             ServiceError::NotStarted => f.write_str("the response was not started"),
             ServiceError::AlreadyStarted => f.write_str("the response was already started"),
-            ServiceError::InvalidStatus(status) => write!(f, "invalid status {status}: 200 to 599 can be sent"),
+            ServiceError::InvalidStatus(status) => {
+                write!(f, "invalid status {status}: 200 to 599 can be sent")
+            }
             ServiceError::InvalidHeader(why) => write!(f, "invalid header: {why}"),
             ServiceError::ExcessBody { declared, attempted } => {
-                write!(f, "body of {attempted} bytes exceeds the declared content-length of {declared}")
+                write!(
+                    f,
+                    "body of {attempted} bytes exceeds the declared content-length of {declared}"
+                )
             }
             ServiceError::TooLarge => write!(f, "more than {RECEIVE_BYTES_MAX} bytes at once"),
             ServiceError::BrokenBody(why) => write!(f, "broken request body: {why}"),
@@ -99,7 +104,11 @@ impl HttpApplet {
             txn,
             body: RefCell::new(body),
             pending: RefCell::default(),
-            head: RefCell::new(ResponseHead { status: StatusCode::OK, reason: None, headers: HeaderMap::new() }),
+            head: RefCell::new(ResponseHead {
+                status: StatusCode::OK,
+                reason: None,
+                headers: HeaderMap::new(),
+            }),
             started: Cell::new(false),
             declared: Cell::new(None),
             sent: Cell::new(0),
@@ -202,12 +211,17 @@ impl HttpApplet {
             return Ok(());
         }
         if name == header::CONTENT_LENGTH {
-            let length = value.to_str().ok().filter(|v| v.bytes().all(|b| b.is_ascii_digit()));
+            let length = value
+                .to_str()
+                .ok()
+                .filter(|v| v.bytes().all(|b| b.is_ascii_digit()));
             let Some(length) = length.and_then(|v| v.parse::<u64>().ok()) else {
                 return Err(ServiceError::InvalidHeader("content-length is no number".into()));
             };
             if self.declared.get().is_some_and(|before| before != length) {
-                return Err(ServiceError::InvalidHeader("two different content-lengths".into()));
+                return Err(ServiceError::InvalidHeader(
+                    "two different content-lengths".into(),
+                ));
             }
             if self.declared.replace(Some(length)).is_some() {
                 return Ok(());
@@ -288,7 +302,11 @@ impl HttpApplet {
 
     /// Takes status and headers for sending; to be called once, after the start.
     pub(crate) fn take_head(&self) -> ResponseHead {
-        let empty = ResponseHead { status: StatusCode::OK, reason: None, headers: HeaderMap::new() };
+        let empty = ResponseHead {
+            status: StatusCode::OK,
+            reason: None,
+            headers: HeaderMap::new(),
+        };
         std::mem::replace(&mut *self.head.borrow_mut(), empty)
     }
 
@@ -314,7 +332,11 @@ impl HttpApplet {
     }
 
     fn not_started(&self) -> Result<(), ServiceError> {
-        if self.started.get() { Err(ServiceError::AlreadyStarted) } else { Ok(()) }
+        if self.started.get() {
+            Err(ServiceError::AlreadyStarted)
+        } else {
+            Ok(())
+        }
     }
 
     fn enqueue(&self, bytes: Bytes) -> Result<(), ServiceError> {
@@ -491,7 +513,10 @@ mod tests {
         applet.start_response().unwrap();
         assert_eq!(applet.start_response(), Err(ServiceError::AlreadyStarted));
         now(applet.send("ab".into())).unwrap();
-        let excess = ServiceError::ExcessBody { declared: 3, attempted: 4 };
+        let excess = ServiceError::ExcessBody {
+            declared: 3,
+            attempted: 4,
+        };
         assert_eq!(now(applet.send("cd".into())), Err(excess));
         now(applet.send("c".into())).unwrap();
         assert_eq!(&applet.take_sent().unwrap().2[..], b"abc");
@@ -501,7 +526,10 @@ mod tests {
     fn what_can_not_be_a_final_response_is_refused() {
         let applet = applet("GET", &[]);
         for status in [100, 101, 0, -5, 9999] {
-            assert_eq!(applet.set_status(status, None), Err(ServiceError::InvalidStatus(status)));
+            assert_eq!(
+                applet.set_status(status, None),
+                Err(ServiceError::InvalidStatus(status))
+            );
         }
         assert!(applet.set_status(200, Some(b"a\r\nb")).is_err());
         assert!(applet.add_header(b"a b", b"x").is_err());

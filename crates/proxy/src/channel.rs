@@ -110,7 +110,10 @@ impl Channel {
     pub fn line(&self, offset: usize, length: Option<usize>) -> Bytes {
         let input = self.input.borrow();
         let bytes = part(&input, offset, length);
-        let end = bytes.iter().position(|b| *b == b'\n').map_or(bytes.len(), |at| at + 1);
+        let end = bytes
+            .iter()
+            .position(|b| *b == b'\n')
+            .map_or(bytes.len(), |at| at + 1);
         Bytes::copy_from_slice(bytes.get(..end).unwrap_or_default())
     }
 
@@ -288,7 +291,10 @@ impl Channel {
     fn check(&self, more: usize) -> Result<(), ChannelError> {
         if more > self.room() {
             let held = self.input_len() + self.output_len();
-            return Err(ChannelError::Full { held, capacity: self.capacity });
+            return Err(ChannelError::Full {
+                held,
+                capacity: self.capacity,
+            });
         }
         Ok(())
     }
@@ -296,7 +302,8 @@ impl Channel {
 
 fn part(bytes: &[u8], offset: usize, length: Option<usize>) -> &[u8] {
     let rest = bytes.get(offset..).unwrap_or_default();
-    rest.get(..length.unwrap_or(usize::MAX).min(rest.len())).unwrap_or_default()
+    rest.get(..length.unwrap_or(usize::MAX).min(rest.len()))
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -322,7 +329,10 @@ mod tests {
     fn what_does_not_fit_is_refused_whole() {
         let channel = Channel::new(8);
         channel.append(b"12345").unwrap();
-        assert_eq!(channel.send(b"6789"), Err(ChannelError::Full { held: 5, capacity: 8 }));
+        assert_eq!(
+            channel.send(b"6789"),
+            Err(ChannelError::Full { held: 5, capacity: 8 })
+        );
         assert_eq!(channel.output_len(), 0);
         assert_eq!(channel.forward(Some(2)), 2);
         assert_eq!((&channel.take_output()[..], channel.room()), (&b"12"[..], 5));

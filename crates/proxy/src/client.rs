@@ -7,8 +7,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use tidegate_sample::{Named, Process};
 use tidegate_sample::vars::{ProcVars, VarStore};
+use tidegate_sample::{Named, Process};
 
 use crate::log::Logger;
 
@@ -39,8 +39,14 @@ impl Client {
         Client {
             source: Cell::new(source),
             destination: Cell::new(destination),
-            frontend: Rc::new(Named { name: frontend.into(), id: 0 }),
-            listener: Rc::new(Named { name: "".into(), id: 0 }),
+            frontend: Rc::new(Named {
+                name: frontend.into(),
+                id: 0,
+            }),
+            listener: Rc::new(Named {
+                name: "".into(),
+                id: 0,
+            }),
             vars: RefCell::default(),
             proc_vars: Arc::default(),
             process: None,

@@ -78,7 +78,10 @@ pub struct Failure {
 impl Failure {
     /// A failure that one line explains.
     pub fn new(message: impl Into<String>) -> Self {
-        Failure { message: message.into(), detail: None }
+        Failure {
+            message: message.into(),
+            detail: None,
+        }
     }
 
     /// The same failure with further lines.
@@ -186,7 +189,7 @@ impl Spawner {
 }
 
 /// The number by which a rule names an action, service, fetch or converter: its place in the tables of the worker's
-/// [`Extensions`]. Whoever assembles the [`ProxySpec`](crate::spec::ProxySpec) resolves names to numbers, once.
+/// [`Extensions`]. Whoever assembles the [`ProxySpec`](crate::ext) resolves names to numbers, once.
 pub type ExtensionId = usize;
 
 /// One worker's set of extensions.

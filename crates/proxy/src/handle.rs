@@ -55,7 +55,11 @@ static GENERATION: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::
 pub(crate) fn register(txn: &Rc<Txn>, worker: usize) -> TxnHandle {
     let worker = u32::try_from(worker).unwrap_or(u32::MAX);
     let generation = GENERATION.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    let entry = Slot { worker, generation, txn: Rc::downgrade(txn) };
+    let entry = Slot {
+        worker,
+        generation,
+        txn: Rc::downgrade(txn),
+    };
     SLAB.with_borrow_mut(|slab| {
         let free = slab.free.pop();
         let slot = match free.and_then(|at| slab.slots.get_mut(at as usize).map(|slot| (at, slot))) {
@@ -68,7 +72,11 @@ pub(crate) fn register(txn: &Rc<Txn>, worker: usize) -> TxnHandle {
                 u32::try_from(slab.slots.len() - 1).unwrap_or(u32::MAX)
             }
         };
-        TxnHandle { worker, slot, generation }
+        TxnHandle {
+            worker,
+            slot,
+            generation,
+        }
     })
 }
 

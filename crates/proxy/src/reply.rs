@@ -21,7 +21,13 @@ pub struct Reply {
 impl Reply {
     /// A reply without headers and body.
     pub fn new(status: StatusCode) -> Self {
-        Reply { status, reason: None, headers: HeaderMap::new(), body: Bytes::new(), close: false }
+        Reply {
+            status,
+            reason: None,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            close: false,
+        }
     }
 
     /// The page that HAProxy's users expect for an error it detected itself: a short HTML body, not to be cached.
@@ -30,18 +36,36 @@ impl Reply {
             200 => ("200 OK", "The service is up."),
             400 => ("400 Bad Request", "The request could not be understood."),
             401 => ("401 Unauthorized", "This resource needs credentials."),
-            403 => ("403 Forbidden", "The rules of this site do not allow this request."),
+            403 => (
+                "403 Forbidden",
+                "The rules of this site do not allow this request.",
+            ),
             404 => ("404 Not Found", "There is nothing at this address."),
             405 => ("405 Method Not Allowed", "This method is not allowed here."),
             408 => ("408 Request Timeout", "The request did not arrive in time."),
             410 => ("410 Gone", "This resource is no longer available."),
-            413 => ("413 Content Too Large", "The request is larger than what is accepted here."),
+            413 => (
+                "413 Content Too Large",
+                "The request is larger than what is accepted here.",
+            ),
             414 => ("414 URI Too Long", "The address of the request is too long."),
             422 => ("422 Unprocessable Content", "The request can not be processed."),
-            425 => ("425 Too Early", "The request came before the connection was ready for it."),
-            429 => ("429 Too Many Requests", "There were too many requests; try again later."),
-            431 => ("431 Request Header Fields Too Large", "The header section is too large."),
-            500 => ("500 Internal Server Error", "The request failed inside the proxy."),
+            425 => (
+                "425 Too Early",
+                "The request came before the connection was ready for it.",
+            ),
+            429 => (
+                "429 Too Many Requests",
+                "There were too many requests; try again later.",
+            ),
+            431 => (
+                "431 Request Header Fields Too Large",
+                "The header section is too large.",
+            ),
+            500 => (
+                "500 Internal Server Error",
+                "The request failed inside the proxy.",
+            ),
             501 => ("501 Not Implemented", "This is not supported."),
             502 => ("502 Bad Gateway", "The server gave no valid answer."),
             503 => ("503 Service Unavailable", "No server can take this request now."),
@@ -53,9 +77,13 @@ impl Reply {
             reply.body = Bytes::from(format!(
                 "<!doctype html>\n<html><head><title>{title}</title></head>\n<body><h1>{title}</h1>\n<p>{text}</p>\n</body></html>\n"
             ));
-            reply.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
+            reply
+                .headers
+                .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
         }
-        reply.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        reply
+            .headers
+            .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         reply
     }
 

@@ -9,8 +9,8 @@ use std::task::Poll;
 use std::time::SystemTime;
 
 use http::{request, response};
-use tidegate_sample::{Facts, Named, Process, Session, Value, Way};
 use tidegate_sample::vars::{self, ProcVars, VarName, VarScope, VarStore};
+use tidegate_sample::{Facts, Named, Process, Session, Value, Way};
 
 use crate::channel::Channel;
 use crate::client::Client;
@@ -187,10 +187,14 @@ impl Txn {
     /// Sets the response's status and reason phrase (the usual one if `None`). Returns false if there is no response,
     /// or a phrase that can't be sent.
     pub fn set_status(&self, status: http::StatusCode, reason: Option<&[u8]>) -> bool {
-        let Some(mut head) = self.response_head_mut() else { return false };
+        let Some(mut head) = self.response_head_mut() else {
+            return false;
+        };
         head.extensions.remove::<crate::http1::ReasonPhrase>();
         if let Some(reason) = reason {
-            let Ok(reason) = crate::http1::ReasonPhrase::try_from(reason) else { return false };
+            let Ok(reason) = crate::http1::ReasonPhrase::try_from(reason) else {
+                return false;
+            };
             head.extensions.insert(reason);
         }
         head.status = status;
@@ -234,7 +238,9 @@ impl Txn {
     /// If it is no URI.
     pub fn set_uri(&self, uri: &[u8]) -> Result<(), InvalidTarget> {
         let uri = http::Uri::try_from(uri).map_err(|e| InvalidTarget(e.to_string()))?;
-        let mut head = self.request_head_mut().ok_or_else(|| InvalidTarget("no request".into()))?;
+        let mut head = self
+            .request_head_mut()
+            .ok_or_else(|| InvalidTarget("no request".into()))?;
         head.uri = uri;
         Ok(())
     }
@@ -245,7 +251,9 @@ impl Txn {
     /// If it is no token.
     pub fn set_method(&self, method: &[u8]) -> Result<(), InvalidTarget> {
         let method = http::Method::from_bytes(method).map_err(|e| InvalidTarget(e.to_string()))?;
-        let mut head = self.request_head_mut().ok_or_else(|| InvalidTarget("no request".into()))?;
+        let mut head = self
+            .request_head_mut()
+            .ok_or_else(|| InvalidTarget("no request".into()))?;
         head.method = method;
         Ok(())
     }
@@ -350,7 +358,9 @@ impl Txn {
 
     /// Logs an extension's failure, as the session does for one that it got as a result.
     pub fn log_failure(&self, what: &str, failure: &Failure) {
-        self.client.logger.message(Level::Error, &format!("{what}: {failure}"));
+        self.client
+            .logger
+            .message(Level::Error, &format!("{what}: {failure}"));
     }
 
     /// True once the transaction is over: the client went, or everything was sent. Every handle to it is then dead.
@@ -396,7 +406,9 @@ impl Txn {
     }
 
     fn set_target(&self, change: impl FnOnce(&http::Uri) -> Vec<u8>) -> Result<(), InvalidTarget> {
-        let mut head = self.request_head_mut().ok_or_else(|| InvalidTarget("no request".into()))?;
+        let mut head = self
+            .request_head_mut()
+            .ok_or_else(|| InvalidTarget("no request".into()))?;
         let target = change(&head.uri);
         if target.first() != Some(&b'/') && target != b"*" {
             return Err(InvalidTarget("a path begins with `/`".into()));
@@ -470,7 +482,9 @@ impl Session for Txn {
         match (self.mode, way) {
             (Mode::Http, _) => self.request_body_ended.get(),
             (Mode::Tcp, Way::Request) => !self.request_channel.may_recv() || self.request_channel.is_full(),
-            (Mode::Tcp, Way::Response) => !self.response_channel.may_recv() || self.response_channel.is_full(),
+            (Mode::Tcp, Way::Response) => {
+                !self.response_channel.may_recv() || self.response_channel.is_full()
+            }
         }
     }
 
@@ -605,12 +619,20 @@ impl Detached {
     pub fn build(self) -> Rc<Txn> {
         let frontend = self.frontend.unwrap_or_else(|| "fe".to_owned());
         let client = Client::detached(&frontend, self.source, self.destination, self.worker);
-        let mode = if self.request.is_some() { Mode::Http } else { Mode::Tcp };
+        let mode = if self.request.is_some() {
+            Mode::Http
+        } else {
+            Mode::Tcp
+        };
         let txn = Txn::new(Rc::new(client), mode, 16_384);
         *txn.request.borrow_mut() = self.request;
         *txn.response.borrow_mut() = self.response;
-        *txn.backend.borrow_mut() =
-            self.backend.map(|name| Rc::new(Named { name: name.as_str().into(), id: 0 }));
+        *txn.backend.borrow_mut() = self.backend.map(|name| {
+            Rc::new(Named {
+                name: name.as_str().into(),
+                id: 0,
+            })
+        });
         if !self.body.is_empty() {
             txn.buffer_body(&self.body, true);
         }
@@ -627,7 +649,9 @@ mod tests {
     use super::*;
 
     fn http(target: &str) -> Rc<Txn> {
-        Txn::detached().request(http::Request::get(target).body(()).unwrap()).build()
+        Txn::detached()
+            .request(http::Request::get(target).body(()).unwrap())
+            .build()
     }
 
     fn target(txn: &Txn) -> String {

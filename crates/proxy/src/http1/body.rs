@@ -18,12 +18,18 @@ pub struct RequestBody {
 impl RequestBody {
     /// A body from the wire.
     pub(crate) fn from_wire(wire: Incoming) -> Self {
-        RequestBody { ahead: VecDeque::new(), wire: Some(wire) }
+        RequestBody {
+            ahead: VecDeque::new(),
+            wire: Some(wire),
+        }
     }
 
     /// A body that is all here.
     pub fn from_pieces(pieces: impl IntoIterator<Item = Bytes>) -> Self {
-        RequestBody { ahead: pieces.into_iter().filter(|p| !p.is_empty()).collect(), wire: None }
+        RequestBody {
+            ahead: pieces.into_iter().filter(|p| !p.is_empty()).collect(),
+            wire: None,
+        }
     }
 
     /// True if nothing (more) will come.
@@ -76,11 +82,12 @@ impl Body for RequestBody {
 
     fn size_hint(&self) -> SizeHint {
         let ahead = self.ahead.iter().map(|p| p.len() as u64).sum::<u64>();
-        let Some(wire) = &self.wire else { return SizeHint::with_exact(ahead) };
+        let Some(wire) = &self.wire else {
+            return SizeHint::with_exact(ahead);
+        };
         match wire.size_hint().exact() {
             Some(rest) => SizeHint::with_exact(ahead + rest),
             None => SizeHint::default(),
         }
     }
 }
-
