@@ -4,6 +4,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 mod arrows;
+mod bench;
 
 /// What every command returns: a failure is a sentence for the person who ran it.
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
@@ -15,11 +16,23 @@ struct Command {
     run: fn(lexopt::Parser) -> Result<()>,
 }
 
-const COMMANDS: &[Command] = &[Command {
-    name: "arrows",
-    about: "check that crates depend on one another as ARCHITECTURE.md says, and that only exec may hold `unsafe`",
-    run: arrows::run,
-}];
+const COMMANDS: &[Command] = &[
+    Command {
+        name: "arrows",
+        about: "check that crates depend on one another as ARCHITECTURE.md says, and that only exec may hold `unsafe`",
+        run: arrows::run,
+    },
+    Command {
+        name: "bench",
+        about: "measure tidegate beside haproxy, nginx and a floor, by CPU time per request",
+        run: bench::run,
+    },
+    Command {
+        name: "floor",
+        about: "the floor of the bench alone: answer, or relay, and parse nothing",
+        run: bench::floor::run,
+    },
+];
 
 fn main() -> ExitCode {
     match run() {

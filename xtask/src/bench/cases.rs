@@ -1,0 +1,169 @@
+//! The cases of the bench: which files make each, what a right answer holds, and what it is measured against.
+
+/// What the floor does in a case: the least that any server would have to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Floor {
+    /// Reads the request and writes a fixed answer.
+    Return,
+    /// Passes the bytes on to the origin and back.
+    Relay,
+}
+
+/// One thing to measure. The files are in xtask/bench/.
+pub(crate) struct Case {
+    /// Its name on the command line, and that of its nginx .conf.
+    pub(crate) name: &'static str,
+    /// What it is, for the table.
+    pub(crate) title: &'static str,
+    /// The rest of the configuration that Tidegate and HAProxy run, after common.cfg.
+    pub(crate) configuration: &'static str,
+    /// The script that it loads.
+    pub(crate) script: Option<&'static str>,
+    /// What the body of a right answer holds, in lower case. The origin of the check answers with the request's own head.
+    pub(crate) answer: &'static str,
+    pub(crate) floor: Floor,
+    pub(crate) targets: Targets,
+}
+
+/// The most CPU time per request that we allow ourselves, as ratios to that of the others.
+#[derive(Default)]
+pub(crate) struct Targets {
+    pub(crate) haproxy: f64,
+    pub(crate) nginx: Option<f64>,
+    pub(crate) floor: Option<f64>,
+}
+
+/// A case that suspends or touches the request.
+const LUA: Targets = Targets {
+    haproxy: 0.5,
+    nginx: Some(1.0),
+    floor: None,
+};
+
+pub(crate) const CASES: &[Case] = &[
+    Case {
+        name: "return",
+        title: "plain return",
+        configuration: "return.cfg",
+        script: None,
+        answer: "hello world",
+        floor: Floor::Return,
+        targets: Targets {
+            haproxy: 0.7,
+            nginx: Some(1.0),
+            floor: Some(1.25),
+        },
+    },
+    Case {
+        name: "proxy",
+        title: "plain proxied request",
+        configuration: "proxy.cfg",
+        script: None,
+        answer: "get /x http/1.1",
+        floor: Floor::Relay,
+        targets: Targets {
+            haproxy: 0.7,
+            nginx: Some(1.0),
+            floor: Some(1.35),
+        },
+    },
+    Case {
+        name: "service",
+        title: "Lua service",
+        configuration: "service.cfg",
+        script: Some("service.lua"),
+        answer: "hello get /x\n",
+        floor: Floor::Return,
+        targets: LUA,
+    },
+    Case {
+        name: "action",
+        title: "Lua action on a proxied request",
+        configuration: "action.cfg",
+        script: Some("action.lua"),
+        answer: "x-mark: <127.0.0.1>",
+        floor: Floor::Relay,
+        targets: LUA,
+    },
+    Case {
+        name: "yields",
+        title: "ten yields",
+        configuration: "service.cfg",
+        script: Some("yields.lua"),
+        answer: "yielded 10 times\n",
+        floor: Floor::Return,
+        targets: LUA,
+    },
+    Case {
+        name: "sleep",
+        title: "1 ms sleep",
+        configuration: "service.cfg",
+        script: Some("sleep.lua"),
+        answer: "slept\n",
+        floor: Floor::Return,
+        targets: LUA,
+    },
+    Case {
+        name: "library",
+        title: "library calls (format, concat, gmatch)",
+        configuration: "service.cfg",
+        script: Some("library.lua"),
+        answer: "400 letters\n",
+        floor: Floor::Return,
+        targets: Targets {
+            haproxy: 0.95,
+            nginx: None,
+            floor: None,
+        },
+    },
+    Case {
+        name: "pure",
+        title: "pure Lua (recursive fib)",
+        configuration: "service.cfg",
+        script: Some("pure.lua"),
+        answer: "fib is 6765\n",
+        floor: Floor::Return,
+        targets: Targets {
+            haproxy: 0.5,
+            nginx: None,
+            floor: None,
+        },
+    },
+    Case {
+        name: "fetch",
+        title: "Lua fetch and converter in a header",
+        configuration: "fetch.cfg",
+        script: Some("fetch.lua"),
+        answer: "x-mark: <127.0.0.1>",
+        floor: Floor::Relay,
+        targets: LUA,
+    },
+    Case {
+        name: "subrequest",
+        title: "subrequest over a Lua socket",
+        configuration: "service.cfg",
+        script: Some("subrequest.lua"),
+        answer: "origin says get /part http/1.1",
+        floor: Floor::Relay,
+        targets: LUA,
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_case_has_its_files() {
+        let files = crate::root().join("xtask/bench");
+        for case in CASES {
+            let nginx = format!("{}.conf", case.name);
+            for file in [Some(case.configuration), case.script, Some(nginx.as_str())]
+                .into_iter()
+                .flatten()
+            {
+                assert!(files.join(file).is_file(), "{file} of {}", case.name);
+            }
+        }
+    }
+}

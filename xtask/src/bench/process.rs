@@ -1,0 +1,129 @@
+//! Processes that the bench starts: pinned, measured, and ended by it alone.
+
+use std::fs::File;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::Result;
+
+/// Longest wait for a server to listen.
+const START_LIMIT: Duration = Duration::from_secs(10);
+
+/// A server that is running. Dropping it ends the process.
+pub(crate) struct Process {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts a command on one core, its output going to a file, and waits until it listens on `address`.
+    pub(crate) fn start(command: &[String], core: usize, log: &Path, address: SocketAddr) -> Result<Self> {
+        let output = File::create(log)?;
+        // taskset becomes the command, so the process is the server itself.
+        let child = Command::new("taskset")
+            .args(["-c", &core.to_string()])
+            .args(command)
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output)
+            .spawn()?;
+        let mut process = Self {
+            child,
+            log: log.to_path_buf(),
+        };
+        let start = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            if let Some(status) = process.child.try_wait()? {
+                return Err(format!("it ended with {status}: {}", process.log()).into());
+            }
+            if start.elapsed() > START_LIMIT {
+                return Err(format!("it does not listen on {address}: {}", process.log()).into());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(process)
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(&self.log)
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    }
+
+    /// CPU time used so far, user and system, by all threads of the process and of its children.
+    pub(crate) fn cpu(&self, ticks_per_second: f64) -> Result<f64> {
+        Ok(ticks(self.child.id())? as f64 / ticks_per_second)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// How many ticks `/proc` counts per second.
+pub(crate) fn ticks_per_second() -> Result<f64> {
+    let output = Command::new("getconf").arg("CLK_TCK").output()?;
+    Ok(String::from_utf8(output.stdout)?.trim().parse()?)
+}
+
+/// A loopback address that nothing listens on.
+pub(crate) fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
+}
+
+fn ticks(pid: u32) -> Result<u64> {
+    let mut sum = stat_ticks(&std::fs::read_to_string(format!("/proc/{pid}/stat"))?)?;
+    for task in std::fs::read_dir(format!("/proc/{pid}/task"))? {
+        // A thread may end, and a kernel may be built without this list: no children then.
+        let children = std::fs::read_to_string(task?.path().join("children")).unwrap_or_default();
+        for child in children.split_whitespace() {
+            sum += ticks(child.parse()?)?;
+        }
+    }
+    Ok(sum)
+}
+
+/// utime + stime + cutime + cstime of a line of `/proc/PID/stat`, whose second field may hold spaces.
+fn stat_ticks(stat: &str) -> Result<u64> {
+    let (_, fields) = stat
+        .rsplit_once(')')
+        .ok_or("/proc/PID/stat is not as documented")?;
+    let times: Vec<u64> = fields
+        .split_whitespace()
+        .skip(11)
+        .take(4)
+        .map(str::parse)
+        .collect::<Result<_, _>>()?;
+    if times.len() < 4 {
+        return Err("/proc/PID/stat is too short".into());
+    }
+    Ok(times.iter().sum())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_times_of_a_stat_line_are_added() {
+        let line = "12 (a b) c) S 1 12 12 0 -1 4194560 100 200 0 0 7 5 30 100 20 0 3 0 999 1 1";
+        assert_eq!(stat_ticks(line).unwrap(), 142);
+        assert!(stat_ticks("12 (a) S 1 2").is_err());
+    }
+
+    #[test]
+    fn a_process_that_works_uses_ticks() {
+        let before = ticks(std::process::id()).unwrap();
+        let start = Instant::now();
+        while ticks(std::process::id()).unwrap() == before {
+            assert!(start.elapsed() < Duration::from_secs(60), "no tick counted");
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The servers compared: what each needs, and how each is told to run a case.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::cases::{Case, Floor};
+use super::process::{Process, free_address};
+use crate::Result;
+
+/// Where Debian's nginx has its modules.
+const NGINX_MODULES: &str = "/usr/lib/nginx/modules";
+
+/// One of the servers compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Server {
+    Tidegate,
+    Haproxy,
+    Nginx,
+    Floor,
+}
+
+impl Server {
+    pub(crate) const ALL: [Self; 4] = [Self::Tidegate, Self::Haproxy, Self::Nginx, Self::Floor];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Tidegate => "tidegate",
+            Self::Haproxy => "haproxy",
+            Self::Nginx => "nginx",
+            Self::Floor => "floor",
+        }
+    }
+
+    /// The Debian packages that this server needs and that are not there.
+    pub(crate) fn missing(self) -> Vec<&'static str> {
+        let mut missing = Vec::new();
+        if self == Self::Haproxy && !runs("haproxy") {
+            missing.push("haproxy");
+        }
+        if self == Self::Nginx {
+            if !runs("nginx") {
+                missing.push("nginx");
+            }
+            if !Path::new(NGINX_MODULES).join("ngx_http_lua_module.so").exists() {
+                missing.push("libnginx-mod-http-lua");
+            }
+        }
+        missing
+    }
+
+    /// What it says of its version.
+    pub(crate) fn version(self, tidegate: &Path) -> Option<String> {
+        let program = match self {
+            Self::Tidegate => tidegate,
+            Self::Haproxy => Path::new("haproxy"),
+            Self::Nginx => Path::new("nginx"),
+            Self::Floor => return None,
+        };
+        let output = Command::new(program).arg("-v").output().ok()?;
+        // nginx tells its version on the other stream.
+        let text = [output.stdout, output.stderr].concat();
+        Some(String::from_utf8_lossy(&text).lines().next()?.trim().to_owned())
+    }
+}
+
+/// Whether a program can be started by its name.
+pub(crate) fn runs(program: &str) -> bool {
+    Command::new(program).arg("-v").output().is_ok()
+}
+
+/// What the servers of a case have in common.
+pub(crate) struct Site<'a> {
+    pub(crate) case: &'a Case,
+    pub(crate) origin: SocketAddr,
+    /// The run's own directory, for configurations and logs.
+    pub(crate) directory: &'a Path,
+    /// The program to measure.
+    pub(crate) tidegate: &'a Path,
+    pub(crate) core: usize,
+}
+
+/// A server that runs a case.
+pub(crate) struct Running {
+    pub(crate) server: Server,
+    pub(crate) address: SocketAddr,
+    pub(crate) process: Process,
+}
+
+impl Site<'_> {
+    /// Starts a server on this case.
+    pub(crate) fn start(&self, server: Server) -> Result<Running> {
+        let address = free_address()?;
+        let directory = self
+            .directory
+            .join(format!("{}-{}", self.case.name, server.name()));
+        std::fs::create_dir_all(&directory)?;
+        let command = match server {
+            Server::Tidegate => self.haproxy_like(self.tidegate, &directory, address)?,
+            Server::Haproxy => self.haproxy_like(Path::new("haproxy"), &directory, address)?,
+            Server::Nginx => self.nginx(&directory, address)?,
+            Server::Floor => floor(address, (self.case.floor == Floor::Relay).then_some(self.origin))?,
+        };
+        let process = Process::start(&command, self.core, &directory.join("output"), address)?;
+        Ok(Running {
+            server,
+            address,
+            process,
+        })
+    }
+
+    /// The same configuration and script for both, to the letter.
+    fn haproxy_like(&self, program: &Path, directory: &Path, address: SocketAddr) -> Result<Vec<String>> {
+        let mut load = String::new();
+        if let Some(script) = self.case.script {
+            let path = directory.join(script);
+            std::fs::write(&path, self.fill(&template(script)?, directory, address))?;
+            load = format!("lua-load {}", path.display());
+        }
+        let text = template("common.cfg")?.replace("@LUA@", &load) + &template(self.case.configuration)?;
+        let path = directory.join("bench.cfg");
+        std::fs::write(&path, self.fill(&text, directory, address))?;
+        Ok(vec![
+            text_of(program),
+            "-db".to_owned(),
+            "-f".to_owned(),
+            text_of(&path),
+        ])
+    }
+
+    fn nginx(&self, directory: &Path, address: SocketAddr) -> Result<Vec<String>> {
+        let case = template(&format!("{}.conf", self.case.name))?;
+        let text = template("common.conf")?
+            .replace("@CASE@", &case)
+            .replace("@MODULES@", NGINX_MODULES);
+        let path = directory.join("nginx.conf");
+        std::fs::write(&path, self.fill(&text, directory, address))?;
+        Ok(["nginx", "-p", &text_of(directory), "-c", &text_of(&path)]
+            .map(str::to_owned)
+            .to_vec())
+    }
+
+    fn fill(&self, text: &str, directory: &Path, address: SocketAddr) -> String {
+        text.replace("@PORT@", &address.port().to_string())
+            .replace("@ORIGIN@", &self.origin.port().to_string())
+            .replace("@DIR@", &text_of(directory))
+    }
+}
+
+/// The command that runs the floor: this program itself.
+pub(crate) fn floor(listen: SocketAddr, origin: Option<SocketAddr>) -> Result<Vec<String>> {
+    let mut command = vec![
+        text_of(&std::env::current_exe()?),
+        "floor".to_owned(),
+        listen.to_string(),
+    ];
+    command.extend(origin.map(|origin| origin.to_string()));
+    Ok(command)
+}
+
+fn template(name: &str) -> Result<String> {
+    let path: PathBuf = crate::root().join("xtask/bench").join(name);
+    std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()).into())
+}
+
+fn text_of(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
