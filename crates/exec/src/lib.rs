@@ -1,1 +1,36 @@
-//! Lua execution contexts.
+//! Lua execution contexts for event-driven Rust programs.
+//!
+//! One main Lua state ([`Vm`]), one coroutine per session or task ([`Context`]), resumed by the host's event
+//! loop and ending in one of a few outcomes ([`Outcome`]); limits on time and memory that cost nothing until
+//! they are reached ([`Limits`]); host functions that wait by giving a future ([`operation`]); failures that
+//! keep kind, message, traceback and place ([`Failure`]).
+//!
+//! A context can be stepped by hand ([`Context::step`]) or awaited on any executor ([`Context::call`]).
+//!
+//! This crate knows nothing of networks or proxies, and no executor.
+
+mod account;
+mod clock;
+mod context;
+mod core;
+mod coroutine;
+mod entry;
+mod failure;
+mod hook;
+mod host;
+mod limits;
+mod monitor;
+mod outcome;
+mod protect;
+mod slot;
+mod traceback;
+mod vm;
+
+pub use account::Stats;
+pub use context::{CallError, Context, Current, Yielding, current};
+pub use entry::Entry;
+pub use host::{function, operation};
+pub use limits::Limits;
+pub use mlua;
+pub use outcome::{Again, Failure, FailureKind, Misuse, Outcome};
+pub use vm::{Usage, Vm, VmOptions};

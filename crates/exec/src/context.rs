@@ -1,0 +1,723 @@
+//! The execution context: one coroutine, one run at a time, resumed until it ends.
+
+use std::any::Any;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::{self, Poll};
+
+use mlua::ffi;
+use mlua::state::RawLua;
+use mlua::{FromLuaMulti, IntoLuaMulti};
+
+use crate::account::{Counters, Stats};
+use crate::clock::Ticks;
+use crate::core::{self, Control, Core, Doom, Run};
+use crate::entry::Entry;
+use crate::failure;
+use crate::hook;
+use crate::host::{Counted, panic_text};
+use crate::limits::{Compiled, Limits};
+use crate::outcome::{Again, Failure, FailureKind, Misuse, Outcome};
+use crate::slot::Slot;
+use crate::traceback::Traceback;
+
+/// Whether a step may leave the run unfinished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Yielding {
+    /// The run may stop and go on later.
+    Allowed,
+    /// The run has to end within this step; a yield ends it with [`FailureKind::YieldNotAllowed`].
+    Refused,
+}
+
+/// One execution context: runs one Lua function at a time, from its start to its outcome.
+///
+/// Stepped by hand, by a host that has no executor:
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::task::Waker;
+/// use tidegate_exec::{Again, Outcome, Vm, VmOptions, Yielding};
+///
+/// let vm = Vm::per_thread(VmOptions::default())?;
+/// let script = vm.load("count.lua", "local n = ... coroutine.yield() return n + 1")?;
+/// let count = vm.entry("count", script)?;
+///
+/// let mut context = vm.context()?;
+/// context.start(&count, 41)?;
+/// let mut cx = std::task::Context::from_waker(Waker::noop());
+/// assert!(matches!(context.step(&mut cx, Yielding::Allowed)?, Outcome::Again(Again::Turn)));
+/// assert!(matches!(context.step(&mut cx, Yielding::Allowed)?, Outcome::Ok));
+/// assert_eq!(context.take::<i64>()?, 42);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Awaited, see [`call`](Self::call).
+///
+/// Dropping a context that is suspended drops what it waits for and closes its `<close>` variables.
+pub struct Context {
+    core: Arc<Core>,
+    /// `None` only after a failure for which no new coroutine could be made.
+    slot: Option<Box<Slot>>,
+    state: State,
+    limits: Compiled,
+    used: Ticks,
+    results: i32,
+    pending: Option<Counted>,
+    counters: Counters,
+    /// A context stays on its thread: so do the futures that it waits for.
+    not_send: PhantomData<*mut ()>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Stopped,
+    /// Started, with so many arguments in place.
+    Ready(i32),
+    /// Yielded, to be resumed with nothing.
+    Yielded,
+    /// Suspended in a host operation.
+    Waiting,
+}
+
+/// Why a [`call`](Context::call) gave no result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallError {
+    /// The run failed.
+    Failed(Box<Failure>),
+    /// The host misused the context.
+    Misuse(Misuse),
+}
+
+impl Context {
+    pub(crate) fn new(core: Arc<Core>, limits: Compiled) -> Result<Self, Misuse> {
+        core.check_thread()?;
+        // SAFETY: the lock is held, and `raw` names its current coroutine.
+        let slot = core.locked(|raw| unsafe { Slot::take(&core, raw.state()) })?;
+        Ok(Context {
+            core,
+            slot: Some(slot),
+            state: State::Stopped,
+            limits,
+            used: 0,
+            results: 0,
+            pending: None,
+            counters: Counters::default(),
+            not_send: PhantomData,
+        })
+    }
+
+    /// Puts a function and its arguments in place. The first [`step`](Self::step) runs it.
+    ///
+    /// # Errors
+    /// [`Misuse::NotOver`] while a run isn't over, [`Misuse::OtherState`] for an entry of another state,
+    /// [`Misuse::Conversion`] and [`Misuse::OutOfMemory`] when the arguments can't be placed.
+    pub fn start(&mut self, entry: &Entry, args: impl IntoLuaMulti) -> Result<(), Misuse> {
+        if self.state != State::Stopped {
+            return Err(Misuse::NotOver);
+        }
+        if !std::ptr::eq(entry.inner.core.as_ptr(), Arc::as_ptr(&self.core)) {
+            return Err(Misuse::OtherState);
+        }
+        let core = &*self.core;
+        let slot = &mut self.slot;
+        let n = core.locked(|raw| {
+            // SAFETY: the lock is held; the coroutine does not run, and its stack has room for what is put
+            // there: 20 slots at the bottom, and more after the check.
+            unsafe {
+                let slot = match slot {
+                    Some(slot) => slot,
+                    None => slot.insert(Slot::take(core, raw.state())?),
+                };
+                ffi::lua_settop(slot.l, 0);
+                ffi::lua_rawgeti(slot.l, ffi::LUA_REGISTRYINDEX, entry.inner.reference.into());
+                *slot.entry.borrow_mut() = Some(Arc::clone(&entry.inner));
+                place(raw, slot.l, args)
+            }
+        })?;
+        self.results = 0;
+        self.used = 0;
+        self.state = State::Ready(n);
+        self.counters.run();
+        entry.inner.counters.run();
+        Ok(())
+    }
+
+    /// Runs until the function ends, fails, waits or yields. `cx` is who to wake when a host operation is
+    /// ready; a host without executor passes a waker that does nothing and steps again.
+    ///
+    /// # Errors
+    /// [`Misuse::NotStarted`] without a run.
+    pub fn step(&mut self, cx: &mut task::Context<'_>, yielding: Yielding) -> Result<Outcome, Misuse> {
+        loop {
+            let outcome = match self.state {
+                State::Stopped => return Err(Misuse::NotStarted),
+                State::Ready(n) => self.run(Resume::With(n), yielding),
+                State::Yielded => self.run(Resume::With(0), yielding),
+                State::Waiting => match self.poll_pending(cx) {
+                    Poll::Pending => return Ok(Outcome::Again(Again::Waiting)),
+                    Poll::Ready(Ok(pending)) => self.run(Resume::Results(pending), yielding),
+                    Poll::Ready(Err(message)) => {
+                        let doom = self.doom_here(FailureKind::HostPanic, message);
+                        Outcome::Failed(self.fail(Some(doom), ffi::LUA_YIELD))
+                    }
+                },
+            };
+            // An operation that is ready at once costs no turn of the event loop.
+            if !matches!(outcome, Outcome::Again(Again::Waiting)) {
+                return Ok(outcome);
+            }
+        }
+    }
+
+    /// The results of a run that ended with [`Outcome::Ok`]; a second call finds none.
+    ///
+    /// # Errors
+    /// [`Misuse::Conversion`] when they are not of the type asked for.
+    pub fn take<R: FromLuaMulti>(&mut self) -> Result<R, Misuse> {
+        let n = std::mem::take(&mut self.results);
+        let slot = self.slot.as_ref();
+        self.core.locked(|raw| {
+            // SAFETY: the lock is held; `n` results are on the coroutine's stack, and the other stack is
+            // checked before they are moved there and put back to where it was after.
+            unsafe {
+                let to = raw.state();
+                let top = ffi::lua_gettop(to);
+                let n = match slot {
+                    Some(slot) if n > 0 => {
+                        if ffi::lua_checkstack(to, n + 2) == 0 {
+                            return Err(Misuse::OutOfMemory);
+                        }
+                        ffi::lua_xmove(slot.l, to, n);
+                        n
+                    }
+                    _ => 0,
+                };
+                let results = R::from_stack_multi(n, raw);
+                ffi::lua_settop(to, top);
+                results.map_err(|_| Misuse::Conversion)
+            }
+        })
+    }
+
+    /// Runs `entry` to its end on any executor; what it waits for wakes the task.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    /// use tidegate_exec::{Vm, VmOptions, operation};
+    ///
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    /// # runtime.block_on(async {
+    /// let vm = Vm::per_thread(VmOptions::default())?;
+    /// vm.enter(|lua| {
+    ///     let sleep = operation(lua, "sleep", |_, ms: u64| {
+    ///         Ok(async move { Ok(tokio::time::sleep(Duration::from_millis(ms)).await) })
+    ///     })?;
+    ///     lua.globals().set("sleep", sleep)
+    /// })??;
+    /// let entry = vm.entry("nap", vm.load("nap.lua", "sleep(1) return 'rested'")?)?;
+    ///
+    /// let mut context = vm.context()?;
+    /// assert_eq!(context.call::<String>(&entry, ()).await?, "rested");
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`CallError::Failed`] with what the run ended in.
+    pub async fn call<R: FromLuaMulti>(
+        &mut self,
+        entry: &Entry,
+        args: impl IntoLuaMulti,
+    ) -> Result<R, CallError> {
+        self.call_with(entry, args, |_| next_turn()).await
+    }
+
+    /// As [`call`](Self::call), with the host's own way to let others have their turn when the script
+    /// yields or its slice is over.
+    ///
+    /// # Errors
+    /// As for [`call`](Self::call).
+    pub async fn call_with<R, P>(
+        &mut self,
+        entry: &Entry,
+        args: impl IntoLuaMulti,
+        mut pause: impl FnMut(Again) -> P,
+    ) -> Result<R, CallError>
+    where
+        R: FromLuaMulti,
+        P: Future<Output = ()>,
+    {
+        self.start(entry, args)?;
+        // A call that is dropped half-way must not leave its run behind.
+        let running = CancelOnDrop(self);
+        loop {
+            let outcome = poll_fn(|cx| match running.0.step(cx, Yielding::Allowed) {
+                Ok(Outcome::Again(Again::Waiting)) => Poll::Pending,
+                other => Poll::Ready(other),
+            });
+            match outcome.await? {
+                Outcome::Ok => return Ok(running.0.take()?),
+                Outcome::Again(why) => pause(why).await,
+                Outcome::Failed(failure) => return Err(CallError::Failed(Box::new(failure))),
+            }
+        }
+    }
+
+    /// Ends a run that isn't over: drops what it waits for and closes its `<close>` variables.
+    pub fn cancel(&mut self) {
+        self.pending = None;
+        let suspended = matches!(self.state, State::Yielded | State::Waiting);
+        self.state = State::Stopped;
+        if suspended && let Some(slot) = self.slot.take() {
+            let core = &*self.core;
+            self.slot = core.locked(|raw| {
+                // SAFETY: the lock is held and the coroutine is suspended.
+                unsafe {
+                    if close(core, raw, &slot) {
+                        ffi::lua_settop(slot.l, 0);
+                        return Some(slot);
+                    }
+                    let fresh = Slot::take(core, raw.state()).ok();
+                    hand_over(&slot, fresh.as_deref());
+                    slot.discard(core);
+                    fresh
+                }
+            });
+        }
+    }
+
+    /// True from a [`start`](Self::start) until the run's outcome.
+    pub fn is_running(&self) -> bool {
+        self.state != State::Stopped
+    }
+
+    /// The limits of the runs to come.
+    pub fn limits(&self) -> Limits {
+        self.limits.source
+    }
+
+    /// Sets the limits, from the next step on.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = Compiled::new(limits);
+    }
+
+    /// What this context used so far, over all its runs.
+    pub fn stats(&self) -> Stats {
+        self.counters.stats()
+    }
+
+    /// Attaches a value of the host's, for host functions to find with [`Current::attached`].
+    pub fn attach<T: Any>(&mut self, value: T) {
+        if let Some(slot) = &self.slot {
+            *slot.attached.borrow_mut() = Some(Box::new(value));
+        }
+    }
+
+    fn poll_pending(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<Counted, String>> {
+        let Some(pending) = &mut self.pending else {
+            return Poll::Pending;
+        };
+        match catch_unwind(AssertUnwindSafe(|| pending.inner.as_mut().poll(cx))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(())) => match self.pending.take() {
+                Some(pending) => Poll::Ready(Ok(pending)),
+                None => Poll::Pending,
+            },
+            Err(payload) => {
+                self.pending = None;
+                Poll::Ready(Err(format!(
+                    "a host operation panicked: {}",
+                    panic_text(&*payload)
+                )))
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn run(&mut self, resume: Resume, yielding: Yielding) -> Outcome {
+        let Some(slot) = &self.slot else {
+            return Outcome::Failed(self.fail(None, ffi::LUA_ERRMEM));
+        };
+        let core = &*self.core;
+        let l = slot.l;
+        let run = Run::new(
+            &raw const **slot,
+            self.limits,
+            self.used,
+            yielding == Yielding::Allowed,
+        );
+        let ended = core.locked(|raw| {
+            // SAFETY: the lock is held; the coroutine is stopped or suspended with its arguments in place;
+            // `run` outlives its announcement; resuming is protected and gives a status.
+            unsafe {
+                let n = match resume {
+                    Resume::With(n) => n,
+                    Resume::Results(pending) => place_results(raw, l, pending)?,
+                };
+                if let Some(count) = run.limits.forced_yield
+                    && ffi::lua_gethook(l).is_none()
+                {
+                    let count = i32::try_from(count.get()).unwrap_or(i32::MAX);
+                    ffi::lua_sethook(l, Some(hook::on_count), ffi::LUA_MASKCOUNT, count);
+                }
+                let mut results = 0;
+                let begun = core.begin(&run, l);
+                let status = ffi::lua_resume(l, raw.state(), n, &mut results);
+                let (hooked, spent) = core.end(&run, &begun);
+                if hooked || run.doomed.get() || run.limits.forced_yield.is_some() {
+                    core.note_memory(l);
+                    if status != ffi::LUA_YIELD || run.limits.forced_yield.is_none() {
+                        ffi::lua_sethook(l, None, 0, 0);
+                    }
+                }
+                if status == ffi::LUA_YIELD && results > 0 {
+                    ffi::lua_pop(l, results);
+                }
+                Ok((status, results, spent))
+            }
+        });
+        let (status, results, spent) = match ended {
+            Ok(ended) => ended,
+            Err(kind) => {
+                let doom = self.doom_here(kind, "no room for the results of a host operation".into());
+                return Outcome::Failed(self.fail(Some(doom), ffi::LUA_YIELD));
+            }
+        };
+        self.spent(spent);
+        let doom = run.doom.take();
+        match status {
+            ffi::LUA_OK if doom.is_none() => {
+                self.state = State::Stopped;
+                self.results = results;
+                Outcome::Ok
+            }
+            ffi::LUA_YIELD if doom.is_none() => self.yielded(&run, yielding),
+            status => Outcome::Failed(self.fail(doom, status)),
+        }
+    }
+
+    fn yielded(&mut self, run: &Run, yielding: Yielding) -> Outcome {
+        self.counters.yielded();
+        if let Some(entry) = self.slot.as_ref().and_then(|slot| slot.entry.borrow().clone()) {
+            entry.counters.yielded();
+        }
+        if yielding == Yielding::Refused {
+            let doom = self.doom_here(
+                FailureKind::YieldNotAllowed,
+                FailureKind::YieldNotAllowed.to_string(),
+            );
+            return Outcome::Failed(self.fail(Some(doom), ffi::LUA_YIELD));
+        }
+        if let Some(pending) = run.pending.take() {
+            self.pending = Some(Counted::new(pending, &self.core.counts.pending));
+            self.state = State::Waiting;
+            return Outcome::Again(Again::Waiting);
+        }
+        self.state = State::Yielded;
+        if self.used >= self.limits.total {
+            let limit_ms = self.limits.source.total.unwrap_or_default().as_millis();
+            let doom = self.doom_here(FailureKind::TotalTimeout, format!("ran {limit_ms} ms in all"));
+            return Outcome::Failed(self.fail(Some(doom), ffi::LUA_YIELD));
+        }
+        Outcome::Again(if run.control.get() == Control::Slice {
+            Again::Slice
+        } else {
+            Again::Turn
+        })
+    }
+
+    #[inline(always)]
+    fn spent(&mut self, ticks: Ticks) {
+        self.used = self.used.saturating_add(ticks);
+        self.counters.spent(ticks);
+        if let Some(slot) = &self.slot
+            && let Some(entry) = &*slot.entry.borrow()
+        {
+            entry.counters.spent(ticks);
+        }
+    }
+
+    /// A failure found from outside, at the place where the coroutine is suspended.
+    fn doom_here(&self, kind: FailureKind, message: String) -> Doom {
+        let traceback = match &self.slot {
+            // SAFETY: the lock is held and the coroutine is suspended.
+            Some(slot) => self.core.locked(|_| unsafe { Traceback::capture(&[], slot.l) }),
+            None => Traceback::default(),
+        };
+        Doom {
+            kind,
+            message,
+            traceback,
+        }
+    }
+
+    /// Tells what happened, and renews the context.
+    #[cold]
+    fn fail(&mut self, doom: Option<Doom>, status: i32) -> Failure {
+        self.state = State::Stopped;
+        self.pending = None;
+        self.results = 0;
+        let core = &*self.core;
+        let broken = self.slot.take();
+        let entry = broken.as_ref().and_then(|slot| slot.entry.borrow().clone());
+        let (failure, fresh) = core.locked(|raw| {
+            core.note_memory(raw.state());
+            // SAFETY: the lock is held; the coroutine has ended in an error or is suspended.
+            unsafe {
+                let report = failure::report(core, raw, broken.as_ref().map(|slot| slot.l), doom, status);
+                let Some(broken) = broken else {
+                    return (report, Slot::take(core, raw.state()).ok());
+                };
+                close(core, raw, &broken);
+                let fresh = Slot::take(core, raw.state()).ok();
+                hand_over(&broken, fresh.as_deref());
+                broken.discard(core);
+                (report, fresh)
+            }
+        });
+        self.slot = fresh;
+        self.counters.failed(failure.kind);
+        let name = match &entry {
+            Some(entry) => {
+                entry.counters.failed(failure.kind);
+                Arc::clone(&entry.name)
+            }
+            None => "".into(),
+        };
+        Failure {
+            entry: name,
+            ..failure
+        }
+    }
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        self.cancel();
+        if let Some(slot) = self.slot.take() {
+            // SAFETY: the lock is held; the coroutine is finished or was never started.
+            self.core.locked(|_| unsafe { slot.put_back(&self.core) });
+        }
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
+impl From<Misuse> for CallError {
+    fn from(misuse: Misuse) -> Self {
+        CallError::Misuse(misuse)
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CallError::Failed(failure) => failure.fmt(f),
+            CallError::Misuse(misuse) => misuse.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for CallError {}
+
+/// What a run is resumed with.
+enum Resume {
+    /// Arguments that are in place.
+    With(i32),
+    /// The results of a host operation, to be put in place.
+    Results(Counted),
+}
+
+struct CancelOnDrop<'a>(&'a mut Context);
+
+impl Drop for CancelOnDrop<'_> {
+    fn drop(&mut self) {
+        if self.0.is_running() {
+            self.0.cancel();
+        }
+    }
+}
+
+/// Ready the second time it is asked.
+fn next_turn() -> impl Future<Output = ()> {
+    let mut asked = false;
+    poll_fn(move |cx| {
+        if std::mem::replace(&mut asked, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+}
+
+/// Moves arguments onto the coroutine's stack; says how many.
+#[inline(always)]
+unsafe fn place(raw: &RawLua, l: *mut ffi::lua_State, args: impl IntoLuaMulti) -> Result<i32, Misuse> {
+    // SAFETY: the callers hold the lock; both stacks are checked before anything is put there.
+    unsafe {
+        let from = raw.state();
+        let top = ffi::lua_gettop(from);
+        let n = args.push_into_stack_multi(raw).map_err(|_| {
+            ffi::lua_settop(from, top);
+            Misuse::Conversion
+        })?;
+        if n > 0 {
+            if ffi::lua_checkstack(l, n + 1) == 0 {
+                ffi::lua_settop(from, top);
+                return Err(Misuse::OutOfMemory);
+            }
+            ffi::lua_xmove(from, l, n);
+        }
+        Ok(n)
+    }
+}
+
+unsafe fn place_results(
+    raw: &RawLua,
+    l: *mut ffi::lua_State,
+    mut pending: Counted,
+) -> Result<i32, FailureKind> {
+    // SAFETY: as for `place`.
+    unsafe {
+        let from = raw.state();
+        let top = ffi::lua_gettop(from);
+        let pushed = pending.inner.as_mut().push(raw);
+        let n = match pushed {
+            Ok(n) if ffi::lua_checkstack(l, n + 1) != 0 => n,
+            _ => {
+                ffi::lua_settop(from, top);
+                return Err(FailureKind::OutOfMemory);
+            }
+        };
+        ffi::lua_xmove(from, l, n);
+        Ok(n)
+    }
+}
+
+/// Runs what is left to close, within the limit for such; true if the coroutine can be used again.
+unsafe fn close(core: &Core, raw: &RawLua, slot: &Slot) -> bool {
+    // SAFETY: the callers hold the lock and the coroutine does not run; closing is protected.
+    unsafe {
+        ffi::lua_sethook(slot.l, None, 0, 0);
+        // A run that was ended by an error from its hook has its hooks switched off still.
+        hook::allow_in_finalizer(slot.l);
+        core.aside(slot.l, |_| ffi::lua_closethread(slot.l, raw.state())) == ffi::LUA_OK
+    }
+}
+
+/// What is the context's, not the coroutine's, goes to the new one.
+fn hand_over(from: &Slot, to: Option<&Slot>) {
+    if let Some(to) = to {
+        to.memory.set(from.memory.replace(ffi::LUA_NOREF));
+        *to.attached.borrow_mut() = from.attached.borrow_mut().take();
+    }
+}
+
+/// The context that runs right now, as host functions see it.
+pub struct Current<'a> {
+    core: &'a Core,
+    slot: &'a Slot,
+    lua: &'a mlua::Lua,
+}
+
+/// The context on whose behalf `lua` runs, or `None` outside of any.
+pub fn current(lua: &mlua::Lua) -> Option<Current<'_>> {
+    lua.exec_raw_lua(|raw| {
+        // SAFETY: the lock is held while a host function runs, and the slot lives as long as its run, which
+        // the host function is inside of.
+        unsafe {
+            let core = core::of(raw.state())?;
+            let slot = core.current()?.slot.as_ref()?;
+            Some(Current { core, slot, lua })
+        }
+    })
+}
+
+impl Current<'_> {
+    /// The entry that runs.
+    pub fn entry(&self) -> Option<Arc<str>> {
+        self.slot
+            .entry
+            .borrow()
+            .as_ref()
+            .map(|entry| Arc::clone(&entry.name))
+    }
+
+    /// True if the context may wait here.
+    pub fn can_wait(&self) -> bool {
+        self.lua.exec_raw_lua(|raw| {
+            // SAFETY: the coroutine runs, and the lock is held.
+            self.core
+                .current()
+                .is_some_and(|run| unsafe { hook::can_yield(run, raw.state()) })
+        })
+    }
+
+    /// Looks at what the host attached, if it is of that type.
+    pub fn attached<T: Any, R>(&self, f: impl FnOnce(&T) -> R) -> Option<R> {
+        self.slot
+            .attached
+            .borrow()
+            .as_ref()
+            .and_then(|value| value.downcast_ref())
+            .map(f)
+    }
+
+    /// The context's private Lua value; nil if none was set.
+    ///
+    /// # Errors
+    /// When the state has no memory left.
+    pub fn memory(&self) -> mlua::Result<mlua::Value> {
+        let reference = self.slot.memory.get();
+        if reference == ffi::LUA_NOREF {
+            return Ok(mlua::Value::Nil);
+        }
+        // SAFETY: runs in protected mode; the reference is the slot's own.
+        unsafe {
+            self.lua.exec_raw((), |l| {
+                ffi::lua_rawgeti(l, ffi::LUA_REGISTRYINDEX, reference.into());
+            })
+        }
+    }
+
+    /// Sets the context's private Lua value, in place of the one before.
+    ///
+    /// # Errors
+    /// When the state has no memory left.
+    pub fn set_memory(&self, value: mlua::Value) -> mlua::Result<()> {
+        // SAFETY: runs in protected mode with the value as its one argument; the old reference is the
+        // slot's own and released once.
+        unsafe {
+            let reference = self.lua.exec_raw::<i32>(value, |l| {
+                let reference = ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX);
+                ffi::lua_pushinteger(l, reference.into());
+            })?;
+            let old = self.slot.memory.replace(reference);
+            if old != ffi::LUA_NOREF {
+                ffi::luaL_unref(self.core.main, ffi::LUA_REGISTRYINDEX, old);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Current<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Current")
+            .field("entry", &self.entry())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,349 @@
+//! What all contexts of one state share, and how a raw `lua_State` leads back to it.
+//!
+//! Everything in here is touched under the state's lock only (mlua's own reentrant mutex): for a state of
+//! one thread that lock is never contended, for a shared state it is what makes one thread at a time run.
+
+use std::cell::{Cell, RefCell};
+use std::ffi::c_void;
+use std::mem::ManuallyDrop;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, ThreadId};
+
+use mlua::ffi::{self, lua_State};
+use mlua::state::RawLua;
+
+use crate::clock::{self, Ticks};
+use crate::host::Pending;
+use crate::limits::Compiled;
+use crate::monitor::{self, Before, Published};
+use crate::outcome::{FailureKind, Misuse};
+use crate::slot::Slot;
+use crate::traceback::Traceback;
+
+/// Coroutines kept for reuse; more than that are left to the collector.
+pub(crate) const POOLED_MAX: usize = 4096;
+
+/// One Lua state and its bookkeeping.
+pub(crate) struct Core {
+    pub(crate) lua: ManuallyDrop<mlua::Lua>,
+    /// The thread that may use it, for a state of one thread.
+    pub(crate) owner: Option<ThreadId>,
+    pub(crate) main: *mut lua_State,
+    /// Tags of coroutines that are not contexts. Leaked, some bytes per state, since a coroutine that
+    /// somebody kept through mlua can outlive us; they lead nowhere then.
+    pub(crate) own_tag: &'static Tag,
+    pub(crate) waiting_tag: &'static Tag,
+    /// The innermost run, or null.
+    pub(crate) run: Cell<*const Run>,
+    /// A finalizer ran past its burst; what it catches is raised again until the collector has it.
+    pub(crate) finalizer_over: Cell<bool>,
+    // Boxed since a coroutine's tag lives in its slot and must stay where it is.
+    #[expect(clippy::vec_box, reason = "the address of a slot is known to its coroutine")]
+    pub(crate) idle: RefCell<Vec<Box<Slot>>>,
+    pub(crate) counts: Counts,
+    /// Limits of what runs outside a context: finalizers in host calls, `__tostring` of errors, `<close>`.
+    pub(crate) aside: Compiled,
+    /// Limits of the host's own calls into the state.
+    pub(crate) entered: Compiled,
+    /// Registry references whose owners were dropped without the lock.
+    pub(crate) dead: Mutex<Vec<i32>>,
+    pub(crate) has_dead: std::sync::atomic::AtomicBool,
+    pub(crate) memory_peak: Cell<usize>,
+}
+
+// SAFETY: every `Cell`, `RefCell` and raw pointer in it is used only between locking `lua` and unlocking it
+// (`Core::locked` and functions that Lua calls, which run under it), so one thread at a time.
+unsafe impl Send for Core {}
+// SAFETY: as above.
+unsafe impl Sync for Core {}
+
+/// Numbers that must return to where they began.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) contexts: Cell<usize>,
+    pub(crate) coroutines: Cell<usize>,
+    pub(crate) pending: Arc<std::sync::atomic::AtomicUsize>,
+}
+
+/// What the extra space of each coroutine points to.
+#[derive(Debug)]
+pub(crate) struct Tag {
+    pub(crate) core: Cell<*const Core>,
+    pub(crate) kind: TagKind,
+    /// The slot, for a context's coroutine.
+    pub(crate) slot: Cell<*const Slot>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TagKind {
+    /// The main state, and by inheritance every coroutine that a script makes.
+    Own,
+    /// A context's coroutine.
+    Context,
+    /// A script's coroutine that sleeps in a host operation or in a forced yield.
+    Waiting,
+}
+
+impl Tag {
+    pub(crate) fn new(kind: TagKind) -> Self {
+        Tag {
+            core: Cell::new(std::ptr::null()),
+            kind,
+            slot: Cell::new(std::ptr::null()),
+        }
+    }
+}
+
+/// One stretch of Lua running, from a host's call into the state until control is back.
+pub(crate) struct Run {
+    pub(crate) outer: Cell<*const Run>,
+    /// The context's slot; null for what runs outside one.
+    pub(crate) slot: *const Slot,
+    pub(crate) limits: Compiled,
+    /// Lua time that earlier windows of the same run took.
+    pub(crate) used: Ticks,
+    pub(crate) since: Cell<Ticks>,
+    pub(crate) yielding: bool,
+    /// Resumes of script coroutines, between here and the running one, from places that cannot yield.
+    pub(crate) blocked: Cell<u32>,
+    /// The coroutines that are suspended in a resume of the next, outermost first.
+    pub(crate) chain: RefCell<Vec<*mut lua_State>>,
+    /// The hook yielded: for a slice, or to end the run.
+    pub(crate) control: Cell<Control>,
+    pub(crate) doom: RefCell<Option<Doom>>,
+    pub(crate) doomed: Cell<bool>,
+    pub(crate) pending: RefCell<Option<Box<dyn Pending>>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Control {
+    None,
+    Slice,
+    Stop,
+}
+
+/// Why a run is over although the script doesn't know it yet.
+#[derive(Debug)]
+pub(crate) struct Doom {
+    pub(crate) kind: FailureKind,
+    pub(crate) message: String,
+    pub(crate) traceback: Traceback,
+}
+
+impl Run {
+    pub(crate) fn new(slot: *const Slot, limits: Compiled, used: Ticks, yielding: bool) -> Self {
+        Run {
+            outer: Cell::new(std::ptr::null()),
+            slot,
+            limits,
+            used,
+            since: Cell::new(0),
+            yielding,
+            blocked: Cell::new(0),
+            chain: RefCell::new(Vec::new()),
+            control: Cell::new(Control::None),
+            doom: RefCell::new(None),
+            doomed: Cell::new(false),
+            pending: RefCell::new(None),
+        }
+    }
+
+    pub(crate) fn set_doom(&self, doom: Doom) {
+        self.doomed.set(true);
+        let mut slot = self.doom.borrow_mut();
+        if slot.is_none() {
+            *slot = Some(doom);
+        }
+    }
+}
+
+/// A run that was announced, to be handed back to [`Core::end`].
+pub(crate) struct Begun {
+    published: &'static Published,
+    before: Before,
+}
+
+impl Core {
+    /// Runs `f` with the state locked, and references of dropped owners released.
+    #[inline(always)]
+    pub(crate) fn locked<R>(&self, f: impl FnOnce(&RawLua) -> R) -> R {
+        self.lua.exec_raw_lua(|raw| {
+            if self.has_dead.load(std::sync::atomic::Ordering::Relaxed) {
+                self.release_dead();
+            }
+            f(raw)
+        })
+    }
+
+    /// An error on any thread but the owner's.
+    #[inline(always)]
+    pub(crate) fn check_thread(&self) -> Result<(), Misuse> {
+        match self.owner {
+            Some(owner) if owner != thread::current().id() => Err(Misuse::WrongThread),
+            _ => Ok(()),
+        }
+    }
+
+    /// Announces that `l` runs from here on, as `run`.
+    #[inline(always)]
+    pub(crate) fn begin(&self, run: &Run, l: *mut lua_State) -> Begun {
+        run.outer.set(self.run.replace(run));
+        run.since.set(clock::now());
+        let published = monitor::here();
+        let before = published.begin(l, run.limits.look_after_us, run.limits.burst_us);
+        Begun { published, before }
+    }
+
+    /// `l` stopped running; true if a hook may still be set on it. Gives the Lua time that it took.
+    #[inline(always)]
+    pub(crate) fn end(&self, run: &Run, begun: &Begun) -> (bool, Ticks) {
+        let hooked = begun.published.end(&begun.before);
+        self.run.set(run.outer.get());
+        (hooked, clock::now().wrapping_sub(run.since.get()))
+    }
+
+    /// The innermost run.
+    #[inline(always)]
+    pub(crate) fn current(&self) -> Option<&Run> {
+        // SAFETY: `begin` and `end` keep the pointer to runs that are alive on this thread's stack.
+        unsafe { self.run.get().as_ref() }
+    }
+
+    /// True while errors must not be caught: the run, or the finalizer, is being ended.
+    #[inline(always)]
+    pub(crate) fn is_ending(&self) -> bool {
+        self.finalizer_over.get() || self.current().is_some_and(|run| run.doomed.get())
+    }
+
+    /// Runs `f` as a run of its own outside any context, within the limits for such.
+    pub(crate) fn aside<R>(&self, l: *mut lua_State, f: impl FnOnce(&Run) -> R) -> R {
+        self.watched(&Run::new(std::ptr::null(), self.aside, 0, false), l, f)
+    }
+
+    /// Runs `f`, which lets `l` run, as `run`.
+    pub(crate) fn watched<R>(&self, run: &Run, l: *mut lua_State, f: impl FnOnce(&Run) -> R) -> R {
+        struct End<'a>(&'a Core, &'a Run, Begun, *mut lua_State);
+        impl Drop for End<'_> {
+            fn drop(&mut self) {
+                let (hooked, _) = self.0.end(self.1, &self.2);
+                if hooked || self.1.doomed.get() {
+                    // SAFETY: `l` is a live coroutine of this state and the lock is held.
+                    unsafe { ffi::lua_sethook(self.3, None, 0, 0) };
+                }
+            }
+        }
+        let begun = self.begin(run, l);
+        let end = End(self, run, begun, l);
+        let result = f(run);
+        drop(end);
+        result
+    }
+
+    /// Lets go of the coroutines kept for reuse.
+    pub(crate) fn drop_idle(&self) {
+        let idle = std::mem::take(&mut *self.idle.borrow_mut());
+        for slot in idle {
+            // SAFETY: callers hold the lock; an idle coroutine does not run.
+            unsafe { slot.release(self) };
+        }
+    }
+
+    /// Notes the heap's size.
+    pub(crate) fn note_memory(&self, l: *mut lua_State) {
+        // SAFETY: reading the collector's counters has no effect and raises nothing.
+        let used = unsafe {
+            let kib = ffi::lua_gc(l, ffi::LUA_GCCOUNT, 0);
+            let rest = ffi::lua_gc(l, ffi::LUA_GCCOUNTB, 0);
+            usize::try_from(kib).unwrap_or(0) * 1024 + usize::try_from(rest).unwrap_or(0)
+        };
+        if used > self.memory_peak.get() {
+            self.memory_peak.set(used);
+        }
+    }
+
+    /// Leaves a registry reference to be released by whoever next holds the lock.
+    pub(crate) fn bury(&self, reference: i32) {
+        self.dead
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(reference);
+        self.has_dead.store(true, std::sync::atomic::Ordering::Release);
+    }
+
+    #[cold]
+    fn release_dead(&self) {
+        self.has_dead.store(false, std::sync::atomic::Ordering::Relaxed);
+        let dead = std::mem::take(&mut *self.dead.lock().unwrap_or_else(PoisonError::into_inner));
+        for reference in dead {
+            // SAFETY: the reference was made by `luaL_ref` in this state's registry and is released once.
+            unsafe { ffi::luaL_unref(self.main, ffi::LUA_REGISTRYINDEX, reference) };
+        }
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        // Finalizers run here, watched; what mlua's own values still hold goes with the last of those.
+        self.lua.exec_raw_lua(|raw| {
+            self.drop_idle();
+            let l = raw.state();
+            self.aside(l, |_| {
+                let _ = self.lua.globals().clear();
+                // SAFETY: a collection may run at any time under the lock; finalizers are protected.
+                unsafe {
+                    ffi::lua_gc(l, ffi::LUA_GCCOLLECT, 0);
+                    ffi::lua_gc(l, ffi::LUA_GCCOLLECT, 0);
+                }
+            });
+            self.own_tag.core.set(std::ptr::null());
+            self.waiting_tag.core.set(std::ptr::null());
+        });
+        // SAFETY: dropped once, here, and not used after.
+        unsafe { ManuallyDrop::drop(&mut self.lua) };
+    }
+}
+
+/// The state that `l` belongs to.
+///
+/// # Safety
+/// `l` must be a live coroutine of a state made by [`crate::Vm`], whose lock this thread holds.
+#[inline(always)]
+pub(crate) unsafe fn of<'a>(l: *mut lua_State) -> Option<&'a Core> {
+    // SAFETY: by the contract the extra space is null or points to a tag, whose core outlives its states.
+    unsafe { tag(l)?.core.get().as_ref() }
+}
+
+/// The tag of `l`.
+///
+/// # Safety
+/// As for [`of`].
+#[inline(always)]
+pub(crate) unsafe fn tag<'a>(l: *mut lua_State) -> Option<&'a Tag> {
+    // SAFETY: each coroutine has this space; ours hold null or a tag that lives as long as its owner.
+    unsafe { (*ffi::lua_getextraspace(l).cast::<*const Tag>()).as_ref() }
+}
+
+/// Makes `l` lead to `tag`.
+///
+/// # Safety
+/// `l` must be a live coroutine, and `tag` must outlive it or be replaced before it goes.
+#[inline(always)]
+pub(crate) unsafe fn set_tag(l: *mut lua_State, tag: *const Tag) {
+    // SAFETY: each coroutine has this space, for the host's own use.
+    unsafe { *ffi::lua_getextraspace(l).cast::<*const Tag>() = tag };
+}
+
+/// Marks that only host code can put on a stack, told apart by their addresses.
+pub(crate) static MARKS: [u8; 2] = [0, 1];
+
+/// A coroutine yielded this: it waits, and so do all that resumed it.
+#[inline(always)]
+pub(crate) fn suspended() -> *mut c_void {
+    (&raw const MARKS[0]).cast_mut().cast()
+}
+
+/// A host function returned this: what follows is an error's text.
+#[inline(always)]
+pub(crate) fn failed() -> *mut c_void {
+    (&raw const MARKS[1]).cast_mut().cast()
+}

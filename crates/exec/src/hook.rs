@@ -1,0 +1,207 @@
+//! The hook that ends a slice, or a run: set by the monitor's signal on the coroutine that runs.
+//!
+//! It decides on the run's own thread, with the run's own clock. Wherever Lua can yield it ends a run by
+//! *yielding*, which no `pcall` catches and which keeps the whole stack for the traceback; where Lua cannot
+//! yield (inside `table.sort`, a finalizer, a metamethod called from C) it raises, and our `pcall` raises
+//! again until the run is out.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use mlua::ffi::{self, lua_Debug, lua_State};
+
+use crate::clock;
+use crate::core::{self, Control, Core, Doom, Run};
+use crate::monitor;
+use crate::outcome::FailureKind;
+use crate::traceback::Traceback;
+
+/// The hook itself.
+///
+/// # Safety
+/// For Lua to call, on a coroutine of a state made by this crate.
+pub(crate) unsafe extern "C-unwind" fn on_count(l: *mut lua_State, _: *mut lua_Debug) {
+    // SAFETY: Lua calls this on the coroutine that runs. `decide` has returned, with everything it made
+    // dropped, before anything here leaves this frame by a jump.
+    unsafe {
+        match decide(l) {
+            Verdict::GoOn => {}
+            Verdict::Yield => {
+                ffi::lua_yieldk(l, 0, 0, None);
+            }
+            Verdict::Raise(text) => {
+                ffi::lua_pushlstring(l, text.as_ptr().cast(), text.len());
+                ffi::lua_error(l);
+            }
+        }
+    }
+}
+
+enum Verdict {
+    GoOn,
+    Yield,
+    Raise(&'static str),
+}
+
+/// True when the place where `l` is can yield up to the host.
+///
+/// # Safety
+/// `l` must be the coroutine that runs.
+pub(crate) unsafe fn can_yield(run: &Run, l: *mut lua_State) -> bool {
+    // SAFETY: as promised by the caller.
+    run.yielding && !run.slot.is_null() && run.blocked.get() == 0 && unsafe { ffi::lua_isyieldable(l) } != 0
+}
+
+/// Makes the hook look at `l` again at its next instruction.
+///
+/// # Safety
+/// `l` must be a live coroutine, and the state's lock held.
+pub(crate) unsafe fn arm(l: *mut lua_State) {
+    // SAFETY: as promised by the caller.
+    unsafe { ffi::lua_sethook(l, Some(on_count), ffi::LUA_MASKCOUNT, 1) };
+}
+
+unsafe fn decide(l: *mut lua_State) -> Verdict {
+    let published = monitor::here();
+    let in_finalizer = published.enter_hook();
+    // SAFETY: Lua runs under the state's lock, on a coroutine of ours.
+    let verdict = match unsafe { core::of(l) } {
+        Some(core) => match core.current() {
+            // SAFETY: as above.
+            Some(run) => unsafe { judge(core, run, l, in_finalizer) },
+            None => unhook(l),
+        },
+        None => unhook(l),
+    };
+    published.leave_hook();
+    verdict
+}
+
+unsafe fn judge(core: &Core, run: &Run, l: *mut lua_State, in_finalizer: bool) -> Verdict {
+    let elapsed = clock::now().wrapping_sub(run.since.get());
+    if core.finalizer_over.get() || (in_finalizer && elapsed >= run.limits.burst) {
+        core.finalizer_over.set(true);
+        return Verdict::Raise("finalizer exceeded its time");
+    }
+    // SAFETY: `l` runs.
+    let yieldable = unsafe { can_yield(run, l) };
+    if !run.doomed.get() {
+        let total = run.used.saturating_add(elapsed);
+        if total >= run.limits.total {
+            doom(run, l, FailureKind::TotalTimeout, run.limits.source.total);
+        } else if elapsed >= run.limits.burst {
+            doom(run, l, FailureKind::BurstTimeout, run.limits.source.burst);
+        }
+    }
+    if run.doomed.get() {
+        if yieldable {
+            run.control.set(Control::Stop);
+            return Verdict::Yield;
+        }
+        // SAFETY: `l` runs; the next instruction outside what catches this raises again.
+        unsafe { arm(l) };
+        return Verdict::Raise("execution timeout");
+    }
+    if yieldable && (run.limits.forced_yield.is_some() || elapsed >= run.limits.slice) {
+        run.control.set(Control::Slice);
+        let _ = reset(run, l);
+        return Verdict::Yield;
+    }
+    reset(run, l)
+}
+
+#[cold]
+fn doom(run: &Run, l: *mut lua_State, kind: FailureKind, limit: Option<std::time::Duration>) {
+    // SAFETY: `l` runs, and the chain holds coroutines that wait for it.
+    let traceback = unsafe { Traceback::capture(&run.chain.borrow(), l) };
+    let limit_ms = limit.unwrap_or_default().as_millis();
+    let message = match kind {
+        FailureKind::BurstTimeout => format!("ran {limit_ms} ms without yielding"),
+        _ => format!("ran {limit_ms} ms in all"),
+    };
+    run.set_doom(Doom {
+        kind,
+        message,
+        traceback,
+    });
+}
+
+/// Back to no hook, or to the exact count that was asked for.
+fn reset(run: &Run, l: *mut lua_State) -> Verdict {
+    match run.limits.forced_yield {
+        Some(count) => {
+            let count = i32::try_from(count.get()).unwrap_or(i32::MAX);
+            // SAFETY: `l` is the coroutine that runs this hook.
+            unsafe { ffi::lua_sethook(l, Some(on_count), ffi::LUA_MASKCOUNT, count) };
+            Verdict::GoOn
+        }
+        None => unhook(l),
+    }
+}
+
+fn unhook(l: *mut lua_State) -> Verdict {
+    // SAFETY: `l` is the coroutine that runs this hook.
+    unsafe { ffi::lua_sethook(l, None, 0, 0) };
+    Verdict::GoOn
+}
+
+/// Where Lua keeps the flag that allows hooks: the byte after `status` in `lua_State`, behind the common
+/// header of collectable objects. Lua has no call for it, and switches hooks off inside finalizers, where
+/// HAProxy dies in an endless loop. [`verify_layout`] proves the place before it is used.
+const ALLOW_HOOK: usize = 11;
+
+static VERIFIED: OnceLock<bool> = OnceLock::new();
+
+/// Switches hooks on if they are off; true if they were off, so inside a finalizer.
+///
+/// # Safety
+/// `l` must be a live coroutine on this thread. Safe to call from a signal handler.
+pub(crate) unsafe fn allow_in_finalizer(l: *mut lua_State) -> bool {
+    if VERIFIED.get() != Some(&true) {
+        return false;
+    }
+    // SAFETY: the place was proved to be the flag; it is a byte that only this thread reads or writes.
+    unsafe {
+        let flag = l.cast::<u8>().add(ALLOW_HOOK);
+        if flag.read_volatile() != 0 {
+            return false;
+        }
+        flag.write_volatile(1);
+        true
+    }
+}
+
+/// Finds out, once per process, whether the flag is where we think: it must read 0 inside a hook and
+/// 1 outside of one, on two coroutines.
+///
+/// # Safety
+/// `l` must be a live coroutine of a state that this thread may use, with nothing running in it.
+pub(crate) unsafe fn verify_layout(l: *mut lua_State) -> bool {
+    static INSIDE_OFF: AtomicBool = AtomicBool::new(false);
+    unsafe extern "C-unwind" fn look(l: *mut lua_State, _: *mut lua_Debug) {
+        // SAFETY: the byte is inside the coroutine's own allocation, whatever it means.
+        let flag = unsafe { l.cast::<u8>().add(ALLOW_HOOK).read_volatile() };
+        INSIDE_OFF.store(flag == 0, Ordering::Relaxed);
+    }
+    *VERIFIED.get_or_init(|| {
+        // SAFETY: the stack is checked, the chunk is constant and cannot fail but for memory, which the
+        // protected call catches; the hook is taken off again.
+        unsafe {
+            if ffi::lua_checkstack(l, 2) == 0 {
+                return false;
+            }
+            let flag = || l.cast::<u8>().add(ALLOW_HOOK).read_volatile();
+            let before = flag();
+            ffi::lua_sethook(l, Some(look), ffi::LUA_MASKCOUNT, 1);
+            let chunk = c"local a = 1";
+            let status = ffi::luaL_loadstring(l, chunk.as_ptr());
+            if status == ffi::LUA_OK {
+                let _ = ffi::lua_pcall(l, 0, 0, 0);
+            } else {
+                ffi::lua_pop(l, 1);
+            }
+            ffi::lua_sethook(l, None, 0, 0);
+            before == 1 && flag() == 1 && INSIDE_OFF.load(Ordering::Relaxed)
+        }
+    })
+}

@@ -1,0 +1,461 @@
+//! Functions of the host that scripts call: plain ones, and *operations*, which wait.
+//!
+//! An error of a host function reaches Lua as a string with the place of the call, as Lua's own library
+//! does it, so that scripts can match on it. It is raised by a frame that holds nothing (see [`finish`]),
+//! so no jump ever crosses a Rust value that would have to be dropped.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use mlua::ffi::{self, lua_CFunction, lua_KContext, lua_State};
+use mlua::state::RawLua;
+use mlua::{Error, FromLuaMulti, Function, IntoLuaMulti, Lua, MultiValue, Result};
+
+use crate::core::{self, Core, Doom};
+use crate::hook;
+use crate::outcome::FailureKind;
+use crate::traceback::Traceback;
+
+/// Makes a Lua function of `f`. An `Err` is raised in Lua with the text of the error and the place of the
+/// call, and `pcall` catches it. A panic ends the run that called it, with
+/// [`FailureKind::HostPanic`], and `pcall` does not.
+///
+/// `name` is what error messages call it.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use tidegate_exec::{Vm, VmOptions, function};
+///
+/// let vm = Vm::per_thread(VmOptions::default())?;
+/// vm.enter(|lua| lua.globals().set("add", function(lua, "add", |_, (a, b): (i64, i64)| Ok(a + b))?))??;
+/// assert_eq!(vm.enter(|lua| lua.load("return add(2, 3)").eval::<i64>())??, 5);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// When the state has no memory for the function.
+pub fn function<F, A, R>(lua: &Lua, name: &str, f: F) -> Result<Function>
+where
+    F: Fn(&Lua, A) -> Result<R> + Send + 'static,
+    A: FromLuaMulti,
+    R: IntoLuaMulti,
+{
+    let name: Arc<str> = name.into();
+    let inner = lua.create_function(move |lua, Args(args): Args<A>| {
+        Ok(Returns(
+            args.and_then(|args| guarded(lua, &name, || f(lua, args)))
+                .map_err(|e| text(&e, &name)),
+        ))
+    })?;
+    wrap(lua, inner, finish)
+}
+
+/// Makes a Lua function that *waits*: `f` gives a future, the calling context is suspended until it is
+/// ready, and what it resolves to is what the function returns. It works at any depth of calls and
+/// inside the script's own coroutines.
+///
+/// The future runs on the thread of its context and is dropped with it.
+///
+/// # Errors
+/// When the state has no memory for the function. In Lua, calling it where nothing can wait raises an
+/// error that names the place.
+pub fn operation<F, A, Fut, R>(lua: &Lua, name: &str, f: F) -> Result<Function>
+where
+    F: Fn(&Lua, A) -> Result<Fut> + Send + 'static,
+    A: FromLuaMulti,
+    Fut: Future<Output = Result<R>> + 'static,
+    R: IntoLuaMulti + 'static,
+{
+    let name: Arc<str> = name.into();
+    let inner = lua.create_function(move |lua, Args(args): Args<A>| {
+        let started = args.and_then(|args| {
+            guarded(lua, &name, || {
+                suspend(lua, &name, || {
+                    Ok(Op {
+                        future: f(lua, args)?,
+                        result: None,
+                        name: Arc::clone(&name),
+                    })
+                })
+            })
+        });
+        Ok(Started(started.map_err(|e| text(&e, &name))))
+    })?;
+    wrap(lua, inner, finish_operation)
+}
+
+/// A future that a suspended context waits for, and what comes of it.
+pub(crate) trait Pending {
+    /// Polls the future; once ready, [`push`](Self::push) has something to push.
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Pushes the results, or an error's text, then whether it went well; says how many values that is.
+    ///
+    /// # Safety
+    /// The state's lock must be held and `raw` be it.
+    unsafe fn push(self: Pin<&mut Self>, raw: &RawLua) -> Result<i32>;
+}
+
+pin_project! {
+    struct Op<F, R> {
+        future: F,
+        result: Option<Result<R>>,
+        name: Arc<str>,
+    }
+}
+
+impl<F: Future<Output = Result<R>>, R: IntoLuaMulti> Pending for Op<F, R> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let (future, result) = self.project();
+        future.poll(cx).map(|ready| *result = Some(ready))
+    }
+
+    unsafe fn push(self: Pin<&mut Self>, raw: &RawLua) -> Result<i32> {
+        let name = Arc::clone(&self.name);
+        let (_, result) = self.project();
+        let result = result
+            .take()
+            .unwrap_or_else(|| Err(Error::runtime("polled no result")));
+        // SAFETY: as promised by the caller.
+        unsafe {
+            let pushed = match result {
+                Ok(values) => values.push_into_stack_multi(raw).map(|n| (n, true)),
+                Err(error) => text(&error, &name).push_into_stack_multi(raw).map(|n| (n, false)),
+            };
+            let (n, ok) = pushed?;
+            ffi::lua_pushboolean(raw.state(), ok.into());
+            Ok(n + 1)
+        }
+    }
+}
+
+/// A tiny stand-in for the crate of the same name: one struct, one pinned field.
+macro_rules! pin_project {
+    (struct $name:ident<$f:ident, $r:ident> { future: $ft:ty, result: $rt:ty, name: $nt:ty, }) => {
+        struct $name<$f, $r> {
+            future: $ft,
+            result: $rt,
+            name: $nt,
+        }
+
+        impl<$f, $r> $name<$f, $r> {
+            fn project(self: Pin<&mut Self>) -> (Pin<&mut $ft>, &mut $rt) {
+                // SAFETY: `future` is never moved out of `self`; `result` is never pinned.
+                unsafe {
+                    let this = self.get_unchecked_mut();
+                    (Pin::new_unchecked(&mut this.future), &mut this.result)
+                }
+            }
+        }
+    };
+}
+use pin_project;
+
+/// Keeps the count of futures that wait, for tests and statistics.
+pub(crate) struct Counted {
+    pub(crate) inner: Pin<Box<dyn Pending>>,
+    pub(crate) count: Arc<AtomicUsize>,
+}
+
+impl Counted {
+    pub(crate) fn new(inner: Box<dyn Pending>, count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Counted {
+            inner: Box::into_pin(inner),
+            count: Arc::clone(count),
+        }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Arguments whose conversion may fail without mlua raising its own kind of error.
+struct Args<A>(Result<A>);
+
+impl<A: FromLuaMulti> FromLuaMulti for Args<A> {
+    fn from_lua_multi(values: MultiValue, lua: &Lua) -> Result<Self> {
+        Ok(Args(A::from_lua_args(values, 1, None, lua)))
+    }
+
+    unsafe fn from_stack_multi(n: i32, lua: &RawLua) -> Result<Self> {
+        // SAFETY: the contract is the same one.
+        Ok(Args(unsafe { A::from_stack_args(n, 1, None, lua) }))
+    }
+
+    unsafe fn from_stack_args(n: i32, _: usize, _: Option<&str>, lua: &RawLua) -> Result<Self> {
+        // SAFETY: the contract is the same one.
+        Ok(Args(unsafe { A::from_stack_args(n, 1, None, lua) }))
+    }
+}
+
+/// An error's text, or that there was no memory, on its way to [`finish`].
+enum Text {
+    Message(String),
+    OutOfMemory,
+}
+
+impl IntoLuaMulti for Text {
+    fn into_lua_multi(self, lua: &Lua) -> Result<MultiValue> {
+        match self {
+            Text::Message(text) => text.into_lua_multi(lua),
+            Text::OutOfMemory => Err(Error::MemoryError("not enough memory".into())),
+        }
+    }
+}
+
+/// Results, or the mark of a failure and its text.
+struct Returns<R>(std::result::Result<R, Text>);
+
+impl<R: IntoLuaMulti> IntoLuaMulti for Returns<R> {
+    fn into_lua_multi(self, lua: &Lua) -> Result<MultiValue> {
+        match self.0 {
+            Ok(values) => values.into_lua_multi(lua),
+            Err(text) => text.into_lua_multi(lua),
+        }
+    }
+
+    unsafe fn push_into_stack_multi(self, lua: &RawLua) -> Result<i32> {
+        // SAFETY: the contract is the same one; there is room for a mark, as C functions have 20 slots.
+        unsafe {
+            match self.0 {
+                Ok(values) => values.push_into_stack_multi(lua),
+                Err(text) => {
+                    ffi::lua_pushlightuserdata(lua.state(), core::failed());
+                    Ok(text.push_into_stack_multi(lua)? + 1)
+                }
+            }
+        }
+    }
+}
+
+/// An operation that was started, or the mark of a failure and its text.
+struct Started(std::result::Result<(), Text>);
+
+impl IntoLuaMulti for Started {
+    fn into_lua_multi(self, lua: &Lua) -> Result<MultiValue> {
+        Returns(self.0).into_lua_multi(lua)
+    }
+
+    unsafe fn push_into_stack_multi(self, lua: &RawLua) -> Result<i32> {
+        // SAFETY: the contract is the same one; there is room for a mark.
+        unsafe {
+            match self.0 {
+                Ok(()) => {
+                    ffi::lua_pushlightuserdata(lua.state(), core::suspended());
+                    Ok(1)
+                }
+                Err(text) => Returns::<()>(Err(text)).push_into_stack_multi(lua),
+            }
+        }
+    }
+}
+
+/// Leaves the operation for the host to find when the coroutine has yielded.
+fn suspend<P: Pending + 'static>(lua: &Lua, name: &str, start: impl FnOnce() -> Result<P>) -> Result<()> {
+    lua.exec_raw_lua(|raw| {
+        let l = raw.state();
+        // SAFETY: a callback runs under the lock, on a coroutine of ours.
+        let run = unsafe { core::of(l) }.and_then(Core::current);
+        let Some(run) = run.filter(|run| !run.slot.is_null()) else {
+            return Err(Error::runtime(format!(
+                "`{name}` has to wait, which only works inside a context"
+            )));
+        };
+        if !run.yielding {
+            // The host ends the run when it sees the yield: nothing is started.
+            return Ok(());
+        }
+        // SAFETY: `l` is the coroutine that runs.
+        if !unsafe { hook::can_yield(run, l) } {
+            // SAFETY: as above.
+            let place = unsafe { blocking_function(l) };
+            return Err(Error::runtime(match place {
+                Some(place) => {
+                    format!("attempt to yield across a C-call boundary: `{name}` waits inside `{place}`")
+                }
+                None => format!(
+                    "attempt to yield across a C-call boundary: `{name}` waits where Lua cannot yield"
+                ),
+            }));
+        }
+        *run.pending.borrow_mut() = Some(Box::new(start()?));
+        Ok(())
+    })
+}
+
+/// The native function through which the call came that cannot be suspended.
+unsafe fn blocking_function(l: *mut lua_State) -> Option<String> {
+    for level in 1.. {
+        // SAFETY: `l` runs; a zeroed record is what these expect; the options neither allocate nor raise.
+        unsafe {
+            let mut ar: ffi::lua_Debug = std::mem::zeroed();
+            if ffi::lua_getstack(l, level, &mut ar) == 0 {
+                return None;
+            }
+            ffi::lua_getinfo(l, c"Sn".as_ptr(), &mut ar);
+            let is_native = !ar.what.is_null() && *ar.what == b'C' as std::ffi::c_char;
+            if is_native && !ar.name.is_null() {
+                return Some(std::ffi::CStr::from_ptr(ar.name).to_string_lossy().into_owned());
+            }
+        }
+    }
+    None
+}
+
+/// Runs host code; its panic dooms the run.
+fn guarded<R>(lua: &Lua, name: &str, f: impl FnOnce() -> Result<R>) -> Result<R> {
+    match catch_unwind(AssertUnwindSafe(f)) {
+        Ok(result) => result,
+        Err(payload) => {
+            let message = format!("`{name}` panicked: {}", panic_text(&*payload));
+            lua.exec_raw_lua(|raw| {
+                let l = raw.state();
+                // SAFETY: a callback runs under the lock, on a coroutine of ours.
+                unsafe {
+                    if let Some(run) = core::of(l).and_then(Core::current) {
+                        let traceback = Traceback::capture(&run.chain.borrow(), l);
+                        run.set_doom(Doom {
+                            kind: FailureKind::HostPanic,
+                            message: message.clone(),
+                            traceback,
+                        });
+                        hook::arm(l);
+                    }
+                }
+            });
+            Err(Error::runtime(message))
+        }
+    }
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> &str {
+    payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("(no message)")
+}
+
+/// The error as a script should read it.
+fn text(error: &Error, name: &str) -> Text {
+    match error {
+        Error::MemoryError(_) => Text::OutOfMemory,
+        Error::CallbackError { cause, .. } | Error::WithContext { cause, .. } => text(cause, name),
+        Error::BadArgument { pos, cause, .. } => {
+            let what = match &**cause {
+                Error::FromLuaConversionError { from, to, message } => match message {
+                    Some(message) if *from == to.as_str() => message.clone(),
+                    _ => format!("{} expected, got {from}", lua_type_name(to)),
+                },
+                other => other.to_string(),
+            };
+            Text::Message(format!("bad argument #{pos} to '{name}' ({what})"))
+        }
+        Error::FromLuaConversionError { from, to, .. } => Text::Message(format!(
+            "bad argument to '{name}' ({} expected, got {from})",
+            lua_type_name(to)
+        )),
+        Error::RuntimeError(message) => Text::Message(message.clone()),
+        other => Text::Message(other.to_string()),
+    }
+}
+
+/// Scripts know Lua's names of types, not Rust's.
+fn lua_type_name(rust: &str) -> &str {
+    match rust {
+        "String" | "LuaString" | "&str" | "str" | "BString" | "bytes" => "string",
+        "i8" | "i16" | "i32" | "i64" | "u8" | "u16" | "u32" | "u64" | "usize" | "isize" | "integer" => {
+            "number"
+        }
+        "f32" | "f64" | "Number" => "number",
+        "bool" => "boolean",
+        other => other,
+    }
+}
+
+/// Puts `after` behind a function made by mlua: the same upvalue, and the native function to run first.
+fn wrap(lua: &Lua, inner: Function, after: lua_CFunction) -> Result<Function> {
+    // SAFETY: runs in protected mode with one argument, an mlua function, which is a native closure with
+    // one upvalue; the new closure holds that upvalue too, so the function finds what it expects.
+    unsafe {
+        lua.exec_raw::<Function>(inner, |l| {
+            let native = ffi::lua_tocfunction(l, -1);
+            ffi::lua_getupvalue(l, -1, 1);
+            ffi::lua_pushlightuserdata(l, native.map_or(std::ptr::null_mut(), |f| f as *mut _));
+            ffi::lua_pushcclosure(l, after, 2);
+            ffi::lua_remove(l, 1);
+        })
+    }
+}
+
+/// Calls the wrapped native function in this very frame.
+///
+/// # Safety
+/// `l` must run a closure made by [`wrap`].
+#[inline(always)]
+unsafe fn call_wrapped(l: *mut lua_State) -> i32 {
+    // SAFETY: `wrap` stored a native function there.
+    unsafe {
+        let native = ffi::lua_touserdata(l, ffi::lua_upvalueindex(2));
+        let native: unsafe extern "C-unwind" fn(*mut lua_State) -> i32 = std::mem::transmute(native);
+        native(l)
+    }
+}
+
+/// A plain function's outer frame: raises what the inner one reported.
+unsafe extern "C-unwind" fn finish(l: *mut lua_State) -> i32 {
+    // SAFETY: called by Lua as a closure of `wrap`; nothing here has a destructor.
+    unsafe {
+        let n = call_wrapped(l);
+        if n == 2 && ffi::lua_touserdata(l, -2) == core::failed() {
+            return raise(l);
+        }
+        n
+    }
+}
+
+/// An operation's outer frame: yields until the host has the results.
+unsafe extern "C-unwind" fn finish_operation(l: *mut lua_State) -> i32 {
+    // SAFETY: called by Lua as a closure of `wrap`; nothing here has a destructor, so the yield may leave it.
+    unsafe {
+        let n = call_wrapped(l);
+        if n == 2 && ffi::lua_touserdata(l, -2) == core::failed() {
+            return raise(l);
+        }
+        ffi::lua_settop(l, 0);
+        ffi::lua_pushlightuserdata(l, core::suspended());
+        ffi::lua_yieldk(l, 1, 0, Some(resumed))
+    }
+}
+
+/// The operation's results are on the stack, and whether it went well on top of them.
+unsafe extern "C-unwind" fn resumed(l: *mut lua_State, _: i32, _: lua_KContext) -> i32 {
+    // SAFETY: called by Lua when the host resumed with what `Pending::push` put there.
+    unsafe {
+        let ok = ffi::lua_toboolean(l, -1) != 0;
+        ffi::lua_settop(l, -2);
+        if ok { ffi::lua_gettop(l) } else { raise(l) }
+    }
+}
+
+/// Raises the text on top of the stack, with the place of the call before it.
+unsafe fn raise(l: *mut lua_State) -> i32 {
+    // SAFETY: called from frames without destructors, with a string on top.
+    unsafe {
+        ffi::luaL_where(l, 1);
+        ffi::lua_insert(l, -2);
+        ffi::lua_concat(l, 2);
+        ffi::lua_error(l)
+    }
+}

@@ -1,0 +1,320 @@
+//! A Lua state and how a host gets into it.
+
+use std::fmt;
+use std::mem::ManuallyDrop;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use mlua::ffi;
+use mlua::{Function, Lua, LuaOptions, StdLib};
+
+use crate::context::Context;
+use crate::core::{self, Core, Counts, Run, Tag, TagKind};
+use crate::entry::{Entry, EntryInner};
+use crate::limits::{Compiled, Limits};
+use crate::outcome::Misuse;
+use crate::{coroutine, hook, protect};
+
+/// A Lua state: the main state of many contexts. Clones are the same state, which is freed with the last of
+/// them and of its contexts.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use tidegate_exec::{Vm, VmOptions};
+///
+/// let vm = Vm::per_thread(VmOptions::default())?;
+/// let greet = vm.load("greet.lua", "local name = ... return 'hello ' .. name")?;
+/// let greet = vm.entry("greet", greet)?;
+/// # let _ = greet;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Vm {
+    pub(crate) core: Arc<Core>,
+}
+
+/// How a state is made.
+#[derive(Clone)]
+pub struct VmOptions {
+    /// The heap's largest size. An allocation past it fails in the script that asked, with
+    /// [`FailureKind::OutOfMemory`](crate::FailureKind::OutOfMemory), and the state goes on. `None`: without
+    /// limit. Default: 256 MiB.
+    pub memory_bytes_max: Option<usize>,
+    /// Longest time that Lua may run inside [`Vm::enter`], outside any context. Default: 10 s.
+    pub enter_limit: Duration,
+    /// Longest time for what runs at the end of a failed or dropped context (`<close>` variables, the
+    /// `__tostring` of an error) and for one finalizer. Default: 100 ms.
+    pub aside_limit: Duration,
+    /// The standard libraries to open. Default: all.
+    pub libraries: StdLib,
+    /// Whether scripts may start processes (`os.execute`, `io.popen`). Default: no.
+    pub allow_fork: bool,
+    /// Whether scripts may load precompiled chunks, which can crash the process. Default: no.
+    pub allow_bytecode: bool,
+    /// Where warnings go: errors in finalizers, and `warn()`. Default: standard error.
+    pub on_warning: Arc<dyn Fn(&str) + Send + Sync>,
+}
+
+impl Default for VmOptions {
+    fn default() -> Self {
+        VmOptions {
+            memory_bytes_max: Some(256 << 20),
+            enter_limit: Duration::from_secs(10),
+            aside_limit: Duration::from_millis(100),
+            libraries: StdLib::ALL,
+            allow_fork: false,
+            allow_bytecode: false,
+            on_warning: Arc::new(|text| eprintln!("lua warning: {text}")),
+        }
+    }
+}
+
+impl fmt::Debug for VmOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VmOptions")
+            .field("memory_bytes_max", &self.memory_bytes_max)
+            .field("enter_limit", &self.enter_limit)
+            .field("aside_limit", &self.aside_limit)
+            .field("allow_fork", &self.allow_fork)
+            .field("allow_bytecode", &self.allow_bytecode)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a state holds right now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Usage {
+    /// Contexts that live.
+    pub contexts: usize,
+    /// Coroutines of contexts, those kept for reuse included.
+    pub coroutines: usize,
+    /// Host operations that contexts wait for.
+    pub pending: usize,
+    /// The heap's size.
+    pub memory_bytes: usize,
+    /// The largest size seen, looked at when a run fails, yields past its slice, or is asked for here.
+    pub memory_bytes_peak: usize,
+}
+
+impl Vm {
+    /// A state for the calling thread alone: no thread ever waits for another.
+    ///
+    /// # Errors
+    /// When there is no memory for it, or the options leave too little.
+    pub fn per_thread(options: VmOptions) -> mlua::Result<Vm> {
+        Self::new(options, true)
+    }
+
+    /// A state that any thread may use, one at a time; its global variables are visible to all.
+    ///
+    /// # Errors
+    /// As for [`per_thread`](Self::per_thread).
+    pub fn shared(options: VmOptions) -> mlua::Result<Vm> {
+        Self::new(options, false)
+    }
+
+    fn new(options: VmOptions, per_thread: bool) -> mlua::Result<Vm> {
+        // SAFETY: native modules and the `debug` library are what a trusted operator's scripts may use;
+        // what of it could break the process is taken away by `guard`.
+        let lua = unsafe { Lua::unsafe_new_with(options.libraries, LuaOptions::new()) };
+        protect::install(&lua)?;
+        if options.libraries.contains(StdLib::COROUTINE) {
+            coroutine::install(&lua)?;
+        }
+        let main = lua.exec_raw_lua(|raw| raw.state());
+        // SAFETY: nothing runs in the fresh state.
+        unsafe { hook::verify_layout(main) };
+        let aside = Limits {
+            slice: None,
+            forced_yield: None,
+            burst: Some(options.aside_limit),
+            total: None,
+        };
+        let entered = Limits {
+            burst: Some(options.enter_limit),
+            ..aside
+        };
+        let core = Arc::new(Core {
+            lua: ManuallyDrop::new(lua),
+            owner: per_thread.then(|| std::thread::current().id()),
+            main,
+            own_tag: Box::leak(Box::new(Tag::new(TagKind::Own))),
+            waiting_tag: Box::leak(Box::new(Tag::new(TagKind::Waiting))),
+            run: std::cell::Cell::new(std::ptr::null()),
+            finalizer_over: std::cell::Cell::new(false),
+            idle: std::cell::RefCell::new(Vec::new()),
+            counts: Counts::default(),
+            aside: Compiled::new(aside),
+            entered: Compiled::new(entered),
+            dead: std::sync::Mutex::new(Vec::new()),
+            has_dead: AtomicBool::new(false),
+            memory_peak: std::cell::Cell::new(0),
+        });
+        core.own_tag.core.set(&raw const *core);
+        core.waiting_tag.core.set(&raw const *core);
+        // SAFETY: `main` lives as long as the state, and the tag for ever.
+        unsafe { core::set_tag(main, core.own_tag) };
+        install_warnings(&core.lua, Arc::clone(&options.on_warning));
+        if let Some(limit) = options.memory_bytes_max {
+            core.lua.set_memory_limit(limit)?;
+        }
+        Ok(Vm { core })
+    }
+
+    /// True for a state that all threads share.
+    pub fn is_shared(&self) -> bool {
+        self.core.owner.is_none()
+    }
+
+    /// Gives the state to `f`, to register functions or to build values. Lua code that `f` calls runs under
+    /// [`VmOptions::enter_limit`]. Entering again from inside is fine.
+    ///
+    /// # Errors
+    /// [`Misuse::WrongThread`].
+    pub fn enter<R>(&self, f: impl FnOnce(&Lua) -> R) -> Result<R, Misuse> {
+        self.core.check_thread()?;
+        Ok(self.core.locked(|raw| {
+            let l = raw.state();
+            let run = Run::new(std::ptr::null(), self.core.entered, 0, false);
+            self.core.watched(&run, l, |_| f(&self.core.lua))
+        }))
+    }
+
+    /// Compiles a script without running it. `name` is what messages and tracebacks call it.
+    ///
+    /// # Errors
+    /// A syntax error, with name and line.
+    pub fn load(&self, name: &str, source: impl AsRef<[u8]>) -> mlua::Result<Function> {
+        self.enter(|lua| {
+            lua.load(source.as_ref())
+                .set_name(format!("@{name}"))
+                .set_mode(mlua::chunk::ChunkMode::Text)
+                .into_function()
+        })
+        .map_err(mlua::Error::external)?
+    }
+
+    /// Makes an entry of a function of this state, under a name for failures and accounts.
+    ///
+    /// # Errors
+    /// When the state has no memory for the reference, or on the wrong thread.
+    pub fn entry(&self, name: &str, function: Function) -> mlua::Result<Entry> {
+        self.core.check_thread().map_err(mlua::Error::external)?;
+        let reference = self.core.locked(|_| {
+            // SAFETY: runs in protected mode with the function as its one argument.
+            unsafe {
+                self.core.lua.exec_raw::<i32>(function, |l| {
+                    let reference = ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX);
+                    ffi::lua_pushinteger(l, reference.into());
+                })
+            }
+        })?;
+        let core = Arc::downgrade(&self.core);
+        let inner = EntryInner {
+            name: name.into(),
+            reference,
+            core,
+            counters: Default::default(),
+        };
+        Ok(Entry {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// A new context with the default [`Limits`].
+    ///
+    /// # Errors
+    /// [`Misuse::WrongThread`], or [`Misuse::OutOfMemory`] when no coroutine can be made; nothing leaks.
+    pub fn context(&self) -> Result<Context, Misuse> {
+        self.context_with(Limits::default())
+    }
+
+    /// A new context with limits of its own.
+    ///
+    /// # Errors
+    /// As for [`context`](Self::context).
+    pub fn context_with(&self, limits: Limits) -> Result<Context, Misuse> {
+        Context::new(Arc::clone(&self.core), Compiled::new(limits))
+    }
+
+    /// What the state holds right now.
+    ///
+    /// # Errors
+    /// [`Misuse::WrongThread`].
+    pub fn usage(&self) -> Result<Usage, Misuse> {
+        self.core.check_thread()?;
+        Ok(self.core.locked(|raw| {
+            self.core.note_memory(raw.state());
+            Usage {
+                contexts: self.core.counts.contexts.get(),
+                coroutines: self.core.counts.coroutines.get(),
+                pending: self.core.counts.pending.load(Ordering::Relaxed),
+                memory_bytes: self.core.lua.used_memory(),
+                memory_bytes_peak: self.core.memory_peak.get(),
+            }
+        }))
+    }
+
+    /// Collects all garbage, and lets go of coroutines kept for reuse.
+    ///
+    /// # Errors
+    /// [`Misuse::WrongThread`].
+    pub fn collect(&self) -> Result<(), Misuse> {
+        self.core.check_thread()?;
+        self.core.locked(|raw| {
+            self.core.drop_idle();
+            for _ in 0..2 {
+                // The first round calls finalizers, the second frees what they held.
+                self.core.aside(raw.state(), |_| {
+                    // SAFETY: a collection may run at any time under the lock; finalizers are protected.
+                    unsafe { ffi::lua_gc(raw.state(), ffi::LUA_GCCOLLECT, 0) };
+                });
+            }
+        });
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Vm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vm")
+            .field("shared", &self.is_shared())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A warning longer than this is cut.
+const WARNING_BYTES_MAX: usize = 64 * 1024;
+
+/// Warnings come in pieces; one that ends an over-long finalizer also ends its ending.
+fn install_warnings(lua: &Lua, on_warning: Arc<dyn Fn(&str) + Send + Sync>) {
+    let pieces = std::sync::Mutex::new(String::new());
+    lua.set_warning_function(move |lua, text, to_be_continued| {
+        lua.exec_raw_lua(|raw| {
+            // SAFETY: called by Lua, under the lock.
+            if let Some(core) = unsafe { core::of(raw.state()) }
+                && core.finalizer_over.replace(false)
+                && let Some(run) = core.current()
+            {
+                run.since.set(crate::clock::now());
+                crate::monitor::here().next_window();
+            }
+        });
+        let mut whole = pieces.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if whole.len() < WARNING_BYTES_MAX {
+            whole.push_str(text);
+        }
+        if !to_be_continued {
+            let text = std::mem::take(&mut *whole);
+            drop(whole);
+            // `@on` and `@off` are for Lua's own warning function.
+            if !text.starts_with('@') {
+                on_warning(&text);
+            }
+        }
+        Ok(())
+    });
+}
