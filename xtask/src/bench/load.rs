@@ -22,7 +22,7 @@ pub(crate) fn wrk(address: SocketAddr, core: usize, connections: u32, seconds: u
             format!("http://{address}/x"),
         ])
         .output()?;
-    completed(&String::from_utf8(output.stdout)?)
+    completed(&String::from_utf8([output.stdout, output.stderr].concat())?)
 }
 
 fn completed(report: &str) -> Result<u64> {
@@ -35,7 +35,7 @@ fn completed(report: &str) -> Result<u64> {
     let line = report
         .lines()
         .find(|line| line.contains(" requests in "))
-        .ok_or_else(|| format!("wrk: {report}"))?;
+        .ok_or_else(|| format!("wrk: {}", report.trim()))?;
     let count: u64 = line.split_whitespace().next().unwrap_or_default().parse()?;
     if count == 0 {
         Err("wrk: no request was answered".into())

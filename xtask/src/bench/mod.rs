@@ -221,7 +221,7 @@ fn measure<'a>(options: &Options, case: &'a Case, tidegate: &Path, directory: &P
                     result.turns.entry(server.server).or_default().push(turn);
                 }
                 Ok(_) => {}
-                Err(error) => failed.push((server.server, error.to_string())),
+                Err(error) => failed.push((server.server, format!("{error} {}", server.process.log()))),
             }
         }
         for (server, why) in failed {

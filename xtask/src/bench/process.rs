@@ -4,6 +4,7 @@ use std::fs::File;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::Result;
@@ -46,7 +47,8 @@ impl Process {
         Ok(process)
     }
 
-    fn log(&self) -> String {
+    /// What the process has printed.
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log)
             .unwrap_or_default()
             .trim()
@@ -73,9 +75,21 @@ pub(crate) fn ticks_per_second() -> Result<f64> {
     Ok(String::from_utf8(output.stdout)?.trim().parse()?)
 }
 
-/// A loopback address that nothing listens on.
+/// A loopback address that nothing listens on. Its port is below those that the kernel gives to outgoing connections,
+/// of which a bench makes many: one of them could take the port before the server does.
 pub(crate) fn free_address() -> Result<SocketAddr> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    const FIRST: u16 = 12_000;
+    const COUNT: u16 = 20_000;
+    let own = u16::try_from(std::process::id() % u32::from(COUNT))?;
+    for _ in 0..COUNT {
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = FIRST + own.wrapping_add(next) % COUNT;
+        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
+            return Ok(listener.local_addr()?);
+        }
+    }
+    Err("no free port".into())
 }
 
 fn ticks(pid: u32) -> Result<u64> {
