@@ -210,7 +210,12 @@ fn measure<'a>(options: &Options, case: &'a Case, tidegate: &Path, directory: &P
         for server in &running {
             // The first round only warms up.
             let seconds = if round == 0 { 1 } else { options.seconds };
-            match turn(server, options.connections, seconds, ticks) {
+            match turn(
+                server,
+                options.connections.min(case.connections_max),
+                seconds,
+                ticks,
+            ) {
                 Ok(turn) if round > 0 => {
                     eprintln!(
                         "  {:<9} {:>8.2} us, {:>3.0} % of its core",

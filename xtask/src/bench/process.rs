@@ -47,12 +47,15 @@ impl Process {
         Ok(process)
     }
 
-    /// What the process has printed.
+    /// The last of what the process has printed.
     pub(crate) fn log(&self) -> String {
-        std::fs::read_to_string(&self.log)
-            .unwrap_or_default()
-            .trim()
-            .to_owned()
+        const LINES: usize = 3;
+        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let skipped = text.lines().count().saturating_sub(LINES);
+        text.lines()
+            .skip(skipped)
+            .map(|line| line.chars().take(200).collect::<String>() + "\n")
+            .collect()
     }
 
     /// CPU time used so far, user and system, by all threads of the process and of its children.
