@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::Value;
 
@@ -111,7 +110,7 @@ fn cells(line: &str) -> Vec<&str> {
 }
 
 fn members(root: &Path) -> Result<Vec<Member>> {
-    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let output = crate::cargo::command()
         .args(["metadata", "--format-version=1", "--no-deps", "--manifest-path"])
         .arg(root.join("Cargo.toml"))
         .output()?;

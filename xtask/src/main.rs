@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 mod arrows;
 mod bench;
+mod cargo;
+mod sanitize;
 
 /// What every command returns: a failure is a sentence for the person who ran it.
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
@@ -31,6 +33,11 @@ const COMMANDS: &[Command] = &[
         name: "floor",
         about: "the floor of the bench alone: answer, or relay, and parse nothing",
         run: bench::floor::run,
+    },
+    Command {
+        name: "sanitize",
+        about: "run the tests of the crate that holds `unsafe` under AddressSanitizer, or valgrind",
+        run: sanitize::run,
     },
 ];
 

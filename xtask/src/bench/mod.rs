@@ -12,12 +12,12 @@ mod server;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Instant;
 
 use lexopt::ValueExt as _;
 
-use crate::Result;
+use crate::{Result, cargo};
 use cases::{CASES, Case};
 use process::{Process, free_address, ticks_per_second};
 use report::{Measured, Turn};
@@ -157,29 +157,9 @@ fn requirements(servers: &[Server]) -> Result<()> {
 
 /// Builds the program as users run it, and returns where it is.
 fn build() -> Result<PathBuf> {
-    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args([
-            "build",
-            "--release",
-            "--package",
-            "tidegate",
-            "--message-format=json-render-diagnostics",
-        ])
-        .current_dir(crate::root())
-        .stderr(Stdio::inherit())
-        .output()?;
-    if !output.status.success() {
-        return Err("tidegate does not build".into());
-    }
-    String::from_utf8(output.stdout)?
-        .lines()
-        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-        .filter_map(|message| {
-            message
-                .get("executable")
-                .and_then(|path| path.as_str())
-                .map(PathBuf::from)
-        })
+    let built = cargo::executables(&["build", "--release", "--package", "tidegate"])?;
+    built
+        .into_iter()
         .next_back()
         .ok_or_else(|| "cargo built no program".into())
 }
