@@ -19,45 +19,35 @@ const LOOPBACK: &str = "127.0.0.1:";
 /// A running program. Dropping it ends the process and removes its files.
 pub(crate) struct Program {
     child: Child,
-    directory: PathBuf,
+    files: Files,
     output: Arc<Mutex<String>>,
 }
 
 impl Program {
-    /// Copies the files of `example`, gives every `127.0.0.1:PORT` in them a free port (the same one for the same
-    /// number), and starts the program on the copy's `config`.
-    pub(crate) fn start(example: &Path, config: &str) -> Result<Self> {
-        let directory = copy(example)?;
+    /// Copies the files of the directory `path` below `root`, gives every `127.0.0.1:PORT` in them a free port (the same
+    /// one for the same number), and starts the program on the copy's `config`, as someone at the root would do.
+    pub(crate) fn start(root: &Path, path: &str, config: &str) -> Result<Self> {
+        let files = Files::copy(root, path)?;
         let binary =
             std::env::var_os("TIDEGATE_TEST_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_tidegate").into());
-        let spawned = Command::new(binary)
+        let mut child = Command::new(binary)
             .arg("-db")
             .arg("-f")
-            .arg(directory.join(config))
+            .arg(Path::new(path).join(config))
+            .current_dir(&files.root)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .spawn();
-        let mut child = match spawned {
-            Ok(child) => child,
-            Err(error) => {
-                std::fs::remove_dir_all(&directory)?;
-                return Err(error.into());
-            }
-        };
+            .spawn()?;
         let output = Arc::new(Mutex::new(String::new()));
         collect(child.stdout.take(), &output);
         collect(child.stderr.take(), &output);
-        Ok(Self {
-            child,
-            directory,
-            output,
-        })
+        Ok(Self { child, files, output })
     }
 
     /// Where the program's files are.
     pub(crate) fn directory(&self) -> &Path {
-        &self.directory
+        &self.files.directory
     }
 
     /// The program's process.
@@ -88,10 +78,9 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // A process that has already ended, or a directory already gone, is what we want.
+        // A process that has already ended is what we want.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let _ = std::fs::remove_dir_all(&self.directory);
     }
 }
 
@@ -108,23 +97,42 @@ fn collect(pipe: Option<impl Read + Send + 'static>, output: &Arc<Mutex<String>>
     });
 }
 
-fn copy(example: &Path) -> Result<PathBuf> {
-    static COPIES: AtomicU32 = AtomicU32::new(0);
-    let copy = COPIES.fetch_add(1, Ordering::Relaxed);
-    let directory = std::env::temp_dir().join(format!("tidegate-test-{}-{copy}", std::process::id()));
-    std::fs::create_dir_all(&directory)?;
-    let mut ports = Ports::default();
-    for entry in std::fs::read_dir(example)? {
-        let path = entry?.path();
-        if path.is_file() {
-            let name = path.file_name().ok_or("a file without a name")?;
-            std::fs::write(
-                directory.join(name),
-                ports.renumber(&std::fs::read_to_string(&path)?)?,
-            )?;
+/// A copy of a program's files. Dropping it removes them.
+struct Files {
+    /// Stands for the root of the project.
+    root: PathBuf,
+    /// Where the files are, below it.
+    directory: PathBuf,
+}
+
+impl Files {
+    fn copy(root: &Path, path: &str) -> Result<Self> {
+        static COPIES: AtomicU32 = AtomicU32::new(0);
+        let copy = COPIES.fetch_add(1, Ordering::Relaxed);
+        let copied_root = std::env::temp_dir().join(format!("tidegate-test-{}-{copy}", std::process::id()));
+        let files = Self {
+            directory: copied_root.join(path),
+            root: copied_root,
+        };
+        std::fs::create_dir_all(&files.directory)?;
+        let mut ports = Ports::default();
+        for entry in std::fs::read_dir(root.join(path))? {
+            let source = entry?.path();
+            if source.is_file() {
+                let name = source.file_name().ok_or("a file without a name")?;
+                let text = ports.renumber(&std::fs::read_to_string(&source)?)?;
+                std::fs::write(files.directory.join(name), text)?;
+            }
         }
+        Ok(files)
     }
-    Ok(directory)
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        // What cannot be removed is left to the system's cleaning of temporary files.
+        let _ = std::fs::remove_dir_all(&self.root);
+    }
 }
 
 /// The free ports that stand for those written in the files. They stay taken until all are chosen, so that none comes twice.
