@@ -106,6 +106,10 @@ pub enum Arg {
     Regex(pcre2::bytes::Regex),
     /// A variable whose value is taken at evaluation.
     Var(VarName),
+    /// A header's name.
+    Header(http::HeaderName),
+    /// A value known before evaluation.
+    Value(Value),
 }
 
 impl Arg {
@@ -319,6 +323,22 @@ pub(crate) fn mask6(text: &str) -> Option<u128> {
         Ok(_) => None,
         Err(_) => text.parse::<Ipv6Addr>().ok().map(u128::from),
     }
+}
+
+/// The bytes that a text gives in hexadecimal.
+pub(crate) fn unhex(text: &str) -> Result<Vec<u8>, String> {
+    if text.len() % 2 == 1 {
+        return Err(format!("`{text}` has an odd number of hexadecimal digits"));
+    }
+    let digit = |byte: u8| (byte as char).to_digit(16).map(|digit| digit as u8);
+    text.as_bytes()
+        .chunks(2)
+        .map(|pair| match pair {
+            [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
+            _ => None,
+        })
+        .collect::<Option<Vec<u8>>>()
+        .ok_or_else(|| format!("`{text}` has a character that is not a hexadecimal digit"))
 }
 
 /// Compiles a regular expression.

@@ -13,26 +13,28 @@ pub fn cast(value: Value, to: Type) -> Option<Value> {
         (value, to) if value.kind() == to => Some(value),
         (Value::Bool(b), Type::Int) => Some(Value::Int(b.into())),
         (Value::Bool(b), Type::Str) => Some(Value::str(if b { "1" } else { "0" })),
+        (Value::Bool(b), Type::Bin) => Some(Value::bin(&i64::from(b).to_be_bytes()[..])),
         (Value::Int(i), Type::Bool) => Some(Value::Bool(i != 0)),
         (Value::Int(i), Type::Str) => Some(Value::Str(int_text(i))),
         (Value::Int(i), Type::Bin) => Some(Value::bin(&i.to_be_bytes()[..])),
         (Value::Int(i), Type::Ipv4 | Type::Addr) => Some(Value::Ipv4(Ipv4Addr::from(i as u32))),
         (Value::Int(i), Type::Ipv6) => Some(Value::Ipv6(Ipv4Addr::from(i as u32).to_ipv6_mapped())),
+        (Value::Ipv4(ip), Type::Bool) => Some(Value::Bool(!ip.is_unspecified())),
         (Value::Ipv4(ip), Type::Int) => Some(Value::Int(u32::from(ip).into())),
         (Value::Ipv4(ip), Type::Ipv6) => Some(Value::Ipv6(ip.to_ipv6_mapped())),
-        (Value::Ipv4(ip), Type::Str) => Some(Value::str(ip.to_string())),
+        (Value::Ipv4(ip), Type::Str) => Some(Value::Str(ipv4_text(ip))),
         (Value::Ipv4(ip), Type::Bin) => Some(Value::bin(&ip.octets()[..])),
         (Value::Ipv6(ip), Type::Ipv4) => embedded_ipv4(ip).map(Value::Ipv4),
-        (Value::Ipv6(ip), Type::Str) => Some(Value::str(ip.to_string())),
+        (Value::Ipv6(ip), Type::Str) => Some(Value::Str(ipv6_text(ip))),
         (Value::Ipv6(ip), Type::Bin) => Some(Value::bin(&ip.octets()[..])),
-        (Value::Str(text), Type::Bool) => leading_int(&text).map(|i| Value::Bool(i != 0)),
-        (Value::Str(text), Type::Int) => leading_int(&text).map(Value::Int),
+        (Value::Str(text), Type::Bool) => text_int(&text).map(|i| Value::Bool(i != 0)),
+        (Value::Str(text), Type::Int) => text_int(&text).map(Value::Int),
         (Value::Str(text), Type::Addr) => text_as::<IpAddr>(&text).map(Value::from),
         (Value::Str(text), Type::Ipv4) => text_as::<Ipv4Addr>(&text).map(Value::Ipv4),
         (Value::Str(text), Type::Ipv6) => text_as::<Ipv6Addr>(&text).map(Value::Ipv6),
         (Value::Str(text), Type::Bin) => Some(Value::Bin(text)),
         (Value::Str(text), Type::Method) => http::Method::from_bytes(&text).ok().map(Value::Method),
-        (Value::Bin(bytes), Type::Str) => Some(Value::Str(hex(&bytes))),
+        (Value::Bin(bytes), Type::Str) => Some(Value::Str(bytes)),
         (Value::Method(method), Type::Str) => Some(Value::str(method.as_str())),
         (Value::Method(method), Type::Bin) => Some(Value::bin(method.as_str().as_bytes())),
         _ => None,
@@ -43,17 +45,22 @@ pub fn cast(value: Value, to: Type) -> Option<Value> {
 #[must_use]
 pub fn castable(from: Type, to: Type) -> bool {
     match (from, to) {
-        (Type::Any | Type::Same, _) | (_, Type::Any | Type::Same) => true,
+        (Type::Any | Type::Same | Type::Str, _) | (_, Type::Any | Type::Same) => true,
         (from, to) if from == to => true,
-        (Type::Bool, Type::Int | Type::Str) => true,
-        (Type::Int, Type::Bool | Type::Str | Type::Bin | Type::Ipv4 | Type::Ipv6 | Type::Addr) => true,
-        (Type::Addr, Type::Int | Type::Ipv4 | Type::Ipv6 | Type::Str | Type::Bin) => true,
-        (Type::Ipv4, Type::Addr | Type::Int | Type::Ipv6 | Type::Str | Type::Bin) => true,
+        (Type::Bool, Type::Int | Type::Str | Type::Bin) => true,
+        (Type::Int | Type::Addr | Type::Ipv4, to) => to != Type::Method,
         (Type::Ipv6, Type::Addr | Type::Ipv4 | Type::Str | Type::Bin) => true,
-        (Type::Str, _) => true,
         (Type::Bin, Type::Str) => true,
         (Type::Method, Type::Str | Type::Bin) => true,
         _ => false,
+    }
+}
+
+/// The text of a value, if it has one.
+pub(crate) fn text(value: Value) -> Option<Data> {
+    match cast(value, Type::Str)? {
+        Value::Str(text) => Some(text),
+        _ => None,
     }
 }
 
@@ -81,8 +88,25 @@ pub(crate) fn int_text(int: i64) -> Data {
     Data::copy(buf.get(at..).unwrap_or_default())
 }
 
-/// The IPv4 address inside a mapped or 6to4 IPv6 address.
-fn embedded_ipv4(ip: Ipv6Addr) -> Option<Ipv4Addr> {
+/// The text of an IPv4 address, without allocating.
+pub(crate) fn ipv4_text(ip: Ipv4Addr) -> Data {
+    Data::format(format_args!("{ip}"))
+}
+
+/// The text of an IPv6 address; one that holds an IPv4 address in its last 32 bits ends in dotted form.
+pub(crate) fn ipv6_text(ip: Ipv6Addr) -> Data {
+    match ip.segments() {
+        [0, 0, 0, 0, 0, 0, high, low] if high != 0 => {
+            let [a, b] = high.to_be_bytes();
+            let [c, d] = low.to_be_bytes();
+            Data::format(format_args!("::{a}.{b}.{c}.{d}"))
+        }
+        _ => Data::format(format_args!("{ip}")),
+    }
+}
+
+/// The IPv4 address inside a mapped, compatible or 6to4 IPv6 address.
+pub(crate) fn embedded_ipv4(ip: Ipv6Addr) -> Option<Ipv4Addr> {
     ip.to_ipv4_mapped()
 }
 
@@ -90,20 +114,29 @@ fn text_as<T: std::str::FromStr>(text: &[u8]) -> Option<T> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
-/// The integer that a text begins with; zero if it begins with none.
-fn leading_int(text: &[u8]) -> Option<i64> {
+/// The integer of a text: none if it is empty.
+fn text_int(text: &[u8]) -> Option<i64> {
+    (!text.is_empty()).then(|| leading_int(text).0)
+}
+
+/// The integer that a text begins with (zero if it begins with none; too large ones are the largest), and
+/// the number of bytes that it takes.
+pub(crate) fn leading_int(text: &[u8]) -> (i64, usize) {
     let (negative, digits) = match text {
         [b'-', rest @ ..] => (true, rest),
         [b'+', rest @ ..] => (false, rest),
         rest => (false, rest),
     };
     let mut int: i64 = 0;
+    let mut used = text.len() - digits.len();
     for digit in digits.iter().take_while(|byte| byte.is_ascii_digit()) {
         let digit = i64::from(digit - b'0');
-        let signed = if negative { -digit } else { digit };
-        int = int.checked_mul(10)?.checked_add(signed)?;
+        int = int
+            .saturating_mul(10)
+            .saturating_add(if negative { -digit } else { digit });
+        used += 1;
     }
-    Some(int)
+    (int, used)
 }
 
 /// Bytes as uppercase hexadecimal.
@@ -115,4 +148,103 @@ pub(crate) fn hex(bytes: &[u8]) -> Data {
         .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
         .collect::<Vec<u8>>()
         .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(value: Value, to: Type) -> Option<String> {
+        text(cast(value, to)?).map(|text| text.escape_ascii().to_string())
+    }
+
+    #[test]
+    fn integers_in_text_stop_at_the_first_other_byte_and_saturate() {
+        for (text, want) in [
+            ("12abc", 12),
+            ("abc", 0),
+            (" 12", 0),
+            ("+12", 12),
+            ("-12", -12),
+            ("-", 0),
+            ("0x10", 0),
+            ("9223372036854775808", i64::MAX),
+            ("-9223372036854775808", i64::MIN),
+            ("-9223372036854775809", i64::MIN),
+            ("99999999999999999999", i64::MAX),
+        ] {
+            assert_eq!(
+                cast(Value::str(text), Type::Int),
+                Some(Value::Int(want)),
+                "{text}"
+            );
+        }
+        assert_eq!(cast(Value::str(""), Type::Int), None);
+        assert_eq!(cast(Value::str(""), Type::Bool), None);
+    }
+
+    #[test]
+    fn numbers_addresses_and_bytes() {
+        let ip = |text: &str| Value::from(text.parse::<IpAddr>().unwrap());
+        assert_eq!(
+            shown(Value::Int(5_000_000_000), Type::Addr).as_deref(),
+            Some("42.5.242.0")
+        );
+        assert_eq!(
+            shown(Value::Int(-3), Type::Ipv4).as_deref(),
+            Some("255.255.255.253")
+        );
+        assert_eq!(cast(ip("1.2.3.4"), Type::Int), Some(Value::Int(16_909_060)));
+        assert_eq!(cast(ip("::1"), Type::Int), None);
+        assert_eq!(
+            shown(ip("::ffff:1.2.3.4"), Type::Str).as_deref(),
+            Some("::ffff:1.2.3.4")
+        );
+        assert_eq!(shown(ip("::1.2.3.4"), Type::Str).as_deref(), Some("::1.2.3.4"));
+        assert_eq!(shown(ip("::102"), Type::Str).as_deref(), Some("::102"));
+        assert_eq!(
+            shown(ip("1:0:0:2:0:0:0:3"), Type::Str).as_deref(),
+            Some("1:0:0:2::3")
+        );
+        assert_eq!(
+            cast(Value::Bool(true), Type::Bin),
+            Some(Value::bin(&[0, 0, 0, 0, 0, 0, 0, 1][..]))
+        );
+        assert_eq!(
+            shown(Value::Int(i64::MIN), Type::Str).as_deref(),
+            Some("-9223372036854775808")
+        );
+    }
+
+    #[test]
+    fn what_has_a_form_is_castable() {
+        let values = [
+            Value::Bool(true),
+            Value::Int(7),
+            Value::Ipv4(Ipv4Addr::LOCALHOST),
+            Value::Ipv6(Ipv4Addr::LOCALHOST.to_ipv6_mapped()),
+            Value::str("::ffff:1.2.3.4"),
+            Value::bin("a"),
+            Value::Method(http::Method::GET),
+        ];
+        let types = [
+            Type::Bool,
+            Type::Int,
+            Type::Addr,
+            Type::Ipv4,
+            Type::Ipv6,
+            Type::Str,
+            Type::Bin,
+            Type::Method,
+        ];
+        for value in values {
+            for to in types {
+                if value.kind() == Type::Str && matches!(to, Type::Ipv4 | Type::Method) {
+                    continue;
+                }
+                let casts = cast(value.clone(), to).is_some();
+                assert_eq!(casts, castable(value.kind(), to), "{value:?} to {to}");
+            }
+        }
+    }
 }

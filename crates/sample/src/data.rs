@@ -49,6 +49,25 @@ impl Data {
         Data::inline(bytes).unwrap_or_else(|| Data(Repr::Shared(Bytes::copy_from_slice(bytes))))
     }
 
+    /// What `text` displays; does not allocate if that is short.
+    #[must_use]
+    pub fn format(text: fmt::Arguments<'_>) -> Data {
+        let mut writer = Writer {
+            len: 0,
+            buf: [0; INLINE_MAX],
+            spilled: None,
+        };
+        // Writing to memory does not fail.
+        let _ = fmt::write(&mut writer, text);
+        match writer.spilled {
+            Some(text) => text.into(),
+            None => Data(Repr::Inline {
+                len: writer.len,
+                buf: writer.buf,
+            }),
+        }
+    }
+
     /// The part `range` of a header's value. Out of bounds gives what there is.
     #[must_use]
     pub fn header(value: &HeaderValue, range: Range<usize>) -> Data {
@@ -163,6 +182,36 @@ impl Data {
             len: bytes.len() as u8,
             buf,
         }))
+    }
+}
+
+/// Collects formatted text, on the heap only once it is too long to be inline.
+struct Writer {
+    len: u8,
+    buf: [u8; INLINE_MAX],
+    spilled: Option<String>,
+}
+
+impl fmt::Write for Writer {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if let Some(spilled) = &mut self.spilled {
+            spilled.push_str(text);
+            return Ok(());
+        }
+        let start = usize::from(self.len);
+        match self.buf.get_mut(start..start + text.len()) {
+            Some(room) => {
+                room.copy_from_slice(text.as_bytes());
+                self.len += text.len() as u8;
+            }
+            None => {
+                let so_far = self.buf.get(..start).unwrap_or_default();
+                let mut spilled = String::from_utf8_lossy(so_far).into_owned();
+                spilled.push_str(text);
+                self.spilled = Some(spilled);
+            }
+        }
+        Ok(())
     }
 }
 

@@ -186,6 +186,11 @@ impl Expr {
         self.suspends
     }
 
+    /// Whether the value may be another one when more data came.
+    pub(crate) fn may_change(&self) -> bool {
+        matches!(&self.source, Source::Builtin { row, .. } if row.volatile)
+    }
+
     /// Evaluates an expression that does not suspend; one that does gives no sample.
     pub fn eval(&self, session: &dyn Session) -> Option<Value> {
         match &self.source {

@@ -10,20 +10,27 @@ pub mod convert;
 pub mod fetch;
 pub mod vars;
 
+mod acl;
 mod cast;
 mod data;
+mod date;
 mod did_you_mean;
 mod error;
 mod expr;
+mod hash;
+pub mod logformat;
+mod random;
 mod scope;
 mod session;
 mod value;
 
+pub use acl::{Acl, AclSet, Condition, MatchMethod, Polarity, Verdict, keywords as acl_keywords};
 pub use cast::{cast, castable};
 pub use data::Data;
 pub use did_you_mean::did_you_mean;
 pub use error::{ParseError, WordError};
 pub use expr::{Converter, Expr};
+pub use logformat::LogFormat;
 pub use scope::{
     ExternalId, ExternalRunner, Externals, Files, LocalBoxFuture, LocalFiles, NoExternals, NoFiles, Place,
     Places, Scope,

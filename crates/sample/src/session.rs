@@ -5,6 +5,7 @@ use crate::vars::{ProcVars, VarScope, VarStore};
 use http::{request, response};
 use std::any::Any;
 use std::cell::{Ref, RefCell};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::SystemTime;
 
@@ -27,6 +28,16 @@ pub trait Session {
     /// The address that the client connected to.
     fn dst(&self) -> Option<SocketAddr> {
         None
+    }
+
+    /// The address that the connection really came from, whatever a PROXY header or a rule said since.
+    fn connection_src(&self) -> Option<SocketAddr> {
+        self.src()
+    }
+
+    /// The address that the connection was really made to.
+    fn connection_dst(&self) -> Option<SocketAddr> {
+        self.dst()
     }
 
     /// The address that the proxy connected from, towards the server.
@@ -64,6 +75,16 @@ pub trait Session {
         false
     }
 
+    /// The direction whose rules are being evaluated, for fetches that work in both.
+    fn way(&self) -> Way {
+        Way::Request
+    }
+
+    /// Whether more data may come that rules may wait for (`inspect-delay` has not passed).
+    fn may_change(&self) -> bool {
+        false
+    }
+
     /// The frontend.
     fn frontend(&self) -> Option<Named> {
         None
@@ -97,6 +118,11 @@ pub trait Session {
     /// The process that the session runs in.
     fn process(&self) -> Option<&Process> {
         None
+    }
+
+    /// Whether the process is stopping.
+    fn stopping(&self) -> bool {
+        false
     }
 
     /// The number of the thread that the session runs on, from 1.
@@ -234,4 +260,6 @@ pub struct Process {
     pub started: SystemTime,
     /// Number of threads.
     pub threads: u32,
+    /// The environment, with what the configuration set in it.
+    pub environment: BTreeMap<String, Data>,
 }

@@ -1,6 +1,16 @@
 //! Fetches: the table of all of them, one row each.
 
+mod constant;
+mod cookie;
+mod header;
+mod internal;
 mod l4;
+mod payload;
+mod request;
+mod response;
+mod url_param;
+
+pub(crate) use request::{http_version, uri_parts};
 
 use crate::arg::{Arg, ArgSpec, Prepare};
 use crate::scope::Places;
@@ -24,6 +34,8 @@ pub struct FetchRow {
     pub places: Places,
     /// What it gives, in a line.
     pub doc: &'static str,
+    /// Whether a value now may be another one when more data came.
+    pub(crate) volatile: bool,
     pub(crate) prepare: Option<Prepare>,
     pub(crate) run: Run,
 }
@@ -71,6 +83,7 @@ pub(crate) const fn row(
         output,
         places,
         doc,
+        volatile: false,
         prepare: None,
         run: Run::One(one),
     }
@@ -80,6 +93,12 @@ impl FetchRow {
     /// The same with its arguments prepared.
     pub(crate) const fn prepared(mut self, prepare: Prepare) -> FetchRow {
         self.prepare = Some(prepare);
+        self
+    }
+
+    /// The same with a value that changes while data comes in.
+    pub(crate) const fn volatile(mut self) -> FetchRow {
+        self.volatile = true;
         self
     }
 
@@ -93,7 +112,35 @@ impl FetchRow {
     }
 }
 
-const TABLES: &[&[FetchRow]] = &[l4::ROWS];
+const TABLES: &[&[FetchRow]] = &[
+    l4::ROWS,
+    request::ROWS,
+    url_param::ROWS,
+    header::ROWS,
+    cookie::ROWS,
+    payload::ROWS,
+    response::ROWS,
+    internal::ROWS,
+    constant::ROWS,
+];
+
+/// Where the data of each source can exist; columns as in [`Place::ALL`](crate::Place::ALL).
+mod places {
+    use crate::scope::Places;
+
+    pub(super) const ANYWHERE: Places = Places::ALL;
+    pub(super) const PROCESS: Places = Places::columns(b"YYYYYYYYYYYYYYYYYYYY.Y");
+    pub(super) const CLIENT: Places = Places::columns(b"YYYYYYYYYYYYYYYYYYYY..");
+    pub(super) const FRONTEND: Places = Places::columns(b"YYYYYYYYYYYYYYYYYYY...");
+    pub(super) const BACKEND: Places = Places::columns(b"......YYYYYYYYYYYYYY..");
+    pub(super) const SERVER: Places = Places::columns(b"..........YYYYYYYYYY..");
+    pub(super) const SERVER_SIDE: Places = Places::columns(b"...........YYYYYYYYY..");
+    pub(super) const REQUEST: Places = Places::columns(b"..YYYYYYYYY...........");
+    pub(super) const REQUEST_KEPT: Places = Places::columns(b"..YYYYYYYYYYYYYYYYY...");
+    pub(super) const EITHER: Places = Places::columns(b"..YYYYYYYYYYYYYYYY.Y..");
+    pub(super) const RESPONSE: Places = Places::columns(b"...........YYYYYYY.Y..");
+    pub(super) const RESPONSE_END: Places = Places::columns(b".........YYYYYYYYYY...");
+}
 
 /// All fetches, in the table's order.
 pub fn all() -> impl Iterator<Item = &'static FetchRow> {

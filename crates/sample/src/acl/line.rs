@@ -1,0 +1,280 @@
+//! One ACL line: an expression, a match method, flags and patterns.
+
+use super::keyword;
+use super::method::MatchMethod;
+use super::pattern::{Builder, Patterns};
+use crate::did_you_mean::did_you_mean;
+use crate::error::{ParseError, WordError};
+use crate::expr::Expr;
+use crate::scope::{ExternalRunner, Scope};
+use crate::session::Session;
+use std::ops::ControlFlow;
+
+/// One ACL line without its name.
+#[derive(Debug)]
+pub struct Acl {
+    expr: Expr,
+    patterns: Patterns,
+}
+
+/// What testing a condition or an ACL gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// It does not match.
+    Fail,
+    /// It does not match yet: more data may come that it depends on.
+    Miss,
+    /// It matches.
+    Pass,
+}
+
+impl Acl {
+    /// Parses the words after an ACL's name: expression, flags, patterns.
+    ///
+    /// The second part of the result is what should be warned of.
+    ///
+    /// # Errors
+    /// The expression, a flag or a pattern is wrong, or the match method cannot be told.
+    pub fn parse(words: &[&str], scope: &Scope<'_>) -> Result<(Acl, Vec<WordError>), WordError> {
+        let Some((first, rest)) = words.split_first() else {
+            return Err(ParseError::new(0..0, "missing a fetch in the ACL").in_word(0));
+        };
+        let (expr, keyword_method) = expression(first, scope).map_err(|error| error.in_word(0))?;
+        let flags = Flags::read(rest).map_err(|error| WordError {
+            word: error.word + 1,
+            ..error
+        })?;
+        let Some(method) = flags
+            .method
+            .or(keyword_method)
+            .or(MatchMethod::of_type(expr.output()))
+        else {
+            let message = format!(
+                "`{first}` gives {}, for which there is no usual match method",
+                expr.output()
+            );
+            return Err(ParseError::new(0..first.len(), message)
+                .help("name one with `-m`, such as `-m str` or `-m found`")
+                .in_word(0));
+        };
+        if !crate::cast::castable(expr.output(), method.input()) {
+            let message = format!(
+                "`{first}` gives {}, which `-m {method}` cannot match",
+                expr.output()
+            );
+            return Err(ParseError::new(0..first.len(), message).in_word(0));
+        }
+        let mut builder = Builder::new(method, flags.ignore_case);
+        for &(word, path) in &flags.files {
+            load(path, flags.map, &mut builder, scope)
+                .map_err(|message| ParseError::new(0..path.len(), message).in_word(word + 1))?;
+        }
+        for (index, word) in rest.iter().enumerate().skip(flags.used) {
+            builder
+                .word(word)
+                .map_err(|message| ParseError::new(0..word.len(), message).in_word(index + 1))?;
+        }
+        let acl = Acl {
+            expr,
+            patterns: builder.build(),
+        };
+        let mut warnings = Vec::new();
+        if acl.patterns.never_match() && !flags.ended && flags.files.is_empty() {
+            warnings.push(
+                ParseError::new(
+                    0..first.len(),
+                    "there is no pattern to match, so this ACL never matches",
+                )
+                .help("add patterns, `-m found` to match any value, or `--` if this is meant")
+                .in_word(0),
+            );
+        }
+        Ok((acl, warnings))
+    }
+
+    /// The expression.
+    #[must_use]
+    pub fn expr(&self) -> &Expr {
+        &self.expr
+    }
+
+    /// Tests an ACL whose expression does not suspend.
+    pub fn test(&self, session: &dyn Session) -> Verdict {
+        let flow = self.expr.eval_each(session, &mut |value| {
+            if self.patterns.matches(value) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        });
+        self.verdict(flow.is_break(), session)
+    }
+
+    /// Tests any ACL, waiting where it must.
+    pub async fn test_async(&self, session: &dyn Session, runner: &dyn ExternalRunner) -> Verdict {
+        if !self.expr.suspends() {
+            return self.test(session);
+        }
+        let value = self.expr.eval_async(session, runner).await;
+        self.verdict(value.is_some_and(|value| self.patterns.matches(value)), session)
+    }
+
+    fn verdict(&self, matched: bool, session: &dyn Session) -> Verdict {
+        if matched {
+            Verdict::Pass
+        } else if self.expr.may_change() && session.may_change() {
+            Verdict::Miss
+        } else {
+            Verdict::Fail
+        }
+    }
+}
+
+/// The expression of an ACL, and the match method if its first name is an ACL keyword.
+fn expression(text: &str, scope: &Scope<'_>) -> Result<(Expr, Option<MatchMethod>), ParseError> {
+    let len = text.find(['(', ',']).unwrap_or(text.len());
+    let (name, rest) = text.split_at_checked(len).unwrap_or((text, ""));
+    if let Some((fetch, method)) = keyword::find(name) {
+        let by = name.len() as isize - fetch.len() as isize;
+        let expr = Expr::parse(&format!("{fetch}{rest}"), scope).map_err(|mut error| {
+            // Back from the fetch's name to the keyword's.
+            let moved = |at: usize| {
+                if at >= fetch.len() {
+                    at.saturating_add_signed(by)
+                } else {
+                    at.min(name.len())
+                }
+            };
+            error.span = moved(error.span.start)..moved(error.span.end);
+            error
+        })?;
+        return Ok((expr, Some(method)));
+    }
+    Expr::parse(text, scope)
+        .map(|expr| (expr, None))
+        .map_err(|error| {
+            let unknown = error.span == (0..name.len()) && error.message.starts_with("unknown fetch");
+            if !unknown {
+                return error;
+            }
+            let keywords: Vec<String> = keyword::keywords().map(|(name, ..)| name).collect();
+            let fetches = crate::fetch::all().map(|row| row.name);
+            let known = scope.externals.fetch_names();
+            let names = keywords
+                .iter()
+                .map(String::as_str)
+                .chain(fetches)
+                .chain(known.iter().map(String::as_str));
+            let suggestion = did_you_mean(name, names).map(str::to_string);
+            error.suggest(suggestion)
+        })
+}
+
+/// The flags between the expression and the patterns.
+struct Flags<'a> {
+    method: Option<MatchMethod>,
+    ignore_case: bool,
+    map: bool,
+    /// Pattern files with the index of their word.
+    files: Vec<(usize, &'a str)>,
+    /// `--` was given.
+    ended: bool,
+    /// How many words the flags took.
+    used: usize,
+}
+
+impl<'a> Flags<'a> {
+    fn read(words: &[&'a str]) -> Result<Flags<'a>, WordError> {
+        let mut flags = Flags {
+            method: None,
+            ignore_case: false,
+            map: false,
+            files: Vec::new(),
+            ended: false,
+            used: 0,
+        };
+        while let Some(&flag) = words.get(flags.used) {
+            let at = flags.used;
+            let argument = |what: &str| {
+                words.get(at + 1).copied().ok_or_else(|| {
+                    ParseError::new(0..flag.len(), format!("`{flag}` misses {what}")).in_word(at)
+                })
+            };
+            flags.used += match flag {
+                "-i" => {
+                    flags.ignore_case = true;
+                    1
+                }
+                // Names are never resolved here, so there is nothing to forbid.
+                "-n" => 1,
+                "-M" => {
+                    flags.map = true;
+                    1
+                }
+                "-m" => {
+                    let name = argument("a match method")?;
+                    let names = || MatchMethod::ALL.map(MatchMethod::name);
+                    let method = MatchMethod::from_name(name).ok_or_else(|| {
+                        ParseError::new(0..name.len(), format!("unknown match method `{name}`"))
+                            .help(format!("the methods are {}", names().join(", ")))
+                            .suggest(did_you_mean(name, names()))
+                            .in_word(at + 1)
+                    })?;
+                    flags.method = Some(method);
+                    2
+                }
+                "-f" => {
+                    flags.files.push((at + 1, argument("a file name")?));
+                    2
+                }
+                "-u" => {
+                    let id = argument("an identifier")?;
+                    if id.parse::<u32>().is_err() {
+                        let message = format!("`{id}` is not a number, which `-u` takes");
+                        return Err(ParseError::new(0..id.len(), message).in_word(at + 1));
+                    }
+                    2
+                }
+                "--" => {
+                    flags.ended = true;
+                    flags.used += 1;
+                    break;
+                }
+                flag if flag.starts_with('-') => {
+                    return Err(
+                        ParseError::new(0..flag.len(), format!("unknown ACL flag `{flag}`"))
+                            .help("put `--` before patterns that begin with a dash")
+                            .in_word(at),
+                    );
+                }
+                _ => break,
+            };
+        }
+        Ok(flags)
+    }
+}
+
+/// Adds the patterns of a file: one a line, or the first word of each line if it is a map.
+fn load(path: &str, map: bool, builder: &mut Builder, scope: &Scope<'_>) -> Result<(), String> {
+    let content = scope
+        .files
+        .read(path)
+        .map_err(|error| format!("cannot read pattern file `{path}`: {error}"))?;
+    for (index, line) in content.split(|byte| *byte == b'\n').enumerate() {
+        let line = line.strip_suffix(b"\r").unwrap_or(line).trim_ascii_start();
+        if line.is_empty() || line.starts_with(b"#") {
+            continue;
+        }
+        let at = || format!("line {} of pattern file `{path}`", index + 1);
+        let line = std::str::from_utf8(line).map_err(|_| format!("{} is not UTF-8", at()))?;
+        let pattern = if map {
+            line.split_ascii_whitespace().next().unwrap_or_default()
+        } else {
+            line
+        };
+        builder
+            .pattern(pattern)
+            .map_err(|message| format!("{}: {message}", at()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,18 @@
+//! Conditions: ACLs, and the expressions of ACLs that rules are put under.
+//!
+//! An [`Acl`] is an expression and the patterns that its value is matched with; several of one name are
+//! one ACL that matches if any of them does. A [`Condition`] combines ACLs.
+
+mod condition;
+mod keyword;
+mod line;
+mod method;
+mod pattern;
+mod predefined;
+mod set;
+
+pub use condition::{Condition, Polarity};
+pub use keyword::keywords;
+pub use line::{Acl, Verdict};
+pub use method::MatchMethod;
+pub use set::AclSet;

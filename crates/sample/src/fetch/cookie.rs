@@ -1,0 +1,188 @@
+//! Cookies of the request (`Cookie`) and the response (`Set-Cookie`).
+
+use super::header::{headers, trimmed};
+use super::places::{EITHER, REQUEST, RESPONSE};
+use super::{FetchRow, row};
+use crate::arg::{Arg, ArgKind, ArgSpec, at};
+use crate::cast::cast;
+use crate::data::Data;
+use crate::session::{Session, Way};
+use crate::value::{Type, Value};
+use http::HeaderValue;
+use http::header::{COOKIE, SET_COOKIE};
+use std::ops::{ControlFlow, Range};
+
+const NAME: ArgSpec = ArgSpec::new(0, &[ArgKind::Str]);
+
+const COOK: &str = "a cookie's value";
+const VAL: &str = "a cookie's value as an integer";
+const CNT: &str = "the number of cookies of a name";
+const NAMES: &str = "the names of all cookies, separated by a comma or the given text";
+
+macro_rules! each {
+    ($name:literal, $places:expr, $type:expr, $doc:expr, $way:expr) => {
+        row($name, NAME, $type, $places, $doc, |s, args| {
+            cast(one(s, $way(s), args)?, $type)
+        })
+        .many(|s, args, visit| each(s, $way(s), args, $type, visit))
+    };
+}
+
+macro_rules! count {
+    ($name:literal, $places:expr, $way:expr) => {
+        row($name, NAME, Type::Int, $places, CNT, |s, args| {
+            count(s, $way(s), args)
+        })
+    };
+}
+
+type WayOf = fn(&dyn Session) -> Way;
+const REQ: WayOf = |_| Way::Request;
+const RES: WayOf = |_| Way::Response;
+const NOW: WayOf = |session| session.way();
+
+pub(super) const ROWS: &[FetchRow] = &[
+    each!("cookie", EITHER_KEPT, Type::Str, COOK, NOW),
+    each!("cook", REQUEST, Type::Str, COOK, REQ),
+    each!("req.cook", REQUEST, Type::Str, COOK, REQ),
+    each!("res.cook", RESPONSE, Type::Str, COOK, RES),
+    each!("scook", RESPONSE, Type::Str, COOK, RES),
+    each!("cook_val", REQUEST, Type::Int, VAL, REQ),
+    each!("req.cook_val", REQUEST, Type::Int, VAL, REQ),
+    each!("res.cook_val", RESPONSE, Type::Int, VAL, RES),
+    each!("scook_val", RESPONSE, Type::Int, VAL, RES),
+    count!("cook_cnt", REQUEST, REQ),
+    count!("req.cook_cnt", REQUEST, REQ),
+    count!("res.cook_cnt", RESPONSE, RES),
+    count!("scook_cnt", RESPONSE, RES),
+    row("req.cook_names", NAME, Type::Str, REQUEST, NAMES, |s, args| {
+        names(s, Way::Request, args)
+    }),
+    row("res.cook_names", NAME, Type::Str, RESPONSE, NAMES, |s, args| {
+        names(s, Way::Response, args)
+    }),
+];
+
+const EITHER_KEPT: crate::scope::Places = EITHER;
+
+/// Visits all cookies: the header's value, and where in it the name and the value are.
+fn visit_cookies(
+    session: &dyn Session,
+    way: Way,
+    visit: &mut dyn FnMut(&HeaderValue, Range<usize>, Range<usize>) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    let Some(headers) = headers(session, way) else {
+        return ControlFlow::Continue(());
+    };
+    let name = match way {
+        Way::Request => COOKIE,
+        Way::Response => SET_COOKIE,
+    };
+    for header in headers.get_all(name) {
+        let bytes = header.as_bytes();
+        let mut start = 0;
+        while start < bytes.len() {
+            let end = end_of_cookie(bytes, start);
+            let part = trimmed(bytes, start..end);
+            let text = bytes.get(part.clone()).unwrap_or_default();
+            let equals = text.iter().position(|byte| *byte == b'=');
+            let (name, value) = match equals {
+                Some(at) => (part.start..part.start + at, part.start + at + 1..part.end),
+                None => (part.clone(), part.end..part.end),
+            };
+            if !name.is_empty() {
+                visit(header, trimmed(bytes, name), trimmed(bytes, value))?;
+            }
+            // What follows in a Set-Cookie header are the attributes of that cookie.
+            if way == Way::Response {
+                break;
+            }
+            start = end + 1;
+        }
+    }
+    ControlFlow::Continue(())
+}
+
+/// Where the cookie at `start` ends: at a semicolon or comma that is not in quotes.
+fn end_of_cookie(bytes: &[u8], start: usize) -> usize {
+    let mut quoted = false;
+    for (at, byte) in bytes.iter().enumerate().skip(start) {
+        match byte {
+            b'"' => quoted = !quoted,
+            b';' | b',' if !quoted => return at,
+            _ => {}
+        }
+    }
+    bytes.len()
+}
+
+fn visit_named(
+    session: &dyn Session,
+    way: Way,
+    args: &[Arg],
+    visit: &mut dyn FnMut(&HeaderValue, Range<usize>) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    let wanted = at(args, 0).text();
+    visit_cookies(session, way, &mut |header, name, value| {
+        let matches = wanted.is_empty() || header.as_bytes().get(name) == Some(wanted);
+        if matches {
+            visit(header, value)
+        } else {
+            ControlFlow::Continue(())
+        }
+    })
+}
+
+/// The last cookie of the name; the first of all without a name.
+fn one(session: &dyn Session, way: Way, args: &[Arg]) -> Option<Value> {
+    let first = at(args, 0).text().is_empty();
+    let mut found = None;
+    let _ = visit_named(session, way, args, &mut |header, value| {
+        found = Some(Data::header(header, value));
+        if first {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    });
+    found.map(Value::Str)
+}
+
+fn each(
+    session: &dyn Session,
+    way: Way,
+    args: &[Arg],
+    to: Type,
+    visit: &mut dyn FnMut(Value) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    visit_named(session, way, args, &mut |header, value| {
+        cast(Value::Str(Data::header(header, value)), to).map_or(ControlFlow::Continue(()), &mut *visit)
+    })
+}
+
+fn count(session: &dyn Session, way: Way, args: &[Arg]) -> Option<Value> {
+    headers(session, way)?;
+    let mut count = 0;
+    let _ = visit_named(session, way, args, &mut |_, _| {
+        count += 1;
+        ControlFlow::Continue(())
+    });
+    Some(Value::Int(count))
+}
+
+fn names(session: &dyn Session, way: Way, args: &[Arg]) -> Option<Value> {
+    headers(session, way)?;
+    let separator = match at(args, 0).text() {
+        b"" => b",",
+        text => text,
+    };
+    let mut names: Vec<u8> = Vec::new();
+    let _ = visit_cookies(session, way, &mut |header, name, _| {
+        if !names.is_empty() {
+            names.extend_from_slice(separator);
+        }
+        names.extend_from_slice(header.as_bytes().get(name).unwrap_or_default());
+        ControlFlow::Continue(())
+    });
+    Some(Value::str(names))
+}

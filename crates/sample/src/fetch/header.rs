@@ -1,0 +1,300 @@
+//! Headers of the request and the response.
+
+use super::places::{EITHER, REQUEST, RESPONSE};
+use super::{FetchRow, row};
+use crate::arg::{Arg, ArgError, ArgKind, ArgSpec, at};
+use crate::cast::cast;
+use crate::data::Data;
+use crate::session::{Session, Way};
+use crate::value::{Type, Value};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use std::cell::Ref;
+use std::ops::{ControlFlow, Range};
+
+/// How far back from the last occurrence one can ask.
+const OCCURRENCE_MIN: i64 = -10;
+
+const NAMED: ArgSpec = ArgSpec::new(0, &[ArgKind::Str, ArgKind::Int]);
+const NAME: ArgSpec = ArgSpec::new(0, &[ArgKind::Str]);
+const OPTION: ArgSpec = ArgSpec::new(0, &[ArgKind::Str]);
+
+const HDR: &str = "a value of a header whose values are separated by commas";
+const FHDR: &str = "a header's whole value";
+const CNT: &str = "the number of values of a header";
+const FCNT: &str = "the number of a header's occurrences";
+const VAL: &str = "a value of a header as an integer";
+const IP: &str = "a value of a header as an address";
+const NAMES: &str = "the names of all headers, separated by a comma or the given text";
+const ALL: &str = "all headers as text";
+const ALL_BIN: &str = "all headers as names and values with their lengths before them";
+
+/// The rows of a fetch that looks at each occurrence, for the request, the response and either.
+macro_rules! each {
+    ($name:literal, $places:expr, $type:expr, $doc:expr, $way:expr, $split:expr, $to:expr) => {
+        row($name, NAMED, $type, $places, $doc, |s, args| {
+            one(s, $way(s), args, $split, $to)
+        })
+        .prepared(prepare)
+        .many(|s, args, visit| each(s, $way(s), args, $split, $to, visit))
+    };
+}
+
+macro_rules! count {
+    ($name:literal, $places:expr, $doc:expr, $way:expr, $split:expr) => {
+        row($name, NAME, Type::Int, $places, $doc, |s, args| {
+            count(s, $way(s), args, $split)
+        })
+        .prepared(prepare)
+    };
+}
+
+type WayOf = fn(&dyn Session) -> Way;
+const REQ: WayOf = |_| Way::Request;
+const RES: WayOf = |_| Way::Response;
+const NOW: WayOf = |session| session.way();
+
+pub(super) const ROWS: &[FetchRow] = &[
+    each!("hdr", EITHER, Type::Str, HDR, NOW, true, Type::Str),
+    each!("req.hdr", REQUEST, Type::Str, HDR, REQ, true, Type::Str),
+    each!("res.hdr", RESPONSE, Type::Str, HDR, RES, true, Type::Str),
+    each!("shdr", RESPONSE, Type::Str, HDR, RES, true, Type::Str),
+    each!("req.fhdr", REQUEST, Type::Str, FHDR, REQ, false, Type::Str),
+    each!("res.fhdr", RESPONSE, Type::Str, FHDR, RES, false, Type::Str),
+    each!("hdr_val", REQUEST, Type::Int, VAL, REQ, true, Type::Int),
+    each!("req.hdr_val", REQUEST, Type::Int, VAL, REQ, true, Type::Int),
+    each!("res.hdr_val", RESPONSE, Type::Int, VAL, RES, true, Type::Int),
+    each!("shdr_val", RESPONSE, Type::Int, VAL, RES, true, Type::Int),
+    each!("hdr_ip", REQUEST, Type::Addr, IP, REQ, true, Type::Addr),
+    each!("req.hdr_ip", REQUEST, Type::Addr, IP, REQ, true, Type::Addr),
+    each!("res.hdr_ip", RESPONSE, Type::Addr, IP, RES, true, Type::Addr),
+    each!("shdr_ip", RESPONSE, Type::Addr, IP, RES, true, Type::Addr),
+    count!("hdr_cnt", REQUEST, CNT, REQ, true),
+    count!("req.hdr_cnt", REQUEST, CNT, REQ, true),
+    count!("res.hdr_cnt", RESPONSE, CNT, RES, true),
+    count!("shdr_cnt", RESPONSE, CNT, RES, true),
+    count!("req.fhdr_cnt", REQUEST, FCNT, REQ, false),
+    count!("res.fhdr_cnt", RESPONSE, FCNT, RES, false),
+    row("req.hdr_names", OPTION, Type::Str, REQUEST, NAMES, |s, args| {
+        names(s, Way::Request, args)
+    }),
+    row("res.hdr_names", OPTION, Type::Str, RESPONSE, NAMES, |s, args| {
+        names(s, Way::Response, args)
+    }),
+    row("req.hdrs", ArgSpec::NONE, Type::Bin, REQUEST, ALL, |s, _| {
+        all_text(s, Way::Request)
+    }),
+    row("res.hdrs", ArgSpec::NONE, Type::Bin, RESPONSE, ALL, |s, _| {
+        all_text(s, Way::Response)
+    }),
+    row(
+        "req.hdrs_bin",
+        ArgSpec::NONE,
+        Type::Bin,
+        REQUEST,
+        ALL_BIN,
+        |s, _| all_binary(s, Way::Request),
+    ),
+    row(
+        "res.hdrs_bin",
+        ArgSpec::NONE,
+        Type::Bin,
+        RESPONSE,
+        ALL_BIN,
+        |s, _| all_binary(s, Way::Response),
+    ),
+];
+
+fn prepare(args: &mut Vec<Arg>) -> Result<(), ArgError> {
+    if let Some(Arg::Int(occurrence)) = args.get(1)
+        && *occurrence < OCCURRENCE_MIN
+    {
+        return Err(ArgError::new(
+            1,
+            format!("an occurrence from the end is {OCCURRENCE_MIN} or more"),
+        ));
+    }
+    if let Some(name) = args.first_mut()
+        && !name.text().is_empty()
+    {
+        let header = HeaderName::from_bytes(name.text())
+            .map_err(|_| ArgError::new(0, "this cannot be a header's name"))?;
+        *name = Arg::Header(header);
+    }
+    Ok(())
+}
+
+/// The headers of a message.
+pub(super) fn headers(session: &dyn Session, way: Way) -> Option<Ref<'_, HeaderMap>> {
+    Some(match way {
+        Way::Request => Ref::map(session.request()?, |parts| &parts.headers),
+        Way::Response => Ref::map(session.response()?, |parts| &parts.headers),
+    })
+}
+
+/// Visits the values of the header that the first argument names, all headers if it names none.
+fn visit_values(
+    headers: &HeaderMap,
+    args: &[Arg],
+    split: bool,
+    visit: &mut dyn FnMut(&HeaderValue, Range<usize>) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    let mut value = |value: &HeaderValue| {
+        if split {
+            visit_list(value, visit)
+        } else {
+            visit(value, 0..value.len())
+        }
+    };
+    match at(args, 0) {
+        Arg::Header(name) => headers.get_all(name).iter().try_for_each(&mut value),
+        _ => headers.values().try_for_each(value),
+    }
+}
+
+/// Visits the parts of a value between commas that are not in quotes, without the blanks around them.
+fn visit_list(
+    value: &HeaderValue,
+    visit: &mut dyn FnMut(&HeaderValue, Range<usize>) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    let bytes = value.as_bytes();
+    let mut start = 0;
+    let (mut quoted, mut escaped) = (false, false);
+    for (at, byte) in bytes.iter().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b',' if !quoted => {
+                visit(value, trimmed(bytes, start..at))?;
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    visit(value, trimmed(bytes, start..bytes.len()))
+}
+
+/// `range` without the blanks at its ends.
+pub(super) fn trimmed(bytes: &[u8], range: Range<usize>) -> Range<usize> {
+    let part = bytes.get(range.clone()).unwrap_or_default();
+    let is_blank = |byte: &&u8| matches!(byte, b' ' | b'\t');
+    let before = part.iter().take_while(is_blank).count();
+    let after = part.iter().skip(before).rev().take_while(is_blank).count();
+    range.start + before..range.end - after
+}
+
+/// The occurrence that the second argument asks for, the last without one.
+fn one(session: &dyn Session, way: Way, args: &[Arg], split: bool, to: Type) -> Option<Value> {
+    if matches!(at(args, 0), Arg::None) {
+        return None;
+    }
+    let headers = headers(session, way)?;
+    let wanted = match at(args, 1).int_or(0) {
+        0 => -1,
+        occurrence => occurrence,
+    };
+    let skip = if wanted > 0 {
+        wanted - 1
+    } else {
+        let mut count = 0;
+        let _ = visit_values(&headers, args, split, &mut |_, _| {
+            count += 1;
+            ControlFlow::Continue(())
+        });
+        count + wanted
+    };
+    let mut found = None;
+    let mut index = 0;
+    let _ = visit_values(&headers, args, split, &mut |value, range| {
+        if index == skip {
+            found = Some(Value::Str(Data::header(value, range)));
+            return ControlFlow::Break(());
+        }
+        index += 1;
+        ControlFlow::Continue(())
+    });
+    cast(found?, to)
+}
+
+fn each(
+    session: &dyn Session,
+    way: Way,
+    args: &[Arg],
+    split: bool,
+    to: Type,
+    visit: &mut dyn FnMut(Value) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    if !matches!(at(args, 1), Arg::None) {
+        return one(session, way, args, split, to).map_or(ControlFlow::Continue(()), visit);
+    }
+    let Some(headers) = headers(session, way) else {
+        return ControlFlow::Continue(());
+    };
+    visit_values(&headers, args, split, &mut |value, range| match cast(
+        Value::Str(Data::header(value, range)),
+        to,
+    ) {
+        Some(value) => visit(value),
+        None => ControlFlow::Continue(()),
+    })
+}
+
+fn count(session: &dyn Session, way: Way, args: &[Arg], split: bool) -> Option<Value> {
+    let headers = headers(session, way)?;
+    let mut count = 0;
+    let _ = visit_values(&headers, args, split, &mut |_, _| {
+        count += 1;
+        ControlFlow::Continue(())
+    });
+    Some(Value::Int(count))
+}
+
+fn names(session: &dyn Session, way: Way, args: &[Arg]) -> Option<Value> {
+    let headers = headers(session, way)?;
+    let separator = match at(args, 0).text() {
+        b"" => b",",
+        text => text,
+    };
+    let names: Vec<&[u8]> = headers.iter().map(|(name, _)| name.as_str().as_bytes()).collect();
+    Some(Value::str(names.join(separator)))
+}
+
+fn all_text(session: &dyn Session, way: Way) -> Option<Value> {
+    let mut text = Vec::new();
+    for (name, value) in headers(session, way)?.iter() {
+        text.extend_from_slice(name.as_str().as_bytes());
+        text.extend_from_slice(b": ");
+        text.extend_from_slice(value.as_bytes());
+        text.extend_from_slice(b"\r\n");
+    }
+    text.extend_from_slice(b"\r\n");
+    Some(Value::bin(text))
+}
+
+fn all_binary(session: &dyn Session, way: Way) -> Option<Value> {
+    let mut bytes = Vec::new();
+    for (name, value) in headers(session, way)?.iter() {
+        for part in [name.as_str().as_bytes(), value.as_bytes()] {
+            push_varint(&mut bytes, part.len());
+            bytes.extend_from_slice(part);
+        }
+    }
+    bytes.extend_from_slice(&[0, 0]);
+    Some(Value::bin(bytes))
+}
+
+/// A length in the variable form of the stream processing protocol: below 240 one byte, then 4 bits in the
+/// first byte and 7 in each that follows.
+fn push_varint(bytes: &mut Vec<u8>, value: usize) {
+    if value < 240 {
+        bytes.push(value as u8);
+        return;
+    }
+    bytes.push(value as u8 | 240);
+    let mut rest = (value - 240) >> 4;
+    while rest >= 128 {
+        bytes.push(rest as u8 | 128);
+        rest = (rest - 128) >> 7;
+    }
+    bytes.push(rest as u8);
+}

@@ -1,0 +1,304 @@
+//! The request's line and what is made of it.
+
+use super::places::{REQUEST, REQUEST_KEPT};
+use super::{FetchRow, row};
+use crate::arg::{ArgKind, ArgSpec, at};
+use crate::data::Data;
+use crate::hash;
+use crate::session::Session;
+use crate::value::{Type, Value};
+use http::request::Parts;
+use http::{Uri, Version};
+use std::net::IpAddr;
+
+const NONE: ArgSpec = ArgSpec::NONE;
+
+pub(super) const ROWS: &[FetchRow] = &[
+    row(
+        "method",
+        NONE,
+        Type::Method,
+        REQUEST_KEPT,
+        "the request's method",
+        |s, _| Some(Value::Method(s.request()?.method.clone())),
+    ),
+    row(
+        "path",
+        NONE,
+        Type::Str,
+        REQUEST,
+        "the path without the query",
+        |s, _| {
+            let request = s.request()?;
+            let path = request.uri.path_and_query()?;
+            Some(Value::Str(Data::path(path, 0..path.path().len())))
+        },
+    ),
+    row(
+        "pathq",
+        NONE,
+        Type::Str,
+        REQUEST,
+        "the path with the query",
+        |s, _| {
+            let request = s.request()?;
+            let path = request.uri.path_and_query()?;
+            Some(Value::Str(Data::path(path, 0..path.as_str().len())))
+        },
+    ),
+    row(
+        "query",
+        ArgSpec::new(0, &[ArgKind::Str]),
+        Type::Str,
+        REQUEST,
+        "the query, after the question mark",
+        {
+            |s, args| {
+                let request = s.request()?;
+                let path = request.uri.path_and_query()?;
+                let with_mark = at(args, 0).text() == b"with_qm";
+                let start = match path.query() {
+                    Some(query) if with_mark => path.as_str().len() - query.len() - 1,
+                    Some(query) => path.as_str().len() - query.len(),
+                    None => path.as_str().len(),
+                };
+                Some(Value::Str(Data::path(path, start..path.as_str().len())))
+            }
+        },
+    )
+    .prepared(|args| match at(args, 0).text() {
+        b"" | b"with_qm" => Ok(()),
+        _ => Err(crate::arg::ArgError::new(0, "the only option is `with_qm`")),
+    }),
+    row(
+        "url",
+        NONE,
+        Type::Str,
+        REQUEST,
+        "the URI as it arrived",
+        |s, _| Some(Value::Str(uri(&s.request()?.uri))),
+    ),
+    row(
+        "url_ip",
+        NONE,
+        Type::Ipv4,
+        REQUEST,
+        "the IPv4 address in an absolute URI",
+        |s, _| match s.request()?.uri.host()?.parse::<IpAddr>().ok()? {
+            IpAddr::V4(ip) => Some(Value::Ipv4(ip)),
+            IpAddr::V6(_) => None,
+        },
+    ),
+    row(
+        "url_port",
+        NONE,
+        Type::Int,
+        REQUEST,
+        "the port in an absolute URI",
+        |s, _| {
+            let request = s.request()?;
+            request.uri.host()?;
+            Some(Value::Int(request.uri.port_u16().unwrap_or(80).into()))
+        },
+    ),
+    row(
+        "base",
+        NONE,
+        Type::Str,
+        REQUEST,
+        "the Host header and the path",
+        |s, _| Some(Value::Str(base(&*s.request()?, false))),
+    ),
+    row(
+        "baseq",
+        NONE,
+        Type::Str,
+        REQUEST,
+        "the Host header and the path with the query",
+        |s, _| Some(Value::Str(base(&*s.request()?, true))),
+    ),
+    row(
+        "base32",
+        NONE,
+        Type::Int,
+        REQUEST,
+        "a 32-bit hash of `base`",
+        |s, _| Some(Value::Int(base32(&*s.request()?).into())),
+    ),
+    row(
+        "base32+src",
+        NONE,
+        Type::Bin,
+        REQUEST,
+        "`base32` followed by the client's address",
+        |s, _| {
+            let hash = base32(&*s.request()?);
+            with_src(s, hash)
+        },
+    ),
+    row(
+        "url32",
+        NONE,
+        Type::Int,
+        REQUEST,
+        "a 32-bit hash of the Host header and the URI",
+        |s, _| Some(Value::Int(url32(&*s.request()?).into())),
+    ),
+    row(
+        "url32+src",
+        NONE,
+        Type::Bin,
+        REQUEST,
+        "`url32` followed by the client's address",
+        |s, _| {
+            let hash = url32(&*s.request()?);
+            with_src(s, hash)
+        },
+    ),
+    row(
+        "req.ver",
+        NONE,
+        Type::Str,
+        REQUEST_KEPT,
+        "the request's HTTP version",
+        version,
+    ),
+    row(
+        "req_ver",
+        NONE,
+        Type::Str,
+        REQUEST_KEPT,
+        "the request's HTTP version",
+        version,
+    ),
+    row(
+        "req.proto_http",
+        NONE,
+        Type::Bool,
+        REQUEST_KEPT,
+        "whether there is an HTTP request",
+        proto_http,
+    )
+    .volatile(),
+    row(
+        "req_proto_http",
+        NONE,
+        Type::Bool,
+        REQUEST_KEPT,
+        "whether there is an HTTP request",
+        proto_http,
+    )
+    .volatile(),
+    row(
+        "capture.req.method",
+        NONE,
+        Type::Str,
+        REQUEST_KEPT,
+        "the request's method",
+        |s, _| Some(Value::str(s.request()?.method.as_str())),
+    ),
+    row(
+        "capture.req.uri",
+        NONE,
+        Type::Str,
+        REQUEST_KEPT,
+        "the request's URI",
+        |s, _| Some(Value::Str(uri(&s.request()?.uri))),
+    ),
+    row(
+        "capture.req.ver",
+        NONE,
+        Type::Str,
+        REQUEST_KEPT,
+        "the request's HTTP version with the name",
+        |s, _| {
+            Some(Value::Str(Data::format(format_args!(
+                "HTTP/{}",
+                http_version(s.request()?.version)
+            ))))
+        },
+    ),
+];
+
+/// The version without the name: `1.1`.
+pub(crate) fn http_version(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_09 => "0.9",
+        Version::HTTP_10 => "1.0",
+        Version::HTTP_2 => "2.0",
+        Version::HTTP_3 => "3.0",
+        _ => "1.1",
+    }
+}
+
+/// The parts of a URI, in its own order.
+pub(crate) fn uri_parts(uri: &Uri, mut visit: impl FnMut(&str)) {
+    if let Some(scheme) = uri.scheme_str() {
+        visit(scheme);
+        visit("://");
+    }
+    if let Some(authority) = uri.authority() {
+        visit(authority.as_str());
+    }
+    if let Some(path) = uri.path_and_query() {
+        visit(path.as_str());
+    }
+}
+
+fn uri(uri: &Uri) -> Data {
+    match (uri.authority(), uri.path_and_query()) {
+        (None, Some(path)) => Data::path(path, 0..path.as_str().len()),
+        _ => {
+            let mut text = String::new();
+            uri_parts(uri, |part| text.push_str(part));
+            text.into()
+        }
+    }
+}
+
+fn version(session: &dyn Session, _: &[crate::arg::Arg]) -> Option<Value> {
+    Some(Value::str(http_version(session.request()?.version)))
+}
+
+fn proto_http(session: &dyn Session, _: &[crate::arg::Arg]) -> Option<Value> {
+    Some(Value::Bool(session.request().is_some()))
+}
+
+fn host(request: &Parts) -> &[u8] {
+    match request.headers.get(http::header::HOST) {
+        Some(host) => host.as_bytes(),
+        None => request
+            .uri
+            .authority()
+            .map_or(b"", |authority| authority.as_str().as_bytes()),
+    }
+}
+
+fn base(request: &Parts, with_query: bool) -> Data {
+    let mut base = host(request).to_vec();
+    if let Some(path) = request.uri.path_and_query() {
+        let text = if with_query { path.as_str() } else { path.path() };
+        base.extend_from_slice(text.as_bytes());
+    }
+    base.into()
+}
+
+fn base32(request: &Parts) -> u32 {
+    let path = request.uri.path_and_query().map_or("", |path| path.path());
+    hash::avalanche(hash::sdbm(hash::sdbm(0, host(request)), path.as_bytes()))
+}
+
+fn url32(request: &Parts) -> u32 {
+    let mut hash = hash::sdbm(0, host(request));
+    uri_parts(&request.uri, |part| hash = hash::sdbm(hash, part.as_bytes()));
+    hash::avalanche(hash)
+}
+
+fn with_src(session: &dyn Session, hash: u32) -> Option<Value> {
+    let mut bytes = hash.to_be_bytes().to_vec();
+    match session.src()?.ip().to_canonical() {
+        IpAddr::V4(ip) => bytes.extend_from_slice(&ip.octets()),
+        IpAddr::V6(ip) => bytes.extend_from_slice(&ip.octets()),
+    }
+    Some(Value::bin(bytes))
+}

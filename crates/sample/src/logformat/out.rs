@@ -1,0 +1,144 @@
+//! Writes fields with their flags and in the style of the whole.
+
+use super::Style;
+use crate::cast;
+use crate::data::Data;
+use crate::value::Value;
+use std::net::IpAddr;
+
+/// The flags of a field: `%{+Q,-E}`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Flags {
+    /// `Q`: text is put in quotes.
+    pub(super) quote: bool,
+    /// `E`: quotes, backslashes and closing brackets get a backslash.
+    pub(super) escape: bool,
+    /// `X`: addresses and some numbers are hexadecimal.
+    pub(super) hex: bool,
+    /// `M`: an absent value is a dash.
+    pub(super) mandatory: bool,
+}
+
+pub(super) struct Out<'a> {
+    into: &'a mut Vec<u8>,
+    style: Style,
+    flags: Flags,
+    /// A log line ends in a space so far, or is empty.
+    after_space: bool,
+}
+
+impl<'a> Out<'a> {
+    pub(super) fn new(into: &'a mut Vec<u8>, style: Style) -> Out<'a> {
+        Out {
+            into,
+            style,
+            flags: Flags::default(),
+            after_space: true,
+        }
+    }
+
+    /// Sets the flags of the fields that follow.
+    pub(super) fn flags(&mut self, flags: Flags) {
+        self.flags = flags;
+    }
+
+    /// Text of the format itself.
+    pub(super) fn literal(&mut self, text: &[u8]) {
+        self.into.extend_from_slice(text);
+        self.after_space = false;
+    }
+
+    /// One space, unless there is one already.
+    pub(super) fn space(&mut self) {
+        if !self.after_space {
+            self.into.push(b' ');
+            self.after_space = true;
+        }
+    }
+
+    /// The value of an expression.
+    pub(super) fn value(&mut self, value: Option<Value>, flags: Flags) {
+        self.flags = flags;
+        let text: Option<Data> = value.and_then(cast::text);
+        self.text(text.as_deref());
+    }
+
+    /// A field of text.
+    pub(super) fn text(&mut self, text: Option<&[u8]>) {
+        self.after_space = false;
+        let Some(text) = text.filter(|text| !text.is_empty()) else {
+            if self.flags.quote {
+                self.into.extend_from_slice(b"\"\"");
+            } else if self.flags.mandatory {
+                self.into.push(b'-');
+            }
+            return;
+        };
+        self.quoted(|out| out.encoded(text));
+    }
+
+    /// A field made by `write`, in quotes if the flags say so.
+    pub(super) fn quoted(&mut self, write: impl FnOnce(&mut Self)) {
+        self.after_space = false;
+        if self.flags.quote {
+            self.into.push(b'"');
+        }
+        write(self);
+        if self.flags.quote {
+            self.into.push(b'"');
+        }
+    }
+
+    /// Text with what cannot stand in the result replaced.
+    pub(super) fn encoded(&mut self, text: &[u8]) {
+        for &byte in text {
+            match byte {
+                b'\t' => self.into.push(byte),
+                0..0x20 | 0x7f => {
+                    self.into.push(if self.style == Style::Log { b'#' } else { b'%' });
+                    self.into.extend_from_slice(&cast::hex(&[byte]));
+                }
+                b'"' | b'\\' | b']' if self.flags.escape => self.into.extend_from_slice(&[b'\\', byte]),
+                byte => self.into.push(byte),
+            }
+        }
+    }
+
+    /// A part of the request as it arrived: also double quotes and bytes past ASCII are `#XX`.
+    pub(super) fn request_text(&mut self, text: &[u8]) {
+        for &byte in text {
+            match byte {
+                0..0x20 | b'"' | b'#' | 0x7f.. => {
+                    self.into.push(b'#');
+                    self.into.extend_from_slice(&cast::hex(&[byte]));
+                }
+                byte => self.into.push(byte),
+            }
+        }
+    }
+
+    /// A number that no flag changes.
+    pub(super) fn int(&mut self, int: i64) {
+        self.literal(&cast::int_text(int));
+    }
+
+    /// A number, hexadecimal of at least `digits` digits under the flag for it.
+    pub(super) fn number(&mut self, int: u64, digits: usize) {
+        if self.flags.hex {
+            self.literal(&Data::format(format_args!("{int:0digits$X}")));
+        } else {
+            self.literal(&Data::format(format_args!("{int}")));
+        }
+    }
+
+    /// An address.
+    pub(super) fn address(&mut self, address: Option<IpAddr>) {
+        let text = address.map(|address| match (address.to_canonical(), self.flags.hex) {
+            (IpAddr::V4(ip), true) => cast::hex(&ip.octets()),
+            (IpAddr::V6(ip), true) => cast::hex(&ip.octets()),
+            (IpAddr::V4(ip), false) => cast::ipv4_text(ip),
+            (IpAddr::V6(ip), false) => cast::ipv6_text(ip),
+        });
+        self.text(text.as_deref());
+    }
+}

@@ -1,0 +1,194 @@
+//! Reads a log-format string.
+
+use super::out::Flags;
+use super::{Segment, Style, alias};
+use crate::did_you_mean::did_you_mean;
+use crate::error::ParseError;
+use crate::expr::Expr;
+use crate::scope::Scope;
+
+pub(super) fn segments(style: Style, text: &str, scope: &Scope<'_>) -> Result<Vec<Segment>, ParseError> {
+    let mut parser = Parser {
+        style,
+        text,
+        scope,
+        defaults: Flags {
+            mandatory: style == Style::Log,
+            ..Flags::default()
+        },
+        literal: Vec::new(),
+        segments: Vec::new(),
+    };
+    let mut at = 0;
+    while let Some(c) = parser.rest(at).chars().next() {
+        if c == '%' {
+            at = parser.field(at)?;
+        } else {
+            parser.literal(c);
+            at += c.len_utf8();
+        }
+    }
+    parser.flush();
+    Ok(parser.segments)
+}
+
+struct Parser<'a> {
+    style: Style,
+    text: &'a str,
+    scope: &'a Scope<'a>,
+    /// What `%{…}o` set for the fields after it.
+    defaults: Flags,
+    literal: Vec<u8>,
+    segments: Vec<Segment>,
+}
+
+impl<'a> Parser<'a> {
+    fn rest(&self, at: usize) -> &'a str {
+        self.text.get(at..).unwrap_or_default()
+    }
+
+    fn literal(&mut self, c: char) {
+        if c == ' ' && self.style == Style::Log {
+            self.flush();
+            self.segments.push(Segment::Space);
+        } else {
+            self.literal
+                .extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+        }
+    }
+
+    fn flush(&mut self) {
+        if !self.literal.is_empty() {
+            self.segments
+                .push(Segment::Text(std::mem::take(&mut self.literal).into()));
+        }
+    }
+
+    /// Reads the field at the percent sign at `start`; returns where it ends.
+    fn field(&mut self, start: usize) -> Result<usize, ParseError> {
+        let mut at = start + 1;
+        if self.rest(at).starts_with('%') {
+            self.literal('%');
+            return Ok(at + 1);
+        }
+        if self.rest(at).starts_with('(') {
+            at = self.item_name(at)?;
+        }
+        let mut flags = self.defaults;
+        if self.rest(at).starts_with('{') {
+            (flags, at) = self.flags(at)?;
+        }
+        if self.rest(at).starts_with('[') {
+            return self.expression(start, at, flags);
+        }
+        let rest = self.rest(at);
+        let len = rest
+            .find(|c: char| !c.is_ascii_alphanumeric())
+            .unwrap_or(rest.len());
+        let name = rest.get(..len).unwrap_or_default();
+        if name.is_empty() {
+            let end = at + rest.chars().next().map_or(0, char::len_utf8);
+            return Err(ParseError::new(start..end, "there is no alias after `%`")
+                .help("write `%%` for a percent sign"));
+        }
+        if name == "o" {
+            self.defaults = flags;
+            return Ok(at + len);
+        }
+        let Some(alias) = alias::find(name) else {
+            return Err(
+                ParseError::new(at..at + len, format!("unknown log-format alias `{name}`"))
+                    .help("write `%%` for a percent sign")
+                    .suggest(did_you_mean(name, alias::aliases().map(|alias| alias.name))),
+            );
+        };
+        self.flush();
+        self.segments.push(Segment::Alias { alias, flags });
+        Ok(at + len)
+    }
+
+    fn expression(&mut self, start: usize, at: usize, flags: Flags) -> Result<usize, ParseError> {
+        let inner = at + 1;
+        let (expr, used) =
+            Expr::parse_prefix(self.rest(inner), self.scope).map_err(|error| error.shifted(inner))?;
+        let end = inner + used;
+        match self.rest(end).chars().next() {
+            Some(']') => {}
+            Some(c) => {
+                let span = end..end + c.len_utf8();
+                return Err(ParseError::new(
+                    span,
+                    format!("expected `]` after `{}`, found `{c}`", expr.text()),
+                ));
+            }
+            None => {
+                let message = format!("missing `]` after `{}`", expr.text());
+                return Err(ParseError::new(start..end, message));
+            }
+        }
+        self.flush();
+        self.segments.push(Segment::Expr { expr, flags });
+        Ok(end + 1)
+    }
+
+    /// `(name)` or `(name:type)`: names are for encodings, which `flags` refuses, so nothing uses them.
+    fn item_name(&self, open: usize) -> Result<usize, ParseError> {
+        match self.rest(open).find(')') {
+            Some(len) => Ok(open + len + 1),
+            None => Err(ParseError::new(
+                open..self.text.len(),
+                "missing `)` after the item's name",
+            )),
+        }
+    }
+
+    /// `{+Q,-E}`
+    fn flags(&self, open: usize) -> Result<(Flags, usize), ParseError> {
+        let Some(len) = self.rest(open).find('}') else {
+            return Err(ParseError::new(
+                open..self.text.len(),
+                "missing `}` after the flags",
+            ));
+        };
+        let inner = self.text.get(open + 1..open + len).unwrap_or_default();
+        let mut flags = self.defaults;
+        let mut at = open + 1;
+        for part in inner.split(',') {
+            // Signs without a comma between them are as good: `+Q+E`.
+            let mut rest = part;
+            while !rest.is_empty() {
+                let span = at..at + rest.len();
+                let (on, name) = match (rest.strip_prefix('+'), rest.strip_prefix('-')) {
+                    (Some(name), _) => (true, name),
+                    (_, Some(name)) => (false, name),
+                    _ => {
+                        return Err(ParseError::new(span, format!("flag `{rest}` has no sign"))
+                            .help("write `+` to set a flag and `-` to clear it"));
+                    }
+                };
+                let len = name.find(['+', '-']).unwrap_or(name.len());
+                let (name, next) = name.split_at_checked(len).unwrap_or((name, ""));
+                match name {
+                    "Q" => flags.quote = on,
+                    "E" => flags.escape = on,
+                    "X" => flags.hex = on,
+                    "M" => flags.mandatory = on,
+                    "bin" | "json" | "cbor" => {
+                        return Err(ParseError::new(
+                            span,
+                            format!("log-format encoding `{name}` is not supported yet"),
+                        ));
+                    }
+                    _ => {
+                        return Err(ParseError::new(span, format!("unknown log-format flag `{name}`"))
+                            .help("the flags are E, M, Q and X"));
+                    }
+                }
+                at += 1 + len;
+                rest = next;
+            }
+            at += 1;
+        }
+        Ok((flags, open + len + 1))
+    }
+}
