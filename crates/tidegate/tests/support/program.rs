@@ -89,10 +89,12 @@ fn collect(pipe: Option<impl Read + Send + 'static>, output: &Arc<Mutex<String>>
     let Some(pipe) = pipe else { return };
     let output = Arc::clone(output);
     std::thread::spawn(move || {
-        for line in BufReader::new(pipe).lines().map_while(std::result::Result::ok) {
-            let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
-            output.push_str(&line);
-            output.push('\n');
+        let mut pipe = BufReader::new(pipe);
+        let mut line = Vec::new();
+        // It ends with the process; a line may hold any bytes.
+        while pipe.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
+            output.lock().unwrap_or_else(PoisonError::into_inner).push_str(&String::from_utf8_lossy(&line));
+            line.clear();
         }
     });
 }
