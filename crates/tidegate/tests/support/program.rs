@@ -93,7 +93,10 @@ fn collect(pipe: Option<impl Read + Send + 'static>, output: &Arc<Mutex<String>>
         let mut line = Vec::new();
         // It ends with the process; a line may hold any bytes.
         while pipe.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
-            output.lock().unwrap_or_else(PoisonError::into_inner).push_str(&String::from_utf8_lossy(&line));
+            output
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push_str(&String::from_utf8_lossy(&line));
             line.clear();
         }
     });
