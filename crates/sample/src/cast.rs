@@ -34,7 +34,11 @@ pub fn cast(value: Value, to: Type) -> Option<Value> {
         (Value::Str(text), Type::Ipv6) => text_as::<Ipv6Addr>(&text).map(Value::Ipv6),
         (Value::Str(text), Type::Bin) => Some(Value::Bin(text)),
         (Value::Str(text), Type::Method) => http::Method::from_bytes(&text).ok().map(Value::Method),
-        (Value::Bin(bytes), Type::Str) => Some(Value::Str(bytes)),
+        (Value::Bin(bytes), Type::Str) => {
+            // Text ends where C's would, as scripts and logs of HAProxy have it.
+            let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+            Some(Value::Str(bytes.slice(0..end)))
+        }
         (Value::Method(method), Type::Str) => Some(Value::str(method.as_str())),
         (Value::Method(method), Type::Bin) => Some(Value::bin(method.as_str().as_bytes())),
         _ => None,

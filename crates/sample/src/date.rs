@@ -44,10 +44,31 @@ fn format(time: SystemTime, zone: Zone, format: &str) -> Data {
     }
 }
 
-/// `time` in the manner of strftime; none if the format has a conversion that is not known.
+/// `time` in the manner of strftime; a conversion that is not known stays as it is written.
 pub(crate) fn strftime(time: Timestamp, zone: Zone, format: &str) -> Option<Data> {
     let zoned = time.to_zoned(zone.time_zone());
-    jiff::fmt::strtime::format(format, &zoned).ok().map(Data::from)
+    if let Ok(text) = jiff::fmt::strtime::format(format, &zoned)
+        && !format.contains("%Z")
+    {
+        return Some(text.into());
+    }
+    let mut text = String::new();
+    let mut rest = format;
+    while let Some(at) = rest.find('%') {
+        let (before, conversion) = rest.split_at_checked(at)?;
+        text.push_str(before);
+        let len = 1 + conversion.chars().nth(1).map_or(0, char::len_utf8);
+        let (conversion, after) = conversion.split_at_checked(len)?;
+        match jiff::fmt::strtime::format(conversion, &zoned) {
+            // C calls it so.
+            Ok(_) if conversion == "%Z" && zone == Zone::Utc => text.push_str("GMT"),
+            Ok(formatted) => text.push_str(&formatted),
+            Err(_) => text.push_str(conversion),
+        }
+        rest = after;
+    }
+    text.push_str(rest);
+    Some(text.into())
 }
 
 /// Seconds since 1970 and the nanoseconds after them; before it, nothing is known.

@@ -5,6 +5,8 @@
 //! made of expressions. The session is reached through one trait and nothing here does I/O, so everything
 //! can be evaluated for a fake.
 
+#![allow(clippy::ptr_arg, reason = "all that prepare arguments have one signature")]
+
 pub mod arg;
 pub mod convert;
 pub mod fetch;

@@ -1,9 +1,16 @@
 //! Converters: the table of all of them, one row each.
 
+mod date;
+mod encode;
+mod hash;
+mod number;
+mod regsub;
 mod string;
+mod variable;
 
 use crate::arg::{Arg, ArgSpec, Prepare};
-use crate::cast::cast;
+use crate::cast::{self, cast};
+use crate::data::Data;
 use crate::session::Session;
 use crate::value::{Type, Value};
 use std::collections::HashMap;
@@ -59,7 +66,19 @@ pub(crate) const fn row(
     }
 }
 
-const TABLES: &[&[ConverterRow]] = &[string::ROWS];
+const TABLES: &[&[ConverterRow]] = &[
+    string::ROWS,
+    number::ROWS,
+    encode::ROWS,
+    hash::ROWS,
+    date::ROWS,
+    variable::ROWS,
+];
+
+/// The text that `change` makes of a text.
+fn with_text(value: Value, change: impl FnOnce(Data) -> Option<Data>) -> Option<Value> {
+    change(cast::text(value)?).map(Value::Str)
+}
 
 /// All converters, in the table's order.
 pub fn all() -> impl Iterator<Item = &'static ConverterRow> {

@@ -1,33 +1,433 @@
-//! Converters of text to text.
+//! Converters that take texts apart and put them together.
 
-use super::{ConverterRow, row};
-use crate::arg::ArgSpec;
+use super::{ConverterRow, row, with_text};
+use crate::arg::{Arg, ArgError, ArgKind, ArgSpec, at};
+use crate::cast;
 use crate::data::Data;
 use crate::value::{Type, Value};
+use crate::vars::VarName;
+use std::ops::Range;
+
+const NONE: ArgSpec = ArgSpec::NONE;
+const PART: ArgSpec = ArgSpec::new(2, &[ArgKind::Int, ArgKind::Str, ArgKind::Int]);
+const CONCAT: ArgSpec = ArgSpec::new(0, &[ArgKind::Str, ArgKind::Str, ArgKind::Str]);
+const STR: ArgSpec = ArgSpec::new(1, &[ArgKind::Str]);
 
 pub(super) const ROWS: &[ConverterRow] = &[
     row(
         "lower",
-        ArgSpec::NONE,
+        NONE,
         Type::Str,
         Type::Str,
         "ASCII letters in lower case",
-        |_, _, v| text(v, |data| Some(data.map_bytes(|b| b.to_ascii_lowercase()))),
+        |_, _, v| with_text(v, |data| Some(data.map_bytes(|b| b.to_ascii_lowercase()))),
     ),
     row(
         "upper",
-        ArgSpec::NONE,
+        NONE,
         Type::Str,
         Type::Str,
         "ASCII letters in upper case",
-        |_, _, v| text(v, |data| Some(data.map_bytes(|b| b.to_ascii_uppercase()))),
+        |_, _, v| with_text(v, |data| Some(data.map_bytes(|b| b.to_ascii_uppercase()))),
     ),
+    row(
+        "length",
+        NONE,
+        Type::Str,
+        Type::Int,
+        "the number of bytes",
+        |_, _, v| {
+            Some(Value::Int(
+                i64::try_from(cast::text(v)?.len()).unwrap_or(i64::MAX),
+            ))
+        },
+    ),
+    row(
+        "bytes",
+        ArgSpec::new(1, &[ArgKind::Int, ArgKind::Int]),
+        Type::Bin,
+        Type::Bin,
+        "bytes from an offset, all or as many as given",
+        |_, args, v| {
+            let Value::Bin(data) = v else { return None };
+            let len = data.len();
+            let index = |int: i64| usize::try_from(int).unwrap_or(len);
+            let start = index(at(args, 0).int_or(0)).min(len);
+            let end = match at(args, 1) {
+                Arg::Int(count) => start.saturating_add(index(*count)).min(len),
+                _ => len,
+            };
+            Some(Value::Bin(data.slice(start..end)))
+        },
+    ),
+    row(
+        "field",
+        PART,
+        Type::Str,
+        Type::Str,
+        "the parts between delimiters, from the end if negative",
+        |_, args, v| with_text(v, |data| fields(&data, args).map(|range| data.slice(range))),
+    )
+    .prepared(not_zero),
+    row(
+        "word",
+        PART,
+        Type::Str,
+        Type::Str,
+        "as `field`, several delimiters in a row being one",
+        |_, args, v| {
+            with_text(v, |data| {
+                Some(words(&data, args).map_or(Data::EMPTY, |range| data.slice(range)))
+            })
+        },
+    )
+    .prepared(not_zero),
+    row(
+        "param",
+        ArgSpec::new(1, &[ArgKind::Str, ArgKind::Str]),
+        Type::Str,
+        Type::Str,
+        "a parameter of the text; the delimiter is `&` if none is given",
+        |_, args, v| with_text(v, |data| param(&data, args).map(|range| data.slice(range))),
+    )
+    .prepared(|args| match at(args, 1).text().len() {
+        0 | 1 => Ok(()),
+        _ => Err(ArgError::new(1, "the delimiter is one character")),
+    }),
+    row(
+        "ltrim",
+        STR,
+        Type::Str,
+        Type::Str,
+        "without any of the characters at the start",
+        |_, args, v| {
+            let set = at(args, 0).text();
+            with_text(v, |data| {
+                let skip = data.iter().take_while(|byte| set.contains(byte)).count();
+                Some(data.slice(skip..data.len()))
+            })
+        },
+    ),
+    row(
+        "rtrim",
+        STR,
+        Type::Str,
+        Type::Str,
+        "without any of the characters at the end",
+        |_, args, v| {
+            let set = at(args, 0).text();
+            with_text(v, |data| {
+                let skip = data.iter().rev().take_while(|byte| set.contains(byte)).count();
+                Some(data.slice(0..data.len() - skip))
+            })
+        },
+    ),
+    row(
+        "cut_crlf",
+        NONE,
+        Type::Str,
+        Type::Str,
+        "up to the first line end",
+        |_, _, v| {
+            with_text(v, |data| {
+                let end = data
+                    .iter()
+                    .position(|byte| matches!(byte, b'\r' | b'\n'))
+                    .unwrap_or(data.len());
+                Some(data.slice(0..end))
+            })
+        },
+    ),
+    row(
+        "reverse",
+        NONE,
+        Type::Str,
+        Type::Str,
+        "the bytes in reverse order",
+        |_, _, v| {
+            with_text(v, |data| {
+                Some(data.iter().rev().copied().collect::<Vec<u8>>().into())
+            })
+        },
+    ),
+    row(
+        "reverse_dom",
+        NONE,
+        Type::Str,
+        Type::Str,
+        "the parts of a domain in reverse order",
+        |_, _, v| {
+            with_text(v, |data| {
+                let mut parts: Vec<&[u8]> = data.split(|byte| *byte == b'.').collect();
+                parts.reverse();
+                Some(parts.join(&b'.').into())
+            })
+        },
+    ),
+    row(
+        "host_only",
+        NONE,
+        Type::Str,
+        Type::Str,
+        "a Host header without its port",
+        |_, _, v| {
+            with_text(v, |data| {
+                Some(data.slice(0..port_at(&data).unwrap_or(data.len())))
+            })
+        },
+    ),
+    row(
+        "port_only",
+        NONE,
+        Type::Str,
+        Type::Int,
+        "a Host header's port, 0 if it has none",
+        |_, _, v| {
+            let data = cast::text(v)?;
+            let port = port_at(&data).map_or(0, |at| {
+                cast::leading_int(data.get(at + 1..).unwrap_or_default()).0
+            });
+            Some(Value::Int(port))
+        },
+    ),
+    row(
+        "concat",
+        CONCAT,
+        Type::Str,
+        Type::Str,
+        "the text, a text, a variable and a text",
+        |s, args, v| {
+            with_text(v, |data| {
+                let variable = at(args, 1).data(s);
+                let (before, after) = (at(args, 0).text(), at(args, 2).text());
+                Some(join(&[
+                    &data,
+                    before,
+                    variable.as_deref().unwrap_or_default(),
+                    after,
+                ]))
+            })
+        },
+    )
+    .prepared(|args| optional_variable(args, 1)),
+    row(
+        "add_item",
+        ArgSpec::new(2, &[ArgKind::Str, ArgKind::Str, ArgKind::Str]),
+        Type::Str,
+        Type::Str,
+        "the text and, after a delimiter, a variable and a text",
+        |s, args, v| {
+            with_text(v, |data| {
+                let variable = at(args, 1).data(s);
+                if matches!(at(args, 1), Arg::Var(_)) && variable.is_none() {
+                    return Some(data);
+                }
+                let delimiter = if data.is_empty() {
+                    &[][..]
+                } else {
+                    at(args, 0).text()
+                };
+                Some(join(&[
+                    &data,
+                    delimiter,
+                    variable.as_deref().unwrap_or_default(),
+                    at(args, 2).text(),
+                ]))
+            })
+        },
+    )
+    .prepared(|args| {
+        optional_variable(args, 1)?;
+        match (at(args, 1), at(args, 2).text()) {
+            (Arg::Var(_), _) => Ok(()),
+            (_, b"") => Err(ArgError::new(1, "it takes a variable, a text or both")),
+            _ => Ok(()),
+        }
+    }),
+    row(
+        "strcmp",
+        STR,
+        Type::Str,
+        Type::Int,
+        "compares with a variable: below, at or above 0",
+        |s, args, v| {
+            let (left, right) = (cast::text(v)?, at(args, 0).data(s)?);
+            let differ = left.iter().zip(right.iter()).find(|(left, right)| left != right);
+            Some(Value::Int(match differ {
+                Some((left, right)) => i64::from(*left) - i64::from(*right),
+                None => left.len() as i64 - right.len() as i64,
+            }))
+        },
+    )
+    .prepared(variable),
+    row(
+        "secure_memcmp",
+        STR,
+        Type::Bin,
+        Type::Bool,
+        "whether it equals a variable, in constant time",
+        {
+            |s, args, v| {
+                let (Value::Bin(left), right) = (v, at(args, 0).data(s)?) else {
+                    return None;
+                };
+                let differ = left
+                    .iter()
+                    .zip(right.iter())
+                    .fold(0, |differ, (left, right)| differ | (left ^ right));
+                Some(Value::Bool(
+                    left.len() == right.len() && std::hint::black_box(differ) == 0,
+                ))
+            }
+        },
+    )
+    .prepared(variable),
+    row(
+        "iif",
+        ArgSpec::new(2, &[ArgKind::Str, ArgKind::Str]),
+        Type::Bool,
+        Type::Str,
+        "one text if true, the other if false",
+        |_, args, v| {
+            let Value::Bool(condition) = v else { return None };
+            Some(Value::str(at(args, usize::from(!condition)).text()))
+        },
+    ),
+    row(
+        "has_ctl",
+        ArgSpec::new(0, &[ArgKind::Str]),
+        Type::Bin,
+        Type::Bool,
+        "whether there is a control character, or any in the given set",
+        |_, args, v| {
+            let Value::Bin(data) = v else { return None };
+            let set = at(args, 0).text();
+            Some(Value::Bool(data.iter().any(|byte| match set {
+                [] => byte.is_ascii_control(),
+                set => set.contains(byte),
+            })))
+        },
+    ),
+    row(
+        "regsub",
+        ArgSpec::new(2, &[ArgKind::Str, ArgKind::Str, ArgKind::Str]),
+        Type::Str,
+        Type::Str,
+        "replaces what a regular expression matches; flags `g` (all) and `i` (ignore case)",
+        |_, args, v| {
+            let (Arg::Regex(regex), Arg::Int(all)) = (at(args, 0), at(args, 2)) else {
+                return None;
+            };
+            with_text(v, |data| {
+                super::regsub::replace(regex, at(args, 1).text(), *all == 1, data)
+            })
+        },
+    )
+    .prepared(super::regsub::prepare),
 ];
 
-/// The text that `change` makes of a text.
-fn text(value: Value, change: impl FnOnce(Data) -> Option<Data>) -> Option<Value> {
-    match value {
-        Value::Str(data) | Value::Bin(data) => change(data).map(Value::Str),
-        _ => None,
+fn not_zero(args: &mut Vec<Arg>) -> Result<(), ArgError> {
+    match at(args, 0) {
+        Arg::Int(0) => Err(ArgError::new(
+            0,
+            "parts are counted from 1, or from the end from -1",
+        )),
+        _ if at(args, 1).text().is_empty() => Err(ArgError::new(1, "there must be a delimiter")),
+        _ => Ok(()),
     }
+}
+
+/// Turns the first argument into the variable that it names.
+fn variable(args: &mut Vec<Arg>) -> Result<(), ArgError> {
+    if at(args, 0).text().is_empty() {
+        return Err(ArgError::new(0, "it takes a variable"));
+    }
+    optional_variable(args, 0)
+}
+
+/// Turns an argument into the variable that it names, if it is not empty.
+fn optional_variable(args: &mut [Arg], index: usize) -> Result<(), ArgError> {
+    if let Some(arg) = args.get_mut(index)
+        && !arg.text().is_empty()
+    {
+        *arg = Arg::Var(variable_name(arg).map_err(|message| ArgError::new(index, message))?);
+    }
+    Ok(())
+}
+
+/// The variable that an argument names.
+pub(super) fn variable_name(arg: &Arg) -> Result<VarName, String> {
+    VarName::parse(&String::from_utf8_lossy(arg.text())).map_err(|error| error.to_string())
+}
+
+fn join(parts: &[&[u8]]) -> Data {
+    parts.concat().into()
+}
+
+/// Where the colon before a host's port is.
+fn port_at(host: &[u8]) -> Option<usize> {
+    let after = host.iter().position(|byte| *byte == b']').unwrap_or(0);
+    let colon = host
+        .iter()
+        .rposition(|byte| *byte == b':')
+        .filter(|colon| *colon >= after)?;
+    let digits = host.get(colon + 1..).unwrap_or_default();
+    digits.iter().all(u8::is_ascii_digit).then_some(colon)
+}
+
+/// The range that begins with part `index` and has `count` parts, all that follow if that is not above 0.
+/// Parts from the end are counted backwards, so the range ends with part `index` then.
+fn select(parts: &[Range<usize>], args: &[Arg]) -> Option<Range<usize>> {
+    let index = at(args, 0).int_or(1);
+    let count = at(args, 2).int_or(1);
+    let nth = usize::try_from(index.unsigned_abs()).ok()?.checked_sub(1)?;
+    let more = if count > 0 {
+        usize::try_from(count - 1).unwrap_or(usize::MAX)
+    } else {
+        usize::MAX
+    };
+    if index > 0 {
+        let last = nth.saturating_add(more).min(parts.len().checked_sub(1)?);
+        Some(parts.get(nth)?.start..parts.get(last)?.end)
+    } else {
+        let last = parts.len().checked_sub(nth + 1)?;
+        Some(parts.get(last.saturating_sub(more))?.start..parts.get(last)?.end)
+    }
+}
+
+fn fields(data: &[u8], args: &[Arg]) -> Option<Range<usize>> {
+    select(&parts(data, at(args, 1).text()), args)
+}
+
+fn words(data: &[u8], args: &[Arg]) -> Option<Range<usize>> {
+    let mut parts = parts(data, at(args, 1).text());
+    parts.retain(|part| part.start < part.end);
+    select(&parts, args)
+}
+
+fn parts(data: &[u8], delimiters: &[u8]) -> smallvec::SmallVec<[Range<usize>; 8]> {
+    let mut parts = smallvec::SmallVec::new();
+    let mut start = 0;
+    for (at, byte) in data.iter().enumerate() {
+        if delimiters.contains(byte) {
+            parts.push(start..at);
+            start = at + 1;
+        }
+    }
+    parts.push(start..data.len());
+    parts
+}
+
+fn param(data: &[u8], args: &[Arg]) -> Option<Range<usize>> {
+    let name = at(args, 0).text();
+    let delimiter = at(args, 1).text().first().copied().unwrap_or(b'&');
+    let mut start = 0;
+    for part in data.split(|byte| *byte == delimiter) {
+        match part.strip_prefix(name) {
+            Some([]) => return Some(start + part.len()..start + part.len()),
+            Some([b'=', ..]) => return Some(start + name.len() + 1..start + part.len()),
+            _ => start += part.len() + 1,
+        }
+    }
+    None
 }

@@ -42,7 +42,7 @@ const RES: WayOf = |_| Way::Response;
 const NOW: WayOf = |session| session.way();
 
 pub(super) const ROWS: &[FetchRow] = &[
-    each!("cookie", EITHER_KEPT, Type::Str, COOK, NOW),
+    each!("cookie", EITHER, Type::Str, COOK, NOW),
     each!("cook", REQUEST, Type::Str, COOK, REQ),
     each!("req.cook", REQUEST, Type::Str, COOK, REQ),
     each!("res.cook", RESPONSE, Type::Str, COOK, RES),
@@ -63,14 +63,11 @@ pub(super) const ROWS: &[FetchRow] = &[
     }),
 ];
 
-const EITHER_KEPT: crate::scope::Places = EITHER;
+/// Takes a header's value, and where in it a cookie's name and value are.
+type VisitCookie<'a> = dyn FnMut(&HeaderValue, Range<usize>, Range<usize>) -> ControlFlow<()> + 'a;
 
 /// Visits all cookies: the header's value, and where in it the name and the value are.
-fn visit_cookies(
-    session: &dyn Session,
-    way: Way,
-    visit: &mut dyn FnMut(&HeaderValue, Range<usize>, Range<usize>) -> ControlFlow<()>,
-) -> ControlFlow<()> {
+fn visit_cookies(session: &dyn Session, way: Way, visit: &mut VisitCookie<'_>) -> ControlFlow<()> {
     let Some(headers) = headers(session, way) else {
         return ControlFlow::Continue(());
     };

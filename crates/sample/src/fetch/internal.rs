@@ -5,7 +5,7 @@ use super::{FetchRow, row};
 use crate::arg::{Arg, ArgError, ArgKind, ArgSpec, at};
 use crate::date::since_epoch;
 use crate::random;
-use crate::session::{Named, Session};
+use crate::session::Named;
 use crate::value::{Type, Value};
 use crate::vars::{self, VarName};
 use std::time::SystemTime;
@@ -42,7 +42,7 @@ pub(super) const ROWS: &[FetchRow] = &[
         ArgSpec::new(0, &[ArgKind::Int, ArgKind::Str]),
         Type::Int,
         ANYWHERE,
-        { "the time since 1970 and an offset in seconds, in `s`, `ms` or `us`" },
+        "the time since 1970 and an offset in seconds, in `s`, `ms` or `us`",
         |s, args| date(s.now(), at(args, 0).int_or(0), at(args, 1)),
     )
     .prepared(|args| check_unit(args, 1)),
@@ -60,7 +60,7 @@ pub(super) const ROWS: &[FetchRow] = &[
         Type::Int,
         CLIENT,
         "when the connection was accepted, in `s`, `ms` or `us`",
-        { |s, args| date(s.facts().accepted?, 0, at(args, 0)) },
+        |s, args| date(s.facts().accepted?, 0, at(args, 0)),
     )
     .prepared(|args| check_unit(args, 0)),
     row(
@@ -69,7 +69,7 @@ pub(super) const ROWS: &[FetchRow] = &[
         Type::Int,
         REQUEST_KEPT,
         "when the request began, in `s`, `ms` or `us`",
-        { |s, args| date(s.facts().request_started?, 0, at(args, 0)) },
+        |s, args| date(s.facts().request_started?, 0, at(args, 0)),
     )
     .prepared(|args| check_unit(args, 0)),
     row(

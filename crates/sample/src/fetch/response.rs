@@ -69,7 +69,7 @@ pub(super) const ROWS: &[FetchRow] = &[
         Type::Bool,
         SERVER_SIDE,
         "whether another server than chosen first was used",
-        { |s, _| Some(Value::Bool(s.facts().redispatched)) },
+        |s, _| Some(Value::Bool(s.facts().redispatched)),
     ),
     row(
         "txn.sess_term_state",
@@ -217,7 +217,7 @@ pub(super) const ROWS: &[FetchRow] = &[
         Type::Bool,
         REQUEST_KEPT,
         "whether this is its connection's first request",
-        { |s, _| Some(Value::Bool(s.facts().first_request)) },
+        |s, _| Some(Value::Bool(s.facts().first_request)),
     ),
 ];
 
