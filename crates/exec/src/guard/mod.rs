@@ -1,0 +1,77 @@
+//! The guarded library: what scripts call natively, made safe on hostile input.
+//!
+//! A run that takes too long is stopped by a hook, and hooks only run between the instructions of Lua code.
+//! Native functions that loop for as long as a script wants would never be stopped; others block in the
+//! operating system, end the process, or reach what no script may reach. [`install`] replaces just those,
+//! in place, in a fresh state. Each replacement decides at little cost whether the call is harmless, and then
+//! runs the original C function in the same call; results and messages are Lua's own.
+//!
+//! | module | guards |
+//! |---|---|
+//! | `string`, `gsub` | patterns that explode (`pattern`, `matcher` and `bound` are the means), endless `rep` |
+//! | `table`, `sort` | ranges and lengths without end |
+//! | `io`, `path` | paths that block (`stat` goes first), standard input, other processes |
+//! | `os` | the end of the process, its locale, other processes |
+//! | `gc` | settings of the collector, which all scripts share |
+//!
+//! Not guarded, because nothing in a library can: a metatable's `__call` that leads back to itself.
+
+mod bound;
+mod gc;
+mod gsub;
+mod io;
+mod matcher;
+mod os;
+mod path;
+mod pattern;
+mod raw;
+mod sort;
+mod string;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use mlua::ffi::lua_State;
+
+/// Asked by a long native call, from time to time, whether to end now. Must neither raise an error nor
+/// change the Lua stack.
+pub(crate) type Interrupt = fn(*mut lua_State) -> bool;
+
+/// What the host allows scripts.
+#[derive(Debug, Clone)]
+pub(crate) struct GuardOptions {
+    /// When a long native call shall end.
+    pub(crate) interrupt: Interrupt,
+    /// `os.execute` and `io.popen` start processes (`insecure-fork-wanted`). Reading from one blocks.
+    pub(crate) allow_fork: bool,
+}
+
+impl Default for GuardOptions {
+    fn default() -> Self {
+        Self {
+            interrupt: |_| false,
+            allow_fork: false,
+        }
+    }
+}
+
+/// Puts the guards into a fresh state, for those of the standard libraries that are open in it.
+///
+/// # Errors
+/// A function that a library should have is missing, or memory is short.
+pub(crate) fn install(lua: &mlua::Lua, options: &GuardOptions) -> mlua::Result<()> {
+    let options = options.clone();
+    // SAFETY: the closure runs under Lua's protection, keeps the stack as it found it, and the options it
+    // holds need no dropping when an error jumps over it.
+    unsafe {
+        lua.exec_raw::<()>((), move |state| {
+            raw::set_interrupt(state, options.interrupt);
+            string::install(state);
+            table::install(state);
+            sort::install(state);
+            io::install(state, options.allow_fork);
+            os::install(state, options.allow_fork);
+            gc::install(state);
+        })
+    }
+}
