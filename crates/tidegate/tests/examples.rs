@@ -5,17 +5,18 @@
 
 mod support;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use support::Result;
 use support::curl::Curl;
-use support::program::Program;
+use support::program::{Program, binary};
 use support::transcript::{self, Step};
 
 /// Every directory of examples/ is an example, and none goes untested.
 #[test]
 fn every_example_answers_as_it_says() -> Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let root = root();
     let examples = examples(&root)?;
     assert!(
         examples.iter().any(|name| name == "hello"),
@@ -30,6 +31,29 @@ fn every_example_answers_as_it_says() -> Result<()> {
         .collect();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
     Ok(())
+}
+
+/// `-c` finds nothing wrong with any of them.
+#[test]
+fn every_example_passes_the_check() -> Result<()> {
+    let root = root();
+    for name in examples(&root)? {
+        let file = format!("examples/{name}/tidegate.cfg");
+        let output = Command::new(binary())
+            .args(["-c", "-f", &file])
+            .current_dir(&root)
+            .output()?;
+        assert!(
+            output.status.success(),
+            "{file}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    Ok(())
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 fn examples(root: &Path) -> Result<Vec<String>> {

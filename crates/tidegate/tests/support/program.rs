@@ -1,5 +1,6 @@
 //! The program under test, started on a copy of its files with ports that are free.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -28,9 +29,7 @@ impl Program {
     /// one for the same number), and starts the program on the copy's `config`, as someone at the root would do.
     pub(crate) fn start(root: &Path, path: &str, config: &str) -> Result<Self> {
         let files = Files::copy(root, path)?;
-        let binary =
-            std::env::var_os("TIDEGATE_TEST_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_tidegate").into());
-        let mut child = Command::new(binary)
+        let mut child = Command::new(binary())
             .arg("-db")
             .arg("-f")
             .arg(Path::new(path).join(config))
@@ -82,6 +81,11 @@ impl Drop for Program {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The program to test.
+pub(crate) fn binary() -> OsString {
+    std::env::var_os("TIDEGATE_TEST_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_tidegate").into())
 }
 
 /// Keeps what the program prints, and keeps its pipe from filling up.
