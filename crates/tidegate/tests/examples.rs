@@ -94,17 +94,18 @@ fn run(root: &Path, name: &str) -> Result<Vec<String>> {
 
 /// The lines to try are printed at the start, all of them and no others.
 fn printed(program: &Program, steps: &[Step]) -> Vec<String> {
-    let output = program.output();
-    let told: Vec<&str> = output
-        .lines()
-        .map(str::trim)
-        .filter(|line| transcript::is_command(line))
-        .collect();
     let expected: Vec<&str> = steps.iter().map(|step| step.command.as_str()).collect();
-    if told == expected {
-        return Vec::new();
+    let told = |output: &str| {
+        output
+            .lines()
+            .map(str::trim)
+            .filter(|line| transcript::is_command(line))
+            .eq(expected.iter().copied())
+    };
+    match program.wait_for_output(told) {
+        Ok(()) => Vec::new(),
+        Err(output) => vec![format!(
+            "the lines printed at the start are not those of expect.txt: {expected:#?}\n{output}"
+        )],
     }
-    vec![format!(
-        "the lines printed at the start differ from those of expect.txt: {told:#?}\n{output}"
-    )]
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::Result;
 
-/// Longest wait for a listener. Only a program that never listens meets it.
+/// Longest wait for a listener, or for a line of output. Only a program that is at fault meets it.
 const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// What the addresses in the files of an example begin with.
@@ -57,6 +57,21 @@ impl Program {
     /// What the program has printed so far.
     pub(crate) fn output(&self) -> String {
         self.output.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until what the program has printed is as wanted, or returns it when it never was.
+    pub(crate) fn wait_for_output(&self, wanted: impl Fn(&str) -> bool) -> Result<(), String> {
+        let start = Instant::now();
+        loop {
+            let output = self.output();
+            if wanted(&output) {
+                return Ok(());
+            }
+            if start.elapsed() > START_LIMIT {
+                return Err(output);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Waits until `address` takes connections. A program that ended first is an error that tells what it printed.
