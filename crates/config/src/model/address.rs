@@ -1,0 +1,68 @@
+//! Where a frontend listens.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use crate::source::Span;
+
+/// One address of a `bind` line. A line with several addresses or a range of ports gives several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bind {
+    /// Where to listen.
+    pub address: BindAddress,
+    /// Where the address is written.
+    pub span: Span,
+    /// The line's parameters.
+    pub options: BindOptions,
+}
+
+/// Where to listen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BindAddress {
+    /// An address and one or more ports of TCP.
+    Tcp {
+        /// The address.
+        ip: IpAddr,
+        /// The ports.
+        ports: PortRange,
+    },
+    /// A Unix socket in the file system.
+    Unix(PathBuf),
+    /// A Unix socket in Linux's abstract name space.
+    Abstract(Vec<u8>),
+    /// An inherited descriptor of a listening socket.
+    Fd(i32),
+}
+
+/// One or more ports in a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PortRange {
+    /// The first.
+    pub first: u16,
+    /// The last; the same for one port.
+    pub last: u16,
+}
+
+impl PortRange {
+    /// The ports.
+    pub fn iter(self) -> impl Iterator<Item = u16> {
+        self.first..=self.last
+    }
+}
+
+/// The parameters of a `bind` line.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BindOptions {
+    /// `name`.
+    pub name: Option<String>,
+    /// `id`.
+    pub id: Option<u32>,
+    /// `backlog`: length of the queue of the system.
+    pub backlog: Option<u32>,
+    /// `maxconn`: most connections of this listener.
+    pub connections_max: Option<u32>,
+    /// `v4v6` (`Some(false)`) or `v6only` (`Some(true)`) for an IPv6 address.
+    pub v6_only: Option<bool>,
+    /// `mode`: permissions of a Unix socket.
+    pub unix_mode: Option<u32>,
+}

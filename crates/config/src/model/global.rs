@@ -1,0 +1,263 @@
+//! What concerns the whole process.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tidegate_sample::vars::VarName;
+
+use super::log::LogTarget;
+use super::sampled::{Expr, LogFormat};
+use crate::source::{Span, Spanned};
+
+/// The `global` sections, put together.
+#[derive(Debug, Default)]
+pub struct Global {
+    /// `nbthread`: number of worker threads; the machine decides when absent.
+    pub threads: Option<u16>,
+    /// `maxconn`: most connections of the whole process.
+    pub connections_max: Option<u32>,
+    /// `log` lines.
+    pub logs: Vec<LogTarget>,
+    /// `log-tag`: the program's name in log lines.
+    pub log_tag: Option<String>,
+    /// `log-send-hostname`: the host's name in log lines; `Some(None)` for the machine's own.
+    pub log_hostname: Option<Option<String>>,
+    /// Everything about scripts.
+    pub lua: LuaSettings,
+    /// The `tune.` settings that aren't about scripts.
+    pub tune: TuneSettings,
+    /// `set-var` and `set-var-fmt` of process-wide variables, in order.
+    pub variables: Vec<ProcVar>,
+    /// `daemon`: go to the background.
+    pub daemon: bool,
+    /// `quiet`: say nothing at start.
+    pub quiet: bool,
+    /// `zero-warning`: refuse to start when there is a warning.
+    pub zero_warning: bool,
+    /// `pidfile`: where the process number is written.
+    pub pid_file: Option<PathBuf>,
+    /// `hard-stop-after`: how long a soft stop may take.
+    pub hard_stop_after: Option<Duration>,
+    /// `insecure-fork-wanted`: scripts may start programs.
+    pub insecure_fork_wanted: bool,
+    /// `node`: the name of this machine.
+    pub node: Option<String>,
+    /// `description`: words for people.
+    pub description: Option<String>,
+}
+
+/// The `tune.` settings that aren't about scripts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TuneSettings {
+    /// `tune.bufsize`: bytes of a buffer; a request's or response's header section must fit.
+    pub buffer_bytes: u32,
+    /// `tune.maxrewrite`: bytes of a buffer kept free for rewriting.
+    pub rewrite_bytes: u32,
+    /// `tune.http.maxhdr`: most header lines of a request or response.
+    pub headers_max: u16,
+}
+
+impl Default for TuneSettings {
+    fn default() -> TuneSettings {
+        TuneSettings {
+            buffer_bytes: 16_384,
+            rewrite_bytes: 1_024,
+            headers_max: 101,
+        }
+    }
+}
+
+/// A process-wide variable that is set at start.
+#[derive(Debug)]
+pub struct ProcVar {
+    /// The variable.
+    pub name: VarName,
+    /// Where its name is written.
+    pub span: Span,
+    /// What it is set to.
+    pub value: ProcVarValue,
+}
+
+/// What a process-wide variable is set to.
+#[derive(Debug)]
+pub enum ProcVarValue {
+    /// `set-var`.
+    Expr(Expr),
+    /// `set-var-fmt`.
+    Format(LogFormat),
+}
+
+/// Everything about scripts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LuaSettings {
+    /// Scripts and search paths in their order: a path counts for the scripts that are loaded after it.
+    pub steps: Vec<LuaStep>,
+    /// `tune.lua.maxmem`: bytes that scripts may hold; 0 for no limit. `None` leaves the choice to the program.
+    pub memory_bytes_max: Option<u64>,
+    /// `tune.lua.forced-yield`: exact count of instructions between forced yields, when asked for.
+    pub forced_yield: Option<u32>,
+    /// `tune.lua.slice` (ours): time between forced yields when no count is asked for.
+    pub slice: Option<Duration>,
+    /// `tune.lua.burst-timeout`: longest time without yielding; zero for no limit.
+    pub burst_timeout: Duration,
+    /// `tune.lua.session-timeout`: longest Lua time of an action; zero for no limit.
+    pub session_timeout: Duration,
+    /// `tune.lua.service-timeout`: longest Lua time of a service; zero for no limit.
+    pub service_timeout: Duration,
+    /// `tune.lua.task-timeout`: longest Lua time of a task; `None` for no limit.
+    pub task_timeout: Option<Duration>,
+    /// `tune.lua.wait-timeout` (ours): longest time that an action or service may wait; `None` leaves it to the
+    /// session's own timeouts.
+    pub wait_timeout: Option<Duration>,
+    /// `tune.lua.action-failure` (ours): what follows a failed action.
+    pub action_failure: ActionFailure,
+    /// `tune.lua.bool-sample-conversion`: booleans reach scripts as booleans (`normal`) rather than as 0 and 1
+    /// (`pre-3.1-bug`). `None` when the configuration doesn't say.
+    pub bool_samples_as_booleans: Option<bool>,
+    /// `tune.lua.log.loggers`: messages of scripts go to the loggers.
+    pub log_to_loggers: bool,
+    /// `tune.lua.log.stderr`: when messages of scripts go to standard error.
+    pub log_to_stderr: LuaStderr,
+    /// `tune.lua.openlibs`: the standard libraries that scripts get.
+    pub libraries: LuaLibraries,
+}
+
+impl Default for LuaSettings {
+    fn default() -> LuaSettings {
+        LuaSettings {
+            steps: Vec::new(),
+            memory_bytes_max: None,
+            forced_yield: None,
+            slice: None,
+            burst_timeout: Duration::from_secs(1),
+            session_timeout: Duration::from_secs(4),
+            service_timeout: Duration::from_secs(4),
+            task_timeout: None,
+            wait_timeout: None,
+            action_failure: ActionFailure::Continue,
+            bool_samples_as_booleans: None,
+            log_to_loggers: true,
+            log_to_stderr: LuaStderr::Auto,
+            libraries: LuaLibraries::default(),
+        }
+    }
+}
+
+/// When messages of scripts go to standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LuaStderr {
+    /// Always.
+    On,
+    /// When there is no logger for them.
+    Auto,
+    /// Never.
+    Off,
+}
+
+/// One line that prepares or loads scripts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LuaStep {
+    /// `lua-prepend-path`.
+    PrependPath(LuaPrependPath),
+    /// `lua-load` or `lua-load-per-thread`.
+    Load(LuaLoad),
+}
+
+/// `lua-prepend-path`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LuaPrependPath {
+    /// The search pattern.
+    pub path: Spanned<String>,
+    /// Which of Lua's search paths it goes to.
+    pub kind: LuaPathKind,
+}
+
+/// Lua's search paths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LuaPathKind {
+    /// `package.path`: modules in Lua.
+    Path,
+    /// `package.cpath`: modules in C.
+    Cpath,
+}
+
+/// A script that is loaded at start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LuaLoad {
+    /// Which states load it.
+    pub scope: LuaScope,
+    /// The file.
+    pub path: Spanned<PathBuf>,
+    /// What the script sees as `...`.
+    pub arguments: Vec<String>,
+}
+
+/// Which states load a script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LuaScope {
+    /// `lua-load`: one state that all threads share.
+    Shared,
+    /// `lua-load-per-thread`: every thread's own state.
+    PerThread,
+}
+
+/// What follows a failed action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ActionFailure {
+    /// The next rule, as in HAProxy.
+    #[default]
+    Continue,
+    /// The request or connection is refused.
+    Deny,
+}
+
+impl ActionFailure {
+    /// The names in configurations.
+    pub(crate) const NAMES: [(&'static str, ActionFailure); 2] = [
+        ("continue", ActionFailure::Continue),
+        ("deny", ActionFailure::Deny),
+    ];
+}
+
+/// The standard libraries that scripts get.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LuaLibraries {
+    names: Vec<&'static str>,
+}
+
+impl LuaLibraries {
+    /// All names, in the manual's order. `base` is always there.
+    pub const ALL: [&'static str; 8] = [
+        "string",
+        "table",
+        "math",
+        "utf8",
+        "coroutine",
+        "io",
+        "os",
+        "debug",
+    ];
+
+    /// Exactly these.
+    pub(crate) fn of(names: Vec<&'static str>) -> LuaLibraries {
+        LuaLibraries { names }
+    }
+
+    /// Whether a library is wanted.
+    pub fn has(&self, name: &str) -> bool {
+        self.names.contains(&name)
+    }
+
+    /// The names of those that are wanted.
+    pub fn iter(&self) -> impl Iterator<Item = &'static str> {
+        self.names.iter().copied()
+    }
+}
+
+impl Default for LuaLibraries {
+    fn default() -> LuaLibraries {
+        LuaLibraries {
+            names: LuaLibraries::ALL.to_vec(),
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! The typed model: what a valid configuration says, as plain data.
+//!
+//! A model that exists is valid. Names of backends are resolved, numbers are in range, expressions are parsed;
+//! what is left to others is what they alone can know: whether a script registered a name, whether an address
+//! can be bound.
+
+mod address;
+mod global;
+mod http;
+mod log;
+mod proxy;
+mod rule;
+mod sampled;
+mod server;
+
+pub use address::{Bind, BindAddress, BindOptions, PortRange};
+pub use global::{
+    ActionFailure, Global, LuaLibraries, LuaLoad, LuaPathKind, LuaPrependPath, LuaScope, LuaSettings,
+    LuaStderr, LuaStep, ProcVar, ProcVarValue, TuneSettings,
+};
+pub use http::{HttpReply, RedirectCookie, RedirectKind, RedirectRule, ReplyBody, ReplyContent, ReplyHeader};
+pub use log::{LogFacility, LogFormatKind, LogLevel, LogSink, LogTarget};
+pub use proxy::{
+    BackendTarget, Balance, ConnectionMode, ForwardFor, HttpReuse, LogSettings, Mode, Proxy, ProxyId,
+    ProxyKind, RetryCount, Timeouts, UseBackend,
+};
+pub use rule::{Action, HeaderMatch, LuaCall, Rule, RuleSet};
+pub use sampled::{Condition, Expr, LogFormat};
+pub use server::{Server, ServerAddress};
+
+use crate::text::Environment;
+
+/// A whole configuration.
+#[derive(Debug)]
+pub struct Config {
+    /// The `global` sections, put together.
+    pub global: Global,
+    /// The proxies in the order of the files.
+    pub proxies: Vec<Proxy>,
+    /// The environment after all `setenv`, `presetenv`, `unsetenv` and `resetenv` lines.
+    pub environment: Environment,
+}
+
+impl Config {
+    /// A proxy by its number.
+    pub fn proxy(&self, id: ProxyId) -> Option<&Proxy> {
+        self.proxies.get(id.index())
+    }
+}

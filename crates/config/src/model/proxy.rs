@@ -1,0 +1,233 @@
+//! Frontends and backends.
+
+use std::time::Duration;
+
+use super::address::Bind;
+use super::log::LogTarget;
+use super::rule::RuleSet;
+use super::sampled::{Condition, LogFormat};
+use super::server::Server;
+use crate::source::{Span, Spanned};
+
+/// The number of a proxy: its place in [`Config::proxies`](super::Config::proxies).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProxyId(pub(crate) u32);
+
+impl ProxyId {
+    /// The place in the list of proxies.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// What a section is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ProxyKind {
+    /// Accepts connections.
+    Frontend,
+    /// Has servers.
+    Backend,
+    /// Both in one.
+    Listen,
+}
+
+impl ProxyKind {
+    /// The section's keyword.
+    pub fn keyword(self) -> &'static str {
+        match self {
+            ProxyKind::Frontend => "frontend",
+            ProxyKind::Backend => "backend",
+            ProxyKind::Listen => "listen",
+        }
+    }
+
+    /// Whether it accepts connections.
+    pub fn is_frontend(self) -> bool {
+        self != ProxyKind::Backend
+    }
+
+    /// Whether it has servers.
+    pub fn is_backend(self) -> bool {
+        self != ProxyKind::Frontend
+    }
+}
+
+/// What a proxy understands of what it passes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// Bytes.
+    #[default]
+    Tcp,
+    /// HTTP requests and responses.
+    Http,
+}
+
+/// A `frontend`, `backend` or `listen` section, its defaults applied.
+#[derive(Debug)]
+pub struct Proxy {
+    /// What it is.
+    pub kind: ProxyKind,
+    /// The name; a frontend and a backend may share one.
+    pub name: Spanned<String>,
+    /// `id`.
+    pub id: Option<u32>,
+    /// `description`.
+    pub description: Option<String>,
+    /// `disabled`: neither listens nor is used.
+    pub disabled: bool,
+    /// `mode`.
+    pub mode: Mode,
+    /// `bind` lines.
+    pub binds: Vec<Bind>,
+    /// `server` lines.
+    pub servers: Vec<Server>,
+    /// `maxconn`: most connections of a frontend.
+    pub connections_max: Option<u32>,
+    /// `backlog`: length of the queue of the system.
+    pub backlog: Option<u32>,
+    /// `timeout` lines.
+    pub timeouts: Timeouts,
+    /// All rules but the choice of the backend.
+    pub rules: RuleSet,
+    /// `use_backend` lines in order.
+    pub use_backends: Vec<UseBackend>,
+    /// `default_backend`; without one, a `listen` section uses its own servers.
+    pub default_backend: Option<Spanned<ProxyId>>,
+    /// `balance`.
+    pub balance: Balance,
+    /// `retries`.
+    pub retries: RetryCount,
+    /// `http-reuse`.
+    pub http_reuse: HttpReuse,
+    /// How connections are kept.
+    pub connection_mode: ConnectionMode,
+    /// `option forwardfor`.
+    pub forward_for: Option<ForwardFor>,
+    /// `option http-buffer-request`: rules see requests with their bodies.
+    pub buffer_request: bool,
+    /// `option redispatch`: a session may go to another server when its own can't be reached.
+    pub redispatch: bool,
+    /// Everything about log lines.
+    pub log: LogSettings,
+}
+
+/// `timeout` lines. `None` and zero both mean no limit; only what was written is `Some`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Silence of the client.
+    pub client: Option<Duration>,
+    /// Silence of the server.
+    pub server: Option<Duration>,
+    /// Time to connect to a server.
+    pub connect: Option<Duration>,
+    /// Time for a whole request's header section.
+    pub http_request: Option<Duration>,
+    /// Time to the next request's first byte.
+    pub http_keep_alive: Option<Duration>,
+    /// Time in the queue for a server.
+    pub queue: Option<Duration>,
+    /// Time that a tarpitted request is held.
+    pub tarpit: Option<Duration>,
+    /// Silence of either side of a tunnel.
+    pub tunnel: Option<Duration>,
+    /// Silence of a client that closed its side.
+    pub client_fin: Option<Duration>,
+    /// Silence of a server that closed its side.
+    pub server_fin: Option<Duration>,
+    /// Extra time for a check's answer.
+    pub check: Option<Duration>,
+}
+
+/// One `use_backend` line.
+#[derive(Debug)]
+pub struct UseBackend {
+    /// Which backend.
+    pub target: BackendTarget,
+    /// Where it is written.
+    pub span: Span,
+    /// When; always without one.
+    pub condition: Option<Condition>,
+}
+
+/// Which backend.
+#[derive(Debug)]
+pub enum BackendTarget {
+    /// This one.
+    Proxy(ProxyId),
+    /// The one of the name that this gives for the request; the next rule when there is none of that name.
+    Format(LogFormat),
+}
+
+/// `balance`: which server comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Balance {
+    /// In turn, by weight.
+    #[default]
+    RoundRobin,
+    /// The first of the list that can be used.
+    First,
+}
+
+/// `retries`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetryCount(pub u32);
+
+impl Default for RetryCount {
+    fn default() -> RetryCount {
+        RetryCount(3)
+    }
+}
+
+/// `http-reuse`: which requests may take an idle connection to a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HttpReuse {
+    /// Those of the client that it was made for.
+    Never,
+    /// Also others, but the first of a client's connection.
+    #[default]
+    Safe,
+    /// Also the first on connections that proved to be kept.
+    Aggressive,
+    /// All.
+    Always,
+}
+
+/// How HTTP connections are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ConnectionMode {
+    /// `option http-keep-alive`: both sides are kept.
+    #[default]
+    KeepAlive,
+    /// `option http-server-close`: the client's side is kept.
+    ServerClose,
+    /// `option httpclose`: no side is kept.
+    Close,
+}
+
+/// `option forwardfor`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForwardFor {
+    /// The header's name.
+    pub header: String,
+    /// `except`: clients of this network aren't added.
+    pub except: Option<(std::net::IpAddr, u8)>,
+    /// `if-none`: only when the request has no such header.
+    pub if_none: bool,
+}
+
+/// Everything about log lines.
+#[derive(Debug, Default)]
+pub struct LogSettings {
+    /// Where they go; `log global` has been replaced by the global targets.
+    pub targets: Vec<LogTarget>,
+    /// What they hold. Without one, HAProxy's default: `Connect from %ci:%cp to %fi:%fp (%f/MODE)`.
+    pub format: Option<LogFormat>,
+    /// `log-tag`.
+    pub tag: Option<String>,
+    /// `option dontlognull`: connections without a byte aren't logged.
+    pub skip_empty: bool,
+    /// `option dontlog-normal`: sessions without an error aren't logged.
+    pub skip_normal: bool,
+    /// `option log-separate-errors`: errors are logged at level `err`.
+    pub separate_errors: bool,
+}

@@ -1,0 +1,149 @@
+//! Rules: an action, and when it is taken.
+
+use std::time::Duration;
+
+use tidegate_sample::vars::VarName;
+
+use super::global::ActionFailure;
+use super::http::{HttpReply, RedirectRule};
+use super::log::LogLevel;
+use super::sampled::{Condition, Expr, LogFormat};
+use crate::source::{Span, Spanned};
+
+/// One rule.
+#[derive(Debug)]
+pub struct Rule {
+    /// What is done.
+    pub action: Action,
+    /// The action's word.
+    pub span: Span,
+    /// When; always without one.
+    pub condition: Option<Condition>,
+}
+
+/// The rules of a proxy, by when they are evaluated.
+#[derive(Debug, Default)]
+pub struct RuleSet {
+    /// `tcp-request connection`: right after a connection was accepted.
+    pub tcp_request_connection: Vec<Rule>,
+    /// `tcp-request session`: once the session exists.
+    pub tcp_request_session: Vec<Rule>,
+    /// `tcp-request inspect-delay`.
+    pub tcp_request_inspect_delay: Option<Duration>,
+    /// `tcp-request content`: when there are bytes to look at.
+    pub tcp_request_content: Vec<Rule>,
+    /// `tcp-response inspect-delay`.
+    pub tcp_response_inspect_delay: Option<Duration>,
+    /// `tcp-response content`.
+    pub tcp_response_content: Vec<Rule>,
+    /// `http-request`.
+    pub http_request: Vec<Rule>,
+    /// `redirect` lines, evaluated after `http-request`.
+    pub redirects: Vec<Rule>,
+    /// `http-response`.
+    pub http_response: Vec<Rule>,
+    /// `http-after-response`: also on responses that are made here.
+    pub http_after_response: Vec<Rule>,
+}
+
+/// What a rule does. Which of these can stand in which set of rules is the keyword tables' matter.
+#[derive(Debug)]
+pub enum Action {
+    /// No further rule of this set is evaluated; the request goes on.
+    Accept,
+    /// The connection is closed.
+    Reject,
+    /// The request is answered with an error, the response replaced by one.
+    Deny(HttpReply),
+    /// Like `Deny`, after `timeout tarpit`.
+    Tarpit(HttpReply),
+    /// The request is answered.
+    Return(HttpReply),
+    /// The request is answered with a redirection.
+    Redirect(RedirectRule),
+    /// `lua.NAME`: a function that a script registered as an action.
+    Lua(LuaCall),
+    /// `use-service lua.NAME`: a function that a script registered as a service.
+    UseLuaService(Spanned<String>),
+    /// `add-header`.
+    AddHeader {
+        /// The header.
+        name: String,
+        /// Its value.
+        value: LogFormat,
+    },
+    /// `set-header`: in place of all of the same name.
+    SetHeader {
+        /// The header.
+        name: String,
+        /// Its value.
+        value: LogFormat,
+    },
+    /// `del-header`.
+    DelHeader(HeaderMatch),
+    /// `set-method`.
+    SetMethod(LogFormat),
+    /// `set-path`.
+    SetPath(LogFormat),
+    /// `set-pathq`: path and query string.
+    SetPathQuery(LogFormat),
+    /// `set-query`.
+    SetQuery(LogFormat),
+    /// `set-uri`.
+    SetUri(LogFormat),
+    /// `set-status`.
+    SetStatus {
+        /// The status.
+        status: u16,
+        /// The reason phrase.
+        reason: Option<String>,
+    },
+    /// `set-log-level`: the level of this session's log line; `None` for no line.
+    SetLogLevel(Option<LogLevel>),
+    /// `set-src`: the client's address.
+    SetSource(Expr),
+    /// `set-var(NAME)`.
+    SetVar {
+        /// The variable.
+        name: VarName,
+        /// Its value.
+        value: Expr,
+    },
+    /// `set-var-fmt(NAME)`.
+    SetVarFormat {
+        /// The variable.
+        name: VarName,
+        /// Its value.
+        value: LogFormat,
+    },
+    /// `unset-var(NAME)`.
+    UnsetVar(VarName),
+    /// `wait-for-body time T`: until the body is there or the buffer is full.
+    WaitForBody(Duration),
+}
+
+/// A call of a function that a script registered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LuaCall {
+    /// The name without `lua.`.
+    pub name: Spanned<String>,
+    /// What the rule hands to it.
+    pub arguments: Vec<String>,
+    /// The rule's words after the name, to report a wrong number of them.
+    pub arguments_span: Span,
+    /// `on-error` (ours); what `tune.lua.action-failure` says without one.
+    pub on_error: Option<ActionFailure>,
+}
+
+/// The headers that `del-header` takes away.
+#[derive(Debug)]
+pub enum HeaderMatch {
+    /// Of exactly this name.
+    Exact(String),
+    /// Whose name begins with this.
+    Prefix(String),
+    /// Whose name ends with this.
+    Suffix(String),
+    /// Whose name holds this.
+    Contains(String),
+}

@@ -1,0 +1,255 @@
+//! Addresses of `bind` and `server` lines.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
+
+use super::args::{Parsed, fault};
+use crate::diag::{Diagnostic, code};
+use crate::model::{BindAddress, PortRange, ServerAddress};
+use crate::text::Word;
+
+/// One address of a `bind` line.
+pub(crate) fn bind_address(word: &Word) -> Parsed<BindAddress> {
+    let (family, rest) = family(word)?;
+    let text = rest.text()?;
+    match family {
+        Family::Unix => Ok(BindAddress::Unix(path(&rest)?)),
+        Family::Abstract => Ok(BindAddress::Abstract(rest.bytes().to_vec())),
+        Family::Fd => match text.parse::<i32>() {
+            Ok(number) if number >= 0 => Ok(BindAddress::Fd(number)),
+            _ => fault(
+                code::BAD_ADDRESS,
+                &rest,
+                format!("`{text}` is not the number of a descriptor"),
+            ),
+        },
+        Family::Any | Family::V4 | Family::V6 => {
+            let (host, ports) = split_port(&rest)?;
+            let Some(ports) = ports else {
+                let message = format!("`{}` has no port", word.lossy());
+                return Err(Box::new(
+                    Diagnostic::error(code::BAD_ADDRESS, word.span(), message)
+                        .help("write `<address>:<port>`, or `:<port>` for all IPv4 addresses"),
+                ));
+            };
+            let ip = match host.text()? {
+                "" | "*" if family == Family::V6 => Ipv6Addr::UNSPECIFIED.into(),
+                "" | "*" => Ipv4Addr::UNSPECIFIED.into(),
+                text => match (parse_ip(text), family) {
+                    (Some(ip @ IpAddr::V4(_)), Family::Any | Family::V4) => ip,
+                    (Some(ip @ IpAddr::V6(_)), Family::Any | Family::V6) => ip,
+                    (Some(_), _) => {
+                        let message = format!("`{text}` is not of the family that is asked for");
+                        return fault(code::BAD_ADDRESS, &host, message);
+                    }
+                    (None, _) if text == "localhost" => Ipv4Addr::LOCALHOST.into(),
+                    (None, _) => return Err(not_an_address(&host)),
+                },
+            };
+            Ok(BindAddress::Tcp {
+                ip,
+                ports: port_range(&ports)?,
+            })
+        }
+    }
+}
+
+/// The address of a `server` line.
+pub(crate) fn server_address(word: &Word) -> Parsed<ServerAddress> {
+    let (family, rest) = family(word)?;
+    match family {
+        Family::Unix => return Ok(ServerAddress::Unix(path(&rest)?)),
+        Family::Abstract => return Ok(ServerAddress::Abstract(rest.bytes().to_vec())),
+        Family::Fd => {
+            let message = "a server can't be an inherited descriptor";
+            return fault(code::BAD_ADDRESS, word, message);
+        }
+        Family::Any | Family::V4 | Family::V6 => {}
+    }
+    let (host, port) = split_port(&rest)?;
+    let port = server_port(word, port)?;
+    let text = host.text()?;
+    let ip = match text {
+        "" | "*" if family == Family::V6 => Some(Ipv6Addr::UNSPECIFIED.into()),
+        "" | "*" => Some(Ipv4Addr::UNSPECIFIED.into()),
+        text => parse_ip(text),
+    };
+    match ip {
+        Some(ip) => Ok(ServerAddress::Tcp { ip, port }),
+        None if is_host_name(text) => Ok(ServerAddress::Name {
+            host: text.to_owned(),
+            port,
+        }),
+        None => Err(not_an_address(&host)),
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Family {
+    Any,
+    V4,
+    V6,
+    Unix,
+    Abstract,
+    Fd,
+}
+
+const FAMILIES: [(&str, Family); 9] = [
+    ("ipv4@", Family::V4),
+    ("ipv6@", Family::V6),
+    ("tcp@", Family::Any),
+    ("tcp4@", Family::V4),
+    ("tcp6@", Family::V6),
+    ("unix@", Family::Unix),
+    ("abns@", Family::Abstract),
+    ("fd@", Family::Fd),
+    ("/", Family::Unix),
+];
+
+const FAMILIES_PENDING: [&str; 17] = [
+    "abnsz@",
+    "mptcp@",
+    "mptcp4@",
+    "mptcp6@",
+    "quic@",
+    "quic4@",
+    "quic6@",
+    "rhttp@",
+    "sockpair@",
+    "stream+ipv4@",
+    "stream+ipv6@",
+    "stream+unix@",
+    "stream+abns@",
+    "uxst@",
+    "udp@",
+    "udp4@",
+    "udp6@",
+];
+
+fn family(word: &Word) -> Parsed<(Family, Word)> {
+    let text = word.text()?;
+    if text.is_empty() {
+        return fault(code::BAD_ADDRESS, word, "an address is empty");
+    }
+    for (prefix, family) in FAMILIES {
+        if text.starts_with(prefix) {
+            let skip = if prefix == "/" { 0 } else { prefix.len() };
+            return Ok((family, word.tail(skip)));
+        }
+    }
+    if let Some(prefix) = FAMILIES_PENDING.iter().find(|prefix| text.starts_with(*prefix)) {
+        return Err(Box::new(super::keyword::unsupported(
+            &word.part(0, prefix.len()),
+            "",
+        )));
+    }
+    if let Some(at) = text.find('@') {
+        let message = format!("unknown kind of address `{}`", text.get(..=at).unwrap_or(text));
+        let diagnostic = Diagnostic::error(code::BAD_ADDRESS, word.part(0, at + 1).span(), message);
+        let known = FAMILIES.iter().map(|(name, _)| *name);
+        return Err(Box::new(
+            diagnostic.suggest(text.get(..=at).unwrap_or(text), known),
+        ));
+    }
+    Ok((Family::Any, word.clone()))
+}
+
+/// The longest path that the system's socket addresses hold.
+const PATH_BYTES_MAX: usize = 107;
+
+fn path(word: &Word) -> Parsed<PathBuf> {
+    let text = word.text()?;
+    if text.is_empty() {
+        return fault(code::BAD_ADDRESS, word, "the path of a socket is empty");
+    }
+    if text.len() > PATH_BYTES_MAX {
+        let message = format!("the path of a socket can't be longer than {PATH_BYTES_MAX} bytes");
+        return fault(code::BAD_ADDRESS, word, message);
+    }
+    Ok(PathBuf::from(text))
+}
+
+/// Host and port. HAProxy takes what follows the last colon for the port; an address in brackets may have none.
+fn split_port(word: &Word) -> Parsed<(Word, Option<Word>)> {
+    let text = word.text()?;
+    let host_end = if text.ends_with(']') {
+        None
+    } else {
+        text.rfind(':')
+    };
+    Ok(match host_end {
+        Some(at) => (word.part(0, at), Some(word.tail(at + 1))),
+        None => (word.clone(), None),
+    })
+}
+
+fn parse_ip(text: &str) -> Option<IpAddr> {
+    let bracketed = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    match bracketed {
+        Some(inner) => inner.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
+        None => text.parse().ok(),
+    }
+}
+
+fn not_an_address(host: &Word) -> Box<Diagnostic> {
+    let message = format!("`{}` is not an address", host.lossy());
+    Box::new(Diagnostic::error(code::BAD_ADDRESS, host.span(), message))
+}
+
+fn port_range(word: &Word) -> Parsed<PortRange> {
+    let text = word.text()?;
+    let Some(dash) = text.find('-') else {
+        let port = port(word)?;
+        return Ok(PortRange {
+            first: port,
+            last: port,
+        });
+    };
+    let (first, last) = (port(&word.part(0, dash))?, port(&word.tail(dash + 1))?);
+    if last < first {
+        return fault(
+            code::BAD_ADDRESS,
+            word,
+            format!("the range of ports `{text}` ends before it begins"),
+        );
+    }
+    Ok(PortRange { first, last })
+}
+
+fn port(word: &Word) -> Parsed<u16> {
+    let text = word.text()?;
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.parse::<u16>() {
+        Ok(port) if is_number && port > 0 => Ok(port),
+        _ => Err(Box::new(
+            Diagnostic::error(code::BAD_ADDRESS, word.span(), format!("`{text}` is not a port"))
+                .help("a port is a number from 1 to 65535"),
+        )),
+    }
+}
+
+/// A server's port. HAProxy also takes the port that the client connected to, which is not served yet.
+fn server_port(address: &Word, port_word: Option<Word>) -> Parsed<u16> {
+    let pending = |span, what: &str| {
+        let message = format!("a server {what} is not supported yet");
+        Err(Box::new(
+            Diagnostic::error(code::NOT_YET, span, message).help("write `<address>:<port>`"),
+        ))
+    };
+    let Some(word) = port_word else {
+        return pending(address.span(), "without a port");
+    };
+    match word.text()? {
+        "" | "0" => pending(address.span(), "without a port"),
+        text if text.starts_with(['+', '-']) => pending(word.span(), "whose port depends on the client's"),
+        text if text.contains('-') => fault(code::BAD_ADDRESS, &word, "a server has one port, not a range"),
+        _ => port(&word),
+    }
+}
+
+fn is_host_name(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    // what looks like a number is an address that isn't valid
+    let numeric = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    !text.is_empty() && text.len() <= 253 && text.bytes().all(allowed) && !numeric
+}

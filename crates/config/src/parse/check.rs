@@ -1,0 +1,154 @@
+//! What can only be judged when a section, or all of them, have been read.
+
+use super::proxy::{ProxyCx, described, settle_format};
+use crate::diag::{Diagnostic, Diagnostics, code};
+use crate::model::{BackendTarget, Mode, Proxy, ProxyId, Rule};
+use crate::source::Span;
+
+/// Settles what the lines of a section left open.
+pub(crate) fn settle(cx: &mut ProxyCx<'_>) {
+    settle_format(cx);
+    http_in_tcp_mode(cx);
+    // what is missing may be in a line that has a fault
+    if !cx.diagnostics.has_errors() {
+        timeouts(&cx.proxy, cx.diagnostics);
+        listeners(&cx.proxy, cx.diagnostics);
+        ignored_logs(&cx.proxy, cx.diagnostics);
+    }
+}
+
+/// Checks between proxies.
+pub(crate) fn proxies(proxies: &[Proxy], diagnostics: &mut Diagnostics) {
+    for proxy in proxies {
+        if let Some(target) = &proxy.default_backend {
+            same_mode(proxies, proxy, target.value, target.span, diagnostics);
+        }
+        for rule in &proxy.use_backends {
+            if let BackendTarget::Proxy(target) = rule.target {
+                same_mode(proxies, proxy, target, rule.span, diagnostics);
+            }
+        }
+    }
+    identifiers(proxies, diagnostics);
+}
+
+/// HAProxy drops rules on HTTP that a proxy in TCP mode has, and warns.
+fn http_in_tcp_mode(cx: &mut ProxyCx<'_>) {
+    if cx.proxy.mode == Mode::Http {
+        return;
+    }
+    let described = cx.described();
+    let rules = &mut cx.proxy.rules;
+    let sets: [(&str, &mut Vec<Rule>); 4] = [
+        ("http-request", &mut rules.http_request),
+        ("http-response", &mut rules.http_response),
+        ("http-after-response", &mut rules.http_after_response),
+        ("redirect", &mut rules.redirects),
+    ];
+    for (name, set) in sets {
+        if let Some(first) = set.first() {
+            let message = format!("`{name}` rules are ignored: {described} is in TCP mode");
+            cx.diagnostics.push(
+                Diagnostic::warning(code::WRONG_MODE, first.span, message)
+                    .help("add `mode http` to the section or to its defaults"),
+            );
+            set.clear();
+        }
+    }
+    // inherited for the sake of others, without effect here
+    cx.proxy.forward_for = None;
+}
+
+fn timeouts(proxy: &Proxy, diagnostics: &mut Diagnostics) {
+    if proxy.disabled {
+        return;
+    }
+    let set = |time: Option<std::time::Duration>| time.is_some_and(|time| !time.is_zero());
+    let mut missing = Vec::new();
+    if proxy.kind.is_frontend() && !set(proxy.timeouts.client) {
+        missing.push("client");
+    }
+    if proxy.kind.is_backend() && !proxy.servers.is_empty() {
+        if !set(proxy.timeouts.connect) {
+            missing.push("connect");
+        }
+        if !set(proxy.timeouts.server) {
+            missing.push("server");
+        }
+    }
+    if missing.is_empty() {
+        return;
+    }
+    let list = missing
+        .iter()
+        .map(|name| format!("`timeout {name}`"))
+        .collect::<Vec<_>>()
+        .join(", ");
+    let message = format!("{} has no {list}", described(proxy));
+    diagnostics.push(
+        Diagnostic::warning(code::MISSING_TIMEOUT, proxy.name.span, message)
+            .note("a peer that says nothing would be waited for without end")
+            .help("set it here or in `defaults`, to more than zero"),
+    );
+}
+
+fn listeners(proxy: &Proxy, diagnostics: &mut Diagnostics) {
+    if proxy.kind.is_frontend() && proxy.binds.is_empty() && !proxy.disabled {
+        let message = format!(
+            "{} has no `bind` line: it accepts no connections",
+            described(proxy)
+        );
+        let mut diagnostic = Diagnostic::warning(code::NO_BIND, proxy.name.span, message);
+        if proxy.kind.is_backend() {
+            diagnostic = diagnostic.help("make it a `backend` if that is meant");
+        }
+        diagnostics.push(diagnostic);
+    }
+}
+
+fn ignored_logs(proxy: &Proxy, diagnostics: &mut Diagnostics) {
+    if proxy.kind.is_frontend() && proxy.log.format.is_some() && proxy.log.targets.is_empty() {
+        let message = format!(
+            "{} has a format of log lines and no `log` line: nothing is logged",
+            described(proxy)
+        );
+        diagnostics.push(Diagnostic::warning(code::NO_LOG, proxy.name.span, message));
+    }
+}
+
+fn same_mode(proxies: &[Proxy], from: &Proxy, to: ProxyId, span: Span, diagnostics: &mut Diagnostics) {
+    let Some(to) = proxies.get(to.index()).filter(|to| to.mode != from.mode) else {
+        return;
+    };
+    let name = |mode| if mode == Mode::Http { "HTTP" } else { "TCP" };
+    let message = format!(
+        "{} is in {} mode and {} is in {} mode",
+        described(from),
+        name(from.mode),
+        described(to),
+        name(to.mode)
+    );
+    diagnostics.push(
+        Diagnostic::error(code::MODE_MISMATCH, span, message)
+            .related(to.name.span, "the backend is defined here"),
+    );
+}
+
+/// Numbers that `id` lines give must differ.
+fn identifiers(proxies: &[Proxy], diagnostics: &mut Diagnostics) {
+    let mut seen: std::collections::HashMap<u32, &Proxy> = std::collections::HashMap::new();
+    for proxy in proxies {
+        let Some(id) = proxy.id else { continue };
+        if let Some(first) = seen.insert(id, proxy) {
+            let message = format!(
+                "{} and {} both have the id {id}",
+                described(first),
+                described(proxy)
+            );
+            diagnostics.push(
+                Diagnostic::error(code::DUPLICATE_NAME, proxy.name.span, message)
+                    .related(first.name.span, "the first one"),
+            );
+        }
+    }
+}

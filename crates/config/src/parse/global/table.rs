@@ -1,0 +1,206 @@
+//! The keywords of the `global` section.
+
+use std::path::PathBuf;
+
+use super::{GlobalCx, pending};
+use crate::parse::args::{Args, Parsed};
+use crate::parse::keyword::{Keyword, KeywordDoc, Sections, served};
+
+/// Takes the arguments of a keyword in.
+pub(super) type Parse = fn(&mut GlobalCx<'_>, &mut Args<'_>) -> Parsed<()>;
+
+const G: Sections = Sections::GLOBAL;
+
+/// All keywords of the section.
+pub(super) const TABLES: [&[Keyword<Parse>]; 3] = [ROWS, super::lua::ROWS, pending::ROWS];
+
+/// The keywords for reference pages.
+pub(crate) fn rows() -> impl Iterator<Item = KeywordDoc> {
+    TABLES
+        .iter()
+        .flat_map(|table| table.iter())
+        .map(|row| row.doc(""))
+}
+
+const ROWS: &[Keyword<Parse>] = &[
+    served(
+        "nbthread",
+        G,
+        "<number>",
+        "number of worker threads",
+        |cx, args| {
+            cx.global.threads = Some(args.integer(1, 1024)?);
+            Ok(())
+        },
+    ),
+    served(
+        "maxconn",
+        G,
+        "<number>",
+        "most connections of the whole process",
+        |cx, args| {
+            cx.global.connections_max = Some(args.integer(1, u64::from(u32::MAX))?);
+            Ok(())
+        },
+    ),
+    served(
+        "log",
+        G,
+        "<target> [len <n>] [format <f>] [sample <s>] <facility> [<level> [<minlevel>]]",
+        "add a target of log lines",
+        super::log,
+    ),
+    served(
+        "log-tag",
+        G,
+        "<string>",
+        "the program's name in log lines",
+        |cx, args| {
+            cx.global.log_tag = Some(args.text("a tag")?.to_owned());
+            Ok(())
+        },
+    ),
+    served(
+        "log-send-hostname",
+        G,
+        "[<string>]",
+        "the host's name in log lines",
+        super::log_send_hostname,
+    ),
+    served("daemon", G, "", "go to the background", |cx, _| {
+        cx.global.daemon = true;
+        Ok(())
+    }),
+    served("quiet", G, "", "say nothing at start", |cx, _| {
+        cx.global.quiet = true;
+        Ok(())
+    }),
+    served(
+        "zero-warning",
+        G,
+        "",
+        "refuse to start when there is a warning",
+        |cx, _| {
+            cx.global.zero_warning = true;
+            Ok(())
+        },
+    ),
+    served(
+        "pidfile",
+        G,
+        "<file>",
+        "where the process number is written",
+        |cx, args| {
+            cx.global.pid_file = Some(PathBuf::from(args.text("a file")?));
+            Ok(())
+        },
+    ),
+    served(
+        "hard-stop-after",
+        G,
+        "<time>",
+        "longest time that a soft stop may take",
+        super::hard_stop_after,
+    ),
+    served(
+        "insecure-fork-wanted",
+        G,
+        "",
+        "let scripts start programs",
+        |cx, _| {
+            cx.global.insecure_fork_wanted = true;
+            Ok(())
+        },
+    ),
+    served("node", G, "<name>", "the name of this machine", |cx, args| {
+        cx.global.node = Some(args.text("a name")?.to_owned());
+        Ok(())
+    }),
+    served("description", G, "<text>", "words for people", |cx, args| {
+        cx.global.description = Some(args.joined("a text")?);
+        Ok(())
+    }),
+    served(
+        "setenv",
+        G,
+        "<name> <value>",
+        "give an environment variable a value",
+        super::setenv,
+    ),
+    served(
+        "presetenv",
+        G,
+        "<name> <value>",
+        "the same unless it has one",
+        super::presetenv,
+    ),
+    served(
+        "unsetenv",
+        G,
+        "<name>...",
+        "take environment variables away",
+        super::unsetenv,
+    ),
+    served(
+        "resetenv",
+        G,
+        "[<name>...]",
+        "take all others away",
+        super::resetenv,
+    ),
+    served(
+        "set-var",
+        G,
+        "<var> <expr>",
+        "set a variable of the process",
+        super::set_var,
+    ),
+    served(
+        "set-var-fmt",
+        G,
+        "<var> <fmt>",
+        "set a variable of the process",
+        super::set_var_fmt,
+    ),
+    served(
+        "tune.bufsize",
+        G,
+        "<size>",
+        "bytes of a buffer",
+        super::buffer_bytes,
+    ),
+    served(
+        "tune.maxrewrite",
+        G,
+        "<size>",
+        "bytes of a buffer kept free for rewriting",
+        |cx, args| {
+            cx.global.tune.rewrite_bytes = args.integer(0, 1 << 30)?;
+            Ok(())
+        },
+    ),
+    served(
+        "tune.http.maxhdr",
+        G,
+        "<number>",
+        "most header lines of a message",
+        |cx, args| {
+            cx.global.tune.headers_max = args.integer(1, 32_767)?;
+            Ok(())
+        },
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_keyword_has_one_row() {
+        let mut names: Vec<_> = rows().map(|row| row.name).collect();
+        names.sort_unstable();
+        for pair in names.windows(2) {
+            assert_ne!(pair[0], pair[1]);
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! From text to the model.
+
+mod address;
+mod args;
+mod assemble;
+mod bind;
+mod blocks;
+mod check;
+mod global;
+mod http;
+mod keyword;
+mod log;
+mod names;
+mod order;
+mod proxy;
+mod reader;
+mod rules;
+mod sampled;
+mod server;
+
+pub use assemble::Loaded;
+pub use blocks::evaluate_flag;
+pub use keyword::{KeywordDoc, Sections, Status};
+pub use reader::{Draft, Options};
+
+/// All keywords with their documentation: for reference pages, listings and editors.
+pub fn keyword_docs() -> Vec<KeywordDoc> {
+    let sections = reader::section_rows();
+    sections
+        .chain(global::rows())
+        .chain(proxy::rows())
+        .chain(bind::rows())
+        .chain(server::rows())
+        .chain(rules::rows())
+        .collect()
+}

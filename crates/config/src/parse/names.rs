@@ -1,0 +1,54 @@
+//! The names of proxies, known before any of their lines is read.
+
+use std::collections::HashMap;
+
+use super::args::Parsed;
+use crate::diag::{Diagnostic, code};
+use crate::model::{ProxyId, ProxyKind};
+use crate::source::Span;
+use crate::text::Word;
+
+/// The names of proxies.
+#[derive(Debug, Default)]
+pub(crate) struct ProxyNames {
+    frontends: HashMap<String, (ProxyId, Span)>,
+    backends: HashMap<String, (ProxyId, Span)>,
+}
+
+impl ProxyNames {
+    /// Adds a proxy; gives the place of one of the same name on the same side.
+    pub(crate) fn add(&mut self, kind: ProxyKind, name: &str, id: ProxyId, span: Span) -> Option<Span> {
+        let mut taken = None;
+        for (applies, side) in [
+            (kind.is_frontend(), &mut self.frontends),
+            (kind.is_backend(), &mut self.backends),
+        ] {
+            if applies {
+                match side.get(name) {
+                    Some((_, first)) => taken = Some(*first),
+                    None => drop(side.insert(name.to_owned(), (id, span))),
+                }
+            }
+        }
+        taken
+    }
+
+    /// The backend that a word names.
+    pub(crate) fn backend(&self, word: &Word) -> Parsed<ProxyId> {
+        let name = word.text()?;
+        if let Some((id, _)) = self.backends.get(name) {
+            return Ok(*id);
+        }
+        let mut diagnostic = Diagnostic::error(
+            code::UNKNOWN_BACKEND,
+            word.span(),
+            format!("there is no backend `{name}`"),
+        );
+        if let Some((_, span)) = self.frontends.get(name) {
+            diagnostic = diagnostic.related(*span, "this is a frontend");
+        }
+        let mut names: Vec<&str> = self.backends.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        Err(Box::new(diagnostic.suggest(name, names)))
+    }
+}

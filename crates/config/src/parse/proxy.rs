@@ -1,0 +1,194 @@
+//! The lines of `defaults`, `frontend`, `backend` and `listen` sections.
+
+mod logs;
+mod options;
+mod table;
+mod timeouts;
+
+use tidegate_sample::AclSet;
+use tidegate_sample::{Externals, Files, Place, Scope};
+
+use super::args::{Args, Parsed};
+use super::keyword::{Found, KeywordDoc, Sections, look_up};
+use super::names::ProxyNames;
+use super::order::Order;
+use super::server::ServerSettings;
+use crate::diag::{Diagnostic, Diagnostics, code};
+use crate::model::{Global, Proxy, ProxyKind};
+use crate::text::Word;
+
+pub(crate) use logs::{FormatSource, settle_format};
+
+/// What lines of a proxy act on.
+pub(crate) struct ProxyCx<'c> {
+    pub(crate) proxy: Proxy,
+    /// Where the current line stands: in the proxy's own section, or in `defaults`.
+    pub(crate) section: Sections,
+    /// Whether the `defaults` section has a name: only then it may have rules.
+    pub(crate) named_defaults: bool,
+    pub(crate) acls: AclSet,
+    pub(crate) server_defaults: ServerSettings,
+    pub(crate) log_format: Option<FormatSource>,
+    pub(crate) order: Order,
+    pub(crate) names: &'c ProxyNames,
+    pub(crate) global: &'c Global,
+    pub(crate) externals: &'c dyn Externals,
+    pub(crate) files: &'c dyn Files,
+    pub(crate) diagnostics: &'c mut Diagnostics,
+}
+
+impl<'c> ProxyCx<'c> {
+    /// What expressions are parsed against at a place.
+    pub(crate) fn scope(&self, place: Place) -> Scope<'c> {
+        let scope = Scope::new(place)
+            .with_externals(self.externals)
+            .with_files(self.files);
+        if place == Place::Log {
+            scope.without_waiting()
+        } else {
+            scope
+        }
+    }
+
+    /// What named ACLs are parsed against: whoever uses them checks the place.
+    pub(crate) fn acl_scope(&self) -> Scope<'c> {
+        Scope::anywhere()
+            .with_externals(self.externals)
+            .with_files(self.files)
+    }
+
+    /// Whether the current line comes from a `defaults` section.
+    pub(crate) fn in_defaults(&self) -> bool {
+        self.section == Sections::DEFAULTS
+    }
+
+    /// `frontend `NAME``, for messages.
+    pub(crate) fn described(&self) -> String {
+        described(&self.proxy)
+    }
+}
+
+/// `frontend `NAME``, for messages.
+pub(crate) fn described(proxy: &Proxy) -> String {
+    format!("{} `{}`", proxy.kind.keyword(), proxy.name.value)
+}
+
+/// The keywords for reference pages.
+pub(crate) fn rows() -> impl Iterator<Item = KeywordDoc> {
+    table::rows().chain(timeouts::rows()).chain(options::rows())
+}
+
+/// The ACLs of a section, which the rules of all its lines may use.
+pub(crate) fn declare_acls<'w>(cx: &mut ProxyCx<'_>, statements: impl Iterator<Item = &'w [Word]>) {
+    cx.acls = AclSet::default();
+    for words in statements {
+        let Some(keyword) = words.first().filter(|word| word.is("acl")) else {
+            continue;
+        };
+        if let Err(diagnostic) = acl(cx, keyword, words) {
+            cx.diagnostics.push(*diagnostic);
+        }
+    }
+}
+
+fn acl(cx: &mut ProxyCx<'_>, keyword: &Word, words: &[Word]) -> Parsed<()> {
+    anonymous_defaults(cx, keyword)?;
+    let mut args = Args::of_statement(keyword, words);
+    args.expect("a name")?;
+    if args.peek().is_none() {
+        return Err(args.missing("a fetch such as `path`"));
+    }
+    let scope = cx.acl_scope();
+    super::sampled::declare_acl(
+        words.get(1..).unwrap_or_default(),
+        &mut cx.acls,
+        &scope,
+        cx.diagnostics,
+    )
+}
+
+/// Rules and ACLs can't be in a `defaults` section without a name.
+pub(crate) fn anonymous_defaults(cx: &ProxyCx<'_>, keyword: &Word) -> Parsed<()> {
+    if !cx.in_defaults() || cx.named_defaults {
+        return Ok(());
+    }
+    let message = format!(
+        "`{}` can't be in a `defaults` section without a name",
+        keyword.lossy()
+    );
+    Err(Box::new(
+        Diagnostic::error(code::WRONG_SECTION, keyword.span(), message)
+            .help("give the section a name: `defaults <name>`"),
+    ))
+}
+
+/// Takes one line in.
+pub(crate) fn statement(cx: &mut ProxyCx<'_>, words: &[Word]) {
+    let Some(keyword) = words.first() else { return };
+    let mut args = Args::of_statement(keyword, words);
+    if let Err(diagnostic) = line(cx, keyword, &mut args) {
+        cx.diagnostics.push(*diagnostic);
+    }
+}
+
+fn line(cx: &mut ProxyCx<'_>, keyword: &Word, args: &mut Args<'_>) -> Parsed<()> {
+    let place = format!(
+        "in section `{}`",
+        cx.section.names().first().copied().unwrap_or_default()
+    );
+    match look_up(&table::TABLES, keyword, "", &place)? {
+        Found::Served(row, parse) => {
+            if !applies(cx, row.sections, keyword, row.name == "server")? {
+                return Ok(());
+            }
+            parse(cx, args)?;
+            args.end()
+        }
+        Found::Nothing(notice) => {
+            cx.diagnostics.push(*notice);
+            Ok(())
+        }
+    }
+}
+
+/// Whether a line has its place here. In `defaults` a line of the other side is kept for others.
+pub(crate) fn applies(
+    cx: &mut ProxyCx<'_>,
+    sections: Sections,
+    keyword: &Word,
+    is_grave: bool,
+) -> Parsed<bool> {
+    let written = keyword.lossy();
+    if !sections.has(cx.section) {
+        if cx.in_defaults() || is_grave {
+            let names: Vec<&str> = sections.names();
+            let message = format!(
+                "`{written}` can't be in section `{}`",
+                cx.section.names().first().copied().unwrap_or_default()
+            );
+            return Err(Box::new(
+                Diagnostic::error(code::WRONG_SECTION, keyword.span(), message)
+                    .help(format!("it belongs in {}", super::args::list(&names))),
+            ));
+        }
+        let side = if cx.proxy.kind == ProxyKind::Backend {
+            "accepts no connections"
+        } else {
+            "has no servers"
+        };
+        let message = format!("`{written}` is ignored: {} {side}", cx.described());
+        cx.diagnostics
+            .push(Diagnostic::warning(code::WRONG_SECTION, keyword.span(), message));
+        return Ok(false);
+    }
+    Ok(sections.has(section_of(cx.proxy.kind)))
+}
+
+/// The section of a kind of proxy.
+pub(crate) fn section_of(kind: ProxyKind) -> Sections {
+    match kind {
+        ProxyKind::Frontend => Sections::FRONTEND,
+        ProxyKind::Backend => Sections::BACKEND,
+        ProxyKind::Listen => Sections::LISTEN,
+    }
+}

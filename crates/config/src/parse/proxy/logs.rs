@@ -1,0 +1,87 @@
+//! What log lines hold.
+
+use tidegate_sample::Place;
+use tidegate_sample::logformat::{CLF_FORMAT, HTTP_FORMAT, LogFormat, TCP_FORMAT};
+
+use super::ProxyCx;
+use crate::diag::{Diagnostic, code};
+use crate::model::Mode;
+use crate::parse::args::{Args, Parsed};
+use crate::parse::sampled;
+use crate::source::Span;
+use crate::text::Word;
+
+/// Which line decided what log lines hold; the last one counts.
+#[derive(Debug, Clone)]
+pub(crate) enum FormatSource {
+    /// `option httplog`.
+    Http(Span),
+    /// `option httplog clf`.
+    Clf(Span),
+    /// `option tcplog`.
+    Tcp(Span),
+    /// `log-format`.
+    Written(Word),
+}
+
+/// `log global` or `log TARGET ...`.
+pub(super) fn log(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
+    if args.peek().is_some_and(|word| word.is("global")) {
+        args.next();
+        cx.proxy.log.targets.extend(cx.global.logs.iter().cloned());
+        return Ok(());
+    }
+    let target = crate::parse::log::log_target(args)?;
+    cx.proxy.log.targets.push(target);
+    Ok(())
+}
+
+/// `log-format`: checked at once, and put to use when the whole section is known.
+pub(super) fn log_format(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
+    let word = args.expect("a log-format string")?;
+    parse_log(cx, word)?;
+    cx.log_format = Some(FormatSource::Written(word.clone()));
+    Ok(())
+}
+
+fn parse_log(cx: &ProxyCx<'_>, word: &Word) -> Parsed<LogFormat> {
+    LogFormat::parse_log(word.text()?, &cx.scope(Place::Log))
+        .map_err(|error| sampled::in_word(code::BAD_LOG_FORMAT, word, error))
+}
+
+/// Decides what log lines hold, at the end of the section.
+pub(crate) fn settle_format(cx: &mut ProxyCx<'_>) {
+    let Some(source) = cx.log_format.take() else {
+        return;
+    };
+    let is_http = cx.proxy.mode == Mode::Http;
+    let (text, span) = match source {
+        FormatSource::Written(word) => {
+            // it was parsed where it stands, and faults were reported there
+            cx.proxy.log.format = parse_log(cx, &word).ok();
+            return;
+        }
+        FormatSource::Tcp(span) => (TCP_FORMAT, span),
+        FormatSource::Http(span) if is_http => (HTTP_FORMAT, span),
+        FormatSource::Clf(span) if is_http => (CLF_FORMAT, span),
+        FormatSource::Http(span) | FormatSource::Clf(span) => {
+            if !cx.in_defaults() {
+                let message = format!(
+                    "`option httplog` needs `mode http`, which {} has not",
+                    cx.described()
+                );
+                cx.diagnostics.push(
+                    Diagnostic::warning(code::WRONG_MODE, span, message).note("taken for `option tcplog`"),
+                );
+            }
+            (TCP_FORMAT, span)
+        }
+    };
+    match LogFormat::parse_log(text, &cx.scope(Place::Log)) {
+        Ok(format) => cx.proxy.log.format = Some(format),
+        Err(error) => {
+            cx.diagnostics
+                .push(Diagnostic::error(code::BAD_LOG_FORMAT, span, error.message));
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! `option` lines, and `no option`.
+
+use std::net::IpAddr;
+
+use super::{FormatSource, ProxyCx};
+use crate::model::{ConnectionMode, ForwardFor};
+use crate::parse::args::{Args, Parsed, bad_argument};
+use crate::parse::keyword::{
+    Found, Keyword, KeywordDoc, Sections, left_out, look_up, no_effect, not_yet, served,
+};
+use crate::text::Word;
+
+/// Takes the arguments of an option in; the flag is false after `no`.
+type Parse = fn(&mut ProxyCx<'_>, &mut Args<'_>, bool) -> Parsed<()>;
+
+const F: Sections = Sections::FRONTENDS;
+const B: Sections = Sections::BACKENDS;
+const ALL: Sections = Sections::PROXIES;
+
+/// The words after `option`.
+#[rustfmt::skip]
+const ROWS: &[Keyword<Parse>] = &[
+    served("httplog", ALL, "[clf]", "log HTTP requests", |cx, args, on| {
+        let word = args.last();
+        let clf = args.take("clf");
+        let format = if clf { FormatSource::Clf(word) } else { FormatSource::Http(word) };
+        cx.log_format = on.then_some(format);
+        Ok(())
+    }),
+    served("tcplog", ALL, "", "log TCP sessions", |cx, args, on| {
+        cx.log_format = on.then_some(FormatSource::Tcp(args.last()));
+        Ok(())
+    }),
+    served("dontlognull", F, "", "don't log connections without a byte", |cx, _, on| {
+        cx.proxy.log.skip_empty = on;
+        Ok(())
+    }),
+    served("dontlog-normal", F, "", "don't log sessions without an error", |cx, _, on| {
+        cx.proxy.log.skip_normal = on;
+        Ok(())
+    }),
+    served("log-separate-errors", F, "", "log errors at level `err`", |cx, _, on| {
+        cx.proxy.log.separate_errors = on;
+        Ok(())
+    }),
+    served("http-buffer-request", ALL, "", "rules see requests with their bodies", |cx, _, on| {
+        cx.proxy.buffer_request = on;
+        Ok(())
+    }),
+    served("http-keep-alive", ALL, "", "keep the connections of both sides", |cx, _, on| {
+        connection_mode(cx, ConnectionMode::KeepAlive, on)
+    }),
+    served("http-server-close", ALL, "", "keep the client's connection only", |cx, _, on| {
+        connection_mode(cx, ConnectionMode::ServerClose, on)
+    }),
+    served("httpclose", ALL, "", "close both connections after each response", |cx, _, on| {
+        connection_mode(cx, ConnectionMode::Close, on)
+    }),
+    served("forwardfor", ALL, "[except <network>] [header <name>] [if-none]", "tell servers the client's address",
+        forward_for),
+    served("redispatch", B, "", "use another server when one can't be reached", |cx, args, on| {
+        if let Some(word) = args.peek() {
+            return Err(Box::new(crate::parse::keyword::unsupported(word, "option redispatch ")));
+        }
+        cx.proxy.redispatch = on;
+        Ok(())
+    }),
+    not_yet("abortonclose", ALL, "give up requests whose client went away"),
+    not_yet("accept-invalid-http-request", F, "let malformed requests through"),
+    not_yet("accept-invalid-http-response", B, "let malformed responses through"),
+    not_yet("accept-unsafe-violations-in-http-request", F, "let malformed requests through"),
+    not_yet("accept-unsafe-violations-in-http-response", B, "let malformed responses through"),
+    not_yet("allbackups", B, "use all backup servers at once"),
+    not_yet("checkcache", B, "refuse responses that may be cached by mistake"),
+    not_yet("clitcpka", F, "keep-alive probes of TCP towards clients"),
+    not_yet("contstats", F, "count while a transfer goes on"),
+    not_yet("disable-h2-upgrade", F, "don't take HTTP/2 on a clear port"),
+    not_yet("error-log-format", F, "what a failed connection's log line holds"),
+    not_yet("external-check", B, "check health by a program"),
+    not_yet("h1-case-adjust-bogus-client", F, "adjust the case of header names"),
+    not_yet("h1-case-adjust-bogus-server", B, "adjust the case of header names"),
+    not_yet("http-drop-request-trailers", B, "drop trailers of requests"),
+    not_yet("http-drop-response-trailers", F, "drop trailers of responses"),
+    not_yet("http-ignore-probes", F, "don't answer or log empty connections"),
+    not_yet("http-no-delay", ALL, "send every part at once"),
+    not_yet("http-pretend-keepalive", B, "don't tell servers that connections are closed"),
+    not_yet("http-restrict-req-hdr-names", ALL, "what becomes of unusual header names"),
+    not_yet("http-use-proxy-header", F, "use the Proxy-Connection header"),
+    not_yet("httpchk", B, "check health by HTTP"),
+    not_yet("httpslog", ALL, "log HTTPS requests"),
+    not_yet("http-tunnel", ALL, "look at the first request only"),
+    not_yet("idle-close-on-response", F, "close idle connections only with a response"),
+    not_yet("independent-streams", ALL, "one side's silence isn't the other's"),
+    not_yet("ldap-check", B, "check health by LDAP"),
+    not_yet("log-health-checks", B, "log changes of health"),
+    not_yet("logasap", F, "log when the response begins"),
+    not_yet("mysql-check", B, "check health by MySQL"),
+    not_yet("nolinger", ALL, "close without lingering"),
+    not_yet("originalto", ALL, "tell servers the original destination"),
+    not_yet("persist", B, "use a server by its cookie even when it is down"),
+    not_yet("pgsql-check", B, "check health by PostgreSQL"),
+    not_yet("prefer-last-server", B, "use the last server again"),
+    not_yet("redis-check", B, "check health by Redis"),
+    not_yet("smtpchk", B, "check health by SMTP"),
+    not_yet("socket-stats", F, "counters for each listener"),
+    not_yet("spop-check", B, "check health by SPOP"),
+    not_yet("srvtcpka", B, "keep-alive probes of TCP towards servers"),
+    not_yet("ssl-hello-chk", B, "check health by a TLS greeting"),
+    not_yet("tcp-check", B, "check health by TCP"),
+    not_yet("tcpka", ALL, "keep-alive probes of TCP"),
+    not_yet("transparent", B, "connect to the original destination"),
+    no_effect("splice-auto", ALL, "bytes are never copied by splicing"),
+    no_effect("splice-request", ALL, "bytes are never copied by splicing"),
+    no_effect("splice-response", ALL, "bytes are never copied by splicing"),
+    no_effect("tcp-smart-accept", F, "the system decides when acknowledgements are sent"),
+    no_effect("tcp-smart-connect", B, "the system decides when acknowledgements are sent"),
+    left_out("http-use-htx", ALL, "HAProxy has only one representation of HTTP left too"),
+    left_out("forceclose", ALL, "HAProxy took it away too; see `option httpclose`"),
+];
+
+/// The keywords for reference pages.
+pub(super) fn rows() -> impl Iterator<Item = KeywordDoc> {
+    ROWS.iter().map(|row| row.doc("option"))
+}
+
+/// Reads an `option` line.
+pub(super) fn option(cx: &mut ProxyCx<'_>, args: &mut Args<'_>, on: bool) -> Parsed<()> {
+    let word = args.expect("the name of an option")?;
+    args.named(word);
+    match look_up(&[ROWS], word, "option ", "")? {
+        Found::Served(row, parse) => {
+            if !super::applies(cx, row.sections, word, false)? {
+                args.take_rest();
+                return Ok(());
+            }
+            parse(cx, args, on)
+        }
+        Found::Nothing(notice) => {
+            cx.diagnostics.push(*notice);
+            Ok(())
+        }
+    }
+}
+
+/// Taking away the mode that is set leaves the one that there is without a word.
+fn connection_mode(cx: &mut ProxyCx<'_>, mode: ConnectionMode, on: bool) -> Parsed<()> {
+    if on {
+        cx.proxy.connection_mode = mode;
+    } else if cx.proxy.connection_mode == mode {
+        cx.proxy.connection_mode = ConnectionMode::default();
+    }
+    Ok(())
+}
+
+fn forward_for(cx: &mut ProxyCx<'_>, args: &mut Args<'_>, on: bool) -> Parsed<()> {
+    if !on {
+        cx.proxy.forward_for = None;
+        return Ok(());
+    }
+    let mut rule = ForwardFor {
+        header: String::from("X-Forwarded-For"),
+        except: None,
+        if_none: false,
+    };
+    loop {
+        if args.take("except") {
+            rule.except = Some(network(args.expect("a network such as `192.0.2.0/24`")?)?);
+        } else if args.take("header") {
+            rule.header = crate::parse::http::header_name(args.expect("the name of a header")?)?;
+        } else if args.take("if-none") {
+            rule.if_none = true;
+        } else {
+            break;
+        }
+    }
+    cx.proxy.forward_for = Some(rule);
+    Ok(())
+}
+
+fn network(word: &Word) -> Parsed<(IpAddr, u8)> {
+    let text = word.text()?;
+    let (address, length) = text
+        .split_once('/')
+        .map_or((text, None), |(ip, length)| (ip, Some(length)));
+    let Ok(ip) = address.parse::<IpAddr>() else {
+        return bad_argument(word, format!("`{text}` is not a network"));
+    };
+    let longest = if ip.is_ipv4() { 32 } else { 128 };
+    match length.map(str::parse::<u8>) {
+        None => Ok((ip, longest)),
+        Some(Ok(length)) if length <= longest => Ok((ip, length)),
+        Some(_) => bad_argument(
+            word,
+            format!("the length of the network `{text}` isn't from 0 to {longest}"),
+        ),
+    }
+}

@@ -1,0 +1,296 @@
+//! The first words of lines in `defaults`, `frontend`, `backend` and `listen` sections.
+
+use super::{ProxyCx, logs, options, timeouts};
+use crate::diag::{Diagnostic, code};
+use crate::model::{BackendTarget, Balance, HttpReuse, Mode, RetryCount, UseBackend};
+use crate::parse::args::{Args, Parsed, fault, list};
+use crate::parse::keyword::{Keyword, KeywordDoc, Sections, left_out, not_yet, served, unsupported};
+use crate::parse::order::Rank;
+use crate::parse::{bind, rules, sampled, server};
+use tidegate_sample::Place;
+
+/// Takes the arguments of a keyword in.
+pub(super) type Parse = fn(&mut ProxyCx<'_>, &mut Args<'_>) -> Parsed<()>;
+
+/// All keywords.
+pub(super) const TABLES: [&[Keyword<Parse>]; 1] = [ROWS];
+
+/// The keywords for reference pages.
+pub(super) fn rows() -> impl Iterator<Item = KeywordDoc> {
+    ROWS.iter().map(|row| row.doc(""))
+}
+
+const ALL: Sections = Sections::PROXIES;
+const F: Sections = Sections::FRONTENDS;
+const B: Sections = Sections::BACKENDS;
+const F_ONLY: Sections = F.without(Sections::DEFAULTS);
+const B_ONLY: Sections = B.without(Sections::DEFAULTS);
+const NO_DEFAULTS: Sections = ALL.without(Sections::DEFAULTS);
+
+#[rustfmt::skip]
+const ROWS: &[Keyword<Parse>] = &[
+    served("mode", ALL, "{ tcp | http }", "what is understood of what is passed on", mode),
+    served("bind", F_ONLY, "<address>[,...] [<param>...]", "listen", |cx, args| {
+        let binds = bind::bind(args, cx.diagnostics)?;
+        cx.proxy.binds.extend(binds);
+        Ok(())
+    }),
+    served("server", B_ONLY, "<name> <address>[:<port>] [<param>...]", "add a server", server_line),
+    served("default-server", B, "<param>...", "parameters of all servers that follow", |cx, args| {
+        server::parameters(&mut cx.server_defaults, args, cx.diagnostics);
+        Ok(())
+    }),
+    served("balance", B, "{ roundrobin | first }", "which server comes next", balance),
+    served("timeout", ALL, "<which> <time>", "a limit of time", timeouts::timeout),
+    served("option", ALL, "<name> [<arg>...]", "switch an option on", |cx, args| options::option(cx, args, true)),
+    served("no", ALL, "{ option <name> | log }", "switch an option off, or forget log targets", no),
+    served("acl", ALL, "<name> <criterion> [<flags>] [<pattern>...]", "define or extend an ACL", |_, args| {
+        // declared before all other lines of the section
+        args.take_rest();
+        Ok(())
+    }),
+    served("http-request", ALL, "<action> [<arg>...] [{ if | unless } <condition>]", "a rule on requests",
+        |cx, args| rules::rule(cx, args, rules::Set::HttpRequest)),
+    served("http-response", ALL, "<action> [<arg>...] [{ if | unless } <condition>]", "a rule on responses",
+        |cx, args| rules::rule(cx, args, rules::Set::HttpResponse)),
+    served("http-after-response", ALL, "<action> [<arg>...] [{ if | unless } <condition>]",
+        "a rule on all responses, also those made here",
+        |cx, args| rules::rule(cx, args, rules::Set::HttpAfterResponse)),
+    served("tcp-request", ALL, "{ connection | session | content } <action> [{ if | unless } <condition>]",
+        "a rule on connections and their bytes", rules::tcp_request),
+    served("tcp-response", B, "content <action> [{ if | unless } <condition>]", "a rule on the server's bytes",
+        rules::tcp_response),
+    served("redirect", NO_DEFAULTS, "{ location | prefix | scheme } <to> [<option>...] [{ if | unless } <condition>]",
+        "answer with a redirection", rules::redirect),
+    served("use_backend", F_ONLY, "<backend> [{ if | unless } <condition>]", "choose a backend", use_backend),
+    served("default_backend", F, "<backend>", "the backend when no other is chosen", |cx, args| {
+        let word = args.expect("the name of a backend")?;
+        let id = cx.names.backend(word)?;
+        cx.proxy.default_backend = Some(crate::Spanned::new(id, word.span()));
+        Ok(())
+    }),
+    served("log", ALL, "{ global | <target> [len <n>] [format <f>] <facility> [<level> [<minlevel>]] }",
+        "where log lines go", logs::log),
+    served("log-format", ALL, "<format>", "what log lines hold", logs::log_format),
+    served("log-tag", ALL, "<string>", "the program's name in log lines", |cx, args| {
+        cx.proxy.log.tag = Some(args.text("a tag")?.to_owned());
+        Ok(())
+    }),
+    served("maxconn", F, "<number>", "most connections; 0 for the process's limit", |cx, args| {
+        cx.proxy.connections_max = Some(args.integer(0, 0x7fff_ffff)?).filter(|most| *most > 0);
+        Ok(())
+    }),
+    served("backlog", F, "<number>", "length of the queue of the system", |cx, args| {
+        cx.proxy.backlog = Some(args.integer(0, 0x7fff_ffff)?);
+        Ok(())
+    }),
+    served("retries", B, "<number>", "how often a connection to a server is tried again", |cx, args| {
+        cx.proxy.retries = RetryCount(args.integer(0, 0x7fff_ffff)?);
+        Ok(())
+    }),
+    served("http-reuse", B, "{ never | safe | aggressive | always }", "which requests take idle connections",
+        |cx, args| {
+            let names = [
+                ("never", HttpReuse::Never),
+                ("safe", HttpReuse::Safe),
+                ("aggressive", HttpReuse::Aggressive),
+                ("always", HttpReuse::Always),
+            ];
+            cx.proxy.http_reuse = args.one_of("a way to use connections again", &names)?;
+            Ok(())
+        }),
+    served("description", NO_DEFAULTS, "<text>", "words for people", |cx, args| {
+        cx.proxy.description = Some(args.joined("a text")?);
+        Ok(())
+    }),
+    served("id", NO_DEFAULTS, "<number>", "the proxy's number", |cx, args| {
+        cx.proxy.id = Some(args.integer(1, 0x7fff_ffff)?);
+        Ok(())
+    }),
+    served("disabled", ALL, "", "neither listen nor be used", |cx, _| {
+        cx.proxy.disabled = true;
+        Ok(())
+    }),
+    served("enabled", ALL, "", "the opposite of `disabled`", |cx, _| {
+        cx.proxy.disabled = false;
+        Ok(())
+    }),
+    not_yet("be-unpublished", B_ONLY, "take the backend out of use_backend"),
+    not_yet("capture", F_ONLY, "keep a header for the log"),
+    not_yet("clitcpka-cnt", F, "keep-alive probes of TCP towards clients"),
+    not_yet("clitcpka-idle", F, "keep-alive probes of TCP towards clients"),
+    not_yet("clitcpka-intvl", F, "keep-alive probes of TCP towards clients"),
+    not_yet("compression", ALL, "compress responses"),
+    not_yet("cookie", B, "tie clients to servers by a cookie"),
+    not_yet("declare", F_ONLY, "declare a capture slot"),
+    not_yet("dispatch", B_ONLY, "one address for all sessions"),
+    not_yet("dynamic-cookie-key", B, "secret of dynamic cookies"),
+    not_yet("email-alert", ALL, "mail about changes of health"),
+    not_yet("error-log-format", F, "what a failed connection's log line holds"),
+    not_yet("errorfile", ALL, "a file in place of an error page"),
+    not_yet("errorfiles", ALL, "a set of files in place of error pages"),
+    not_yet("errorloc", ALL, "a redirection in place of an error page"),
+    not_yet("errorloc302", ALL, "a redirection in place of an error page"),
+    not_yet("errorloc303", ALL, "a redirection in place of an error page"),
+    not_yet("external-check", B, "check health by a program"),
+    not_yet("filter", NO_DEFAULTS, "add a filter"),
+    not_yet("filter-sequence", NO_DEFAULTS, "the order of filters"),
+    not_yet("force-be-switch", F_ONLY, "choose a backend that is taken out of use"),
+    not_yet("force-persist", B_ONLY, "use a server by its cookie even when it is down"),
+    not_yet("fullconn", B, "connections at which a backend counts as full"),
+    not_yet("guid", NO_DEFAULTS, "a unique name"),
+    not_yet("hash-balance-factor", B, "bounds of consistent hashing"),
+    not_yet("hash-preserve-affinity", B, "keep the hash's choice"),
+    not_yet("hash-type", B, "how hashes choose servers"),
+    not_yet("http-check", B, "check health by HTTP"),
+    not_yet("http-error", ALL, "a reply in place of an error page"),
+    not_yet("http-send-name-header", B, "tell servers their names"),
+    not_yet("ignore-persist", B_ONLY, "don't use a server by its cookie"),
+    not_yet("load-server-state-from-file", B, "state of servers kept over reloads"),
+    not_yet("log-format-sd", F, "structured data of log lines"),
+    not_yet("log-steps", F, "when log lines are written"),
+    not_yet("max-keep-alive-queue", B, "sessions that wait for a server of theirs"),
+    not_yet("max-session-srv-conns", F, "idle server connections of a client"),
+    not_yet("monitor", F_ONLY, "when the monitor reports a failure"),
+    not_yet("monitor-uri", F, "the path that answers for the proxy itself"),
+    not_yet("persist", B, "use RDP cookies"),
+    not_yet("rate-limit", F, "most sessions per second"),
+    not_yet("retry-on", B, "when a request is tried again"),
+    not_yet("server-state-file-name", B, "state of servers kept over reloads"),
+    not_yet("server-template", B_ONLY, "add several servers"),
+    not_yet("source", B, "address to connect from"),
+    not_yet("srvtcpka-cnt", B, "keep-alive probes of TCP towards servers"),
+    not_yet("srvtcpka-idle", B, "keep-alive probes of TCP towards servers"),
+    not_yet("srvtcpka-intvl", B, "keep-alive probes of TCP towards servers"),
+    not_yet("ssl-f-use", F_ONLY, "use a certificate"),
+    not_yet("stats", ALL, "the page of statistics"),
+    not_yet("stick", B_ONLY, "tie clients to servers by a table"),
+    not_yet("stick-table", NO_DEFAULTS, "a table of what clients did"),
+    not_yet("tcp-check", B, "check health by TCP"),
+    not_yet("transparent", B, "connect to the original destination"),
+    not_yet("unique-id-format", F, "an identifier for each request"),
+    not_yet("unique-id-header", F, "the header for the identifier"),
+    not_yet("use-fcgi-app", B_ONLY, "speak FastCGI with servers"),
+    not_yet("use-server", B_ONLY, "choose a server"),
+    left_out("block", ALL, "HAProxy took it away too; use `http-request deny`"),
+    left_out("bind-process", ALL, "there are threads and no processes"),
+    left_out("clitimeout", ALL, "HAProxy took it away too; use `timeout client`"),
+    left_out("contimeout", ALL, "HAProxy took it away too; use `timeout connect`"),
+    left_out("srvtimeout", ALL, "HAProxy took it away too; use `timeout server`"),
+    left_out("reqadd", ALL, "HAProxy took it away too; use `http-request add-header`"),
+    left_out("reqdel", ALL, "HAProxy took it away too; use `http-request del-header`"),
+    left_out("reqrep", ALL, "HAProxy took it away too; use `http-request replace-header`"),
+    left_out("rspadd", ALL, "HAProxy took it away too; use `http-response add-header`"),
+    left_out("rspdel", ALL, "HAProxy took it away too; use `http-response del-header`"),
+    left_out("rsprep", ALL, "HAProxy took it away too; use `http-response replace-header`"),
+];
+
+fn mode(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
+    let word = args.peek();
+    if let Some(word) = word.filter(|word| {
+        ["log", "haterm", "spop", "health"]
+            .iter()
+            .any(|mode| word.is(mode))
+    }) {
+        return Err(Box::new(unsupported(word, "mode ")));
+    }
+    cx.proxy.mode = args.one_of("a mode", &[("tcp", Mode::Tcp), ("http", Mode::Http)])?;
+    Ok(())
+}
+
+/// HAProxy's algorithms of `balance`; the first word may have arguments in parentheses.
+const BALANCE_PENDING: [&str; 12] = [
+    "static-rr",
+    "leastconn",
+    "source",
+    "uri",
+    "url_param",
+    "hdr",
+    "random",
+    "rdp-cookie",
+    "hash",
+    "log-hash",
+    "log-sticky",
+    "sticky",
+];
+
+fn balance(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
+    let word = args.expect("an algorithm such as `roundrobin`")?;
+    let written = word.lossy();
+    let name = written.split('(').next().unwrap_or_default();
+    match name {
+        "roundrobin" => cx.proxy.balance = Balance::RoundRobin,
+        "first" => cx.proxy.balance = Balance::First,
+        _ if BALANCE_PENDING.contains(&name) => return Err(Box::new(unsupported(word, "balance "))),
+        _ => {
+            let known = ["roundrobin", "first"].into_iter().chain(BALANCE_PENDING);
+            let message = format!("`{written}` is not an algorithm of `balance`");
+            return Err(Box::new(
+                Diagnostic::error(code::BAD_ARGUMENT, word.span(), message).suggest(name, known),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn server_line(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
+    let server = server::server(args, &cx.server_defaults, cx.diagnostics)?;
+    if let Some(first) = cx
+        .proxy
+        .servers
+        .iter()
+        .find(|known| known.name.value == server.name.value)
+    {
+        let message = format!(
+            "{} has two servers of the name `{}`",
+            cx.described(),
+            server.name.value
+        );
+        return Err(Box::new(
+            Diagnostic::error(code::DUPLICATE_NAME, server.name.span, message)
+                .related(first.name.span, "the first one"),
+        ));
+    }
+    cx.proxy.servers.push(server);
+    Ok(())
+}
+
+fn no(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
+    let word = args.expect("`option` or `log`")?;
+    args.named(word);
+    if word.is("option") {
+        return options::option(cx, args, false);
+    }
+    if word.is("log") {
+        cx.proxy.log.targets.clear();
+        return Ok(());
+    }
+    let known = ["option", "log"];
+    fault(
+        code::BAD_ARGUMENT,
+        word,
+        format!("`no` can't be put before `{}`", word.lossy()),
+    )
+    .map_err(|diagnostic: Box<Diagnostic>| {
+        Box::new(diagnostic.help(format!("it can be put before {}", list(&known))))
+    })
+}
+
+fn use_backend(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
+    let keyword = args.last();
+    cx.order.note(Rank::UseBackend, keyword, cx.diagnostics);
+    let word = args.expect("the name of a backend")?;
+    let scope = cx.scope(Place::UseBackend);
+    let target = if word.bytes().contains(&b'%') {
+        sampled::log_format(word, &scope).map(BackendTarget::Format)
+    } else {
+        cx.names.backend(word).map(BackendTarget::Proxy)
+    };
+    let condition = rules::condition(cx, args, &scope)?;
+    cx.proxy.use_backends.push(UseBackend {
+        target: target?,
+        span: word.span(),
+        condition,
+    });
+    Ok(())
+}

@@ -1,0 +1,53 @@
+//! `timeout` lines.
+
+use std::time::Duration;
+
+use super::ProxyCx;
+use crate::model::Timeouts;
+use crate::parse::args::{Args, Parsed};
+use crate::parse::keyword::{Found, Keyword, KeywordDoc, Sections, look_up, served};
+use crate::units::TimeUnit;
+
+type Field = fn(&mut Timeouts) -> &mut Option<Duration>;
+
+const F: Sections = Sections::FRONTENDS;
+const B: Sections = Sections::BACKENDS;
+const ALL: Sections = Sections::PROXIES;
+const T: &str = "<time>";
+
+/// The words after `timeout`.
+#[rustfmt::skip]
+const ROWS: &[Keyword<Field>] = &[
+    served("client", F, T, "silence of the client", |timeouts| &mut timeouts.client),
+    served("server", B, T, "silence of the server", |timeouts| &mut timeouts.server),
+    served("connect", B, T, "time to connect to a server", |timeouts| &mut timeouts.connect),
+    served("http-request", ALL, T, "time for a whole header section", |timeouts| &mut timeouts.http_request),
+    served("http-keep-alive", ALL, T, "time to the next request", |timeouts| &mut timeouts.http_keep_alive),
+    served("queue", B, T, "time in the queue for a server", |timeouts| &mut timeouts.queue),
+    served("tarpit", ALL, T, "time that a tarpitted request is held", |timeouts| &mut timeouts.tarpit),
+    served("tunnel", B, T, "silence of either side of a tunnel", |timeouts| &mut timeouts.tunnel),
+    served("client-fin", F, T, "silence of a client that closed its side", |timeouts| &mut timeouts.client_fin),
+    served("server-fin", B, T, "silence of a server that closed its side", |timeouts| &mut timeouts.server_fin),
+    served("check", B, T, "extra time for a check's answer", |timeouts| &mut timeouts.check),
+    crate::parse::keyword::not_yet("client-hs", F, "time for a TLS handshake"),
+];
+
+/// The keywords for reference pages.
+pub(super) fn rows() -> impl Iterator<Item = KeywordDoc> {
+    ROWS.iter().map(|row| row.doc("timeout"))
+}
+
+/// Reads a `timeout` line.
+pub(super) fn timeout(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
+    let word = args.expect("the name of a timeout")?;
+    args.named(word);
+    let Found::Served(row, field) = look_up(&[ROWS], word, "timeout ", "")? else {
+        return Ok(());
+    };
+    let time = args.time(TimeUnit::Milliseconds)?;
+    args.end()?;
+    if super::applies(cx, row.sections, word, false)? {
+        *field(&mut cx.proxy.timeouts) = Some(time);
+    }
+    Ok(())
+}

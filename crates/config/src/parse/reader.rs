@@ -1,0 +1,346 @@
+//! Reading files: words, conditional blocks, sections, and the `global` section at once.
+//!
+//! The `global` section is read first because scripts are loaded by it, and what scripts register (fetches,
+//! converters) is part of the language in which the proxies are written.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tidegate_sample::Files;
+
+use super::args::Args;
+use super::blocks::Blocks;
+use super::global::{self, GlobalCx};
+use super::keyword::{KeywordDoc, Sections, Status};
+use crate::cond::Facts;
+use crate::diag::{Diagnostic, Diagnostics, closest, code};
+use crate::model::{Global, ProxyKind};
+use crate::source::{FileId, Sources};
+use crate::text::{Environment, FileReader, Tree, Word, decode_line, read_paths};
+
+/// What the configuration is read with.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The environment variables.
+    pub environment: Environment,
+    /// The version of HAProxy's language that is spoken, for `version_atleast` and `version_before`.
+    pub version: String,
+    /// Names for `feature(NAME)`.
+    pub features: Vec<String>,
+}
+
+impl Default for Options {
+    /// No variables, the language of HAProxy 3.2, and the features that this project has.
+    fn default() -> Options {
+        Options {
+            environment: Environment::new(),
+            version: String::from("3.2.0"),
+            features: ["LUA", "PCRE2", "THREAD"].map(String::from).to_vec(),
+        }
+    }
+}
+
+/// A configuration whose texts have been read and whose `global` section is known.
+#[derive(Debug)]
+pub struct Draft {
+    pub(crate) sources: Sources,
+    pub(crate) trees: Vec<Tree>,
+    pub(crate) diagnostics: Diagnostics,
+    pub(crate) global: Global,
+    pub(crate) environment: Environment,
+    pub(crate) sections: Vec<Section>,
+}
+
+impl Draft {
+    /// Reads files and directories in their order.
+    pub fn read(paths: &[PathBuf], reader: &dyn FileReader, options: Options) -> Draft {
+        let mut sources = Sources::default();
+        let mut diagnostics = Diagnostics::default();
+        let files = read_paths(paths, reader, &mut sources, &mut diagnostics);
+        let mut draft = Draft {
+            sources,
+            trees: Vec::new(),
+            diagnostics,
+            global: Global::default(),
+            environment: options.environment.clone(),
+            sections: Vec::new(),
+        };
+        let files_for_samples = ReaderFiles(reader);
+        for file in files {
+            draft.file(file, &options, &files_for_samples);
+        }
+        draft
+    }
+
+    /// The `global` sections, put together. Faults may have left things out: see [`Draft::diagnostics`].
+    pub fn global(&self) -> &Global {
+        &self.global
+    }
+
+    /// The faults so far.
+    pub fn diagnostics(&self) -> &Diagnostics {
+        &self.diagnostics
+    }
+
+    /// Adds a fault, such as that of a script that can't be loaded.
+    pub fn report(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// The texts.
+    pub fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    /// The environment after the lines of the `global` section.
+    pub fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// The files as trees of tokens that lose nothing.
+    pub fn trees(&self) -> &[Tree] {
+        &self.trees
+    }
+
+    fn file(&mut self, file: FileId, options: &Options, files: &dyn Files) {
+        let text = self
+            .sources
+            .get(file)
+            .map(|source| source.text())
+            .unwrap_or_default();
+        let tree = Tree::parse(file, text);
+        let mut blocks = Blocks::default();
+        let mut current = Current::None;
+        for line in &tree.lines {
+            let words = decode_line(line, &self.sources, &self.environment, &mut self.diagnostics);
+            let Some(words) = words else { continue };
+            let Some(first) = words.first() else { continue };
+            if first.bytes().starts_with(b".") {
+                let facts = Facts {
+                    environment: &self.environment,
+                    version: &options.version,
+                    features: &options.features,
+                };
+                blocks.directive(&words, &facts, &mut self.diagnostics);
+            } else if blocks.active() {
+                self.line(words, &mut current, files);
+            }
+        }
+        blocks.end_of_file(&mut self.diagnostics);
+        if let Some(last) = tree
+            .lines
+            .last()
+            .and_then(|line| line.tokens.last())
+            .filter(|_| !tree.is_complete())
+        {
+            let message = "the last line has no line feed; the file may be cut off";
+            self.diagnostics
+                .push(Diagnostic::warning(code::TRUNCATED, last.span.after(), message));
+        }
+        self.trees.push(tree);
+    }
+
+    fn line(&mut self, words: Vec<Word>, current: &mut Current, files: &dyn Files) {
+        let Some(first) = words.first() else { return };
+        if let Some(kind) = self.section_start(first, *current) {
+            *current = self.begin(kind, words);
+            return;
+        }
+        match *current {
+            Current::None => {
+                let message = format!("`{}` stands outside any section", first.lossy());
+                let names = SECTIONS.iter().map(|(name, ..)| *name);
+                self.diagnostics.push(
+                    Diagnostic::error(code::UNKNOWN_SECTION, first.span(), message)
+                        .suggest(&first.lossy(), names)
+                        .help("begin a section first, such as `global`, `defaults` or `frontend <name>`"),
+                );
+                // once is enough for all the lines up to the next section
+                *current = Current::Refused;
+            }
+            Current::Refused => {}
+            Current::Global => {
+                let mut cx = GlobalCx {
+                    global: &mut self.global,
+                    environment: &mut self.environment,
+                    files,
+                    diagnostics: &mut self.diagnostics,
+                };
+                global::statement(&mut cx, &words);
+            }
+            Current::Proxies => {
+                if let Some(section) = self.sections.last_mut() {
+                    section.statements.push(words);
+                }
+            }
+        }
+    }
+
+    /// Which section a word begins, if it begins one. A misspelt one at the very beginning of a line is reported and
+    /// taken for what was meant, so that its lines are checked too.
+    fn section_start(&mut self, word: &Word, current: Current) -> Option<SectionKind> {
+        if let Some((_, kind, _)) = SECTIONS.iter().find(|(name, ..)| word.is(name)) {
+            return Some(*kind);
+        }
+        let source = self.sources.get(word.span().file)?;
+        let indented = source.position(word.span().start).column > 1;
+        if indented || is_keyword(word, current) {
+            return None;
+        }
+        let meant = closest(&word.lossy(), SECTIONS.iter().map(|(name, ..)| *name))?;
+        let message = format!("unknown section `{}`", word.lossy());
+        self.diagnostics.push(
+            Diagnostic::error(code::UNKNOWN_SECTION, word.span(), message)
+                .help(format!("did you mean `{meant}`?")),
+        );
+        SECTIONS
+            .iter()
+            .find(|(name, ..)| *name == meant)
+            .map(|(_, kind, _)| *kind)
+    }
+
+    fn begin(&mut self, kind: SectionKind, words: Vec<Word>) -> Current {
+        let Some(keyword) = words.first() else {
+            return Current::None;
+        };
+        match kind {
+            SectionKind::Global => {
+                let args = Args::of_statement(keyword, &words);
+                if let Err(diagnostic) = args.end() {
+                    self.diagnostics.push(*diagnostic);
+                }
+                Current::Global
+            }
+            SectionKind::Defaults | SectionKind::Proxy(_) => {
+                self.sections.push(Section {
+                    kind,
+                    header: words,
+                    statements: Vec::new(),
+                });
+                Current::Proxies
+            }
+            SectionKind::Pending => {
+                let message = format!("section `{}` is not supported yet", keyword.lossy());
+                self.diagnostics.push(
+                    Diagnostic::error(code::NOT_YET, keyword.span(), message)
+                        .note("its lines were not looked at"),
+                );
+                Current::Refused
+            }
+        }
+    }
+}
+
+fn is_keyword(word: &Word, current: Current) -> bool {
+    let known = |row: KeywordDoc| row.after.is_empty() && word.is(row.name);
+    match current {
+        Current::Global => global::rows().any(known),
+        Current::Proxies => super::proxy::rows().any(known),
+        Current::None | Current::Refused => false,
+    }
+}
+
+/// The section that lines belong to.
+#[derive(Debug, Clone, Copy)]
+enum Current {
+    None,
+    Global,
+    /// The last of the sections that are kept.
+    Proxies,
+    /// A section that was refused as a whole.
+    Refused,
+}
+
+/// A kind of section.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SectionKind {
+    Global,
+    Defaults,
+    Proxy(ProxyKind),
+    Pending,
+}
+
+/// A section's words.
+#[derive(Debug)]
+pub(crate) struct Section {
+    pub(crate) kind: SectionKind,
+    /// The line that begins it.
+    pub(crate) header: Vec<Word>,
+    /// The lines in it.
+    pub(crate) statements: Vec<Vec<Word>>,
+}
+
+const SECTIONS: [(&str, SectionKind, &str); 22] = [
+    ("global", SectionKind::Global, "what concerns the whole process"),
+    (
+        "defaults",
+        SectionKind::Defaults,
+        "settings of the proxies that follow",
+    ),
+    (
+        "frontend",
+        SectionKind::Proxy(ProxyKind::Frontend),
+        "accepts connections",
+    ),
+    ("backend", SectionKind::Proxy(ProxyKind::Backend), "has servers"),
+    (
+        "listen",
+        SectionKind::Proxy(ProxyKind::Listen),
+        "a frontend and a backend in one",
+    ),
+    ("acme", SectionKind::Pending, "certificates by ACME"),
+    ("cache", SectionKind::Pending, "a cache of responses"),
+    ("crt-list", SectionKind::Pending, "a list of certificates"),
+    ("crt-store", SectionKind::Pending, "a store of certificates"),
+    ("dns-resolvers", SectionKind::Pending, "name servers"),
+    ("fcgi-app", SectionKind::Pending, "a FastCGI application"),
+    ("healthcheck", SectionKind::Pending, "a named health check"),
+    ("http-errors", SectionKind::Pending, "a set of error pages"),
+    ("log-forward", SectionKind::Pending, "a relay of log lines"),
+    (
+        "log-profile",
+        SectionKind::Pending,
+        "formats of log lines by step",
+    ),
+    ("mailers", SectionKind::Pending, "mail servers for alerts"),
+    (
+        "peers",
+        SectionKind::Pending,
+        "other instances to share tables with",
+    ),
+    ("program", SectionKind::Pending, "a program to run"),
+    ("resolvers", SectionKind::Pending, "name servers"),
+    ("ring", SectionKind::Pending, "a ring of log lines"),
+    ("traces", SectionKind::Pending, "what is traced"),
+    ("userlist", SectionKind::Pending, "users and their passwords"),
+];
+
+/// The sections for reference pages.
+pub(crate) fn section_rows() -> impl Iterator<Item = KeywordDoc> {
+    SECTIONS.iter().map(|(name, kind, doc)| KeywordDoc {
+        after: "section",
+        name,
+        sections: Sections::PROXIES.without(Sections::PROXIES),
+        arguments: match kind {
+            SectionKind::Defaults => "[<name>] [from <defaults>]",
+            SectionKind::Proxy(_) => "<name> [from <defaults>]",
+            SectionKind::Global | SectionKind::Pending => "",
+        },
+        doc,
+        status: if *kind == SectionKind::Pending {
+            Status::NotYet
+        } else {
+            Status::Served(())
+        },
+    })
+}
+
+/// Lets expressions read files by way of the configuration's reader.
+#[derive(Clone, Copy)]
+pub(crate) struct ReaderFiles<'r>(pub(crate) &'r dyn FileReader);
+
+impl Files for ReaderFiles<'_> {
+    fn read(&self, path: &str) -> io::Result<Vec<u8>> {
+        self.0.read(Path::new(path))
+    }
+}

@@ -1,0 +1,278 @@
+//! `server` and `default-server` lines.
+
+use std::time::Duration;
+
+use super::address::server_address;
+use super::args::{Args, Parsed, bad_argument};
+use super::keyword::{Found, Keyword, KeywordDoc, Sections, look_up, not_yet, served};
+use crate::diag::{Diagnostic, Diagnostics, code};
+use crate::model::Server;
+use crate::text::Word;
+use crate::units::TimeUnit;
+
+/// What parameters of `server` and `default-server` set.
+#[derive(Debug, Clone)]
+pub(crate) struct ServerSettings {
+    id: Option<u32>,
+    weight: u16,
+    connections_max: Option<u32>,
+    disabled: bool,
+    backup: bool,
+    idle_max: Option<u32>,
+    idle_purge_delay: Duration,
+}
+
+impl Default for ServerSettings {
+    fn default() -> ServerSettings {
+        ServerSettings {
+            id: None,
+            weight: 1,
+            connections_max: None,
+            disabled: false,
+            backup: false,
+            idle_max: None,
+            idle_purge_delay: Duration::from_secs(5),
+        }
+    }
+}
+
+type Parse = fn(&mut ServerSettings, &mut Args<'_>) -> Parsed<()>;
+
+const B: Sections = Sections::BACKENDS;
+
+/// The parameters of `server`.
+#[rustfmt::skip]
+const ROWS: &[Keyword<Parse>] = &[
+    served("id", B, "<number>", "the server's number", |server, args| {
+        server.id = Some(args.integer(1, 0x7fff_ffff)?);
+        Ok(())
+    }),
+    served("weight", B, "<number>", "the server's share of the load, 0 to 256", |server, args| {
+        server.weight = args.integer(0, 256)?;
+        Ok(())
+    }),
+    served("maxconn", B, "<number>", "most connections at a time; 0 for no limit", |server, args| {
+        server.connections_max = Some(args.integer(0, 0x7fff_ffff)?).filter(|most| *most > 0);
+        Ok(())
+    }),
+    served("disabled", B, "", "start in maintenance", |server, _| {
+        server.disabled = true;
+        Ok(())
+    }),
+    served("enabled", B, "", "don't start in maintenance", |server, _| {
+        server.disabled = false;
+        Ok(())
+    }),
+    served("backup", B, "", "use only when no other server can be used", |server, _| {
+        server.backup = true;
+        Ok(())
+    }),
+    served("no-backup", B, "", "use like any other server", |server, _| {
+        server.backup = false;
+        Ok(())
+    }),
+    served("pool-max-conn", B, "<number>", "most idle connections that are kept; -1 for no limit", |server, args| {
+        let unlimited = args.take("-1");
+        server.idle_max = if unlimited { None } else { Some(args.integer(0, 0x7fff_ffff)?) };
+        Ok(())
+    }),
+    served("pool-purge-delay", B, "<time>", "how long idle connections are kept", |server, args| {
+        server.idle_purge_delay = args.time(TimeUnit::Milliseconds)?;
+        Ok(())
+    }),
+    served("no-check", B, "", "no health checks, as without a word", |_, _| Ok(())),
+    served("no-agent-check", B, "", "no agent checks, as without a word", |_, _| Ok(())),
+    served("no-ssl", B, "", "no TLS, as without a word", |_, _| Ok(())),
+    served("no-send-proxy", B, "", "no PROXY protocol, as without a word", |_, _| Ok(())),
+    served("no-send-proxy-v2", B, "", "no PROXY protocol, as without a word", |_, _| Ok(())),
+    not_yet("addr", B, "address of health checks"),
+    not_yet("agent-addr", B, "address of the agent"),
+    not_yet("agent-check", B, "ask an agent for the server's state"),
+    not_yet("agent-inter", B, "time between questions to the agent"),
+    not_yet("agent-port", B, "port of the agent"),
+    not_yet("agent-send", B, "what the agent is sent"),
+    not_yet("allow-0rtt", B, "early data of TLS"),
+    not_yet("alpn", B, "protocols offered in TLS"),
+    not_yet("ca-file", B, "CAs that are trusted"),
+    not_yet("cc", B, "algorithm of congestion control"),
+    not_yet("check", B, "check the server's health"),
+    not_yet("check-alpn", B, "protocols offered by checks"),
+    not_yet("check-pool-conn-name", B, "name of pooled connections for checks"),
+    not_yet("check-proto", B, "protocol of checks"),
+    not_yet("check-reuse-pool", B, "checks take pooled connections"),
+    not_yet("check-send-proxy", B, "PROXY protocol in checks"),
+    not_yet("check-sni", B, "SNI of checks"),
+    not_yet("check-sni-auto", B, "SNI of checks"),
+    not_yet("check-ssl", B, "TLS in checks"),
+    not_yet("check-via-socks4", B, "checks through a SOCKS proxy"),
+    not_yet("ciphers", B, "ciphers of TLS"),
+    not_yet("ciphersuites", B, "cipher suites of TLS"),
+    not_yet("client-sigalgs", B, "signature algorithms of TLS"),
+    not_yet("cookie", B, "the server's cookie"),
+    not_yet("crl-file", B, "revoked certificates"),
+    not_yet("crt", B, "the client's certificate"),
+    not_yet("curves", B, "curves of TLS"),
+    not_yet("downinter", B, "time between checks of a server that is down"),
+    not_yet("error-limit", B, "errors until `on-error` acts"),
+    not_yet("fall", B, "failed checks until a server is down"),
+    not_yet("fastinter", B, "time between checks of a server that changes"),
+    not_yet("force-sslv3", B, "a version of TLS"),
+    not_yet("force-tlsv10", B, "a version of TLS"),
+    not_yet("force-tlsv11", B, "a version of TLS"),
+    not_yet("force-tlsv12", B, "a version of TLS"),
+    not_yet("force-tlsv13", B, "a version of TLS"),
+    not_yet("guid", B, "a unique name"),
+    not_yet("hash-key", B, "what consistent hashing hashes"),
+    not_yet("healthcheck", B, "a named health check"),
+    not_yet("idle-ping", B, "ask idle HTTP/2 servers whether they live"),
+    not_yet("init-addr", B, "how the address is found at start"),
+    not_yet("init-state", B, "the state at start"),
+    not_yet("inter", B, "time between checks"),
+    not_yet("ktls", B, "TLS in the kernel"),
+    not_yet("log-bufsize", B, "bytes of a log server's buffer"),
+    not_yet("log-proto", B, "framing of log lines"),
+    not_yet("max-reuse", B, "how often a connection is used again"),
+    not_yet("maxqueue", B, "most sessions that wait for the server"),
+    not_yet("minconn", B, "least of a dynamic `maxconn`"),
+    not_yet("namespace", B, "connect from a network namespace"),
+    not_yet("no-check-reuse-pool", B, "checks don't take pooled connections"),
+    not_yet("no-check-send-proxy", B, "no PROXY protocol in checks"),
+    not_yet("no-check-sni-auto", B, "no SNI of checks"),
+    not_yet("no-check-ssl", B, "no TLS in checks"),
+    not_yet("no-renegotiate", B, "no renegotiation of TLS"),
+    not_yet("no-send-proxy-v2-ssl", B, "no PROXY protocol with TLS's details"),
+    not_yet("no-send-proxy-v2-ssl-cn", B, "no PROXY protocol with TLS's details"),
+    not_yet("no-sni-auto", B, "no SNI from the request"),
+    not_yet("no-ssl-reuse", B, "no reuse of TLS sessions"),
+    not_yet("no-sslv3", B, "a version of TLS"),
+    not_yet("no-tfo", B, "no fast open of TCP"),
+    not_yet("no-tls-tickets", B, "no tickets of TLS"),
+    not_yet("no-tlsv10", B, "a version of TLS"),
+    not_yet("no-tlsv11", B, "a version of TLS"),
+    not_yet("no-tlsv12", B, "a version of TLS"),
+    not_yet("no-tlsv13", B, "a version of TLS"),
+    not_yet("no-verifyhost", B, "don't check the certificate's name"),
+    not_yet("non-stick", B, "not in stick tables"),
+    not_yet("npn", B, "protocols offered in TLS"),
+    not_yet("observe", B, "judge the server by its traffic"),
+    not_yet("on-error", B, "what follows errors in traffic"),
+    not_yet("on-marked-down", B, "what follows when a server goes down"),
+    not_yet("on-marked-up", B, "what follows when a server comes up"),
+    not_yet("pool-conn-name", B, "name of pooled connections"),
+    not_yet("pool-low-conn", B, "idle connections below which threads don't share"),
+    not_yet("port", B, "port of health checks"),
+    not_yet("proto", B, "force the protocol"),
+    not_yet("proxy-v2-options", B, "options of the PROXY protocol"),
+    not_yet("redir", B, "redirect clients to the server"),
+    not_yet("renegotiate", B, "renegotiation of TLS"),
+    not_yet("resolve-net", B, "networks preferred in DNS answers"),
+    not_yet("resolve-opts", B, "options of DNS"),
+    not_yet("resolve-prefer", B, "family preferred in DNS answers"),
+    not_yet("resolvers", B, "name servers"),
+    not_yet("rise", B, "good checks until a server is up"),
+    not_yet("send-proxy", B, "PROXY protocol"),
+    not_yet("send-proxy-v2", B, "PROXY protocol"),
+    not_yet("send-proxy-v2-ssl", B, "PROXY protocol"),
+    not_yet("send-proxy-v2-ssl-cn", B, "PROXY protocol"),
+    not_yet("set-proxy-v2-tlv-fmt", B, "PROXY protocol"),
+    not_yet("shard", B, "shard of peers"),
+    not_yet("sigalgs", B, "signature algorithms of TLS"),
+    not_yet("slowstart", B, "time to grow to full weight"),
+    not_yet("sni", B, "SNI of TLS"),
+    not_yet("sni-auto", B, "SNI from the request"),
+    not_yet("socks4", B, "connect through a SOCKS proxy"),
+    not_yet("source", B, "address to connect from"),
+    not_yet("ssl", B, "TLS"),
+    not_yet("ssl-max-ver", B, "a version of TLS"),
+    not_yet("ssl-min-ver", B, "a version of TLS"),
+    not_yet("ssl-reuse", B, "reuse of TLS sessions"),
+    not_yet("stick", B, "in stick tables"),
+    not_yet("strict-maxconn", B, "`maxconn` counts idle connections"),
+    not_yet("tcp-md5sig", B, "sign segments of TCP"),
+    not_yet("tcp-ut", B, "how long sent bytes may stay unacknowledged"),
+    not_yet("tfo", B, "fast open of TCP"),
+    not_yet("tls-tickets", B, "tickets of TLS"),
+    not_yet("track", B, "follow another server's health"),
+    not_yet("usesrc", B, "connect from the client's address"),
+    not_yet("verify", B, "check the certificate"),
+    not_yet("verifyhost", B, "check the certificate's name"),
+    not_yet("ws", B, "protocol of WebSockets"),
+];
+
+/// The keywords for reference pages.
+pub(crate) fn rows() -> impl Iterator<Item = KeywordDoc> {
+    ROWS.iter().map(|row| row.doc("server"))
+}
+
+/// Reads a `server` line.
+pub(crate) fn server(
+    args: &mut Args<'_>,
+    defaults: &ServerSettings,
+    diagnostics: &mut Diagnostics,
+) -> Parsed<Server> {
+    let name_word = args.expect("a name")?;
+    check_name(name_word)?;
+    let name = crate::Spanned::new(name_word.text()?.to_owned(), name_word.span());
+    let address_word = args.expect("an address such as `192.0.2.1:80`")?;
+    let address = server_address(address_word);
+    let mut settings = ServerSettings {
+        id: None,
+        ..defaults.clone()
+    };
+    parameters(&mut settings, args, diagnostics);
+    Ok(Server {
+        name,
+        address: address?,
+        address_span: address_word.span(),
+        id: settings.id,
+        weight: settings.weight,
+        connections_max: settings.connections_max,
+        disabled: settings.disabled,
+        backup: settings.backup,
+        idle_max: settings.idle_max,
+        idle_purge_delay: settings.idle_purge_delay,
+    })
+}
+
+/// Reads the parameters of a `server` or `default-server` line. Every fault is reported.
+pub(crate) fn parameters(settings: &mut ServerSettings, args: &mut Args<'_>, diagnostics: &mut Diagnostics) {
+    while let Some(word) = args.next() {
+        let result = look_up(&[ROWS], word, "server ", "").and_then(|found| match found {
+            Found::Served(_, parse) => parse(settings, args),
+            Found::Nothing(notice) => {
+                diagnostics.push(*notice);
+                Ok(())
+            }
+        });
+        if let Err(diagnostic) = result {
+            let known = matches!(
+                diagnostic.code,
+                code::NOT_YET | code::LEFT_OUT | code::UNKNOWN_KEYWORD
+            );
+            diagnostics.push(*diagnostic);
+            if known {
+                // how many of the words that follow belong to it isn't known
+                args.take_rest();
+            }
+        }
+    }
+}
+
+/// Names of servers and proxies have letters, digits, `-`, `_`, `.` and `:`.
+pub(crate) fn check_name(word: &Word) -> Parsed<()> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':');
+    let wrong = word.bytes().iter().position(|byte| !allowed(*byte));
+    if let Some(at) = wrong {
+        let part = word.part(at, at + 1);
+        let message = format!("`{}` is not permitted in a name", part.lossy());
+        return Err(Box::new(
+            Diagnostic::error(code::BAD_NAME, part.span(), message)
+                .help("a name has letters, digits, `-`, `_`, `.` and `:`"),
+        ));
+    }
+    if word.bytes().is_empty() {
+        bad_argument(word, "a name is empty")
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,193 @@
+//! Reading: the only place of the crate that touches the file system, behind a trait so that tests don't.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::diag::{Diagnostic, Diagnostics, Severity, code};
+use crate::source::{FileId, Sources};
+
+/// Where texts come from.
+pub trait FileReader {
+    /// A file's bytes.
+    ///
+    /// # Errors
+    /// As the system says.
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+
+    /// The files of a directory, or `None` when the path isn't a directory.
+    ///
+    /// # Errors
+    /// As the system says.
+    fn list(&self, path: &Path) -> io::Result<Option<Vec<PathBuf>>>;
+}
+
+/// The file system.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DiskFiles;
+
+impl FileReader for DiskFiles {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        std::fs::read(path)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Option<Vec<PathBuf>>> {
+        if !std::fs::metadata(path)?.is_dir() {
+            return Ok(None);
+        }
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(path)? {
+            let path = entry?.path();
+            if path.is_file() {
+                files.push(path);
+            }
+        }
+        Ok(Some(files))
+    }
+}
+
+/// Files that exist in memory only.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryFiles {
+    files: BTreeMap<PathBuf, Vec<u8>>,
+}
+
+impl MemoryFiles {
+    /// Adds a file; its directories exist from then on.
+    #[must_use]
+    pub fn with(mut self, path: impl Into<PathBuf>, text: impl Into<Vec<u8>>) -> MemoryFiles {
+        self.files.insert(path.into(), text.into());
+        self
+    }
+}
+
+impl FileReader for MemoryFiles {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.files
+            .get(path)
+            .cloned()
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Option<Vec<PathBuf>>> {
+        if self.files.contains_key(path) {
+            return Ok(None);
+        }
+        let inside: Vec<PathBuf> = self
+            .files
+            .keys()
+            .filter(|file| file.parent() == Some(path))
+            .cloned()
+            .collect();
+        if inside.is_empty() {
+            Err(io::ErrorKind::NotFound.into())
+        } else {
+            Ok(Some(inside))
+        }
+    }
+}
+
+/// No configuration is larger; what is larger is a mistake such as a log file.
+const FILE_BYTES_MAX: usize = 256 << 20;
+
+/// Reads the files named by `-f`, in their order. A directory stands for its files that end in `.cfg` and
+/// don't begin with a dot, in the order of their names.
+pub fn read_paths(
+    paths: &[PathBuf],
+    reader: &dyn FileReader,
+    sources: &mut Sources,
+    diagnostics: &mut Diagnostics,
+) -> Vec<FileId> {
+    let mut files = Vec::new();
+    for path in paths {
+        match reader.list(path) {
+            Ok(None) => read_one(path, reader, sources, diagnostics, &mut files),
+            Ok(Some(mut inside)) => {
+                inside.retain(|file| is_configuration(file));
+                inside.sort();
+                if inside.is_empty() {
+                    let message = format!("`{}` holds no file whose name ends in `.cfg`", path.display());
+                    diagnostics.push(Diagnostic::bare(Severity::Error, code::NO_FILE, message));
+                }
+                for file in inside {
+                    read_one(&file, reader, sources, diagnostics, &mut files);
+                }
+            }
+            Err(error) => diagnostics.push(unreadable(path, &error)),
+        }
+    }
+    files
+}
+
+fn is_configuration(path: &Path) -> bool {
+    let name = path
+        .file_name()
+        .map(|name| name.as_encoded_bytes())
+        .unwrap_or_default();
+    name.ends_with(b".cfg") && !name.starts_with(b".")
+}
+
+fn read_one(
+    path: &Path,
+    reader: &dyn FileReader,
+    sources: &mut Sources,
+    diagnostics: &mut Diagnostics,
+    files: &mut Vec<FileId>,
+) {
+    match reader.read(path) {
+        Ok(text) if text.len() > FILE_BYTES_MAX => {
+            let message = format!("`{}` is larger than {} MiB", path.display(), FILE_BYTES_MAX >> 20);
+            diagnostics.push(Diagnostic::bare(Severity::Error, code::FILE_TOO_LARGE, message));
+        }
+        Ok(text) => files.push(sources.add(path.display().to_string(), text)),
+        Err(error) => diagnostics.push(unreadable(path, &error)),
+    }
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Diagnostic {
+    let message = format!("can't read `{}`: {error}", path.display());
+    Diagnostic::bare(Severity::Error, code::FILE_UNREADABLE, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(paths: &[&str], files: &MemoryFiles) -> (Vec<String>, Diagnostics) {
+        let mut sources = Sources::default();
+        let mut diagnostics = Diagnostics::default();
+        let paths: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
+        let ids = read_paths(&paths, files, &mut sources, &mut diagnostics);
+        let names = ids
+            .iter()
+            .map(|id| sources.get(*id).unwrap().name().to_owned())
+            .collect();
+        (names, diagnostics)
+    }
+
+    #[test]
+    fn a_directory_stands_for_its_cfg_files_in_order() {
+        let files = MemoryFiles::default()
+            .with("d/20-b.cfg", "")
+            .with("d/10-a.cfg", "")
+            .with("d/notes.txt", "")
+            .with("d/.hidden.cfg", "")
+            .with("d/sub/x.cfg", "")
+            .with("z.conf", "");
+        let (names, diagnostics) = read(&["z.conf", "d"], &files);
+        assert_eq!(names, ["z.conf", "d/10-a.cfg", "d/20-b.cfg"]);
+        assert!(diagnostics.is_empty());
+    }
+
+    #[test]
+    fn every_missing_file_is_reported() {
+        let files = MemoryFiles::default().with("empty/readme", "").with("ok.cfg", "");
+        let (names, diagnostics) = read(&["no.cfg", "ok.cfg", "empty", "neither.cfg"], &files);
+        assert_eq!(names, ["ok.cfg"]);
+        let codes: Vec<_> = diagnostics.iter().map(|item| item.code).collect();
+        assert_eq!(
+            codes,
+            [code::FILE_UNREADABLE, code::NO_FILE, code::FILE_UNREADABLE]
+        );
+    }
+}
