@@ -36,7 +36,7 @@ pub(crate) fn condition(
     let condition = Condition::parse(&texts, acls, scope)
         .map_err(|error| in_words(code::BAD_RULE_CONDITION, words, error))?;
     for warning in condition.warnings() {
-        diagnostics.push(as_warning(in_words(
+        diagnostics.push(as_warning(*in_words(
             code::BAD_RULE_CONDITION,
             words,
             warning.clone(),
