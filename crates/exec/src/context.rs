@@ -5,6 +5,7 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll};
 
@@ -18,7 +19,7 @@ use crate::core::{self, Control, Core, Doom, Run};
 use crate::entry::Entry;
 use crate::failure;
 use crate::hook;
-use crate::host::{Counted, panic_text};
+use crate::host::{Pending, panic_text};
 use crate::limits::{Compiled, Limits};
 use crate::outcome::{Again, Failure, FailureKind, Misuse, Outcome};
 use crate::slot::Slot;
@@ -67,7 +68,9 @@ pub struct Context {
     limits: Compiled,
     used: Ticks,
     results: i32,
-    pending: Option<Counted>,
+    pending: Option<Pin<Box<dyn Pending>>>,
+    /// The future above is in the state's count of such.
+    counted: bool,
     counters: Counters,
     /// A context stays on its thread: so do the futures that it waits for.
     not_send: PhantomData<*mut ()>,
@@ -106,6 +109,7 @@ impl Context {
             used: 0,
             results: 0,
             pending: None,
+            counted: false,
             counters: Counters::default(),
             not_send: PhantomData,
         })
@@ -123,22 +127,22 @@ impl Context {
         if !std::ptr::eq(entry.inner.core.as_ptr(), Arc::as_ptr(&self.core)) {
             return Err(Misuse::OtherState);
         }
+        self.core.check_thread()?;
         let core = &*self.core;
-        let slot = &mut self.slot;
-        let n = core.locked(|raw| {
-            // SAFETY: the lock is held; the coroutine does not run, and its stack has room for what is put
-            // there: 20 slots at the bottom, and more after the check.
-            unsafe {
-                let slot = match slot {
-                    Some(slot) => slot,
-                    None => slot.insert(Slot::take(core, raw.state())?),
-                };
-                ffi::lua_settop(slot.l, 0);
-                ffi::lua_rawgeti(slot.l, ffi::LUA_REGISTRYINDEX, entry.inner.reference.into());
-                *slot.entry.borrow_mut() = Some(Arc::clone(&entry.inner));
-                place(raw, slot.l, args)
-            }
-        })?;
+        if self.slot.is_none() {
+            // SAFETY: the lock is held, and `raw` names its current coroutine.
+            self.slot = Some(core.locked(|raw| unsafe { Slot::take(core, raw.state()) })?);
+        }
+        let n = match &self.slot {
+            // Without arguments there is nothing to convert, and the first step can place the function.
+            Some(_) if is_nothing(&args) => 0,
+            // SAFETY: the lock is held; the coroutine does not run.
+            Some(slot) => core.locked(|raw| unsafe { place(raw, slot.l, args) })?,
+            None => return Err(Misuse::OutOfMemory),
+        };
+        if let Some(slot) = &self.slot {
+            slot.set_entry(&entry.inner);
+        }
         self.results = 0;
         self.used = 0;
         self.state = State::Ready(n);
@@ -156,7 +160,7 @@ impl Context {
         loop {
             let outcome = match self.state {
                 State::Stopped => return Err(Misuse::NotStarted),
-                State::Ready(n) => self.run(Resume::With(n), yielding),
+                State::Ready(n) => self.run(Resume::First(n), yielding),
                 State::Yielded => self.run(Resume::With(0), yielding),
                 State::Waiting => match self.poll_pending(cx) {
                     Poll::Pending => return Ok(Outcome::Again(Again::Waiting)),
@@ -265,7 +269,7 @@ impl Context {
             match outcome.await? {
                 Outcome::Ok => return Ok(running.0.take()?),
                 Outcome::Again(why) => pause(why).await,
-                Outcome::Failed(failure) => return Err(CallError::Failed(Box::new(failure))),
+                Outcome::Failed(failure) => return Err(CallError::Failed(failure)),
             }
         }
     }
@@ -277,7 +281,9 @@ impl Context {
         self.state = State::Stopped;
         if suspended && let Some(slot) = self.slot.take() {
             let core = &*self.core;
+            let counted = std::mem::take(&mut self.counted);
             self.slot = core.locked(|raw| {
+                core.count_pending(counted);
                 // SAFETY: the lock is held and the coroutine is suspended.
                 unsafe {
                     if close(core, raw, &slot) {
@@ -320,14 +326,17 @@ impl Context {
         }
     }
 
-    fn poll_pending(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<Counted, String>> {
+    fn poll_pending(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<Pin<Box<dyn Pending>>, String>> {
         let Some(pending) = &mut self.pending else {
             return Poll::Pending;
         };
-        match catch_unwind(AssertUnwindSafe(|| pending.inner.as_mut().poll(cx))) {
+        match catch_unwind(AssertUnwindSafe(|| pending.as_mut().poll(cx))) {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(())) => match self.pending.take() {
-                Some(pending) => Poll::Ready(Ok(pending)),
+                Some(pending) => {
+                    self.counted = false;
+                    Poll::Ready(Ok(pending))
+                }
                 None => Poll::Pending,
             },
             Err(payload) => {
@@ -342,14 +351,14 @@ impl Context {
 
     #[inline(always)]
     fn run(&mut self, resume: Resume, yielding: Yielding) -> Outcome {
-        let Some(slot) = &self.slot else {
+        let Some(slot) = self.slot.take() else {
             return Outcome::Failed(self.fail(None, ffi::LUA_ERRMEM));
         };
         let core = &*self.core;
         let l = slot.l;
         let run = Run::new(
-            &raw const **slot,
-            self.limits,
+            &raw const *slot,
+            &self.limits,
             self.used,
             yielding == Yielding::Allowed,
         );
@@ -359,9 +368,19 @@ impl Context {
             unsafe {
                 let n = match resume {
                     Resume::With(n) => n,
-                    Resume::Results(pending) => place_results(raw, l, pending)?,
+                    Resume::First(n) => place_function(l, &slot, n),
+                    Resume::Results(pending) => {
+                        core.count_pending(true);
+                        match place_results(raw, l, pending) {
+                            Ok(n) => n,
+                            Err(kind) => {
+                                self.slot = Some(slot);
+                                return Err(kind);
+                            }
+                        }
+                    }
                 };
-                if let Some(count) = run.limits.forced_yield
+                if let Some(count) = run.limits().forced_yield
                     && ffi::lua_gethook(l).is_none()
                 {
                     let count = i32::try_from(count.get()).unwrap_or(i32::MAX);
@@ -371,19 +390,36 @@ impl Context {
                 let begun = core.begin(&run, l);
                 let status = ffi::lua_resume(l, raw.state(), n, &mut results);
                 let (hooked, spent) = core.end(&run, &begun);
-                if hooked || run.doomed.get() || run.limits.forced_yield.is_some() {
+                if hooked || run.doomed.get() || run.limits().forced_yield.is_some() {
                     core.note_memory(l);
-                    if status != ffi::LUA_YIELD || run.limits.forced_yield.is_none() {
+                    if status != ffi::LUA_YIELD || run.limits().forced_yield.is_none() {
                         ffi::lua_sethook(l, None, 0, 0);
                     }
                 }
-                if status == ffi::LUA_YIELD && results > 0 {
+                if status == ffi::LUA_YIELD {
                     ffi::lua_pop(l, results);
+                    if run.pending.borrow().is_some() {
+                        core.counts.pending.set(core.counts.pending.get() + 1);
+                    }
                 }
-                Ok((status, results, spent))
+                let doom = run.doom.take();
+                let done = status == ffi::LUA_OK && doom.is_none();
+                if let Some(entry) = &*slot.entry.borrow() {
+                    entry.counters.spent(spent);
+                    if status == ffi::LUA_YIELD {
+                        entry.counters.yielded();
+                    }
+                }
+                // A run that leaves nothing behind gives its coroutine back at once, while the lock is held.
+                if done && results == 0 && slot.is_bare() {
+                    slot.put_back(core);
+                } else {
+                    self.slot = Some(slot);
+                }
+                Ok((status, results, spent, doom))
             }
         });
-        let (status, results, spent) = match ended {
+        let (status, results, spent, doom) = match ended {
             Ok(ended) => ended,
             Err(kind) => {
                 let doom = self.doom_here(kind, "no room for the results of a host operation".into());
@@ -391,7 +427,6 @@ impl Context {
             }
         };
         self.spent(spent);
-        let doom = run.doom.take();
         match status {
             ffi::LUA_OK if doom.is_none() => {
                 self.state = State::Stopped;
@@ -405,9 +440,6 @@ impl Context {
 
     fn yielded(&mut self, run: &Run, yielding: Yielding) -> Outcome {
         self.counters.yielded();
-        if let Some(entry) = self.slot.as_ref().and_then(|slot| slot.entry.borrow().clone()) {
-            entry.counters.yielded();
-        }
         if yielding == Yielding::Refused {
             let doom = self.doom_here(
                 FailureKind::YieldNotAllowed,
@@ -416,7 +448,8 @@ impl Context {
             return Outcome::Failed(self.fail(Some(doom), ffi::LUA_YIELD));
         }
         if let Some(pending) = run.pending.take() {
-            self.pending = Some(Counted::new(pending, &self.core.counts.pending));
+            self.pending = Some(Box::into_pin(pending));
+            self.counted = true;
             self.state = State::Waiting;
             return Outcome::Again(Again::Waiting);
         }
@@ -437,11 +470,6 @@ impl Context {
     fn spent(&mut self, ticks: Ticks) {
         self.used = self.used.saturating_add(ticks);
         self.counters.spent(ticks);
-        if let Some(slot) = &self.slot
-            && let Some(entry) = &*slot.entry.borrow()
-        {
-            entry.counters.spent(ticks);
-        }
     }
 
     /// A failure found from outside, at the place where the coroutine is suspended.
@@ -460,15 +488,17 @@ impl Context {
 
     /// Tells what happened, and renews the context.
     #[cold]
-    fn fail(&mut self, doom: Option<Doom>, status: i32) -> Failure {
+    fn fail(&mut self, doom: Option<Doom>, status: i32) -> Box<Failure> {
         self.state = State::Stopped;
         self.pending = None;
         self.results = 0;
+        let counted = std::mem::take(&mut self.counted);
         let core = &*self.core;
         let broken = self.slot.take();
         let entry = broken.as_ref().and_then(|slot| slot.entry.borrow().clone());
         let (failure, fresh) = core.locked(|raw| {
             core.note_memory(raw.state());
+            core.count_pending(counted);
             // SAFETY: the lock is held; the coroutine has ended in an error or is suspended.
             unsafe {
                 let report = failure::report(core, raw, broken.as_ref().map(|slot| slot.l), doom, status);
@@ -491,10 +521,10 @@ impl Context {
             }
             None => "".into(),
         };
-        Failure {
+        Box::new(Failure {
             entry: name,
             ..failure
-        }
+        })
     }
 }
 
@@ -535,10 +565,12 @@ impl std::error::Error for CallError {}
 
 /// What a run is resumed with.
 enum Resume {
-    /// Arguments that are in place.
+    /// The function, with so many arguments in place.
+    First(i32),
+    /// Values that are in place.
     With(i32),
     /// The results of a host operation, to be put in place.
-    Results(Counted),
+    Results(Pin<Box<dyn Pending>>),
 }
 
 struct CancelOnDrop<'a>(&'a mut Context);
@@ -563,11 +595,39 @@ fn next_turn() -> impl Future<Output = ()> {
     })
 }
 
+/// True for `()`, known when compiled.
+fn is_nothing<A>(_: &A) -> bool {
+    size_of::<A>() == 0 && std::any::type_name::<A>() == "()"
+}
+
+/// Puts the entry's function under its `n` arguments; says how many they are.
+#[inline(always)]
+unsafe fn place_function(l: *mut ffi::lua_State, slot: &Slot, n: i32) -> i32 {
+    // SAFETY: the callers hold the lock and the coroutine does not run; a finished coroutine's stack has
+    // room for 20 values, and `place` checked for more.
+    unsafe {
+        if n == 0 {
+            ffi::lua_settop(l, 0);
+        }
+        let reference = slot
+            .entry
+            .borrow()
+            .as_ref()
+            .map_or(ffi::LUA_REFNIL, |entry| entry.reference);
+        ffi::lua_rawgeti(l, ffi::LUA_REGISTRYINDEX, reference.into());
+        if n > 0 {
+            ffi::lua_insert(l, -(n + 1));
+        }
+        n
+    }
+}
+
 /// Moves arguments onto the coroutine's stack; says how many.
 #[inline(always)]
 unsafe fn place(raw: &RawLua, l: *mut ffi::lua_State, args: impl IntoLuaMulti) -> Result<i32, Misuse> {
     // SAFETY: the callers hold the lock; both stacks are checked before anything is put there.
     unsafe {
+        ffi::lua_settop(l, 0);
         let from = raw.state();
         let top = ffi::lua_gettop(from);
         let n = args.push_into_stack_multi(raw).map_err(|_| {
@@ -575,7 +635,7 @@ unsafe fn place(raw: &RawLua, l: *mut ffi::lua_State, args: impl IntoLuaMulti) -
             Misuse::Conversion
         })?;
         if n > 0 {
-            if ffi::lua_checkstack(l, n + 1) == 0 {
+            if ffi::lua_checkstack(l, n + 2) == 0 {
                 ffi::lua_settop(from, top);
                 return Err(Misuse::OutOfMemory);
             }
@@ -588,13 +648,13 @@ unsafe fn place(raw: &RawLua, l: *mut ffi::lua_State, args: impl IntoLuaMulti) -
 unsafe fn place_results(
     raw: &RawLua,
     l: *mut ffi::lua_State,
-    mut pending: Counted,
+    mut pending: Pin<Box<dyn Pending>>,
 ) -> Result<i32, FailureKind> {
     // SAFETY: as for `place`.
     unsafe {
         let from = raw.state();
         let top = ffi::lua_gettop(from);
-        let pushed = pending.inner.as_mut().push(raw);
+        let pushed = pending.as_mut().push(raw);
         let n = match pushed {
             Ok(n) if ffi::lua_checkstack(l, n + 1) != 0 => n,
             _ => {

@@ -6,8 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 use std::mem::ManuallyDrop;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, ThreadId};
+use std::sync::{Mutex, PoisonError};
 
 use mlua::ffi::{self, lua_State};
 use mlua::state::RawLua;
@@ -27,7 +26,7 @@ pub(crate) const POOLED_MAX: usize = 4096;
 pub(crate) struct Core {
     pub(crate) lua: ManuallyDrop<mlua::Lua>,
     /// The thread that may use it, for a state of one thread.
-    pub(crate) owner: Option<ThreadId>,
+    pub(crate) owner: Option<&'static Published>,
     pub(crate) main: *mut lua_State,
     /// Tags of coroutines that are not contexts. Leaked, some bytes per state, since a coroutine that
     /// somebody kept through mlua can outlive us; they lead nowhere then.
@@ -41,6 +40,8 @@ pub(crate) struct Core {
     #[expect(clippy::vec_box, reason = "the address of a slot is known to its coroutine")]
     pub(crate) idle: RefCell<Vec<Box<Slot>>>,
     pub(crate) counts: Counts,
+    /// Limits of contexts whose host asked for none of its own.
+    pub(crate) usual: Compiled,
     /// Limits of what runs outside a context: finalizers in host calls, `__tostring` of errors, `<close>`.
     pub(crate) aside: Compiled,
     /// Limits of the host's own calls into the state.
@@ -62,7 +63,7 @@ unsafe impl Sync for Core {}
 pub(crate) struct Counts {
     pub(crate) contexts: Cell<usize>,
     pub(crate) coroutines: Cell<usize>,
-    pub(crate) pending: Arc<std::sync::atomic::AtomicUsize>,
+    pub(crate) pending: Cell<usize>,
 }
 
 /// What the extra space of each coroutine points to.
@@ -99,7 +100,8 @@ pub(crate) struct Run {
     pub(crate) outer: Cell<*const Run>,
     /// The context's slot; null for what runs outside one.
     pub(crate) slot: *const Slot,
-    pub(crate) limits: Compiled,
+    /// Owned by the context, or by the core; alive as long as the run.
+    limits: *const Compiled,
     /// Lua time that earlier windows of the same run took.
     pub(crate) used: Ticks,
     pub(crate) since: Cell<Ticks>,
@@ -131,7 +133,7 @@ pub(crate) struct Doom {
 }
 
 impl Run {
-    pub(crate) fn new(slot: *const Slot, limits: Compiled, used: Ticks, yielding: bool) -> Self {
+    pub(crate) fn new(slot: *const Slot, limits: &Compiled, used: Ticks, yielding: bool) -> Self {
         Run {
             outer: Cell::new(std::ptr::null()),
             slot,
@@ -146,6 +148,12 @@ impl Run {
             doomed: Cell::new(false),
             pending: RefCell::new(None),
         }
+    }
+
+    #[inline(always)]
+    pub(crate) fn limits(&self) -> &Compiled {
+        // SAFETY: callers of `new` keep the limits where they are while the run is announced.
+        unsafe { &*self.limits }
     }
 
     pub(crate) fn set_doom(&self, doom: Doom) {
@@ -179,7 +187,7 @@ impl Core {
     #[inline(always)]
     pub(crate) fn check_thread(&self) -> Result<(), Misuse> {
         match self.owner {
-            Some(owner) if owner != thread::current().id() => Err(Misuse::WrongThread),
+            Some(owner) if !std::ptr::eq(owner, monitor::here()) => Err(Misuse::WrongThread),
             _ => Ok(()),
         }
     }
@@ -190,7 +198,7 @@ impl Core {
         run.outer.set(self.run.replace(run));
         run.since.set(clock::now());
         let published = monitor::here();
-        let before = published.begin(l, run.limits.look_after_us, run.limits.burst_us);
+        let before = published.begin(l, run.limits().look_after_us, run.limits().burst_us);
         Begun { published, before }
     }
 
@@ -217,7 +225,7 @@ impl Core {
 
     /// Runs `f` as a run of its own outside any context, within the limits for such.
     pub(crate) fn aside<R>(&self, l: *mut lua_State, f: impl FnOnce(&Run) -> R) -> R {
-        self.watched(&Run::new(std::ptr::null(), self.aside, 0, false), l, f)
+        self.watched(&Run::new(std::ptr::null(), &self.aside, 0, false), l, f)
     }
 
     /// Runs `f`, which lets `l` run, as `run`.
@@ -259,6 +267,13 @@ impl Core {
         if used > self.memory_peak.get() {
             self.memory_peak.set(used);
         }
+    }
+
+    /// A future that was counted is gone.
+    pub(crate) fn count_pending(&self, gone: bool) {
+        self.counts
+            .pending
+            .set(self.counts.pending.get() - usize::from(gone));
     }
 
     /// Leaves a registry reference to be released by whoever next holds the lock.

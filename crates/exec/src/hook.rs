@@ -79,7 +79,7 @@ unsafe fn decide(l: *mut lua_State) -> Verdict {
 
 unsafe fn judge(core: &Core, run: &Run, l: *mut lua_State, in_finalizer: bool) -> Verdict {
     let elapsed = clock::now().wrapping_sub(run.since.get());
-    if core.finalizer_over.get() || (in_finalizer && elapsed >= run.limits.burst) {
+    if core.finalizer_over.get() || (in_finalizer && elapsed >= run.limits().burst) {
         core.finalizer_over.set(true);
         return Verdict::Raise("finalizer exceeded its time");
     }
@@ -87,10 +87,10 @@ unsafe fn judge(core: &Core, run: &Run, l: *mut lua_State, in_finalizer: bool) -
     let yieldable = unsafe { can_yield(run, l) };
     if !run.doomed.get() {
         let total = run.used.saturating_add(elapsed);
-        if total >= run.limits.total {
-            doom(run, l, FailureKind::TotalTimeout, run.limits.source.total);
-        } else if elapsed >= run.limits.burst {
-            doom(run, l, FailureKind::BurstTimeout, run.limits.source.burst);
+        if total >= run.limits().total {
+            doom(run, l, FailureKind::TotalTimeout, run.limits().source.total);
+        } else if elapsed >= run.limits().burst {
+            doom(run, l, FailureKind::BurstTimeout, run.limits().source.burst);
         }
     }
     if run.doomed.get() {
@@ -102,7 +102,7 @@ unsafe fn judge(core: &Core, run: &Run, l: *mut lua_State, in_finalizer: bool) -
         unsafe { arm(l) };
         return Verdict::Raise("execution timeout");
     }
-    if yieldable && (run.limits.forced_yield.is_some() || elapsed >= run.limits.slice) {
+    if yieldable && (run.limits().forced_yield.is_some() || elapsed >= run.limits().slice) {
         run.control.set(Control::Slice);
         let _ = reset(run, l);
         return Verdict::Yield;
@@ -128,7 +128,7 @@ fn doom(run: &Run, l: *mut lua_State, kind: FailureKind, limit: Option<std::time
 
 /// Back to no hook, or to the exact count that was asked for.
 fn reset(run: &Run, l: *mut lua_State) -> Verdict {
-    match run.limits.forced_yield {
+    match run.limits().forced_yield {
         Some(count) => {
             let count = i32::try_from(count.get()).unwrap_or(i32::MAX);
             // SAFETY: `l` is the coroutine that runs this hook.

@@ -9,7 +9,6 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use mlua::ffi::{self, lua_CFunction, lua_KContext, lua_State};
@@ -156,28 +155,6 @@ macro_rules! pin_project {
     };
 }
 use pin_project;
-
-/// Keeps the count of futures that wait, for tests and statistics.
-pub(crate) struct Counted {
-    pub(crate) inner: Pin<Box<dyn Pending>>,
-    pub(crate) count: Arc<AtomicUsize>,
-}
-
-impl Counted {
-    pub(crate) fn new(inner: Box<dyn Pending>, count: &Arc<AtomicUsize>) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Counted {
-            inner: Box::into_pin(inner),
-            count: Arc::clone(count),
-        }
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.count.fetch_sub(1, Ordering::Relaxed);
-    }
-}
 
 /// Arguments whose conversion may fail without mlua raising its own kind of error.
 struct Args<A>(Result<A>);

@@ -12,7 +12,7 @@ pub enum Outcome {
     /// The run goes on later, at the place where it stopped.
     Again(Again),
     /// The run is over. The context was renewed and can run new code.
-    Failed(Failure),
+    Failed(Box<Failure>),
 }
 
 /// Why a context has to be stepped again.

@@ -17,6 +17,7 @@ pub(crate) struct Slot {
     tag: Tag,
     /// The context's private Lua value.
     pub(crate) memory: Cell<i32>,
+    /// What runs, or ran last: kept in the pool, since the next run is often of the same entry.
     pub(crate) entry: RefCell<Option<Arc<EntryInner>>>,
     /// What the host attached to the context.
     pub(crate) attached: RefCell<Option<Box<dyn Any>>>,
@@ -88,6 +89,21 @@ impl Slot {
         Ok(slot)
     }
 
+    /// Sets what runs.
+    #[inline(always)]
+    pub(crate) fn set_entry(&self, entry: &Arc<EntryInner>) {
+        let mut own = self.entry.borrow_mut();
+        if !own.as_ref().is_some_and(|own| Arc::ptr_eq(own, entry)) {
+            *own = Some(Arc::clone(entry));
+        }
+    }
+
+    /// True if the context left nothing in here that it may ask for later.
+    #[inline(always)]
+    pub(crate) fn is_bare(&self) -> bool {
+        self.memory.get() == ffi::LUA_NOREF && self.attached.borrow().is_none()
+    }
+
     /// Puts a coroutine that ended well back for the next context.
     ///
     /// # Safety
@@ -128,7 +144,6 @@ impl Slot {
             // SAFETY: the reference is this slot's own; the lock is held.
             unsafe { ffi::luaL_unref(core.main, ffi::LUA_REGISTRYINDEX, memory) };
         }
-        *self.entry.borrow_mut() = None;
         if self.attached.borrow().is_some() {
             *self.attached.borrow_mut() = None;
         }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use mlua::ffi;
@@ -139,7 +139,7 @@ impl Vm {
         };
         let core = Arc::new(Core {
             lua: ManuallyDrop::new(lua),
-            owner: per_thread.then(|| std::thread::current().id()),
+            owner: per_thread.then(crate::monitor::here),
             main,
             own_tag: Box::leak(Box::new(Tag::new(TagKind::Own))),
             waiting_tag: Box::leak(Box::new(Tag::new(TagKind::Waiting))),
@@ -147,6 +147,7 @@ impl Vm {
             finalizer_over: std::cell::Cell::new(false),
             idle: std::cell::RefCell::new(Vec::new()),
             counts: Counts::default(),
+            usual: Compiled::new(Limits::default()),
             aside: Compiled::new(aside),
             entered: Compiled::new(entered),
             dead: std::sync::Mutex::new(Vec::new()),
@@ -178,7 +179,7 @@ impl Vm {
         self.core.check_thread()?;
         Ok(self.core.locked(|raw| {
             let l = raw.state();
-            let run = Run::new(std::ptr::null(), self.core.entered, 0, false);
+            let run = Run::new(std::ptr::null(), &self.core.entered, 0, false);
             self.core.watched(&run, l, |_| f(&self.core.lua))
         }))
     }
@@ -229,7 +230,7 @@ impl Vm {
     /// # Errors
     /// [`Misuse::WrongThread`], or [`Misuse::OutOfMemory`] when no coroutine can be made; nothing leaks.
     pub fn context(&self) -> Result<Context, Misuse> {
-        self.context_with(Limits::default())
+        Context::new(Arc::clone(&self.core), self.core.usual)
     }
 
     /// A new context with limits of its own.
@@ -251,7 +252,7 @@ impl Vm {
             Usage {
                 contexts: self.core.counts.contexts.get(),
                 coroutines: self.core.counts.coroutines.get(),
-                pending: self.core.counts.pending.load(Ordering::Relaxed),
+                pending: self.core.counts.pending.get(),
                 memory_bytes: self.core.lua.used_memory(),
                 memory_bytes_peak: self.core.memory_peak.get(),
             }
