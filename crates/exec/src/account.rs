@@ -69,6 +69,47 @@ impl Counters {
     }
 }
 
+/// The same for one context, which one thread owns and which seldom fails.
+#[derive(Debug, Default)]
+pub(crate) struct Own {
+    runs: u64,
+    yields: u64,
+    ticks: Ticks,
+    failures: Option<Box<[u64; FailureKind::COUNTED.len()]>>,
+}
+
+impl Own {
+    #[inline(always)]
+    pub(crate) fn run(&mut self) {
+        self.runs += 1;
+    }
+
+    #[inline(always)]
+    pub(crate) fn yielded(&mut self) {
+        self.yields += 1;
+    }
+
+    #[inline(always)]
+    pub(crate) fn spent(&mut self, ticks: Ticks) {
+        self.ticks = self.ticks.wrapping_add(ticks);
+    }
+
+    pub(crate) fn failed(&mut self, kind: FailureKind) {
+        if let Some(count) = self.failures.get_or_insert_default().get_mut(kind.index()) {
+            *count += 1;
+        }
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        Stats {
+            runs: self.runs,
+            yields: self.yields,
+            failures: self.failures.as_deref().copied().unwrap_or_default(),
+            lua_time: clock::duration(self.ticks),
+        }
+    }
+}
+
 #[inline(always)]
 fn add(counter: &AtomicU64, n: u64) {
     counter.store(counter.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);

@@ -13,7 +13,7 @@ use mlua::ffi;
 use mlua::state::RawLua;
 use mlua::{FromLuaMulti, IntoLuaMulti};
 
-use crate::account::{Counters, Stats};
+use crate::account::{Own, Stats};
 use crate::clock::Ticks;
 use crate::core::{self, Control, Core, Doom, Run};
 use crate::entry::Entry;
@@ -71,7 +71,7 @@ pub struct Context {
     pending: Option<Pin<Box<dyn Pending>>>,
     /// The future above is in the state's count of such.
     counted: bool,
-    counters: Counters,
+    counters: Own,
     /// A context stays on its thread: so do the futures that it waits for.
     not_send: PhantomData<*mut ()>,
 }
@@ -99,8 +99,11 @@ pub enum CallError {
 impl Context {
     pub(crate) fn new(core: Arc<Core>, limits: Compiled) -> Result<Self, Misuse> {
         core.check_thread()?;
-        // SAFETY: the lock is held, and `raw` names its current coroutine.
-        let slot = core.locked(|raw| unsafe { Slot::take(&core, raw.state()) })?;
+        let slot = match Slot::pooled(&core) {
+            Some(slot) => slot,
+            // SAFETY: the lock is held, and `raw` names its current coroutine.
+            None => core.locked(|raw| unsafe { Slot::take(&core, raw.state()) })?,
+        };
         Ok(Context {
             core,
             slot: Some(slot),
@@ -110,7 +113,7 @@ impl Context {
             results: 0,
             pending: None,
             counted: false,
-            counters: Counters::default(),
+            counters: Own::default(),
             not_send: PhantomData,
         })
     }
@@ -130,14 +133,17 @@ impl Context {
         self.core.check_thread()?;
         let core = &*self.core;
         if self.slot.is_none() {
-            // SAFETY: the lock is held, and `raw` names its current coroutine.
-            self.slot = Some(core.locked(|raw| unsafe { Slot::take(core, raw.state()) })?);
+            self.slot = Some(match Slot::pooled(core) {
+                Some(slot) => slot,
+                // SAFETY: the lock is held, and `raw` names its current coroutine.
+                None => core.locked(|raw| unsafe { Slot::take(core, raw.state()) })?,
+            });
         }
         let n = match &self.slot {
             // Without arguments there is nothing to convert, and the first step can place the function.
             Some(_) if is_nothing(&args) => 0,
             // SAFETY: the lock is held; the coroutine does not run.
-            Some(slot) => core.locked(|raw| unsafe { place(raw, slot.l, args) })?,
+            Some(slot) => core.locked(|raw| unsafe { place(raw, slot, args) })?,
             None => return Err(Misuse::OutOfMemory),
         };
         if let Some(slot) = &self.slot {
@@ -414,6 +420,7 @@ impl Context {
                 if done && results == 0 && slot.is_bare() {
                     slot.put_back(core);
                 } else {
+                    slot.soil();
                     self.slot = Some(slot);
                 }
                 Ok((status, results, spent, doom))
@@ -607,7 +614,7 @@ unsafe fn place_function(l: *mut ffi::lua_State, slot: &Slot, n: i32) -> i32 {
     // room for 20 values, and `place` checked for more.
     unsafe {
         if n == 0 {
-            ffi::lua_settop(l, 0);
+            slot.clear();
         }
         let reference = slot
             .entry
@@ -624,10 +631,12 @@ unsafe fn place_function(l: *mut ffi::lua_State, slot: &Slot, n: i32) -> i32 {
 
 /// Moves arguments onto the coroutine's stack; says how many.
 #[inline(always)]
-unsafe fn place(raw: &RawLua, l: *mut ffi::lua_State, args: impl IntoLuaMulti) -> Result<i32, Misuse> {
+unsafe fn place(raw: &RawLua, slot: &Slot, args: impl IntoLuaMulti) -> Result<i32, Misuse> {
     // SAFETY: the callers hold the lock; both stacks are checked before anything is put there.
     unsafe {
-        ffi::lua_settop(l, 0);
+        slot.clear();
+        slot.soil();
+        let l = slot.l;
         let from = raw.state();
         let top = ffi::lua_gettop(from);
         let n = args.push_into_stack_multi(raw).map_err(|_| {
@@ -654,16 +663,18 @@ unsafe fn place_results(
     unsafe {
         let from = raw.state();
         let top = ffi::lua_gettop(from);
-        let pushed = pending.as_mut().push(raw);
-        let n = match pushed {
-            Ok(n) if ffi::lua_checkstack(l, n + 1) != 0 => n,
+        let (n, ok) = match pending.as_mut().push(raw) {
+            Ok((n, ok)) if ffi::lua_checkstack(l, n + 1) != 0 => (n, ok),
             _ => {
                 ffi::lua_settop(from, top);
                 return Err(FailureKind::OutOfMemory);
             }
         };
-        ffi::lua_xmove(from, l, n);
-        Ok(n)
+        if n > 0 {
+            ffi::lua_xmove(from, l, n);
+        }
+        ffi::lua_pushinteger(l, if ok { n.into() } else { -1 });
+        Ok(n + 1)
     }
 }
 

@@ -94,67 +94,43 @@ pub(crate) trait Pending {
     /// Polls the future; once ready, [`push`](Self::push) has something to push.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// Pushes the results, or an error's text, then whether it went well; says how many values that is.
+    /// Pushes the results, or an error's text; says how many values that is, and whether it went well.
     ///
     /// # Safety
     /// The state's lock must be held and `raw` be it.
-    unsafe fn push(self: Pin<&mut Self>, raw: &RawLua) -> Result<i32>;
+    unsafe fn push(self: Pin<&mut Self>, raw: &RawLua) -> Result<(i32, bool)>;
 }
 
-pin_project! {
-    struct Op<F, R> {
-        future: F,
-        result: Option<Result<R>>,
-        name: Arc<str>,
-    }
+struct Op<F, R> {
+    future: F,
+    result: Option<Result<R>>,
+    name: Arc<str>,
 }
 
 impl<F: Future<Output = Result<R>>, R: IntoLuaMulti> Pending for Op<F, R> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let (future, result) = self.project();
-        future.poll(cx).map(|ready| *result = Some(ready))
+        // SAFETY: `future` is pinned with the whole and never moved out of it; `result` is never pinned.
+        let this = unsafe { self.get_unchecked_mut() };
+        // SAFETY: as above.
+        let future = unsafe { Pin::new_unchecked(&mut this.future) };
+        future.poll(cx).map(|ready| this.result = Some(ready))
     }
 
-    unsafe fn push(self: Pin<&mut Self>, raw: &RawLua) -> Result<i32> {
-        let name = Arc::clone(&self.name);
-        let (_, result) = self.project();
-        let result = result
-            .take()
-            .unwrap_or_else(|| Err(Error::runtime("polled no result")));
+    unsafe fn push(self: Pin<&mut Self>, raw: &RawLua) -> Result<(i32, bool)> {
+        // SAFETY: nothing is moved out of the pinned future.
+        let this = unsafe { self.get_unchecked_mut() };
         // SAFETY: as promised by the caller.
         unsafe {
-            let pushed = match result {
-                Ok(values) => values.push_into_stack_multi(raw).map(|n| (n, true)),
-                Err(error) => text(&error, &name).push_into_stack_multi(raw).map(|n| (n, false)),
-            };
-            let (n, ok) = pushed?;
-            ffi::lua_pushboolean(raw.state(), ok.into());
-            Ok(n + 1)
+            match this.result.take() {
+                Some(Ok(values)) => Ok((values.push_into_stack_multi(raw)?, true)),
+                Some(Err(error)) => Ok((text(&error, &this.name).push_into_stack_multi(raw)?, false)),
+                None => Err(Error::runtime(
+                    "an operation was asked for its results before it had any",
+                )),
+            }
         }
     }
 }
-
-/// A tiny stand-in for the crate of the same name: one struct, one pinned field.
-macro_rules! pin_project {
-    (struct $name:ident<$f:ident, $r:ident> { future: $ft:ty, result: $rt:ty, name: $nt:ty, }) => {
-        struct $name<$f, $r> {
-            future: $ft,
-            result: $rt,
-            name: $nt,
-        }
-
-        impl<$f, $r> $name<$f, $r> {
-            fn project(self: Pin<&mut Self>) -> (Pin<&mut $ft>, &mut $rt) {
-                // SAFETY: `future` is never moved out of `self`; `result` is never pinned.
-                unsafe {
-                    let this = self.get_unchecked_mut();
-                    (Pin::new_unchecked(&mut this.future), &mut this.result)
-                }
-            }
-        }
-    };
-}
-use pin_project;
 
 /// Arguments whose conversion may fail without mlua raising its own kind of error.
 struct Args<A>(Result<A>);
@@ -410,19 +386,19 @@ unsafe extern "C-unwind" fn finish_operation(l: *mut lua_State) -> i32 {
         if n == 2 && ffi::lua_touserdata(l, -2) == core::failed() {
             return raise(l);
         }
-        ffi::lua_settop(l, 0);
-        ffi::lua_pushlightuserdata(l, core::suspended());
+        // The inner function left the mark on top: that is what is yielded.
         ffi::lua_yieldk(l, 1, 0, Some(resumed))
     }
 }
 
-/// The operation's results are on the stack, and whether it went well on top of them.
+/// The operation's results are on the stack, above the arguments it was called with.
 unsafe extern "C-unwind" fn resumed(l: *mut lua_State, _: i32, _: lua_KContext) -> i32 {
     // SAFETY: called by Lua when the host resumed with what `Pending::push` put there.
     unsafe {
-        let ok = ffi::lua_toboolean(l, -1) != 0;
+        // On top: how many results there are, or that there is an error's text.
+        let n = ffi::lua_tointegerx(l, -1, std::ptr::null_mut());
         ffi::lua_settop(l, -2);
-        if ok { ffi::lua_gettop(l) } else { raise(l) }
+        if n >= 0 { n as i32 } else { raise(l) }
     }
 }
 

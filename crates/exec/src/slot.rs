@@ -17,6 +17,8 @@ pub(crate) struct Slot {
     tag: Tag,
     /// The context's private Lua value.
     pub(crate) memory: Cell<i32>,
+    /// Its stack may hold results or arguments.
+    soiled: Cell<bool>,
     /// What runs, or ran last: kept in the pool, since the next run is often of the same entry.
     pub(crate) entry: RefCell<Option<Arc<EntryInner>>>,
     /// What the host attached to the context.
@@ -24,11 +26,23 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
+    /// A clean coroutine from the pool, if there is one and this thread need not lock the state to look.
+    #[inline(always)]
+    pub(crate) fn pooled(core: &Core) -> Option<Box<Slot>> {
+        // A state of one thread: the caller has checked that this is it, and nobody else touches the pool.
+        let slot = if core.owner.is_some() {
+            core.idle.borrow_mut().pop()
+        } else {
+            None
+        }?;
+        core.counts.contexts.set(core.counts.contexts.get() + 1);
+        Some(slot)
+    }
+
     /// A clean coroutine: from the pool, or new.
     ///
     /// # Safety
     /// The state's lock must be held, and `from` be its current coroutine.
-    #[inline(always)]
     pub(crate) unsafe fn take(core: &Core, from: *mut lua_State) -> Result<Box<Slot>, Misuse> {
         core.counts.contexts.set(core.counts.contexts.get() + 1);
         if let Some(slot) = core.idle.borrow_mut().pop() {
@@ -77,6 +91,7 @@ impl Slot {
             anchor,
             tag: Tag::new(TagKind::Context),
             memory: Cell::new(ffi::LUA_NOREF),
+            soiled: Cell::new(false),
             entry: RefCell::new(None),
             attached: RefCell::new(None),
         });
@@ -104,6 +119,23 @@ impl Slot {
         self.memory.get() == ffi::LUA_NOREF && self.attached.borrow().is_none()
     }
 
+    /// Something stays on the coroutine's stack.
+    pub(crate) fn soil(&self) {
+        self.soiled.set(true);
+    }
+
+    /// Empties the coroutine's stack.
+    ///
+    /// # Safety
+    /// The state's lock must be held; the coroutine must be finished.
+    #[inline(always)]
+    pub(crate) unsafe fn clear(&self) {
+        if self.soiled.replace(false) {
+            // SAFETY: as promised by the caller; clearing a stack raises nothing.
+            unsafe { ffi::lua_settop(self.l, 0) };
+        }
+    }
+
     /// Puts a coroutine that ended well back for the next context.
     ///
     /// # Safety
@@ -112,7 +144,7 @@ impl Slot {
     pub(crate) unsafe fn put_back(self: Box<Self>, core: &Core) {
         // SAFETY: as promised by the caller; clearing a stack raises nothing.
         unsafe {
-            ffi::lua_settop(self.l, 0);
+            self.clear();
             self.forget(core);
         }
         let mut idle = core.idle.borrow_mut();
