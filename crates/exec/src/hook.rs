@@ -52,6 +52,28 @@ pub(crate) unsafe fn can_yield(run: &Run, l: *mut lua_State) -> bool {
     run.yielding && !run.slot.is_null() && run.blocked.get() == 0 && unsafe { ffi::lua_isyieldable(l) } != 0
 }
 
+/// For native code that loops: true once the run on whose behalf `l` runs is past what it may take.
+pub(crate) fn is_over(l: *mut lua_State) -> bool {
+    // SAFETY: native functions run under the state's lock, on a coroutine of ours.
+    let Some(run) = (unsafe { core::of(l) }).and_then(Core::current) else {
+        return false;
+    };
+    let elapsed = clock::now().wrapping_sub(run.since.get());
+    if run.doomed.get() {
+        return true;
+    }
+    if run.used.saturating_add(elapsed) >= run.limits().total {
+        doom(run, l, FailureKind::TotalTimeout, run.limits().source.total);
+    } else if elapsed >= run.limits().burst {
+        doom(run, l, FailureKind::BurstTimeout, run.limits().source.burst);
+    } else {
+        return false;
+    }
+    // SAFETY: `l` runs; the error that native code raises now ends in the hook at the next instruction.
+    unsafe { arm(l) };
+    true
+}
+
 /// Makes the hook look at `l` again at its next instruction.
 ///
 /// # Safety

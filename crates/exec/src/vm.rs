@@ -12,6 +12,7 @@ use mlua::{Function, Lua, LuaOptions, StdLib};
 use crate::context::Context;
 use crate::core::{self, Core, Counts, Run, Tag, TagKind};
 use crate::entry::{Entry, EntryInner};
+use crate::guard::{self, GuardOptions};
 use crate::limits::{Compiled, Limits};
 use crate::outcome::Misuse;
 use crate::{coroutine, hook, protect};
@@ -51,8 +52,6 @@ pub struct VmOptions {
     pub libraries: StdLib,
     /// Whether scripts may start processes (`os.execute`, `io.popen`). Default: no.
     pub allow_fork: bool,
-    /// Whether scripts may load precompiled chunks, which can crash the process. Default: no.
-    pub allow_bytecode: bool,
     /// Where warnings go: errors in finalizers, and `warn()`. Default: standard error.
     pub on_warning: Arc<dyn Fn(&str) + Send + Sync>,
 }
@@ -65,7 +64,6 @@ impl Default for VmOptions {
             aside_limit: Duration::from_millis(100),
             libraries: StdLib::ALL,
             allow_fork: false,
-            allow_bytecode: false,
             on_warning: Arc::new(|text| eprintln!("lua warning: {text}")),
         }
     }
@@ -78,7 +76,6 @@ impl fmt::Debug for VmOptions {
             .field("enter_limit", &self.enter_limit)
             .field("aside_limit", &self.aside_limit)
             .field("allow_fork", &self.allow_fork)
-            .field("allow_bytecode", &self.allow_bytecode)
             .finish_non_exhaustive()
     }
 }
@@ -159,6 +156,11 @@ impl Vm {
         // SAFETY: `main` lives as long as the state, and the tag for ever.
         unsafe { core::set_tag(main, core.own_tag) };
         install_warnings(&core.lua, Arc::clone(&options.on_warning));
+        let guards = GuardOptions {
+            interrupt: hook::is_over,
+            allow_fork: options.allow_fork,
+        };
+        guard::install(&core.lua, &guards)?;
         if let Some(limit) = options.memory_bytes_max {
             core.lua.set_memory_limit(limit)?;
         }
