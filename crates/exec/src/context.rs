@@ -61,9 +61,9 @@ pub enum Yielding {
 ///
 /// Dropping a context that is suspended drops what it waits for and closes its `<close>` variables.
 pub struct Context {
-    core: Arc<Core>,
+    pub(crate) core: Arc<Core>,
     /// `None` only after a failure for which no new coroutine could be made.
-    slot: Option<Box<Slot>>,
+    pub(crate) slot: Option<Box<Slot>>,
     state: State,
     limits: Compiled,
     used: Ticks,

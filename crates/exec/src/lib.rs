@@ -22,6 +22,8 @@ mod hook;
 mod host;
 mod limits;
 mod monitor;
+#[cfg(test)]
+mod original_tests;
 mod outcome;
 mod protect;
 mod slot;

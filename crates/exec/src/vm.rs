@@ -261,6 +261,35 @@ impl Vm {
         }))
     }
 
+    /// How many references the registry holds: each context has one, each entry, each private value. For
+    /// tests, which show with it that nothing is left behind.
+    #[doc(hidden)]
+    pub fn references(&self) -> Result<usize, Misuse> {
+        /// Where `luaL_unref` keeps the list of free references.
+        const FREE_LIST: ffi::lua_Integer = ffi::LUA_RIDX_LAST as ffi::lua_Integer + 1;
+        self.core.check_thread()?;
+        Ok(self.core.locked(|raw| {
+            let l = raw.state();
+            // SAFETY: raw reads of integer keys raise nothing, and the stack is checked.
+            unsafe {
+                if ffi::lua_checkstack(l, 1) == 0 {
+                    return 0;
+                }
+                let mut live = ffi::lua_rawlen(l, ffi::LUA_REGISTRYINDEX);
+                let mut next = FREE_LIST;
+                loop {
+                    ffi::lua_rawgeti(l, ffi::LUA_REGISTRYINDEX, next);
+                    next = ffi::lua_tointeger(l, -1);
+                    ffi::lua_pop(l, 1);
+                    if next == 0 {
+                        return live;
+                    }
+                    live -= 1;
+                }
+            }
+        }))
+    }
+
     /// Collects all garbage, and lets go of coroutines kept for reuse.
     ///
     /// # Errors
