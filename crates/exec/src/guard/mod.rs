@@ -13,10 +13,12 @@
 //! | `io`, `path` | paths that block (`stat` goes first), standard input, other processes |
 //! | `os` | the end of the process, its locale, other processes |
 //! | `gc` | settings of the collector, which all scripts share |
+//! | `debug` | the interpreter's and the host's insides |
 //!
 //! Not guarded, because nothing in a library can: a metatable's `__call` that leads back to itself.
 
 mod bound;
+mod debug;
 mod gc;
 mod gsub;
 mod io;
@@ -72,6 +74,7 @@ pub(crate) fn install(lua: &mlua::Lua, options: &GuardOptions) -> mlua::Result<(
             io::install(state, options.allow_fork);
             os::install(state, options.allow_fork);
             gc::install(state);
+            debug::install(state);
         })
     }
 }
