@@ -188,12 +188,11 @@ unsafe extern "C-unwind" fn setmetatable(state: *mut lua_State) -> c_int {
 /// # Safety
 /// `shift` is 1 only if argument 1 is a thread.
 unsafe fn thread(state: *mut lua_State, shift: c_int) -> *mut lua_State {
-    // SAFETY: the caller's.
     if shift == 0 {
-        state
-    } else {
-        unsafe { ffi::lua_tothread(state, 1) }
+        return state;
     }
+    // SAFETY: the caller's.
+    unsafe { ffi::lua_tothread(state, 1) }
 }
 
 /// The level that the argument after `shift` names, if it is one.

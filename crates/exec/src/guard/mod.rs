@@ -13,6 +13,7 @@
 //! | `io`, `path` | paths that block (`stat` goes first), standard input, other processes |
 //! | `os` | the end of the process, its locale, other processes |
 //! | `gc` | settings of the collector, which all scripts share |
+//! | `load`, `require` | bytecode, source without end, paths that block |
 //! | `debug` | the interpreter's and the host's insides |
 //!
 //! Not guarded, because nothing in a library can: a metatable's `__call` that leads back to itself.
@@ -22,11 +23,13 @@ mod debug;
 mod gc;
 mod gsub;
 mod io;
+mod load;
 mod matcher;
 mod os;
 mod path;
 mod pattern;
 mod raw;
+mod require;
 mod sort;
 mod string;
 mod table;
@@ -46,6 +49,10 @@ pub(crate) struct GuardOptions {
     pub(crate) interrupt: Interrupt,
     /// `os.execute` and `io.popen` start processes (`insecure-fork-wanted`). Reading from one blocks.
     pub(crate) allow_fork: bool,
+    /// `load`, `loadfile`, `dofile` and `require` take compiled chunks, which can make the process do anything.
+    pub(crate) allow_bytecode: bool,
+    /// `package.loadlib` is there. C modules load through `require` without it.
+    pub(crate) allow_loadlib: bool,
 }
 
 impl Default for GuardOptions {
@@ -53,6 +60,8 @@ impl Default for GuardOptions {
         Self {
             interrupt: |_| false,
             allow_fork: false,
+            allow_bytecode: false,
+            allow_loadlib: false,
         }
     }
 }
@@ -75,6 +84,8 @@ pub(crate) fn install(lua: &mlua::Lua, options: &GuardOptions) -> mlua::Result<(
             os::install(state, options.allow_fork);
             gc::install(state);
             debug::install(state);
+            load::install(state, options.allow_bytecode);
+            require::install(state, options.allow_bytecode, options.allow_loadlib);
         })
     }
 }
