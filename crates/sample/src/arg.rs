@@ -1,5 +1,6 @@
 //! Arguments of fetches and converters: their declaration, their text, their values.
 
+use crate::cast::leading_int;
 use crate::data::Data;
 use crate::error::ParseError;
 use crate::session::Session;
@@ -195,15 +196,21 @@ pub(crate) fn parse_list(text: &str) -> Result<(Vec<ArgText>, usize), ParseError
         span: 1..1,
     };
     let mut quote: Option<(char, usize)> = None;
-    let mut chars = text.char_indices().skip(1);
+    let mut chars = text.char_indices().skip(1).peekable();
     while let Some((at, c)) = chars.next() {
         match (c, quote) {
             ('"' | '\'', None) => quote = Some((c, at)),
             (c, Some((open, _))) if c == open => quote = None,
-            ('\\', None | Some(('"', _))) => match chars.next() {
-                Some((_, escaped)) => unescape(escaped, &mut current.text),
-                None => current.text.push('\\'),
-            },
+            ('\\', None | Some(('"', _))) => {
+                match chars.peek().and_then(|(_, escaped)| unescaped(*escaped)) {
+                    Some(c) => {
+                        current.text.push(c);
+                        chars.next();
+                    }
+                    // A backslash before anything else is itself, and what follows has its usual meaning.
+                    None => current.text.push('\\'),
+                }
+            }
             (',' | ')', None) => {
                 current.span.end = at;
                 let next = ArgText {
@@ -227,16 +234,14 @@ pub(crate) fn parse_list(text: &str) -> Result<(Vec<ArgText>, usize), ParseError
     })
 }
 
-fn unescape(escaped: char, into: &mut String) {
+/// What a backslash and this character stand for.
+fn unescaped(escaped: char) -> Option<char> {
     match escaped {
-        'n' => into.push('\n'),
-        'r' => into.push('\r'),
-        't' => into.push('\t'),
-        '\\' | '"' | '\'' | ' ' | '#' | ',' | '(' | ')' => into.push(escaped),
-        other => {
-            into.push('\\');
-            into.push(other);
-        }
+        'n' => Some('\n'),
+        'r' => Some('\r'),
+        't' => Some('\t'),
+        '\\' | '"' | '\'' | ' ' => Some(escaped),
+        _ => None,
     }
 }
 
@@ -248,9 +253,9 @@ pub(crate) fn resolve(
     texts: &[ArgText],
     list: Range<usize>,
 ) -> Result<Box<[Arg]>, ParseError> {
-    // `name()` is the same as `name`.
+    // `name()` is the same as `name` where there is no argument to be empty.
     let texts = match texts {
-        [only] if only.text.is_empty() && only.span.is_empty() => &[],
+        [only] if only.text.is_empty() && spec.kinds.is_empty() => &[],
         texts => texts,
     };
     if let Some(extra) = texts.get(spec.kinds.len()) {
@@ -267,6 +272,10 @@ pub(crate) fn resolve(
         match texts.get(index) {
             Some(arg) if !arg.text.is_empty() || *kind == ArgKind::Str => {
                 args.push(value_of(owner, *kind, arg)?);
+            }
+            // A text that is the first argument may be left out: it is empty.
+            None if index == 0 && index < spec.required && *kind == ArgKind::Str => {
+                args.push(Arg::Str(Data::EMPTY));
             }
             _ if index < spec.required => {
                 return Err(
@@ -295,15 +304,19 @@ fn value_of(owner: &str, kind: ArgKind, arg: &ArgText) -> Result<Arg, ParseError
         )
     };
     match kind {
-        ArgKind::Str => Ok(Arg::Str(text.into())),
-        ArgKind::Int => text.parse().map(Arg::Int).map_err(|_| wrong()),
+        // Compiled when it is prepared, since its flags are another argument.
+        ArgKind::Str | ArgKind::Regex => Ok(Arg::Str(text.into())),
+        // One that is too large is the largest.
+        ArgKind::Int => match leading_int(text.as_bytes()) {
+            (int, used) if used == text.len() && text.ends_with(|c: char| c.is_ascii_digit()) => {
+                Ok(Arg::Int(int))
+            }
+            _ => Err(wrong()),
+        },
         ArgKind::Ipv4 => text.parse().map(Arg::Ipv4).map_err(|_| wrong()),
         ArgKind::Ipv6 => text.parse().map(Arg::Ipv6).map_err(|_| wrong()),
         ArgKind::Mask4 => mask4(text).map(Arg::Mask4).ok_or_else(wrong),
         ArgKind::Mask6 => mask6(text).map(Arg::Mask6).ok_or_else(wrong),
-        ArgKind::Regex => regex(text, false)
-            .map(Arg::Regex)
-            .map_err(|why| wrong().help(why)),
     }
 }
 

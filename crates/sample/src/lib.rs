@@ -7,12 +7,13 @@
 
 #![allow(clippy::ptr_arg, reason = "all that prepare arguments have one signature")]
 
+pub mod acl;
 pub mod arg;
 pub mod convert;
 pub mod fetch;
+pub mod logformat;
 pub mod vars;
 
-mod acl;
 mod cast;
 mod data;
 mod date;
@@ -20,7 +21,6 @@ mod did_you_mean;
 mod error;
 mod expr;
 mod hash;
-pub mod logformat;
 mod random;
 mod scope;
 mod session;

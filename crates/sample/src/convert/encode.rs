@@ -12,10 +12,18 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 const NONE: ArgSpec = ArgSpec::NONE;
 const CHUNKS: ArgSpec = ArgSpec::new(1, &[ArgKind::Str, ArgKind::Int, ArgKind::Int]);
 
+/// Base64 whose last character may have bits that are not used.
+const PADDED: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
+
 /// URL-safe base64 that may be padded or not.
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::URL_SAFE,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
 );
 
 pub(super) const ROWS: &[ConverterRow] = &[
@@ -28,7 +36,7 @@ pub(super) const ROWS: &[ConverterRow] = &[
         Type::Str,
         Type::Bin,
         "out of base64",
-        |_, _, v| Some(Value::bin(STANDARD.decode(cast::text(v)?).ok()?)),
+        |_, _, v| Some(Value::bin(PADDED.decode(cast::text(v)?).ok()?)),
     ),
     row(
         "ub64enc",
@@ -129,8 +137,8 @@ pub(super) const ROWS: &[ConverterRow] = &[
     .prepared(|args| prepare_chunks(args, i64::MAX)),
     row(
         "url_enc",
-        ArgSpec::new(0, &[ArgKind::Str]),
-        Type::Bin,
+        ArgSpec::new(1, &[ArgKind::Str]),
+        Type::Str,
         Type::Str,
         "escaped for a URL",
         |_, _, v| bytes(v, |data| Some(Value::Str(url_encode(data)))),
@@ -149,7 +157,7 @@ pub(super) const ROWS: &[ConverterRow] = &[
     ),
     row(
         "json",
-        ArgSpec::new(0, &[ArgKind::Str]),
+        ArgSpec::new(1, &[ArgKind::Str]),
         Type::Str,
         Type::Str,
         "escaped for a JSON string; the input is `ascii`, `utf8`, `utf8s`, `utf8p` or `utf8ps`",

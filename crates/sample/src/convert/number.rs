@@ -1,8 +1,8 @@
 //! Converters of integers, booleans and addresses. Arithmetic stops at the largest and smallest integer.
 
-use super::string::variable_name;
+use super::string::operand;
 use super::{ConverterRow, row};
-use crate::arg::{Arg, ArgError, ArgKind, ArgSpec, at};
+use crate::arg::{Arg, ArgKind, ArgSpec, at};
 use crate::session::Session;
 use crate::value::{Type, Value};
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -15,7 +15,7 @@ macro_rules! operation {
         row($name, OPERAND, Type::Int, Type::Int, $doc, |s, args, v| {
             operate(s, args, v, $operation)
         })
-        .prepared(operand)
+        .prepared(|args| operand(args, 0))
     };
 }
 
@@ -74,17 +74,9 @@ pub(super) const ROWS: &[ConverterRow] = &[
         "all bits inverted",
         |_, _, v| int(v, |int| !int),
     ),
-    row(
-        "not",
-        NONE,
-        Type::Bool,
-        Type::Bool,
-        "true if false",
-        |_, _, v| match v {
-            Value::Bool(value) => Some(Value::Bool(!value)),
-            _ => None,
-        },
-    ),
+    row("not", NONE, Type::Int, Type::Bool, "true if 0", |_, _, v| {
+        test(v, |int| int == 0)
+    }),
     row("bool", NONE, Type::Int, Type::Bool, "true if not 0", |_, _, v| {
         test(v, |int| int != 0)
     }),
@@ -120,27 +112,6 @@ pub(super) const ROWS: &[ConverterRow] = &[
         },
     ),
 ];
-
-/// Turns the argument into an integer or the variable that it names.
-fn operand(args: &mut Vec<Arg>) -> Result<(), ArgError> {
-    let Some(arg) = args.first_mut() else {
-        return Ok(());
-    };
-    let text = String::from_utf8_lossy(arg.text()).into_owned();
-    *arg = match text.parse() {
-        Ok(int) => Arg::Int(int),
-        Err(_) if text.contains('.') => {
-            Arg::Var(variable_name(arg).map_err(|message| ArgError::new(0, message))?)
-        }
-        Err(_) => {
-            return Err(ArgError::new(
-                0,
-                format!("`{text}` is neither an integer nor a variable"),
-            ));
-        }
-    };
-    Ok(())
-}
 
 fn operate(session: &dyn Session, args: &[Arg], value: Value, apply: fn(i64, i64) -> i64) -> Option<Value> {
     let right = at(args, 0).int(session)?;

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 const NONE: ArgSpec = ArgSpec::NONE;
 const PART: ArgSpec = ArgSpec::new(2, &[ArgKind::Int, ArgKind::Str, ArgKind::Int]);
-const CONCAT: ArgSpec = ArgSpec::new(0, &[ArgKind::Str, ArgKind::Str, ArgKind::Str]);
+const CONCAT: ArgSpec = ArgSpec::new(1, &[ArgKind::Str, ArgKind::Str, ArgKind::Str]);
 const STR: ArgSpec = ArgSpec::new(1, &[ArgKind::Str]);
 
 pub(super) const ROWS: &[ConverterRow] = &[
@@ -44,22 +44,30 @@ pub(super) const ROWS: &[ConverterRow] = &[
     ),
     row(
         "bytes",
-        ArgSpec::new(1, &[ArgKind::Int, ArgKind::Int]),
+        ArgSpec::new(1, &[ArgKind::Str, ArgKind::Str]),
         Type::Bin,
         Type::Bin,
-        "bytes from an offset, all or as many as given",
-        |_, args, v| {
+        "bytes from an offset, all or as many as given; both are integers or variables",
+        |s, args, v| {
             let Value::Bin(data) = v else { return None };
             let len = data.len();
             let index = |int: i64| usize::try_from(int).unwrap_or(len);
-            let start = index(at(args, 0).int_or(0)).min(len);
+            let start = index(at(args, 0).int(s)?).min(len);
             let end = match at(args, 1) {
-                Arg::Int(count) => start.saturating_add(index(*count)).min(len),
-                _ => len,
+                Arg::None => len,
+                count => start.saturating_add(index(count.int(s)?)).min(len),
             };
             Some(Value::Bin(data.slice(start..end)))
         },
-    ),
+    )
+    .prepared(|args| {
+        operand(args, 0)?;
+        if at(args, 1).text().is_empty() {
+            args.truncate(1);
+            return Ok(());
+        }
+        operand(args, 1)
+    }),
     row(
         "field",
         PART,
@@ -310,7 +318,7 @@ pub(super) const ROWS: &[ConverterRow] = &[
     ),
     row(
         "regsub",
-        ArgSpec::new(2, &[ArgKind::Str, ArgKind::Str, ArgKind::Str]),
+        ArgSpec::new(2, &[ArgKind::Regex, ArgKind::Str, ArgKind::Str]),
         Type::Str,
         Type::Str,
         "replaces what a regular expression matches; flags `g` (all) and `i` (ignore case)",
@@ -352,6 +360,28 @@ fn optional_variable(args: &mut [Arg], index: usize) -> Result<(), ArgError> {
     {
         *arg = Arg::Var(variable_name(arg).map_err(|message| ArgError::new(index, message))?);
     }
+    Ok(())
+}
+
+/// Turns an argument into an integer or the variable that it names.
+pub(super) fn operand(args: &mut [Arg], index: usize) -> Result<(), ArgError> {
+    let Some(arg) = args.get_mut(index) else {
+        return Ok(());
+    };
+    let text = String::from_utf8_lossy(arg.text()).into_owned();
+    *arg = match text.parse() {
+        Ok(int) => Arg::Int(int),
+        Err(_) if text.is_empty() => Arg::Int(0),
+        Err(_) if text.contains('.') => {
+            Arg::Var(variable_name(arg).map_err(|message| ArgError::new(index, message))?)
+        }
+        Err(_) => {
+            return Err(ArgError::new(
+                index,
+                format!("`{text}` is neither an integer nor a variable"),
+            ));
+        }
+    };
     Ok(())
 }
 

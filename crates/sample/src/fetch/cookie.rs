@@ -83,12 +83,14 @@ fn visit_cookies(session: &dyn Session, way: Way, visit: &mut VisitCookie<'_>) -
             let part = trimmed(bytes, start..end);
             let text = bytes.get(part.clone()).unwrap_or_default();
             let equals = text.iter().position(|byte| *byte == b'=');
-            let (name, value) = match equals {
-                Some(at) => (part.start..part.start + at, part.start + at + 1..part.end),
-                None => (part.clone(), part.end..part.end),
-            };
-            if !name.is_empty() {
-                visit(header, trimmed(bytes, name), trimmed(bytes, value))?;
+            // A name alone is no cookie.
+            if let Some(equals) = equals.filter(|equals| *equals > 0) {
+                let at = part.start + equals;
+                visit(
+                    header,
+                    trimmed(bytes, part.start..at),
+                    trimmed(bytes, at + 1..part.end),
+                )?;
             }
             // What follows in a Set-Cookie header are the attributes of that cookie.
             if way == Way::Response {
@@ -142,7 +144,8 @@ fn one(session: &dyn Session, way: Way, args: &[Arg]) -> Option<Value> {
             ControlFlow::Continue(())
         }
     });
-    found.map(Value::Str)
+    // A cookie without a value counts, but gives nothing.
+    found.filter(|value| !value.is_empty()).map(Value::Str)
 }
 
 fn each(

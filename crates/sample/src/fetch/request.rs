@@ -190,6 +190,20 @@ pub(super) const ROWS: &[FetchRow] = &[
     )
     .volatile(),
     row(
+        "fc_http_major",
+        NONE,
+        Type::Int,
+        super::places::CLIENT,
+        "the major version of HTTP that the client speaks",
+        |s, _| {
+            Some(Value::Int(match s.request()?.version {
+                Version::HTTP_3 => 3,
+                Version::HTTP_2 => 2,
+                _ => 1,
+            }))
+        },
+    ),
+    row(
         "capture.req.method",
         NONE,
         Type::Str,

@@ -1,0 +1,170 @@
+//! A session with everything in it, for tests.
+#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, reason = "a fake that cannot be made is a failed test")]
+
+use http::{request, response};
+use std::any::Any;
+use std::cell::{Cell, Ref, RefCell};
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, SystemTime};
+use tidegate_sample::vars::{ProcVars, VarScope, VarStore};
+use tidegate_sample::{Facts, Named, Process, Session, Way};
+
+pub(crate) struct Fake {
+    pub(crate) src: Option<SocketAddr>,
+    pub(crate) dst: Option<SocketAddr>,
+    pub(crate) request: Option<RefCell<request::Parts>>,
+    pub(crate) response: Option<RefCell<response::Parts>>,
+    pub(crate) request_bytes: RefCell<Vec<u8>>,
+    pub(crate) response_bytes: RefCell<Vec<u8>>,
+    pub(crate) way: Cell<Way>,
+    pub(crate) may_change: Cell<bool>,
+    pub(crate) vars: RefCell<VarStore>,
+    pub(crate) proc_vars: ProcVars,
+    pub(crate) facts: Facts,
+    pub(crate) process: Process,
+    pub(crate) now: SystemTime,
+}
+
+impl Fake {
+    /// The session that the answers of `haproxy-2.6.tsv` were given for.
+    pub(crate) fn new() -> Fake {
+        let request = http::Request::builder()
+            .method("POST")
+            .uri("/Some/Path.html?x=1&y=two%20words&X=3&empty=")
+            .header("Host", "Example.com:8080")
+            .header("X-N", "1")
+            .header("Accept", "a/b, c/d ,e/f;q=\"x,y\"")
+            .header("X-Two", "one")
+            .header("X-Two", "two, three")
+            .header("Cookie", "foo=bar; sess=abc123;empty=")
+            .header("X-Ip", "10.1.2.3, ::1")
+            .header("X-Num", "12, 34abc")
+            .header("X-Empty", "")
+            .header("Content-Length", "7")
+            .header("Cookie", "dup=1; dup=2")
+            .header("Cookie", "dup=3; q=\"a b\"; sp = x y ; e2; nov=; c1=1,c2=2")
+            .header("QQ", "\"a,b\", c\"d,e\"f , g\\\",h")
+            .header("EM", "a,,b,")
+            .body(())
+            .unwrap();
+        let now = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_253);
+        let fake = Fake {
+            src: Some("127.0.0.1:50570".parse().unwrap()),
+            dst: Some("127.0.0.1:18998".parse().unwrap()),
+            request: Some(RefCell::new(request.into_parts().0)),
+            response: None,
+            request_bytes: RefCell::new(b"a=1&b=2".to_vec()),
+            response_bytes: RefCell::default(),
+            way: Cell::new(Way::Request),
+            may_change: Cell::new(false),
+            vars: RefCell::default(),
+            proc_vars: ProcVars::default(),
+            facts: Facts {
+                accepted: Some(now),
+                request_started: Some(now),
+                handshake_ms: Some(0),
+                idle_ms: Some(0),
+                request_ms: Some(0),
+                active_ms: Some(0),
+                total_ms: Some(0),
+                user_ms: Some(0),
+                status: Some(200),
+                process_connections: 1,
+                frontend_connections: 1,
+                first_request: true,
+                ..Facts::default()
+            },
+            process: Process {
+                hostname: "host".into(),
+                node: "node".into(),
+                pid: 4242,
+                started: now - Duration::from_secs(60),
+                threads: 2,
+                environment: [("HX".to_string(), "envval".into())].into(),
+            },
+            now,
+        };
+        fake.set("txn.five", 5_i64.into());
+        fake.set("txn.text", tidegate_sample::Value::str("hello"));
+        fake
+    }
+
+    pub(crate) fn with_response(mut self) -> Fake {
+        let response = http::Response::builder()
+            .status(404)
+            .header("Content-Type", "text/plain")
+            .header("Set-Cookie", "id=5; Path=/; HttpOnly")
+            .header("Set-Cookie", "other=6")
+            .body(())
+            .unwrap();
+        self.response = Some(RefCell::new(response.into_parts().0));
+        self.way.set(Way::Response);
+        self
+    }
+
+    pub(crate) fn set(&self, name: &str, value: tidegate_sample::Value) {
+        tidegate_sample::vars::set(self, &tidegate_sample::vars::VarName::parse(name).unwrap(), value);
+    }
+}
+
+impl Session for Fake {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+    fn src(&self) -> Option<SocketAddr> {
+        self.src
+    }
+    fn dst(&self) -> Option<SocketAddr> {
+        self.dst
+    }
+    fn is_local(&self, address: IpAddr) -> Option<bool> {
+        Some(address.is_loopback())
+    }
+    fn request(&self) -> Option<Ref<'_, request::Parts>> {
+        self.request.as_ref().map(RefCell::borrow)
+    }
+    fn response(&self) -> Option<Ref<'_, response::Parts>> {
+        self.response.as_ref().map(RefCell::borrow)
+    }
+    fn buffered(&self, way: Way) -> Option<Ref<'_, [u8]>> {
+        let bytes = match way {
+            Way::Request => &self.request_bytes,
+            Way::Response => &self.response_bytes,
+        };
+        Some(Ref::map(bytes.borrow(), Vec::as_slice))
+    }
+    fn way(&self) -> Way {
+        self.way.get()
+    }
+    fn may_change(&self) -> bool {
+        self.may_change.get()
+    }
+    fn frontend(&self) -> Option<Named> {
+        Some(Named {
+            name: "f".into(),
+            id: 1,
+        })
+    }
+    fn listener(&self) -> Option<Named> {
+        Some(Named {
+            name: "".into(),
+            id: 1,
+        })
+    }
+    fn facts(&self) -> Facts {
+        self.facts.clone()
+    }
+    fn process(&self) -> Option<&Process> {
+        Some(&self.process)
+    }
+    fn vars(&self, scope: VarScope) -> Option<&RefCell<VarStore>> {
+        (scope != VarScope::Check).then_some(&self.vars)
+    }
+    fn proc_vars(&self) -> Option<&ProcVars> {
+        Some(&self.proc_vars)
+    }
+    fn now(&self) -> SystemTime {
+        self.now
+    }
+}

@@ -1,0 +1,108 @@
+//! Expressions give what the haproxy package gave for them.
+
+mod common;
+
+use common::Fake;
+use tidegate_sample::{LogFormat, Place, Scope};
+
+/// Where we differ, and why.
+const DIFFERENCES: &[(&str, &str)] = &[
+    (
+        "%[req.hdr_names]",
+        "headers of one name stand together in our map of them",
+    ),
+    (
+        "%[req.hdr_names(:)]",
+        "headers of one name stand together in our map of them",
+    ),
+    (
+        "%[str(Example.com:8080/Some/Path.html),djb2(1)]",
+        "the mixing of hashes is our own",
+    ),
+    (
+        "%[str(Example.com:8080/Some/Path.html),sdbm(1)]",
+        "the mixing of hashes is our own",
+    ),
+    ("%[str(a),djb2(1)]", "the mixing of hashes is our own"),
+    ("%[str(a),sdbm(1)]", "the mixing of hashes is our own"),
+    ("%[str(a),crc32(1)]", "the mixing of hashes is our own"),
+    ("%[str(a),crc32(2)]", "the mixing of hashes is our own"),
+    (
+        "%[str(abc),regsub($,x,g)]",
+        "an empty match at the end is replaced once",
+    ),
+    ("%[str(aGVsbG8=),ub64dec]", "padding is not decoded"),
+    ("%[int(-5),utime(%s)]", "times before 1970 are not wrapped"),
+    (
+        "%[int(1700000000),utime(%q)]",
+        "the quarter of the year is a conversion here",
+    ),
+    ("%[bin(),be2dec(:,2)]", "no bytes are bytes too"),
+    ("%[str(10.1.2.3/8),ipmask(24)]", "a network is no address"),
+    (
+        "%{+Q}[path]",
+        "a flag that is given is honoured, in headers as in logs",
+    ),
+    (
+        "%{+Q}[hdr(nope)]",
+        "a flag that is given is honoured, in headers as in logs",
+    ),
+    (
+        "%{+Q}o %ci %[path] %{-Q}o %ci",
+        "a flag that is given is honoured, in headers as in logs",
+    ),
+    (
+        "%{+Q}[bin(00ff41)]",
+        "a flag that is given is honoured, in headers as in logs",
+    ),
+    (
+        "%{+Q}[int(5)]",
+        "a flag that is given is honoured, in headers as in logs",
+    ),
+    (
+        "%{+Q}[src]",
+        "a flag that is given is honoured, in headers as in logs",
+    ),
+    (
+        "%{+Q}[always_true]",
+        "a flag that is given is honoured, in headers as in logs",
+    ),
+    (
+        "%{+Q}[str(x)]%{+Q}b%{+E}b%{+X}b",
+        "a flag that is given is honoured, in headers as in logs",
+    ),
+];
+
+#[test]
+fn expressions_give_what_haproxy_gives() {
+    let mut wrong = Vec::new();
+    for line in include_str!("data/haproxy-2.6.tsv")
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+    {
+        let (format, want) = line.split_once('\t').unwrap();
+        let fake = Fake::new();
+        let got = match LogFormat::parse(format, &Scope::new(Place::FrontendHttpRequest)) {
+            Err(_) => "!".to_string(),
+            Ok(parsed) => {
+                let mut bytes = Vec::new();
+                parsed.eval_into(&mut bytes, &fake);
+                let escape = |byte: &u8| match byte {
+                    b' '..=b'~' if *byte != b'\\' => (*byte as char).to_string(),
+                    byte => format!("\\x{byte:02x}"),
+                };
+                format!("={}", bytes.iter().map(escape).collect::<String>())
+            }
+        };
+        let differs = DIFFERENCES.iter().any(|(known, _)| *known == format);
+        if (got != want) != differs {
+            wrong.push(format!("{format}\n  haproxy  {want}\n  tidegate {got}"));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} differ, or no longer do:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
