@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use crate::channel::ChannelError;
 use crate::event::Event;
 use crate::ext::Run;
-use crate::http1::{ReasonPhrase, RequestBody};
+use crate::http1::{MessageBody, ReasonPhrase};
 use crate::txn::Txn;
 
 /// Bytes that may be sent ahead of a slow client before [`HttpApplet::send`] waits.
@@ -75,7 +75,7 @@ impl std::error::Error for ServiceError {}
 /// The applet of an HTTP service: one request to be answered.
 pub struct HttpApplet {
     txn: Rc<Txn>,
-    body: RefCell<RequestBody>,
+    body: RefCell<MessageBody>,
     /// Received and not yet taken.
     pending: RefCell<BytesMut>,
     head: RefCell<ResponseHead>,
@@ -99,7 +99,7 @@ pub(crate) struct ResponseHead {
 
 impl HttpApplet {
     /// An applet for a request whose body comes from `body`.
-    pub(crate) fn new(txn: Rc<Txn>, body: RequestBody) -> Rc<Self> {
+    pub(crate) fn new(txn: Rc<Txn>, body: MessageBody) -> Rc<Self> {
         Rc::new(HttpApplet {
             txn,
             body: RefCell::new(body),
@@ -123,7 +123,7 @@ impl HttpApplet {
     /// An applet that belongs to no connection, for tests of services: the body comes in the given pieces, and what is
     /// sent is collected for [`HttpApplet::take_sent`].
     pub fn detached(txn: Rc<Txn>, body: impl IntoIterator<Item = Bytes>) -> Rc<Self> {
-        HttpApplet::new(txn, RequestBody::from_pieces(body))
+        HttpApplet::new(txn, MessageBody::from_pieces(body))
     }
 
     /// The transaction; its [`request_head`](Txn::request_head) is the request to answer.
@@ -300,6 +300,16 @@ impl HttpApplet {
         Some(piece)
     }
 
+    /// True if something waits to be taken.
+    pub(crate) fn has_queued(&self) -> bool {
+        self.queued.get() > 0
+    }
+
+    /// Wakes the task of `cx` at the next change.
+    pub(crate) fn register(&self, cx: &Context<'_>) {
+        self.changed.register(cx);
+    }
+
     /// Takes status and headers for sending; to be called once, after the start.
     pub(crate) fn take_head(&self) -> ResponseHead {
         let empty = ResponseHead {
@@ -308,11 +318,6 @@ impl HttpApplet {
             headers: HeaderMap::new(),
         };
         std::mem::replace(&mut *self.head.borrow_mut(), empty)
-    }
-
-    /// The request's body as far as it was not received.
-    pub(crate) fn take_body(&self) -> RequestBody {
-        std::mem::take(&mut *self.body.borrow_mut())
     }
 
     /// The declared content-length and the bytes sent so far.

@@ -14,7 +14,7 @@ use crate::event::Event;
 ///
 /// The session fills `input` from the sending peer, as long as there is room, and empties `output` towards the receiving
 /// peer. Rules inspect, change and forward the input in between. Offsets and lengths always count from the start of the
-/// input. (HTTP messages don't pass through channels: see [`Txn::request`](crate::Txn::request).)
+/// input. (HTTP messages don't pass through channels: see [`Txn::request_head`](crate::Txn::request_head).)
 pub struct Channel {
     input: RefCell<BytesMut>,
     output: RefCell<BytesMut>,

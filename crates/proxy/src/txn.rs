@@ -19,7 +19,9 @@ use crate::ext::Failure;
 use crate::handle::{self, TxnHandle};
 use crate::log::Level;
 use crate::reply::Reply;
+use crate::spec::ServerAddress;
 use crate::timers::Times;
+use crate::upstream::Server;
 
 /// HTTP or TCP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,6 +59,7 @@ pub enum Phase {
 pub struct Txn {
     me: Weak<Txn>,
     pub(crate) client: Rc<Client>,
+    source: Cell<Option<SocketAddr>>,
     mode: Mode,
     pub(crate) phase: Cell<Phase>,
     pub(crate) request: RefCell<Option<request::Parts>>,
@@ -97,6 +100,7 @@ impl Txn {
     pub(crate) fn new(client: Rc<Client>, mode: Mode, buffer_bytes: usize) -> Rc<Self> {
         Rc::new_cyclic(|me| Txn {
             me: me.clone(),
+            source: Cell::new(client.source.get()),
             client,
             mode,
             phase: Cell::new(Phase::Request),
@@ -277,7 +281,7 @@ impl Txn {
 
     /// The client's address; `None` on a Unix socket.
     pub fn source(&self) -> Option<SocketAddr> {
-        self.client.source.get()
+        self.source.get()
     }
 
     /// The address that the client connected to; `None` on a Unix socket.
@@ -379,6 +383,33 @@ impl Txn {
             this.closing.register(cx);
             Poll::Pending
         })
+    }
+
+    /// The client's address as rules want it seen: the value is an address, or text of one. The port stays.
+    pub(crate) fn set_source(&self, value: &Value) {
+        let address = match value {
+            Value::Ipv4(v4) => Some((*v4).into()),
+            Value::Ipv6(v6) => Some((*v6).into()),
+            Value::Str(text) => std::str::from_utf8(text).ok().and_then(|t| t.parse().ok()),
+            _ => None,
+        };
+        if let Some(address) = address {
+            let port = self.source().map_or(0, |s| s.port());
+            let address = SocketAddr::new(address, port);
+            self.source.set(Some(address));
+            if matches!(self.phase(), Phase::Connection | Phase::Session) {
+                self.client.source.set(Some(address));
+            }
+        }
+    }
+
+    /// Notes the server that is about to be used.
+    pub(crate) fn choose_server(&self, server: &Server) {
+        *self.server.borrow_mut() = Some(server.named.clone());
+        self.backend_dst.set(match &server.spec.address {
+            ServerAddress::Tcp(address) => Some(*address),
+            _ => None,
+        });
     }
 
     /// Ends the transaction: handles die, private data are dropped, [`Txn::closed`] completes.

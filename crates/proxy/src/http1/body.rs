@@ -1,34 +1,65 @@
-//! Bodies: what comes from a peer, and what goes to one.
+//! Bodies that come from a peer.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-/// The body of a request: pieces that were read ahead, then what is still to come from the wire.
+/// Whether anybody waits for a body that its sender holds back.
 #[derive(Default)]
-pub struct RequestBody {
-    ahead: VecDeque<Bytes>,
-    wire: Option<Incoming>,
+pub(crate) struct BodyWatch {
+    awaited: Cell<bool>,
+    ended: Cell<bool>,
 }
 
-impl RequestBody {
+impl BodyWatch {
+    /// True while more was asked for and hasn't come.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.awaited.get()
+    }
+
+    /// True once the end has come, or an error.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.ended.get()
+    }
+}
+
+/// The body of a message: pieces that are here already, then what is still to come from the wire.
+#[derive(Default)]
+pub struct MessageBody {
+    ahead: VecDeque<Bytes>,
+    wire: Option<Incoming>,
+    watch: Option<Rc<BodyWatch>>,
+}
+
+impl MessageBody {
+    /// Lets others see whether the rest of this body is waited for. `None` if nothing more will come.
+    pub(crate) fn watch(&mut self) -> Option<Rc<BodyWatch>> {
+        self.wire.as_ref()?;
+        Some(self.watch.get_or_insert_default().clone())
+    }
+
     /// A body from the wire.
     pub(crate) fn from_wire(wire: Incoming) -> Self {
-        RequestBody {
+        let wire = if wire.is_end_stream() { None } else { Some(wire) };
+        MessageBody {
             ahead: VecDeque::new(),
-            wire: Some(wire),
+            wire,
+            watch: None,
         }
     }
 
     /// A body that is all here.
     pub fn from_pieces(pieces: impl IntoIterator<Item = Bytes>) -> Self {
-        RequestBody {
+        MessageBody {
             ahead: pieces.into_iter().filter(|p| !p.is_empty()).collect(),
             wire: None,
+            watch: None,
         }
     }
 
@@ -51,7 +82,7 @@ impl RequestBody {
         }
     }
 
-    /// Puts a piece that was read back to the front.
+    /// Puts back what was read, to be read again.
     pub(crate) fn unread(&mut self, piece: Bytes) {
         if !piece.is_empty() {
             self.ahead.push_front(piece);
@@ -59,7 +90,7 @@ impl RequestBody {
     }
 }
 
-impl Body for RequestBody {
+impl Body for MessageBody {
     type Data = Bytes;
     type Error = hyper::Error;
 
@@ -70,10 +101,18 @@ impl Body for RequestBody {
         if let Some(piece) = self.ahead.pop_front() {
             return Poll::Ready(Some(Ok(Frame::data(piece))));
         }
-        match &mut self.wire {
-            Some(wire) => Pin::new(wire).poll_frame(cx),
-            None => Poll::Ready(None),
+        let this = &mut *self;
+        let Some(wire) = &mut this.wire else {
+            return Poll::Ready(None);
+        };
+        let polled = Pin::new(&mut *wire).poll_frame(cx);
+        if let Some(watch) = &this.watch {
+            watch.awaited.set(polled.is_pending());
+            if matches!(polled, Poll::Ready(None | Some(Err(_)))) || wire.is_end_stream() {
+                watch.ended.set(true);
+            }
         }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

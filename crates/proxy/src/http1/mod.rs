@@ -1,6 +1,14 @@
-//! HTTP/1 on the wire. The only module that names hyper.
+//! HTTP/1 on the wire. The only module that names hyper, so that the codec can be replaced.
+//!
+//! Connections are not tasks of their own: the session that owns one drives it, so that a request and its response cost
+//! no wake-up between tasks.
 
 mod body;
+mod client;
+mod server;
 
-pub use body::RequestBody;
+pub(crate) use body::BodyWatch;
+pub use body::MessageBody;
+pub(crate) use client::{ClientConn, SendFailure};
 pub use hyper::ext::ReasonPhrase;
+pub(crate) use server::{Cut, End, ServerConn, ServerOptions, serve};

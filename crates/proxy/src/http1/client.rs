@@ -1,0 +1,127 @@
+//! The servers' side: requests out, responses in.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use http::{Request, request, response};
+use hyper::client::conn::http1::{Builder, Connection, SendRequest};
+use hyper_util::rt::TokioIo;
+
+use super::MessageBody;
+use crate::stream::{Counted, Stream, Traffic};
+
+/// A connection to a server, for one request at a time. Whoever holds it drives it.
+pub(crate) struct ClientConn {
+    sender: SendRequest<MessageBody>,
+    conn: Box<Connection<TokioIo<Counted>, MessageBody>>,
+    traffic: Rc<Traffic>,
+    ended: bool,
+}
+
+/// Why no response came.
+pub(crate) enum SendFailure {
+    /// The connection was closed before anything of the request was sent; here it is.
+    Unsent(Box<(request::Parts, MessageBody)>),
+    /// The connection was closed or reset; `silent` if not one byte of a response had come.
+    Closed {
+        /// Nothing at all was answered.
+        silent: bool,
+    },
+    /// What came is no response.
+    Invalid,
+    /// The request's own body broke off: its client went or sent rubbish.
+    Body,
+}
+
+impl ClientConn {
+    /// Prepares a connected stream for requests.
+    pub(crate) async fn new(stream: Stream, head_bytes_max: usize) -> Result<Self, SendFailure> {
+        let (counted, traffic) = Counted::new(stream);
+        let mut builder = Builder::new();
+        builder.max_buf_size(head_bytes_max.max(8192));
+        let (sender, conn) = builder
+            .handshake(TokioIo::new(counted))
+            .await
+            .map_err(|_| SendFailure::Closed { silent: true })?;
+        Ok(ClientConn {
+            sender,
+            conn: Box::new(conn),
+            traffic,
+            ended: false,
+        })
+    }
+
+    /// Goes on with whatever is to be read and written. Ready when the connection has ended.
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.ended {
+            return Poll::Ready(());
+        }
+        let poll = Pin::new(&mut *self.conn).poll(cx);
+        self.ended = poll.is_ready();
+        poll.map(drop)
+    }
+
+    /// Whether the connection can take a request now. Notices a server that has closed it; asks the system nothing that
+    /// it hasn't said already.
+    pub(crate) fn is_usable(&mut self) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        self.drive(&mut cx).is_pending() && self.sender.is_ready()
+    }
+
+    /// Sends a request and waits for the head of its response. The request's body goes on being sent while the
+    /// connection is driven.
+    pub(crate) async fn send(
+        &mut self,
+        head: request::Parts,
+        body: MessageBody,
+    ) -> Result<(response::Parts, MessageBody), SendFailure> {
+        let before = self.traffic.read.get();
+        let mut response = pin!(self.sender.try_send_request(Request::from_parts(head, body)));
+        let conn = &mut self.conn;
+        let ended = &mut self.ended;
+        let result = poll_fn(|cx| {
+            if !*ended {
+                *ended = Pin::new(&mut **conn).poll(cx).is_ready();
+            }
+            response.as_mut().poll(cx)
+        })
+        .await;
+        match result {
+            Ok(response) => {
+                let (head, body) = response.into_parts();
+                Ok((head, MessageBody::from_wire(body)))
+            }
+            Err(mut failed) => {
+                if let Some(request) = failed.take_message() {
+                    return Err(SendFailure::Unsent(Box::new(request.into_parts())));
+                }
+                let error = failed.into_error();
+                Err(if error.is_parse() {
+                    SendFailure::Invalid
+                } else if error.is_user() {
+                    SendFailure::Body
+                } else {
+                    SendFailure::Closed {
+                        silent: self.traffic.read.get() == before,
+                    }
+                })
+            }
+        }
+    }
+
+    /// What was counted on the connection.
+    pub(crate) fn traffic(&self) -> &Rc<Traffic> {
+        &self.traffic
+    }
+
+    /// Gives the stream back after a response that switched protocols, with what was read from it and not used.
+    pub(crate) async fn into_stream(mut self) -> (Counted, Bytes) {
+        // The switch is complete once the codec has let go of the stream.
+        poll_fn(|cx| self.drive(cx)).await;
+        let parts = self.conn.into_parts();
+        (parts.io.into_inner(), parts.read_buf)
+    }
+}

@@ -1,0 +1,286 @@
+//! Listening sockets.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use socket2::{Domain, SockAddr, Socket, Type};
+use tokio::net::{TcpListener, UnixListener};
+
+use crate::spec::{ListenAddress, ListenerSpec};
+use crate::stream::Stream;
+
+/// A `bind` line whose socket couldn't be had.
+#[derive(Debug)]
+pub struct BindError {
+    /// The line, as the spec gave it.
+    pub line: String,
+    /// The address.
+    pub address: String,
+    /// What the system said.
+    pub error: io::Error,
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: can't listen on {}: {}",
+            self.line, self.address, self.error
+        )
+    }
+}
+
+impl std::error::Error for BindError {}
+
+/// Where a socket listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BoundAddress {
+    /// An IP address and the port that was taken.
+    Tcp(SocketAddr),
+    /// A Unix socket's path.
+    Unix(PathBuf),
+    /// A name in the abstract namespace.
+    Abstract(Vec<u8>),
+}
+
+impl fmt::Display for BoundAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BoundAddress::Tcp(address) => address.fmt(f),
+            BoundAddress::Unix(path) => write!(f, "{}", path.display()),
+            BoundAddress::Abstract(name) => write!(f, "abns@{}", String::from_utf8_lossy(name)),
+        }
+    }
+}
+
+/// A socket that listens, not yet on any worker.
+pub(crate) struct Bound {
+    pub(crate) socket: Socket,
+    pub(crate) address: BoundAddress,
+}
+
+/// Opens the sockets of one listener, one for each of `workers`: TCP sockets share their port, so that the system spreads
+/// connections; others are copies of one socket.
+pub(crate) fn bind(spec: &ListenerSpec, workers: usize) -> Result<Vec<Bound>, BindError> {
+    bind_all(spec, workers.max(1)).map_err(|error| BindError {
+        line: spec.line.clone(),
+        address: described(&spec.address),
+        error,
+    })
+}
+
+fn bind_all(spec: &ListenerSpec, workers: usize) -> io::Result<Vec<Bound>> {
+    let backlog = spec.backlog.map(|b| b as usize).or(spec.maxconn).unwrap_or(1024);
+    let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
+    match &spec.address {
+        ListenAddress::Tcp(address) => {
+            let mut bound: Vec<Bound> = Vec::with_capacity(workers);
+            let mut address = *address;
+            for _ in 0..workers {
+                let socket = tcp(address, spec.v6only, workers > 1, backlog)?;
+                // Port 0 took a free one; the other workers share it.
+                address = socket.local_addr()?.as_socket().unwrap_or(address);
+                bound.push(Bound {
+                    socket,
+                    address: BoundAddress::Tcp(address),
+                });
+            }
+            Ok(bound)
+        }
+        ListenAddress::Unix(path) => {
+            let socket = unix(path, spec.unix_mode, backlog)?;
+            copies(socket, BoundAddress::Unix(path.clone()), workers)
+        }
+        ListenAddress::Abstract(name) => {
+            let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+            socket.bind(&abstract_address(name)?)?;
+            socket.listen(backlog)?;
+            copies(socket, BoundAddress::Abstract(name.clone()), workers)
+        }
+        ListenAddress::Inherited(fd) => {
+            let socket = inherited(fd)?;
+            let address = bound_address(&socket)?;
+            copies(socket, address, workers)
+        }
+    }
+}
+
+fn tcp(address: SocketAddr, v6only: Option<bool>, shared: bool, backlog: i32) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    if let (Some(v6only), true) = (v6only, address.is_ipv6()) {
+        socket.set_only_v6(v6only)?;
+    }
+    if shared {
+        socket.set_reuse_port(true)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(backlog)?;
+    Ok(socket)
+}
+
+/// Replaces what a former process left; a socket that someone still listens on is left alone.
+fn unix(path: &Path, mode: Option<u32>, backlog: i32) -> io::Result<Socket> {
+    use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|m| m.file_type().is_socket());
+    if is_socket {
+        match std::os::unix::net::UnixStream::connect(path) {
+            Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path)?,
+            _ => return Err(io::Error::from(io::ErrorKind::AddrInUse)),
+        }
+    }
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    if let Some(mode) = mode {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    }
+    socket.listen(backlog)?;
+    Ok(socket)
+}
+
+/// The address of a name in the abstract namespace.
+pub(crate) fn abstract_address(name: &[u8]) -> io::Result<SockAddr> {
+    let path = [b"\0", name].concat();
+    SockAddr::unix(OsStr::from_bytes(&path))
+}
+
+fn inherited(fd: &OwnedFd) -> io::Result<Socket> {
+    let socket = Socket::from(fd.try_clone()?);
+    if !socket.is_listener()? {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "the inherited descriptor is not listening",
+        ));
+    }
+    Ok(socket)
+}
+
+fn bound_address(socket: &Socket) -> io::Result<BoundAddress> {
+    let address = socket.local_addr()?;
+    if let Some(ip) = address.as_socket() {
+        return Ok(BoundAddress::Tcp(ip));
+    }
+    if let Some(name) = address.as_abstract_namespace() {
+        return Ok(BoundAddress::Abstract(name.to_vec()));
+    }
+    Ok(BoundAddress::Unix(
+        address.as_pathname().map(Path::to_path_buf).unwrap_or_default(),
+    ))
+}
+
+fn copies(socket: Socket, address: BoundAddress, workers: usize) -> io::Result<Vec<Bound>> {
+    let mut bound = Vec::with_capacity(workers);
+    for _ in 1..workers {
+        bound.push(Bound {
+            socket: socket.try_clone()?,
+            address: address.clone(),
+        });
+    }
+    bound.push(Bound { socket, address });
+    Ok(bound)
+}
+
+fn described(address: &ListenAddress) -> String {
+    match address {
+        ListenAddress::Tcp(address) => address.to_string(),
+        ListenAddress::Unix(path) => path.display().to_string(),
+        ListenAddress::Abstract(name) => format!("abns@{}", String::from_utf8_lossy(name)),
+        ListenAddress::Inherited(_) => "an inherited descriptor".to_owned(),
+    }
+}
+
+/// A listening socket on its worker's runtime.
+pub(crate) enum Acceptor {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Acceptor {
+    pub(crate) fn new(bound: Bound) -> io::Result<Self> {
+        bound.socket.set_nonblocking(true)?;
+        match bound.address {
+            BoundAddress::Tcp(_) => Ok(Acceptor::Tcp(TcpListener::from_std(bound.socket.into())?)),
+            _ => Ok(Acceptor::Unix(UnixListener::from_std(bound.socket.into())?)),
+        }
+    }
+
+    /// The next connection and, for TCP, its client's address.
+    pub(crate) async fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
+        match self {
+            Acceptor::Tcp(listener) => {
+                let (tcp, peer) = listener.accept().await?;
+                tcp.set_nodelay(true)?;
+                Ok((Stream::Tcp(tcp), Some(peer)))
+            }
+            Acceptor::Unix(listener) => Ok((Stream::Unix(listener.accept().await?.0), None)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loopback(line: &str, port: u16) -> ListenerSpec {
+        ListenerSpec::tcp(line, SocketAddr::from(([127, 0, 0, 1], port)))
+    }
+
+    #[test]
+    fn workers_share_a_port_that_the_system_chose() {
+        let bound = bind(&loopback("bind :0", 0), 3).unwrap();
+        assert_eq!(bound.len(), 3);
+        assert!(bound.iter().all(|b| b.address == bound[0].address));
+    }
+
+    #[test]
+    fn a_taken_port_is_reported_with_its_line() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        for workers in [1, 2] {
+            let error = bind(&loopback("bind :x (a.cfg:3)", port), workers)
+                .map(drop)
+                .unwrap_err();
+            assert_eq!(error.error.kind(), io::ErrorKind::AddrInUse);
+            assert!(
+                error
+                    .to_string()
+                    .starts_with("bind :x (a.cfg:3): can't listen on 127.0.0.1:")
+            );
+        }
+    }
+
+    #[test]
+    fn a_stale_socket_file_is_replaced_and_a_live_one_is_not() {
+        let dir = std::env::temp_dir().join(format!("tidegate-listener-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let path = dir.join("s.sock");
+        let spec = ListenerSpec::new("bind unix", ListenAddress::Unix(path.clone()));
+        let first = bind(&spec, 2).unwrap();
+        assert_eq!(
+            bind(&spec, 1).map(drop).unwrap_err().error.kind(),
+            io::ErrorKind::AddrInUse
+        );
+        drop(first);
+        assert!(bind(&spec, 1).is_ok());
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn an_inherited_socket_must_be_listening() {
+        use std::sync::Arc;
+        let listening = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listening.local_addr().unwrap();
+        let fd = |fd: OwnedFd| ListenerSpec::new("bind fd@", ListenAddress::Inherited(Arc::new(fd)));
+        assert_eq!(
+            bind(&fd(listening.into()), 2).unwrap()[1].address,
+            BoundAddress::Tcp(address)
+        );
+        let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        assert!(bind(&fd(udp.into()), 1).is_err());
+    }
+}

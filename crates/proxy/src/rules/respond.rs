@@ -1,0 +1,177 @@
+//! Replies that rules describe.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, header};
+use tidegate_sample::ExternalRunner;
+
+use super::{Redirect, RedirectTo, ReplySpec, Text};
+use crate::reply::Reply;
+use crate::txn::Txn;
+
+/// The reply, if nothing in it depends on the session.
+pub(crate) fn constant_reply(spec: &ReplySpec) -> Option<Reply> {
+    let mut values = Vec::with_capacity(spec.headers.len());
+    for (_, value) in &spec.headers {
+        values.push(value.constant()?);
+    }
+    let body = match &spec.body {
+        Some(body) => Some(body.constant()?),
+        None => None,
+    };
+    Some(assemble(spec, values, body))
+}
+
+/// The reply for a transaction.
+pub(crate) async fn reply(spec: &ReplySpec, txn: &Txn, runner: &dyn ExternalRunner) -> Reply {
+    let mut values = Vec::with_capacity(spec.headers.len());
+    for (_, value) in &spec.headers {
+        values.push(value.eval(txn, runner).await);
+    }
+    let body = match &spec.body {
+        Some(body) => Some(body.eval(txn, runner).await),
+        None => None,
+    };
+    assemble(spec, values, body)
+}
+
+fn assemble(spec: &ReplySpec, values: Vec<Bytes>, body: Option<Bytes>) -> Reply {
+    let mut reply = match body {
+        Some(body) => Reply::new(spec.status).with_body(body),
+        None if spec.content_type.is_none() && spec.status.as_u16() >= 400 => Reply::error(spec.status),
+        None => Reply::new(spec.status),
+    };
+    if let Some(kind) = spec.content_type.as_deref().filter(|_| !reply.body.is_empty())
+        && let Ok(value) = HeaderValue::from_str(kind)
+    {
+        reply.headers.insert(header::CONTENT_TYPE, value);
+    }
+    for ((name, _), value) in spec.headers.iter().zip(values) {
+        if let Some(value) = header_value(value) {
+            reply.headers.append(name.clone(), value);
+        }
+    }
+    reply
+}
+
+/// A header's value from whatever was computed. What the wire can't carry is left out: a log-format text has made
+/// control characters visible before.
+pub(crate) fn header_value(text: Bytes) -> Option<HeaderValue> {
+    HeaderValue::from_maybe_shared(text).ok()
+}
+
+/// The reply of a `redirect`; `None` if its location is empty and that is to be passed over, or can't be sent.
+pub(crate) async fn redirect(spec: &Redirect, txn: &Txn, runner: &dyn ExternalRunner) -> Option<Reply> {
+    let (text, kind) = match &spec.to {
+        RedirectTo::Location(text) => (text, Kind::Location),
+        RedirectTo::Prefix(text) => (text, Kind::Prefix),
+        RedirectTo::Scheme(text) => (text, Kind::Scheme),
+    };
+    let text: Bytes = Text::eval(text, txn, runner).await;
+    if text.is_empty() && spec.ignore_empty {
+        return None;
+    }
+    let location = location(kind, &text, spec, txn);
+    let mut headers = HeaderMap::new();
+    headers.insert(header::LOCATION, header_value(location.into())?);
+    if let Some(cookie) = &spec.set_cookie {
+        headers.insert(header::SET_COOKIE, header_value(cookie.clone())?);
+    }
+    let mut reply = Reply::new(spec.status);
+    if matches!(spec.status.as_u16(), 302 | 303 | 307) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    }
+    reply.headers = headers;
+    Some(reply)
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Location,
+    Prefix,
+    Scheme,
+}
+
+fn location(kind: Kind, text: &[u8], spec: &Redirect, txn: &Txn) -> Vec<u8> {
+    if let Kind::Location = kind {
+        return text.to_vec();
+    }
+    let Some(head) = txn.request_head() else {
+        return text.to_vec();
+    };
+    let mut path = head.uri.path().as_bytes().to_vec();
+    if spec.append_slash && path.last() != Some(&b'/') {
+        path.push(b'/');
+    }
+    if let (Some(query), false) = (head.uri.query(), spec.drop_query) {
+        path.push(b'?');
+        path.extend_from_slice(query.as_bytes());
+    }
+    match kind {
+        // A prefix of a lone `/` stands for the site itself, and the path begins with one already.
+        Kind::Prefix if text == b"/" => path,
+        Kind::Prefix => [text, &path].concat(),
+        _ => {
+            let host = head.headers.get(header::HOST).map(HeaderValue::as_bytes);
+            let host = host
+                .or(head.uri.authority().map(|a| a.as_str().as_bytes()))
+                .unwrap_or_default();
+            [text, b"://", host, &path].concat()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+    use http::StatusCode;
+    use tidegate_sample::NoExternals;
+
+    fn redirected(to: RedirectTo, change: impl FnOnce(&mut Redirect)) -> Option<String> {
+        let request = http::Request::get("/a/b?c=d")
+            .header("host", "example.com")
+            .body(())
+            .unwrap();
+        let txn = Txn::detached().request(request).build();
+        let mut spec = Redirect {
+            to,
+            status: StatusCode::FOUND,
+            drop_query: false,
+            append_slash: false,
+            ignore_empty: false,
+            set_cookie: None,
+        };
+        change(&mut spec);
+        let reply = redirect(&spec, &txn, &NoExternals).now_or_never().unwrap()?;
+        Some(
+            reply
+                .headers
+                .get("location")
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .to_owned(),
+        )
+    }
+
+    #[test]
+    fn redirects_are_built_from_the_request() {
+        let text = |t: &'static str| Text::literal(t);
+        let to = |t| redirected(t, |_| {}).unwrap();
+        assert_eq!(to(RedirectTo::Location(text("/x"))), "/x");
+        assert_eq!(to(RedirectTo::Prefix(text("http://h"))), "http://h/a/b?c=d");
+        assert_eq!(
+            to(RedirectTo::Scheme(text("https"))),
+            "https://example.com/a/b?c=d"
+        );
+        let dropped = redirected(RedirectTo::Prefix(text("/")), |r| {
+            r.drop_query = true;
+            r.append_slash = true;
+        });
+        assert_eq!(dropped.unwrap(), "/a/b/");
+        assert_eq!(
+            redirected(RedirectTo::Location(text("")), |r| r.ignore_empty = true),
+            None
+        );
+    }
+}

@@ -1,0 +1,281 @@
+//! Rules as data.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderName, StatusCode};
+use tidegate_sample::logformat::LogFormat;
+use tidegate_sample::vars::VarName;
+use tidegate_sample::{Expr, ExternalRunner};
+
+use crate::ext::ExtensionId;
+use crate::spec::BackendId;
+use crate::txn::{LogLevel, Txn};
+
+pub use tidegate_sample::Condition;
+
+/// The rules of one set, in order.
+#[derive(Default)]
+pub struct RuleSet(pub(crate) Vec<Arc<Rule>>);
+
+impl RuleSet {
+    /// Adds a rule at the end.
+    pub fn push(&mut self, rule: Rule) {
+        self.0.push(Arc::new(rule));
+    }
+
+    /// True if there are no rules.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl FromIterator<Rule> for RuleSet {
+    fn from_iter<I: IntoIterator<Item = Rule>>(rules: I) -> Self {
+        RuleSet(rules.into_iter().map(Arc::new).collect())
+    }
+}
+
+impl Extend<Rule> for RuleSet {
+    fn extend<I: IntoIterator<Item = Rule>>(&mut self, rules: I) {
+        self.0.extend(rules.into_iter().map(Arc::new));
+    }
+}
+
+/// One rule: an action, perhaps with a condition.
+pub struct Rule {
+    /// What to do.
+    pub action: RuleAction,
+    /// When; always, if there is none.
+    pub condition: Option<Condition>,
+    /// `on-error`, for a rule whose action may break.
+    pub on_error: Option<OnFailure>,
+    /// The rule as messages show it: `http-request lua.auth (tidegate.cfg:31)`.
+    pub line: String,
+}
+
+impl Rule {
+    /// A rule without a condition.
+    pub fn new(line: impl Into<String>, action: RuleAction) -> Self {
+        Rule {
+            action,
+            condition: None,
+            on_error: None,
+            line: line.into(),
+        }
+    }
+
+    /// The same rule with a condition.
+    #[must_use]
+    pub fn when(mut self, condition: Condition) -> Self {
+        self.condition = Some(condition);
+        self
+    }
+
+    /// The same rule with an `on-error` of its own.
+    #[must_use]
+    pub fn on_error(mut self, then: OnFailure) -> Self {
+        self.on_error = Some(then);
+        self
+    }
+}
+
+/// What becomes of a request or stream whose action broke.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFailure {
+    /// Go on, as if the rule were not there (HAProxy's way: a script that guards a site fails open).
+    #[default]
+    Continue,
+    /// Refuse, as `deny` or `reject` would.
+    Deny,
+}
+
+/// A text that is computed for each use; in most configurations it never changes.
+#[derive(Debug)]
+pub enum Text {
+    /// Always the same.
+    Literal(Bytes),
+    /// A log-format string.
+    Format(LogFormat),
+}
+
+impl Text {
+    /// Text that never changes.
+    pub fn literal(text: impl Into<Bytes>) -> Self {
+        Text::Literal(text.into())
+    }
+
+    /// The text's value for a session. What can't wait finishes at once.
+    pub(crate) async fn eval(&self, txn: &Txn, runner: &dyn ExternalRunner) -> Bytes {
+        match self {
+            Text::Literal(text) => text.clone(),
+            Text::Format(format) => {
+                let mut text = Vec::new();
+                format.eval_into_async(&mut text, txn, runner).await;
+                text.into()
+            }
+        }
+    }
+
+    /// The value where nothing may wait.
+    pub(crate) fn eval_now(&self, txn: &Txn) -> Bytes {
+        match self {
+            Text::Literal(text) => text.clone(),
+            Text::Format(format) => {
+                let mut text = Vec::new();
+                format.eval_into(&mut text, txn);
+                text.into()
+            }
+        }
+    }
+
+    /// The value, if it is always the same.
+    pub(crate) fn constant(&self) -> Option<Bytes> {
+        match self {
+            Text::Literal(text) => Some(text.clone()),
+            Text::Format(format) => format.constant().map(Bytes::copy_from_slice),
+        }
+    }
+}
+
+impl From<LogFormat> for Text {
+    fn from(format: LogFormat) -> Self {
+        Text::Format(format)
+    }
+}
+
+/// What a rule does. Which of them a rule set may hold is the grammar's business; where one makes no sense in a phase
+/// (a reply in TCP mode), its worker refuses to start.
+pub enum RuleAction {
+    /// `allow`, `accept`: no further rule of this set.
+    Accept,
+    /// `deny`: refuse with this reply. `None` for 403 (502 for a response) with a page of ours.
+    Deny(Option<ReplySpec>),
+    /// `tarpit`: refuse after `timeout tarpit` with this reply (500 if `None`).
+    Tarpit(Option<ReplySpec>),
+    /// `reject`: close the connection without a word.
+    Reject,
+    /// `return`: this reply.
+    Return(ReplySpec),
+    /// `redirect`.
+    Redirect(Redirect),
+    /// `set-header`, `add-header`, `del-header`, on the message of the phase.
+    Header(HeaderEdit),
+    /// `set-var`. Without a sample, the variable stays as it is.
+    SetVar(VarName, Expr),
+    /// `set-var-fmt`.
+    SetVarFmt(VarName, Text),
+    /// `unset-var`.
+    UnsetVar(VarName),
+    /// `set-method`.
+    SetMethod(Text),
+    /// `set-path`: the path, not the query.
+    SetPath(Text),
+    /// `set-pathq`: path and query.
+    SetPathQuery(Text),
+    /// `set-query`: the query.
+    SetQuery(Text),
+    /// `set-uri`: the whole target.
+    SetUri(Text),
+    /// `set-status`, with its reason.
+    SetStatus(StatusCode, Option<Bytes>),
+    /// `set-log-level`.
+    SetLogLevel(LogLevel),
+    /// `set-src`: the client's address, port kept. Without an address, it stays as it is.
+    SetSource(Expr),
+    /// `wait-for-body time T`: until the body is there or the buffer is full.
+    WaitForBody(Duration),
+    /// An extension's action: `lua.NAME` with its arguments.
+    Run {
+        /// The action's number.
+        id: ExtensionId,
+        /// The words after the name.
+        args: Vec<String>,
+    },
+    /// `use-service`: this service produces the content. HTTP services in HTTP mode, TCP services in TCP mode.
+    UseService {
+        /// The service's number.
+        id: ExtensionId,
+    },
+}
+
+/// A change to a message's headers.
+pub enum HeaderEdit {
+    /// Replace all fields of this name by one.
+    Set(HeaderName, Text),
+    /// Add a field.
+    Add(HeaderName, Text),
+    /// Remove fields.
+    Del(HeaderMatch),
+}
+
+/// The fields that `del-header` removes.
+pub enum HeaderMatch {
+    /// This name.
+    Exact(HeaderName),
+    /// `-m beg`, in lower case.
+    Prefix(String),
+    /// `-m end`, in lower case.
+    Suffix(String),
+    /// `-m sub`, in lower case.
+    Contains(String),
+}
+
+/// A reply as a rule describes it.
+pub struct ReplySpec {
+    /// The status.
+    pub status: StatusCode,
+    /// The content type; none with an empty body.
+    pub content_type: Option<String>,
+    /// The body. `None` for the page that belongs to the status if it is one of an error, else empty.
+    pub body: Option<Text>,
+    /// Further headers (`hdr NAME FMT`).
+    pub headers: Vec<(HeaderName, Text)>,
+}
+
+impl ReplySpec {
+    /// A reply with this status and whatever belongs to it.
+    pub fn status(status: StatusCode) -> Self {
+        ReplySpec {
+            status,
+            content_type: None,
+            body: None,
+            headers: Vec::new(),
+        }
+    }
+}
+
+/// `redirect`.
+pub struct Redirect {
+    /// Where to.
+    pub to: RedirectTo,
+    /// `code`: 301, 302, 303, 307 or 308.
+    pub status: StatusCode,
+    /// `drop-query`.
+    pub drop_query: bool,
+    /// `append-slash`.
+    pub append_slash: bool,
+    /// `ignore-empty`: no redirect if the location is empty.
+    pub ignore_empty: bool,
+    /// `set-cookie` and `clear-cookie`: the value of a `set-cookie` field.
+    pub set_cookie: Option<Bytes>,
+}
+
+/// Where a redirect leads.
+pub enum RedirectTo {
+    /// `location`: this address.
+    Location(Text),
+    /// `prefix`: this, and the request's own target after it.
+    Prefix(Text),
+    /// `scheme`: the same address with this scheme.
+    Scheme(Text),
+}
+
+/// A `use_backend` line.
+pub struct UseBackend {
+    /// The backend.
+    pub backend: BackendId,
+    /// When.
+    pub condition: Option<Condition>,
+}

@@ -1,0 +1,288 @@
+//! Starting and stopping.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+use tokio::sync::{Semaphore, watch};
+
+use crate::ext::ExtensionFactory;
+use crate::listener::{BindError, BoundAddress, bind};
+use crate::log::LogWriter;
+use crate::spec::ProxySpec;
+use crate::upstream::ServerShared;
+use crate::worker::{Listening, Shared, Stop, Worker};
+
+/// Why nothing runs.
+#[derive(Debug)]
+pub enum StartError {
+    /// These sockets couldn't be had; all of them are listed.
+    Bind(Vec<BindError>),
+    /// The workers' extensions couldn't be built, or a thread couldn't be had; one message for each that is different.
+    Workers(Vec<String>),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let messages = match self {
+            StartError::Bind(errors) => errors.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            StartError::Workers(errors) => errors.clone(),
+        };
+        f.write_str(&messages.join("\n"))
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// Starts everything that `spec` describes: binds every listener, builds the extensions on each worker, and only when all
+/// of that went well accepts the first connection.
+///
+/// # Errors
+/// All listeners that couldn't be bound, or what kept the workers from starting. Nothing runs then.
+pub fn start(spec: ProxySpec, extensions: ExtensionFactory) -> Result<Running, StartError> {
+    let threads = spec.global.threads.max(1);
+    let (listening, addresses) = listen(&spec, threads).map_err(StartError::Bind)?;
+    let failed = |e: std::io::Error| StartError::Workers(vec![format!("no thread: {e}")]);
+    let mut log_thread = None;
+    let mut writer = None;
+    if spec.frontends.iter().any(|f| !f.log.targets.is_empty()) {
+        let (started, thread) = LogWriter::start().map_err(failed)?;
+        writer = Some(started);
+        log_thread = Some(thread);
+    }
+    let shared = share(spec, writer);
+    let (stop, stopped) = watch::channel(Stop::No);
+    let (reports, reported) = mpsc::channel();
+    let mut workers = Vec::with_capacity(threads);
+    let mut go = Vec::with_capacity(threads);
+    for (index, listening) in listening.into_iter().enumerate() {
+        let (tell, told) = mpsc::channel();
+        go.push(tell);
+        let (shared, extensions) = (shared.clone(), extensions.clone());
+        let (reports, stopped) = (reports.clone(), stopped.clone());
+        let body = move || work(index, shared, &extensions, listening, stopped, &reports, &told);
+        let thread = std::thread::Builder::new()
+            .name(format!("worker-{index}"))
+            .spawn(body);
+        workers.push(thread.map_err(failed)?);
+    }
+    drop(reports);
+    let mut errors: Vec<String> = reported.iter().take(threads).filter_map(Result::err).collect();
+    if !errors.is_empty() {
+        // Workers that hear no word to go on end by themselves.
+        drop(go);
+        workers.into_iter().for_each(|w| drop(w.join()));
+        errors.sort();
+        errors.dedup();
+        return Err(StartError::Workers(errors));
+    }
+    for tell in go {
+        let _ = tell.send(());
+    }
+    Ok(Running {
+        addresses,
+        shutdown: Shutdown { stop: Arc::new(stop) },
+        workers,
+        log_thread,
+        shared,
+    })
+}
+
+/// A data plane that runs.
+pub struct Running {
+    addresses: Vec<Listen>,
+    shutdown: Shutdown,
+    workers: Vec<JoinHandle<()>>,
+    log_thread: Option<JoinHandle<()>>,
+    shared: Arc<Shared>,
+}
+
+/// A listener and where it listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// The frontend's name.
+    pub frontend: String,
+    /// The listener's name; may be empty.
+    pub name: String,
+    /// Where, with the port that was taken if any would do.
+    pub address: BoundAddress,
+}
+
+impl Running {
+    /// Where everything listens, in the order of the spec.
+    pub fn addresses(&self) -> &[Listen] {
+        &self.addresses
+    }
+
+    /// A handle that stops everything, from any thread.
+    pub fn shutdown(&self) -> Shutdown {
+        self.shutdown.clone()
+    }
+
+    /// Ends all sessions now.
+    pub fn stop(&self) {
+        self.shutdown.hard();
+    }
+
+    /// Client connections now.
+    pub fn connections(&self) -> u32 {
+        self.shared.connections.load(Ordering::Relaxed)
+    }
+
+    /// HTTP requests and TCP streams so far.
+    pub fn requests(&self) -> u64 {
+        self.shared.requests.load(Ordering::Relaxed)
+    }
+
+    /// Log lines that were dropped because too many were waiting.
+    pub fn dropped_log_lines(&self) -> u64 {
+        self.shared.writer.as_ref().map_or(0, LogWriter::dropped)
+    }
+
+    /// Waits until all workers have ended after a stop, and what was logged is written. False if a worker died of a bug.
+    pub fn join(self) -> bool {
+        let mut well = true;
+        for worker in self.workers {
+            well &= worker.join().is_ok();
+        }
+        drop(self.shared);
+        if let Some(log) = self.log_thread {
+            let _ = log.join();
+        }
+        well
+    }
+}
+
+/// Stops a running data plane. Cheap to clone; usable from a signal's handler task.
+#[derive(Clone)]
+pub struct Shutdown {
+    stop: Arc<watch::Sender<Stop>>,
+}
+
+impl Shutdown {
+    /// Accepts no more connections and closes the idle ones; each other session ends after its current response, or when
+    /// its stream ends. (SIGUSR1.)
+    pub fn soft(&self) {
+        self.stop.send_if_modified(|stop| {
+            let first = *stop == Stop::No;
+            if first {
+                *stop = Stop::Soft;
+            }
+            first
+        });
+    }
+
+    /// Ends all sessions now. (SIGTERM.)
+    pub fn hard(&self) {
+        self.stop.send_replace(Stop::Hard);
+    }
+}
+
+/// The sockets of each worker.
+type OfWorkers = Vec<Vec<Listening>>;
+
+/// Binds everything.
+fn listen(spec: &ProxySpec, threads: usize) -> Result<(OfWorkers, Vec<Listen>), Vec<BindError>> {
+    let mut of_workers: OfWorkers = (0..threads).map(|_| Vec::new()).collect();
+    let mut addresses = Vec::new();
+    let mut errors = Vec::new();
+    for (frontend, front) in spec.frontends.iter().enumerate() {
+        for listener in &front.listeners {
+            let bound = match bind(listener, threads) {
+                Ok(bound) => bound,
+                Err(e) => {
+                    errors.push(e);
+                    continue;
+                }
+            };
+            if let Some(first) = bound.first() {
+                let (frontend, name) = (front.name.clone(), listener.name.clone());
+                addresses.push(Listen {
+                    frontend,
+                    name,
+                    address: first.address.clone(),
+                });
+            }
+            let room = listener.maxconn.map(room_for);
+            for (worker, bound) in of_workers.iter_mut().zip(bound) {
+                worker.push(Listening {
+                    frontend,
+                    spec: listener.clone(),
+                    room: room.clone(),
+                    bound,
+                });
+            }
+        }
+    }
+    if errors.is_empty() {
+        Ok((of_workers, addresses))
+    } else {
+        Err(errors)
+    }
+}
+
+fn room_for(connections: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(connections.clamp(1, Semaphore::MAX_PERMITS)))
+}
+
+fn share(spec: ProxySpec, writer: Option<LogWriter>) -> Arc<Shared> {
+    let ProxySpec {
+        global,
+        frontends,
+        backends,
+    } = spec;
+    let servers = backends.iter().map(|backend| {
+        let shared = backend.servers.iter().map(|server| {
+            let shared = ServerShared::default();
+            shared.down.store(server.disabled, Ordering::Relaxed);
+            Arc::new(shared)
+        });
+        shared.collect()
+    });
+    Arc::new(Shared {
+        servers: servers.collect(),
+        frontend_connections: frontends.iter().map(|_| Arc::new(AtomicU32::new(0))).collect(),
+        frontend_room: frontends.iter().map(|f| f.maxconn.map(room_for)).collect(),
+        frontends: frontends.into_iter().map(Arc::new).collect(),
+        backends: backends.into_iter().map(Arc::new).collect(),
+        connections: AtomicU32::new(0),
+        requests: AtomicU64::new(0),
+        room: room_for(global.maxconn),
+        writer,
+        global,
+    })
+}
+
+/// The life of a worker's thread.
+fn work(
+    index: usize,
+    shared: Arc<Shared>,
+    extensions: &ExtensionFactory,
+    listening: Vec<Listening>,
+    stopped: watch::Receiver<Stop>,
+    reports: &mpsc::Sender<Result<(), String>>,
+    go: &mpsc::Receiver<()>,
+) {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(Default::default())
+    {
+        Ok(runtime) => runtime,
+        Err(e) => return drop(reports.send(Err(format!("no runtime: {e}")))),
+    };
+    // Extensions are built inside the runtime, so that they may make what needs one.
+    let worker =
+        runtime.block_on(async { extensions(index).and_then(|ext| Worker::new(index, shared, ext)) });
+    let worker = match worker {
+        Ok(worker) => worker,
+        Err(e) => return drop(reports.send(Err(e))),
+    };
+    let _ = reports.send(Ok(()));
+    if go.recv().is_ok() {
+        runtime.block_on(worker.run(listening, stopped));
+    }
+    // Sessions and tasks go before the extensions that they use.
+    drop(runtime);
+}

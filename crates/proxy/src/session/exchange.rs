@@ -1,0 +1,383 @@
+//! One request and its response: rules, choice of backend, service or server, rules again.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Response, StatusCode, request, response};
+
+use super::headers::{announce_close, forget_connection, hosts_contradict, wants_upgrade};
+use super::http::HttpSession;
+use super::outgoing::{Active, Content, Outgoing};
+use super::service::{self, Served};
+use super::upstream::Tunnel;
+use crate::http1::{Cut, MessageBody};
+use crate::log::Level;
+use crate::reply::Reply;
+use crate::rules::{PreparedRules, Setting, Verdict, evaluate};
+use crate::spec::{HttpClose, Timeouts};
+use crate::txn::{Mode, Phase, Txn};
+use crate::worker::Backend;
+
+/// A response, and how the rest is to treat it.
+struct Made {
+    head: response::Parts,
+    content: Content,
+    close: bool,
+}
+
+/// What rules made of a request. Moved once per request: a box would cost more than the move.
+#[allow(clippy::large_enum_variant)]
+enum Ruled {
+    GoOn,
+    Made(Made),
+    Close,
+}
+
+impl HttpSession {
+    /// Answers one request. An error closes the connection without (the rest of) a response.
+    pub(crate) async fn handle(
+        self: Rc<Self>,
+        head: request::Parts,
+        mut body: MessageBody,
+    ) -> Result<Response<Outgoing>, Cut> {
+        self.traffic.swallow.set(false);
+        self.busy.set(true);
+        self.requests.set(self.requests.get() + 1);
+        self.worker.count_request();
+        let txn = Txn::new(
+            self.client.clone(),
+            Mode::Http,
+            self.worker.shared.global.buffer_bytes,
+        );
+        if self.timed {
+            txn.times.idle_since.set(Some(self.idle_since.get()));
+            let now = std::time::Instant::now();
+            txn.times.started.set(Some(self.first_byte.get().unwrap_or(now)));
+            txn.times.request.set(Some(now));
+        }
+        *self.current.borrow_mut() = Some(txn.clone());
+        *self.body.borrow_mut() = body.watch();
+        let active = Active::new(self.clone(), txn.clone(), head.method == Method::HEAD);
+        let contradiction = hosts_contradict(&head);
+        *txn.request.borrow_mut() = Some(head);
+        let made = if contradiction {
+            txn.facts.borrow_mut().termination = Some(*b"PR");
+            Some(error(StatusCode::BAD_REQUEST, true))
+        } else {
+            self.respond(&txn, body).await
+        };
+        let Some(mut made) = made else { return Err(Cut) };
+        if made.close || self.worker.stopping.get() || self.frontend.spec.http_close == HttpClose::Close {
+            announce_close(&mut made.head.headers);
+        }
+        txn.facts.borrow_mut().status = Some(made.head.status.as_u16());
+        active.answered.set(true);
+        if let Content::Empty = made.content {
+            active.complete.set(true);
+        }
+        Ok(Response::from_parts(
+            made.head,
+            Outgoing::new(made.content, active),
+        ))
+    }
+
+    /// The response, rules applied; `None` to close.
+    async fn respond(&self, txn: &Rc<Txn>, mut body: MessageBody) -> Option<Made> {
+        let frontend = &self.frontend;
+        if frontend.spec.buffer_request {
+            self.buffer_body(txn, &mut body, frontend.spec.timeouts.http_request)
+                .await;
+        }
+        for rules in [&frontend.tcp_content, &frontend.http_request] {
+            match self
+                .request_rules(rules, &frontend.spec.timeouts, txn, &mut body)
+                .await
+            {
+                Ruled::GoOn => {}
+                Ruled::Made(made) => return self.finish_response(None, txn, made).await,
+                Ruled::Close => return None,
+            }
+        }
+        let Some(backend) = self.choose_backend(txn).await else {
+            txn.facts.borrow_mut().termination = Some(*b"SC");
+            return self
+                .finish_response(None, txn, error(StatusCode::SERVICE_UNAVAILABLE, false))
+                .await;
+        };
+        *txn.backend.borrow_mut() = Some(backend.named.clone());
+        if backend.spec.buffer_request && !frontend.spec.buffer_request {
+            self.buffer_body(txn, &mut body, frontend.spec.timeouts.http_request)
+                .await;
+        }
+        for rules in [&backend.tcp_content, &backend.http_request] {
+            match self
+                .request_rules(rules, &backend.spec.timeouts, txn, &mut body)
+                .await
+            {
+                Ruled::GoOn => {}
+                Ruled::Made(made) => return self.finish_response(Some(&backend), txn, made).await,
+                Ruled::Close => return None,
+            }
+        }
+        txn.end_request_scope();
+        let made = self.server_answer(&backend, txn, body).await;
+        self.finish_response(Some(&backend), txn, made).await
+    }
+
+    /// Evaluates the rules of a request.
+    async fn request_rules(
+        &self,
+        rules: &PreparedRules,
+        timeouts: &Timeouts,
+        txn: &Rc<Txn>,
+        body: &mut MessageBody,
+    ) -> Ruled {
+        if rules.is_empty() {
+            return Ruled::GoOn;
+        }
+        let setting = self.setting();
+        let mut first = 0;
+        loop {
+            txn.phase.set(Phase::Request);
+            let next = evaluate(rules.from(first), first, txn, &setting).await;
+            first = next.rule;
+            match next.verdict {
+                Verdict::Continue | Verdict::WaitForData => return Ruled::GoOn,
+                Verdict::Reply { reply, refused } => {
+                    let state = if refused { *b"PR" } else { *b"LR" };
+                    txn.facts.borrow_mut().termination = Some(state);
+                    return Ruled::Made(made(*reply));
+                }
+                Verdict::Tarpit(reply) => {
+                    self.timer
+                        .sleep(timeouts.tarpit.or(timeouts.connect).unwrap_or(TARPIT))
+                        .await;
+                    txn.facts.borrow_mut().termination = Some(*b"PT");
+                    return Ruled::Made(made(*reply));
+                }
+                Verdict::Http(service, line) => {
+                    txn.facts.borrow_mut().termination = Some(*b"LR");
+                    let body = std::mem::take(body);
+                    return Ruled::Made(match service::serve(self, &*service, &line, txn, body).await {
+                        Served::Response(head, content) => {
+                            self.note(&txn.times.response);
+                            self.after_service(
+                                txn,
+                                Made {
+                                    head: *head,
+                                    content,
+                                    close: false,
+                                },
+                            )
+                            .await
+                        }
+                        failed => {
+                            let state = if let Served::TimedOut = failed {
+                                *b"sH"
+                            } else {
+                                *b"SH"
+                            };
+                            txn.facts.borrow_mut().termination = Some(state);
+                            error(service::status_of(&failed), false)
+                        }
+                    });
+                }
+                Verdict::Tcp(_, line) => {
+                    txn.log(
+                        Level::Error,
+                        &format!("{line}: a TCP service can't answer an HTTP request"),
+                    );
+                    return Ruled::Made(error(StatusCode::INTERNAL_SERVER_ERROR, false));
+                }
+                Verdict::Reject | Verdict::Done => {
+                    txn.facts.borrow_mut().termination = Some(*b"PR");
+                    return Ruled::Close;
+                }
+                Verdict::WaitForBody(time) => self.buffer_body(txn, body, Some(time)).await,
+            }
+        }
+    }
+
+    /// A service's response goes through the response rules, as a server's does.
+    async fn after_service(&self, txn: &Rc<Txn>, made: Made) -> Made {
+        self.response_rules(&self.frontend.http_response, txn, made).await
+    }
+
+    async fn choose_backend(&self, txn: &Rc<Txn>) -> Option<Rc<Backend>> {
+        let spec = &self.frontend.spec;
+        let mut chosen = spec.default_backend;
+        for rule in &spec.use_backend {
+            let matched = match &rule.condition {
+                Some(condition) => condition.eval_async(&**txn, &*self.worker.runner).await,
+                None => true,
+            };
+            if matched {
+                chosen = Some(rule.backend);
+                break;
+            }
+        }
+        self.worker.backends.get(chosen?).cloned()
+    }
+
+    /// Asks a server, and makes of its answer what the client is to see.
+    async fn server_answer(&self, backend: &Rc<Backend>, txn: &Rc<Txn>, body: MessageBody) -> Made {
+        let (upgrade, connect) = match txn.request_head() {
+            Some(head) => (wants_upgrade(&head.headers), head.method == Method::CONNECT),
+            None => (false, false),
+        };
+        let answer = match self.ask(backend, txn, body).await {
+            Ok(answer) => answer,
+            Err(no_answer) => {
+                txn.facts.borrow_mut().termination = Some(no_answer.1);
+                return error(no_answer.0, false);
+            }
+        };
+        let mut head = answer.head;
+        head.version = http::Version::HTTP_11;
+        forget_connection(&mut head.headers);
+        let switched = head.status == StatusCode::SWITCHING_PROTOCOLS || connect && head.status.is_success();
+        if switched && !(upgrade || connect) {
+            txn.facts.borrow_mut().termination = Some(*b"PH");
+            return error(StatusCode::BAD_GATEWAY, false);
+        }
+        if switched {
+            let limits = self.tunnel_limits(backend);
+            let tunnel = Tunnel {
+                conn: answer.conn,
+                txn: txn.clone(),
+                limits,
+            };
+            *self.tunnel.borrow_mut() = Some(tunnel);
+            return Made {
+                head,
+                content: Content::Empty,
+                close: false,
+            };
+        }
+        let content = Content::Server(self.relayed(backend, answer.body, answer.conn, answer.server));
+        let made = Made {
+            head,
+            content,
+            close: false,
+        };
+        let made = self.response_rules(&backend.http_response, txn, made).await;
+        self.response_rules(&self.frontend.http_response, txn, made).await
+    }
+
+    /// Evaluates the rules that every response passes last, whoever made it.
+    async fn finish_response(&self, backend: Option<&Backend>, txn: &Rc<Txn>, made: Made) -> Option<Made> {
+        let mut made = made;
+        if let Some(backend) = backend {
+            made = self.response_rules(&backend.http_after_response, txn, made).await;
+        }
+        Some(
+            self.response_rules(&self.frontend.http_after_response, txn, made)
+                .await,
+        )
+    }
+
+    async fn response_rules(&self, rules: &PreparedRules, txn: &Rc<Txn>, made: Made) -> Made {
+        if rules.is_empty() {
+            return made;
+        }
+        txn.phase.set(Phase::Response);
+        let Made { head, content, close } = made;
+        *txn.response.borrow_mut() = Some(head);
+        let next = evaluate(rules.from(0), 0, txn, &self.setting()).await;
+        let head = txn.response.borrow_mut().take();
+        let replaced = |status, state: [u8; 2]| {
+            txn.facts.borrow_mut().termination = Some(state);
+            error(status, false)
+        };
+        match (next.verdict, head) {
+            (Verdict::Reply { reply, refused }, _) => {
+                let state = if refused { *b"PH" } else { *b"LH" };
+                txn.facts.borrow_mut().termination = Some(state);
+                self::made(*reply)
+            }
+            (Verdict::Reject | Verdict::Done | Verdict::Tarpit(_), _) => {
+                replaced(StatusCode::BAD_GATEWAY, *b"PH")
+            }
+            (_, Some(head)) => Made { head, content, close },
+            (_, None) => replaced(StatusCode::INTERNAL_SERVER_ERROR, *b"PH"),
+        }
+    }
+
+    /// Receives the request's body as far as the buffer has room, for rules to look at.
+    async fn buffer_body(&self, txn: &Rc<Txn>, body: &mut MessageBody, time: Option<Duration>) {
+        let room = self.worker.shared.global.buffer_bytes;
+        let mut pieces: Vec<Bytes> = Vec::new();
+        let mut held = txn.request_body().len();
+        if held > 0 {
+            return;
+        }
+        let mut ended = body.is_ended();
+        let receive = async {
+            while held < room {
+                match poll_fn(|cx| body.poll_piece(cx)).await {
+                    Some(Ok(piece)) => {
+                        held += piece.len();
+                        pieces.push(piece);
+                    }
+                    Some(Err(_)) => break,
+                    None => {
+                        ended = true;
+                        break;
+                    }
+                }
+            }
+        };
+        // A body that is late is looked at as far as it came, as in HAProxy.
+        let _ = self.timer.limit(time, receive).await;
+        for piece in &pieces {
+            txn.buffer_body(piece, ended);
+        }
+        for piece in pieces.into_iter().rev() {
+            body.unread(piece);
+        }
+    }
+
+    fn setting(&self) -> Setting<'_> {
+        Setting {
+            runner: &*self.worker.runner,
+            on_failure: self.worker.shared.global.action_failure,
+            may_wait: false,
+        }
+    }
+}
+
+/// How long a tarpitted client waits if no timeout says so.
+const TARPIT: Duration = Duration::from_secs(10);
+
+fn error(status: StatusCode, close: bool) -> Made {
+    let mut reply = Reply::error(status);
+    reply.close = close;
+    made(reply)
+}
+
+/// A reply as a response.
+fn made(reply: Reply) -> Made {
+    let mut head = Response::new(()).into_parts().0;
+    head.status = reply.status;
+    head.headers = reply.headers;
+    if let Some(reason) = reply
+        .reason
+        .and_then(|r| crate::http1::ReasonPhrase::try_from(r).ok())
+    {
+        head.extensions.insert(reason);
+    }
+    head.headers.remove(http::header::CONTENT_LENGTH);
+    forget_connection(&mut head.headers);
+    let content = if reply.body.is_empty() {
+        Content::Empty
+    } else {
+        Content::Full(reply.body)
+    };
+    Made {
+        head,
+        content,
+        close: reply.close,
+    }
+}

@@ -1,0 +1,148 @@
+//! Header fields that concern one connection and not the message, and those that a proxy adds.
+
+use std::net::IpAddr;
+
+use http::header::{CONNECTION, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, HeaderValue, header};
+
+use crate::spec::ForwardFor;
+
+/// Removes what the codec decides for each side by itself: the framing, and the tokens `close` and `keep-alive`. Other
+/// tokens of `connection`, and the fields that they name, pass through, as in HAProxy.
+pub(crate) fn forget_connection(headers: &mut HeaderMap) {
+    headers.remove(TRANSFER_ENCODING);
+    if !headers.contains_key(CONNECTION) {
+        return;
+    }
+    let mut kept: Vec<u8> = Vec::new();
+    for value in headers.get_all(CONNECTION) {
+        for token in tokens(value) {
+            if !token.eq_ignore_ascii_case(b"close") && !token.eq_ignore_ascii_case(b"keep-alive") {
+                if !kept.is_empty() {
+                    kept.push(b',');
+                }
+                kept.extend_from_slice(token);
+            }
+        }
+    }
+    match HeaderValue::from_maybe_shared(bytes::Bytes::from(kept)) {
+        Ok(kept) if !kept.is_empty() => {
+            headers.insert(CONNECTION, kept);
+        }
+        _ => {
+            headers.remove(CONNECTION);
+        }
+    }
+}
+
+/// Whether the message asks to switch protocols.
+pub(crate) fn wants_upgrade(headers: &HeaderMap) -> bool {
+    headers.contains_key(UPGRADE)
+        && headers
+            .get_all(CONNECTION)
+            .iter()
+            .flat_map(tokens)
+            .any(|t| t.eq_ignore_ascii_case(b"upgrade"))
+}
+
+/// Says that the connection ends with this message.
+pub(crate) fn announce_close(headers: &mut HeaderMap) {
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+}
+
+/// `option forwardfor`.
+pub(crate) fn add_forwarded(spec: &ForwardFor, client: IpAddr, headers: &mut HeaderMap) {
+    let excepted = spec
+        .except
+        .iter()
+        .any(|(network, bits)| within(client, *network, *bits));
+    if excepted || spec.if_none && headers.contains_key(&spec.header) {
+        return;
+    }
+    if let Ok(value) = HeaderValue::try_from(client.to_string()) {
+        headers.append(spec.header.clone(), value);
+    }
+}
+
+/// Whether several `host` fields, or one and the target's own authority, contradict each other.
+pub(crate) fn hosts_contradict(head: &http::request::Parts) -> bool {
+    let mut hosts = head.headers.get_all(header::HOST).iter();
+    let Some(first) = hosts.next() else { return false };
+    if hosts.any(|other| !other.as_bytes().eq_ignore_ascii_case(first.as_bytes())) {
+        return true;
+    }
+    let Some(authority) = head.uri.authority() else {
+        return false;
+    };
+    let scheme = head.uri.scheme_str();
+    let bare = |host: &str| {
+        let default = if scheme == Some("https") { ":443" } else { ":80" };
+        host.strip_suffix(default).unwrap_or(host).to_ascii_lowercase()
+    };
+    let authority = authority.as_str().rsplit('@').next().unwrap_or_default();
+    first.to_str().map_or(true, |host| bare(host) != bare(authority))
+}
+
+fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    value
+        .as_bytes()
+        .split(|b| *b == b',')
+        .map(<[u8]>::trim_ascii)
+        .filter(|t| !t.is_empty())
+}
+
+fn within(address: IpAddr, network: IpAddr, bits: u8) -> bool {
+    let (a, n, width) = match (address, network) {
+        (IpAddr::V4(a), IpAddr::V4(n)) => (u128::from(a.to_bits()), u128::from(n.to_bits()), 32),
+        (IpAddr::V6(a), IpAddr::V6(n)) => (a.to_bits(), n.to_bits(), 128),
+        _ => return false,
+    };
+    let shift = width - u32::from(bits).min(width);
+    a.checked_shr(shift).unwrap_or(0) == n.checked_shr(shift).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_concerns_the_connection_is_removed() {
+        let mut headers = HeaderMap::new();
+        headers.append(CONNECTION, HeaderValue::from_static("Keep-Alive, foo"));
+        headers.append(CONNECTION, HeaderValue::from_static("close,Upgrade"));
+        headers.append(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        headers.append("keep-alive", HeaderValue::from_static("300"));
+        forget_connection(&mut headers);
+        assert_eq!(headers.get(CONNECTION).unwrap(), "foo,Upgrade");
+        assert!(!headers.contains_key(TRANSFER_ENCODING));
+        assert!(headers.contains_key("keep-alive"));
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        forget_connection(&mut headers);
+        assert!(!headers.contains_key(CONNECTION));
+    }
+
+    #[test]
+    fn networks_are_matched_by_prefix() {
+        let ip = |s: &str| s.parse::<IpAddr>().unwrap();
+        assert!(within(ip("10.1.2.3"), ip("10.0.0.0"), 8));
+        assert!(!within(ip("11.1.2.3"), ip("10.0.0.0"), 8));
+        assert!(within(ip("11.1.2.3"), ip("0.0.0.0"), 0));
+        assert!(within(ip("fe80::1"), ip("fe80::"), 10));
+        assert!(!within(ip("10.1.2.3"), ip("::"), 0));
+    }
+
+    #[test]
+    fn hosts_that_contradict_each_other_are_noticed() {
+        let contradict = |target: &str, hosts: &[&str]| {
+            let mut request = http::Request::get(target);
+            for host in hosts {
+                request = request.header("host", *host);
+            }
+            hosts_contradict(&request.body(()).unwrap().into_parts().0)
+        };
+        assert!(!contradict("/", &["a", "A"]));
+        assert!(contradict("/", &["a", "b"]));
+        assert!(!contradict("http://a:80/", &["a"]));
+        assert!(contradict("http://b/", &["a"]));
+    }
+}

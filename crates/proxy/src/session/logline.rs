@@ -1,0 +1,41 @@
+//! The line that a session leaves in the log.
+
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+
+use crate::log::Level;
+use crate::txn::{LogLevel, Txn};
+use crate::worker::{Frontend, Worker};
+
+/// Writes the line of a transaction that has ended.
+pub(crate) fn write(frontend: &Frontend, worker: &Worker, txn: &Rc<Txn>) {
+    let spec = &frontend.spec.log;
+    let Some(line) = &spec.line else { return };
+    let (status, state) = {
+        let mut facts = txn.facts.borrow_mut();
+        let state = *facts.termination.get_or_insert(*b"--");
+        facts.process_connections = worker.shared.connections.load(Ordering::Relaxed);
+        facts.frontend_connections = frontend.connections.load(Ordering::Relaxed);
+        facts.request_counter = worker.shared.requests.load(Ordering::Relaxed);
+        (facts.status, state)
+    };
+    let well = state == *b"--" || state == *b"LR";
+    let server_error = status.is_some_and(|s| s >= 500);
+    if spec.dont_log_normal && well && !server_error {
+        return;
+    }
+    if spec.dont_log_null && txn.request_head().is_none() && txn.facts.borrow().bytes_uploaded == 0 {
+        return;
+    }
+    let usual = if spec.separate_errors && (!well || server_error) {
+        Level::Error
+    } else {
+        Level::Info
+    };
+    let level = match txn.log_level() {
+        LogLevel::Default => usual,
+        LogLevel::Set(level) => level,
+        LogLevel::Silent => return,
+    };
+    frontend.logger.line(level, &line.eval_now(txn));
+}

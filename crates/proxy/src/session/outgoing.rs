@@ -1,0 +1,168 @@
+//! The body of a response on its way to the client, and what happens at its end.
+
+use std::cell::Cell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use super::http::HttpSession;
+use super::service::Produced;
+use super::upstream::Relayed;
+use crate::http1::Cut;
+use crate::txn::Txn;
+
+/// A response's body.
+pub(crate) struct Outgoing {
+    content: Content,
+    active: Active,
+    /// The rest won't come; what did is being written.
+    broken: bool,
+}
+
+/// Where a body comes from.
+pub(crate) enum Content {
+    /// There is none (any more).
+    Empty,
+    /// It is all here.
+    Full(Bytes),
+    /// From a server.
+    Server(Relayed),
+    /// From a service.
+    Service(Box<Produced>),
+}
+
+impl Outgoing {
+    pub(crate) fn new(content: Content, active: Active) -> Self {
+        Outgoing {
+            content,
+            active,
+            broken: false,
+        }
+    }
+
+    fn end(&mut self) {
+        self.content = Content::Empty;
+        self.active.complete.set(true);
+    }
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        let this = &mut *self;
+        if this.broken {
+            return Poll::Ready(Some(Err(Cut)));
+        }
+        let polled = match &mut this.content {
+            Content::Empty => Poll::Ready(None),
+            Content::Full(bytes) => {
+                let bytes = std::mem::take(bytes);
+                this.end();
+                return Poll::Ready(Some(Ok(Frame::data(bytes))));
+            }
+            Content::Server(relayed) => {
+                let polled = relayed.poll(cx, &this.active.session.timer, &this.active.txn);
+                if let Poll::Ready(Some(Ok(_))) = &polled
+                    && relayed.is_ended()
+                {
+                    this.end();
+                    return polled;
+                }
+                polled
+            }
+            Content::Service(produced) => produced.poll(cx, &this.active.txn),
+        };
+        match &polled {
+            Poll::Ready(None) => this.end(),
+            Poll::Ready(Some(Err(_))) => {
+                // An error makes the codec drop what it holds. The client is to get what there was: so it comes one turn
+                // later, when that was written.
+                this.broken = true;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            _ => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Empty => true,
+            Content::Full(bytes) => bytes.is_empty(),
+            Content::Server(relayed) => relayed.is_ended(),
+            Content::Service(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Empty => SizeHint::with_exact(0),
+            Content::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Content::Server(relayed) => relayed.size_hint(),
+            Content::Service(produced) => produced.size_hint(),
+        }
+    }
+}
+
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        // The codec drops a body that has nothing to say without asking it; so it does for a HEAD request's.
+        let nothing_left = self.is_end_stream() || self.active.bodyless;
+        if nothing_left {
+            self.active.complete.set(true);
+        }
+        if let (Content::Server(relayed), true) = (&mut self.content, nothing_left) {
+            relayed.finish();
+        }
+    }
+}
+
+/// A transaction in progress. Dropping it ends the transaction: in order if it was marked complete, else because the
+/// client or the codec let go of it.
+pub(crate) struct Active {
+    pub(crate) session: Rc<HttpSession>,
+    pub(crate) txn: Rc<Txn>,
+    /// The response's head was handed over.
+    pub(crate) answered: Cell<bool>,
+    /// The client gets no body whatever there is.
+    pub(crate) bodyless: bool,
+    pub(crate) complete: Cell<bool>,
+}
+
+impl Active {
+    pub(crate) fn new(session: Rc<HttpSession>, txn: Rc<Txn>, bodyless: bool) -> Self {
+        Active {
+            session,
+            txn,
+            answered: Cell::new(false),
+            bodyless,
+            complete: Cell::new(false),
+        }
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        if self
+            .session
+            .tunnel
+            .borrow()
+            .as_ref()
+            .is_some_and(|t| Rc::ptr_eq(&t.txn, &self.txn))
+        {
+            // It goes on as a tunnel.
+            return;
+        }
+        if !self.complete.get() {
+            let state = if self.answered.get() { *b"CD" } else { *b"CH" };
+            self.txn.facts.borrow_mut().termination.get_or_insert(state);
+        }
+        self.session.end_transaction(&self.txn);
+    }
+}

@@ -1,0 +1,214 @@
+//! Two streams joined: bytes both ways, each side's end passed on to the other.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::spec::Timeouts;
+use crate::stream::{Counted, Traffic};
+use crate::worker::Worker;
+
+/// How long a relay may be silent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// While both sides are open.
+    pub(crate) both: Option<Duration>,
+    /// Once the server has ended, and the client is waited for.
+    pub(crate) client_fin: Option<Duration>,
+    /// Once the client has ended, and the server is waited for.
+    pub(crate) server_fin: Option<Duration>,
+}
+
+impl Limits {
+    /// Those of a frontend and a backend. Without `timeout tunnel` the shorter of the two sides' own timeouts holds, since
+    /// silence on one side is silence on both.
+    pub(crate) fn new(front: &Timeouts, back: &Timeouts) -> Self {
+        let shorter = match (front.client, back.server) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        let both = back.tunnel.or(front.tunnel).or(shorter);
+        Limits {
+            both,
+            client_fin: front.client_fin.or(both),
+            server_fin: back.server_fin.or(both),
+        }
+    }
+}
+
+/// How a relay ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RelayEnd {
+    /// Both sides have ended.
+    Done,
+    /// The client's connection broke.
+    ClientBroke,
+    /// The server's connection broke.
+    ServerBroke,
+    /// The client was silent for too long.
+    ClientSilent,
+    /// The server was silent for too long.
+    ServerSilent,
+}
+
+impl RelayEnd {
+    /// The log's two letters.
+    pub(crate) fn termination(self) -> [u8; 2] {
+        match self {
+            RelayEnd::Done => *b"--",
+            RelayEnd::ClientBroke => *b"CD",
+            RelayEnd::ServerBroke => *b"SD",
+            RelayEnd::ClientSilent => *b"cD",
+            RelayEnd::ServerSilent => *b"sD",
+        }
+    }
+}
+
+/// Relays until both sides have ended, one breaks or nothing moves for too long. What was read from either before goes
+/// first.
+pub(crate) async fn relay(
+    worker: &Rc<Worker>,
+    mut client: Counted,
+    client_ahead: Bytes,
+    mut server: Counted,
+    server_ahead: Bytes,
+    limits: Limits,
+) -> RelayEnd {
+    let timer = worker.wheel.timer();
+    let mut up = Direction::new(client_ahead);
+    let mut down = Direction::new(server_ahead);
+    let mut seen = None;
+    let end = poll_fn(|cx| {
+        {
+            let mut scratch = worker.scratch.borrow_mut();
+            if let Poll::Ready(Err(end)) = up.poll(cx, &mut client, &mut server, &mut scratch) {
+                return Poll::Ready(end.of(RelayEnd::ClientBroke, RelayEnd::ServerBroke));
+            }
+            if let Poll::Ready(Err(end)) = down.poll(cx, &mut server, &mut client, &mut scratch) {
+                return Poll::Ready(end.of(RelayEnd::ServerBroke, RelayEnd::ClientBroke));
+            }
+        }
+        if up.ended && down.ended {
+            return Poll::Ready(RelayEnd::Done);
+        }
+        let moved = |t: &Traffic| t.read.get() + t.written.get();
+        let now = Some((
+            moved(client.traffic()) + moved(server.traffic()),
+            up.ended,
+            down.ended,
+        ));
+        if seen != now {
+            seen = now;
+            timer.arm(match (up.ended, down.ended) {
+                (true, _) => limits.server_fin,
+                (_, true) => limits.client_fin,
+                _ => limits.both,
+            });
+        }
+        let silent = if up.ended {
+            RelayEnd::ServerSilent
+        } else {
+            RelayEnd::ClientSilent
+        };
+        timer.poll_elapsed(cx).map(|_| silent)
+    })
+    .await;
+    if end != RelayEnd::Done {
+        // What was cut short must not look like an orderly end to either side.
+        client.stream().reset_on_close();
+        server.stream().reset_on_close();
+    }
+    end
+}
+
+/// One way of a relay.
+struct Direction {
+    /// Read and not yet written.
+    held: Bytes,
+    read_ended: bool,
+    ended: bool,
+}
+
+/// Which end of a direction broke.
+enum Broke {
+    From,
+    To,
+}
+
+impl Broke {
+    fn of(self, from: RelayEnd, to: RelayEnd) -> RelayEnd {
+        match self {
+            Broke::From => from,
+            Broke::To => to,
+        }
+    }
+}
+
+impl Direction {
+    fn new(ahead: Bytes) -> Self {
+        Direction {
+            held: ahead,
+            read_ended: false,
+            ended: false,
+        }
+    }
+
+    /// Moves what can be moved. Bytes pass through `scratch`, which all relays of a worker share; a copy of its own is
+    /// made only of what the receiver doesn't take at once.
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut Counted,
+        to: &mut Counted,
+        scratch: &mut [u8],
+    ) -> Poll<Result<(), Broke>> {
+        loop {
+            while !self.held.is_empty() {
+                let written = ready!(Pin::new(&mut *to).poll_write(cx, &self.held));
+                self.held
+                    .advance(written.and_then(nonzero).map_err(|_| Broke::To)?);
+            }
+            if self.ended {
+                return Poll::Ready(Ok(()));
+            }
+            if self.read_ended {
+                // A peer that is gone already needs no goodbye.
+                let _ = ready!(Pin::new(&mut *to).poll_shutdown(cx));
+                self.ended = true;
+                return Poll::Ready(Ok(()));
+            }
+            let mut buffer = ReadBuf::new(scratch);
+            ready!(Pin::new(&mut *from).poll_read(cx, &mut buffer)).map_err(|_| Broke::From)?;
+            let mut read = buffer.filled();
+            if read.is_empty() {
+                self.read_ended = true;
+                continue;
+            }
+            while !read.is_empty() {
+                match Pin::new(&mut *to).poll_write(cx, read) {
+                    Poll::Ready(written) => {
+                        read.advance(written.and_then(nonzero).map_err(|_| Broke::To)?);
+                    }
+                    Poll::Pending => {
+                        self.held = Bytes::copy_from_slice(read);
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn nonzero(n: usize) -> io::Result<usize> {
+    if n == 0 {
+        Err(io::ErrorKind::WriteZero.into())
+    } else {
+        Ok(n)
+    }
+}

@@ -1,0 +1,180 @@
+//! Responses that a service produces.
+
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Response, StatusCode, response};
+use http_body::{Frame, SizeHint};
+
+use super::http::HttpSession;
+use super::outgoing::Content;
+use crate::applet::HttpApplet;
+use crate::ext::{Failure, HttpService, Run};
+use crate::http1::{Cut, MessageBody};
+use crate::log::Level;
+use crate::txn::{Phase, Txn};
+
+/// A service's response, or that there is none.
+pub(crate) enum Served {
+    Response(Box<response::Parts>, Content),
+    /// It failed before its response started.
+    Failed,
+    /// It took too long to start.
+    TimedOut,
+}
+
+/// Lets a service run until its response starts.
+pub(crate) async fn serve(
+    session: &HttpSession,
+    service: &dyn HttpService,
+    line: &Rc<str>,
+    txn: &Rc<Txn>,
+    body: MessageBody,
+) -> Served {
+    txn.phase.set(Phase::Service);
+    let applet = HttpApplet::new(txn.clone(), body);
+    let mut run = service.serve(applet.clone());
+    let mut ended = None;
+    let started = std::future::poll_fn(|cx| {
+        // What a service does in one go is answered in one go: so it runs as far as it can, started or not.
+        match std::pin::Pin::new(&mut run).poll(cx) {
+            Poll::Ready(result) => {
+                ended = Some(result);
+                Poll::Ready(())
+            }
+            Poll::Pending if applet.is_started() => Poll::Ready(()),
+            Poll::Pending => {
+                applet.register(cx);
+                Poll::Pending
+            }
+        }
+    });
+    let limit = session.frontend.spec.timeouts.server;
+    if session.timer.limit(limit, started).await.is_err() {
+        txn.facts.borrow_mut().termination = Some(*b"sH");
+        return Served::TimedOut;
+    }
+    if !applet.is_started() {
+        if let Some(Err(failure)) = &ended {
+            txn.log_failure(line, failure);
+        } else {
+            txn.log(
+                Level::Error,
+                &format!("{line}: the service ended without starting a response"),
+            );
+        }
+        return Served::Failed;
+    }
+    let head = applet.take_head();
+    let mut response = Response::new(()).into_parts().0;
+    response.status = head.status;
+    response.headers = head.headers;
+    if let Some(reason) = head.reason {
+        response.extensions.insert(reason);
+    }
+    let produced = Produced {
+        applet,
+        run,
+        ended,
+        line: line.clone(),
+    };
+    let content = produced.into_content();
+    Served::Response(Box::new(response), content)
+}
+
+/// A body that a service is producing.
+pub(crate) struct Produced {
+    applet: Rc<HttpApplet>,
+    run: Run<'static, Result<(), Failure>>,
+    ended: Option<Result<(), Failure>>,
+    line: Rc<str>,
+}
+
+impl Produced {
+    /// What was produced in one go, in order and as declared, needs no more than its bytes.
+    fn into_content(self) -> Content {
+        let (declared, sent) = self.applet.lengths();
+        let whole = matches!(self.ended, Some(Ok(()))) && declared.is_none_or(|d| d == sent);
+        if !whole || self.applet.is_bodyless() {
+            return Content::Service(Box::new(self));
+        }
+        let mut pieces = std::iter::from_fn(|| self.applet.pop());
+        let Some(first) = pieces.next() else {
+            return Content::Empty;
+        };
+        let Some(second) = pieces.next() else {
+            return Content::Full(first);
+        };
+        let mut all = Vec::with_capacity(usize::try_from(sent).unwrap_or(0));
+        all.extend_from_slice(&first);
+        all.extend_from_slice(&second);
+        pieces.for_each(|piece| all.extend_from_slice(&piece));
+        Content::Full(all.into())
+    }
+
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        txn: &Txn,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        loop {
+            // A failure cuts the response off at once: what is still queued would not make it whole.
+            if let Some(Err(failure)) = &self.ended {
+                txn.log_failure(&self.line, failure);
+                txn.facts.borrow_mut().termination = Some(*b"SD");
+                return Poll::Ready(Some(Err(Cut)));
+            }
+            if let Some(piece) = self.applet.pop() {
+                return Poll::Ready(Some(Ok(Frame::data(piece))));
+            }
+            if self.ended.is_some() {
+                return self.check_length(txn);
+            }
+            match std::pin::Pin::new(&mut self.run).poll(cx) {
+                Poll::Ready(result) => self.ended = Some(result),
+                Poll::Pending if self.applet.has_queued() => {}
+                Poll::Pending => {
+                    self.applet.register(cx);
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    fn check_length(&self, txn: &Txn) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        match self.applet.lengths() {
+            (Some(declared), sent) if sent < declared && !self.applet.is_bodyless() => {
+                let line = &self.line;
+                let why = format!(
+                    "{line}: the service sent {sent} bytes of the {declared} that it declared; the response is cut off"
+                );
+                txn.log(Level::Error, &why);
+                txn.facts.borrow_mut().termination = Some(*b"SD");
+                Poll::Ready(Some(Err(Cut)))
+            }
+            _ => Poll::Ready(None),
+        }
+    }
+
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        match self.applet.lengths() {
+            (Some(declared), _) => SizeHint::with_exact(declared),
+            (None, _) => SizeHint::default(),
+        }
+    }
+}
+
+impl Drop for Produced {
+    fn drop(&mut self) {
+        self.applet.client_gone();
+    }
+}
+
+/// The status that stands for a service that gave no response.
+pub(crate) fn status_of(served: &Served) -> StatusCode {
+    match served {
+        Served::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}

@@ -1,0 +1,317 @@
+//! A request's way to a server and its response's way back.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Method, StatusCode, request, response};
+use http_body::{Body, Frame, SizeHint};
+
+use super::headers::{add_forwarded, announce_close, forget_connection};
+use super::http::HttpSession;
+use super::relay::Limits;
+use crate::http1::{BodyWatch, ClientConn, Cut, MessageBody, SendFailure};
+use crate::spec::{HttpClose, HttpReuse};
+use crate::stream::Traffic;
+use crate::timeouts::{Elapsed, Timer};
+use crate::txn::Txn;
+use crate::upstream::Server;
+use crate::upstream::connect::{Attempts, ConnectFailure, connect};
+use crate::worker::Backend;
+
+/// A server's side of a connection that switched protocols.
+pub(crate) struct Tunnel {
+    pub(crate) conn: ClientConn,
+    pub(crate) txn: Rc<Txn>,
+    pub(crate) limits: Limits,
+}
+
+/// A server's answer.
+pub(crate) struct Answer {
+    pub(crate) head: response::Parts,
+    pub(crate) body: MessageBody,
+    pub(crate) conn: ClientConn,
+    pub(crate) server: Rc<Server>,
+}
+
+/// Why there is no answer: the status for the client, and the log's two letters.
+pub(crate) struct NoAnswer(pub(crate) StatusCode, pub(crate) [u8; 2]);
+
+impl HttpSession {
+    /// Sends the request to a server of `backend` and waits for the head of its response.
+    pub(crate) async fn ask(
+        &self,
+        backend: &Backend,
+        txn: &Rc<Txn>,
+        mut body: MessageBody,
+    ) -> Result<Answer, NoAnswer> {
+        let timeouts = &backend.spec.timeouts;
+        self.note(&txn.times.queued);
+        self.note(&txn.times.connecting);
+        let no_server = NoAnswer(StatusCode::SERVICE_UNAVAILABLE, *b"SC");
+        let mut server = backend.balancer.pick(None).ok_or(no_server)?;
+        let mut head = self.outgoing_head(backend, txn)?;
+        let repeatable = body.is_ended() && is_idempotent(&head.method);
+        let mut reuse = match backend.spec.reuse {
+            HttpReuse::Never => false,
+            HttpReuse::Safe => repeatable || self.requests.get() > 1,
+            HttpReuse::Aggressive | HttpReuse::Always => true,
+        };
+        loop {
+            let idle = if reuse { server.pool.take() } else { None };
+            let reused = idle.is_some();
+            let mut conn = match idle {
+                Some(conn) => {
+                    txn.choose_server(&server);
+                    conn
+                }
+                None => {
+                    let attempts = Attempts {
+                        retries: backend.spec.retries,
+                        redispatch: backend.spec.redispatch,
+                    };
+                    let connected =
+                        connect(&backend.balancer, server, attempts, timeouts, &self.timer, txn).await;
+                    let (connected_to, stream) = connected.map_err(no_connection)?;
+                    server = connected_to;
+                    txn.backend_src.set(stream.local());
+                    let conn = ClientConn::new(stream, self.worker.shared.global.buffer_bytes).await;
+                    conn.map_err(|_| NoAnswer(StatusCode::BAD_GATEWAY, *b"SC"))?
+                }
+            };
+            txn.facts.borrow_mut().server_connection_reused = reused;
+            self.note(&txn.times.connected);
+            let watch = self.body.borrow().clone();
+            let sent = {
+                let traffic = conn.traffic().clone();
+                let sending = conn.send(head, body);
+                while_moving(&self.timer, timeouts.server, &traffic, watch.as_deref(), sending).await
+            };
+            match sent {
+                Ok(Ok((head, body))) => {
+                    self.note(&txn.times.response);
+                    return Ok(Answer {
+                        head,
+                        body,
+                        conn,
+                        server,
+                    });
+                }
+                Ok(Err(SendFailure::Unsent(request))) => (head, body) = *request,
+                Ok(Err(SendFailure::Closed { silent: true })) if reused && repeatable => {
+                    // The server closed an idle connection just as it was used: not the request's fault.
+                    head = self.outgoing_head(backend, txn)?;
+                    body = MessageBody::default();
+                    reuse = false;
+                }
+                Ok(Err(SendFailure::Body)) => return Err(NoAnswer(StatusCode::BAD_REQUEST, *b"CH")),
+                Ok(Err(SendFailure::Closed { .. })) => return Err(NoAnswer(StatusCode::BAD_GATEWAY, *b"SH")),
+                Ok(Err(SendFailure::Invalid)) => return Err(NoAnswer(StatusCode::BAD_GATEWAY, *b"PH")),
+                Err(Elapsed) => return Err(NoAnswer(StatusCode::GATEWAY_TIMEOUT, *b"sH")),
+            }
+        }
+    }
+
+    /// The request's head as the server is to see it. The transaction keeps its own: response rules and log lines look at
+    /// it, and it may have to be sent once more.
+    fn outgoing_head(&self, backend: &Backend, txn: &Txn) -> Result<request::Parts, NoAnswer> {
+        let lost = NoAnswer(StatusCode::INTERNAL_SERVER_ERROR, *b"IH");
+        let mut head = copy(&*txn.request_head().ok_or(lost)?);
+        head.version = http::Version::HTTP_11;
+        forget_connection(&mut head.headers);
+        if self.closes_server(backend) {
+            announce_close(&mut head.headers);
+        }
+        // One of the two is enough: `option forwardfor` in both a frontend and its backend adds one field.
+        let forward = self
+            .frontend
+            .spec
+            .forward_for
+            .as_ref()
+            .or(backend.spec.forward_for.as_ref());
+        if let (Some(spec), Some(source)) = (forward, txn.source()) {
+            add_forwarded(spec, source.ip(), &mut head.headers);
+        }
+        Ok(head)
+    }
+
+    /// The body of an answer, which gives its connection back to the pool in the end.
+    pub(crate) fn relayed(
+        &self,
+        backend: &Backend,
+        body: MessageBody,
+        conn: ClientConn,
+        server: Rc<Server>,
+    ) -> Relayed {
+        let upload_goes_on = self.body.borrow().as_ref().is_some_and(|w| !w.is_ended());
+        let mut conn = conn;
+        let held = if upload_goes_on {
+            // While the client doesn't read, nobody polls the response, and yet its request must go on.
+            tokio::task::spawn_local(async move { std::future::poll_fn(|cx| conn.drive(cx)).await });
+            None
+        } else {
+            Some(conn)
+        };
+        let mut relayed = Relayed {
+            body,
+            conn: held,
+            server,
+            pooled: !self.closes_server(backend) && backend.spec.reuse != HttpReuse::Never,
+            limit: backend.spec.timeouts.server,
+            waiting: false,
+        };
+        if relayed.body.is_ended() {
+            relayed.finish();
+        }
+        relayed
+    }
+
+    /// The limits of a tunnel between this client and a server of `backend`.
+    pub(crate) fn tunnel_limits(&self, backend: &Backend) -> Limits {
+        Limits::new(&self.frontend.spec.timeouts, &backend.spec.timeouts)
+    }
+
+    fn closes_server(&self, backend: &Backend) -> bool {
+        self.frontend.spec.http_close != HttpClose::KeepAlive
+            || backend.spec.http_close != HttpClose::KeepAlive
+    }
+
+    /// Notes the time if anybody wants to know.
+    pub(crate) fn note(&self, moment: &std::cell::Cell<Option<Instant>>) {
+        if self.timed {
+            moment.set(Some(Instant::now()));
+        }
+    }
+}
+
+/// A response's body as it comes from its server.
+pub(crate) struct Relayed {
+    body: MessageBody,
+    conn: Option<ClientConn>,
+    server: Rc<Server>,
+    pooled: bool,
+    limit: Option<Duration>,
+    waiting: bool,
+}
+
+impl Relayed {
+    /// The next piece. `timer` is the session's, free by now.
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        timer: &Timer,
+        txn: &Txn,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        let mut polled = Pin::new(&mut self.body).poll_frame(cx);
+        if let (Poll::Pending, Some(conn)) = (&polled, &mut self.conn) {
+            let _ = conn.drive(cx);
+            polled = Pin::new(&mut self.body).poll_frame(cx);
+        }
+        match polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.waiting = false;
+                timer.disarm();
+                if self.body.is_ended() {
+                    self.finish();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(None) => {
+                self.finish();
+                Poll::Ready(None)
+            }
+            Poll::Ready(Some(Err(_))) => {
+                txn.facts.borrow_mut().termination = Some(*b"SD");
+                Poll::Ready(Some(Err(Cut)))
+            }
+            Poll::Pending => {
+                if !self.waiting {
+                    self.waiting = true;
+                    timer.arm(self.limit);
+                }
+                match timer.poll_elapsed(cx) {
+                    Poll::Ready(Elapsed) => {
+                        txn.facts.borrow_mut().termination = Some(*b"sD");
+                        Poll::Ready(Some(Err(Cut)))
+                    }
+                    Poll::Pending => Poll::Pending,
+                }
+            }
+        }
+    }
+
+    pub(crate) fn is_ended(&self) -> bool {
+        self.body.is_ended()
+    }
+
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+
+    /// The response was received: its connection may serve another request.
+    pub(crate) fn finish(&mut self) {
+        if let (Some(conn), true) = (self.conn.take(), self.pooled) {
+            self.server.pool.put(conn);
+        }
+    }
+}
+
+/// Runs `future` as long as something moves on the connection, for at most `limit` without. The time that the client takes
+/// to send its body is its own.
+async fn while_moving<F: Future>(
+    timer: &Timer,
+    limit: Option<Duration>,
+    traffic: &Traffic,
+    upload: Option<&BodyWatch>,
+    future: F,
+) -> Result<F::Output, Elapsed> {
+    let mut future = std::pin::pin!(future);
+    let mut seen = None;
+    let result = std::future::poll_fn(|cx| {
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        if limit.is_none() || upload.is_some_and(BodyWatch::is_awaited) {
+            timer.disarm();
+            seen = None;
+            return Poll::Pending;
+        }
+        let now = Some(traffic.read.get() + traffic.written.get());
+        if seen != now {
+            seen = now;
+            timer.arm(limit);
+        }
+        timer.poll_elapsed(cx).map(Err)
+    })
+    .await;
+    timer.disarm();
+    result
+}
+
+fn no_connection(failure: ConnectFailure) -> NoAnswer {
+    let state = match failure {
+        ConnectFailure::NoServer | ConnectFailure::Refused => *b"SC",
+        ConnectFailure::TimedOut => *b"sC",
+    };
+    NoAnswer(StatusCode::SERVICE_UNAVAILABLE, state)
+}
+
+/// Whether sending a request twice does no more than sending it once.
+fn is_idempotent(method: &Method) -> bool {
+    matches!(
+        *method,
+        Method::GET | Method::HEAD | Method::PUT | Method::DELETE | Method::OPTIONS | Method::TRACE
+    )
+}
+
+/// A copy without extensions.
+fn copy(head: &request::Parts) -> request::Parts {
+    let mut copy = http::Request::new(()).into_parts().0;
+    copy.method = head.method.clone();
+    copy.uri = head.uri.clone();
+    copy.version = head.version;
+    copy.headers = head.headers.clone();
+    copy
+}

@@ -1,0 +1,406 @@
+//! What to run: the proxies, listeners, servers, rules and limits that [`start`](crate::start) turns into a running data
+//! plane.
+//!
+//! This is this crate's own input. Whoever reads a configuration builds it; everything that could be wrong was reported
+//! by then, so all numbers that refer to something ([`BackendId`], extension ids) are in range. A spec is plain data,
+//! shared by all workers.
+//!
+//! ```
+//! use tidegate_proxy::spec::*;
+//! use tidegate_proxy::Mode;
+//!
+//! let mut frontend = FrontendSpec::new("web", Mode::Http);
+//! frontend.listeners.push(ListenerSpec::tcp("bind :8080", "127.0.0.1:8080".parse().unwrap()));
+//! frontend.default_backend = Some(0);
+//! let mut backend = BackendSpec::new("app", Mode::Http);
+//! backend.servers.push(ServerSpec::tcp("s1", "127.0.0.1:9000".parse().unwrap()));
+//! let spec = ProxySpec { frontends: vec![frontend], backends: vec![backend], ..ProxySpec::default() };
+//! # let _ = spec;
+//! ```
+
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidegate_sample::Process;
+use tidegate_sample::vars::ProcVars;
+
+use crate::log::LogSpec;
+pub use crate::rules::{
+    Condition, HeaderEdit, HeaderMatch, OnFailure, Redirect, RedirectTo, ReplySpec, Rule, RuleAction,
+    RuleSet, Text, UseBackend,
+};
+use crate::txn::Mode;
+
+/// A backend's place in [`ProxySpec::backends`].
+pub type BackendId = usize;
+
+/// Everything that is to run.
+#[derive(Default)]
+pub struct ProxySpec {
+    /// What holds for the whole process.
+    pub global: GlobalSpec,
+    /// The frontends, `listen` sections included.
+    pub frontends: Vec<FrontendSpec>,
+    /// The backends, `listen` sections included.
+    pub backends: Vec<BackendSpec>,
+}
+
+/// What holds for the whole process.
+pub struct GlobalSpec {
+    /// `nbthread`: the number of workers, at least 1.
+    pub threads: usize,
+    /// `maxconn`: client connections of the process, all workers together. No more are accepted while there are as many.
+    pub maxconn: usize,
+    /// `tune.bufsize`: room for a request's head, and what content rules can look at, in bytes (at least 8192).
+    pub buffer_bytes: usize,
+    /// `tune.lua.action-failure`: what becomes of a request whose action broke, where the rule has no `on-error`.
+    pub action_failure: OnFailure,
+    /// The process as fetches and log lines see it.
+    pub process: Option<Arc<Process>>,
+    /// The variables of the `proc` scope.
+    pub proc_vars: Arc<ProcVars>,
+}
+
+impl Default for GlobalSpec {
+    fn default() -> Self {
+        GlobalSpec {
+            threads: 1,
+            maxconn: 10_000,
+            buffer_bytes: 16_384,
+            action_failure: OnFailure::Continue,
+            process: None,
+            proc_vars: Arc::default(),
+        }
+    }
+}
+
+/// The `timeout` lines of a proxy. `None` waits for ever.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timeouts {
+    /// `timeout client`: inactivity of the client while it is expected to send or to read.
+    pub client: Option<Duration>,
+    /// `timeout client-fin`: as `client`, once the other side has ended; falls back to it.
+    pub client_fin: Option<Duration>,
+    /// `timeout http-request`: from the first byte of a request to the end of its head; falls back to `client`.
+    pub http_request: Option<Duration>,
+    /// `timeout http-keep-alive`: from the end of a response to the next request's first byte; falls back to
+    /// `http_request`.
+    pub http_keep_alive: Option<Duration>,
+    /// `timeout connect`: to reach a server.
+    pub connect: Option<Duration>,
+    /// `timeout queue`: to wait for a server's turn.
+    pub queue: Option<Duration>,
+    /// `timeout server`: inactivity of the server while it is expected to send or to read.
+    pub server: Option<Duration>,
+    /// `timeout server-fin`: as `server`, once the other side has ended; falls back to it.
+    pub server_fin: Option<Duration>,
+    /// `timeout tunnel`: inactivity of both sides once they only relay; falls back to `client` and `server`.
+    pub tunnel: Option<Duration>,
+    /// `timeout tarpit`: how long a tarpitted client waits; falls back to `connect`.
+    pub tarpit: Option<Duration>,
+}
+
+/// What a frontend does with connections after each response.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HttpClose {
+    /// `option http-keep-alive`: both sides stay open.
+    #[default]
+    KeepAlive,
+    /// `option http-server-close`: the server's side is closed.
+    ServerClose,
+    /// `option httpclose`: both sides are closed.
+    Close,
+}
+
+/// `option forwardfor`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForwardFor {
+    /// The header's name, usually `x-forwarded-for`.
+    pub header: http::HeaderName,
+    /// `except`: networks whose clients get none, as address and prefix length.
+    pub except: Vec<(std::net::IpAddr, u8)>,
+    /// `if-none`: only if the request has none.
+    pub if_none: bool,
+}
+
+impl Default for ForwardFor {
+    fn default() -> Self {
+        ForwardFor {
+            header: http::HeaderName::from_static("x-forwarded-for"),
+            except: Vec::new(),
+            if_none: false,
+        }
+    }
+}
+
+/// A `frontend` section, or the client's side of a `listen` section.
+pub struct FrontendSpec {
+    /// Its name.
+    pub name: String,
+    /// Its number, from 1, unique among proxies.
+    pub id: u32,
+    /// HTTP or TCP.
+    pub mode: Mode,
+    /// Where it listens.
+    pub listeners: Vec<ListenerSpec>,
+    /// `maxconn`, all workers together. None are accepted while there are as many.
+    pub maxconn: Option<usize>,
+    /// Its timeouts.
+    pub timeouts: Timeouts,
+    /// `tcp-request connection`: once a connection is accepted. Nothing there may wait.
+    pub tcp_connection: RuleSet,
+    /// `tcp-request session`: the same, after handshakes.
+    pub tcp_session: RuleSet,
+    /// `tcp-request content`.
+    pub tcp_content: RuleSet,
+    /// `tcp-request inspect-delay`.
+    pub inspect_delay: Option<Duration>,
+    /// `http-request`.
+    pub http_request: RuleSet,
+    /// `http-response`.
+    pub http_response: RuleSet,
+    /// `http-after-response`.
+    pub http_after_response: RuleSet,
+    /// `use_backend`, in order.
+    pub use_backend: Vec<UseBackend>,
+    /// `default_backend`; for a `listen` section its own other half.
+    pub default_backend: Option<BackendId>,
+    /// The backend half of this very `listen` section, if it is one.
+    pub own_backend: Option<BackendId>,
+    /// `option forwardfor`.
+    pub forward_for: Option<ForwardFor>,
+    /// `option http-server-close`, `option httpclose`.
+    pub http_close: HttpClose,
+    /// `option http-buffer-request`: rules run when the request's body was received, as far as it fits the buffer.
+    pub buffer_request: bool,
+    /// The lines that its sessions log, and where to. Without targets nothing is logged.
+    pub log: LogSpec,
+}
+
+impl FrontendSpec {
+    /// A frontend that listens nowhere and has no rules, timeouts or logs.
+    pub fn new(name: impl Into<String>, mode: Mode) -> Self {
+        FrontendSpec {
+            name: name.into(),
+            id: 1,
+            mode,
+            listeners: Vec::new(),
+            maxconn: None,
+            timeouts: Timeouts::default(),
+            tcp_connection: RuleSet::default(),
+            tcp_session: RuleSet::default(),
+            tcp_content: RuleSet::default(),
+            inspect_delay: None,
+            http_request: RuleSet::default(),
+            http_response: RuleSet::default(),
+            http_after_response: RuleSet::default(),
+            use_backend: Vec::new(),
+            default_backend: None,
+            own_backend: None,
+            forward_for: None,
+            http_close: HttpClose::default(),
+            buffer_request: false,
+            log: LogSpec::default(),
+        }
+    }
+}
+
+/// One socket to listen on. A `bind` line with several addresses or a port range becomes several of them.
+#[derive(Clone, Debug)]
+pub struct ListenerSpec {
+    /// The line, as messages show it: `bind :8080 (tidegate.cfg:12)`.
+    pub line: String,
+    /// `name`; may be empty.
+    pub name: String,
+    /// The listener's number in its frontend, from 1.
+    pub id: u32,
+    /// Where.
+    pub address: ListenAddress,
+    /// `maxconn` of the line, all workers together.
+    pub maxconn: Option<usize>,
+    /// `backlog`; falls back to `maxconn`, then to 1024.
+    pub backlog: Option<u32>,
+    /// `v4v6` (false) and `v6only` (true) of an IPv6 socket; `None` leaves it to the system.
+    pub v6only: Option<bool>,
+    /// `mode`: the permissions of a Unix socket's file.
+    pub unix_mode: Option<u32>,
+}
+
+/// Where a listener listens.
+#[derive(Clone, Debug)]
+pub enum ListenAddress {
+    /// An IPv4 or IPv6 address with a port; port 0 takes any that is free (see
+    /// [`Running::addresses`](crate::Running::addresses)).
+    Tcp(SocketAddr),
+    /// A Unix socket with this path. A stale socket file is replaced.
+    Unix(PathBuf),
+    /// A Unix socket with this name in the abstract namespace (`abns@`).
+    Abstract(Vec<u8>),
+    /// An inherited socket that is listening already (`fd@`), TCP or Unix. Turning a number into a descriptor is the
+    /// caller's responsibility.
+    Inherited(Arc<OwnedFd>),
+}
+
+impl ListenerSpec {
+    /// A listener with everything else left at its default.
+    pub fn new(line: impl Into<String>, address: ListenAddress) -> Self {
+        ListenerSpec {
+            line: line.into(),
+            name: String::new(),
+            id: 1,
+            address,
+            maxconn: None,
+            backlog: None,
+            v6only: None,
+            unix_mode: None,
+        }
+    }
+
+    /// A listener on an IP address.
+    pub fn tcp(line: impl Into<String>, address: SocketAddr) -> Self {
+        ListenerSpec::new(line, ListenAddress::Tcp(address))
+    }
+}
+
+/// `balance`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Balance {
+    /// `roundrobin` (and `static-rr`): in turn, by weight. Each worker has its own turn.
+    #[default]
+    RoundRobin,
+    /// `first`: the first server of the list.
+    First,
+}
+
+/// `http-reuse`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HttpReuse {
+    /// `never`: each request has a server connection of its own.
+    Never,
+    /// `safe`: a connection's first request goes over a connection of its own, unless it could be repeated safely.
+    #[default]
+    Safe,
+    /// `aggressive`: treated as `always`.
+    Aggressive,
+    /// `always`: any idle connection will do.
+    Always,
+}
+
+/// A `backend` section, or the server's side of a `listen` section.
+pub struct BackendSpec {
+    /// Its name.
+    pub name: String,
+    /// Its number, from 1, unique among proxies.
+    pub id: u32,
+    /// HTTP or TCP.
+    pub mode: Mode,
+    /// The servers.
+    pub servers: Vec<ServerSpec>,
+    /// `balance`.
+    pub balance: Balance,
+    /// Its timeouts (`connect`, `queue`, `server`, `server-fin`, `tunnel`, `tarpit`).
+    pub timeouts: Timeouts,
+    /// `retries`: how often to try again to connect.
+    pub retries: u32,
+    /// `option redispatch`: the last retry goes to another server.
+    pub redispatch: bool,
+    /// `http-reuse`.
+    pub reuse: HttpReuse,
+    /// `tcp-request content`.
+    pub tcp_content: RuleSet,
+    /// `tcp-request inspect-delay`.
+    pub inspect_delay: Option<Duration>,
+    /// `http-request`.
+    pub http_request: RuleSet,
+    /// `http-response`.
+    pub http_response: RuleSet,
+    /// `http-after-response`.
+    pub http_after_response: RuleSet,
+    /// `option forwardfor`.
+    pub forward_for: Option<ForwardFor>,
+    /// `option http-server-close`, `option httpclose`.
+    pub http_close: HttpClose,
+    /// `option http-buffer-request`.
+    pub buffer_request: bool,
+}
+
+impl BackendSpec {
+    /// A backend without servers, rules and timeouts, that retries three times.
+    pub fn new(name: impl Into<String>, mode: Mode) -> Self {
+        BackendSpec {
+            name: name.into(),
+            id: 1,
+            mode,
+            servers: Vec::new(),
+            balance: Balance::default(),
+            timeouts: Timeouts::default(),
+            retries: 3,
+            redispatch: false,
+            reuse: HttpReuse::default(),
+            tcp_content: RuleSet::default(),
+            inspect_delay: None,
+            http_request: RuleSet::default(),
+            http_response: RuleSet::default(),
+            http_after_response: RuleSet::default(),
+            forward_for: None,
+            http_close: HttpClose::default(),
+            buffer_request: false,
+        }
+    }
+}
+
+/// A `server` line.
+#[derive(Clone, Debug)]
+pub struct ServerSpec {
+    /// Its name.
+    pub name: String,
+    /// Its number in its backend, from 1.
+    pub id: u32,
+    /// Where it is.
+    pub address: ServerAddress,
+    /// `weight`, 0 to 256; 0 takes no new connections.
+    pub weight: u32,
+    /// `backup`: used only if no other server is usable.
+    pub backup: bool,
+    /// `disabled`.
+    pub disabled: bool,
+    /// `pool-max-conn`: idle connections that a worker keeps; `None` for no bound of its own.
+    pub pool_max: Option<usize>,
+    /// `pool-purge-delay`: how long an idle connection is kept.
+    pub pool_purge_delay: Duration,
+}
+
+/// Where a server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServerAddress {
+    /// An address with a port.
+    Tcp(SocketAddr),
+    /// A Unix socket with this path.
+    Unix(PathBuf),
+    /// A Unix socket in the abstract namespace.
+    Abstract(Vec<u8>),
+}
+
+impl ServerSpec {
+    /// A server with weight 1 and everything else at its default.
+    pub fn new(name: impl Into<String>, address: ServerAddress) -> Self {
+        ServerSpec {
+            name: name.into(),
+            id: 1,
+            address,
+            weight: 1,
+            backup: false,
+            disabled: false,
+            pool_max: None,
+            pool_purge_delay: Duration::from_secs(5),
+        }
+    }
+
+    /// A server at an IP address.
+    pub fn tcp(name: impl Into<String>, address: SocketAddr) -> Self {
+        ServerSpec::new(name, ServerAddress::Tcp(address))
+    }
+}

@@ -1,0 +1,216 @@
+//! Byte streams: TCP and Unix sockets, with what a session counts and notices about them.
+
+use std::cell::Cell;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+/// A connected socket.
+pub(crate) enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Stream {
+    /// Our own IP address.
+    pub(crate) fn local(&self) -> Option<SocketAddr> {
+        match self {
+            Stream::Tcp(tcp) => tcp.local_addr().ok(),
+            Stream::Unix(_) => None,
+        }
+    }
+
+    /// Makes the close that follows a reset, so that nothing of the connection lingers.
+    pub(crate) fn reset_on_close(&self) {
+        if let Stream::Tcp(tcp) = self {
+            // A connection that can't be reset is closed the usual way.
+            let _ = socket2::SockRef::from(tcp).set_linger(Some(std::time::Duration::ZERO));
+        }
+    }
+}
+
+/// What happened on a stream, seen from outside of whoever owns it.
+#[derive(Default)]
+pub(crate) struct Traffic {
+    /// Bytes read so far.
+    pub(crate) read: Cell<u64>,
+    /// Bytes written so far.
+    pub(crate) written: Cell<u64>,
+    /// The peer doesn't take what is to be written.
+    pub(crate) write_blocked: Cell<bool>,
+    /// The peer has ended its side.
+    pub(crate) read_ended: Cell<bool>,
+    /// Reading or writing failed.
+    pub(crate) failed: Cell<bool>,
+    /// No response is owed to the peer. Whatever the codec writes then is its own answer to a request that it could not
+    /// read; it is swallowed, and its status kept, so that the session can send a page of ours.
+    pub(crate) swallow: Cell<bool>,
+    /// The status of the answer that was swallowed.
+    pub(crate) swallowed: Cell<Option<u16>>,
+}
+
+/// A stream that keeps count.
+pub(crate) struct Counted {
+    stream: Stream,
+    traffic: Rc<Traffic>,
+}
+
+impl Counted {
+    pub(crate) fn new(stream: Stream) -> (Self, Rc<Traffic>) {
+        let traffic = Rc::<Traffic>::default();
+        (
+            Counted {
+                stream,
+                traffic: traffic.clone(),
+            },
+            traffic,
+        )
+    }
+
+    pub(crate) fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
+    /// Pretends to have written the codec's own answer: see [`Traffic::swallow`].
+    fn swallow(&self, bytes: &[u8]) -> bool {
+        if !self.traffic.swallow.get() {
+            return false;
+        }
+        if let Some(status) = bytes
+            .strip_prefix(b"HTTP/1.1 ")
+            .or(bytes.strip_prefix(b"HTTP/1.0 "))
+        {
+            let digits = status.get(..3).and_then(|d| std::str::from_utf8(d).ok());
+            self.traffic.swallowed.set(digits.and_then(|d| d.parse().ok()));
+        }
+        true
+    }
+
+    pub(crate) fn traffic(&self) -> &Traffic {
+        &self.traffic
+    }
+
+    fn wrote(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match &result {
+            Poll::Ready(Ok(n)) => {
+                self.traffic.written.set(self.traffic.written.get() + *n as u64);
+                self.traffic.write_blocked.set(false);
+            }
+            Poll::Ready(Err(_)) => self.traffic.failed.set(true),
+            Poll::Pending => self.traffic.write_blocked.set(true),
+        }
+        result
+    }
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let result = Pin::new(&mut self.stream).poll_read(cx, buf);
+        match &result {
+            Poll::Ready(Ok(())) if buf.filled().len() == before && buf.remaining() > 0 => {
+                self.traffic.read_ended.set(true);
+            }
+            Poll::Ready(Ok(())) => {
+                let n = (buf.filled().len() - before) as u64;
+                self.traffic.read.set(self.traffic.read.get() + n);
+            }
+            Poll::Ready(Err(_)) => self.traffic.failed.set(true),
+            Poll::Pending => {}
+        }
+        result
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.swallow(buf) {
+            return Poll::Ready(Ok(buf.len()));
+        }
+        let result = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.wrote(result)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if let Some(first) = bufs.first()
+            && self.swallow(first)
+        {
+            return Poll::Ready(Ok(bufs.iter().map(|b| b.len()).sum()));
+        }
+        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.wrote(result)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // The codec ends the connection after its own answer; ours comes first.
+        if self.traffic.swallow.get() {
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Stream::Tcp(tcp) => Pin::new(tcp).poll_read(cx, buf),
+            Stream::Unix(unix) => Pin::new(unix).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Stream::Tcp(tcp) => Pin::new(tcp).poll_write(cx, buf),
+            Stream::Unix(unix) => Pin::new(unix).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Stream::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
+            Stream::Unix(unix) => Pin::new(unix).poll_write_vectored(cx, bufs),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Stream::Tcp(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Stream::Unix(unix) => Pin::new(unix).poll_shutdown(cx),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Connecting to a server.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::net::{TcpStream, UnixStream};
+
+use super::Server;
+use super::balance::Balancer;
+use crate::spec::{ServerAddress, Timeouts};
+use crate::stream::Stream;
+use crate::timeouts::Timer;
+use crate::txn::Txn;
+
+/// Why there is no connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ConnectFailure {
+    /// No server is usable.
+    NoServer,
+    /// The server refused, or can't be reached.
+    Refused,
+    /// The server didn't answer within `timeout connect`.
+    TimedOut,
+}
+
+/// How often and where to try.
+#[derive(Clone, Copy)]
+pub(crate) struct Attempts {
+    pub(crate) retries: u32,
+    pub(crate) redispatch: bool,
+}
+
+/// Connects to `first`, trying again as the backend says. A retry on the same server waits a moment, as that server may
+/// be restarting; one on another server doesn't.
+pub(crate) async fn connect(
+    balancer: &Balancer,
+    first: Rc<Server>,
+    attempts: Attempts,
+    timeouts: &Timeouts,
+    timer: &Timer,
+    txn: &Txn,
+) -> Result<(Rc<Server>, Stream), ConnectFailure> {
+    let mut server = first;
+    let mut retry = 0;
+    loop {
+        txn.choose_server(&server);
+        let failure = match timer.limit(timeouts.connect, open(&server.spec.address)).await {
+            Ok(Ok(stream)) => return Ok((server, stream)),
+            Ok(Err(_)) => ConnectFailure::Refused,
+            Err(_) => ConnectFailure::TimedOut,
+        };
+        if retry == attempts.retries {
+            return Err(failure);
+        }
+        retry += 1;
+        let last = retry == attempts.retries;
+        let other = if attempts.redispatch && last {
+            balancer.pick(Some(&server))
+        } else {
+            None
+        };
+        match other {
+            Some(other) if !Rc::ptr_eq(&other, &server) => {
+                txn.facts.borrow_mut().redispatched = true;
+                server = other;
+            }
+            _ => {
+                let second = Duration::from_secs(1);
+                timer
+                    .sleep(timeouts.connect.map_or(second, |t| t.min(second)))
+                    .await;
+                if server.shared.down.load(Ordering::Relaxed) {
+                    server = balancer.pick(Some(&server)).ok_or(ConnectFailure::NoServer)?;
+                }
+            }
+        }
+        txn.facts.borrow_mut().retries = retry;
+    }
+}
+
+async fn open(address: &ServerAddress) -> io::Result<Stream> {
+    match address {
+        ServerAddress::Tcp(address) => {
+            let tcp = TcpStream::connect(address).await?;
+            tcp.set_nodelay(true)?;
+            Ok(Stream::Tcp(tcp))
+        }
+        ServerAddress::Unix(path) => Ok(Stream::Unix(UnixStream::connect(path).await?)),
+        ServerAddress::Abstract(name) => Ok(Stream::Unix(connect_abstract(name)?)),
+    }
+}
+
+/// Connecting to a local name either works at once or not at all.
+fn connect_abstract(name: &[u8]) -> io::Result<UnixStream> {
+    let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM.nonblocking(), None)?;
+    socket.connect(&crate::listener::abstract_address(name)?)?;
+    UnixStream::from_std(socket.into())
+}

@@ -1,0 +1,398 @@
+//! A worker: one thread with its runtime, its listening sockets, its extensions and all state of its sessions.
+
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use tidegate_sample::{ExternalRunner, Named};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use crate::client::Client;
+use crate::event::Event;
+use crate::ext::{Extensions, Spawner};
+use crate::listener::{Acceptor, Bound, BoundAddress};
+use crate::log::{LogWriter, Logger};
+use crate::rules::PreparedRules;
+use crate::session;
+use crate::spec::{BackendSpec, FrontendSpec, GlobalSpec, ListenerSpec};
+use crate::stream::Stream;
+use crate::timeouts::Wheel;
+use crate::txn::Mode;
+use crate::upstream::balance::Balancer;
+use crate::upstream::pool::Pool;
+use crate::upstream::{Server, ServerShared};
+
+/// How often idle server connections are looked through.
+const PURGE_EVERY: Duration = Duration::from_secs(1);
+
+/// What is asked of the workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// Go on.
+    No,
+    /// Accept no more, end each session at its next occasion.
+    Soft,
+    /// End everything now.
+    Hard,
+}
+
+/// What all workers share.
+pub(crate) struct Shared {
+    pub(crate) global: GlobalSpec,
+    pub(crate) frontends: Vec<Arc<FrontendSpec>>,
+    pub(crate) backends: Vec<Arc<BackendSpec>>,
+    pub(crate) servers: Vec<Vec<Arc<ServerShared>>>,
+    pub(crate) frontend_connections: Vec<Arc<AtomicU32>>,
+    pub(crate) connections: AtomicU32,
+    pub(crate) requests: AtomicU64,
+    pub(crate) room: Arc<Semaphore>,
+    pub(crate) frontend_room: Vec<Option<Arc<Semaphore>>>,
+    pub(crate) writer: Option<LogWriter>,
+}
+
+/// A listening socket with what belongs to it.
+pub(crate) struct Listening {
+    pub(crate) frontend: usize,
+    pub(crate) spec: ListenerSpec,
+    pub(crate) room: Option<Arc<Semaphore>>,
+    pub(crate) bound: Bound,
+}
+
+/// One worker.
+pub(crate) struct Worker {
+    pub(crate) index: usize,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) wheel: Rc<Wheel>,
+    pub(crate) runner: Rc<dyn ExternalRunner>,
+    pub(crate) frontends: Vec<Rc<Frontend>>,
+    pub(crate) backends: Vec<Rc<Backend>>,
+    /// Set once by a soft stop.
+    pub(crate) stopping: Cell<bool>,
+    /// Where relays read into before they write.
+    pub(crate) scratch: RefCell<Vec<u8>>,
+    sessions: Cell<usize>,
+    session_ended: Event,
+    extensions: Box<dyn Extensions>,
+}
+
+/// A frontend on a worker.
+pub(crate) struct Frontend {
+    pub(crate) spec: Arc<FrontendSpec>,
+    pub(crate) named: Rc<Named>,
+    pub(crate) logger: Rc<Logger>,
+    pub(crate) tcp_connection: PreparedRules,
+    pub(crate) tcp_session: PreparedRules,
+    pub(crate) tcp_content: PreparedRules,
+    pub(crate) http_request: PreparedRules,
+    pub(crate) http_response: PreparedRules,
+    pub(crate) http_after_response: PreparedRules,
+    pub(crate) connections: Arc<AtomicU32>,
+}
+
+/// A backend on a worker.
+pub(crate) struct Backend {
+    pub(crate) spec: Arc<BackendSpec>,
+    pub(crate) named: Rc<Named>,
+    pub(crate) balancer: Balancer,
+    pub(crate) tcp_content: PreparedRules,
+    pub(crate) http_request: PreparedRules,
+    pub(crate) http_response: PreparedRules,
+    pub(crate) http_after_response: PreparedRules,
+}
+
+impl Worker {
+    /// Prepares everything that the worker needs.
+    ///
+    /// # Errors
+    /// The rules name an extension that there isn't.
+    pub(crate) fn new(
+        index: usize,
+        shared: Arc<Shared>,
+        extensions: Box<dyn Extensions>,
+    ) -> Result<Rc<Self>, String> {
+        let mut frontends = Vec::with_capacity(shared.frontends.len());
+        for (spec, connections) in shared.frontends.iter().zip(&shared.frontend_connections) {
+            frontends.push(Rc::new(Frontend::new(spec, connections, &shared, &*extensions)?));
+        }
+        let mut backends = Vec::with_capacity(shared.backends.len());
+        for (spec, servers) in shared.backends.iter().zip(&shared.servers) {
+            backends.push(Rc::new(Backend::new(spec, servers, index, &*extensions)?));
+        }
+        Ok(Rc::new(Worker {
+            index,
+            wheel: Wheel::new(),
+            runner: extensions.external_runner(),
+            frontends,
+            backends,
+            stopping: Cell::new(false),
+            scratch: RefCell::new(vec![0; 64 * 1024]),
+            sessions: Cell::new(0),
+            session_ended: Event::default(),
+            extensions,
+            shared,
+        }))
+    }
+
+    /// Accepts and serves until it is told to stop.
+    pub(crate) async fn run(self: Rc<Self>, listening: Vec<Listening>, mut stop: watch::Receiver<Stop>) {
+        tokio::task::spawn_local(self.wheel.clone().drive());
+        if self.shared.servers.iter().any(|s| !s.is_empty()) {
+            tokio::task::spawn_local(self.clone().purge());
+        }
+        self.extensions.start(&Spawner::new(self.index));
+        let mut accepting = Vec::with_capacity(listening.len());
+        for listening in listening {
+            accepting.push(tokio::task::spawn_local(self.clone().accept(listening)).abort_handle());
+        }
+        // An error means that nobody is left who could tell us to stop: then there is nobody to serve for either.
+        let asked = stop.wait_for(|s| *s != Stop::No).await.map_or(Stop::Hard, |s| *s);
+        for task in accepting {
+            task.abort();
+        }
+        if asked == Stop::Soft {
+            self.stopping.set(true);
+            self.wheel.wake_all();
+            for backend in &self.backends {
+                backend.balancer.servers().iter().for_each(|s| s.pool.clear());
+            }
+            tokio::select! {
+                () = self.all_ended() => {}
+                _ = stop.wait_for(|s| *s == Stop::Hard) => {}
+            }
+        }
+    }
+
+    /// Counts a request or TCP stream.
+    pub(crate) fn count_request(&self) {
+        self.shared.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    async fn all_ended(&self) {
+        std::future::poll_fn(|cx| {
+            if self.sessions.get() == 0 {
+                return std::task::Poll::Ready(());
+            }
+            self.session_ended.register(cx);
+            std::task::Poll::Pending
+        })
+        .await;
+    }
+
+    async fn purge(self: Rc<Self>) {
+        let timer = self.wheel.timer();
+        loop {
+            timer.sleep(PURGE_EVERY).await;
+            let now = Instant::now();
+            for backend in &self.backends {
+                backend.balancer.servers().iter().for_each(|s| s.pool.purge(now));
+            }
+        }
+    }
+
+    async fn accept(self: Rc<Self>, listening: Listening) {
+        let Listening {
+            frontend,
+            spec,
+            room,
+            bound,
+        } = listening;
+        let Some(frontend) = self.frontends.get(frontend).cloned() else {
+            return;
+        };
+        let frontend_room = self
+            .shared
+            .frontend_room
+            .get(frontend.index(&self))
+            .cloned()
+            .flatten();
+        // The address that clients connect to; for a wildcard each connection has to be asked.
+        let fixed = match &bound.address {
+            BoundAddress::Tcp(address) if !address.ip().is_unspecified() => Some(*address),
+            _ => None,
+        };
+        let named = Rc::new(Named {
+            name: spec.name.as_str().into(),
+            id: spec.id,
+        });
+        let acceptor = match Acceptor::new(bound) {
+            Ok(acceptor) => acceptor,
+            Err(e) => {
+                let why = format!("{}: the socket can't be used: {e}", spec.line);
+                return frontend.logger.message(crate::log::Level::Alert, &why);
+            }
+        };
+        let timer = self.wheel.timer();
+        let rooms = [Some(&self.shared.room), frontend_room.as_ref(), room.as_ref()];
+        loop {
+            // Nothing is accepted while there is no room; it is taken only once there is somebody to take it for.
+            for room in rooms.into_iter().flatten() {
+                if room.available_permits() == 0 {
+                    drop(room.acquire().await);
+                }
+            }
+            match acceptor.accept().await {
+                Ok((stream, peer)) => {
+                    let mut permits = [const { None }; 3];
+                    for (permit, room) in permits.iter_mut().zip(rooms) {
+                        if let Some(room) = room {
+                            *permit = room.clone().acquire_owned().await.ok();
+                        }
+                    }
+                    let destination = fixed.or_else(|| stream.local());
+                    self.begin(&frontend, &named, stream, peer, destination, permits);
+                }
+                // Out of descriptors, or the client was gone already: nothing that gets better at once.
+                Err(_) => timer.sleep(Duration::from_millis(10)).await,
+            }
+        }
+    }
+
+    fn begin(
+        self: &Rc<Self>,
+        frontend: &Rc<Frontend>,
+        listener: &Rc<Named>,
+        stream: Stream,
+        source: Option<SocketAddr>,
+        destination: Option<SocketAddr>,
+        permits: [Option<OwnedSemaphorePermit>; 3],
+    ) {
+        let client = Rc::new(Client {
+            source: Cell::new(source),
+            destination: Cell::new(destination),
+            frontend: frontend.named.clone(),
+            listener: listener.clone(),
+            vars: RefCell::default(),
+            proc_vars: self.shared.global.proc_vars.clone(),
+            process: self.shared.global.process.clone(),
+            worker: self.index,
+            accepted: SystemTime::now(),
+            accepted_at: Instant::now(),
+            extension_slot: RefCell::default(),
+            logger: frontend.logger.clone(),
+        });
+        let counted = Counting::new(self.clone(), frontend.clone(), permits);
+        let (worker, frontend) = (self.clone(), frontend.clone());
+        tokio::task::spawn_local(async move {
+            let _counted = counted;
+            session::run(worker, frontend, client, stream).await;
+        });
+    }
+}
+
+/// Counts a session for as long as it lives, and keeps its room.
+struct Counting {
+    worker: Rc<Worker>,
+    frontend: Rc<Frontend>,
+    _permits: [Option<OwnedSemaphorePermit>; 3],
+}
+
+impl Counting {
+    fn new(worker: Rc<Worker>, frontend: Rc<Frontend>, permits: [Option<OwnedSemaphorePermit>; 3]) -> Self {
+        worker.sessions.set(worker.sessions.get() + 1);
+        worker.shared.connections.fetch_add(1, Ordering::Relaxed);
+        frontend.connections.fetch_add(1, Ordering::Relaxed);
+        Counting {
+            worker,
+            frontend,
+            _permits: permits,
+        }
+    }
+}
+
+impl Drop for Counting {
+    fn drop(&mut self) {
+        self.worker.sessions.set(self.worker.sessions.get() - 1);
+        self.worker.shared.connections.fetch_sub(1, Ordering::Relaxed);
+        self.frontend.connections.fetch_sub(1, Ordering::Relaxed);
+        if self.worker.sessions.get() == 0 {
+            self.worker.session_ended.notify();
+        }
+    }
+}
+
+impl Frontend {
+    fn new(
+        spec: &Arc<FrontendSpec>,
+        connections: &Arc<AtomicU32>,
+        shared: &Shared,
+        extensions: &dyn Extensions,
+    ) -> Result<Self, String> {
+        let logger = match &shared.writer {
+            Some(writer) if !spec.log.targets.is_empty() => {
+                let host = shared
+                    .global
+                    .process
+                    .as_ref()
+                    .map(|p| String::from_utf8_lossy(&p.hostname));
+                let host = host.unwrap_or_default();
+                Logger::new(
+                    writer.clone(),
+                    spec.log.targets.clone(),
+                    spec.log.tag.as_deref(),
+                    &host,
+                )
+            }
+            _ => Logger::discard(),
+        };
+        Ok(Frontend {
+            named: Rc::new(Named {
+                name: spec.name.as_str().into(),
+                id: spec.id,
+            }),
+            logger: Rc::new(logger),
+            tcp_connection: PreparedRules::new(&spec.tcp_connection, Mode::Tcp, extensions)?,
+            tcp_session: PreparedRules::new(&spec.tcp_session, Mode::Tcp, extensions)?,
+            tcp_content: PreparedRules::new(&spec.tcp_content, Mode::Tcp, extensions)?,
+            http_request: PreparedRules::new(&spec.http_request, Mode::Http, extensions)?,
+            http_response: PreparedRules::new(&spec.http_response, Mode::Http, extensions)?,
+            http_after_response: PreparedRules::new(&spec.http_after_response, Mode::Http, extensions)?,
+            connections: connections.clone(),
+            spec: spec.clone(),
+        })
+    }
+
+    fn index(&self, worker: &Worker) -> usize {
+        worker
+            .frontends
+            .iter()
+            .position(|f| Arc::ptr_eq(&f.spec, &self.spec))
+            .unwrap_or(usize::MAX)
+    }
+}
+
+impl Backend {
+    fn new(
+        spec: &Arc<BackendSpec>,
+        shared: &[Arc<ServerShared>],
+        worker: usize,
+        extensions: &dyn Extensions,
+    ) -> Result<Self, String> {
+        let servers = spec.servers.iter().zip(shared).map(|(spec, shared)| {
+            Rc::new(Server {
+                named: Rc::new(Named {
+                    name: spec.name.as_str().into(),
+                    id: spec.id,
+                }),
+                pool: Pool::new(spec.pool_max, spec.pool_purge_delay),
+                shared: shared.clone(),
+                credit: Cell::new(0),
+                spec: spec.clone(),
+            })
+        });
+        Ok(Backend {
+            named: Rc::new(Named {
+                name: spec.name.as_str().into(),
+                id: spec.id,
+            }),
+            balancer: Balancer::new(spec.balance, servers.collect(), worker),
+            tcp_content: PreparedRules::new(&spec.tcp_content, Mode::Tcp, extensions)?,
+            http_request: PreparedRules::new(&spec.http_request, Mode::Http, extensions)?,
+            http_response: PreparedRules::new(&spec.http_response, Mode::Http, extensions)?,
+            http_after_response: PreparedRules::new(&spec.http_after_response, Mode::Http, extensions)?,
+            spec: spec.clone(),
+        })
+    }
+}
