@@ -257,7 +257,7 @@ fn a_coroutine_goes_back_to_the_pool_with_nothing_on_it() {
                 .iter()
                 .find(|slot| slot.l == l)
                 .expect("it is not in the pool");
-            assert!(slot.attached.borrow().is_none() && slot.entry.borrow().is_none());
+            assert!(slot.attached.borrow().is_none());
             assert_eq!(slot.memory.get(), ffi::LUA_NOREF);
             // SAFETY: an idle coroutine is alive, and its state is this thread's.
             unsafe {

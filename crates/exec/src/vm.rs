@@ -52,6 +52,10 @@ pub struct VmOptions {
     pub libraries: StdLib,
     /// Whether scripts may start processes (`os.execute`, `io.popen`). Default: no.
     pub allow_fork: bool,
+    /// Whether scripts may load precompiled chunks, which can crash the process. Default: no.
+    pub allow_bytecode: bool,
+    /// Whether scripts have `package.loadlib`; C modules load through `require` without it. Default: no.
+    pub allow_loadlib: bool,
     /// Where warnings go: errors in finalizers, and `warn()`. Default: standard error.
     pub on_warning: Arc<dyn Fn(&str) + Send + Sync>,
 }
@@ -64,6 +68,8 @@ impl Default for VmOptions {
             aside_limit: Duration::from_millis(100),
             libraries: StdLib::ALL,
             allow_fork: false,
+            allow_bytecode: false,
+            allow_loadlib: false,
             on_warning: Arc::new(|text| eprintln!("lua warning: {text}")),
         }
     }
@@ -76,6 +82,8 @@ impl fmt::Debug for VmOptions {
             .field("enter_limit", &self.enter_limit)
             .field("aside_limit", &self.aside_limit)
             .field("allow_fork", &self.allow_fork)
+            .field("allow_bytecode", &self.allow_bytecode)
+            .field("allow_loadlib", &self.allow_loadlib)
             .finish_non_exhaustive()
     }
 }
@@ -159,6 +167,8 @@ impl Vm {
         let guards = GuardOptions {
             interrupt: hook::is_over,
             allow_fork: options.allow_fork,
+            allow_bytecode: options.allow_bytecode,
+            allow_loadlib: options.allow_loadlib,
         };
         guard::install(&core.lua, &guards)?;
         if let Some(limit) = options.memory_bytes_max {

@@ -319,7 +319,7 @@ pub(crate) fn call<R: FromLuaMulti>(
     context.start(entry, args).unwrap();
     match finish(context) {
         Outcome::Ok => Ok(context.take().unwrap()),
-        Outcome::Failed(failure) => Err(failure),
+        Outcome::Failed(failure) => Err(*failure),
         Outcome::Again(_) => unreachable!("`finish` goes on"),
     }
 }
