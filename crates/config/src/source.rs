@@ -116,14 +116,16 @@ impl Source {
             .saturating_sub(1)
     }
 
-    /// Where a line begins, and where it ends without its line feed.
+    /// Where a line begins, and where it ends without its line feed or CRLF.
     pub(crate) fn line_bounds(&self, line: usize) -> (u32, u32) {
         let len = to_u32(self.text.len());
         let start = self.line_starts.get(line).copied().unwrap_or(len);
-        let end = self
-            .line_starts
-            .get(line + 1)
-            .map_or(len, |next| next.saturating_sub(1));
+        let next = self.line_starts.get(line + 1);
+        let mut end = next.map_or(len, |next| next.saturating_sub(1));
+        let ends_with_return = end > start && self.text.get(end as usize - 1) == Some(&b'\r');
+        if next.is_some() && ends_with_return {
+            end -= 1;
+        }
         (start, end.max(start))
     }
 }

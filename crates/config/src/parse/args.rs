@@ -189,8 +189,10 @@ pub(crate) fn pick<T: Copy>(word: &Word, what: &str, names: &[(&'static str, T)]
     }
     let message = format!("`{}` is not {what}", word.lossy());
     let known: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
-    let mut diagnostic = Diagnostic::error(code::BAD_ARGUMENT, word.span(), message)
-        .suggest(&word.lossy(), known.iter().copied());
+    let mut diagnostic = Diagnostic::error(code::BAD_ARGUMENT, word.span(), message);
+    if !word.bytes().iter().all(u8::is_ascii_digit) {
+        diagnostic = diagnostic.suggest(&word.lossy(), known.iter().copied());
+    }
     if diagnostic.help.is_empty() {
         diagnostic = diagnostic.help(format!("one of {}", list(&known)));
     }

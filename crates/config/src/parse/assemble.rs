@@ -49,9 +49,9 @@ impl Draft {
             proxies.push(parts.proxy(planned, &mut found));
             self.diagnostics.append_new(found);
         }
-        for unused in plan.unused_defaults() {
+        for defaults in 0..plan.defaults.len() {
             let mut found = Diagnostics::default();
-            parts.unused_defaults(unused, &mut found);
+            parts.defaults(defaults, &mut found);
             self.diagnostics.append_new(found);
         }
         check::proxies(&proxies, &mut self.diagnostics);
@@ -82,7 +82,6 @@ struct PlannedDefaults {
     named: bool,
     /// The `defaults` section that it begins with.
     from: Option<usize>,
-    used: bool,
 }
 
 struct PlannedProxy {
@@ -90,6 +89,8 @@ struct PlannedProxy {
     kind: ProxyKind,
     name: Spanned<String>,
     defaults: Option<usize>,
+    /// Whether the header was without fault.
+    sound: bool,
 }
 
 impl Plan {
@@ -130,7 +131,6 @@ impl Plan {
             section,
             named: name.is_some(),
             from: None,
-            used: false,
         });
         if name.is_some() {
             args.next();
@@ -138,9 +138,6 @@ impl Plan {
         let from = from(args, by_name);
         if let (Ok(from), Some(planned)) = (&from, self.defaults.last_mut()) {
             planned.from = *from;
-        }
-        if let Ok(Some(from)) = from {
-            self.use_defaults(from);
         }
         if let Some(word) = name {
             check_name(word)?;
@@ -167,9 +164,6 @@ impl Plan {
             Ok(Some(defaults)) => Some(*defaults),
             _ => self.defaults.len().checked_sub(1),
         };
-        if let Some(defaults) = defaults {
-            self.use_defaults(defaults);
-        }
         let name = match &word {
             Ok(word) => Spanned::new(word.lossy().into_owned(), word.span()),
             Err(_) => Spanned::new(String::new(), keyword),
@@ -180,11 +174,13 @@ impl Plan {
         } else {
             self.names.add(kind, &name, id, name.span)
         };
+        let sound = from.is_ok() && args.rest().is_empty();
         self.proxies.push(PlannedProxy {
             section,
             kind,
             name,
             defaults,
+            sound,
         });
         let word = word?;
         check_name(word)?;
@@ -193,20 +189,6 @@ impl Plan {
         }
         from?;
         args.end()
-    }
-
-    fn use_defaults(&mut self, id: usize) {
-        if let Some(defaults) = self.defaults.get_mut(id) {
-            defaults.used = true;
-        }
-    }
-
-    fn unused_defaults(&self) -> impl Iterator<Item = usize> {
-        self.defaults
-            .iter()
-            .enumerate()
-            .filter(|(_, defaults)| !defaults.used)
-            .map(|(id, _)| id)
     }
 
     /// A `defaults` section and those that it begins with, the first one first.
@@ -262,12 +244,13 @@ impl Parts<'_> {
         }
         cx.section = section_of(planned.kind);
         self.lines(&mut cx, planned.section);
-        check::settle(&mut cx);
+        check::settle(&mut cx, planned.sound);
         cx.proxy
     }
 
-    /// Checks a section that nobody uses, as if a `listen` section did.
-    fn unused_defaults(&self, id: usize, diagnostics: &mut Diagnostics) {
+    /// Checks a `defaults` section as if a `listen` section used it: those that do use it may each ignore some of
+    /// its lines, and maybe none does.
+    fn defaults(&self, id: usize, diagnostics: &mut Diagnostics) {
         let Some(defaults) = self.plan.defaults.get(id) else {
             return;
         };

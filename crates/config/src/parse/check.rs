@@ -6,11 +6,11 @@ use crate::model::{BackendTarget, Mode, Proxy, ProxyId, Rule};
 use crate::source::Span;
 
 /// Settles what the lines of a section left open.
-pub(crate) fn settle(cx: &mut ProxyCx<'_>) {
+pub(crate) fn settle(cx: &mut ProxyCx<'_>, header_is_sound: bool) {
     settle_format(cx);
     http_in_tcp_mode(cx);
     // what is missing may be in a line that has a fault
-    if !cx.diagnostics.has_errors() {
+    if header_is_sound && !cx.diagnostics.has_errors() {
         timeouts(&cx.proxy, cx.diagnostics);
         listeners(&cx.proxy, cx.diagnostics);
         ignored_logs(&cx.proxy, cx.diagnostics);
@@ -55,8 +55,11 @@ fn http_in_tcp_mode(cx: &mut ProxyCx<'_>) {
             set.clear();
         }
     }
-    // inherited for the sake of others, without effect here
-    cx.proxy.forward_for = None;
+    if cx.proxy.forward_for.take().is_some() {
+        let message = format!("`option forwardfor` is ignored: {described} is in TCP mode");
+        cx.diagnostics
+            .push(Diagnostic::warning(code::WRONG_MODE, cx.proxy.name.span, message));
+    }
 }
 
 fn timeouts(proxy: &Proxy, diagnostics: &mut Diagnostics) {
@@ -120,18 +123,25 @@ fn same_mode(proxies: &[Proxy], from: &Proxy, to: ProxyId, span: Span, diagnosti
     let Some(to) = proxies.get(to.index()).filter(|to| to.mode != from.mode) else {
         return;
     };
-    let name = |mode| if mode == Mode::Http { "HTTP" } else { "TCP" };
-    let message = format!(
-        "{} is in {} mode and {} is in {} mode",
-        described(from),
-        name(from.mode),
-        described(to),
-        name(to.mode)
-    );
-    diagnostics.push(
-        Diagnostic::error(code::MODE_MISMATCH, span, message)
-            .related(to.name.span, "the backend is defined here"),
-    );
+    let diagnostic = match to.mode {
+        Mode::Tcp => {
+            let message = format!(
+                "{} is in HTTP mode and {} is in TCP mode",
+                described(from),
+                described(to)
+            );
+            Diagnostic::error(code::MODE_MISMATCH, span, message)
+        }
+        // HAProxy looks for a request in the bytes then
+        Mode::Http => {
+            let message = format!(
+                "going from TCP mode to {} in HTTP mode is not supported yet",
+                described(to)
+            );
+            Diagnostic::error(code::NOT_YET, span, message)
+        }
+    };
+    diagnostics.push(diagnostic.related(to.name.span, "the backend is defined here"));
 }
 
 /// Numbers that `id` lines give must differ.

@@ -30,16 +30,18 @@ pub(crate) struct GlobalCx<'g> {
 pub(crate) fn statement(cx: &mut GlobalCx<'_>, words: &[Word]) {
     let Some(keyword) = words.first() else { return };
     let mut args = Args::of_statement(keyword, words);
-    let result = look_up(&table::TABLES, keyword, "", "in section `global`").and_then(|found| match found {
-        Found::Served(_, parse) => {
-            parse(cx, &mut args)?;
-            args.end()
-        }
-        Found::Nothing(notice) => {
-            cx.diagnostics.push(*notice);
-            Ok(())
-        }
-    });
+    let result = look_up(&table::TABLES, keyword, "", "in section `global`")
+        .map_err(super::reader::or_section)
+        .and_then(|found| match found {
+            Found::Served(_, parse) => {
+                parse(cx, &mut args)?;
+                args.end()
+            }
+            Found::Nothing(notice) => {
+                cx.diagnostics.push(*notice);
+                Ok(())
+            }
+        });
     if let Err(diagnostic) = result {
         cx.diagnostics.push(*diagnostic);
     }

@@ -5,7 +5,7 @@ use tidegate_sample::Scope;
 use super::args::{Args, Parsed, bad_argument, fault};
 use super::keyword::unsupported;
 use super::sampled;
-use crate::diag::{Diagnostic, code};
+use crate::diag::{Diagnostic, Diagnostics, code};
 use crate::model::{
     HttpReply, RedirectCookie, RedirectKind, RedirectRule, ReplyBody, ReplyContent, ReplyHeader,
 };
@@ -29,7 +29,12 @@ pub(crate) fn header_name(word: &Word) -> Parsed<String> {
 }
 
 /// The arguments of `return`, `deny` and `tarpit`.
-pub(crate) fn reply(args: &mut Args<'_>, scope: &Scope<'_>, default_status: u16) -> Parsed<HttpReply> {
+pub(crate) fn reply(
+    args: &mut Args<'_>,
+    scope: &Scope<'_>,
+    default_status: u16,
+    warnings: &mut Diagnostics,
+) -> Parsed<HttpReply> {
     let mut reply = HttpReply {
         status: default_status,
         content: ReplyContent::Default,
@@ -98,7 +103,8 @@ pub(crate) fn reply(args: &mut Args<'_>, scope: &Scope<'_>, default_status: u16)
         }
         (None, Some((_, span))) => {
             let message = "the content type has no effect: the reply has no body";
-            return Err(Box::new(Diagnostic::error(code::BAD_ARGUMENT, span, message)));
+            warnings.push(Diagnostic::warning(code::NO_EFFECT, span, message));
+            ReplyContent::Default
         }
         (None, None) => ReplyContent::Default,
     };
@@ -198,5 +204,5 @@ pub(crate) fn redirect(args: &mut Args<'_>, scope: &Scope<'_>) -> Parsed<Redirec
 }
 
 fn target(args: &mut Args<'_>, scope: &Scope<'_>) -> Parsed<crate::model::LogFormat> {
-    sampled::log_format(args.expect("where to")?, scope)
+    sampled::log_format(args.expect("a location")?, scope)
 }

@@ -136,9 +136,9 @@ fn line(cx: &mut ProxyCx<'_>, keyword: &Word, args: &mut Args<'_>) -> Parsed<()>
         "in section `{}`",
         cx.section.names().first().copied().unwrap_or_default()
     );
-    match look_up(&table::TABLES, keyword, "", &place)? {
+    match look_up(&table::TABLES, keyword, "", &place).map_err(super::reader::or_section)? {
         Found::Served(row, parse) => {
-            if !applies(cx, row.sections, keyword, row.name == "server")? {
+            if !applies(cx, row.sections, keyword, row.name, row.name == "server")? {
                 return Ok(());
             }
             parse(cx, args)?;
@@ -156,9 +156,9 @@ pub(crate) fn applies(
     cx: &mut ProxyCx<'_>,
     sections: Sections,
     keyword: &Word,
+    written: &str,
     is_grave: bool,
 ) -> Parsed<bool> {
-    let written = keyword.lossy();
     if !sections.has(cx.section) {
         if cx.in_defaults() || is_grave {
             let names: Vec<&str> = sections.names();

@@ -16,7 +16,7 @@ use crate::cond::Facts;
 use crate::diag::{Diagnostic, Diagnostics, closest, code};
 use crate::model::{Global, ProxyKind};
 use crate::source::{FileId, Sources};
-use crate::text::{Environment, FileReader, Tree, Word, decode_line, read_paths};
+use crate::text::{Environment, FileReader, TokenKind, Tree, Word, decode_line, read_paths};
 
 /// What the configuration is read with.
 #[derive(Debug, Clone)]
@@ -127,15 +127,14 @@ impl Draft {
             }
         }
         blocks.end_of_file(&mut self.diagnostics);
-        if let Some(last) = tree
-            .lines
-            .last()
-            .and_then(|line| line.tokens.last())
-            .filter(|_| !tree.is_complete())
+        let cut_off = tree.lines.last().and_then(|line| line.tokens.last());
+        if let Some(last) =
+            cut_off.filter(|token| !matches!(token.kind, TokenKind::LineFeed | TokenKind::Blank))
         {
+            // HAProxy refuses such a file too
             let message = "the last line has no line feed; the file may be cut off";
             self.diagnostics
-                .push(Diagnostic::warning(code::TRUNCATED, last.span.after(), message));
+                .push(Diagnostic::error(code::TRUNCATED, last.span.after(), message));
         }
         self.trees.push(tree);
     }
@@ -229,6 +228,19 @@ impl Draft {
             }
         }
     }
+}
+
+/// An unknown keyword may be a misspelt section.
+pub(crate) fn or_section(mut diagnostic: Box<Diagnostic>) -> Box<Diagnostic> {
+    if diagnostic.code == code::UNKNOWN_KEYWORD && diagnostic.help.is_empty() {
+        let written = diagnostic.message.split('`').nth(1).unwrap_or_default();
+        if let Some(meant) = closest(written, SECTIONS.iter().map(|(name, ..)| *name)) {
+            diagnostic
+                .help
+                .push(format!("did you mean the section `{meant}`?"));
+        }
+    }
+    diagnostic
 }
 
 fn is_keyword(word: &Word, current: Current) -> bool {

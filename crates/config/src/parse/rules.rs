@@ -10,7 +10,7 @@ use super::keyword::{KeywordDoc, Status};
 use super::order::Rank;
 use super::proxy::ProxyCx;
 use super::{http, sampled};
-use crate::diag::{Diagnostic, code};
+use crate::diag::{Diagnostic, Diagnostics, code};
 use crate::model::{Action, ActionFailure, Condition, LuaCall, ProxyKind, Rule, RuleSet};
 use crate::source::{Span, Spanned};
 use crate::text::Word;
@@ -102,6 +102,8 @@ pub(crate) struct RuleCx<'r> {
     pub(crate) scope: Scope<'r>,
     /// What is between the parentheses of `set-var(...)`.
     pub(crate) inner: Option<Word>,
+    /// What is allowed and hardly meant.
+    pub(crate) warnings: &'r mut Diagnostics,
 }
 
 /// The actions for reference pages.
@@ -127,7 +129,9 @@ pub(crate) fn tcp_request(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<(
     if let Some(word) = word {
         args.named(word);
         let only_frontends = matches!(kind, Kind::Rule(Set::TcpConnection | Set::TcpSession));
-        if only_frontends && !super::proxy::applies(cx, super::keyword::Sections::FRONTENDS, word, true)? {
+        if only_frontends
+            && !super::proxy::applies(cx, super::keyword::Sections::FRONTENDS, word, args.name(), true)?
+        {
             args.take_rest();
             return Ok(());
         }
@@ -195,7 +199,7 @@ pub(crate) fn rule(cx: &mut ProxyCx<'_>, args: &mut Args<'_>, set: Set) -> Parse
     }
     args.named(word);
     let scope = cx.scope(set.place(cx.proxy.kind));
-    let action = action(set, scope, word, args);
+    let action = action(cx.diagnostics, set, scope, word, args);
     // the condition has faults of its own, which are worth telling beside those of the action
     let condition = match &action {
         Ok(_) => condition(cx, args, &scope)?,
@@ -268,7 +272,13 @@ fn is_final(action: &Action) -> bool {
 
 const LUA_PREFIX: &str = "lua.";
 
-fn action(set: Set, scope: Scope<'_>, word: &Word, args: &mut Args<'_>) -> Parsed<Action> {
+fn action(
+    warnings: &mut Diagnostics,
+    set: Set,
+    scope: Scope<'_>,
+    word: &Word,
+    args: &mut Args<'_>,
+) -> Parsed<Action> {
     let written = word.text()?;
     if written.starts_with(LUA_PREFIX) {
         return lua_action(set, word, args);
@@ -292,7 +302,15 @@ fn action(set: Set, scope: Scope<'_>, word: &Word, args: &mut Args<'_>) -> Parse
             if row.takes_inner != inner.is_some() {
                 return Err(wrong_parentheses(row, word));
             }
-            parse(&mut RuleCx { set, scope, inner }, args)
+            parse(
+                &mut RuleCx {
+                    set,
+                    scope,
+                    inner,
+                    warnings,
+                },
+                args,
+            )
         }
         Status::NotYet => Err(Box::new(super::keyword::unsupported(
             &name_word,
@@ -363,7 +381,7 @@ fn lua_action(set: Set, word: &Word, args: &mut Args<'_>) -> Parsed<Action> {
     while let Some(next) = args.peek().filter(|next| !is_condition(next)) {
         args.next();
         if next.is("on-error") {
-            on_error = Some(args.one_of("what follows a failed action", &ActionFailure::NAMES)?);
+            on_error = Some(args.one_of("`continue` or `deny`", &ActionFailure::NAMES)?);
             break;
         }
         arguments.push(next.text()?.to_owned());

@@ -140,8 +140,7 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
         "{ continue | deny }",
         "what follows a failed action (not in HAProxy)",
         |cx, args| {
-            cx.global.lua.action_failure =
-                args.one_of("what follows a failed action", &ActionFailure::NAMES)?;
+            cx.global.lua.action_failure = args.one_of("`continue` or `deny`", &ActionFailure::NAMES)?;
             Ok(())
         },
     ),

@@ -129,7 +129,7 @@ pub(super) fn option(cx: &mut ProxyCx<'_>, args: &mut Args<'_>, on: bool) -> Par
     args.named(word);
     match look_up(&[ROWS], word, "option ", "")? {
         Found::Served(row, parse) => {
-            if !super::applies(cx, row.sections, word, false)? {
+            if !super::applies(cx, row.sections, word, args.name(), false)? {
                 args.take_rest();
                 return Ok(());
             }

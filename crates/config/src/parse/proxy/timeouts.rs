@@ -46,7 +46,7 @@ pub(super) fn timeout(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
     };
     let time = args.time(TimeUnit::Milliseconds)?;
     args.end()?;
-    if super::applies(cx, row.sections, word, false)? {
+    if super::applies(cx, row.sections, word, args.name(), false)? {
         *field(&mut cx.proxy.timeouts) = Some(time);
     }
     Ok(())

@@ -151,13 +151,13 @@ const ROWS: &[ActionRow] = &[
     row("reject", Sets::TCP.or(Sets::HREQ), "", "close the connection without an answer", |_, _| Ok(Action::Reject)),
     row("deny", Sets::HREQ.or(Sets::HRES), REPLY, "refuse the request or response", |cx, args| {
         let status = if cx.set == Set::HttpRequest { 403 } else { 502 };
-        Ok(Action::Deny(reply(args, &cx.scope, status)?))
+        Ok(Action::Deny(reply(args, &cx.scope, status, cx.warnings)?))
     }),
     row("tarpit", Sets::HREQ, REPLY, "refuse the request after `timeout tarpit`", |cx, args| {
-        Ok(Action::Tarpit(reply(args, &cx.scope, 500)?))
+        Ok(Action::Tarpit(reply(args, &cx.scope, 500, cx.warnings)?))
     }),
     row("return", Sets::HREQ.or(Sets::HRES), REPLY, "answer the request", |cx, args| {
-        Ok(Action::Return(reply(args, &cx.scope, 200)?))
+        Ok(Action::Return(reply(args, &cx.scope, 200, cx.warnings)?))
     }),
     row("redirect", Sets::HREQ.or(Sets::HRES), "{ location | prefix | scheme } <fmt> [<option>...]",
         "answer with a redirection", |cx, args| Ok(Action::Redirect(redirect(args, &cx.scope)?))),

@@ -1,0 +1,49 @@
+//! The project's examples are valid configurations, whatever their scripts register.
+
+use std::path::{Path, PathBuf};
+
+use tidegate_config::{DiskFiles, Draft, Environment, Options, Severity, Style};
+use tidegate_sample::{ExternalId, Externals};
+
+/// Scripts that registered every name.
+struct AnyScript;
+
+impl Externals for AnyScript {
+    fn fetch(&self, name: &str) -> Option<ExternalId> {
+        name.starts_with("lua.").then_some(ExternalId(0))
+    }
+
+    fn converter(&self, name: &str) -> Option<ExternalId> {
+        name.starts_with("lua.").then_some(ExternalId(0))
+    }
+
+    fn fetch_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn converter_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+#[test]
+fn examples_are_valid() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    let mut seen = 0;
+    for folder in std::fs::read_dir(root).unwrap() {
+        let file = folder.unwrap().path().join("tidegate.cfg");
+        if !file.exists() {
+            continue;
+        }
+        seen += 1;
+        let options = Options {
+            environment: Environment::of_process(),
+            ..Options::default()
+        };
+        let loaded = Draft::read(&[PathBuf::from(&file)], &DiskFiles, options).finish(&AnyScript, &DiskFiles);
+        let report = loaded.diagnostics.render(&loaded.sources, Style::Plain);
+        assert!(loaded.config.is_some(), "{report}");
+        assert_eq!(loaded.diagnostics.count(Severity::Warning), 0, "{report}");
+    }
+    assert!(seen > 0, "the examples are there");
+}
