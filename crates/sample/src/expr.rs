@@ -75,7 +75,7 @@ impl Expr {
         let call = Call::read(text, 0)?;
         if call.name.is_empty() {
             return Err(ParseError::new(
-                0..text.len().min(1),
+                0..text.chars().next().map_or(0, char::len_utf8),
                 "missing the name of a fetch",
             ));
         }
