@@ -519,6 +519,22 @@ impl Session for Txn {
         }
     }
 
+    fn may_change(&self) -> bool {
+        let growing = |channel: &Channel| channel.may_recv() && !channel.is_full();
+        match (self.mode, self.phase.get()) {
+            (Mode::Tcp, Phase::Content) => growing(&self.request_channel),
+            (Mode::Tcp, Phase::ResponseContent) => growing(&self.response_channel),
+            _ => false,
+        }
+    }
+
+    fn way(&self) -> Way {
+        match self.phase.get() {
+            Phase::Response | Phase::ResponseContent => Way::Response,
+            _ => Way::Request,
+        }
+    }
+
     fn frontend(&self) -> Option<Named> {
         Some((*self.client.frontend).clone())
     }
