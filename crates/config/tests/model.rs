@@ -53,10 +53,9 @@ fn global_settings_are_kept() {
         "global
     nbthread 4
     maxconn 1000
-    log 192.0.2.1 len 2048 format rfc5424 sample 1-2,5:10 local3 notice err
+    log 192.0.2.1 len 2048 format rfc5424 local3 notice err
     log stdout format raw daemon
     log-tag tide
-    log-send-hostname box
     hard-stop-after 10s
     insecure-fork-wanted
     pidfile /run/tide.pid
@@ -66,8 +65,6 @@ fn global_settings_are_kept() {
     node n1
     description two words
     tune.bufsize 32k
-    tune.maxrewrite 2048
-    tune.http.maxhdr 200
     set-var proc.a int(3)
     set-var-fmt proc.b x%%
 ",
@@ -78,19 +75,16 @@ fn global_settings_are_kept() {
     assert_eq!(log.sink, LogSink::Udp("192.0.2.1:514".parse().unwrap()));
     assert_eq!((log.line_bytes_max, log.facility.0), (2048, 19));
     assert_eq!((log.level, log.level_min), (LogLevel::Notice, LogLevel::Err));
-    assert_eq!(log.sample, Some((vec![(1, 2), (5, 5)], 10)));
     assert_eq!(
         (&global.logs[1].sink, global.logs[1].facility.0),
         (&LogSink::Stdout, 3)
     );
     assert_eq!(global.log_tag.as_deref(), Some("tide"));
-    assert_eq!(global.log_hostname, Some(Some(String::from("box"))));
     assert_eq!(global.hard_stop_after, Some(Duration::from_secs(10)));
     assert!(global.insecure_fork_wanted && global.daemon && global.quiet && global.zero_warning);
     assert_eq!(global.pid_file, Some(PathBuf::from("/run/tide.pid")));
     assert_eq!(global.description.as_deref(), Some("two words"));
     assert_eq!(global.tune.buffer_bytes, 32 * 1024);
-    assert_eq!((global.tune.rewrite_bytes, global.tune.headers_max), (2048, 200));
     let names: Vec<String> = global
         .variables
         .iter()
@@ -224,9 +218,9 @@ fn binds_have_one_entry_for_each_address() {
 fn servers_take_defaults_from_the_lines_above_them() {
     let proxy = proxy(
         "    server a 192.0.2.1:80
-    default-server weight 7 maxconn 30 pool-max-conn 4
+    default-server weight 7 pool-max-conn 4
     server b [2001:db8::1]:81 weight 9 disabled
-    server c app.internal:82 backup enabled maxconn 0
+    server c app.internal:82 backup enabled
     server d /run/d.sock pool-max-conn -1 pool-purge-delay 1s id 5
 ",
     );
@@ -234,8 +228,8 @@ fn servers_take_defaults_from_the_lines_above_them() {
         panic!("{:?}", proxy.servers)
     };
     assert_eq!(
-        (a.weight, a.connections_max, a.idle_max, a.disabled, a.backup),
-        (1, None, None, false, false)
+        (a.weight, a.idle_max, a.disabled, a.backup),
+        (1, None, false, false)
     );
     assert_eq!(
         a.address,
@@ -244,10 +238,7 @@ fn servers_take_defaults_from_the_lines_above_them() {
             port: 80
         }
     );
-    assert_eq!(
-        (b.weight, b.connections_max, b.idle_max, b.disabled),
-        (9, Some(30), Some(4), true)
-    );
+    assert_eq!((b.weight, b.idle_max, b.disabled), (9, Some(4), true));
     assert_eq!(
         b.address,
         ServerAddress::Tcp {
@@ -255,7 +246,7 @@ fn servers_take_defaults_from_the_lines_above_them() {
             port: 81
         }
     );
-    assert_eq!((c.weight, c.connections_max, c.backup), (7, None, true));
+    assert_eq!((c.weight, c.backup), (7, true));
     assert_eq!(
         c.address,
         ServerAddress::Name {

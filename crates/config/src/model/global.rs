@@ -20,8 +20,6 @@ pub struct Global {
     pub logs: Vec<LogTarget>,
     /// `log-tag`: the program's name in log lines.
     pub log_tag: Option<String>,
-    /// `log-send-hostname`: the host's name in log lines; `Some(None)` for the machine's own.
-    pub log_hostname: Option<Option<String>>,
     /// Everything about scripts.
     pub lua: LuaSettings,
     /// The `tune.` settings that aren't about scripts.
@@ -51,19 +49,11 @@ pub struct Global {
 pub struct TuneSettings {
     /// `tune.bufsize`: bytes of a buffer; a request's or response's header section must fit.
     pub buffer_bytes: u32,
-    /// `tune.maxrewrite`: bytes of a buffer kept free for rewriting.
-    pub rewrite_bytes: u32,
-    /// `tune.http.maxhdr`: most header lines of a request or response.
-    pub headers_max: u16,
 }
 
 impl Default for TuneSettings {
     fn default() -> TuneSettings {
-        TuneSettings {
-            buffer_bytes: 16_384,
-            rewrite_bytes: 1_024,
-            headers_max: 101,
-        }
+        TuneSettings { buffer_bytes: 16_384 }
     }
 }
 

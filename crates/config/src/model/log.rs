@@ -16,8 +16,6 @@ pub struct LogTarget {
     pub line_bytes_max: u32,
     /// `format`.
     pub format: LogFormatKind,
-    /// `sample`: which lines of how many are sent, as ranges counted from 1, and the count.
-    pub sample: Option<(Vec<(u32, u32)>, u32)>,
     /// The syslog facility.
     pub facility: LogFacility,
     /// Lines that are less severe than this are not sent.

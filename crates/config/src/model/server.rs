@@ -19,8 +19,6 @@ pub struct Server {
     pub id: Option<u32>,
     /// `weight`: 0 to 256.
     pub weight: u16,
-    /// `maxconn`: most connections at a time.
-    pub connections_max: Option<u32>,
     /// `disabled`: starts in maintenance.
     pub disabled: bool,
     /// `backup`: used only when no other server can be.

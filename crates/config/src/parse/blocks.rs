@@ -4,7 +4,7 @@ use super::args::{Args, Parsed, list};
 use crate::cond::{CondFault, Facts, evaluate};
 use crate::diag::{Diagnostic, Diagnostics, code};
 use crate::source::{Sources, Span};
-use crate::text::{Word, decode_text};
+use crate::text::{Surroundings, Word, decode_text};
 
 /// The blocks that are open at a line.
 #[derive(Debug, Default)]
@@ -145,7 +145,13 @@ pub fn evaluate_flag(text: &str, facts: &Facts<'_>) -> Result<bool, (Diagnostics
         start: 0,
         end: crate::source::to_u32(text.len()),
     };
-    let words = decode_text(span, &sources, facts.environment, &mut diagnostics);
+    let around = Surroundings {
+        environment: facts.environment,
+        file: "-cc",
+        line: 1,
+        section: "",
+    };
+    let words = decode_text(span, &sources, &around, &mut diagnostics);
     let value = words.map(|words| match Word::join(&words) {
         Some(word) => evaluate(word.bytes(), facts).map_err(|fault| blame(&word, fault)),
         None => Ok(false),

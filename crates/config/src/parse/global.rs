@@ -53,15 +53,6 @@ fn log(cx: &mut GlobalCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
     Ok(())
 }
 
-fn log_send_hostname(cx: &mut GlobalCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
-    cx.global.log_hostname = Some(
-        args.next()
-            .map(|word| word.text().map(str::to_owned))
-            .transpose()?,
-    );
-    Ok(())
-}
-
 fn setenv(cx: &mut GlobalCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
     let (name, value) = (variable_name(args)?, args.expect("a value")?);
     cx.environment.set(name, value.bytes());

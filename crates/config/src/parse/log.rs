@@ -7,7 +7,6 @@ use super::args::{Args, Parsed, bad_argument, pick};
 use crate::diag::{Diagnostic, code};
 use crate::model::{LogFacility, LogFormatKind, LogLevel, LogSink, LogTarget};
 use crate::text::Word;
-use crate::units::parse_integer;
 
 const SYSLOG_PORT: u16 = 514;
 
@@ -20,7 +19,6 @@ pub(crate) fn log_target(args: &mut Args<'_>) -> Parsed<LogTarget> {
         span: word.span(),
         line_bytes_max: 1024,
         format: LogFormatKind::Default,
-        sample: None,
         facility: LogFacility(16),
         level: LogLevel::Debug,
         level_min: LogLevel::Emerg,
@@ -30,9 +28,7 @@ pub(crate) fn log_target(args: &mut Args<'_>) -> Parsed<LogTarget> {
             target.line_bytes_max = args.integer(80, 65_535)?;
         } else if args.take("format") {
             target.format = args.one_of("a log format", &LogFormatKind::NAMES)?;
-        } else if args.take("sample") {
-            target.sample = Some(sample(args.expect("a sample such as `1-2:10`")?)?);
-        } else if let Some(word) = args.peek().filter(|word| word.is("profile")) {
+        } else if let Some(word) = args.peek().filter(|word| word.is("profile") || word.is("sample")) {
             return Err(Box::new(super::keyword::unsupported(word, "log ")));
         } else {
             break;
@@ -120,32 +116,4 @@ fn udp(text: &str) -> Option<LogSink> {
         port.parse().ok()?
     };
     Some(LogSink::Udp(SocketAddr::new(ip, port)))
-}
-
-/// `<first>[-<last>][,...]:<count>`
-fn sample(word: &Word) -> Parsed<(Vec<(u32, u32)>, u32)> {
-    let wrong = || {
-        let message = format!("`{}` is not a sample", word.lossy());
-        Box::new(
-            Diagnostic::error(code::BAD_ARGUMENT, word.span(), message)
-                .help("write which of how many lines are sent, such as `1:10` or `1-2,5:10`"),
-        )
-    };
-    let (ranges, count) = word.text()?.split_once(':').ok_or_else(wrong)?;
-    let number = |text: &str| {
-        let value = parse_integer(text.as_bytes(), 1, u64::from(u32::MAX)).ok()?;
-        u32::try_from(value).ok()
-    };
-    let count = number(count).ok_or_else(wrong)?;
-    let mut sample: Vec<(u32, u32)> = Vec::new();
-    for range in ranges.split(',') {
-        let (first, last) = range.split_once('-').unwrap_or((range, range));
-        let (first, last) = (number(first).ok_or_else(wrong)?, number(last).ok_or_else(wrong)?);
-        let follows = sample.last().is_none_or(|(_, before)| first > *before);
-        if first > last || last > count || !follows {
-            return Err(wrong());
-        }
-        sample.push((first, last));
-    }
-    Ok((sample, count))
 }

@@ -6,7 +6,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use tidegate_sample::Files;
+use tidegate_sample::{Files, logformat};
 
 use super::args::Args;
 use super::blocks::Blocks;
@@ -16,7 +16,7 @@ use crate::cond::Facts;
 use crate::diag::{Diagnostic, Diagnostics, closest, code};
 use crate::model::{Global, ProxyKind};
 use crate::source::{FileId, Sources};
-use crate::text::{Environment, FileReader, TokenKind, Tree, Word, decode_line, read_paths};
+use crate::text::{Environment, FileReader, Surroundings, TokenKind, Tree, Word, decode_line, read_paths};
 
 /// What the configuration is read with.
 #[derive(Debug, Clone)]
@@ -57,12 +57,14 @@ impl Draft {
         let mut sources = Sources::default();
         let mut diagnostics = Diagnostics::default();
         let files = read_paths(paths, reader, &mut sources, &mut diagnostics);
+        let mut environment = options.environment.clone();
+        predefined(&mut environment, &sources);
         let mut draft = Draft {
             sources,
             trees: Vec::new(),
             diagnostics,
             global: Global::default(),
-            environment: options.environment.clone(),
+            environment,
             sections: Vec::new(),
         };
         let files_for_samples = ReaderFiles(reader);
@@ -111,8 +113,18 @@ impl Draft {
         let tree = Tree::parse(file, text);
         let mut blocks = Blocks::default();
         let mut current = Current::None;
-        for line in &tree.lines {
-            let words = decode_line(line, &self.sources, &self.environment, &mut self.diagnostics);
+        for (at, line) in tree.lines.iter().enumerate() {
+            let around = Surroundings {
+                environment: &self.environment,
+                file: self
+                    .sources
+                    .get(file)
+                    .map(|source| source.name())
+                    .unwrap_or_default(),
+                line: at + 1,
+                section: current.name(),
+            };
+            let words = decode_line(line, &self.sources, &around, &mut self.diagnostics);
             let Some(words) = words else { continue };
             let Some(first) = words.first() else { continue };
             if first.bytes().starts_with(b".") {
@@ -167,7 +179,7 @@ impl Draft {
                 };
                 global::statement(&mut cx, &words);
             }
-            Current::Proxies => {
+            Current::Proxies(_) => {
                 if let Some(section) = self.sections.last_mut() {
                     section.statements.push(words);
                 }
@@ -211,12 +223,16 @@ impl Draft {
                 Current::Global
             }
             SectionKind::Defaults | SectionKind::Proxy(_) => {
+                let name = SECTIONS
+                    .iter()
+                    .find(|(_, known, _)| *known == kind)
+                    .map(|(name, ..)| *name);
                 self.sections.push(Section {
                     kind,
                     header: words,
                     statements: Vec::new(),
                 });
-                Current::Proxies
+                Current::Proxies(name.unwrap_or_default())
             }
             SectionKind::Pending => {
                 let message = format!("section `{}` is not supported yet", keyword.lossy());
@@ -228,6 +244,15 @@ impl Draft {
             }
         }
     }
+}
+
+/// The variables that every configuration has.
+fn predefined(environment: &mut Environment, sources: &Sources) {
+    let files: Vec<&str> = sources.iter().map(|(_, source)| source.name()).collect();
+    environment.set("HAPROXY_CFGFILES", files.join(";"));
+    environment.set("HAPROXY_HTTP_LOG_FMT", logformat::HTTP_FORMAT);
+    environment.set("HAPROXY_HTTP_CLF_LOG_FMT", logformat::CLF_FORMAT);
+    environment.set("HAPROXY_TCP_LOG_FMT", logformat::TCP_FORMAT);
 }
 
 /// An unknown keyword may be a misspelt section.
@@ -247,7 +272,7 @@ fn is_keyword(word: &Word, current: Current) -> bool {
     let known = |row: KeywordDoc| row.after.is_empty() && word.is(row.name);
     match current {
         Current::Global => global::rows().any(known),
-        Current::Proxies => super::proxy::rows().any(known),
+        Current::Proxies(_) => super::proxy::rows().any(known),
         Current::None | Current::Refused => false,
     }
 }
@@ -257,10 +282,20 @@ fn is_keyword(word: &Word, current: Current) -> bool {
 enum Current {
     None,
     Global,
-    /// The last of the sections that are kept.
-    Proxies,
+    /// The last of the sections that are kept, and its keyword.
+    Proxies(&'static str),
     /// A section that was refused as a whole.
     Refused,
+}
+
+impl Current {
+    fn name(self) -> &'static str {
+        match self {
+            Current::Global => "global",
+            Current::Proxies(name) => name,
+            Current::None | Current::Refused => "",
+        }
+    }
 }
 
 /// A kind of section.

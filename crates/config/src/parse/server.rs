@@ -15,7 +15,6 @@ use crate::units::TimeUnit;
 pub(crate) struct ServerSettings {
     id: Option<u32>,
     weight: u16,
-    connections_max: Option<u32>,
     disabled: bool,
     backup: bool,
     idle_max: Option<u32>,
@@ -27,7 +26,6 @@ impl Default for ServerSettings {
         ServerSettings {
             id: None,
             weight: 1,
-            connections_max: None,
             disabled: false,
             backup: false,
             idle_max: None,
@@ -49,10 +47,6 @@ const ROWS: &[Keyword<Parse>] = &[
     }),
     served("weight", B, "<number>", "the server's share of the load, 0 to 256", |server, args| {
         server.weight = args.integer(0, 256)?;
-        Ok(())
-    }),
-    served("maxconn", B, "<number>", "most connections at a time; 0 for no limit", |server, args| {
-        server.connections_max = Some(args.integer(0, 0x7fff_ffff)?).filter(|most| *most > 0);
         Ok(())
     }),
     served("disabled", B, "", "start in maintenance", |server, _| {
@@ -131,6 +125,7 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("ktls", B, "TLS in the kernel"),
     not_yet("log-bufsize", B, "bytes of a log server's buffer"),
     not_yet("log-proto", B, "framing of log lines"),
+    not_yet("maxconn", B, "most connections at a time"),
     not_yet("max-reuse", B, "how often a connection is used again"),
     not_yet("maxqueue", B, "most sessions that wait for the server"),
     not_yet("minconn", B, "least of a dynamic `maxconn`"),
@@ -226,7 +221,6 @@ pub(crate) fn server(
         address_span: address_word.span(),
         id: settings.id,
         weight: settings.weight,
-        connections_max: settings.connections_max,
         disabled: settings.disabled,
         backup: settings.backup,
         idle_max: settings.idle_max,

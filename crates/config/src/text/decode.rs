@@ -3,7 +3,7 @@
 //! Between single quotes everything stands for itself. Elsewhere a backslash escapes; between double quotes
 //! `$NAME`, `${NAME}`, `${NAME-default}` and `${NAME[*]}` are replaced too.
 
-use super::environment::Environment;
+use super::environment::Surroundings;
 use super::tree::{Line, TokenKind};
 use super::word::Word;
 use crate::diag::{Diagnostic, Diagnostics, code};
@@ -16,13 +16,13 @@ const WORDS_MAX: usize = 4096;
 pub(crate) fn decode_line(
     line: &Line,
     sources: &Sources,
-    environment: &Environment,
+    around: &Surroundings<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Option<Vec<Word>> {
     let mut words = Vec::new();
     let mut sound = true;
     for token in line.tokens.iter().filter(|token| token.kind == TokenKind::Word) {
-        let decoder = Decoder::new(sources.text(token.span), token.span, environment, diagnostics);
+        let decoder = Decoder::new(sources.text(token.span), token.span, around, diagnostics);
         match decoder.run() {
             Some(mut decoded) => words.append(&mut decoded),
             None => sound = false,
@@ -40,13 +40,13 @@ pub(crate) fn decode_line(
 pub(crate) fn decode_text(
     span: Span,
     sources: &Sources,
-    environment: &Environment,
+    around: &Surroundings<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Option<Vec<Word>> {
     let tree = super::tree::Tree::parse(span.file, sources.text(span));
     let mut words = Vec::new();
     for line in &tree.lines {
-        words.append(&mut decode_line(line, sources, environment, diagnostics)?);
+        words.append(&mut decode_line(line, sources, around, diagnostics)?);
     }
     Some(words)
 }
@@ -55,7 +55,7 @@ struct Decoder<'d> {
     text: &'d [u8],
     span: Span,
     at: usize,
-    environment: &'d Environment,
+    around: &'d Surroundings<'d>,
     diagnostics: &'d mut Diagnostics,
     words: Vec<Word>,
     word: Word,
@@ -68,7 +68,7 @@ impl<'d> Decoder<'d> {
     fn new(
         text: &'d [u8],
         span: Span,
-        environment: &'d Environment,
+        around: &'d Surroundings<'d>,
         diagnostics: &'d mut Diagnostics,
     ) -> Decoder<'d> {
         let word = Word::empty(span);
@@ -76,7 +76,7 @@ impl<'d> Decoder<'d> {
             text,
             span,
             at: 0,
-            environment,
+            around,
             diagnostics,
             words: Vec::new(),
             word,
@@ -189,12 +189,13 @@ impl<'d> Decoder<'d> {
         let start = self.at;
         let braced = self.peek(1) == Some(b'{');
         let name_at = start + 1 + usize::from(braced);
-        let mut end = name_at;
+        let mut end = name_at + usize::from(self.text.get(name_at) == Some(&b'.'));
         while self.text.get(end).is_some_and(|byte| is_name_byte(*byte)) {
             end += 1;
         }
         let name = self.text.get(name_at..end).unwrap_or_default();
-        if name.first().is_none_or(u8::is_ascii_digit) {
+        let bare = name.strip_prefix(b".").unwrap_or(name);
+        if bare.first().is_none_or(u8::is_ascii_digit) {
             let diagnostic = Diagnostic::error(
                 code::BAD_VARIABLE,
                 self.place(start, (name_at + 1).min(self.text.len())),
@@ -237,15 +238,11 @@ impl<'d> Decoder<'d> {
             }
             end += 1;
         }
-        let value = self
-            .environment
-            .get(name)
-            .or(default)
-            .unwrap_or_default()
-            .to_vec();
+        let value = self.around.value(name);
+        let value = value.as_deref().or(default).unwrap_or_default();
         let (from, to) = (self.source(start), self.source(end));
         self.at = end;
-        for byte in value {
+        for byte in value.iter().copied() {
             if is_list && byte == b' ' {
                 let next = Word::empty(self.span);
                 let mut done = std::mem::replace(&mut self.word, next);
@@ -295,18 +292,25 @@ fn is_name_byte(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::environment::Environment;
     use crate::text::tree::Tree;
 
     fn decode(text: &str) -> (Vec<String>, Vec<String>) {
         let mut sources = Sources::default();
         let file = sources.add("t", text.as_bytes().to_vec());
         let environment: Environment = [("HOME", "/root"), ("LIST", "1 2 3")].into_iter().collect();
+        let around = Surroundings {
+            environment: &environment,
+            file: "t",
+            line: 7,
+            section: "global",
+        };
         let mut diagnostics = Diagnostics::default();
         let tree = Tree::parse(file, text.as_bytes());
         let words = tree
             .lines
             .iter()
-            .filter_map(|line| decode_line(line, &sources, &environment, &mut diagnostics))
+            .filter_map(|line| decode_line(line, &sources, &around, &mut diagnostics))
             .flatten()
             .map(|word| word.lossy().into_owned())
             .collect();
@@ -352,6 +356,10 @@ mod tests {
         assert_eq!(words(r#""${HOME-a b}${LIST[*]}""#), ["/root1", "2", "3"]);
         assert_eq!(words(r#""${NOPE[*]}""#), [""]);
         assert_eq!(words(r#""${HOME}"x"$HOME""#), ["/rootx/root"]);
+        assert_eq!(
+            words(r#""${.FILE}:$.LINE in ${.SECTION} ${.NOPE-x}""#),
+            ["t:7 in global x"]
+        );
     }
 
     #[test]
@@ -375,9 +383,15 @@ mod tests {
         let mut sources = Sources::default();
         let file = sources.add("t", text.as_bytes().to_vec());
         let environment: Environment = [("HOME", "/root")].into_iter().collect();
+        let around = Surroundings {
+            environment: &environment,
+            file: "t",
+            line: 1,
+            section: "",
+        };
         let mut diagnostics = Diagnostics::default();
         let tree = Tree::parse(file, text.as_bytes());
-        let words = decode_line(&tree.lines[0], &sources, &environment, &mut diagnostics).unwrap();
+        let words = decode_line(&tree.lines[0], &sources, &around, &mut diagnostics).unwrap();
         let word = &words[0];
         assert!(word.is("ab\tc/rootd"));
         let written =

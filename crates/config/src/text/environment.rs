@@ -1,5 +1,6 @@
 //! The environment variables that a configuration sees and sets.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Names and values of environment variables.
@@ -49,6 +50,29 @@ impl Environment {
         self.variables
             .iter()
             .map(|(name, value)| (name.as_slice(), value.as_slice()))
+    }
+}
+
+/// What words may refer to at a line: the environment, and the line's own place.
+pub(crate) struct Surroundings<'e> {
+    pub(crate) environment: &'e Environment,
+    /// `.FILE`
+    pub(crate) file: &'e str,
+    /// `.LINE`
+    pub(crate) line: usize,
+    /// `.SECTION`
+    pub(crate) section: &'e str,
+}
+
+impl Surroundings<'_> {
+    /// What a name stands for.
+    pub(crate) fn value(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
+        match name {
+            b".FILE" => Some(self.file.as_bytes().into()),
+            b".LINE" => Some(self.line.to_string().into_bytes().into()),
+            b".SECTION" => Some(self.section.as_bytes().into()),
+            _ => self.environment.get(name).map(Cow::from),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod tree;
 mod word;
 
 pub use environment::Environment;
+pub(crate) use environment::Surroundings;
 pub use files::{DiskFiles, FileReader, MemoryFiles, read_paths};
 pub use tree::{Line, Token, TokenKind, Tree};
 pub use word::Word;

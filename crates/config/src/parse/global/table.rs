@@ -60,13 +60,6 @@ const ROWS: &[Keyword<Parse>] = &[
             Ok(())
         },
     ),
-    served(
-        "log-send-hostname",
-        G,
-        "[<string>]",
-        "the host's name in log lines",
-        super::log_send_hostname,
-    ),
     served("daemon", G, "", "go to the background", |cx, _| {
         cx.global.daemon = true;
         Ok(())
@@ -168,26 +161,6 @@ const ROWS: &[Keyword<Parse>] = &[
         "<size>",
         "bytes of a buffer",
         super::buffer_bytes,
-    ),
-    served(
-        "tune.maxrewrite",
-        G,
-        "<size>",
-        "bytes of a buffer kept free for rewriting",
-        |cx, args| {
-            cx.global.tune.rewrite_bytes = args.integer(0, 1 << 30)?;
-            Ok(())
-        },
-    ),
-    served(
-        "tune.http.maxhdr",
-        G,
-        "<number>",
-        "most header lines of a message",
-        |cx, args| {
-            cx.global.tune.headers_max = args.integer(1, 32_767)?;
-            Ok(())
-        },
     ),
 ];
 
