@@ -1,6 +1,6 @@
 //! Samples and what is done with them: values, fetches, converters, conditions, variables, log-format.
 //!
-//! A sample is a [`Value`] that a [fetch](fetch) takes from a [`Session`] and [converters](convert) change.
+//! A sample is a [`Value`] that a [`fetch`] takes from a [`Session`] and converters ([`convert`]) change.
 //! An [`Expr`] is both, parsed once and evaluated by any thread. Conditions, variables and log-format are
 //! made of expressions. The session is reached through one trait and nothing here does I/O, so everything
 //! can be evaluated for a fake.

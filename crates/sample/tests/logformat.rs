@@ -153,6 +153,18 @@ fn constants_are_known() {
 }
 
 #[test]
+fn aliases_of_http_are_known() {
+    let alias = |text: &str| {
+        text.parse::<LogFormat>()
+            .unwrap()
+            .http_alias()
+            .map(|alias| alias.name)
+    };
+    assert_eq!(alias("%ci %[path] %ST %HM %r"), Some("HM"));
+    assert_eq!(alias(TCP_FORMAT), None);
+}
+
+#[test]
 fn mistakes_are_told_with_their_place() {
     for (format, span, message) in [
         (

@@ -6,7 +6,7 @@ mod out;
 mod parse;
 
 pub use alias::{Alias, aliases};
-pub use defaults::{CLF_FORMAT, HTTP_FORMAT, HTTPS_FORMAT, TCP_FORMAT};
+pub use defaults::{CLF_FORMAT, HTTP_FORMAT, TCP_FORMAT};
 
 use crate::error::ParseError;
 use crate::expr::Expr;
@@ -95,6 +95,15 @@ impl LogFormat {
     #[must_use]
     pub fn suspends(&self) -> bool {
         self.suspends
+    }
+
+    /// An alias that only HTTP frontends have values for, if the format has one.
+    #[must_use]
+    pub fn http_alias(&self) -> Option<&'static Alias> {
+        self.segments.iter().find_map(|segment| match segment {
+            Segment::Alias { alias, .. } if alias.http => Some(*alias),
+            _ => None,
+        })
     }
 
     /// The constant that this format is, if it asks the session for nothing.

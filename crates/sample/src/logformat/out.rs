@@ -91,30 +91,41 @@ impl<'a> Out<'a> {
 
     /// Text with what cannot stand in the result replaced.
     pub(super) fn encoded(&mut self, text: &[u8]) {
-        for &byte in text {
-            match byte {
-                b'\t' => self.into.push(byte),
-                0..0x20 | 0x7f => {
-                    self.into.push(if self.style == Style::Log { b'#' } else { b'%' });
-                    self.into.extend_from_slice(&cast::hex(&[byte]));
-                }
-                b'"' | b'\\' | b']' if self.flags.escape => self.into.extend_from_slice(&[b'\\', byte]),
-                byte => self.into.push(byte),
-            }
-        }
+        let mark = if self.style == Style::Log { b'#' } else { b'%' };
+        let escape = self.flags.escape;
+        self.replaced(text, |byte| match byte {
+            b'\t' => None,
+            0..0x20 | 0x7f => Some(mark),
+            b'"' | b'\\' | b']' if escape => Some(b'\\'),
+            _ => None,
+        });
     }
 
     /// A part of the request as it arrived: also double quotes and bytes past ASCII are `#XX`.
     pub(super) fn request_text(&mut self, text: &[u8]) {
-        for &byte in text {
-            match byte {
-                0..0x20 | b'"' | b'#' | 0x7f.. => {
-                    self.into.push(b'#');
-                    self.into.extend_from_slice(&cast::hex(&[byte]));
+        self.replaced(text, |byte| {
+            matches!(byte, 0..0x20 | b'"' | b'#' | 0x7f..).then_some(b'#')
+        });
+    }
+
+    /// Text in which each byte with a mark is replaced: by the mark and its hexadecimal form, or, if the mark
+    /// is a backslash, by itself after the mark.
+    fn replaced(&mut self, mut text: &[u8], mark: impl Fn(u8) -> Option<u8>) {
+        while let Some(at) = text.iter().position(|byte| mark(*byte).is_some()) {
+            let Some((clean, [byte, rest @ ..])) = text.split_at_checked(at) else {
+                return;
+            };
+            self.into.extend_from_slice(clean);
+            match mark(*byte) {
+                Some(b'\\') => self.into.extend_from_slice(&[b'\\', *byte]),
+                mark => {
+                    self.into.extend(mark);
+                    self.into.extend_from_slice(&cast::hex(&[*byte]));
                 }
-                byte => self.into.push(byte),
             }
+            text = rest;
         }
+        self.into.extend_from_slice(text);
     }
 
     /// A number that no flag changes.
