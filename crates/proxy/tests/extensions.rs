@@ -434,7 +434,7 @@ fn a_service_that_fails_late_or_falls_short_is_cut_off_and_logged() {
             Rc::new(|applet| {
                 applet.add_header(b"content-length", b"10").unwrap();
                 applet.start_response().unwrap();
-                let _ = applet.send("short".into());
+                drop(applet.send("short".into()));
                 Run::ready(Ok(()))
             }),
             Rc::new(|applet| {
@@ -516,7 +516,7 @@ fn a_backend_can_be_nothing_but_a_service() {
         http: vec![Rc::new(|applet| {
             let backend = applet.txn().backend_name().unwrap();
             applet.start_response().unwrap();
-            let _ = applet.send(Bytes::copy_from_slice(&backend.name));
+            drop(applet.send(Bytes::copy_from_slice(&backend.name)));
             Run::ready(Ok(()))
         })],
         ..Fakes::default()

@@ -523,6 +523,14 @@ fn requests_that_make_no_sense_get_a_400_page() {
         "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
         "GET http://a/ HTTP/1.1\r\nHost: b\r\n\r\n",
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "GET /\r\n",
+        "GET / HTTP/1.1\r\nHost : h\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: h\r\n: empty\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: h\r\nA: b\rc\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: h\r\nA: \0\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\n\r\n",
+        "POST / HTTP/1.0\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "\x16\x03\x01\x02\0\x01\0\x01\u{fc}\x03\x03 a client hello of TLS",
     ] {
         let mut client = proxy.client();
         client.send(bad);
@@ -532,6 +540,67 @@ fn requests_that_make_no_sense_get_a_400_page() {
         assert_eq!(response.header("connection"), Some("close"), "{bad:?}");
         assert_eq!(client.rest(), b"");
     }
+}
+
+#[test]
+fn requests_that_are_too_much_are_told_so() {
+    let proxy = Proxy::start(proxied(Mode::Http, &[echo_server()]));
+    let long = "x".repeat(20_000);
+    for (bad, status) in [
+        (format!("GET / HTTP/1.1\r\nHost: h\r\nA: {long}\r\n\r\n"), 431),
+        (
+            "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n".into(),
+            422,
+        ),
+        (
+            "GET / HTTP/1.0\r\nHost: h\r\nContent-Length: 2\r\n\r\nab".into(),
+            413,
+        ),
+    ] {
+        let mut client = proxy.client();
+        client.send(&bad);
+        assert_eq!(client.response().status, status);
+        assert_eq!(client.rest(), b"");
+    }
+}
+
+#[test]
+fn a_broken_chunk_is_a_400_and_reaches_no_server_as_a_whole() {
+    let (tell, told) = std::sync::mpsc::channel();
+    let addr = server(move |_, mut client| {
+        client.request();
+        tell.send(client.rest()).unwrap();
+    });
+    for bad in ["zz\r\n", "fffffffffffffffff\r\n", "3\r\nabcdef\r\n"] {
+        let proxy = Proxy::start(proxied(Mode::Http, &[addr]));
+        let mut client = proxy.client();
+        client.send(format!(
+            "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n{bad}"
+        ));
+        assert_eq!(client.response().status, 400, "{bad:?}");
+        let body = told.recv_timeout(PATIENCE).unwrap();
+        assert!(!body.ends_with(b"0\r\n\r\n"), "{bad:?} was completed: {body:?}");
+    }
+}
+
+#[test]
+fn a_length_beside_chunks_is_not_passed_on() {
+    let addr = server(|_, mut client| {
+        let head = client.request().unwrap();
+        assert!(
+            !head.contains("content-length") && head.contains("transfer-encoding: chunked"),
+            "{head}"
+        );
+        client.exactly(b"2\r\nab\r\n0\r\n\r\n".len());
+        client.send(
+            "HTTP/1.1 200 OK\r\nContent-Length: 50\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        );
+    });
+    let proxy = Proxy::start(proxied(Mode::Http, &[addr]));
+    let mut client = proxy.client();
+    client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n");
+    let response = client.response();
+    assert_eq!((response.text(), response.header("content-length")), ("ok", None));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, Response, StatusCode, request, response};
 
-use super::headers::{announce_close, forget_connection, hosts_contradict, wants_upgrade};
+use super::headers::{announce_close, forget_connection, objection, wants_upgrade};
 use super::http::HttpSession;
 use super::outgoing::{Active, Content, Outgoing};
 use super::service::{self, Served};
@@ -60,13 +60,14 @@ impl HttpSession {
         *self.current.borrow_mut() = Some(txn.clone());
         *self.body.borrow_mut() = body.watch();
         let active = Active::new(self.clone(), txn.clone(), head.method == Method::HEAD);
-        let contradiction = hosts_contradict(&head);
+        let objection = objection(&head, !body.is_ended());
         *txn.request.borrow_mut() = Some(head);
-        let made = if contradiction {
-            txn.facts.borrow_mut().termination = Some(*b"PR");
-            Some(error(StatusCode::BAD_REQUEST, true))
-        } else {
-            self.respond(&txn, body).await
+        let made = match objection {
+            Some(status) => {
+                txn.facts.borrow_mut().termination = Some(*b"PR");
+                Some(error(status, true))
+            }
+            None => self.respond(&txn, body).await,
         };
         let Some(mut made) = made else { return Err(Cut) };
         if made.close || self.worker.stopping.get() || self.frontend.spec.http_close == HttpClose::Close {

@@ -2,15 +2,18 @@
 
 use std::net::IpAddr;
 
-use http::header::{CONNECTION, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderValue, header};
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header, request};
 
 use crate::spec::ForwardFor;
 
 /// Removes what the codec decides for each side by itself: the framing, and the tokens `close` and `keep-alive`. Other
 /// tokens of `connection`, and the fields that they name, pass through, as in HAProxy.
 pub(crate) fn forget_connection(headers: &mut HeaderMap) {
-    headers.remove(TRANSFER_ENCODING);
+    if headers.remove(TRANSFER_ENCODING).is_some() {
+        // The body was framed by its chunks; a length beside them means nothing, or harm.
+        headers.remove(CONTENT_LENGTH);
+    }
     if !headers.contains_key(CONNECTION) {
         return;
     }
@@ -64,8 +67,28 @@ pub(crate) fn add_forwarded(spec: &ForwardFor, client: IpAddr, headers: &mut Hea
     }
 }
 
+/// The status by which a request is refused that the codec can read and nobody should.
+pub(crate) fn objection(head: &request::Parts, has_body: bool) -> Option<StatusCode> {
+    if hosts_contradict(head) {
+        return Some(StatusCode::BAD_REQUEST);
+    }
+    let codings = head.headers.get_all(TRANSFER_ENCODING).iter();
+    if codings
+        .flat_map(tokens)
+        .any(|coding| !coding.eq_ignore_ascii_case(b"chunked"))
+    {
+        return Some(StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    let bodyless = matches!(head.method, Method::GET | Method::HEAD | Method::DELETE);
+    if has_body && bodyless && head.version == Version::HTTP_10 {
+        // Whoever is between us and such an old client may not expect a body there, and take it for the next request.
+        return Some(StatusCode::PAYLOAD_TOO_LARGE);
+    }
+    None
+}
+
 /// Whether several `host` fields, or one and the target's own authority, contradict each other.
-pub(crate) fn hosts_contradict(head: &http::request::Parts) -> bool {
+fn hosts_contradict(head: &request::Parts) -> bool {
     let mut hosts = head.headers.get_all(header::HOST).iter();
     let Some(first) = hosts.next() else { return false };
     if hosts.any(|other| !other.as_bytes().eq_ignore_ascii_case(first.as_bytes())) {
