@@ -10,6 +10,9 @@ use crate::{Result, cargo};
 
 const PACKAGE: &str = "tidegate-exec";
 
+/// What is leaked on purpose.
+const LEAKS: &str = "xtask/leaks.supp";
+
 const USAGE: &str = "\
 cargo xtask sanitize [--asan | --valgrind] [-- ARGUMENT…]
 
@@ -89,6 +92,13 @@ fn under_asan(toolchain: &str, passed_on: &[String]) -> Result<()> {
         .env(
             "ASAN_OPTIONS",
             "detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1",
+        )
+        .env(
+            "LSAN_OPTIONS",
+            format!(
+                "suppressions={}:print_suppressions=0",
+                crate::root().join(LEAKS).display()
+            ),
         )
         // These would name the toolchain that this program was started by.
         .env_remove("RUSTUP_TOOLCHAIN")
