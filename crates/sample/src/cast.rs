@@ -111,7 +111,11 @@ pub(crate) fn ipv6_text(ip: Ipv6Addr) -> Data {
 
 /// The IPv4 address inside a mapped, compatible or 6to4 IPv6 address.
 pub(crate) fn embedded_ipv4(ip: Ipv6Addr) -> Option<Ipv4Addr> {
-    ip.to_ipv4_mapped()
+    let (high, low) = match ip.segments() {
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low] | [0x2002, high, low, ..] => (high, low),
+        _ => return None,
+    };
+    Some(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)))
 }
 
 fn text_as<T: std::str::FromStr>(text: &[u8]) -> Option<T> {

@@ -8,6 +8,7 @@ use crate::error::ParseError;
 use crate::fetch::{self, FetchRow, Run};
 use crate::scope::{ExternalId, ExternalRunner, Place, Places, Scope};
 use crate::session::Session;
+use crate::unsupported;
 use crate::value::{Type, Value};
 use std::fmt;
 use std::ops::{ControlFlow, Range};
@@ -184,6 +185,11 @@ impl Expr {
     #[must_use]
     pub fn suspends(&self) -> bool {
         self.suspends
+    }
+
+    /// Whether the sample goes through converters.
+    pub(crate) fn converts(&self) -> bool {
+        !self.steps.is_empty()
     }
 
     /// Whether the value may be another one when more data came.
@@ -383,6 +389,10 @@ fn source(call: &Call<'_>, scope: &Scope<'_>) -> Result<(Source, Type, Places), 
             Places::ALL,
         ));
     }
+    if unsupported::is_fetch(call.name) {
+        let message = format!("fetch `{}` is not supported yet", call.name);
+        return Err(ParseError::new(call.name_span(), message));
+    }
     let known = scope.externals.fetch_names();
     let names = fetch::all()
         .map(|row| row.name)
@@ -411,6 +421,9 @@ fn step(call: &Call<'_>, from: Type, scope: &Scope<'_>) -> Result<(Step, Type), 
             Type::Str,
             Type::Any,
         )
+    } else if unsupported::is_converter(call.name) {
+        let message = format!("converter `{}` is not supported yet", call.name);
+        return Err(ParseError::new(call.name_span(), message));
     } else {
         let known = scope.externals.converter_names();
         let names = convert::all()

@@ -24,6 +24,7 @@ mod hash;
 mod random;
 mod scope;
 mod session;
+mod unsupported;
 mod value;
 
 pub use acl::{Acl, AclSet, Condition, MatchMethod, Polarity, Verdict, keywords as acl_keywords};

@@ -42,7 +42,7 @@ fn anonymous_acls_match_the_request() {
         "if { path_reg ^/[A-Z] }",
         "if { path_len 15 }",
         "if { path,lower -m beg /some }",
-        "if { path_beg,lower /some }",
+        "if { path_beg,lower /some/path.html }",
         "if { hdr(host) Example.com:8080 }",
         "if { hdr_dom(host) -i example }",
         "if { hdr(accept) c/d }",
@@ -345,6 +345,26 @@ fn an_acl_without_patterns_is_warned_of() {
         "if { always_true }",
         "if { path / }",
     ] {
+        assert_eq!(condition(fine).unwrap().warnings(), [], "{fine}");
+    }
+}
+
+#[test]
+fn a_converter_takes_the_keywords_method_away_which_is_warned_of() {
+    let parsed = condition("if { path_beg,lower /some }").unwrap();
+    assert!(!parsed.eval(&Fake::new()));
+    let [warning] = parsed.warnings() else {
+        panic!("{:?}", parsed.warnings())
+    };
+    assert_eq!(
+        (warning.word, warning.to_string().as_str()),
+        (
+            2,
+            "after a converter `path_beg,lower` is matched as `-m str`; add `-m beg` if that is meant, or `-m str` to \
+             say so"
+        )
+    );
+    for fine in ["if { path_beg,lower -m beg /some }", "if { path,lower /some }"] {
         assert_eq!(condition(fine).unwrap().warnings(), [], "{fine}");
     }
 }

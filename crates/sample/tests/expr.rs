@@ -192,6 +192,16 @@ fn mistakes_are_told_with_their_place() {
         ),
         ("str('a)", 4..7, "unterminated quote `'` in the arguments"),
         ("hsr(host)", 0..3, "unknown fetch `hsr`; did you mean `hdr`?"),
+        (
+            "ssl_fc_sni,lower",
+            0..10,
+            "fetch `ssl_fc_sni` is not supported yet",
+        ),
+        (
+            "src,map_ip(file)",
+            4..10,
+            "converter `map_ip` is not supported yet",
+        ),
         ("hdr(host,x)", 9..10, "`x` is not a valid integer for `hdr`"),
         ("hdr(a b)", 4..7, "`hdr`: this cannot be a header's name"),
         (

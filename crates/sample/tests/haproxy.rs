@@ -1,9 +1,10 @@
 //! Expressions give what the haproxy package gave for them.
+#![allow(clippy::unwrap_used, reason = "it is a test")]
 
 mod common;
 
 use common::Fake;
-use tidegate_sample::{LogFormat, Place, Scope};
+use tidegate_sample::{AclSet, Condition, LogFormat, Place, Scope};
 
 /// Where we differ, and why.
 const DIFFERENCES: &[(&str, &str)] = &[
@@ -97,6 +98,70 @@ fn expressions_give_what_haproxy_gives() {
         let differs = DIFFERENCES.iter().any(|(known, _)| *known == format);
         if (got != want) != differs {
             wrong.push(format!("{format}\n  haproxy  {want}\n  tidegate {got}"));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} differ, or no longer do:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
+
+/// Conditions that we see otherwise, and why.
+const OTHER_CONDITIONS: &[(&str, &str)] = &[
+    ("if { str(a//b) -m dir '' }", "a word in quotes may be empty"),
+    ("if { str(abc) -m sub '' }", "a word in quotes may be empty"),
+    ("if { str(abc) -m beg '' }", "a word in quotes may be empty"),
+    ("if { str(abc) -m end '' }", "a word in quotes may be empty"),
+    ("if { str(abc) -m str '' }", "a word in quotes may be empty"),
+    ("if { str('') -m str '' }", "a word in quotes may be empty"),
+    ("if { str('') -m beg '' }", "a word in quotes may be empty"),
+    ("if { cook(empty) '' }", "a word in quotes may be empty"),
+    ("if { hdr(x-empty) '' }", "a word in quotes may be empty"),
+    ("if { hdr(nope) '' }", "a word in quotes may be empty"),
+    ("if { urlp(empty) '' }", "a word in quotes may be empty"),
+    ("if { int(-5) -- -10:-1 }", "ranges may be negative"),
+    ("if { method -i post }", "ignoring case is honoured for methods"),
+    (
+        "if { status 200 }",
+        "it can never match there, which HAProxy only warns of",
+    ),
+];
+
+/// The words of a condition, without the single quotes around some of them.
+fn words(text: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quoted = false;
+    for c in text.chars() {
+        match c {
+            '\'' => quoted = !quoted,
+            ' ' if !quoted => words.push(String::new()),
+            c => words.last_mut().unwrap().push(c),
+        }
+    }
+    words
+}
+
+#[test]
+fn conditions_are_what_haproxy_finds() {
+    let mut wrong = Vec::new();
+    for line in include_str!("data/haproxy-2.6-conditions.tsv")
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+    {
+        let (text, want) = line.split_once('\t').unwrap();
+        let words = words(text);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let scope = Scope::new(Place::FrontendHttpRequest);
+        let got = match Condition::parse(&words, &AclSet::default(), &scope) {
+            Err(error) => format!("! {error}"),
+            Ok(condition) if condition.eval(&Fake::new()) => "yes".to_string(),
+            Ok(_) => "no".to_string(),
+        };
+        let same = got == want || want == "!" && got.starts_with('!');
+        if same == OTHER_CONDITIONS.iter().any(|(known, _)| *known == text) {
+            wrong.push(format!("{text}: haproxy {want}, tidegate {got}"));
         }
     }
     assert!(

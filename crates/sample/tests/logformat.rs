@@ -172,6 +172,7 @@ fn mistakes_are_told_with_their_place() {
             3..5,
             "unknown log-format alias `zz`; write `%%` for a percent sign",
         ),
+        ("%sslv", 1..5, "log-format alias `sslv` is not supported yet"),
         (
             "%CI",
             1..3,

@@ -44,11 +44,11 @@ impl Acl {
             word: error.word + 1,
             ..error
         })?;
-        let Some(method) = flags
-            .method
-            .or(keyword_method)
-            .or(MatchMethod::of_type(expr.output()))
-        else {
+        // With converters the keyword stands for its fetch alone, as in HAProxy.
+        let meant = keyword_method.filter(|_| expr.converts());
+        let keyword_method = keyword_method.filter(|_| !expr.converts());
+        let usual = MatchMethod::of_type(expr.output());
+        let Some(method) = flags.method.or(keyword_method).or(usual) else {
             let message = format!(
                 "`{first}` gives {}, for which there is no usual match method",
                 expr.output()
@@ -79,6 +79,11 @@ impl Acl {
             patterns: builder.build(),
         };
         let mut warnings = Vec::new();
+        if let Some(meant) = meant.filter(|meant| flags.method.is_none() && *meant != method) {
+            let message = format!("after a converter `{first}` is matched as `-m {method}`");
+            let help = format!("add `-m {meant}` if that is meant, or `-m {method}` to say so");
+            warnings.push(ParseError::new(0..first.len(), message).help(help).in_word(0));
+        }
         if acl.patterns.never_match() && !flags.ended && flags.files.is_empty() {
             warnings.push(
                 ParseError::new(

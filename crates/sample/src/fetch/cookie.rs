@@ -156,6 +156,9 @@ fn each(
     visit: &mut dyn FnMut(Value) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
     visit_named(session, way, args, &mut |header, value| {
+        if value.is_empty() {
+            return ControlFlow::Continue(());
+        }
         cast(Value::Str(Data::header(header, value)), to).map_or(ControlFlow::Continue(()), &mut *visit)
     })
 }

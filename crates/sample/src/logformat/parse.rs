@@ -6,6 +6,7 @@ use crate::did_you_mean::did_you_mean;
 use crate::error::ParseError;
 use crate::expr::Expr;
 use crate::scope::Scope;
+use crate::unsupported;
 
 pub(super) fn segments(style: Style, text: &str, scope: &Scope<'_>) -> Result<Vec<Segment>, ParseError> {
     let mut parser = Parser {
@@ -96,6 +97,10 @@ impl<'a> Parser<'a> {
             return Ok(at + len);
         }
         let Some(alias) = alias::find(name) else {
+            if unsupported::is_alias(name) {
+                let message = format!("log-format alias `{name}` is not supported yet");
+                return Err(ParseError::new(at..at + len, message));
+            }
             return Err(
                 ParseError::new(at..at + len, format!("unknown log-format alias `{name}`"))
                     .help("write `%%` for a percent sign")
