@@ -1,1 +1,50 @@
-//! The Lua classes.
+//! The classes that Lua scripts see, with the names, arguments and results of HAProxy's, and what it takes to
+//! load scripts and let them take part in sessions.
+//!
+//! [`Scripts::load`] runs the files of a configuration. What they registered is in [`Loaded::declared`], for
+//! whoever resolves `lua.NAME`; [`Loaded::factory`] gives each worker its [extensions].
+//!
+//! [extensions]: tidegate_proxy::ext::Extensions
+
+mod act;
+mod action;
+mod alarm;
+mod applet_http;
+mod applet_tcp;
+mod arg;
+mod calls;
+mod channel;
+mod classes;
+mod concat;
+mod converters;
+mod core;
+mod declared;
+mod env;
+mod fetches;
+mod handle;
+mod http;
+mod loader;
+mod queue;
+mod regex;
+mod reply;
+mod row;
+mod run;
+mod sampling;
+mod service;
+mod session;
+mod settings;
+mod socket;
+mod state;
+mod subst;
+mod task;
+mod txn;
+mod unsupported;
+mod value;
+mod vars;
+mod worker;
+
+pub use classes::reference;
+pub use declared::{ActionDecl, Declared, RuleSet};
+pub use loader::{LoadError, LoadSpec, Loaded, Scripts};
+pub use row::{ClassRows, Row};
+pub use settings::{BoolSamples, LogSink, LogStderr, Settings, parse_openlibs};

@@ -1,0 +1,67 @@
+//! The `act` table: what an action says to the rules that called it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mlua::{Error, Lua, Result, Table, Value};
+use tidegate_exec::function;
+use tidegate_proxy::ext::ActionOutcome;
+
+use crate::arg::{Int, bad_argument};
+use crate::env::Env;
+use crate::row::{Row, install as install_rows, row};
+use crate::run::Run;
+
+const CONTINUE: i64 = 0;
+const STOP: i64 = 1;
+pub(crate) const YIELD: i64 = 2;
+const ERROR: i64 = 3;
+const DONE: i64 = 4;
+const DENY: i64 = 5;
+const ABORT: i64 = 6;
+const INVALID: i64 = 7;
+
+pub(crate) const ROWS: &[Row] = &[row(
+    "wake_time(milliseconds)",
+    "when the action gives `act.YIELD`: the longest time until it runs again",
+    |lua, name, _| {
+        // Written with a colon: the first argument is the table itself.
+        function(lua, name, |_, (_, Int(ms)): (Value, Int)| {
+            let ms = u64::try_from(ms).map_err(|_| bad_argument(2, "wake_time", "not a duration"))?;
+            let run = Run::current().ok_or_else(|| Error::runtime("wake_time: no action runs here"))?;
+            run.wake_after.set(Some(Duration::from_millis(ms)));
+            Ok(())
+        })
+    },
+)];
+
+pub(crate) fn install(lua: &Lua, env: &Arc<Env>) -> Result<()> {
+    let act: Table = lua.create_table()?;
+    for (name, code) in [
+        ("CONTINUE", CONTINUE),
+        ("STOP", STOP),
+        ("YIELD", YIELD),
+        ("ERROR", ERROR),
+        ("DONE", DONE),
+        ("DENY", DENY),
+        ("ABORT", ABORT),
+        ("INVALID", INVALID),
+    ] {
+        act.raw_set(name, code)?;
+    }
+    install_rows(lua, env, &act, ROWS)?;
+    lua.globals().raw_set("act", act)
+}
+
+/// What an action's result means. Anything that is no code is `act.CONTINUE`.
+pub(crate) fn outcome(value: &Value) -> ActionOutcome {
+    match value {
+        Value::Integer(STOP) => ActionOutcome::Stop,
+        Value::Integer(ERROR) => ActionOutcome::Error,
+        Value::Integer(DONE) => ActionOutcome::Done,
+        Value::Integer(DENY) => ActionOutcome::Deny,
+        Value::Integer(ABORT) => ActionOutcome::Abort,
+        Value::Integer(INVALID) => ActionOutcome::Invalid,
+        _ => ActionOutcome::Continue,
+    }
+}

@@ -1,0 +1,128 @@
+//! Actions: a rule runs a function with the transaction.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mlua::Value;
+use tidegate_exec::{Again, Entry};
+use tidegate_proxy::ext::{Action, ActionOutcome, Failure, Run as Answer};
+use tidegate_proxy::{Mode, Phase, Txn};
+
+use crate::act;
+use crate::run::{Done, Ended, Kind, Running};
+use crate::session::{WithTexts, txn_arg};
+use crate::state::State;
+
+pub(crate) struct LuaAction {
+    pub(crate) state: Arc<State>,
+    pub(crate) entry: Entry,
+}
+
+/// What comes of one run: an outcome, or the wish to be run again.
+enum Verdict {
+    Outcome(ActionOutcome),
+    Again(Option<Duration>),
+}
+
+impl Action for LuaAction {
+    fn run<'a>(&'a self, txn: &'a Rc<Txn>, args: &'a [String]) -> Answer<'a, ActionOutcome> {
+        let (object, run) = txn_arg(&self.state, txn, Kind::Action);
+        let started = if args.is_empty() {
+            Running::start(&self.state, &self.entry, object, run)
+        } else {
+            Running::start(&self.state, &self.entry, WithTexts(object, args), run)
+        };
+        let mut running = match started {
+            Ok(running) => running,
+            Err(failure) => return Answer::ready(self.broken(failure)),
+        };
+        match running.first() {
+            Ok(ended) => match self.verdict(&mut running, ended) {
+                Verdict::Outcome(outcome) => Answer::ready(outcome),
+                Verdict::Again(after) => Answer::suspended(self.evaluate(txn, args, running, Err(after))),
+            },
+            Err(why) => Answer::suspended(self.evaluate(txn, args, running, Ok(why))),
+        }
+    }
+}
+
+impl LuaAction {
+    /// Goes on with a run that waits, and runs the function again as often as it asks for that.
+    async fn evaluate(
+        &self,
+        txn: &Rc<Txn>,
+        args: &[String],
+        mut running: Running,
+        mut next: Result<Again, Option<Duration>>,
+    ) -> ActionOutcome {
+        loop {
+            let ended = match next {
+                Ok(why) => running.rest(why).await,
+                Err(after) => {
+                    something_new(txn, after).await;
+                    let (object, _) = txn_arg(&self.state, txn, Kind::Action);
+                    if let Err(failure) = running.restart(&self.entry, WithTexts(object, args)) {
+                        return self.broken(failure);
+                    }
+                    running.rest(Again::Turn).await
+                }
+            };
+            match self.verdict(&mut running, ended) {
+                Verdict::Outcome(outcome) => return outcome,
+                Verdict::Again(after) => next = Err(after),
+            }
+        }
+    }
+
+    fn verdict(&self, running: &mut Running, ended: Ended) -> Verdict {
+        let outcome = match ended {
+            Ended::Returned => match running.take::<Value>() {
+                Ok(Value::Integer(act::YIELD)) => {
+                    return Verdict::Again(running.run().wake_after.take());
+                }
+                Ok(value) => act::outcome(&value),
+                Err(failure) => self.broken(failure),
+            },
+            Ended::Done(Done::Outcome(outcome)) => outcome,
+            Ended::Done(Done::Value(_)) => ActionOutcome::Continue,
+            Ended::Failed(failure) => self.broken(failure),
+        };
+        running.run().wake_after.set(None);
+        Verdict::Outcome(outcome)
+    }
+
+    fn broken(&self, failure: Failure) -> ActionOutcome {
+        ActionOutcome::Failed(named("function", self.entry.name(), failure))
+    }
+}
+
+/// A failure with the function's name before it.
+pub(crate) fn named(what: &str, name: &str, failure: Failure) -> Failure {
+    Failure {
+        message: format!("Lua {what} '{name}': {}", failure.message),
+        detail: failure.detail,
+    }
+}
+
+/// What an action that gave `act.YIELD` waits for: its wake time, or more data in the direction it looks at.
+async fn something_new(txn: &Rc<Txn>, after: Option<Duration>) {
+    let data = async {
+        let channel = match (txn.mode(), txn.phase()) {
+            (Mode::Tcp, Phase::ResponseContent | Phase::Response) => txn.response_channel(),
+            (Mode::Tcp, _) => txn.request_channel(),
+            // Nothing arrives while the rules of an HTTP message are evaluated; the session's timeouts count.
+            (Mode::Http, _) => return std::future::pending().await,
+        };
+        if !channel.may_recv() || channel.is_full() {
+            return std::future::pending().await;
+        }
+        channel.wait_input(channel.input_len()).await;
+    };
+    match after {
+        Some(after) => {
+            let _ = tokio::time::timeout(after, data).await;
+        }
+        None => data.await,
+    }
+}

@@ -1,0 +1,214 @@
+//! The AppletHTTP class: a request to be answered by a service.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mlua::{Function, Lua, LuaString, Result, Table, Value};
+use tidegate_exec::{function, operation};
+use tidegate_proxy::{HttpApplet, ServiceError, Txn};
+
+use crate::arg::{Int, Text, bad_argument, error};
+use crate::classes::Parts;
+use crate::env::Env;
+use crate::handle::{self, Class, ID, Kind, Session, Target, This};
+use crate::http::header_table;
+use crate::row::{Row, lazy_metatable, methods, row};
+use crate::txn;
+use crate::vars::{self, OfTxn};
+
+/// The class.
+pub(crate) struct AppletHttp;
+
+impl Kind for AppletHttp {
+    const NAME: &'static str = "AppletHTTP";
+    type Target = Rc<HttpApplet>;
+    fn is(class: Class) -> bool {
+        class == Class::AppletHttp
+    }
+    fn target(session: Session) -> Option<Rc<HttpApplet>> {
+        match session.target()? {
+            Target::Http(applet) => applet.upgrade().filter(|applet| !applet.txn().is_closed()),
+            _ => None,
+        }
+    }
+}
+
+impl OfTxn for AppletHttp {
+    fn txn(this: &This<Self>) -> Result<Rc<Txn>> {
+        this.live().map(|applet| Rc::clone(applet.txn()))
+    }
+}
+
+pub(crate) const ROWS: &[Row] = &[
+    row(
+        "set_status(applet, code[, reason])",
+        "sets the status, 200 to 599, and the reason phrase",
+        |lua, name, _| {
+            function(
+                lua,
+                name,
+                |_, (this, Int(code), reason): (This<AppletHttp>, Int, Option<LuaString>)| {
+                    let reason = reason.as_ref().map(LuaString::as_bytes);
+                    let set = this.live()?.set_status(code, reason.as_deref());
+                    set.map(|()| true).map_err(|e| refused("set_status", &e))
+                },
+            )
+        },
+    ),
+    row(
+        "add_header(applet, name, value)",
+        "adds a header field to the response; a `content-length` fixes the body's length",
+        |lua, name, _| {
+            function(
+                lua,
+                name,
+                |_, (this, name, value): (This<AppletHttp>, LuaString, LuaString)| {
+                    let added = this.live()?.add_header(&name.as_bytes(), &value.as_bytes());
+                    added.map(|()| true).map_err(|e| refused("add_header", &e))
+                },
+            )
+        },
+    ),
+    row(
+        "start_response(applet)",
+        "sends status and headers; the body may follow",
+        |lua, name, _| {
+            function(lua, name, |_, this: This<AppletHttp>| {
+                let started = this.live()?.start_response();
+                started.map_err(|e| refused("start_response", &e))
+            })
+        },
+    ),
+    row(
+        "getline(applet)",
+        "the next line of the request's body with its line feed, or what is left; empty at the end",
+        |lua, name, _| {
+            operation(lua, name, |_, this: This<AppletHttp>| {
+                let line = this.live()?.getline();
+                Ok(async move { line.await.map(Text).map_err(|e| refused("getline", &e)) })
+            })
+        },
+    ),
+    row(
+        "receive(applet[, size])",
+        "so many bytes of the request's body, or what is left of it; empty at the end",
+        |lua, name, _| {
+            operation(lua, name, |_, (this, size): (This<AppletHttp>, Option<Int>)| {
+                let received = this.live()?.receive(size_of(size, "receive")?);
+                Ok(async move { received.await.map(Text).map_err(|e| refused("receive", &e)) })
+            })
+        },
+    ),
+    row(
+        "send(applet, msg)",
+        "sends a piece of the body, waiting while the client is slow; how many bytes it was",
+        |lua, name, _| {
+            operation(lua, name, |_, (this, text): (This<AppletHttp>, LuaString)| {
+                let bytes = Bytes::copy_from_slice(&text.as_bytes());
+                let length = bytes.len();
+                let sent = this.live()?.send(bytes);
+                Ok(async move { sent.await.map(|()| length).map_err(|e| refused("send", &e)) })
+            })
+        },
+    ),
+    row(
+        "get_priv(applet)",
+        "what `set_priv` left here, or nil",
+        vars::get_priv::<AppletHttp>,
+    ),
+    row(
+        "set_priv(applet, data)",
+        "leaves a value here",
+        vars::set_priv::<AppletHttp>,
+    ),
+    row(
+        "set_var(applet, var, value[, ifexist])",
+        "sets a variable and says whether it could; with `ifexist`, one of scope `proc` has to exist",
+        vars::set_var::<AppletHttp>,
+    ),
+    row(
+        "unset_var(applet, var)",
+        "removes a variable",
+        vars::unset_var::<AppletHttp>,
+    ),
+    row(
+        "get_var(applet, var)",
+        "the value of a variable, or nil",
+        vars::get_var::<AppletHttp>,
+    ),
+];
+
+/// The members that an object gets when they are first asked for.
+const MEMBERS: [&str; 10] = [
+    "f", "sf", "c", "sc", "method", "version", "path", "qs", "length", "headers",
+];
+
+pub(crate) fn metatable(lua: &Lua, env: &Arc<Env>, parts: &Parts) -> Result<Table> {
+    let make = member_maker(lua, parts.clone())?;
+    lazy_metatable(lua, AppletHttp::NAME, &methods(lua, env, ROWS)?, &MEMBERS, make)
+}
+
+fn member_maker(lua: &Lua, parts: Parts) -> Result<Function> {
+    function(lua, "__index", move |lua, (object, key): (Table, LuaString)| {
+        let session = match object.raw_get::<Value>(ID)? {
+            Value::LightUserData(id) => Session::of(id),
+            _ => None,
+        };
+        let Some(session) = session else {
+            return Ok((Value::Nil, None));
+        };
+        let key = key.as_bytes();
+        if matches!(&*key, b"f" | b"sf" | b"c" | b"sc") {
+            return txn::part(lua, &parts, session, &key);
+        }
+        match AppletHttp::target(session) {
+            Some(applet) => Ok((member(lua, &applet, &key)?, None)),
+            None => Ok((Value::Nil, Some(handle::stale(AppletHttp::NAME).to_string()))),
+        }
+    })
+}
+
+/// A part of the request.
+fn member(lua: &Lua, applet: &HttpApplet, name: &[u8]) -> Result<Value> {
+    let Some(head) = applet.txn().request_head() else {
+        return Ok(Value::Nil);
+    };
+    let text = |text: &str| lua.create_string(text).map(Value::String);
+    match name {
+        b"method" => text(head.method.as_str()),
+        b"version" => text(match head.version {
+            http::Version::HTTP_09 => "HTTP/0.9",
+            http::Version::HTTP_10 => "HTTP/1.0",
+            http::Version::HTTP_2 => "HTTP/2.0",
+            http::Version::HTTP_3 => "HTTP/3.0",
+            _ => "HTTP/1.1",
+        }),
+        b"path" => text(head.uri.path()),
+        b"qs" => text(head.uri.query().unwrap_or("")),
+        b"length" => {
+            let length = head.headers.get(http::header::CONTENT_LENGTH);
+            let length = length.and_then(|value| value.to_str().ok()?.parse().ok());
+            Ok(Value::Integer(length.unwrap_or(0)))
+        }
+        b"headers" => header_table(lua, &head.headers).map(Value::Table),
+        _ => Ok(Value::Nil),
+    }
+}
+
+pub(crate) fn refused(name: &str, why: &ServiceError) -> mlua::Error {
+    match why {
+        ServiceError::NotStarted => error(name, "start_response() has to be called before data is sent"),
+        why => error(name, why),
+    }
+}
+
+/// A number of bytes to receive; all of them if there is none, or if it is negative, as in HAProxy.
+pub(crate) fn size_of(size: Option<Int>, name: &str) -> Result<Option<usize>> {
+    match size {
+        None | Some(Int(i64::MIN..0)) => Ok(None),
+        Some(Int(size)) => usize::try_from(size)
+            .map(Some)
+            .map_err(|_| bad_argument(2, name, "too large")),
+    }
+}

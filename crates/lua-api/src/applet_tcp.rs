@@ -1,0 +1,150 @@
+//! The AppletTCP class: a stream to be talked with by a service.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use mlua::{Lua, LuaString, Result, Table};
+use tidegate_exec::{function, operation};
+use tidegate_proxy::{TcpApplet, Txn};
+
+use crate::applet_http::{refused, size_of};
+use crate::arg::{Int, Millis, Text};
+use crate::classes::Parts;
+use crate::env::Env;
+use crate::handle::{Class, Kind, Session, Target, This};
+use crate::row::{Row, lazy_metatable, methods, row};
+use crate::txn::part_maker;
+use crate::vars::{self, OfTxn};
+
+/// The class.
+pub(crate) struct AppletTcp;
+
+impl Kind for AppletTcp {
+    const NAME: &'static str = "AppletTCP";
+    type Target = Rc<TcpApplet>;
+    fn is(class: Class) -> bool {
+        class == Class::AppletTcp
+    }
+    fn target(session: Session) -> Option<Rc<TcpApplet>> {
+        match session.target()? {
+            Target::Tcp(applet) => applet.upgrade().filter(|applet| !applet.txn().is_closed()),
+            _ => None,
+        }
+    }
+}
+
+impl OfTxn for AppletTcp {
+    fn txn(this: &This<Self>) -> Result<Rc<Txn>> {
+        this.live().map(|applet| Rc::clone(applet.txn()))
+    }
+}
+
+pub(crate) const ROWS: &[Row] = &[
+    row(
+        "getline(applet)",
+        "the next line with its line feed, or what is left at the end; then empty",
+        |lua, name, _| {
+            operation(lua, name, |_, this: This<AppletTcp>| {
+                let line = this.live()?.getline();
+                Ok(async move { line.await.map(Text).map_err(|e| refused("getline", &e)) })
+            })
+        },
+    ),
+    row(
+        "receive(applet[, size[, timeout]])",
+        "so many bytes, or all up to the end; after `timeout` milliseconds, what came until then",
+        |lua, name, _| {
+            operation(
+                lua,
+                name,
+                |_, (this, size, timeout): (This<AppletTcp>, Option<Int>, Option<f64>)| {
+                    let applet = this.live()?;
+                    let size = size_of(size, "receive")?;
+                    let limit = match timeout {
+                        Some(ms) => Some(Millis::of(ms, 1.0, "receive")?.0),
+                        None => None,
+                    };
+                    Ok(async move {
+                        match limit {
+                            None => applet.receive(size).await,
+                            Some(limit) => {
+                                let mut gathered = BytesMut::new();
+                                let all = gather(&applet, size, &mut gathered);
+                                let _ = tokio::time::timeout(limit, all).await;
+                                Ok(gathered.freeze())
+                            }
+                        }
+                        .map(Text)
+                        .map_err(|e| refused("receive", &e))
+                    })
+                },
+            )
+        },
+    ),
+    row(
+        "try_receive(applet)",
+        "what is there, without waiting; empty if nothing is",
+        |lua, name, _| {
+            function(lua, name, |_, this: This<AppletTcp>| {
+                Ok(Text(this.live()?.try_receive(None)))
+            })
+        },
+    ),
+    row(
+        "send(applet, msg)",
+        "sends bytes, waiting while the client is slow; how many it were",
+        |lua, name, _| {
+            operation(lua, name, |_, (this, text): (This<AppletTcp>, LuaString)| {
+                let bytes = Bytes::copy_from_slice(&text.as_bytes());
+                let length = bytes.len();
+                let sent = this.live()?.send(bytes);
+                Ok(async move { sent.await.map(|()| length).map_err(|e| refused("send", &e)) })
+            })
+        },
+    ),
+    row(
+        "get_priv(applet)",
+        "what `set_priv` left here, or nil",
+        vars::get_priv::<AppletTcp>,
+    ),
+    row(
+        "set_priv(applet, data)",
+        "leaves a value here",
+        vars::set_priv::<AppletTcp>,
+    ),
+    row(
+        "set_var(applet, var, value[, ifexist])",
+        "sets a variable and says whether it could; with `ifexist`, one of scope `proc` has to exist",
+        vars::set_var::<AppletTcp>,
+    ),
+    row(
+        "unset_var(applet, var)",
+        "removes a variable",
+        vars::unset_var::<AppletTcp>,
+    ),
+    row(
+        "get_var(applet, var)",
+        "the value of a variable, or nil",
+        vars::get_var::<AppletTcp>,
+    ),
+];
+
+/// Takes what comes until there are `size` bytes or the stream ends. Nothing is lost when this is dropped.
+async fn gather(applet: &TcpApplet, size: Option<usize>, gathered: &mut BytesMut) {
+    let wanted = size.unwrap_or(tidegate_proxy::RECEIVE_BYTES_MAX);
+    let channel = applet.txn().request_channel();
+    loop {
+        gathered.extend_from_slice(&applet.try_receive(Some(wanted - gathered.len())));
+        if gathered.len() == wanted || !channel.may_recv() && channel.input_len() == 0 {
+            return;
+        }
+        channel.wait_input(0).await;
+    }
+}
+
+pub(crate) fn metatable(lua: &Lua, env: &Arc<Env>, parts: &Parts) -> Result<Table> {
+    let make = part_maker(lua, parts.clone())?;
+    let members = ["f", "sf", "c", "sc"];
+    lazy_metatable(lua, AppletTcp::NAME, &methods(lua, env, ROWS)?, &members, make)
+}

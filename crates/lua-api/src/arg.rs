@@ -1,0 +1,122 @@
+//! Arguments and results of functions that scripts call.
+
+use bytes::Bytes;
+use mlua::{AnyUserData, Error, FromLua, IntoLua, Lua, Result, UserDataRef, Value};
+use tidegate_proxy::log::Level;
+
+/// An integer. A number with a fraction is an error that says so.
+pub(crate) struct Int(pub(crate) i64);
+
+impl FromLua for Int {
+    fn from_lua(value: Value, lua: &Lua) -> Result<Self> {
+        let from = type_name(&value);
+        let is_number = matches!(value, Value::Number(_));
+        match lua.coerce_integer(value) {
+            Ok(Some(int)) => Ok(Int(int)),
+            _ => Err(Error::FromLuaConversionError {
+                from,
+                to: "number".to_owned(),
+                message: is_number.then(|| "number has no integer representation".to_owned()),
+            }),
+        }
+    }
+}
+
+/// A level, as `core` has them.
+pub(crate) struct LevelArg(pub(crate) Level);
+
+impl FromLua for LevelArg {
+    fn from_lua(value: Value, lua: &Lua) -> Result<Self> {
+        let from = type_name(&value);
+        let Int(level) = Int::from_lua(value, lua)?;
+        level_of(level)
+            .map(LevelArg)
+            .ok_or_else(|| Error::FromLuaConversionError {
+                from,
+                to: from.to_owned(),
+                message: Some("invalid log level".to_owned()),
+            })
+    }
+}
+
+/// The level of this number.
+pub(crate) fn level_of(level: i64) -> Option<Level> {
+    Some(match level {
+        0 => Level::Emergency,
+        1 => Level::Alert,
+        2 => Level::Critical,
+        3 => Level::Error,
+        4 => Level::Warning,
+        5 => Level::Notice,
+        6 => Level::Info,
+        7 => Level::Debug,
+        _ => return None,
+    })
+}
+
+/// A time in seconds or milliseconds: zero or more.
+pub(crate) struct Millis(pub(crate) std::time::Duration);
+
+impl Millis {
+    /// So many units of `unit_ms` milliseconds.
+    pub(crate) fn of(units: f64, unit_ms: f64, name: &str) -> Result<Self> {
+        let seconds = units * unit_ms / 1000.0;
+        std::time::Duration::try_from_secs_f64(seconds)
+            .map(Millis)
+            .map_err(|_| bad_argument(1, name, "not a duration"))
+    }
+}
+
+/// A userdata of the class `T`.
+pub(crate) struct Object<T: 'static>(pub(crate) UserDataRef<T>);
+
+/// The name of a class in messages.
+pub(crate) trait Named {
+    const NAME: &'static str;
+}
+
+impl<T: Named + 'static> FromLua for Object<T> {
+    fn from_lua(value: Value, lua: &Lua) -> Result<Self> {
+        let from = type_name(&value);
+        let object =
+            AnyUserData::from_lua(value.clone(), lua).and_then(|_| UserDataRef::from_lua(value, lua));
+        object.map(Object).map_err(|_| Error::FromLuaConversionError {
+            from,
+            to: T::NAME.to_owned(),
+            message: None,
+        })
+    }
+}
+
+/// A value's type as Lua names it.
+pub(crate) fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Integer(_) | Value::Number(_) => "number",
+        Value::Nil => "nil",
+        other => other.type_name(),
+    }
+}
+
+/// Bytes as a Lua string.
+pub(crate) struct Text(pub(crate) Bytes);
+
+impl IntoLua for Text {
+    fn into_lua(self, lua: &Lua) -> Result<Value> {
+        lua.create_string(&self.0).map(Value::String)
+    }
+}
+
+/// The error of an argument that is of the right type and still wrong.
+pub(crate) fn bad_argument(position: usize, name: &str, why: &str) -> Error {
+    Error::runtime(format!("bad argument #{position} to '{name}' ({why})"))
+}
+
+/// An error that names the function.
+pub(crate) fn error(name: &str, why: impl std::fmt::Display) -> Error {
+    Error::runtime(format!("{name}: {why}"))
+}
+
+/// A message as text, whatever bytes a script made it of.
+pub(crate) fn message(text: &mlua::LuaString) -> String {
+    String::from_utf8_lossy(&text.as_bytes()).into_owned()
+}

@@ -1,0 +1,105 @@
+//! What calls of fetches and converters share: names of methods, and calls that were made before.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mlua::{Error, Function, Lua, LuaString, Table};
+use smallvec::SmallVec;
+use tidegate_exec::function;
+use tidegate_proxy::Txn;
+use tidegate_sample::vars::ProcVars;
+use tidegate_sample::{ParseError, Value};
+
+use crate::handle::Session;
+use crate::row;
+use crate::settings::Settings;
+
+/// Arguments of a call.
+pub(crate) type Samples = SmallVec<[Value; 3]>;
+
+/// Calls that one method remembers. A script names its headers and patterns in the source, so there are few.
+const KEPT_MAX: usize = 8;
+
+/// The calls that one method was asked for lately, with what their arguments were made into.
+pub(crate) struct Calls<T>(Mutex<Vec<(Samples, Arc<T>)>>);
+
+impl<T> Default for Calls<T> {
+    fn default() -> Self {
+        Calls(Mutex::default())
+    }
+}
+
+impl<T> Calls<T> {
+    /// The call with these arguments, `made` if it is a new one.
+    pub(crate) fn find(
+        &self,
+        args: Samples,
+        make: impl FnOnce(&[Value]) -> Result<T, ParseError>,
+    ) -> Result<Arc<T>, ParseError> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, call)) = kept.iter().find(|(known, _)| *known == args) {
+            return Ok(Arc::clone(call));
+        }
+        let call = Arc::new(make(&args)?);
+        if kept.len() == KEPT_MAX {
+            kept.remove(0);
+        }
+        kept.push((args, Arc::clone(&call)));
+        Ok(call)
+    }
+}
+
+/// What an object of Fetches or Converters stands for: a live transaction, or (`core.f`) none at all.
+pub(crate) fn target(session: Session) -> Option<Option<Rc<Txn>>> {
+    if session == Session::NONE {
+        return Some(None);
+    }
+    session.txn().map(Some)
+}
+
+/// The metatable of a class whose methods are made when a script first names them.
+pub(crate) fn class(
+    lua: &Lua,
+    name: &str,
+    method: impl Fn(&Lua, &[u8]) -> mlua::Result<Option<Function>> + Send + 'static,
+) -> mlua::Result<Table> {
+    let bind = function(lua, "__index", move |lua, (class, key): (Table, LuaString)| {
+        let found = method(lua, &key.as_bytes())?;
+        if let Some(method) = &found {
+            class.raw_set(key, method)?;
+        }
+        Ok(found)
+    })?;
+    let of_class = lua.create_table()?;
+    of_class.raw_set("__index", bind)?;
+    let class = lua.create_table()?;
+    class.set_metatable(Some(of_class))?;
+    row::metatable(lua, name, &class)
+}
+
+/// Lua's names allow neither `.` nor `-`, so methods have `_` there.
+pub(crate) fn method_names<'a>(names: impl Iterator<Item = &'a str>) -> HashMap<Vec<u8>, &'a str> {
+    let method = |name: &str| name.replace(['.', '-', '+'], "_").into_bytes();
+    names.map(|name| (method(name), name)).collect()
+}
+
+/// The error of a call whose arguments are wrong.
+pub(crate) fn wrong(method: &str, error: &ParseError) -> Error {
+    crate::arg::error(method, error)
+}
+
+/// What evaluates for no session at all: only the process is known.
+pub(crate) struct NoTxn<'a>(pub(crate) &'a Settings);
+
+impl tidegate_sample::Session for NoTxn<'_> {
+    fn as_any(&self) -> &dyn Any {
+        // Nothing that lives elsewhere can know this type.
+        &()
+    }
+
+    fn proc_vars(&self) -> Option<&ProcVars> {
+        Some(&self.0.proc_vars)
+    }
+}

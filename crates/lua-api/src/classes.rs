@@ -1,0 +1,68 @@
+//! All classes, put together in a fresh state.
+
+use std::sync::Arc;
+
+use mlua::{Lua, Result, Table};
+
+use crate::env::Env;
+use crate::row::{ClassRows, metatable, methods};
+use crate::{act, applet_http, applet_tcp, channel, concat, converters, core, fetches, http, queue, reply};
+use crate::{regex, socket, txn, unsupported};
+
+/// The metatables of the objects that the host makes for scripts.
+pub(crate) struct Classes {
+    pub(crate) txn: Table,
+    pub(crate) applet_http: Table,
+    pub(crate) applet_tcp: Table,
+}
+
+/// The metatables of an object's sub-objects.
+#[derive(Clone)]
+pub(crate) struct Parts {
+    pub(crate) fetches: Table,
+    pub(crate) converters: Table,
+    pub(crate) http: Table,
+    pub(crate) channel: Table,
+}
+
+impl Classes {
+    /// Makes all classes and the global tables.
+    pub(crate) fn install(lua: &Lua, env: &Arc<Env>) -> Result<Classes> {
+        let parts = Parts {
+            fetches: fetches::metatable(lua, env)?,
+            converters: converters::metatable(lua, env)?,
+            http: metatable(lua, "HTTP", &methods(lua, env, http::ROWS)?)?,
+            channel: metatable(lua, "Channel", &methods(lua, env, channel::ROWS)?)?,
+        };
+        core::install(lua, env, &parts)?;
+        act::install(lua, env)?;
+        regex::install(lua, env)?;
+        unsupported::install(lua)?;
+        Ok(Classes {
+            txn: txn::metatable(lua, env, &parts)?,
+            applet_http: applet_http::metatable(lua, env, &parts)?,
+            applet_tcp: applet_tcp::metatable(lua, env, &parts)?,
+        })
+    }
+}
+
+/// Every function that scripts see, class by class: what reference pages and editor stubs are made from. The
+/// methods of `Fetches` and `Converters` are those of the sample tables.
+pub fn reference() -> Vec<ClassRows> {
+    let class = |class, rows| ClassRows { class, rows };
+    let mut classes = core::reference();
+    classes.extend([
+        class("act", act::ROWS),
+        class("TXN", txn::ROWS),
+        class("Reply", reply::ROWS),
+        class("HTTP", http::ROWS),
+        class("Channel", channel::ROWS),
+        class("AppletHTTP", applet_http::ROWS),
+        class("AppletTCP", applet_tcp::ROWS),
+        class("Socket", socket::ROWS),
+        class("Concat", concat::ROWS),
+        class("Queue", queue::ROWS),
+        class("Regex", regex::ROWS),
+    ]);
+    classes
+}

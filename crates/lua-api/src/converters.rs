@@ -1,0 +1,65 @@
+//! The Converters class (`txn.c`, `txn.sc`): every converter of the configuration's expressions, as a method.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::{Arc, LazyLock};
+
+use mlua::{Function, Lua, Result, Table, Value, Variadic};
+use tidegate_exec::function;
+use tidegate_proxy::Txn;
+use tidegate_sample::{Converter, Scope, convert};
+
+use crate::calls::{self, Calls, NoTxn};
+use crate::env::Env;
+use crate::fetches::result;
+use crate::handle::{Class, Kind, Session, This};
+use crate::value;
+
+/// The class.
+pub(crate) struct Converters;
+
+impl Kind for Converters {
+    const NAME: &'static str = "Converters";
+    /// None stands for an object that never had a session: `core.c`.
+    type Target = Option<Rc<Txn>>;
+    fn is(class: Class) -> bool {
+        matches!(class, Class::Converters | Class::ConvertersText)
+    }
+    fn target(session: Session) -> Option<Self::Target> {
+        calls::target(session)
+    }
+}
+
+/// The class's metatable. Methods are made when a script first names them.
+pub(crate) fn metatable(lua: &Lua, env: &Arc<Env>) -> Result<Table> {
+    let env = Arc::clone(env);
+    calls::class(lua, Converters::NAME, move |lua, key| match NAMES.get(key) {
+        Some(name) => method(lua, &env, name, &String::from_utf8_lossy(key)).map(Some),
+        None => Ok(None),
+    })
+}
+
+/// Names of methods, and of the converters that they call.
+static NAMES: LazyLock<HashMap<Vec<u8>, &str>> =
+    LazyLock::new(|| calls::method_names(convert::all().map(|row| row.name)));
+
+fn method(lua: &Lua, env: &Arc<Env>, name: &'static str, method: &str) -> Result<Function> {
+    let (bools, calls, env) = (env.settings.bool_samples, Calls::default(), Arc::clone(env));
+    let known_as = method.to_owned();
+    function(
+        lua,
+        method,
+        move |lua, (this, input, args): (This<Converters>, Value, Variadic<Value>)| {
+            let txn = this.live()?;
+            let args: calls::Samples = args.iter().map(value::from_lua).collect();
+            let converter = calls.find(args, |args| Converter::new(name, args, &Scope::anywhere()));
+            let converter = converter.map_err(|error| calls::wrong(&known_as, &error))?;
+            let input = value::from_lua(&input);
+            let found = match &txn {
+                Some(txn) => converter.apply(&**txn, input),
+                None => converter.apply(&NoTxn(&env.settings), input),
+            };
+            result(lua, this.class == Class::ConvertersText, found, bools)
+        },
+    )
+}

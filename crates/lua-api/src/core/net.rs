@@ -1,0 +1,106 @@
+//! Addresses and networks.
+
+use std::net::IpAddr;
+
+use mlua::{IntoLua, LuaString, UserData, UserDataFields, Value};
+use tidegate_exec::function;
+
+use crate::arg::{Named, Object};
+use crate::row::{Row, row};
+
+pub(super) const ROWS: &[Row] = &[
+    row(
+        "parse_addr(address)",
+        "an address or network (`10.0.0.0/8`) for `core.match_addr`, or nil",
+        |lua, name, _| {
+            function(lua, name, |lua, text: LuaString| {
+                let text = text.as_bytes();
+                match std::str::from_utf8(&text).ok().and_then(Network::parse) {
+                    Some(network) => lua.create_userdata(network)?.into_lua(lua),
+                    None => Ok(Value::Nil),
+                }
+            })
+        },
+    ),
+    row(
+        "match_addr(addr1, addr2)",
+        "true if one of the two networks holds the other",
+        |lua, name, _| {
+            function(lua, name, |_, (a, b): (Object<Network>, Object<Network>)| {
+                Ok(a.0.matches(&b.0))
+            })
+        },
+    ),
+];
+
+/// An address with the length of its network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Network {
+    bits: u128,
+    mask: u128,
+    is_v4: bool,
+}
+
+impl Network {
+    fn parse(text: &str) -> Option<Network> {
+        let (address, length) = match text.split_once('/') {
+            Some((address, length)) => (address, Some(length)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().ok()?;
+        let width = if address.is_ipv4() { 32 } else { 128 };
+        let length = match length {
+            Some(length) => length.parse::<u32>().ok().filter(|length| *length <= width)?,
+            None => width,
+        };
+        let mask = u128::MAX.checked_shl(width - length).unwrap_or(0);
+        let bits = match address {
+            IpAddr::V4(v4) => u32::from(v4).into(),
+            IpAddr::V6(v6) => v6.into(),
+        };
+        Some(Network {
+            bits,
+            mask,
+            is_v4: address.is_ipv4(),
+        })
+    }
+
+    fn matches(&self, other: &Network) -> bool {
+        self.is_v4 == other.is_v4 && self.bits & other.mask == other.bits & self.mask
+    }
+}
+
+impl Named for Network {
+    const NAME: &'static str = "address";
+}
+
+impl UserData for Network {
+    fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
+        fields.add_meta_field("__name", "address");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matches(a: &str, b: &str) -> bool {
+        Network::parse(a).unwrap().matches(&Network::parse(b).unwrap())
+    }
+
+    #[test]
+    fn a_network_matches_what_it_holds_in_either_order() {
+        assert!(matches("127.0.0.0/8", "127.0.0.1"));
+        assert!(matches("127.0.0.1", "127.0.0.0/8"));
+        assert!(matches("::/0", "2001:db8::1"));
+        assert!(!matches("127.0.0.0/8", "128.0.0.1"));
+        assert!(!matches("0.0.0.0/0", "::1"));
+    }
+
+    #[test]
+    fn what_is_no_network_is_none() {
+        for text in ["", "zz", "127.0.0.1/33", "::/129", "1.2.3.4/x"] {
+            assert_eq!(Network::parse(text), None, "{text}");
+        }
+    }
+}

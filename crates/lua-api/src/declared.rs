@@ -1,0 +1,184 @@
+//! What the scripts registered, by name: for whoever resolves the configuration's `lua.NAME`.
+
+use tidegate_proxy::ext::ExtensionId;
+use tidegate_sample::{ExternalId, Externals};
+
+/// The rule sets that an action can be registered for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RuleSet {
+    /// `tcp-request content`, and its kin.
+    TcpRequest,
+    /// `tcp-response content`.
+    TcpResponse,
+    /// `http-request`.
+    HttpRequest,
+    /// `http-response`.
+    HttpResponse,
+    /// `http-after-response`.
+    HttpAfterResponse,
+}
+
+impl RuleSet {
+    /// All of them.
+    pub const ALL: [RuleSet; 5] = [
+        RuleSet::TcpRequest,
+        RuleSet::TcpResponse,
+        RuleSet::HttpRequest,
+        RuleSet::HttpResponse,
+        RuleSet::HttpAfterResponse,
+    ];
+
+    /// The word by which `core.register_action` knows it.
+    pub fn name(self) -> &'static str {
+        match self {
+            RuleSet::TcpRequest => "tcp-req",
+            RuleSet::TcpResponse => "tcp-res",
+            RuleSet::HttpRequest => "http-req",
+            RuleSet::HttpResponse => "http-res",
+            RuleSet::HttpAfterResponse => "http-after-res",
+        }
+    }
+}
+
+/// What is registered, and under which name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Key {
+    Action(RuleSet, String),
+    HttpService(String),
+    TcpService(String),
+    Fetch(String),
+    Converter(String),
+}
+
+impl Key {
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Key::Action(_, name)
+            | Key::HttpService(name)
+            | Key::TcpService(name)
+            | Key::Fetch(name)
+            | Key::Converter(name) => name,
+        }
+    }
+
+    /// What messages call it.
+    pub(crate) fn described(&self) -> String {
+        match self {
+            Key::Action(rules, name) => format!("action `{name}` for `{}`", rules.name()),
+            Key::HttpService(name) => format!("http service `{name}`"),
+            Key::TcpService(name) => format!("tcp service `{name}`"),
+            Key::Fetch(name) => format!("fetch `{name}`"),
+            Key::Converter(name) => format!("converter `{name}`"),
+        }
+    }
+}
+
+/// An action as a rule refers to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActionDecl {
+    /// The name, without `lua.`.
+    pub name: String,
+    /// The rule set it was registered for.
+    pub rules: RuleSet,
+    /// How many words of the rule are its arguments.
+    pub nb_args: usize,
+    /// Its number, for [`Extensions::action`](tidegate_proxy::ext::Extensions::action).
+    pub id: ExtensionId,
+}
+
+/// All that scripts registered. As [`Externals`] it knows the fetches and converters by their whole names.
+#[derive(Clone, Debug, Default)]
+pub struct Declared {
+    pub(crate) actions: Vec<ActionDecl>,
+    pub(crate) http_services: Vec<String>,
+    pub(crate) tcp_services: Vec<String>,
+    pub(crate) fetches: Vec<String>,
+    pub(crate) converters: Vec<String>,
+}
+
+impl Declared {
+    /// The action of this name (without `lua.`) for that rule set.
+    pub fn action(&self, rules: RuleSet, name: &str) -> Option<&ActionDecl> {
+        self.actions.iter().find(|a| a.rules == rules && a.name == name)
+    }
+
+    /// All actions, for messages and listings.
+    pub fn actions(&self) -> &[ActionDecl] {
+        &self.actions
+    }
+
+    /// The number of the HTTP service of this name (without `lua.`).
+    pub fn http_service(&self, name: &str) -> Option<ExtensionId> {
+        self.http_services.iter().position(|known| known == name)
+    }
+
+    /// The number of the TCP service of this name (without `lua.`).
+    pub fn tcp_service(&self, name: &str) -> Option<ExtensionId> {
+        self.tcp_services.iter().position(|known| known == name)
+    }
+
+    /// The names of all HTTP services.
+    pub fn http_services(&self) -> &[String] {
+        &self.http_services
+    }
+
+    /// The names of all TCP services.
+    pub fn tcp_services(&self) -> &[String] {
+        &self.tcp_services
+    }
+
+    /// Adds what a state registered; numbers go by the order.
+    pub(crate) fn add(&mut self, key: &Key, nb_args: usize) {
+        let name = key.name().to_owned();
+        match key {
+            Key::Action(rules, _) => self.actions.push(ActionDecl {
+                name,
+                rules: *rules,
+                nb_args,
+                id: self.actions.len(),
+            }),
+            Key::HttpService(_) => self.http_services.push(name),
+            Key::TcpService(_) => self.tcp_services.push(name),
+            Key::Fetch(_) => self.fetches.push(name),
+            Key::Converter(_) => self.converters.push(name),
+        }
+    }
+
+    pub(crate) fn contains(&self, key: &Key) -> bool {
+        match key {
+            Key::Action(rules, name) => self.action(*rules, name).is_some(),
+            Key::HttpService(name) => self.http_services.contains(name),
+            Key::TcpService(name) => self.tcp_services.contains(name),
+            Key::Fetch(name) => self.fetches.contains(name),
+            Key::Converter(name) => self.converters.contains(name),
+        }
+    }
+}
+
+impl Externals for Declared {
+    fn fetch(&self, name: &str) -> Option<ExternalId> {
+        external(&self.fetches, name)
+    }
+
+    fn converter(&self, name: &str) -> Option<ExternalId> {
+        external(&self.converters, name)
+    }
+
+    fn fetch_names(&self) -> Vec<String> {
+        whole_names(&self.fetches)
+    }
+
+    fn converter_names(&self) -> Vec<String> {
+        whole_names(&self.converters)
+    }
+}
+
+fn external(names: &[String], whole: &str) -> Option<ExternalId> {
+    let name = whole.strip_prefix("lua.")?;
+    let at = names.iter().position(|known| known == name)?;
+    u32::try_from(at).ok().map(ExternalId)
+}
+
+fn whole_names(names: &[String]) -> Vec<String> {
+    names.iter().map(|name| format!("lua.{name}")).collect()
+}

@@ -1,0 +1,81 @@
+//! What the functions of one state share: settings, what scripts registered, and how far start-up is.
+
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use mlua::{Function, MultiValue};
+use tidegate_proxy::log::Level;
+
+use crate::declared::Key;
+use crate::settings::Settings;
+
+/// One state's surroundings.
+pub(crate) struct Env {
+    pub(crate) settings: Settings,
+    /// 0 for the state of all threads, else the number of the thread, from 1.
+    pub(crate) state_id: usize,
+    /// Tasks that live, in all states.
+    pub(crate) tasks: Arc<AtomicUsize>,
+    registry: Mutex<Registry>,
+    stage: AtomicU8,
+}
+
+/// How far start-up is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(crate) enum Stage {
+    /// The files run.
+    Load,
+    /// The init functions run.
+    Init,
+    /// Requests are served.
+    Serve,
+}
+
+/// What scripts registered.
+#[derive(Default)]
+pub(crate) struct Registry {
+    pub(crate) items: Vec<Item>,
+    pub(crate) inits: Vec<Function>,
+    pub(crate) tasks: Vec<(Function, MultiValue)>,
+}
+
+/// One registered function.
+pub(crate) struct Item {
+    pub(crate) key: Key,
+    pub(crate) nb_args: usize,
+    pub(crate) function: Function,
+}
+
+impl Env {
+    pub(crate) fn new(settings: Settings, state_id: usize, tasks: Arc<AtomicUsize>) -> Arc<Self> {
+        Arc::new(Env {
+            settings,
+            state_id,
+            tasks,
+            registry: Mutex::default(),
+            stage: AtomicU8::new(Stage::Load as u8),
+        })
+    }
+
+    pub(crate) fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn stage(&self) -> Stage {
+        match self.stage.load(Ordering::Acquire) {
+            0 => Stage::Load,
+            1 => Stage::Init,
+            _ => Stage::Serve,
+        }
+    }
+
+    pub(crate) fn enter_stage(&self, stage: Stage) {
+        self.stage.store(stage as u8, Ordering::Release);
+    }
+
+    /// Logs a failure that belongs to no session.
+    pub(crate) fn failed(&self, what: &str, failure: &tidegate_proxy::ext::Failure) {
+        self.settings.message(Level::Alert, &format!("{what}: {failure}"));
+    }
+}

@@ -1,0 +1,80 @@
+//! The Fetches class (`txn.f`, `txn.sf`): every fetch of the configuration's expressions, as a method.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::{Arc, LazyLock};
+
+use mlua::{Function, Lua, Result, Table, Value, Variadic};
+use tidegate_exec::function;
+use tidegate_proxy::Txn;
+use tidegate_sample::{Expr, Scope, fetch};
+
+use crate::calls::{self, Calls, NoTxn};
+use crate::env::Env;
+use crate::handle::{Class, Kind, Session, This};
+use crate::settings::BoolSamples;
+use crate::value;
+
+/// The class.
+pub(crate) struct Fetches;
+
+impl Kind for Fetches {
+    const NAME: &'static str = "Fetches";
+    /// None stands for an object that never had a session: `core.f`.
+    type Target = Option<Rc<Txn>>;
+    fn is(class: Class) -> bool {
+        matches!(class, Class::Fetches | Class::FetchesText)
+    }
+    fn target(session: Session) -> Option<Self::Target> {
+        calls::target(session)
+    }
+}
+
+/// The class's metatable. Methods are made when a script first names them.
+pub(crate) fn metatable(lua: &Lua, env: &Arc<Env>) -> Result<Table> {
+    let env = Arc::clone(env);
+    calls::class(lua, Fetches::NAME, move |lua, key| match NAMES.get(key) {
+        Some(name) => method(lua, &env, name, &String::from_utf8_lossy(key)).map(Some),
+        None => Ok(None),
+    })
+}
+
+/// Names of methods, and of the fetches that they call.
+static NAMES: LazyLock<HashMap<Vec<u8>, &str>> =
+    LazyLock::new(|| calls::method_names(fetch::all().map(|row| row.name)));
+
+fn method(lua: &Lua, env: &Arc<Env>, name: &'static str, method: &str) -> Result<Function> {
+    let (bools, calls, env) = (env.settings.bool_samples, Calls::default(), Arc::clone(env));
+    let known_as = method.to_owned();
+    function(
+        lua,
+        method,
+        move |lua, (this, args): (This<Fetches>, Variadic<Value>)| {
+            let txn = this.live()?;
+            let args: calls::Samples = args.iter().map(value::from_lua).collect();
+            let expr = calls.find(args, |args| Expr::of_fetch(name, args, &Scope::anywhere()));
+            let expr = expr.map_err(|error| calls::wrong(&known_as, &error))?;
+            let found = match &txn {
+                Some(txn) => expr.eval(&**txn),
+                None => expr.eval(&NoTxn(&env.settings)),
+            };
+            result(lua, this.class == Class::FetchesText, found, bools)
+        },
+    )
+}
+
+/// A sample as the two flavours of a class give it.
+pub(crate) fn result(
+    lua: &Lua,
+    as_text: bool,
+    found: Option<tidegate_sample::Value>,
+    bools: BoolSamples,
+) -> Result<Value> {
+    if as_text {
+        return value::to_lua_text(lua, found);
+    }
+    match found {
+        Some(found) => value::to_lua(lua, &found, bools),
+        None => Ok(Value::Nil),
+    }
+}

@@ -1,0 +1,280 @@
+//! Which session an object of a script stands for, and whether that session still is.
+//!
+//! A session's object is a Lua table whose first element is a number, as light userdata: no script can make
+//! one up. The number leads through a table of the thread to the session. It is never used twice in the
+//! process, so an object that was kept, or is seen by another thread (through a shared state), leads nowhere.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::marker::PhantomData;
+use std::rc::{Rc, Weak};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use mlua::{Error, FromLua, LightUserData, Lua, Result, Table, Value};
+use tidegate_proxy::{HttpApplet, TcpApplet, Txn};
+
+use crate::arg::type_name;
+
+/// Where an object keeps its number, and where what `set_priv` left.
+pub(crate) const ID: i64 = 1;
+pub(crate) const PRIV: i64 = 2;
+
+/// What a number leads to.
+#[derive(Clone)]
+pub(crate) enum Target {
+    /// Actions and fetches.
+    Txn(Weak<Txn>),
+    /// HTTP services.
+    Http(Weak<HttpApplet>),
+    /// TCP services.
+    Tcp(Weak<TcpApplet>),
+}
+
+/// The classes whose objects stand for a session. The tag is part of the object's number, so that an object
+/// of one class is not taken for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Class {
+    Txn = 1,
+    Http,
+    Fetches,
+    FetchesText,
+    Converters,
+    ConvertersText,
+    RequestChannel,
+    ResponseChannel,
+    AppletHttp,
+    AppletTcp,
+}
+
+const CLASSES: [Class; 10] = [
+    Class::Txn,
+    Class::Http,
+    Class::Fetches,
+    Class::FetchesText,
+    Class::Converters,
+    Class::ConvertersText,
+    Class::RequestChannel,
+    Class::ResponseChannel,
+    Class::AppletHttp,
+    Class::AppletTcp,
+];
+
+const CLASS_BITS: u32 = 4;
+/// The thread's number stands above this many bits of counting, enough for decades of sessions.
+const COUNT_BITS: u32 = 46;
+
+/// The number of a session's objects, without a class. `Session(0)` stands for no session at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Session(u64);
+
+impl Session {
+    /// What has no session: `core.f` and its kin.
+    pub(crate) const NONE: Session = Session(0);
+
+    /// The first element of this session's object of that class.
+    pub(crate) fn tagged(self, class: Class) -> LightUserData {
+        let bits = self.0 << CLASS_BITS | class as u64;
+        LightUserData(std::ptr::without_provenance_mut(bits as usize))
+    }
+
+    fn untagged(value: LightUserData) -> Option<(Session, Class)> {
+        let bits = value.0.addr() as u64;
+        let tag = bits & ((1 << CLASS_BITS) - 1);
+        let class = CLASSES.into_iter().find(|class| *class as u64 == tag)?;
+        Some((Session(bits >> CLASS_BITS), class))
+    }
+
+    /// The session of an object's first element.
+    pub(crate) fn of(value: LightUserData) -> Option<Session> {
+        Session::untagged(value).map(|(session, _)| session)
+    }
+
+    /// What it leads to, if that still is, and is of this thread.
+    pub(crate) fn target(self) -> Option<Target> {
+        TARGETS.with_borrow(|targets| targets.get(&self.0).cloned())
+    }
+
+    /// The transaction that it leads to, if that still is, and is of this thread.
+    pub(crate) fn txn(self) -> Option<Rc<Txn>> {
+        let txn = match self.target()? {
+            Target::Txn(txn) => txn.upgrade()?,
+            Target::Http(applet) => Rc::clone(applet.upgrade()?.txn()),
+            Target::Tcp(applet) => Rc::clone(applet.upgrade()?.txn()),
+        };
+        (!txn.is_closed()).then_some(txn)
+    }
+}
+
+/// Keeps a number leading to its target; when it goes, the number is dead for ever.
+pub(crate) struct Registered {
+    session: Session,
+    /// The number is of this thread's table.
+    not_send: PhantomData<*mut ()>,
+}
+
+impl Registered {
+    /// Gives `target` a number.
+    pub(crate) fn new(target: Target) -> Self {
+        let session = Session(NEXT.with_borrow_mut(|next| {
+            *next += 1;
+            *next
+        }));
+        TARGETS.with_borrow_mut(|targets| targets.insert(session.0, target));
+        Registered {
+            session,
+            not_send: PhantomData,
+        }
+    }
+
+    /// The number.
+    pub(crate) fn session(&self) -> Session {
+        self.session
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        // The table may be gone already when the thread ends.
+        let _ = TARGETS.try_with(|targets| targets.borrow_mut().remove(&self.session.0));
+    }
+}
+
+thread_local! {
+    static TARGETS: RefCell<HashMap<u64, Target, BuildHasherDefault<Spread>>> = RefCell::default();
+    static NEXT: RefCell<u64> = RefCell::new({
+        static THREADS: AtomicU64 = AtomicU64::new(0);
+        // 14 bits of threads are left; past them, numbers could meet, and that many threads never were.
+        (THREADS.fetch_add(1, Ordering::Relaxed) & 0x3fff) << COUNT_BITS
+    });
+}
+
+/// Spreads consecutive numbers.
+#[derive(Default)]
+struct Spread(u64);
+
+impl Hasher for Spread {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte) ^ self.0.rotate_left(8));
+        }
+    }
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
+/// A class of objects, as methods ask for their `self`.
+pub(crate) trait Kind {
+    /// The class's name in messages.
+    const NAME: &'static str;
+    /// What a method works on.
+    type Target;
+    /// Whether an object of this class will do.
+    fn is(class: Class) -> bool;
+    /// What the object stands for.
+    fn target(session: Session) -> Option<Self::Target>;
+}
+
+/// The `self` of a method: an object of the right class, perhaps of a session that is over.
+pub(crate) struct This<K> {
+    pub(crate) session: Session,
+    pub(crate) class: Class,
+    pub(crate) table: Table,
+    kind: PhantomData<K>,
+}
+
+impl<K: Kind> This<K> {
+    /// What the object stands for.
+    ///
+    /// # Errors
+    /// The session is over, or another thread's.
+    pub(crate) fn live(&self) -> Result<K::Target> {
+        K::target(self.session).ok_or_else(|| stale(K::NAME))
+    }
+}
+
+impl<K: Kind> FromLua for This<K> {
+    fn from_lua(value: Value, _: &Lua) -> Result<Self> {
+        let from = type_name(&value);
+        let wrong = || Error::FromLuaConversionError {
+            from,
+            to: K::NAME.to_owned(),
+            message: None,
+        };
+        let Value::Table(table) = value else {
+            return Err(wrong());
+        };
+        let Ok(Value::LightUserData(id)) = table.raw_get::<Value>(ID) else {
+            return Err(wrong());
+        };
+        match Session::untagged(id) {
+            Some((session, class)) if K::is(class) => Ok(This {
+                session,
+                class,
+                table,
+                kind: PhantomData,
+            }),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+/// The error of every use of an object whose session is over.
+pub(crate) fn stale(class: &str) -> Error {
+    Error::runtime(format!("{class} object is no longer usable"))
+}
+
+/// An object of a session: its class is its metatable.
+pub(crate) fn object(lua: &Lua, metatable: &Table, session: Session, class: Class) -> Result<Table> {
+    let table = lua.create_table_with_capacity(1, 0)?;
+    table.raw_set(ID, session.tagged(class))?;
+    table.set_metatable(Some(metatable.clone()))?;
+    Ok(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_leads_to_its_target_until_it_is_dropped() {
+        let txn = Txn::detached().build();
+        let registered = Registered::new(Target::Txn(Rc::downgrade(&txn)));
+        let session = registered.session();
+        assert!(session.txn().is_some_and(|found| Rc::ptr_eq(&found, &txn)));
+        drop(registered);
+        assert!(session.txn().is_none());
+        let next = Registered::new(Target::Txn(Rc::downgrade(&txn)));
+        assert_ne!(next.session(), session);
+    }
+
+    #[test]
+    fn a_number_leads_nowhere_on_another_thread() {
+        let txn = Txn::detached().build();
+        let registered = Registered::new(Target::Txn(Rc::downgrade(&txn)));
+        let session = registered.session();
+        let elsewhere = std::thread::spawn(move || {
+            let other = Txn::detached().build();
+            let others: Vec<_> = (0..100)
+                .map(|_| Registered::new(Target::Txn(Rc::downgrade(&other))))
+                .collect();
+            session.txn().is_none() && others.iter().all(|o| o.session() != session)
+        });
+        assert!(elsewhere.join().unwrap());
+    }
+
+    #[test]
+    fn the_class_is_part_of_the_number() {
+        let session = Session(0x1234_5678_9abc);
+        for class in CLASSES {
+            assert_eq!(Session::untagged(session.tagged(class)), Some((session, class)));
+        }
+        let none = LightUserData(std::ptr::without_provenance_mut(0xf));
+        assert_eq!(Session::untagged(none), None);
+    }
+}

@@ -1,0 +1,310 @@
+//! The HTTP class: the heads of request and response, to be read and changed.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use mlua::{Function, Lua, LuaString, Result, Table};
+use tidegate_exec::function;
+use tidegate_proxy::Txn;
+
+use crate::arg::{Int, error};
+use crate::env::Env;
+use crate::handle::{Class, Kind, Session, This};
+use crate::row::{Row, row};
+use crate::subst::{self, Pattern};
+
+/// The class.
+pub(crate) struct Http;
+
+impl Kind for Http {
+    const NAME: &'static str = "HTTP";
+    type Target = Rc<Txn>;
+    fn is(class: Class) -> bool {
+        class == Class::Http
+    }
+    fn target(session: Session) -> Option<Rc<Txn>> {
+        session.txn()
+    }
+}
+
+pub(crate) const ROWS: &[Row] = &[
+    row(
+        "req_get_headers(http)",
+        "the request's headers: a table of lower-case names, each with its values from 0 up",
+        get_headers::<Request>,
+    ),
+    row(
+        "res_get_headers(http)",
+        "the response's headers, likewise",
+        get_headers::<Response>,
+    ),
+    row(
+        "req_add_header(http, name, value)",
+        "adds a header field to the request",
+        add_header::<Request>,
+    ),
+    row(
+        "res_add_header(http, name, value)",
+        "adds a header field to the response",
+        add_header::<Response>,
+    ),
+    row(
+        "req_del_header(http, name)",
+        "removes all header fields of that name",
+        del_header::<Request>,
+    ),
+    row(
+        "res_del_header(http, name)",
+        "removes all header fields of that name",
+        del_header::<Response>,
+    ),
+    row(
+        "req_set_header(http, name, value)",
+        "puts one header field in place of all of that name",
+        set_header::<Request>,
+    ),
+    row(
+        "res_set_header(http, name, value)",
+        "puts one header field in place of all of that name",
+        set_header::<Response>,
+    ),
+    row(
+        "req_rep_header(http, name, regex, replace)",
+        "replaces each whole value of that name that matches; `\\1` in `replace` is a group",
+        |lua, name, _| replace_values::<Request>(lua, name, subst::whole),
+    ),
+    row(
+        "res_rep_header(http, name, regex, replace)",
+        "replaces each whole value of that name that matches",
+        |lua, name, _| replace_values::<Response>(lua, name, subst::whole),
+    ),
+    row(
+        "req_rep_value(http, name, regex, replace)",
+        "replaces each part, as separated by commas, that matches",
+        |lua, name, _| replace_values::<Request>(lua, name, subst::each_part),
+    ),
+    row(
+        "res_rep_value(http, name, regex, replace)",
+        "replaces each part, as separated by commas, that matches",
+        |lua, name, _| replace_values::<Response>(lua, name, subst::each_part),
+    ),
+    row(
+        "req_set_method(http, method)",
+        "sets the method",
+        |lua, name, _| set_target(lua, name, |txn, text| txn.set_method(text)),
+    ),
+    row(
+        "req_set_path(http, path)",
+        "sets the path and keeps the query",
+        |lua, name, _| set_target(lua, name, |txn, text| txn.set_path(text)),
+    ),
+    row(
+        "req_set_query(http, query)",
+        "sets the query and keeps the path",
+        |lua, name, _| set_target(lua, name, |txn, text| txn.set_query(text)),
+    ),
+    row(
+        "req_set_uri(http, uri)",
+        "sets the whole target",
+        |lua, name, _| set_target(lua, name, |txn, text| txn.set_uri(text)),
+    ),
+    row(
+        "res_set_status(http, status[, reason])",
+        "sets the response's status, 200 to 599, and the reason phrase",
+        |lua, name, _| {
+            function(
+                lua,
+                name,
+                |_, (this, Int(code), reason): (This<Http>, Int, Option<LuaString>)| {
+                    let txn = this.live()?;
+                    let status = u16::try_from(code).ok().filter(|code| (200..=599).contains(code));
+                    let Some(status) = status.and_then(|code| StatusCode::from_u16(code).ok()) else {
+                        return Err(error(
+                            "res_set_status",
+                            format!("invalid status {code}: 200 to 599 can be sent"),
+                        ));
+                    };
+                    if txn.response_head().is_none() {
+                        return Err(error("res_set_status", Response::ABSENT));
+                    }
+                    let reason = reason.as_ref().map(LuaString::as_bytes);
+                    if !txn.set_status(status, reason.as_deref()) {
+                        return Err(error(
+                            "res_set_status",
+                            "the reason has characters that can't be sent",
+                        ));
+                    }
+                    Ok(true)
+                },
+            )
+        },
+    ),
+];
+
+/// One of the two messages.
+trait Message: 'static {
+    /// What to say when it isn't there.
+    const ABSENT: &'static str;
+    fn read<R>(txn: &Txn, f: impl FnOnce(&HeaderMap) -> R) -> Option<R>;
+    fn change<R>(txn: &Txn, f: impl FnOnce(&mut HeaderMap) -> R) -> Option<R>;
+}
+
+struct Request;
+struct Response;
+
+impl Message for Request {
+    const ABSENT: &'static str = "there is no request that can be changed here";
+    fn read<R>(txn: &Txn, f: impl FnOnce(&HeaderMap) -> R) -> Option<R> {
+        txn.request_head().map(|head| f(&head.headers))
+    }
+    fn change<R>(txn: &Txn, f: impl FnOnce(&mut HeaderMap) -> R) -> Option<R> {
+        txn.request_head_mut().map(|mut head| f(&mut head.headers))
+    }
+}
+
+impl Message for Response {
+    const ABSENT: &'static str = "there is no response yet";
+    fn read<R>(txn: &Txn, f: impl FnOnce(&HeaderMap) -> R) -> Option<R> {
+        txn.response_head().map(|head| f(&head.headers))
+    }
+    fn change<R>(txn: &Txn, f: impl FnOnce(&mut HeaderMap) -> R) -> Option<R> {
+        txn.response_head_mut().map(|mut head| f(&mut head.headers))
+    }
+}
+
+fn get_headers<M: Message>(lua: &Lua, name: &str, _: &Arc<Env>) -> Result<Function> {
+    let name_of = name.to_owned();
+    function(lua, name, move |lua, this: This<Http>| {
+        let txn = this.live()?;
+        M::read(&txn, |headers| header_table(lua, headers)).unwrap_or_else(|| Err(error(&name_of, M::ABSENT)))
+    })
+}
+
+/// Headers as scripts see them: `headers["host"][0]`.
+pub(crate) fn header_table(lua: &Lua, headers: &HeaderMap) -> Result<Table> {
+    let table = lua.create_table_with_capacity(0, headers.keys_len())?;
+    for name in headers.keys() {
+        let values = lua.create_table_with_capacity(0, 1)?;
+        for (at, value) in headers.get_all(name).iter().enumerate() {
+            values.raw_set(at, lua.create_string(value.as_bytes())?)?;
+        }
+        table.raw_set(name.as_str(), values)?;
+    }
+    Ok(table)
+}
+
+fn add_header<M: Message>(lua: &Lua, name: &str, _: &Arc<Env>) -> Result<Function> {
+    edit::<M, _>(lua, name, |headers, name, value| {
+        headers.append(name, value);
+    })
+}
+
+fn set_header<M: Message>(lua: &Lua, name: &str, _: &Arc<Env>) -> Result<Function> {
+    edit::<M, _>(lua, name, |headers, name, value| {
+        headers.insert(name, value);
+    })
+}
+
+fn edit<M, F>(lua: &Lua, name: &str, change: F) -> Result<Function>
+where
+    M: Message,
+    F: Fn(&mut HeaderMap, HeaderName, HeaderValue) + Send + 'static,
+{
+    let function_name = name.to_owned();
+    function(
+        lua,
+        name,
+        move |_, (this, name, value): (This<Http>, LuaString, LuaString)| {
+            let txn = this.live()?;
+            let name = header_name(&function_name, &name)?;
+            let value = header_value(&function_name, &name, &value.as_bytes())?;
+            M::change(&txn, |headers| change(headers, name, value))
+                .ok_or_else(|| error(&function_name, M::ABSENT))
+        },
+    )
+}
+
+fn del_header<M: Message>(lua: &Lua, name: &str, _: &Arc<Env>) -> Result<Function> {
+    let function_name = name.to_owned();
+    function(lua, name, move |_, (this, name): (This<Http>, LuaString)| {
+        let txn = this.live()?;
+        let name = header_name(&function_name, &name)?;
+        M::change(&txn, |headers| {
+            headers.remove(&name);
+        })
+        .ok_or_else(|| error(&function_name, M::ABSENT))
+    })
+}
+
+fn replace_values<M: Message>(
+    lua: &Lua,
+    name: &str,
+    replaced: fn(&Pattern, &[u8], &[u8]) -> Option<Vec<u8>>,
+) -> Result<Function> {
+    let function_name = name.to_owned();
+    function(
+        lua,
+        name,
+        move |_, (this, name, regex, with): (This<Http>, LuaString, LuaString, LuaString)| {
+            let txn = this.live()?;
+            let name = header_name(&function_name, &name)?;
+            let pattern = Pattern::compiled(&regex.as_bytes(), true).map_err(|e| error(&function_name, e))?;
+            let with = with.as_bytes();
+            let changed = M::change(&txn, |headers| {
+                let mut changed = Vec::new();
+                for value in headers.get_all(&name) {
+                    changed.push(match replaced(&pattern, value.as_bytes(), &with) {
+                        Some(new) => header_value(&function_name, &name, &new)?,
+                        None => value.clone(),
+                    });
+                }
+                for (value, new) in headers
+                    .iter_mut()
+                    .filter(|(n, _)| **n == name)
+                    .map(|(_, v)| v)
+                    .zip(changed)
+                {
+                    *value = new;
+                }
+                Ok(())
+            });
+            changed.unwrap_or_else(|| Err(error(&function_name, M::ABSENT)))
+        },
+    )
+}
+
+fn set_target<E: std::fmt::Display>(
+    lua: &Lua,
+    name: &str,
+    set: fn(&Txn, &[u8]) -> std::result::Result<(), E>,
+) -> Result<Function>
+where
+    E: 'static,
+{
+    let function_name = name.to_owned();
+    function(lua, name, move |_, (this, text): (This<Http>, LuaString)| {
+        let txn = this.live()?;
+        set(&txn, &text.as_bytes())
+            .map(|()| true)
+            .map_err(|e| error(&function_name, e))
+    })
+}
+
+fn header_name(function: &str, name: &LuaString) -> Result<HeaderName> {
+    HeaderName::from_bytes(&name.as_bytes()).map_err(|_| {
+        error(
+            function,
+            format!("invalid header name `{}`", name.to_string_lossy()),
+        )
+    })
+}
+
+fn header_value(function: &str, name: &HeaderName, value: &[u8]) -> Result<HeaderValue> {
+    HeaderValue::from_bytes(value).map_err(|_| {
+        error(
+            function,
+            format!("the value of `{name}` has characters that can't be sent"),
+        )
+    })
+}

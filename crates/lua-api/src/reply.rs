@@ -1,0 +1,185 @@
+//! The Reply class: a whole response in a table, for `txn:done`.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use mlua::{Lua, LuaString, Result, Table, Value};
+use tidegate_exec::function;
+use tidegate_proxy::Reply;
+
+use crate::arg::{Int, error};
+use crate::env::Env;
+use crate::row::{Row, metatable as class_metatable, methods, row};
+
+pub(crate) const ROWS: &[Row] = &[
+    row(
+        "set_status(reply, status[, reason])",
+        "sets the status, 200 to 599, and the reason phrase",
+        |lua, name, _| {
+            function(
+                lua,
+                name,
+                |_, (reply, Int(code), reason): (Table, Int, Option<LuaString>)| {
+                    status(code)?;
+                    if let Some(reason) = &reason {
+                        checked_reason(&reason.as_bytes())?;
+                    }
+                    reply.raw_set("status", code)?;
+                    reply.raw_set("reason", reason)
+                },
+            )
+        },
+    ),
+    row(
+        "add_header(reply, name, value)",
+        "adds a header field",
+        |lua, name, _| {
+            function(
+                lua,
+                name,
+                |lua, (reply, name, value): (Table, LuaString, LuaString)| {
+                    let (known, _) = field(&name.as_bytes(), &value.as_bytes())?;
+                    let headers = match reply.raw_get::<Value>("headers")? {
+                        Value::Table(headers) => headers,
+                        _ => {
+                            let headers = lua.create_table()?;
+                            reply.raw_set("headers", &headers)?;
+                            headers
+                        }
+                    };
+                    match headers.raw_get::<Value>(known.as_str())? {
+                        Value::Table(values) => values.raw_push(value),
+                        Value::Nil => headers.raw_set(known.as_str(), lua.create_sequence_from([value])?),
+                        one => headers.raw_set(
+                            known.as_str(),
+                            lua.create_sequence_from([one, Value::String(value)])?,
+                        ),
+                    }
+                },
+            )
+        },
+    ),
+    row(
+        "del_header(reply, name)",
+        "removes all header fields of that name",
+        |lua, name, _| {
+            function(lua, name, |_, (reply, name): (Table, LuaString)| {
+                let name = name.as_bytes().to_ascii_lowercase();
+                let Value::Table(headers) = reply.raw_get::<Value>("headers")? else {
+                    return Ok(());
+                };
+                for pair in headers.pairs::<LuaString, Value>() {
+                    let (known, _) = pair?;
+                    if known.as_bytes().to_ascii_lowercase() == name {
+                        return headers.raw_set(known, Value::Nil);
+                    }
+                }
+                Ok(())
+            })
+        },
+    ),
+    row("set_body(reply, body)", "sets the body", |lua, name, _| {
+        function(lua, name, |_, (reply, body): (Table, LuaString)| {
+            reply.raw_set("body", body)
+        })
+    }),
+];
+
+pub(crate) fn metatable(lua: &Lua, env: &Arc<Env>) -> Result<Table> {
+    class_metatable(lua, "Reply", &methods(lua, env, ROWS)?)
+}
+
+/// A Reply with what `fields` has.
+pub(crate) fn new(lua: &Lua, class: &Table, fields: Option<Table>) -> Result<Table> {
+    let reply = lua.create_table()?;
+    if let Some(fields) = fields {
+        for name in ["status", "reason", "headers", "body"] {
+            reply.raw_set(name, fields.raw_get::<Value>(name)?)?;
+        }
+    }
+    if reply.raw_get::<Value>("headers")?.is_nil() {
+        reply.raw_set("headers", lua.create_table()?)?;
+    }
+    reply.set_metatable(Some(class.clone()))?;
+    Ok(reply)
+}
+
+/// The response that a Reply, or a plain table with its fields, describes.
+///
+/// # Errors
+/// A field that can't be sent.
+pub(crate) fn read(fields: &Table) -> Result<Reply> {
+    let code = match fields.raw_get::<Value>("status")? {
+        Value::Nil => 200,
+        Value::Integer(code) => code,
+        other => return Err(error("reply", format!("invalid status {other:?}"))),
+    };
+    let mut reply = Reply::new(status(code)?);
+    if let Some(reason) = fields.raw_get::<Option<LuaString>>("reason")? {
+        checked_reason(&reason.as_bytes())?;
+        reply.reason = Some(Bytes::copy_from_slice(&reason.as_bytes()));
+    }
+    if let Some(headers) = fields.raw_get::<Option<Table>>("headers")? {
+        for pair in headers.pairs::<LuaString, Value>() {
+            let (name, values) = pair?;
+            match values {
+                Value::Table(values) => {
+                    // HAProxy's own tables of headers begin at 0, others at 1.
+                    let first = values.raw_get::<Option<LuaString>>(0)?;
+                    let rest = values.sequence_values::<LuaString>();
+                    for value in first.into_iter().map(Ok).chain(rest) {
+                        add(&mut reply, &name, &value?)?;
+                    }
+                }
+                Value::String(value) => add(&mut reply, &name, &value)?,
+                other => {
+                    let name = name.to_string_lossy();
+                    let what = other.type_name();
+                    return Err(error("reply", format!("header `{name}` is a {what}")));
+                }
+            }
+        }
+    }
+    if let Some(body) = fields.raw_get::<Option<LuaString>>("body")? {
+        reply.body = Bytes::copy_from_slice(&body.as_bytes());
+    }
+    Ok(reply)
+}
+
+fn add(reply: &mut Reply, name: &LuaString, value: &LuaString) -> Result<()> {
+    let (name, value) = field(&name.as_bytes(), &value.as_bytes())?;
+    // The length is that of the body, whatever the script counted.
+    if name != header::CONTENT_LENGTH && name != header::TRANSFER_ENCODING {
+        reply.headers.append(name, value);
+    }
+    Ok(())
+}
+
+fn status(code: i64) -> Result<StatusCode> {
+    let valid = u16::try_from(code).ok().filter(|code| (200..=599).contains(code));
+    valid
+        .and_then(|code| StatusCode::from_u16(code).ok())
+        .ok_or_else(|| error("reply", format!("invalid status {code}: 200 to 599 can be sent")))
+}
+
+fn checked_reason(reason: &[u8]) -> Result<()> {
+    match HeaderValue::from_bytes(reason) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(error("reply", "the reason has characters that can't be sent")),
+    }
+}
+
+fn field(name: &[u8], value: &[u8]) -> Result<(HeaderName, HeaderValue)> {
+    let known = HeaderName::from_bytes(name).map_err(|_| {
+        let name = String::from_utf8_lossy(name).into_owned();
+        error("reply", format!("invalid header name `{name}`"))
+    })?;
+    let value = HeaderValue::from_bytes(value).map_err(|_| {
+        error(
+            "reply",
+            format!("the value of `{known}` has characters that can't be sent"),
+        )
+    })?;
+    Ok((known, value))
+}

@@ -1,0 +1,283 @@
+//! One run of a script's function: started, stepped until it ends, and known to the functions it calls.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll, Waker};
+use std::time::Duration;
+
+use mlua::{IntoLuaMulti, Value};
+use tidegate_exec::{Again, Context, Entry, Misuse, Outcome, Yielding};
+use tidegate_proxy::ext::{ActionOutcome, Failure};
+
+use crate::alarm::Alarm;
+use crate::handle::Registered;
+use crate::settings::Settings;
+use crate::state::State;
+
+/// Why a function runs, which decides what it may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Load,
+    Init,
+    Task,
+    Action,
+    Fetch,
+    Converter,
+    Service,
+}
+
+/// What the functions that a run calls leave with it.
+pub(crate) struct Run {
+    pub(crate) kind: Cell<Kind>,
+    done: RefCell<Option<Done>>,
+    alarm: OnceCell<Arc<Alarm>>,
+    /// `act:wake_time`.
+    pub(crate) wake_after: Cell<Option<Duration>>,
+}
+
+/// A run that asked to end at once.
+pub(crate) enum Done {
+    /// `core.done(value)`.
+    Value(Value),
+    /// `txn:done()`.
+    Outcome(ActionOutcome),
+}
+
+/// How a run ended.
+pub(crate) enum Ended {
+    /// The function returned; its results wait in the context.
+    Returned,
+    /// It ended itself.
+    Done(Done),
+    /// It failed.
+    Failed(Failure),
+}
+
+impl Run {
+    pub(crate) fn new(kind: Kind) -> Rc<Self> {
+        Rc::new(Run {
+            kind: Cell::new(kind),
+            done: RefCell::default(),
+            alarm: OnceCell::new(),
+            wake_after: Cell::new(None),
+        })
+    }
+
+    /// The run that is going on on this thread.
+    pub(crate) fn current() -> Option<Rc<Run>> {
+        CURRENT.with_borrow(Option::clone)
+    }
+
+    /// Asks to end the run as soon as the function that says so has yielded.
+    pub(crate) fn finish(&self, done: Done) {
+        *self.done.borrow_mut() = Some(done);
+    }
+
+    /// What wakes the run from `core.wait`.
+    pub(crate) fn alarm(&self) -> &Arc<Alarm> {
+        self.alarm.get_or_init(Arc::default)
+    }
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Rc<Run>>> = const { RefCell::new(None) };
+}
+
+/// Makes a run the current one until dropped.
+struct Here(Option<Rc<Run>>);
+
+impl Here {
+    fn enter(run: &Rc<Run>) -> Self {
+        Here(CURRENT.replace(Some(Rc::clone(run))))
+    }
+}
+
+impl Drop for Here {
+    fn drop(&mut self) {
+        CURRENT.set(self.0.take());
+    }
+}
+
+/// A function that was started and has not ended.
+pub(crate) struct Running {
+    context: Context,
+    run: Rc<Run>,
+    wait_timeout: Option<Duration>,
+    state_id: usize,
+    /// Lets the objects of this run alone lead to their session.
+    registered: Option<Registered>,
+}
+
+impl Running {
+    /// Starts `entry`, to be stepped from here on.
+    pub(crate) fn start(
+        state: &State,
+        entry: &Entry,
+        args: impl IntoLuaMulti,
+        run: Rc<Run>,
+    ) -> Result<Self, Failure> {
+        let settings = &state.env.settings;
+        let started = state.vm.context_with(limits(settings, run.kind.get()));
+        let started = started.and_then(|mut context| context.start(entry, args).map(|()| context));
+        let context = started.map_err(|misuse| misused(state.env.state_id, misuse))?;
+        Ok(Running {
+            context,
+            run,
+            wait_timeout: settings.wait_timeout,
+            state_id: state.env.state_id,
+            registered: None,
+        })
+    }
+
+    /// Ties the life of an object's number to that of the run.
+    pub(crate) fn keep(&mut self, registered: Registered) {
+        self.registered = Some(registered);
+    }
+
+    /// Starts another run of the same context.
+    pub(crate) fn restart(&mut self, entry: &Entry, args: impl IntoLuaMulti) -> Result<(), Failure> {
+        let started = self.context.start(entry, args);
+        started.map_err(|misuse| misused(self.state_id, misuse))
+    }
+
+    /// The first step, which most functions end in. Else it says how to go on.
+    pub(crate) fn first(&mut self) -> Result<Ended, Again> {
+        self.step(&mut TaskContext::from_waker(Waker::noop()))
+    }
+
+    /// Goes on until the run has ended.
+    pub(crate) async fn rest(&mut self, mut why: Again) -> Ended {
+        loop {
+            if why != Again::Waiting {
+                tokio::task::yield_now().await;
+            }
+            let stepped = match self.wait_timeout {
+                None => {
+                    poll_fn(|cx| match self.step(cx) {
+                        Err(Again::Waiting) => Poll::Pending,
+                        stepped => Poll::Ready(stepped),
+                    })
+                    .await
+                }
+                Some(limit) => self.wait_at_most(limit).await,
+            };
+            match stepped {
+                Ok(ended) => return ended,
+                Err(again) => why = again,
+            }
+        }
+    }
+
+    /// Steps until the run neither waits nor goes on, at the latest when one wait took too long.
+    async fn wait_at_most(&mut self, limit: Duration) -> Result<Ended, Again> {
+        let waits = self.context.stats().yields;
+        let step = poll_fn(|cx| match self.step(cx) {
+            // Another wait has begun: its time is its own.
+            Err(Again::Waiting) if self.context.stats().yields == waits => Poll::Pending,
+            stepped => Poll::Ready(stepped),
+        });
+        match tokio::time::timeout(limit, step).await {
+            Ok(stepped) => stepped,
+            Err(_) => {
+                self.cancel();
+                Ok(Ended::Failed(Failure::new(format!(
+                    "[state-id {}] wait timeout: waited {} ms",
+                    self.state_id,
+                    limit.as_millis()
+                ))))
+            }
+        }
+    }
+
+    /// Runs to the end where nothing can wait.
+    pub(crate) fn to_end(&mut self) -> Ended {
+        let here = Here::enter(&self.run);
+        let mut cx = TaskContext::from_waker(Waker::noop());
+        let outcome = self.context.step(&mut cx, Yielding::Refused);
+        drop(here);
+        match self.ended(outcome) {
+            Ok(ended) => ended,
+            Err(_) => Ended::Failed(misused(self.state_id, Misuse::NotOver)),
+        }
+    }
+
+    /// The results of a run that returned.
+    pub(crate) fn take<R: mlua::FromLuaMulti>(&mut self) -> Result<R, Failure> {
+        self.context
+            .take()
+            .map_err(|misuse| misused(self.state_id, misuse))
+    }
+
+    /// What the run was told by the functions that it called.
+    pub(crate) fn run(&self) -> &Run {
+        &self.run
+    }
+
+    fn step(&mut self, cx: &mut TaskContext<'_>) -> Result<Ended, Again> {
+        let here = Here::enter(&self.run);
+        let outcome = self.context.step(cx, Yielding::Allowed);
+        drop(here);
+        self.ended(outcome)
+    }
+
+    fn ended(&mut self, outcome: Result<Outcome, Misuse>) -> Result<Ended, Again> {
+        let done = self.run.done.borrow_mut().take();
+        match outcome {
+            Ok(Outcome::Ok) => Ok(Ended::Returned),
+            Ok(Outcome::Failed(failure)) => match done {
+                // Where nothing can yield, a run that asked for its end is ended by that yield.
+                Some(done) if failure.kind == tidegate_exec::FailureKind::YieldNotAllowed => {
+                    Ok(Ended::Done(done))
+                }
+                _ => Ok(Ended::Failed(failed(self.state_id, &failure))),
+            },
+            Ok(Outcome::Again(again)) => match done {
+                Some(done) => {
+                    self.cancel();
+                    Ok(Ended::Done(done))
+                }
+                None => Err(again),
+            },
+            Err(misuse) => Ok(Ended::Failed(misused(self.state_id, misuse))),
+        }
+    }
+
+    fn cancel(&mut self) {
+        let _here = Here::enter(&self.run);
+        self.context.cancel();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.context.is_running() {
+            self.cancel();
+        }
+    }
+}
+
+fn limits(settings: &Settings, kind: Kind) -> tidegate_exec::Limits {
+    match kind {
+        Kind::Load | Kind::Init => settings.load_limits(),
+        Kind::Task => settings.task_limits(),
+        Kind::Service => settings.service_limits(),
+        Kind::Action | Kind::Fetch | Kind::Converter => settings.session_limits(),
+    }
+}
+
+/// A failure of a script, as logs show it: the state, the kind and message in a line, then the traceback.
+fn failed(state_id: usize, failure: &tidegate_exec::Failure) -> Failure {
+    let message = format!("[state-id {state_id}] {failure}");
+    let failed = Failure::new(message);
+    if failure.traceback.is_empty() {
+        failed
+    } else {
+        failed.with_detail(failure.traceback.clone())
+    }
+}
+
+fn misused(state_id: usize, misuse: Misuse) -> Failure {
+    Failure::new(format!("[state-id {state_id}] {misuse}"))
+}

@@ -1,0 +1,133 @@
+//! Fetches and converters: an expression asks for a value, a function gives it, and may wait before it does.
+
+use std::future::ready;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use mlua::{IntoLua, IntoLuaMulti, Lua, MultiValue, Result};
+use tidegate_exec::Entry;
+use tidegate_proxy::Txn;
+use tidegate_proxy::ext::Failure;
+use tidegate_sample::{ExternalId, ExternalRunner, LocalBoxFuture, Session, Value};
+
+use crate::run::{Done, Ended, Kind, Run, Running};
+use crate::session::txn_arg;
+use crate::state::State;
+use crate::value;
+
+/// A function with its state.
+pub(crate) struct Bound {
+    pub(crate) state: Arc<State>,
+    pub(crate) entry: Entry,
+}
+
+/// The fetches and converters of one worker, by number.
+#[derive(Default)]
+pub(crate) struct LuaRunner {
+    pub(crate) fetches: Vec<Bound>,
+    pub(crate) converters: Vec<Bound>,
+}
+
+impl ExternalRunner for LuaRunner {
+    fn fetch<'a>(
+        &'a self,
+        id: ExternalId,
+        session: &'a dyn Session,
+        args: &'a [Value],
+    ) -> LocalBoxFuture<'a, Option<Value>> {
+        let txn = session.as_any().downcast_ref::<Txn>().and_then(Txn::shared);
+        let (Some(bound), Some(txn)) = (self.fetches.get(id.0 as usize), txn) else {
+            return Box::pin(ready(None));
+        };
+        let (object, run) = txn_arg(&bound.state, &txn, Kind::Fetch);
+        let args = Samples(Some(object), args, bound);
+        let started = Running::start(&bound.state, &bound.entry, args, run);
+        result(bound, "fetch", started, Some(txn))
+    }
+
+    fn convert<'a>(
+        &'a self,
+        id: ExternalId,
+        session: &'a dyn Session,
+        input: Value,
+        args: &'a [Value],
+    ) -> LocalBoxFuture<'a, Option<Value>> {
+        let txn = session.as_any().downcast_ref::<Txn>().and_then(Txn::shared);
+        let Some(bound) = self.converters.get(id.0 as usize) else {
+            return Box::pin(ready(None));
+        };
+        let input = value::Sample(&input, bound.state.env.settings.bool_samples);
+        let args = Samples(Some(input), args, bound);
+        let started = Running::start(&bound.state, &bound.entry, args, Run::new(Kind::Converter));
+        result(bound, "converter", started, txn)
+    }
+}
+
+/// The first argument, then samples.
+struct Samples<'a, F>(Option<F>, &'a [Value], &'a Bound);
+
+impl<F: IntoLua> IntoLuaMulti for Samples<'_, F> {
+    fn into_lua_multi(self, lua: &Lua) -> Result<MultiValue> {
+        let bools = self.2.state.env.settings.bool_samples;
+        let mut values = MultiValue::with_capacity(1 + self.1.len());
+        if let Some(first) = self.0 {
+            values.push_back(first.into_lua(lua)?);
+        }
+        for sample in self.1 {
+            values.push_back(value::to_lua(lua, sample, bools)?);
+        }
+        Ok(values)
+    }
+}
+
+/// Steps the function to its end, at once if it can be.
+fn result<'a>(
+    bound: &'a Bound,
+    what: &'static str,
+    started: std::result::Result<Running, Failure>,
+    txn: Option<Rc<Txn>>,
+) -> LocalBoxFuture<'a, Option<Value>> {
+    let mut running = match started {
+        Ok(running) => running,
+        Err(failure) => {
+            report(bound, what, txn.as_deref(), &failure);
+            return Box::pin(ready(None));
+        }
+    };
+    match running.first() {
+        Ok(ended) => Box::pin(ready(sample(bound, what, &mut running, ended, txn.as_deref()))),
+        Err(why) => Box::pin(async move {
+            let ended = running.rest(why).await;
+            sample(bound, what, &mut running, ended, txn.as_deref())
+        }),
+    }
+}
+
+/// The value that the run gave: none if it returned nothing.
+fn sample(
+    bound: &Bound,
+    what: &str,
+    running: &mut Running,
+    ended: Ended,
+    txn: Option<&Txn>,
+) -> Option<Value> {
+    let failure = match ended {
+        Ended::Returned => match running.take::<MultiValue>() {
+            Ok(values) => return values.front().map(value::from_lua),
+            Err(failure) => failure,
+        },
+        Ended::Done(Done::Value(value)) => return Some(value::from_lua(&value)),
+        Ended::Done(Done::Outcome(_)) => return None,
+        Ended::Failed(failure) => failure,
+    };
+    report(bound, what, txn, &failure);
+    None
+}
+
+fn report(bound: &Bound, what: &str, txn: Option<&Txn>, failure: &Failure) {
+    let what = format!("Lua {what} '{}'", bound.entry.name());
+    match txn {
+        Some(txn) => txn.log_failure(&what, failure),
+        None => bound.state.env.failed(&what, failure),
+    }
+}

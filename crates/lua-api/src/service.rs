@@ -1,0 +1,92 @@
+//! Services: a function answers a request, or talks with a client, in a server's place.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use mlua::{IntoLua, Lua, Result, Value};
+use tidegate_exec::Entry;
+use tidegate_proxy::ext::{Failure, HttpService, Run as Answer, TcpService};
+use tidegate_proxy::{HttpApplet, TcpApplet};
+
+use crate::action::named;
+use crate::handle::{self, Class, Registered, Session, Target};
+use crate::run::{Ended, Kind, Run, Running};
+use crate::state::State;
+
+pub(crate) struct LuaService {
+    pub(crate) state: Arc<State>,
+    pub(crate) entry: Entry,
+}
+
+impl HttpService for LuaService {
+    fn serve(&self, applet: Rc<HttpApplet>) -> Answer<'static, std::result::Result<(), Failure>> {
+        let target = Target::Http(Rc::downgrade(&applet));
+        self.run(target, Class::AppletHttp, "applet http", applet)
+    }
+}
+
+impl TcpService for LuaService {
+    fn serve(&self, applet: Rc<TcpApplet>) -> Answer<'static, std::result::Result<(), Failure>> {
+        let target = Target::Tcp(Rc::downgrade(&applet));
+        self.run(target, Class::AppletTcp, "applet tcp", applet)
+    }
+}
+
+impl LuaService {
+    /// Runs the function with an applet object. `applet` is kept for as long as it runs.
+    fn run(
+        &self,
+        target: Target,
+        class: Class,
+        what: &'static str,
+        applet: Rc<impl ?Sized + 'static>,
+    ) -> Answer<'static, std::result::Result<(), Failure>> {
+        let registered = Registered::new(target);
+        let object = AppletArg {
+            state: &self.state,
+            session: registered.session(),
+            class,
+        };
+        let started = Running::start(&self.state, &self.entry, object, Run::new(Kind::Service));
+        let mut running = match started {
+            Ok(running) => running,
+            Err(failure) => return Answer::ready(Err(named(what, self.entry.name(), failure))),
+        };
+        running.keep(registered);
+        match running.first() {
+            Ok(ended) => Answer::ready(outcome(ended, what, self.entry.name())),
+            Err(why) => {
+                let entry = self.entry.clone();
+                Answer::suspended(async move {
+                    let _applet = applet;
+                    let ended = running.rest(why).await;
+                    outcome(ended, what, entry.name())
+                })
+            }
+        }
+    }
+}
+
+fn outcome(ended: Ended, what: &str, name: &str) -> std::result::Result<(), Failure> {
+    match ended {
+        Ended::Returned | Ended::Done(_) => Ok(()),
+        Ended::Failed(failure) => Err(named(what, name, failure)),
+    }
+}
+
+/// The applet object on its way to the function.
+struct AppletArg<'a> {
+    state: &'a State,
+    session: Session,
+    class: Class,
+}
+
+impl IntoLua for AppletArg<'_> {
+    fn into_lua(self, lua: &Lua) -> Result<Value> {
+        let metatable = match self.class {
+            Class::AppletTcp => &self.state.classes.applet_tcp,
+            _ => &self.state.classes.applet_http,
+        };
+        handle::object(lua, metatable, self.session, self.class).map(Value::Table)
+    }
+}

@@ -1,0 +1,249 @@
+//! The TXN class: what actions and fetches see of a transaction.
+
+use std::future::pending;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use mlua::{Error, Function, Lua, LuaString, Result, Table, Value};
+use tidegate_exec::{function, operation};
+use tidegate_proxy::ext::ActionOutcome;
+use tidegate_proxy::log::Level;
+use tidegate_proxy::{LogLevel, Mode, Txn};
+
+use crate::arg::{Int, LevelArg, bad_argument, error, level_of, message};
+use crate::classes::Parts;
+use crate::core::SILENT;
+use crate::env::Env;
+use crate::handle::{self, Class, ID, Kind, Session, This};
+use crate::row::{Row, lazy_metatable, methods, row};
+use crate::run::{Done, Kind as RunKind, Run};
+use crate::settings::LogStderr;
+use crate::vars::{self, OfTxn};
+use crate::{reply, unsupported};
+
+/// The class.
+pub(crate) struct TxnClass;
+
+impl Kind for TxnClass {
+    const NAME: &'static str = "TXN";
+    type Target = Rc<Txn>;
+    fn is(class: Class) -> bool {
+        class == Class::Txn
+    }
+    fn target(session: Session) -> Option<Rc<Txn>> {
+        session.txn()
+    }
+}
+
+impl OfTxn for TxnClass {
+    fn txn(this: &This<Self>) -> Result<Rc<Txn>> {
+        this.live()
+    }
+}
+
+pub(crate) const ROWS: &[Row] = &[
+    row(
+        "log(txn, loglevel, msg)",
+        "sends a message to the log targets of the frontend",
+        |lua, name, env| {
+            let env = Arc::clone(env);
+            function(
+                lua,
+                name,
+                move |_, (this, LevelArg(level), text): (This<TxnClass>, LevelArg, LuaString)| {
+                    log(&env, &this, level, &text)
+                },
+            )
+        },
+    ),
+    row(
+        "deflog(txn, msg)",
+        "sends a message at the level of the transaction's own log line",
+        |lua, name, env| {
+            let env = Arc::clone(env);
+            function(
+                lua,
+                name,
+                move |_, (this, text): (This<TxnClass>, LuaString)| match this.live()?.log_level() {
+                    LogLevel::Default => log(&env, &this, Level::Info, &text),
+                    LogLevel::Set(level) => log(&env, &this, level, &text),
+                    LogLevel::Silent => Ok(()),
+                },
+            )
+        },
+    ),
+    row(
+        "Debug(txn, msg)",
+        "sends a message at level debug",
+        |lua, name, env| log_at(lua, name, env, Level::Debug),
+    ),
+    row(
+        "Info(txn, msg)",
+        "sends a message at level info",
+        |lua, name, env| log_at(lua, name, env, Level::Info),
+    ),
+    row(
+        "Warning(txn, msg)",
+        "sends a message at level warning",
+        |lua, name, env| log_at(lua, name, env, Level::Warning),
+    ),
+    row(
+        "Alert(txn, msg)",
+        "sends a message at level alert",
+        |lua, name, env| log_at(lua, name, env, Level::Alert),
+    ),
+    row(
+        "get_priv(txn)",
+        "what `set_priv` left with this transaction, or nil",
+        vars::get_priv::<TxnClass>,
+    ),
+    row(
+        "set_priv(txn, data)",
+        "leaves a value with this transaction",
+        vars::set_priv::<TxnClass>,
+    ),
+    row(
+        "set_var(txn, var, value[, ifexist])",
+        "sets a variable and says whether it could; with `ifexist`, one of scope `proc` has to exist",
+        vars::set_var::<TxnClass>,
+    ),
+    row(
+        "unset_var(txn, var)",
+        "removes a variable",
+        vars::unset_var::<TxnClass>,
+    ),
+    row(
+        "get_var(txn, var)",
+        "the value of a variable, or nil",
+        vars::get_var::<TxnClass>,
+    ),
+    row(
+        "reply(txn[, reply])",
+        "a Reply for `done`, with the fields of the table `reply`",
+        |lua, name, env| {
+            let class = reply::metatable(lua, env)?;
+            function(
+                lua,
+                name,
+                move |lua, (this, fields): (This<TxnClass>, Option<Table>)| {
+                    this.live()?;
+                    reply::new(lua, &class, fields)
+                },
+            )
+        },
+    ),
+    row(
+        "done(txn[, reply])",
+        "ends the transaction and the action at once; the client gets `reply`, if one is given",
+        |lua, name, _| {
+            operation(lua, name, |_, (this, reply): (This<TxnClass>, Option<Table>)| {
+                let txn = this.live()?;
+                let run = Run::current().filter(|run| run.kind.get() == RunKind::Action);
+                let run = run.ok_or_else(|| error("done", "only possible in an action"))?;
+                if let Some(fields) = reply {
+                    if txn.mode() == Mode::Tcp {
+                        return Err(error("done", "a reply can only be given in HTTP mode"));
+                    }
+                    txn.set_reply(reply::read(&fields)?);
+                }
+                run.finish(Done::Outcome(ActionOutcome::Done));
+                // Whoever steps the run ends it here.
+                Ok(async { pending::<Result<()>>().await })
+            })
+        },
+    ),
+    row(
+        "set_loglevel(txn, loglevel)",
+        "the level of the transaction's log line; `core.silent`: none is sent",
+        |lua, name, _| {
+            function(lua, name, |_, (this, Int(level)): (This<TxnClass>, Int)| {
+                let level = match level_of(level) {
+                    Some(level) => LogLevel::Set(level),
+                    None if level == SILENT => LogLevel::Silent,
+                    None => return Err(bad_argument(2, "set_loglevel", "invalid log level")),
+                };
+                this.live()?.set_log_level(level);
+                Ok(())
+            })
+        },
+    ),
+    row("set_fc_tos(txn, tos)", "not supported yet", not_yet),
+    row("set_fc_mark(txn, mark)", "not supported yet", not_yet),
+    row("set_mark(txn, mark)", "not supported yet", not_yet),
+    row("set_tos(txn, tos)", "not supported yet", not_yet),
+    row("set_priority_class(txn, prio)", "not supported yet", not_yet),
+    row("set_priority_offset(txn, prio)", "not supported yet", not_yet),
+];
+
+/// The members that an object gets when they are first asked for.
+const PARTS: [&str; 9] = ["f", "sf", "c", "sc", "req", "res", "http", "http_req", "http_res"];
+
+pub(crate) fn metatable(lua: &Lua, env: &Arc<Env>, parts: &Parts) -> Result<Table> {
+    let make = part_maker(lua, parts.clone())?;
+    lazy_metatable(lua, TxnClass::NAME, &methods(lua, env, ROWS)?, &PARTS, make)
+}
+
+/// Makes an object's `f`, `http` and so on. That the session still is, is seen when these are used.
+pub(crate) fn part_maker(lua: &Lua, parts: Parts) -> Result<Function> {
+    function(lua, "__index", move |lua, (object, key): (Table, LuaString)| {
+        let Value::LightUserData(id) = object.raw_get::<Value>(ID)? else {
+            return Ok((Value::Nil, Some("not an object of this class".to_owned())));
+        };
+        let Some(session) = Session::of(id) else {
+            return Ok((Value::Nil, None));
+        };
+        part(lua, &parts, session, &key.as_bytes())
+    })
+}
+
+/// One part by its name; nil for one that does not exist there, with an error if it should.
+pub(crate) fn part(
+    lua: &Lua,
+    parts: &Parts,
+    session: Session,
+    name: &[u8],
+) -> Result<(Value, Option<String>)> {
+    let is_tcp = || session.txn().is_some_and(|txn| txn.mode() == Mode::Tcp);
+    let (metatable, class) = match name {
+        b"f" => (&parts.fetches, Class::Fetches),
+        b"sf" => (&parts.fetches, Class::FetchesText),
+        b"c" => (&parts.converters, Class::Converters),
+        b"sc" => (&parts.converters, Class::ConvertersText),
+        b"req" => (&parts.channel, Class::RequestChannel),
+        b"res" => (&parts.channel, Class::ResponseChannel),
+        // A TCP stream has no HTTP message: the member is nil there, as in HAProxy.
+        b"http" if is_tcp() => return Ok((Value::Nil, None)),
+        b"http" => (&parts.http, Class::Http),
+        b"http_req" | b"http_res" => {
+            let name = String::from_utf8_lossy(name);
+            return Ok((Value::Nil, Some(format!("TXN.{name} is not supported yet"))));
+        }
+        _ => return Ok((Value::Nil, None)),
+    };
+    let object = handle::object(lua, metatable, session, class)?;
+    Ok((Value::Table(object), None))
+}
+
+fn not_yet(lua: &Lua, name: &str, _: &Arc<Env>) -> Result<Function> {
+    unsupported::refusal(lua, name, format!("TXN.{name} is not supported yet"))
+}
+
+fn log_at(lua: &Lua, name: &str, env: &Arc<Env>, level: Level) -> Result<Function> {
+    let env = Arc::clone(env);
+    function(lua, name, move |_, (this, text): (This<TxnClass>, LuaString)| {
+        log(&env, &this, level, &text)
+    })
+}
+
+fn log(env: &Env, this: &This<TxnClass>, level: Level, text: &LuaString) -> Result<()> {
+    let txn = this.live()?;
+    let text = message(text);
+    if env.settings.log_loggers {
+        txn.log(level, &text);
+    }
+    // Whether a logger of the frontend took it isn't known here, so `auto` counts on it.
+    if env.settings.log_stderr == LogStderr::On || !env.settings.log_loggers {
+        env.settings.to_stderr(level, &text, false);
+    }
+    Ok::<(), Error>(())
+}

@@ -1,0 +1,79 @@
+//! Variables, as TXN and the applets have them, and the value that a script keeps with such an object.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use mlua::{Function, Lua, LuaString, Result, Value};
+use tidegate_exec::function;
+use tidegate_proxy::Txn;
+use tidegate_sample::vars::{VarName, VarScope};
+
+use crate::env::Env;
+use crate::handle::{Kind, PRIV, This};
+use crate::value;
+
+/// A class whose objects stand for a session with a transaction.
+pub(crate) trait OfTxn: Kind {
+    fn txn(this: &This<Self>) -> Result<Rc<Txn>>
+    where
+        Self: Sized;
+}
+
+pub(crate) fn set_var<K: OfTxn + 'static>(lua: &Lua, name: &str, _: &Arc<Env>) -> Result<Function> {
+    function(
+        lua,
+        name,
+        |_, (this, name, value, if_exist): (This<K>, LuaString, Value, Option<bool>)| {
+            let txn = K::txn(&this)?;
+            let Some(name) = parse(&name) else {
+                return Ok(false);
+            };
+            // Only the scope that lives on is protected from growing, as in HAProxy.
+            let guarded = if_exist == Some(true) && name.scope() == VarScope::Proc;
+            if guarded && txn.var(&name).is_none() {
+                return Ok(false);
+            }
+            Ok(txn.set_var(&name, value::from_lua(&value)))
+        },
+    )
+}
+
+pub(crate) fn unset_var<K: OfTxn + 'static>(lua: &Lua, name: &str, _: &Arc<Env>) -> Result<Function> {
+    function(lua, name, |_, (this, name): (This<K>, LuaString)| {
+        let txn = K::txn(&this)?;
+        let Some(name) = parse(&name) else {
+            return Ok(false);
+        };
+        txn.unset_var(&name);
+        Ok(true)
+    })
+}
+
+pub(crate) fn get_var<K: OfTxn + 'static>(lua: &Lua, name: &str, env: &Arc<Env>) -> Result<Function> {
+    let bools = env.settings.bool_samples;
+    function(lua, name, move |lua, (this, name): (This<K>, LuaString)| {
+        let txn = K::txn(&this)?;
+        match parse(&name).and_then(|name| txn.var(&name)) {
+            Some(found) => value::to_lua(lua, &found, bools),
+            None => Ok(Value::Nil),
+        }
+    })
+}
+
+pub(crate) fn get_priv<K: OfTxn + 'static>(lua: &Lua, name: &str, _: &Arc<Env>) -> Result<Function> {
+    function(lua, name, |_, this: This<K>| {
+        this.live()?;
+        this.table.raw_get::<Value>(PRIV)
+    })
+}
+
+pub(crate) fn set_priv<K: OfTxn + 'static>(lua: &Lua, name: &str, _: &Arc<Env>) -> Result<Function> {
+    function(lua, name, |_, (this, value): (This<K>, Value)| {
+        this.live()?;
+        this.table.raw_set(PRIV, value)
+    })
+}
+
+fn parse(name: &LuaString) -> Option<VarName> {
+    VarName::parse(std::str::from_utf8(&name.as_bytes()).ok()?).ok()
+}

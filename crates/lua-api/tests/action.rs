@@ -1,0 +1,245 @@
+//! Actions and what they do with a transaction.
+
+mod common;
+
+use common::{Site, eval, failure, http, out, run};
+use tidegate_proxy::Txn;
+use tidegate_proxy::ext::ActionOutcome;
+
+const HEAD: &str = "core.register_action('a', { 'http-req' }, function(txn, ...)";
+
+fn outcome(body: &str) -> ActionOutcome {
+    let site = Site::new(&format!("{HEAD} {body} end)"));
+    run(site.act("a", &http("/")))
+}
+
+#[test]
+fn the_result_is_a_code_or_go_on() {
+    assert_eq!(outcome(""), ActionOutcome::Continue);
+    assert_eq!(outcome("return 'text'"), ActionOutcome::Continue);
+    assert_eq!(outcome("return act.STOP"), ActionOutcome::Stop);
+    assert_eq!(outcome("return act.ERROR"), ActionOutcome::Error);
+    assert_eq!(outcome("return act.DONE"), ActionOutcome::Done);
+    assert_eq!(outcome("return act.DENY"), ActionOutcome::Deny);
+    assert_eq!(outcome("return act.ABORT"), ActionOutcome::Abort);
+    assert_eq!(outcome("return act.INVALID"), ActionOutcome::Invalid);
+    assert_eq!(outcome("core.msleep(1) return act.DENY"), ActionOutcome::Deny);
+}
+
+#[test]
+fn arguments_are_the_words_of_the_rule() {
+    let site = Site::new(&format!(
+        "{HEAD} txn:set_var('txn.out', table.concat({{...}}, '+')) end, 2)"
+    ));
+    let txn = http("/");
+    run(site.act_with("a", &txn, &["one", "two words"]));
+    assert_eq!(out(&txn), "one+two words");
+}
+
+#[test]
+fn a_failure_names_function_state_kind_and_place_and_has_a_traceback() {
+    let failure = failure("local x = nil; x.y = 1");
+    let message = &failure.message;
+    assert!(
+        message.starts_with("Lua function 'eval': [state-id 0] runtime error: "),
+        "{message}"
+    );
+    assert!(
+        message.contains("script.lua:16: attempt to index a nil value (local 'x')"),
+        "{message}"
+    );
+    assert!(!message.contains('\n'));
+    assert!(failure.detail.unwrap().contains("script.lua:16"));
+}
+
+#[test]
+fn an_endless_loop_ends_and_the_next_run_works() {
+    let site = Site::with(
+        &format!("{HEAD} if txn:get_var('txn.go') then return act.STOP end while true do end end)"),
+        false,
+        |settings| settings.session_timeout = Some(std::time::Duration::from_millis(20)),
+    );
+    let txn = http("/");
+    let ActionOutcome::Failed(failure) = run(site.act("a", &txn)) else {
+        panic!("no failure");
+    };
+    assert!(failure.message.contains("execution timeout"), "{failure}");
+    let name = tidegate_sample::vars::VarName::parse("txn.go").unwrap();
+    txn.set_var(&name, true.into());
+    assert_eq!(run(site.act("a", &txn)), ActionOutcome::Stop);
+}
+
+#[test]
+fn done_ends_the_action_at_once_with_its_reply() {
+    let site = Site::new(&format!(
+        "{HEAD}
+            local closed <close> = setmetatable({{}}, {{ __close = function() txn:set_var('txn.out', 'closed') end }})
+            local reply = txn:reply {{ status = 400, headers = {{ ['x-a'] = {{ '1', '2' }} }}, body = 'sorry' }}
+            reply:add_header('X-B', '3')
+            reply:set_status(401, 'Nope')
+            pcall(function() txn:done(reply) end)
+            error('not reached')
+        end)"
+    ));
+    let txn = http("/");
+    assert_eq!(run(site.act("a", &txn)), ActionOutcome::Done);
+    let reply = txn.take_reply().unwrap();
+    assert_eq!(
+        (reply.status.as_u16(), reply.reason.as_deref()),
+        (401, Some(&b"Nope"[..]))
+    );
+    assert_eq!(reply.headers.get_all("x-a").iter().count(), 2);
+    assert_eq!(
+        (reply.headers["x-b"].as_bytes(), &reply.body[..]),
+        (&b"3"[..], &b"sorry"[..])
+    );
+    assert_eq!(out(&txn), "closed");
+}
+
+#[test]
+fn a_reply_that_can_not_be_sent_is_refused() {
+    assert_eq!(
+        eval(
+            r#"
+            for _, code in ipairs { 100, 101, 0, -5, 9999 } do try(txn.done, txn, { status = code }) end
+            try(txn.done, txn, { headers = { ["a b"] = { "x" } } })
+            try(txn.done, txn, { headers = { a = { "x\r\ny: z" } } })
+            try(txn.done, txn, { reason = "a\nb" })
+            "#
+        ),
+        "reply: invalid status 100: 200 to 599 can be sent|reply: invalid status 101: 200 to 599 can be sent|\
+         reply: invalid status 0: 200 to 599 can be sent|reply: invalid status -5: 200 to 599 can be sent|\
+         reply: invalid status 9999: 200 to 599 can be sent|reply: invalid header name `a b`|\
+         reply: the value of `a` has characters that can't be sent|reply: the reason has characters that can't be sent"
+    );
+}
+
+#[test]
+fn yield_runs_the_function_again_after_its_wake_time() {
+    let site = Site::new(&format!(
+        "local n = 0 {HEAD}
+            n = n + 1
+            if n < 3 then act:wake_time(1) return act.YIELD end
+            txn:set_var('txn.out', 'runs: ' .. n)
+            return act.STOP
+        end)"
+    ));
+    let txn = http("/");
+    assert_eq!(run(site.act("a", &txn)), ActionOutcome::Stop);
+    assert_eq!(out(&txn), "runs: 3");
+}
+
+#[test]
+fn yield_of_a_tcp_action_waits_for_more_data() {
+    let site = Site::new(
+        "core.register_action('a', { 'tcp-req' }, function(txn)
+            if txn.req:input() < 3 then return act.YIELD end
+            txn:set_var('txn.out', txn.req:dup())
+        end)",
+    );
+    let id = site
+        .loaded
+        .declared()
+        .action(tidegate_lua_api::RuleSet::TcpRequest, "a")
+        .unwrap()
+        .id;
+    let txn = Txn::detached().input("a").build();
+    let action = site.worker.action(id).unwrap();
+    run(async {
+        let mut running = action.run(&txn, &[]);
+        tokio::select! {
+            biased;
+            _ = &mut running => panic!("did not wait"),
+            () = tokio::task::yield_now() => {}
+        }
+        txn.request_channel().append(b"bc").unwrap();
+        assert_eq!(running.await, ActionOutcome::Continue);
+    });
+    assert_eq!(out(&txn), "abc");
+}
+
+#[test]
+fn private_data_and_own_fields_stay_with_the_transaction() {
+    let site = Site::new(&format!(
+        "{HEAD}
+            txn:set_var('txn.out', tostring(txn:get_priv()) .. ',' .. tostring(txn.mine))
+            txn:set_priv('private')
+            txn.mine = 'own'
+        end)"
+    ));
+    let (first, second) = (http("/"), http("/"));
+    run(site.act("a", &first));
+    assert_eq!(out(&first), "nil,nil");
+    run(site.act("a", &first));
+    assert_eq!(out(&first), "private,own");
+    run(site.act("a", &second));
+    assert_eq!(out(&second), "nil,nil");
+}
+
+#[test]
+fn variables_are_set_read_and_removed() {
+    assert_eq!(
+        eval(
+            r#"
+            out(txn:set_var("txn.a", "x"), txn:get_var("txn.a"), txn:unset_var("txn.a"), txn:get_var("txn.a"))
+            out(txn:set_var("no_scope", 1), txn:get_var("no_scope"))
+            txn:set_var("txn.n", 42) out(math.type(txn:get_var("txn.n")))
+            txn:set_var("txn.b", true) out(txn:get_var("txn.b"))
+            out(txn:set_var("proc.new", 1, true), txn:set_var("proc.new", 1), txn:set_var("proc.new", 2, true))
+            "#
+        ),
+        "true,x,true,nil|false,nil|integer|1|false,true,true"
+    );
+}
+
+#[test]
+fn errors_are_in_the_style_of_lua() {
+    assert_eq!(
+        eval(
+            r#"
+            try(core.msleep, "x")
+            try(core.msleep, -1)
+            try(txn.set_var, 1, 2, 3)
+            try(txn.set_var, {}, "a", 3)
+            try(txn.set_var, txn.http, "a", 3)
+            try(txn.get_var, txn, {})
+            try(txn.set_loglevel, txn, 99)
+            try(core.log, 99, "x")
+            try(core.set_nice, 1.5)
+            try(core.register_service, "late", "http", print)
+            try(core.httpclient)
+            try(function() return core.backends.a end)
+            try(function() for _ in pairs(core.proxies) do end end)
+            try(function() return Map.new("f", Map._str) end)
+            try(txn.set_mark, txn, 1)
+            try(function() return txn.http_req end)
+            "#
+        ),
+        "bad argument #1 to 'msleep' (number expected, got string)|\
+         bad argument #1 to 'msleep' (not a duration)|\
+         bad argument #1 to 'set_var' (TXN expected, got number)|\
+         bad argument #1 to 'set_var' (TXN expected, got table)|\
+         bad argument #1 to 'set_var' (TXN expected, got table)|\
+         bad argument #2 to 'get_var' (string expected, got table)|\
+         bad argument #2 to 'set_loglevel' (invalid log level)|\
+         bad argument #1 to 'log' (invalid log level)|\
+         bad argument #1 to 'set_nice' (number has no integer representation)|\
+         register_service: only possible while the scripts are loaded|\
+         core.httpclient is not supported yet|\
+         core.backends is not supported yet|\
+         core.proxies is not supported yet|\
+         Map is not supported yet|\
+         TXN.set_mark is not supported yet|\
+         TXN.http_req is not supported yet"
+    );
+}
+
+#[test]
+fn a_tcp_stream_has_no_http_message() {
+    let txn = Txn::detached().input("x").build();
+    let site = Site::new(&common::script(
+        "out(txn.http, txn.req:is_resp(), txn.res:is_resp())",
+    ));
+    assert_eq!(run(site.act("eval", &txn)), ActionOutcome::Continue);
+    assert_eq!(out(&txn), "nil,false,true");
+}
