@@ -6,6 +6,7 @@ use std::process::ExitCode;
 mod arrows;
 mod bench;
 mod cargo;
+mod docs;
 mod sanitize;
 
 /// What every command returns: a failure is a sentence for the person who ran it.
@@ -28,6 +29,11 @@ const COMMANDS: &[Command] = &[
         name: "bench",
         about: "measure tidegate beside haproxy, nginx and a floor, by CPU time per request",
         run: bench::run,
+    },
+    Command {
+        name: "docs",
+        about: "write the reference pages under docs/ from the program's tables",
+        run: docs::run,
     },
     Command {
         name: "floor",

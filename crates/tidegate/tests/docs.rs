@@ -1,0 +1,200 @@
+//! The reference pages hold what the program's own tables say.
+//!
+//! Keywords, fetches, converters, ACL keywords and log aliases are rows of tables, each with its documentation. The pages
+//! under docs/ are made of them; `cargo xtask docs` writes them anew, and these tests fail while they are not up to date.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use tidegate_config::{KeywordDoc, Status, keyword_docs};
+use tidegate_sample::{acl_keywords, convert, fetch, logformat};
+
+type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
+
+/// Set by `cargo xtask docs`.
+const WRITE: &str = "TIDEGATE_WRITE_DOCS";
+
+/// In a page that people write too: what follows is generated.
+const MARK: &str = "<!-- Below this line: from the program's tables, by `cargo xtask docs`. -->\n";
+
+#[test]
+fn the_configuration_page_is_up_to_date() -> Result<()> {
+    hold("configuration.md", |_| Ok(configuration()?))
+}
+
+#[test]
+fn the_compatibility_page_is_up_to_date() -> Result<()> {
+    hold("COMPATIBILITY.md", |page| {
+        let (written, _) = page
+            .split_once(MARK)
+            .ok_or("docs/COMPATIBILITY.md has lost its mark")?;
+        Ok(format!("{written}{MARK}\n{}", unserved()?))
+    })
+}
+
+/// Compares a page with what it should be, or writes it.
+fn hold(name: &str, make: impl Fn(&str) -> Result<String>) -> Result<()> {
+    let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../docs")
+        .join(name);
+    let page = std::fs::read_to_string(&path).unwrap_or_default();
+    let wanted = make(&page)?;
+    if std::env::var_os(WRITE).is_some() {
+        std::fs::write(path, wanted)?;
+    } else {
+        let line = page.lines().zip(wanted.lines()).position(|(old, new)| old != new);
+        assert!(
+            page == wanted,
+            "docs/{name} is out of date, at line {line:?}: run `cargo xtask docs`"
+        );
+    }
+    Ok(())
+}
+
+fn configuration() -> Result<String, std::fmt::Error> {
+    let mut page = String::from(
+        "# Configuration\n\n\
+         What this version serves of HAProxy's configuration language, from the program's own tables (`cargo xtask docs` writes this \
+         page).\nHAProxy's manual tells each in full; what it has and this page has not is in [COMPATIBILITY.md](COMPATIBILITY.md).\n",
+    );
+    for (after, rows) in keywords(|status| status == Status::Served(())) {
+        write!(
+            page,
+            "\n## {}\n\n| keyword | arguments | what it does | in |\n|---|---|---|---|\n",
+            heading(after)
+        )?;
+        for row in rows {
+            let (arguments, sections) = (code(row.arguments), row.sections.names().join(", "));
+            writeln!(
+                page,
+                "| `{}` | {arguments} | {} | {sections} |",
+                row.name,
+                cell(row.doc)
+            )?;
+        }
+    }
+
+    page.push_str("\n## Fetches\n\n| fetch | arguments | gives | what it gives |\n|---|---|---|---|\n");
+    for row in fetch::all() {
+        let arguments = code(&row.args.signature());
+        writeln!(
+            page,
+            "| `{}` | {arguments} | {} | {} |",
+            row.name,
+            row.output,
+            cell(row.doc)
+        )?;
+    }
+
+    page.push_str("\n## Converters\n\n| converter | arguments | takes | gives | what it does |\n|---|---|---|---|---|\n");
+    for row in convert::all() {
+        let arguments = code(&row.args.signature());
+        writeln!(
+            page,
+            "| `{}` | {arguments} | {} | {} | {} |",
+            row.name,
+            row.input,
+            row.output,
+            cell(row.doc)
+        )?;
+    }
+
+    page.push_str("\n## ACL keywords\n\nEach stands for a fetch with a match method; any other fetch may be used too.\n\n");
+    let names: Vec<String> = acl_keywords().map(|(name, _, _)| format!("`{name}`")).collect();
+    writeln!(page, "{}", names.join(", "))?;
+
+    page.push_str("\n## Aliases of log-format\n\n| alias | what it gives | needs HTTP |\n|---|---|---|\n");
+    for alias in logformat::aliases() {
+        writeln!(
+            page,
+            "| `%{}` | {} | {} |",
+            alias.name,
+            cell(alias.doc),
+            if alias.http { "yes" } else { "" }
+        )?;
+    }
+    Ok(page)
+}
+
+/// The keywords that are HAProxy's and do nothing, or are refused.
+fn unserved() -> Result<String, std::fmt::Error> {
+    let mut page =
+        String::from("## Refused, for now\n\nThese are HAProxy's keywords that a later version may serve.\n");
+    for (after, rows) in keywords(|status| status == Status::NotYet) {
+        let names: Vec<String> = rows.iter().map(|row| format!("`{}`", row.name)).collect();
+        write!(page, "\n**{}**: {}\n", heading(after), names.join(", "))?;
+    }
+    page.push_str("\n## Left out on purpose\n\nThese are refused, for the reason beside them.\n");
+    reasons(&mut page, |status| match status {
+        Status::LeftOut(reason) => Some(reason),
+        _ => None,
+    })?;
+    page.push_str(
+        "\n## Without effect\n\nThese are accepted with a notice: there is nothing for them to do here.\n",
+    );
+    reasons(&mut page, |status| match status {
+        Status::NoEffect(reason) => Some(reason),
+        _ => None,
+    })?;
+    Ok(page)
+}
+
+/// A table of keywords that share a place and a reason.
+fn reasons(page: &mut String, reason: impl Fn(Status<()>) -> Option<&'static str>) -> std::fmt::Result {
+    page.push_str("\n| where | keywords | why |\n|---|---|---|\n");
+    for (after, rows) in keywords(|status| reason(status).is_some()) {
+        let mut by_reason: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for row in rows {
+            by_reason
+                .entry(reason(row.status).unwrap_or_default())
+                .or_default()
+                .push(format!("`{}`", row.name));
+        }
+        for (why, names) in by_reason {
+            writeln!(
+                page,
+                "| {} | {} | {} |",
+                heading(after),
+                names.join(", "),
+                cell(why)
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// The keywords of some status by what they follow, each group in alphabetical order.
+fn keywords(wanted: impl Fn(Status<()>) -> bool) -> BTreeMap<&'static str, Vec<KeywordDoc>> {
+    let mut groups: BTreeMap<&str, Vec<KeywordDoc>> = BTreeMap::new();
+    for row in keyword_docs().into_iter().filter(|row| wanted(row.status)) {
+        groups.entry(row.after).or_default().push(row);
+    }
+    for rows in groups.values_mut() {
+        rows.sort_by_key(|row| row.name);
+        rows.dedup();
+    }
+    groups
+}
+
+fn heading(after: &str) -> String {
+    match after {
+        "" => "Lines".to_owned(),
+        "section" => "Sections".to_owned(),
+        word => format!("After `{word}`"),
+    }
+}
+
+fn code(text: &str) -> String {
+    if text.is_empty() {
+        String::new()
+    } else {
+        format!("`{}`", cell(text))
+    }
+}
+
+/// A text that may stand in a cell of a table.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+}
