@@ -7,20 +7,22 @@ use mlua::ffi::{self, lua_State};
 
 use super::bound::is_small;
 use super::matcher::{Budget, Extent, Matcher};
-use super::raw::{self, Stop};
+use super::raw::{self, Original, Stop};
 use super::string::{compiled, or_raise, position, push_capture, push_captures};
 
 /// Bytes that all replacements together may add without anybody being asked.
 const ADDED_BYTES_MAX: usize = 1 << 22;
 
+pub(super) static GSUB: Original = Original::new();
+
 pub(super) unsafe extern "C-unwind" fn gsub(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls with a valid state; the slices are of arguments, which stay.
     unsafe {
         let (Some(subject), Some(pattern)) = (raw::bytes(state, 1), raw::bytes(state, 2)) else {
-            return raw::original(state);
+            return GSUB.call(state);
         };
         if is_small(pattern, subject.len()) && is_quick(state, subject) {
-            raw::original(state)
+            GSUB.call(state)
         } else {
             long_gsub(state)
         }
@@ -41,7 +43,7 @@ unsafe fn is_quick(state: *mut lua_State, subject: &[u8]) -> bool {
                 (subject.len() + 1).saturating_mul(added) <= ADDED_BYTES_MAX
             }
             ffi::LUA_TFUNCTION => ffi::lua_iscfunction(state, 3) == 0,
-            ffi::LUA_TTABLE => raw::is_plain_table(state, 3),
+            ffi::LUA_TTABLE => raw::is_plain(state, 3),
             _ => true,
         }
     }
@@ -64,7 +66,7 @@ pub(super) unsafe fn long_gsub(state: *mut lua_State) -> c_int {
             kind,
             ffi::LUA_TNUMBER | ffi::LUA_TSTRING | ffi::LUA_TFUNCTION | ffi::LUA_TTABLE
         ) {
-            return raw::original(state); // which refuses it in Lua's words
+            return GSUB.call(state); // which refuses it in Lua's words
         }
         let anchored = pattern.first() == Some(&b'^');
         let items = compiled(state, pattern.get(usize::from(anchored)..).unwrap_or(&[]));

@@ -244,18 +244,10 @@ impl<'a, I: Fn() -> bool> Matcher<'a, I> {
                 break;
             }
         }
-        // What the next byte must be, when the next item says so: most tries then end here.
-        let next = match self.items.get(item) {
-            Some(Item::Single(set, Repeat::Once | Repeat::Plus)) => Some(*set),
-            _ => None,
-        };
+        let next = self.next_set(item);
         loop {
             let end = at + count;
-            let ruled_out = next.is_some_and(|next| !self.at(end).is_some_and(|byte| next.has(byte)));
-            if ruled_out {
-                if self.depth_left == 0 {
-                    return Err(Fault::TooComplex);
-                }
+            if next.is_some_and(|next| !self.at(end).is_some_and(|byte| next.has(byte))) {
                 self.budget.spend(1)?;
             } else if let Some(end) = self.run(end, item)? {
                 return Ok(Some(end));
@@ -268,15 +260,40 @@ impl<'a, I: Fn() -> bool> Matcher<'a, I> {
     }
 
     fn expand_lazily(&mut self, set: Set, mut at: usize, item: usize) -> Result<Option<usize>, Fault> {
+        let next = self.next_set(item);
         loop {
-            if let Some(end) = self.run(at, item)? {
+            let byte = self.at(at);
+            if next.is_some_and(|next| !byte.is_some_and(|byte| next.has(byte))) {
+                self.budget.spend(1)?;
+            } else if let Some(end) = self.run(at, item)? {
                 return Ok(Some(end));
             }
-            if !self.at(at).is_some_and(|byte| set.has(byte)) {
+            if !byte.is_some_and(|byte| set.has(byte)) {
                 return Ok(None);
             }
             at += 1;
         }
+    }
+
+    /// What the byte where `item` goes on must be in, when that is sure: most tries of a quantifier end
+    /// there, at less than the cost of trying. Never where trying would end in a fault.
+    fn next_set(&self, item: usize) -> Option<Set> {
+        if self.depth_left < 2 {
+            return None;
+        }
+        let follows = match self.items.get(item) {
+            Some(Item::Close) if self.is_open() => self.items.get(item + 1),
+            follows => follows,
+        };
+        match follows {
+            Some(Item::Single(set, Repeat::Once | Repeat::Plus)) => Some(*set),
+            _ => None,
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        let opened = self.captures.get(..self.level).unwrap_or(&[]);
+        opened.iter().any(|capture| capture.extent == Extent::Unfinished)
     }
 
     fn open(&mut self, extent: Extent, at: usize, item: usize) -> Result<Option<usize>, Fault> {

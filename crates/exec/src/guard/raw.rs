@@ -5,6 +5,7 @@
 
 use std::ffi::CStr;
 use std::os::raw::{c_char, c_int, c_void};
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 use mlua::ffi::{self, lua_CFunction, lua_State};
 
@@ -38,6 +39,61 @@ pub(super) unsafe fn replace(state: *mut lua_State, table: &CStr, name: &CStr, f
         ffi::lua_pushcclosure(state, function, 1);
         ffi::lua_setfield(state, -2, name.as_ptr());
         ffi::lua_pop(state, 1);
+    }
+}
+
+/// The original of a function that is called too often to look its original up in an upvalue. The C library is
+/// linked into the program once, so that its functions are the same in every state.
+pub(super) struct Original(AtomicPtr<c_void>);
+
+impl Original {
+    pub(super) const fn new() -> Self {
+        Self(AtomicPtr::new(std::ptr::null_mut()))
+    }
+
+    /// As [`replace`], and remembers the original here.
+    ///
+    /// # Safety
+    /// As for [`replace`]; every state's `table.name` is the same C function, without upvalues.
+    pub(super) unsafe fn replace(
+        &self,
+        state: *mut lua_State,
+        table: &CStr,
+        name: &CStr,
+        function: lua_CFunction,
+    ) {
+        // SAFETY: the caller's; what is pushed is popped.
+        unsafe {
+            ffi::lua_getglobal(state, table.as_ptr());
+            if ffi::lua_type(state, -1) == ffi::LUA_TTABLE {
+                ffi::lua_getfield(state, -1, name.as_ptr());
+                let Some(original) = ffi::lua_tocfunction(state, -1) else {
+                    ffi::luaL_error(
+                        state,
+                        c"'%s.%s' is missing".as_ptr(),
+                        table.as_ptr(),
+                        name.as_ptr(),
+                    );
+                    return;
+                };
+                self.0.store(original as *mut c_void, Ordering::Relaxed);
+                ffi::lua_pop(state, 1);
+                ffi::lua_pushcclosure(state, function, 0);
+                ffi::lua_setfield(state, -2, name.as_ptr());
+            }
+            ffi::lua_pop(state, 1);
+        }
+    }
+
+    /// Runs the original on the arguments of the running call.
+    ///
+    /// # Safety
+    /// In a function installed by [`replace`](Self::replace), with its arguments on the stack.
+    #[inline(always)]
+    pub(super) unsafe fn call(&self, state: *mut lua_State) -> c_int {
+        let original = self.0.load(Ordering::Relaxed);
+        // SAFETY: the caller's: `replace` stored a C function of Lua before this could run.
+        unsafe { std::mem::transmute::<*mut c_void, lua_CFunction>(original)(state) }
     }
 }
 
@@ -95,23 +151,20 @@ pub(super) unsafe fn integer(state: *mut lua_State, index: c_int) -> Option<i64>
     (is_integer != 0).then_some(value)
 }
 
-/// Whether the value at `index` is a table without a metatable: reading and writing it runs nobody's code.
+/// Whether the value at `index` has no metatable: if it is a table, reading and writing it runs nobody's code.
 ///
 /// # Safety
 /// `state` is valid and has a free slot.
 #[inline(always)]
-pub(super) unsafe fn is_plain_table(state: *mut lua_State, index: c_int) -> bool {
+pub(super) unsafe fn is_plain(state: *mut lua_State, index: c_int) -> bool {
     // SAFETY: the caller's; what is pushed is popped.
     unsafe {
-        if ffi::lua_type(state, index) != ffi::LUA_TTABLE {
-            return false;
-        }
         if ffi::lua_getmetatable(state, index) != 0 {
             ffi::lua_pop(state, 1);
             return false;
         }
-        true
     }
+    true
 }
 
 /// Pushes nil, `path: message` and `errno`, as a failed call of the io library does. Gives their number.

@@ -26,7 +26,7 @@ pub(super) unsafe fn install(state: *mut lua_State) {
 unsafe extern "C-unwind" fn sort(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls with a valid state; indices are of its arguments.
     unsafe {
-        let is_plain = raw::is_plain_table(state, 1);
+        let is_plain = ffi::lua_type(state, 1) == ffi::LUA_TTABLE && raw::is_plain(state, 1);
         let kind = ffi::lua_type(state, 2);
         if ffi::lua_type(state, 1) == ffi::LUA_TNONE {
             return raw::original(state); // which refuses it

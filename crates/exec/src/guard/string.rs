@@ -9,24 +9,29 @@ use std::os::raw::c_int;
 use mlua::ffi::{self, lua_State};
 
 use super::bound::is_small;
-use super::gsub::gsub;
+use super::gsub::{GSUB, gsub};
 use super::matcher::{Budget, Extent, Matcher};
 use super::pattern::{Fault, Item, compile};
-use super::raw::{self, Stop};
+use super::raw::{self, Original, Stop};
 
 /// Strings longer than this are repeated in slices.
 const REP_SLICE_BYTES: usize = 1 << 20;
+
+static FIND: Original = Original::new();
+static MATCH: Original = Original::new();
+static GMATCH: Original = Original::new();
+static REP: Original = Original::new();
 
 /// # Safety
 /// As for [`raw::replace`].
 pub(super) unsafe fn install(state: *mut lua_State) {
     // SAFETY: the caller's.
     unsafe {
-        raw::replace(state, c"string", c"find", find);
-        raw::replace(state, c"string", c"match", match_);
-        raw::replace(state, c"string", c"gmatch", gmatch);
-        raw::replace(state, c"string", c"gsub", gsub);
-        raw::replace(state, c"string", c"rep", rep);
+        FIND.replace(state, c"string", c"find", find);
+        MATCH.replace(state, c"string", c"match", match_);
+        GMATCH.replace(state, c"string", c"gmatch", gmatch);
+        GSUB.replace(state, c"string", c"gsub", gsub);
+        REP.replace(state, c"string", c"rep", rep);
     }
 }
 
@@ -35,7 +40,7 @@ unsafe extern "C-unwind" fn find(state: *mut lua_State) -> c_int {
     unsafe {
         match (raw::bytes(state, 1), raw::bytes(state, 2)) {
             (Some(subject), Some(pattern)) if !is_small(pattern, subject.len()) => long_find(state, true),
-            _ => raw::original(state),
+            _ => FIND.call(state),
         }
     }
 }
@@ -45,7 +50,7 @@ unsafe extern "C-unwind" fn match_(state: *mut lua_State) -> c_int {
     unsafe {
         match (raw::bytes(state, 1), raw::bytes(state, 2)) {
             (Some(subject), Some(pattern)) if !is_small(pattern, subject.len()) => long_find(state, false),
-            _ => raw::original(state),
+            _ => MATCH.call(state),
         }
     }
 }
@@ -55,7 +60,7 @@ unsafe extern "C-unwind" fn gmatch(state: *mut lua_State) -> c_int {
     unsafe {
         match (raw::bytes(state, 1), raw::bytes(state, 2)) {
             (Some(subject), Some(pattern)) if !is_small(pattern, subject.len()) => long_gmatch(state),
-            _ => raw::original(state),
+            _ => GMATCH.call(state),
         }
     }
 }
@@ -227,28 +232,31 @@ unsafe extern "C-unwind" fn rep(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls with a valid state; the slices are of arguments 1 and 3, which stay.
     unsafe {
         let (Some(text), Some(times)) = (raw::bytes(state, 1), raw::integer(state, 2)) else {
-            return raw::original(state);
+            return REP.call(state);
         };
         let separator = match raw::bytes(state, 3) {
             Some(separator) => separator,
             None if ffi::lua_type(state, 3) <= ffi::LUA_TNIL => &[],
-            None => return raw::original(state),
+            None => return REP.call(state),
         };
-        let unit = text.len() as u128 + separator.len() as u128;
-        let Ok(times) = u64::try_from(times) else {
-            return raw::original(state);
+        let Ok(times) = usize::try_from(times) else {
+            return REP.call(state);
         };
+        let unit = text.len() + separator.len();
         if unit == 0 {
             // The C function would go round `times` times for nothing.
             ffi::lua_pushlstring(state, c"".as_ptr(), 0);
             return 1;
         }
-        let total = (unit * u128::from(times)).saturating_sub(separator.len() as u128);
-        // What is too large even to be tried is the original's to refuse.
-        if total <= REP_SLICE_BYTES as u128 || total > i64::MAX as u128 / 2 {
-            return raw::original(state);
-        }
-        long_rep(state, text, separator, total as usize)
+        // The original makes no string of more than an `int`, and says so.
+        let total = unit
+            .checked_mul(times)
+            .filter(|&bytes| bytes <= c_int::MAX as usize);
+        let Some(total) = total.filter(|&bytes| bytes > REP_SLICE_BYTES) else {
+            return REP.call(state);
+        };
+        let total = total - separator.len();
+        long_rep(state, text, separator, total)
     }
 }
 
@@ -495,6 +503,7 @@ mod tests {
             "return string.rep('x', 3, {})",
             "return string.rep('x', -1)",
             "return string.rep('x', 3, ',')",
+            "return string.rep('x', 1 << 31)",
             "return string.rep('x', 1 << 62)",
             "return string.rep('xy', 1 << 62, 'zz')",
             "return string.rep('', 0)",

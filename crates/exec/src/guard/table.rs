@@ -10,7 +10,7 @@ use std::os::raw::c_int;
 
 use mlua::ffi::{self, lua_State};
 
-use super::raw::{self, Stop};
+use super::raw::{self, Original, Stop};
 
 /// Elements that an original may go over by itself: some hundreds of microseconds.
 const ELEMENTS_MAX: i64 = 10_000;
@@ -18,16 +18,22 @@ const ELEMENTS_MAX: i64 = 10_000;
 /// Elements of a plain table between two looks at the interrupt.
 const ELEMENTS_PER_CHECK: i64 = 1024;
 
+static CONCAT: Original = Original::new();
+static INSERT: Original = Original::new();
+static REMOVE: Original = Original::new();
+static MOVE: Original = Original::new();
+static UNPACK: Original = Original::new();
+
 /// # Safety
 /// As for [`raw::replace`].
 pub(super) unsafe fn install(state: *mut lua_State) {
     // SAFETY: the caller's.
     unsafe {
-        raw::replace(state, c"table", c"concat", concat);
-        raw::replace(state, c"table", c"insert", insert);
-        raw::replace(state, c"table", c"remove", remove);
-        raw::replace(state, c"table", c"move", move_);
-        raw::replace(state, c"table", c"unpack", unpack);
+        CONCAT.replace(state, c"table", c"concat", concat);
+        INSERT.replace(state, c"table", c"insert", insert);
+        REMOVE.replace(state, c"table", c"remove", remove);
+        MOVE.replace(state, c"table", c"move", move_);
+        UNPACK.replace(state, c"table", c"unpack", unpack);
     }
 }
 
@@ -35,13 +41,13 @@ unsafe extern "C-unwind" fn concat(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls with a valid state. A plain table has no element behind the first nil, so only its
     // own length counts, and a start other than the default only makes it shorter or an error.
     unsafe {
-        let is_short = raw::is_plain_table(state, 1)
-            && ffi::lua_type(state, 3) <= ffi::LUA_TNIL
+        let is_short = raw::is_plain(state, 1)
             && (ffi::lua_rawlen(state, 1) as i64) < ELEMENTS_MAX
-            && (ffi::lua_type(state, 4) <= ffi::LUA_TNIL
-                || raw::integer(state, 4).is_none_or(|last| last < ELEMENTS_MAX));
+            && (ffi::lua_gettop(state) <= 2
+                || (ffi::lua_type(state, 3) <= ffi::LUA_TNIL
+                    && raw::integer(state, 4).is_none_or(|last| last < ELEMENTS_MAX)));
         if is_short {
-            raw::original(state)
+            CONCAT.call(state)
         } else {
             long_concat(state)
         }
@@ -63,7 +69,7 @@ unsafe fn long_concat(state: *mut lua_State) -> c_int {
         };
         let first = ffi::luaL_optinteger(state, 3, 1);
         let last = ffi::luaL_optinteger(state, 4, length);
-        let mut turns = Turns::new(state, c"table.concat", raw::is_plain_table(state, 1));
+        let mut turns = Turns::new(state, c"table.concat", raw::is_plain(state, 1));
         let buffer = buffer.as_mut_ptr();
         ffi::luaL_buffinit(state, buffer);
         let mut index = first;
@@ -92,14 +98,14 @@ unsafe extern "C-unwind" fn insert(state: *mut lua_State) -> c_int {
     unsafe {
         let arguments = ffi::lua_gettop(state);
         if arguments != 3 {
-            return raw::original(state); // appends, or is an error: no loop
+            return INSERT.call(state); // appends, or is an error: no loop
         }
-        let is_plain = raw::is_plain_table(state, 1);
+        let is_plain = raw::is_plain(state, 1);
         let position = raw::integer(state, 2);
         if is_plain
             && position.is_some_and(|at| (ffi::lua_rawlen(state, 1) as i64).saturating_sub(at) < ELEMENTS_MAX)
         {
-            return raw::original(state);
+            return INSERT.call(state);
         }
         let end = checked_length(state, 1, Access::ALL).wrapping_add(1);
         let position = ffi::luaL_checkinteger(state, 2);
@@ -122,13 +128,13 @@ unsafe extern "C-unwind" fn insert(state: *mut lua_State) -> c_int {
 unsafe extern "C-unwind" fn remove(state: *mut lua_State) -> c_int {
     // SAFETY: as in `insert`.
     unsafe {
-        let is_plain = raw::is_plain_table(state, 1);
+        let is_plain = raw::is_plain(state, 1);
         if is_plain {
             let is_short = ffi::lua_type(state, 2) <= ffi::LUA_TNIL
                 || raw::integer(state, 2)
                     .is_none_or(|at| (ffi::lua_rawlen(state, 1) as i64).saturating_sub(at) < ELEMENTS_MAX);
             if is_short {
-                return raw::original(state);
+                return REMOVE.call(state);
             }
         }
         let size = checked_length(state, 1, Access::ALL);
@@ -158,13 +164,13 @@ unsafe extern "C-unwind" fn move_(state: *mut lua_State) -> c_int {
         } else {
             5
         };
-        let is_plain = raw::is_plain_table(state, 1) && raw::is_plain_table(state, target);
+        let is_plain = raw::is_plain(state, 1) && raw::is_plain(state, target);
         let (Some(first), Some(last), Some(to)) = (
             raw::integer(state, 2),
             raw::integer(state, 3),
             raw::integer(state, 4),
         ) else {
-            return raw::original(state);
+            return MOVE.call(state);
         };
         let count = i128::from(last) - i128::from(first) + 1;
         // Ranges that no integer can count are the original's to refuse.
@@ -172,7 +178,7 @@ unsafe extern "C-unwind" fn move_(state: *mut lua_State) -> c_int {
             || count > i128::from(i64::MAX)
             || i128::from(to) + count - 1 > i128::from(i64::MAX)
         {
-            return raw::original(state);
+            return MOVE.call(state);
         }
         check_table(state, 1, Access::READ);
         check_table(state, target, Access::WRITE);
@@ -198,8 +204,8 @@ unsafe extern "C-unwind" fn unpack(state: *mut lua_State) -> c_int {
     // SAFETY: as in `insert`; room for the results is made before they are pushed.
     unsafe {
         // The stack's size bounds the results; what can take long is a native metamethod for each.
-        if raw::is_plain_table(state, 1) {
-            return raw::original(state);
+        if raw::is_plain(state, 1) {
+            return UNPACK.call(state);
         }
         let first = ffi::luaL_optinteger(state, 2, 1);
         let last = if ffi::lua_type(state, 3) <= ffi::LUA_TNIL {
