@@ -186,7 +186,9 @@ impl Timer {
         if deadline == NEVER {
             return Poll::Pending;
         }
-        if deadline <= self.now_ms() {
+        // A timer that is filed no later than its deadline is struck in time: until then there is no need to ask the clock.
+        let filed = self.entry.filed_at.get() <= deadline.saturating_add(TICK_MS);
+        if !filed && deadline <= self.now_ms() {
             return Poll::Ready(Elapsed);
         }
         {
@@ -195,7 +197,7 @@ impl Timer {
                 *waker = Some(cx.waker().clone());
             }
         }
-        if self.entry.filed_at.get() > deadline.saturating_add(TICK_MS) {
+        if !filed {
             self.wheel.file(self.entry.clone(), deadline);
         }
         Poll::Pending

@@ -20,9 +20,9 @@ pub(crate) enum Verdict {
     /// Nothing: the session goes on. Also what `accept` and `act.STOP` mean.
     Continue,
     /// This is the answer; `refused` if it is a refusal (`deny`), as the log tells.
-    Reply { reply: Box<Reply>, refused: bool },
+    Reply { reply: Rc<Reply>, refused: bool },
     /// The answer comes after a while (`tarpit`).
-    Tarpit(Box<Reply>),
+    Tarpit(Rc<Reply>),
     /// This service answers.
     Http(Rc<dyn HttpService>, Rc<str>),
     /// This service talks to the client.
@@ -101,7 +101,7 @@ async fn act(prepared: &PreparedRule, txn: &Rc<Txn>, setting: &Setting<'_>) -> S
             refused: false,
         }),
         (RuleAction::Return(spec), _) => {
-            let reply = Box::new(reply(spec, txn, runner).await);
+            let reply = Rc::new(Box::pin(reply(spec, txn, runner)).await);
             Step::End(Verdict::Reply {
                 reply,
                 refused: false,
@@ -112,17 +112,17 @@ async fn act(prepared: &PreparedRule, txn: &Rc<Txn>, setting: &Setting<'_>) -> S
             refused: true,
         }),
         (RuleAction::Deny(Some(spec)), _) => {
-            let reply = Box::new(reply(spec, txn, runner).await);
+            let reply = Rc::new(Box::pin(reply(spec, txn, runner)).await);
             Step::End(Verdict::Reply { reply, refused: true })
         }
         (RuleAction::Deny(None), _) => Step::End(refusal(txn)),
-        (RuleAction::Tarpit(spec), _) => Step::End(Verdict::Tarpit(Box::new(match spec {
-            Some(spec) => reply(spec, txn, runner).await,
+        (RuleAction::Tarpit(spec), _) => Step::End(Verdict::Tarpit(Rc::new(match spec {
+            Some(spec) => Box::pin(reply(spec, txn, runner)).await,
             None => Reply::error(StatusCode::INTERNAL_SERVER_ERROR),
         }))),
         (RuleAction::Redirect(spec), _) => match redirect(spec, txn, runner).await {
             Some(reply) => Step::End(Verdict::Reply {
-                reply: Box::new(reply),
+                reply: Rc::new(reply),
                 refused: false,
             }),
             None => Step::Next,
@@ -161,7 +161,7 @@ fn after_action(
             status
         };
         Step::End(Verdict::Reply {
-            reply: Box::new(Reply::error(status)),
+            reply: Rc::new(Reply::error(status)),
             refused: true,
         })
     };
@@ -170,7 +170,7 @@ fn after_action(
         ActionOutcome::Stop => Step::End(Verdict::Continue),
         ActionOutcome::Done | ActionOutcome::Abort => Step::End(match txn.take_reply() {
             Some(reply) => Verdict::Reply {
-                reply: Box::new(reply),
+                reply: Rc::new(reply),
                 refused: false,
             },
             None => Verdict::Done,
@@ -201,7 +201,7 @@ fn refusal(txn: &Txn) -> Verdict {
     };
     let reply = txn.take_reply().unwrap_or_else(|| Reply::error(status));
     Verdict::Reply {
-        reply: Box::new(reply),
+        reply: Rc::new(reply),
         refused: true,
     }
 }

@@ -36,7 +36,7 @@ pub(crate) enum Prepared {
     Http(Rc<dyn HttpService>),
     Tcp(Rc<dyn TcpService>),
     /// The reply never changes.
-    Reply(Box<Reply>),
+    Reply(Rc<Reply>),
 }
 
 impl PreparedRules {
@@ -62,7 +62,7 @@ impl PreparedRules {
                         .ok_or_else(|| missing("TCP service", *id))?,
                 ),
                 RuleAction::Return(reply) | RuleAction::Deny(Some(reply)) => match constant_reply(reply) {
-                    Some(reply) => Prepared::Reply(Box::new(reply)),
+                    Some(reply) => Prepared::Reply(Rc::new(reply)),
                     None => Prepared::Nothing,
                 },
                 _ => Prepared::Nothing,

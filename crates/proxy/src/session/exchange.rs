@@ -149,41 +149,43 @@ impl HttpSession {
                 Verdict::Reply { reply, refused } => {
                     let state = if refused { *b"PR" } else { *b"LR" };
                     txn.facts.borrow_mut().termination = Some(state);
-                    return Ruled::Made(made(*reply));
+                    return Ruled::Made(made(&reply));
                 }
                 Verdict::Tarpit(reply) => {
                     self.timer
                         .sleep(timeouts.tarpit.or(timeouts.connect).unwrap_or(TARPIT))
                         .await;
                     txn.facts.borrow_mut().termination = Some(*b"PT");
-                    return Ruled::Made(made(*reply));
+                    return Ruled::Made(made(&reply));
                 }
                 Verdict::Http(service, line) => {
                     txn.facts.borrow_mut().termination = Some(*b"LR");
                     let body = std::mem::take(body);
-                    return Ruled::Made(match service::serve(self, &*service, &line, txn, body).await {
-                        Served::Response(head, content) => {
-                            self.note(&txn.times.response);
-                            self.after_service(
-                                txn,
-                                Made {
-                                    head: *head,
-                                    content,
-                                    close: false,
-                                },
-                            )
-                            .await
-                        }
-                        failed => {
-                            let state = if let Served::TimedOut = failed {
-                                *b"sH"
-                            } else {
-                                *b"SH"
-                            };
-                            txn.facts.borrow_mut().termination = Some(state);
-                            error(service::status_of(&failed), false)
-                        }
-                    });
+                    return Ruled::Made(
+                        match Box::pin(service::serve(self, &*service, &line, txn, body)).await {
+                            Served::Response(head, content) => {
+                                self.note(&txn.times.response);
+                                self.after_service(
+                                    txn,
+                                    Made {
+                                        head: *head,
+                                        content,
+                                        close: false,
+                                    },
+                                )
+                                .await
+                            }
+                            failed => {
+                                let state = if let Served::TimedOut = failed {
+                                    *b"sH"
+                                } else {
+                                    *b"SH"
+                                };
+                                txn.facts.borrow_mut().termination = Some(state);
+                                error(service::status_of(&failed), false)
+                            }
+                        },
+                    );
                 }
                 Verdict::Tcp(_, line) => {
                     txn.log(
@@ -196,7 +198,7 @@ impl HttpSession {
                     txn.facts.borrow_mut().termination = Some(*b"PR");
                     return Ruled::Close;
                 }
-                Verdict::WaitForBody(time) => self.buffer_body(txn, body, Some(time)).await,
+                Verdict::WaitForBody(time) => Box::pin(self.buffer_body(txn, body, Some(time))).await,
             }
         }
     }
@@ -283,6 +285,11 @@ impl HttpSession {
         if rules.is_empty() {
             return made;
         }
+        // Boxed, so that a request without such rules carries no room for them.
+        Box::pin(self.apply_response_rules(rules, txn, made)).await
+    }
+
+    async fn apply_response_rules(&self, rules: &PreparedRules, txn: &Rc<Txn>, made: Made) -> Made {
         txn.phase.set(Phase::Response);
         let Made { head, content, close } = made;
         *txn.response.borrow_mut() = Some(head);
@@ -296,7 +303,7 @@ impl HttpSession {
             (Verdict::Reply { reply, refused }, _) => {
                 let state = if refused { *b"PH" } else { *b"LH" };
                 txn.facts.borrow_mut().termination = Some(state);
-                self::made(*reply)
+                self::made(&reply)
             }
             (Verdict::Reject | Verdict::Done | Verdict::Tarpit(_), _) => {
                 replaced(StatusCode::BAD_GATEWAY, *b"PH")
@@ -355,16 +362,17 @@ const TARPIT: Duration = Duration::from_secs(10);
 fn error(status: StatusCode, close: bool) -> Made {
     let mut reply = Reply::error(status);
     reply.close = close;
-    made(reply)
+    made(&reply)
 }
 
 /// A reply as a response.
-fn made(reply: Reply) -> Made {
+fn made(reply: &Reply) -> Made {
     let mut head = Response::new(()).into_parts().0;
     head.status = reply.status;
-    head.headers = reply.headers;
+    head.headers = reply.headers.clone();
     if let Some(reason) = reply
         .reason
+        .clone()
         .and_then(|r| crate::http1::ReasonPhrase::try_from(r).ok())
     {
         head.extensions.insert(reason);
@@ -374,7 +382,7 @@ fn made(reply: Reply) -> Made {
     let content = if reply.body.is_empty() {
         Content::Empty
     } else {
-        Content::Full(reply.body)
+        Content::Full(reply.body.clone())
     };
     Made {
         head,

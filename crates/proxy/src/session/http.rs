@@ -166,7 +166,7 @@ impl HttpSession {
         };
         match limit {
             Some(limit) => timer.arm_from(since, limit),
-            None => timer.arm(Some(LOOK_AROUND)),
+            None => timer.arm_from(since, LOOK_AROUND),
         }
         match timer.poll_elapsed(cx) {
             Poll::Ready(_) if limit.is_some() => Poll::Ready(Exit::NoRequest { began }),

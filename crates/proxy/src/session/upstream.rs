@@ -1,6 +1,6 @@
 //! A request's way to a server and its response's way back.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -68,17 +68,10 @@ impl HttpSession {
                     conn
                 }
                 None => {
-                    let attempts = Attempts {
-                        retries: backend.spec.retries,
-                        redispatch: backend.spec.redispatch,
-                    };
-                    let connected =
-                        connect(&backend.balancer, server, attempts, timeouts, &self.timer, txn).await;
-                    let (connected_to, stream) = connected.map_err(no_connection)?;
-                    server = connected_to;
-                    txn.backend_src.set(stream.local());
-                    let conn = ClientConn::new(stream, self.worker.shared.global.buffer_bytes).await;
-                    conn.map_err(|_| NoAnswer(StatusCode::BAD_GATEWAY, *b"SC"))?
+                    // Rare beside requests on kept connections: boxed, so that those carry no room for it.
+                    let (fresh, to) = Box::pin(self.open(backend, server, txn)).await?;
+                    server = to;
+                    fresh
                 }
             };
             txn.facts.borrow_mut().server_connection_reused = reused;
@@ -86,7 +79,7 @@ impl HttpSession {
             let watch = self.body.borrow().clone();
             let sent = {
                 let traffic = conn.traffic().clone();
-                let sending = conn.send(head, body);
+                let sending = pin!(conn.send(head, body));
                 while_moving(&self.timer, timeouts.server, &traffic, watch.as_deref(), sending).await
             };
             match sent {
@@ -112,6 +105,28 @@ impl HttpSession {
                 Err(Elapsed) => return Err(NoAnswer(StatusCode::GATEWAY_TIMEOUT, *b"sH")),
             }
         }
+    }
+
+    /// A new connection to `server`, or to another one if that fails.
+    async fn open(
+        &self,
+        backend: &Backend,
+        server: Rc<Server>,
+        txn: &Rc<Txn>,
+    ) -> Result<(ClientConn, Rc<Server>), NoAnswer> {
+        let attempts = Attempts {
+            retries: backend.spec.retries,
+            redispatch: backend.spec.redispatch,
+        };
+        let timeouts = &backend.spec.timeouts;
+        let connected = connect(&backend.balancer, server, attempts, timeouts, &self.timer, txn).await;
+        let (server, stream) = connected.map_err(no_connection)?;
+        txn.backend_src.set(stream.local());
+        let conn = ClientConn::new(stream, self.worker.shared.global.buffer_bytes).await;
+        Ok((
+            conn.map_err(|_| NoAnswer(StatusCode::BAD_GATEWAY, *b"SC"))?,
+            server,
+        ))
     }
 
     /// The request's head as the server is to see it. The transaction keeps its own: response rules and log lines look at
@@ -265,9 +280,9 @@ async fn while_moving<F: Future>(
     limit: Option<Duration>,
     traffic: &Traffic,
     upload: Option<&BodyWatch>,
-    future: F,
+    // By reference: a future taken by value is kept twice, once as the argument and once pinned.
+    mut future: Pin<&mut F>,
 ) -> Result<F::Output, Elapsed> {
-    let mut future = std::pin::pin!(future);
     let mut seen = None;
     let result = std::future::poll_fn(|cx| {
         if let Poll::Ready(output) = future.as_mut().poll(cx) {
