@@ -82,7 +82,8 @@ fn annotation<'a>(
     excerpt: &Excerpt<'a>,
     label: &'a Label,
 ) -> annotate_snippets::Annotation<'a> {
-    let annotation = kind.span(excerpt.offset(label.span.start)..excerpt.offset(label.span.end));
+    let annotation =
+        kind.span(excerpt.offset(label.span.start, Edge::Start)..excerpt.offset(label.span.end, Edge::End));
     if label.text.is_empty() {
         annotation
     } else {
@@ -114,23 +115,58 @@ impl<'a> Excerpt<'a> {
         std::ptr::eq(self.source, other.source) && self.line == other.line
     }
 
+    /// The line, in which bytes that are no text are shown by a character that says so.
     fn text(&self) -> String {
-        self.lossy(self.end)
+        String::from_utf8_lossy(self.bytes()).into_owned()
     }
 
-    /// Where a byte of the file is in [`Self::text`], in which bytes that are no text take three each.
-    fn offset(&self, at: u32) -> usize {
-        self.lossy(at.clamp(self.start, self.end)).len()
+    /// Where a byte of the file is in [`Self::text`]. Within a character it is that character's edge.
+    fn offset(&self, at: u32, edge: Edge) -> usize {
+        let wanted = (at.clamp(self.start, self.end) - self.start) as usize;
+        let (mut from, mut to) = (0, 0);
+        for chunk in self.bytes().utf8_chunks() {
+            let text = chunk.valid();
+            if wanted <= from + text.len() {
+                let mut inside = wanted - from;
+                while !text.is_char_boundary(inside) {
+                    inside = if edge == Edge::Start {
+                        inside - 1
+                    } else {
+                        inside + 1
+                    };
+                }
+                return to + inside;
+            }
+            from += text.len();
+            to += text.len();
+            if wanted < from + chunk.invalid().len() {
+                return if edge == Edge::Start {
+                    to
+                } else {
+                    to + char::REPLACEMENT_CHARACTER.len_utf8()
+                };
+            }
+            if !chunk.invalid().is_empty() {
+                from += chunk.invalid().len();
+                to += char::REPLACEMENT_CHARACTER.len_utf8();
+            }
+        }
+        to
     }
 
-    fn lossy(&self, end: u32) -> String {
-        let bytes = self
-            .source
+    fn bytes(&self) -> &'a [u8] {
+        self.source
             .text()
-            .get(self.start as usize..end as usize)
-            .unwrap_or_default();
-        String::from_utf8_lossy(bytes).into_owned()
+            .get(self.start as usize..self.end as usize)
+            .unwrap_or_default()
     }
+}
+
+/// Which side of a span an offset is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Edge {
+    Start,
+    End,
 }
 
 #[cfg(test)]
@@ -201,5 +237,39 @@ error[TG0101]: unknown keyword `nbtread`
         );
         let text = render(&diagnostic, &sources, Style::Plain);
         assert!(text.contains("  |    ^^"), "{text}");
+    }
+
+    #[test]
+    fn spans_that_cut_a_character_are_widened() {
+        let mut sources = Sources::default();
+        let file = sources.add("a.cfg", b"a\xc2\x80\x80\xe2\x82 z\n".to_vec());
+        let source = sources.get(file).unwrap();
+        let excerpt = Excerpt::around(
+            source,
+            Span {
+                file,
+                start: 0,
+                end: 1,
+            },
+        );
+        let text = excerpt.text();
+        assert_eq!(text, "a\u{80}\u{fffd}\u{fffd} z");
+        for start in 0..=8 {
+            for end in start..=8 {
+                let (from, to) = (excerpt.offset(start, Edge::Start), excerpt.offset(end, Edge::End));
+                assert!(
+                    from <= to && text.get(from..to).is_some(),
+                    "{start}..{end} is {from}..{to}"
+                );
+            }
+        }
+        assert_eq!(
+            (excerpt.offset(2, Edge::Start), excerpt.offset(2, Edge::End)),
+            (1, 3)
+        );
+        assert_eq!(
+            (excerpt.offset(7, Edge::Start), excerpt.offset(8, Edge::End)),
+            (10, 11)
+        );
     }
 }

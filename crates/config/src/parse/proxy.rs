@@ -87,6 +87,11 @@ pub(crate) fn declare_acls<'w>(cx: &mut ProxyCx<'_>, statements: impl Iterator<I
         };
         if let Err(diagnostic) = acl(cx, keyword, words) {
             cx.diagnostics.push(*diagnostic);
+            // the name is meant to exist: rules that use it aren't to blame
+            let scope = cx.acl_scope();
+            if let Some(Ok(name)) = words.get(1).map(Word::text) {
+                let _ = cx.acls.declare(&[name, "always_false"], &scope);
+            }
         }
     }
 }
@@ -138,7 +143,13 @@ fn line(cx: &mut ProxyCx<'_>, keyword: &Word, args: &mut Args<'_>) -> Parsed<()>
     );
     match look_up(&table::TABLES, keyword, "", &place).map_err(super::reader::or_section)? {
         Found::Served(row, parse) => {
-            if !applies(cx, row.sections, keyword, row.name, row.name == "server")? {
+            if !applies(
+                cx,
+                row.sections,
+                keyword,
+                row.name,
+                matches!(row.name, "server" | "tcp-response"),
+            )? {
                 return Ok(());
             }
             parse(cx, args)?;

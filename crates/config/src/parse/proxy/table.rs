@@ -251,6 +251,18 @@ fn server_line(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
                 .related(first.name.span, "the first one"),
         ));
     }
+    if let Some(first) = cx
+        .proxy
+        .servers
+        .iter()
+        .find(|known| known.id.is_some() && known.id == server.id)
+    {
+        let message = format!("{} has two servers with the same id", cx.described());
+        return Err(Box::new(
+            Diagnostic::error(code::DUPLICATE_NAME, server.name.span, message)
+                .related(first.name.span, "the first one"),
+        ));
+    }
     cx.proxy.servers.push(server);
     Ok(())
 }
