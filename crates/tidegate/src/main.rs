@@ -1,2 +1,16 @@
-//! The program.
-fn main() {}
+//! Tidegate: a Lua-first load balancer that runs HAProxy's configuration and scripts.
+
+mod assemble;
+mod cli;
+mod daemon;
+mod load;
+mod program;
+mod report;
+mod signals;
+mod system;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    program::run(std::env::args_os().skip(1)).into()
+}

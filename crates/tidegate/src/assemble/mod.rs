@@ -1,0 +1,264 @@
+//! From the configuration's model to what the data plane runs. This is the one place that knows both.
+
+mod listen;
+mod logs;
+mod rules;
+
+use std::collections::BTreeMap;
+use std::net::ToSocketAddrs;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tidegate_config::model::{self, Config, ProxyId};
+use tidegate_config::{Diagnostic, Diagnostics, Sources, code};
+use tidegate_lua_api::Declared;
+use tidegate_proxy::Mode;
+use tidegate_proxy::spec::{
+    BackendId, BackendSpec, Balance, ForwardFor, FrontendSpec, GlobalSpec, HttpClose, HttpReuse, OnFailure, ProxySpec,
+    ServerAddress, ServerSpec, Timeouts, UseBackend,
+};
+use tidegate_sample::vars::ProcVars;
+use tidegate_sample::{Data, Process};
+
+use crate::{load, system};
+
+pub(crate) use logs::targets;
+
+/// What the assembly knows beside the model.
+pub(crate) struct Surroundings<'a> {
+    /// What scripts registered.
+    pub(crate) scripts: &'a Declared,
+    /// The texts that spans point into.
+    pub(crate) sources: &'a Sources,
+    /// The variables of the `proc` scope.
+    pub(crate) proc_vars: Arc<ProcVars>,
+    /// Most connections of the process.
+    pub(crate) connections_max: u32,
+    /// The name of this machine.
+    pub(crate) node: String,
+}
+
+/// Makes the data plane's description, or says all that stands in its way.
+///
+/// # Errors
+/// What only shows now: names that no script registered, hosts that don't resolve, descriptors that aren't there.
+pub(crate) fn assemble(config: Config, around: &Surroundings<'_>) -> Result<ProxySpec, Diagnostics> {
+    let mut assembly = Assembly { around, faults: Diagnostics::default(), backends: backend_numbers(&config) };
+    let global = assembly.global(&config);
+    let mut spec = ProxySpec { global, ..ProxySpec::default() };
+    for (at, proxy) in config.proxies.into_iter().enumerate() {
+        if proxy.disabled {
+            continue;
+        }
+        let own = assembly.backends.get(&at).copied();
+        assembly.proxy(proxy, at, own, &mut spec);
+    }
+    if assembly.faults.has_errors() { Err(assembly.faults) } else { Ok(spec) }
+}
+
+struct Assembly<'a> {
+    around: &'a Surroundings<'a>,
+    faults: Diagnostics,
+    /// From a proxy's place in the model to its backend's number.
+    backends: BTreeMap<usize, BackendId>,
+}
+
+/// Backends get their numbers in the order of the configuration.
+fn backend_numbers(config: &Config) -> BTreeMap<usize, BackendId> {
+    let backends = config.proxies.iter().enumerate().filter(|(_, p)| p.kind.is_backend() && !p.disabled);
+    backends.enumerate().map(|(number, (at, _))| (at, number)).collect()
+}
+
+impl Assembly<'_> {
+    fn global(&self, config: &Config) -> GlobalSpec {
+        let global = &config.global;
+        let threads = load::threads(global.threads);
+        let text = |bytes: &[u8]| Data::from(bytes.to_vec());
+        let environment = config.environment.iter();
+        let process = Process {
+            hostname: text(system::host_name().as_bytes()),
+            node: text(self.around.node.as_bytes()),
+            pid: std::process::id(),
+            started: SystemTime::now(),
+            threads: u32::try_from(threads).unwrap_or(u32::MAX),
+            environment: environment
+                .map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), text(value)))
+                .collect(),
+        };
+        GlobalSpec {
+            threads,
+            maxconn: usize::try_from(self.around.connections_max).unwrap_or(usize::MAX),
+            buffer_bytes: usize::try_from(global.tune.buffer_bytes).unwrap_or(usize::MAX),
+            action_failure: on_failure(global.lua.action_failure),
+            process: Some(Arc::new(process)),
+            proc_vars: Arc::clone(&self.around.proc_vars),
+        }
+    }
+
+    fn proxy(&mut self, mut proxy: model::Proxy, at: usize, own: Option<BackendId>, spec: &mut ProxySpec) {
+        let id = proxy.id.unwrap_or_else(|| u32::try_from(at + 1).unwrap_or(u32::MAX));
+        let mode = match proxy.mode {
+            model::Mode::Tcp => Mode::Tcp,
+            model::Mode::Http => Mode::Http,
+        };
+        let mut rules = self.rules(std::mem::take(&mut proxy.rules), mode);
+        if proxy.kind.is_frontend() {
+            let mut frontend = FrontendSpec::new(proxy.name.value.clone(), mode);
+            frontend.id = id;
+            frontend.listeners = self.listeners(&proxy);
+            frontend.maxconn = proxy.connections_max.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+            frontend.timeouts = timeouts(&proxy.timeouts);
+            frontend.tcp_connection = std::mem::take(&mut rules.tcp_connection);
+            frontend.tcp_session = std::mem::take(&mut rules.tcp_session);
+            frontend.tcp_content = std::mem::take(&mut rules.tcp_content);
+            frontend.inspect_delay = rules.inspect_delay;
+            frontend.http_request = std::mem::take(&mut rules.http_request);
+            frontend.http_response = std::mem::take(&mut rules.http_response);
+            frontend.http_after_response = std::mem::take(&mut rules.http_after_response);
+            frontend.use_backend = self.choices(std::mem::take(&mut proxy.use_backends));
+            frontend.default_backend = proxy.default_backend.as_ref().and_then(|id| self.backend(id.value)).or(own);
+            frontend.own_backend = own;
+            frontend.forward_for = self.forward_for(&proxy);
+            frontend.http_close = http_close(proxy.connection_mode);
+            frontend.buffer_request = proxy.buffer_request;
+            frontend.log = logs::spec(std::mem::take(&mut proxy.log));
+            spec.frontends.push(frontend);
+        }
+        if proxy.kind.is_backend() {
+            let mut backend = BackendSpec::new(proxy.name.value.clone(), mode);
+            backend.id = id;
+            backend.servers = self.servers(&proxy.servers);
+            backend.balance = match proxy.balance {
+                model::Balance::RoundRobin => Balance::RoundRobin,
+                model::Balance::First => Balance::First,
+            };
+            backend.timeouts = timeouts(&proxy.timeouts);
+            backend.retries = proxy.retries.0;
+            backend.redispatch = proxy.redispatch;
+            backend.reuse = match proxy.http_reuse {
+                model::HttpReuse::Never => HttpReuse::Never,
+                model::HttpReuse::Safe => HttpReuse::Safe,
+                model::HttpReuse::Aggressive => HttpReuse::Aggressive,
+                model::HttpReuse::Always => HttpReuse::Always,
+            };
+            // The rules of a `listen` section are its frontend's already.
+            backend.tcp_content = rules.tcp_content;
+            backend.inspect_delay = rules.inspect_delay.filter(|_| !proxy.kind.is_frontend());
+            backend.http_request = rules.http_request;
+            backend.http_response = rules.http_response;
+            backend.http_after_response = rules.http_after_response;
+            backend.forward_for = self.forward_for(&proxy).filter(|_| !proxy.kind.is_frontend());
+            backend.http_close = http_close(proxy.connection_mode);
+            backend.buffer_request = proxy.buffer_request;
+            spec.backends.push(backend);
+        }
+    }
+
+    fn backend(&self, id: ProxyId) -> Option<BackendId> {
+        self.backends.get(&id.index()).copied()
+    }
+
+    fn choices(&mut self, lines: Vec<model::UseBackend>) -> Vec<UseBackend> {
+        let mut choices = Vec::new();
+        for line in lines {
+            match line.target {
+                model::BackendTarget::Proxy(id) => {
+                    if let Some(backend) = self.backend(id) {
+                        choices.push(UseBackend { backend, condition: line.condition });
+                    }
+                }
+                model::BackendTarget::Format(_) => self.faults.push(Diagnostic::error(
+                    code::NOT_YET,
+                    line.span,
+                    "a backend named by a log-format string is not supported yet",
+                )),
+            }
+        }
+        choices
+    }
+
+    fn servers(&mut self, servers: &[model::Server]) -> Vec<ServerSpec> {
+        let mut specs = Vec::with_capacity(servers.len());
+        for (at, server) in servers.iter().enumerate() {
+            let address = match &server.address {
+                model::ServerAddress::Tcp { ip, port } => ServerAddress::Tcp((*ip, *port).into()),
+                model::ServerAddress::Unix(path) => ServerAddress::Unix(path.clone()),
+                model::ServerAddress::Abstract(name) => ServerAddress::Abstract(name.clone()),
+                model::ServerAddress::Name { host, port } => {
+                    let found = (host.as_str(), *port).to_socket_addrs().map(|mut all| all.next());
+                    match found {
+                        Ok(Some(address)) => ServerAddress::Tcp(address),
+                        Ok(None) => {
+                            self.unresolved(server, host, "it has no address");
+                            continue;
+                        }
+                        Err(error) => {
+                            self.unresolved(server, host, &error.to_string());
+                            continue;
+                        }
+                    }
+                }
+            };
+            let mut spec = ServerSpec::new(server.name.value.clone(), address);
+            spec.id = server.id.unwrap_or_else(|| u32::try_from(at + 1).unwrap_or(u32::MAX));
+            spec.weight = server.weight.into();
+            spec.backup = server.backup;
+            spec.disabled = server.disabled;
+            spec.pool_max = server.idle_max.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+            spec.pool_purge_delay = server.idle_purge_delay;
+            specs.push(spec);
+        }
+        specs
+    }
+
+    fn unresolved(&mut self, server: &model::Server, host: &str, why: &str) {
+        let message = format!("cannot resolve `{host}`: {why}");
+        self.faults.push(Diagnostic::error(code::BAD_ADDRESS, server.address_span, message));
+    }
+
+    fn forward_for(&mut self, proxy: &model::Proxy) -> Option<ForwardFor> {
+        let option = proxy.forward_for.as_ref()?;
+        match http::HeaderName::from_bytes(option.header.as_bytes()) {
+            Ok(header) => {
+                Some(ForwardFor { header, except: option.except.into_iter().collect(), if_none: option.if_none })
+            }
+            Err(_) => {
+                let message = format!("`{}` is no name of a header (option forwardfor)", option.header);
+                self.faults.push(Diagnostic::error(code::BAD_NAME, proxy.name.span, message));
+                None
+            }
+        }
+    }
+}
+
+fn on_failure(failure: model::ActionFailure) -> OnFailure {
+    match failure {
+        model::ActionFailure::Continue => OnFailure::Continue,
+        model::ActionFailure::Deny => OnFailure::Deny,
+    }
+}
+
+fn http_close(mode: model::ConnectionMode) -> HttpClose {
+    match mode {
+        model::ConnectionMode::KeepAlive => HttpClose::KeepAlive,
+        model::ConnectionMode::ServerClose => HttpClose::ServerClose,
+        model::ConnectionMode::Close => HttpClose::Close,
+    }
+}
+
+/// Zero and no line at all both mean no limit.
+fn timeouts(lines: &model::Timeouts) -> Timeouts {
+    let limit = |time: Option<std::time::Duration>| time.filter(|time| !time.is_zero());
+    Timeouts {
+        client: limit(lines.client),
+        client_fin: limit(lines.client_fin),
+        http_request: limit(lines.http_request),
+        http_keep_alive: limit(lines.http_keep_alive),
+        connect: limit(lines.connect),
+        queue: limit(lines.queue),
+        server: limit(lines.server),
+        server_fin: limit(lines.server_fin),
+        tunnel: limit(lines.tunnel),
+        tarpit: limit(lines.tarpit),
+    }
+}

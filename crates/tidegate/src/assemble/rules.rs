@@ -1,0 +1,205 @@
+//! Rules, and what scripts registered for them.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderName, StatusCode};
+use tidegate_config::model::{self, Action, HeaderMatch as ModelMatch, LuaCall, ReplyBody, ReplyContent};
+use tidegate_config::{Diagnostic, Span, Spanned, code, unknown_lua_name};
+use tidegate_lua_api::RuleSet as Registered;
+use tidegate_proxy::spec::{
+    HeaderEdit, HeaderMatch, Redirect, RedirectTo, ReplySpec, Rule, RuleAction, RuleSet, Text,
+};
+use tidegate_proxy::{LogLevel, Mode};
+
+use super::logs::level;
+use super::{Assembly, on_failure};
+
+/// A proxy's rules.
+#[derive(Default)]
+pub(super) struct Rules {
+    pub(super) tcp_connection: RuleSet,
+    pub(super) tcp_session: RuleSet,
+    pub(super) tcp_content: RuleSet,
+    pub(super) inspect_delay: Option<Duration>,
+    pub(super) http_request: RuleSet,
+    pub(super) http_response: RuleSet,
+    pub(super) http_after_response: RuleSet,
+}
+
+/// The set that a rule stands in: its keyword, and what scripts register actions for.
+#[derive(Clone, Copy)]
+struct Set {
+    keyword: &'static str,
+    registered: Registered,
+}
+
+impl Assembly<'_> {
+    pub(super) fn rules(&mut self, rules: model::RuleSet, mode: Mode) -> Rules {
+        let set = |keyword, registered| Set { keyword, registered };
+        let (request, response) = (Registered::HttpRequest, Registered::HttpResponse);
+        for rule in &rules.tcp_response_content {
+            let message = "`tcp-response content` is not supported yet";
+            self.faults.push(Diagnostic::error(code::NOT_YET, rule.span, message));
+        }
+        let tcp = Registered::TcpRequest;
+        let after = Registered::HttpAfterResponse;
+        Rules {
+            tcp_connection: self.set(rules.tcp_request_connection, set("tcp-request connection", tcp), mode),
+            tcp_session: self.set(rules.tcp_request_session, set("tcp-request session", tcp), mode),
+            tcp_content: self.set(rules.tcp_request_content, set("tcp-request content", tcp), mode),
+            inspect_delay: rules.tcp_request_inspect_delay,
+            http_request: {
+                let mut all = self.set(rules.http_request, set("http-request", request), mode);
+                all.extend(self.each(rules.redirects, set("redirect", request), mode));
+                all
+            },
+            http_response: self.set(rules.http_response, set("http-response", response), mode),
+            http_after_response: self.set(rules.http_after_response, set("http-after-response", after), mode),
+        }
+    }
+}
+
+impl Assembly<'_> {
+    fn set(&mut self, rules: Vec<model::Rule>, set: Set, mode: Mode) -> RuleSet {
+        self.each(rules, set, mode).collect()
+    }
+
+    fn each(&mut self, rules: Vec<model::Rule>, set: Set, mode: Mode) -> impl Iterator<Item = Rule> {
+        rules.into_iter().filter_map(move |rule| self.rule(rule, set, mode))
+    }
+
+    fn rule(&mut self, rule: model::Rule, set: Set, mode: Mode) -> Option<Rule> {
+        let sources = self.around.sources;
+        let word = String::from_utf8_lossy(sources.text(rule.span)).into_owned();
+        let line = format!("{} {word} ({})", set.keyword, sources.place(rule.span));
+        let mut on_error = None;
+        let action = match rule.action {
+            Action::Accept => RuleAction::Accept,
+            Action::Reject => RuleAction::Reject,
+            Action::Deny(reply) => RuleAction::Deny(Some(self.reply(reply, rule.span)?)),
+            Action::Tarpit(reply) => RuleAction::Tarpit(Some(self.reply(reply, rule.span)?)),
+            Action::Return(reply) => RuleAction::Return(self.reply(reply, rule.span)?),
+            Action::Redirect(redirect) => RuleAction::Redirect(self.redirect(redirect, rule.span)?),
+            Action::Lua(call) => {
+                on_error = call.on_error.map(on_failure);
+                self.lua_action(call, set)?
+            }
+            Action::UseLuaService(name) => self.lua_service(&name, mode)?,
+            Action::AddHeader { name, value } => {
+                RuleAction::Header(HeaderEdit::Add(self.header(&name, rule.span)?, value.into()))
+            }
+            Action::SetHeader { name, value } => {
+                RuleAction::Header(HeaderEdit::Set(self.header(&name, rule.span)?, value.into()))
+            }
+            Action::DelHeader(which) => RuleAction::Header(HeaderEdit::Del(match which {
+                ModelMatch::Exact(name) => HeaderMatch::Exact(self.header(&name, rule.span)?),
+                ModelMatch::Prefix(text) => HeaderMatch::Prefix(text.to_ascii_lowercase()),
+                ModelMatch::Suffix(text) => HeaderMatch::Suffix(text.to_ascii_lowercase()),
+                ModelMatch::Contains(text) => HeaderMatch::Contains(text.to_ascii_lowercase()),
+            })),
+            Action::SetMethod(text) => RuleAction::SetMethod(text.into()),
+            Action::SetPath(text) => RuleAction::SetPath(text.into()),
+            Action::SetPathQuery(text) => RuleAction::SetPathQuery(text.into()),
+            Action::SetQuery(text) => RuleAction::SetQuery(text.into()),
+            Action::SetUri(text) => RuleAction::SetUri(text.into()),
+            Action::SetStatus { status, reason } => {
+                RuleAction::SetStatus(self.status(status, rule.span)?, reason.map(Bytes::from))
+            }
+            Action::SetLogLevel(wanted) => {
+                RuleAction::SetLogLevel(wanted.map_or(LogLevel::Silent, |wanted| LogLevel::Set(level(wanted))))
+            }
+            Action::SetSource(expr) => RuleAction::SetSource(expr),
+            Action::SetVar { name, value } => RuleAction::SetVar(name, value),
+            Action::SetVarFormat { name, value } => RuleAction::SetVarFmt(name, value.into()),
+            Action::UnsetVar(name) => RuleAction::UnsetVar(name),
+            Action::WaitForBody(time) => RuleAction::WaitForBody(time),
+        };
+        Some(Rule { action, condition: rule.condition, on_error, line })
+    }
+
+    fn lua_action(&mut self, call: LuaCall, set: Set) -> Option<RuleAction> {
+        let scripts = self.around.scripts;
+        let Some(declared) = scripts.action(set.registered, &call.name.value) else {
+            let known = scripts.actions().iter().filter(|action| action.rules == set.registered);
+            let what = format!("for `{}` the action", set.registered.name());
+            let names = known.map(|action| action.name.as_str());
+            self.faults.push(unknown_lua_name(&what, &call.name, names));
+            return None;
+        };
+        let (given, wanted) = (call.arguments.len(), declared.nb_args);
+        if given != wanted {
+            let message = format!("`lua.{}` takes {wanted} arguments, not {given}", call.name.value);
+            let wrong = if given < wanted { code::MISSING_ARGUMENT } else { code::EXTRA_ARGUMENT };
+            let span = if given == 0 { call.name.span } else { call.arguments_span };
+            self.faults.push(Diagnostic::error(wrong, span, message));
+            return None;
+        }
+        Some(RuleAction::Run { id: declared.id, args: call.arguments })
+    }
+
+    fn lua_service(&mut self, name: &Spanned<String>, mode: Mode) -> Option<RuleAction> {
+        let scripts = self.around.scripts;
+        let (found, what, known) = match mode {
+            Mode::Http => (scripts.http_service(&name.value), "the http service", scripts.http_services()),
+            Mode::Tcp => (scripts.tcp_service(&name.value), "the tcp service", scripts.tcp_services()),
+        };
+        if found.is_none() {
+            self.faults.push(unknown_lua_name(what, name, known.iter().map(String::as_str)));
+        }
+        found.map(|id| RuleAction::UseService { id })
+    }
+
+    fn reply(&mut self, reply: model::HttpReply, span: Span) -> Option<ReplySpec> {
+        let mut spec = ReplySpec::status(self.status(reply.status, span)?);
+        if let ReplyContent::Body { content_type, body } = reply.content {
+            spec.content_type = content_type;
+            spec.body = Some(match body {
+                ReplyBody::Bytes(bytes) => Text::literal(bytes),
+                ReplyBody::Format(format) => format.into(),
+            });
+        }
+        for header in reply.headers {
+            spec.headers.push((self.header(&header.name, span)?, header.value.into()));
+        }
+        Some(spec)
+    }
+
+    fn redirect(&mut self, rule: model::RedirectRule, span: Span) -> Option<Redirect> {
+        // A cookie that is set holds for the session; one that is cleared is out of date at once.
+        let set_cookie = rule.set_cookie.map(|cookie| match cookie {
+            model::RedirectCookie::Set(cookie) => format!("{cookie}; path=/;"),
+            model::RedirectCookie::Clear(cookie) => format!("{cookie}; path=/; Max-Age=0;"),
+        });
+        Some(Redirect {
+            to: match rule.kind {
+                model::RedirectKind::Location(text) => RedirectTo::Location(text.into()),
+                model::RedirectKind::Prefix(text) => RedirectTo::Prefix(text.into()),
+                model::RedirectKind::Scheme(text) => RedirectTo::Scheme(text.into()),
+            },
+            status: self.status(rule.status, span)?,
+            drop_query: rule.drop_query,
+            append_slash: rule.append_slash,
+            ignore_empty: rule.ignore_empty,
+            set_cookie: set_cookie.map(Bytes::from),
+        })
+    }
+
+    fn header(&mut self, name: &str, span: Span) -> Option<HeaderName> {
+        let header = HeaderName::from_bytes(name.as_bytes()).ok();
+        if header.is_none() {
+            let message = format!("`{name}` is no name of a header");
+            self.faults.push(Diagnostic::error(code::BAD_NAME, span, message));
+        }
+        header
+    }
+
+    fn status(&mut self, status: u16, span: Span) -> Option<StatusCode> {
+        let code = StatusCode::from_u16(status).ok();
+        if code.is_none() {
+            let message = format!("`{status}` is no status of HTTP");
+            self.faults.push(Diagnostic::error(code::BAD_NUMBER, span, message));
+        }
+        code
+    }
+}

@@ -1,0 +1,199 @@
+//! The command line: HAProxy's flags, where they mean something here.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// What the command line asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// `-v`, `-vv`: the version, and how it was built.
+    Version {
+        /// `-vv`.
+        long: bool,
+    },
+    /// `-h`: how to use it.
+    Help,
+    /// `-cc`: evaluate a condition.
+    Condition(String),
+    /// Read the configuration; run it unless `-c` is given.
+    Run(Box<Flags>),
+}
+
+/// How to run.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Flags {
+    /// `-f`, and everything after `--`.
+    pub(crate) files: Vec<PathBuf>,
+    /// `-c`.
+    pub(crate) check: bool,
+    /// `-D`.
+    pub(crate) daemon: bool,
+    /// `-db`.
+    pub(crate) foreground: bool,
+    /// `-d`.
+    pub(crate) debug: bool,
+    /// `-q`.
+    pub(crate) quiet: bool,
+    /// `-V`.
+    pub(crate) verbose: bool,
+    /// `-dW`.
+    pub(crate) no_warnings: bool,
+    /// `-C`.
+    pub(crate) directory: Option<PathBuf>,
+    /// `-L`.
+    pub(crate) local_name: Option<String>,
+    /// `-m`, in MiB.
+    pub(crate) memory_mib_max: Option<u64>,
+    /// `-n`.
+    pub(crate) connections_max: Option<u32>,
+    /// `-p`.
+    pub(crate) pid_file: Option<PathBuf>,
+}
+
+/// The flags, for `-h`.
+pub(crate) const USAGE: &str = "\
+usage: tidegate -f FILE|DIR [-f ...] [flags] [-- FILE ...]
+
+  -f FILE|DIR  read this configuration; a directory stands for its *.cfg files. May be given several times
+  -c           only check the configuration; status 0 if it is valid
+  -cc COND     evaluate a condition as in `.if`; status 0 if it is true, 1 if not, 2 if it is no condition
+  -D           run in the background
+  -db          stay in the foreground, whatever the configuration says
+  -d           stay in the foreground and show each start-up step
+  -p FILE      write the process number to this file
+  -C DIR       change to this directory first
+  -L NAME      the name of this machine (default: its host name)
+  -n N         at most N connections, in place of the configuration's `maxconn`
+  -m MIB       at most this much memory
+  -q           say nothing but errors
+  -V           say more
+  -dW          treat warnings as errors
+  -v, -vv      show the version, and how it was built
+  -h           show this help
+
+Without a flag that says otherwise, it runs until it is told to stop: SIGTERM and SIGINT end it at once,
+SIGUSR1 lets what is running come to its end.
+";
+
+/// Flags of HAProxy that are not served, and why.
+const REFUSED: [(&str, &str); 14] = [
+    ("-W", "there is no master process yet"),
+    ("-Ws", "there is no master process yet"),
+    ("-S", "there is no master process yet"),
+    ("-sf", "reloading is not supported yet"),
+    ("-st", "reloading is not supported yet"),
+    ("-x", "reloading is not supported yet"),
+    ("-N", "limit each frontend with `maxconn` in `defaults`"),
+    ("-de", "the event loop is tokio's"),
+    ("-dp", "the event loop is tokio's"),
+    ("-dS", "data are never spliced"),
+    ("-dG", "names are always resolved by the system"),
+    ("-dR", "SO_REUSEPORT is needed for several threads"),
+    ("-dr", "a server whose name does not resolve is an error"),
+    ("-dV", "verify certificates; `connect_ssl` has an argument for tests"),
+];
+
+/// Reads the arguments, the program's own name left out.
+///
+/// # Errors
+/// What is wrong, as one line.
+pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
+    let mut args = args.into_iter();
+    let mut flags = Flags::default();
+    while let Some(arg) = args.next() {
+        let Some(text) = arg.to_str() else {
+            return Err(format!("`{}` is no flag; configurations are named by `-f`", arg.display()));
+        };
+        match text {
+            "-v" => return Ok(Command::Version { long: false }),
+            "-vv" => return Ok(Command::Version { long: true }),
+            "-h" | "--help" => return Ok(Command::Help),
+            "--version" => return Ok(Command::Version { long: false }),
+            "-cc" => return Ok(Command::Condition(string(&mut args, text)?)),
+            "-f" => flags.files.push(value(&mut args, text)?.into()),
+            "-c" => flags.check = true,
+            "-D" => flags.daemon = true,
+            "-db" => flags.foreground = true,
+            "-d" => flags.debug = true,
+            "-q" => flags.quiet = true,
+            "-V" => flags.verbose = true,
+            "-dW" => flags.no_warnings = true,
+            "-C" => flags.directory = Some(value(&mut args, text)?.into()),
+            "-L" => flags.local_name = Some(string(&mut args, text)?),
+            "-p" => flags.pid_file = Some(value(&mut args, text)?.into()),
+            "-m" => flags.memory_mib_max = Some(number(&mut args, text)?),
+            "-n" => flags.connections_max = Some(number(&mut args, text)?),
+            "--" => flags.files.extend(args.by_ref().map(PathBuf::from)),
+            _ => return Err(refused(text)),
+        }
+    }
+    if flags.files.is_empty() {
+        return Err("no configuration: name one with `-f FILE`; `-h` shows all flags".into());
+    }
+    Ok(Command::Run(Box::new(flags)))
+}
+
+fn refused(flag: &str) -> String {
+    match REFUSED.iter().find(|(name, _)| *name == flag) {
+        Some((_, why)) => format!("`{flag}` is not supported: {why}"),
+        None if flag.starts_with('-') => format!("unknown flag `{flag}`; `-h` shows all flags"),
+        None => format!("unexpected `{flag}`; configurations are named by `-f`"),
+    }
+}
+
+fn value(args: &mut impl Iterator<Item = OsString>, flag: &str) -> Result<OsString, String> {
+    args.next().ok_or_else(|| format!("`{flag}` needs a value"))
+}
+
+fn string(args: &mut impl Iterator<Item = OsString>, flag: &str) -> Result<String, String> {
+    value(args, flag)?.into_string().map_err(|text| format!("`{flag}`: `{}` is no UTF-8", text.display()))
+}
+
+fn number<N: std::str::FromStr>(args: &mut impl Iterator<Item = OsString>, flag: &str) -> Result<N, String> {
+    let text = string(args, flag)?;
+    text.parse().map_err(|_| format!("`{flag}` needs a number, not `{text}`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> Result<Command, String> {
+        parse(text.split_whitespace().map(OsString::from))
+    }
+
+    #[test]
+    fn files_come_from_f_and_from_behind_the_dashes() {
+        let Ok(Command::Run(flags)) = of("-f a.cfg -c -f conf.d -- b.cfg -x.cfg") else { panic!() };
+        assert_eq!(flags.files, ["a.cfg", "conf.d", "b.cfg", "-x.cfg"].map(PathBuf::from));
+        assert!(flags.check);
+    }
+
+    #[test]
+    fn a_flag_takes_its_value() {
+        let Ok(Command::Run(flags)) = of("-f a -n 100 -m 64 -L me -C /tmp -p pid") else { panic!() };
+        assert_eq!((flags.connections_max, flags.memory_mib_max), (Some(100), Some(64)));
+        assert_eq!((flags.local_name.as_deref(), flags.pid_file), (Some("me"), Some("pid".into())));
+    }
+
+    #[test]
+    fn mistakes_are_told() {
+        for (text, wanted) in [
+            ("", "no configuration"),
+            ("-f", "`-f` needs a value"),
+            ("-f a -n many", "`-n` needs a number, not `many`"),
+            ("-f a -W", "`-W` is not supported: there is no master process yet"),
+            ("-f a -zz", "unknown flag `-zz`"),
+            ("a.cfg", "unexpected `a.cfg`; configurations are named by `-f`"),
+        ] {
+            let error = of(text).unwrap_err();
+            assert!(error.starts_with(wanted), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn version_and_condition_need_no_file() {
+        assert_eq!(of("-vv"), Ok(Command::Version { long: true }));
+        assert_eq!(of("-cc feature(LUA)"), Ok(Command::Condition("feature(LUA)".into())));
+    }
+}

@@ -1,0 +1,179 @@
+//! From files to a configuration and its scripts, with everything that is wrong in either.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidegate_config::model::{LuaLoad, LuaPathKind, LuaScope, LuaSettings, LuaStderr, LuaStep};
+use tidegate_config::{
+    Config, Diagnostic, Diagnostics, DiskFiles, Draft, Environment, Options, Severity, Sources, code,
+};
+use tidegate_lua_api::{BoolSamples, LoadError, LoadSpec, Loaded as Lua, LogSink, LogStderr, Scripts, Settings};
+use tidegate_sample::vars::ProcVars;
+
+use crate::cli::Flags;
+use crate::report::Report;
+
+/// A configuration without errors, and the scripts that it names.
+pub(crate) struct Site {
+    /// The configuration.
+    pub(crate) config: Config,
+    /// The scripts.
+    pub(crate) scripts: Lua,
+    /// The texts, for faults that are found later.
+    pub(crate) sources: Sources,
+    /// The variables of the `proc` scope.
+    pub(crate) proc_vars: Arc<ProcVars>,
+    /// What was warned of.
+    pub(crate) diagnostics: Diagnostics,
+}
+
+/// The options that texts are read with.
+pub(crate) fn options() -> Options {
+    Options { environment: Environment::of_process(), ..Options::default() }
+}
+
+/// Reads everything. All faults are shown before this gives up.
+///
+/// # Errors
+/// When there was an error; it has been reported.
+pub(crate) fn site(flags: &Flags, log: LogSink, report: Report) -> Result<Site, ()> {
+    let mut draft = Draft::read(&flags.files, &DiskFiles, options());
+    let proc_vars = Arc::new(ProcVars::default());
+    let settings = settings(&draft, log, Arc::clone(&proc_vars));
+    let (specs, loads) = scripts(&draft.global().lua);
+    report.step(|| format!("loading {} scripts", specs.len()));
+    let scripts = match Scripts::load(settings.clone(), &specs) {
+        Ok(scripts) => scripts,
+        Err(errors) => {
+            let blamed: Vec<Diagnostic> = errors.iter().map(|error| blame(error, &loads)).collect();
+            blamed.into_iter().for_each(|diagnostic| draft.report(diagnostic));
+            // The rest is read all the same; what scripts would have registered is not blamed.
+            let rest = draft.finish(&AnyName, &DiskFiles);
+            report.diagnostics(&rest.diagnostics, &rest.sources);
+            return Err(());
+        }
+    };
+    let loaded = draft.finish(scripts.declared(), &DiskFiles);
+    match loaded.config {
+        Some(config) => Ok(Site {
+            config,
+            scripts,
+            sources: loaded.sources,
+            proc_vars,
+            diagnostics: loaded.diagnostics,
+        }),
+        None => {
+            report.diagnostics(&loaded.diagnostics, &loaded.sources);
+            Err(())
+        }
+    }
+}
+
+/// Where a script's fault is shown: at the line that loads it.
+fn blame(error: &LoadError, loads: &[&LuaLoad]) -> Diagnostic {
+    let diagnostic = match error.tag.and_then(|tag| loads.get(tag)) {
+        Some(load) => Diagnostic::error(code::LUA_LOAD_FAILED, load.path.span, error.message.clone()),
+        None => Diagnostic::bare(Severity::Error, code::LUA_LOAD_FAILED, error.message.clone()),
+    };
+    match &error.detail {
+        Some(detail) => diagnostic.note(detail.clone()),
+        None => diagnostic,
+    }
+}
+
+/// The scripts to load; the tag of each is its place in the second list.
+fn scripts(lua: &LuaSettings) -> (Vec<LoadSpec>, Vec<&LuaLoad>) {
+    let loads = lua.steps.iter().filter_map(|step| match step {
+        LuaStep::Load(load) => Some(load),
+        LuaStep::PrependPath(_) => None,
+    });
+    let loads: Vec<&LuaLoad> = loads.collect();
+    let specs = loads.iter().enumerate().map(|(tag, load)| LoadSpec {
+        path: load.path.value.clone(),
+        args: load.arguments.clone(),
+        per_thread: load.scope == LuaScope::PerThread,
+        tag,
+    });
+    (specs.collect(), loads)
+}
+
+fn settings(draft: &Draft, log: LogSink, proc_vars: Arc<ProcVars>) -> Settings {
+    let global = draft.global();
+    let lua = &global.lua;
+    let limit = |time: Duration| (!time.is_zero()).then_some(time);
+    let defaults = Settings::default();
+    let paths = |wanted: LuaPathKind| {
+        let paths = lua.steps.iter().filter_map(move |step| match step {
+            LuaStep::PrependPath(prepend) if prepend.kind == wanted => Some(prepend.path.value.clone()),
+            _ => None,
+        });
+        paths.collect::<Vec<_>>()
+    };
+    let mut libraries = tidegate_lua_api::parse_openlibs("none").unwrap_or(defaults.libraries);
+    for name in lua.libraries.iter() {
+        if let Ok(library) = tidegate_lua_api::parse_openlibs(name) {
+            libraries |= library;
+        }
+    }
+    // Scripts may always load others: HAProxy's list has no name for it.
+    libraries |= mlua::StdLib::PACKAGE;
+    Settings {
+        forced_yield: lua.forced_yield.and_then(NonZeroU32::new),
+        slice: lua.slice.unwrap_or(defaults.slice),
+        burst_timeout: limit(lua.burst_timeout),
+        session_timeout: limit(lua.session_timeout),
+        task_timeout: lua.task_timeout.and_then(limit),
+        service_timeout: limit(lua.service_timeout),
+        wait_timeout: lua.wait_timeout.and_then(limit),
+        memory_bytes_max: match lua.memory_bytes_max {
+            None => defaults.memory_bytes_max,
+            Some(0) => None,
+            Some(bytes) => Some(usize::try_from(bytes).unwrap_or(usize::MAX)),
+        },
+        log_loggers: lua.log_to_loggers,
+        log_stderr: match lua.log_to_stderr {
+            LuaStderr::On => LogStderr::On,
+            LuaStderr::Auto => LogStderr::Auto,
+            LuaStderr::Off => LogStderr::Off,
+        },
+        libraries,
+        bool_samples: match lua.bool_samples_as_booleans {
+            Some(true) => BoolSamples::Normal,
+            _ => BoolSamples::Pre31Bug,
+        },
+        allow_fork: global.insecure_fork_wanted,
+        prepend_path: paths(LuaPathKind::Path),
+        prepend_cpath: paths(LuaPathKind::Cpath),
+        log,
+        proc_vars,
+        threads: threads(global.threads),
+        ..defaults
+    }
+}
+
+/// `nbthread`, or one for each processor.
+pub(crate) fn threads(configured: Option<u16>) -> usize {
+    configured.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from).max(1)
+}
+
+/// Knows every `lua.` name: for a configuration whose scripts failed, so that only their faults are shown.
+struct AnyName;
+
+impl tidegate_sample::Externals for AnyName {
+    fn fetch(&self, name: &str) -> Option<tidegate_sample::ExternalId> {
+        name.starts_with("lua.").then_some(tidegate_sample::ExternalId(0))
+    }
+
+    fn converter(&self, name: &str) -> Option<tidegate_sample::ExternalId> {
+        self.fetch(name)
+    }
+
+    fn fetch_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn converter_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+}

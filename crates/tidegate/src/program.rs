@@ -1,0 +1,267 @@
+//! The program's way from its command line to its exit status.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
+
+use tidegate_config::{Diagnostics, Facts, Severity, evaluate_flag};
+use tidegate_lua_api::{LoadError, LogSink};
+use tidegate_proxy::log::{LogWriter, Logger};
+use tidegate_proxy::{Running, StartError, start};
+
+use crate::assemble::{Surroundings, assemble, targets};
+use crate::cli::{Command, Flags, USAGE, parse};
+use crate::load::{Site, options, site};
+use crate::report::Report;
+use crate::{daemon, signals, system};
+
+/// How the program ends. The numbers are HAProxy's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// All is well, or a condition is true.
+    Success,
+    /// Something is wrong, or a condition is false.
+    Failure,
+    /// A configuration that is valid but listens nowhere, or a condition that is none.
+    Nothing,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(match exit {
+            Exit::Success => 0,
+            Exit::Failure => 1,
+            Exit::Nothing => 2,
+        })
+    }
+}
+
+/// Most connections when nobody says.
+const CONNECTIONS_MAX: u32 = 10_000;
+
+/// Does what the arguments ask for.
+pub(crate) fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let plain = Report { quiet: false, verbose: false };
+    match parse(args.iter().cloned()) {
+        Ok(Command::Version { long }) => {
+            plain.answer(&version(long));
+            Exit::Success
+        }
+        Ok(Command::Help) => {
+            plain.answer(USAGE.trim_end());
+            Exit::Success
+        }
+        Ok(Command::Condition(text)) => condition(&text, plain),
+        Ok(Command::Run(flags)) => {
+            let report = Report { quiet: flags.quiet, verbose: flags.verbose || flags.debug };
+            serve(&flags, args, report).unwrap_or_else(|Stop(exit)| exit)
+        }
+        Err(wrong) => {
+            plain.error(&wrong);
+            Exit::Failure
+        }
+    }
+}
+
+/// The program ends here; what there was to say has been said.
+struct Stop(Exit);
+
+fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Stop> {
+    let fail = |why: String| {
+        report.error(&why);
+        Stop(Exit::Failure)
+    };
+    // The second of two processes runs where the first one went already.
+    if let Some(directory) = flags.directory.as_ref().filter(|_| !daemon::is_background()) {
+        let failed = |e| fail(format!("cannot change to `{}`: {e}", directory.display()));
+        std::env::set_current_dir(directory).map_err(failed)?;
+    }
+    if let Some(mib) = flags.memory_mib_max {
+        system::limit_memory(mib).map_err(fail)?;
+    }
+    let log = GlobalLog::default();
+    let site = site(flags, log.sink(), report).map_err(|()| Stop(Exit::Failure))?;
+    report.diagnostics(&site.diagnostics, &site.sources);
+    let warned = site.diagnostics.count(Severity::Warning) > 0;
+    if warned && (flags.no_warnings || site.config.global.zero_warning) {
+        return Err(fail("warnings count as errors here (`-dW` or `zero-warning`)".into()));
+    }
+    let quiet = report.quiet || site.config.global.quiet;
+    let report = Report { quiet, ..report };
+    let plan = Plan::of(flags, &site);
+    let spec = prepare(site, &plan, report)?;
+    if flags.check {
+        return Ok(checked(&spec.proxies, report));
+    }
+    if spec.proxies.frontends.iter().all(|frontend| frontend.listeners.is_empty()) {
+        return Err(fail("the configuration listens nowhere: add a `bind` line to a frontend".into()));
+    }
+    if plan.daemon && !daemon::is_background() {
+        return daemon::start(args).map(|()| Exit::Success).map_err(fail);
+    }
+    log.open(&plan).map_err(|e| fail(format!("cannot start the thread that writes logs: {e}")))?;
+    spec.scripts.run_init().map_err(|errors| fail(listed(&errors)))?;
+    let running = start(spec.proxies, spec.scripts.factory()).map_err(|error| fail(not_started(&error)))?;
+    signals::watch(running.shutdown(), plan.hard_stop_after, report)
+        .map_err(|e| fail(format!("cannot watch for signals: {e}")))?;
+    ready(&running, &plan, report).map_err(|e| fail(format!("cannot finish starting: {e}")))?;
+    let well = running.join();
+    if let Some(path) = &plan.pid_file {
+        let _ = std::fs::remove_file(path);
+    }
+    Ok(if well { Exit::Success } else { Exit::Failure })
+}
+
+/// What of the configuration the program itself needs, after the rest has become the data plane's.
+struct Plan {
+    daemon: bool,
+    pid_file: Option<std::path::PathBuf>,
+    hard_stop_after: Option<std::time::Duration>,
+    connections_max: u32,
+    node: String,
+    logs: Vec<tidegate_proxy::log::LogTarget>,
+    log_tag: Option<String>,
+}
+
+impl Plan {
+    fn of(flags: &Flags, site: &Site) -> Plan {
+        let global = &site.config.global;
+        let wanted = flags.connections_max.or(global.connections_max).unwrap_or(CONNECTIONS_MAX);
+        let node = flags.local_name.clone().or_else(|| global.node.clone());
+        Plan {
+            daemon: (flags.daemon || global.daemon) && !flags.foreground && !flags.debug,
+            pid_file: flags.pid_file.clone().or_else(|| global.pid_file.clone()),
+            hard_stop_after: global.hard_stop_after,
+            connections_max: system::room_for_connections(wanted),
+            node: node.unwrap_or_else(system::host_name),
+            logs: targets(&global.logs),
+            log_tag: global.log_tag.clone(),
+        }
+    }
+}
+
+/// A site that is ready to be started.
+struct Prepared {
+    proxies: tidegate_proxy::spec::ProxySpec,
+    scripts: tidegate_lua_api::Loaded,
+}
+
+fn prepare(site: Site, plan: &Plan, report: Report) -> Result<Prepared, Stop> {
+    let around = Surroundings {
+        scripts: site.scripts.declared(),
+        sources: &site.sources,
+        proc_vars: Arc::clone(&site.proc_vars),
+        connections_max: plan.connections_max,
+        node: plan.node.clone(),
+    };
+    match assemble(site.config, &around) {
+        Ok(proxies) => Ok(Prepared { proxies, scripts: site.scripts }),
+        Err(faults) => {
+            let mut faults: Diagnostics = faults;
+            faults.sort();
+            report.diagnostics(&faults, &site.sources);
+            Err(Stop(Exit::Failure))
+        }
+    }
+}
+
+fn checked(spec: &tidegate_proxy::spec::ProxySpec, report: Report) -> Exit {
+    if spec.frontends.iter().all(|frontend| frontend.listeners.is_empty()) {
+        report.answer("Configuration file has no error but will not start (no listener) => exit(2).");
+        return Exit::Nothing;
+    }
+    report.answer("Configuration file is valid");
+    Exit::Success
+}
+
+fn ready(running: &Running, plan: &Plan, report: Report) -> std::io::Result<()> {
+    for listen in running.addresses() {
+        report.step(|| format!("{} listens on {}", listen.frontend, listen.address));
+    }
+    if let Some(path) = &plan.pid_file {
+        std::fs::write(path, format!("{}\n", std::process::id()))?;
+    }
+    if daemon::is_background() {
+        daemon::ready()?;
+    }
+    Ok(())
+}
+
+fn condition(text: &str, report: Report) -> Exit {
+    let options = options();
+    let facts = Facts { environment: &options.environment, version: &options.version, features: &options.features };
+    match evaluate_flag(text, &facts) {
+        Ok(true) => Exit::Success,
+        Ok(false) => Exit::Failure,
+        Err((diagnostics, sources)) => {
+            report.diagnostics(&diagnostics, &sources);
+            Exit::Nothing
+        }
+    }
+}
+
+fn version(long: bool) -> String {
+    let options = options();
+    let mut text = format!(
+        "Tidegate {}\nSpeaks the configuration language of HAProxy {} and its Lua API, with Lua 5.4",
+        env!("CARGO_PKG_VERSION"),
+        options.version
+    );
+    if long {
+        let built = if cfg!(debug_assertions) { "for debugging" } else { "optimised" };
+        text.push_str(&format!(
+            "\n\nbuilt:    {built}, for {} on {}\nfeatures: {}\nthreads:  {} by default, one event loop and one Lua \
+             state for each",
+            std::env::consts::ARCH,
+            std::env::consts::OS,
+            options.features.join(" "),
+            crate::load::threads(None),
+        ));
+    }
+    text
+}
+
+fn listed(errors: &[LoadError]) -> String {
+    let lines = errors.iter().map(|error| match &error.detail {
+        Some(detail) => format!("{}\n{detail}", error.message),
+        None => error.message.clone(),
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn not_started(error: &StartError) -> String {
+    match error {
+        StartError::Bind(_) => format!("cannot listen:\n{error}"),
+        StartError::Workers(_) => error.to_string(),
+    }
+}
+
+/// The log targets of the process, for what belongs to no session. They open once the configuration is known; until
+/// then nobody takes a message.
+#[derive(Clone, Default)]
+struct GlobalLog(Arc<OnceLock<std::sync::Mutex<Logger>>>);
+
+impl GlobalLog {
+    fn sink(&self) -> LogSink {
+        let log = self.clone();
+        Arc::new(move |level, text| match log.0.get() {
+            Some(logger) => {
+                logger.lock().unwrap_or_else(std::sync::PoisonError::into_inner).message(level, text);
+                true
+            }
+            None => false,
+        })
+    }
+
+    fn open(&self, plan: &Plan) -> std::io::Result<()> {
+        if plan.logs.is_empty() {
+            return Ok(());
+        }
+        // The thread lives as long as the process.
+        let (writer, _thread) = LogWriter::start()?;
+        let logger = Logger::new(writer, plan.logs.clone(), plan.log_tag.as_deref(), &plan.node);
+        let _ = self.0.set(std::sync::Mutex::new(logger));
+        Ok(())
+    }
+}
