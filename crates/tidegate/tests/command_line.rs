@@ -1,0 +1,141 @@
+//! The flags, and the exit status that each way out has.
+
+mod support;
+
+use std::process::{Command, Output};
+
+use support::Result;
+use support::program::binary;
+
+const SITE: &str = "\
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 5s
+    timeout server 5s
+listen site
+    bind 127.0.0.1:0
+    http-request return status 200
+";
+
+/// A directory of its own for each test, removed at its end.
+struct Place(std::path::PathBuf);
+
+impl Place {
+    fn new(name: &str) -> Result<Place> {
+        let path = std::env::temp_dir().join(format!("tidegate-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path)?;
+        Ok(Place(path))
+    }
+
+    fn file(&self, name: &str, text: &str) -> Result<String> {
+        let path = self.0.join(name);
+        std::fs::write(&path, text)?;
+        Ok(path.display().to_string())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // What is left over is the temporary directory's to lose.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn tidegate(args: &[&str]) -> Result<Output> {
+    Ok(Command::new(binary()).args(args).env("NO_COLOR", "1").output()?)
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn v_tells_the_version_and_vv_how_it_was_built() -> Result<()> {
+    let short = tidegate(&["-v"])?;
+    assert!(stdout(&short).starts_with(concat!("Tidegate ", env!("CARGO_PKG_VERSION"))), "{}", stdout(&short));
+    let long = tidegate(&["-vv"])?;
+    assert!(stdout(&long).contains("features: LUA"), "{}", stdout(&long));
+    assert!(short.status.success() && long.status.success());
+    Ok(())
+}
+
+#[test]
+fn c_says_that_a_configuration_is_valid_and_q_says_nothing() -> Result<()> {
+    let place = Place::new("check")?;
+    let file = place.file("site.cfg", SITE)?;
+    let output = tidegate(&["-c", "-f", &file])?;
+    assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(0), "Configuration file is valid\n"));
+    let quiet = tidegate(&["-c", "-q", "-f", &file])?;
+    assert_eq!((quiet.status.code(), stdout(&quiet).as_str(), stderr(&quiet).as_str()), (Some(0), "", ""));
+    Ok(())
+}
+
+#[test]
+fn several_files_and_directories_are_one_configuration() -> Result<()> {
+    let place = Place::new("several")?;
+    let defaults = place.file("defaults.cfg", "defaults\n    mode http\n    timeout client 1s\n")?;
+    std::fs::create_dir_all(place.0.join("conf.d"))?;
+    place.file("conf.d/1.cfg", "frontend a\n    bind 127.0.0.1:0\n    default_backend b\n")?;
+    place.file("conf.d/2.cfg", "backend b\n    timeout connect 1s\n    timeout server 1s\n    server s 127.0.0.1:1\n")?;
+    place.file("conf.d/ignored.txt", "this is no configuration\n")?;
+    let directory = place.0.join("conf.d").display().to_string();
+    let output = tidegate(&["-c", "-f", &defaults, "-f", &directory])?;
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    Ok(())
+}
+
+#[test]
+fn a_configuration_that_listens_nowhere_has_a_status_of_its_own() -> Result<()> {
+    let place = Place::new("nowhere")?;
+    let file = place.file("site.cfg", "global\n    nbthread 1\n")?;
+    assert_eq!(tidegate(&["-c", "-f", &file])?.status.code(), Some(2));
+    let run = tidegate(&["-f", &file])?;
+    assert_eq!(run.status.code(), Some(1));
+    assert!(stderr(&run).contains("listens nowhere"), "{}", stderr(&run));
+    Ok(())
+}
+
+#[test]
+fn cc_evaluates_a_condition() -> Result<()> {
+    for (condition, status) in [("feature(LUA)", 0), ("feature(QUIC)", 1), ("streq(a,a) && !streq(a,b)", 0), ("oops(", 2)] {
+        let output = tidegate(&["-cc", condition])?;
+        assert_eq!(output.status.code(), Some(status), "{condition}: {}", stderr(&output));
+    }
+    Ok(())
+}
+
+#[test]
+fn mistakes_on_the_command_line_are_told() -> Result<()> {
+    for (args, wanted) in [
+        (&[][..], "no configuration: name one with `-f FILE`"),
+        (&["-f", "/nonexistent/site.cfg"], "/nonexistent/site.cfg"),
+        (&["--frobnicate"], "unknown flag `--frobnicate`"),
+        (&["-W", "-f", "x"], "`-W` is not supported"),
+    ] {
+        let output = tidegate(args)?;
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        assert!(stderr(&output).contains(wanted), "{args:?}: {}", stderr(&output));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_bind_that_fails_names_every_line() -> Result<()> {
+    let place = Place::new("bind")?;
+    let taken = [std::net::TcpListener::bind("127.0.0.1:0")?, std::net::TcpListener::bind("127.0.0.1:0")?];
+    let addresses = taken.iter().map(|l| l.local_addr()).collect::<std::result::Result<Vec<_>, _>>()?;
+    let binds: String = addresses.iter().map(|address| format!("    bind {address}\n")).collect();
+    let file = place.file("site.cfg", &SITE.replace("    bind 127.0.0.1:0\n", &binds))?;
+    let output = tidegate(&["-f", &file])?;
+    assert_eq!(output.status.code(), Some(1));
+    for address in addresses {
+        assert!(stderr(&output).contains(&address.to_string()), "{address}: {}", stderr(&output));
+    }
+    assert!(stderr(&output).contains("site.cfg:7"), "{}", stderr(&output));
+    Ok(())
+}

@@ -1,0 +1,4 @@
+local function helper(config)
+    return config.missing.field
+end
+helper({})

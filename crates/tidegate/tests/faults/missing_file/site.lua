@@ -1,0 +1,1 @@
+error("and this one fails too")

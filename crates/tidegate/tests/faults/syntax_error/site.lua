@@ -1,0 +1,3 @@
+core.register_action("auth", {"http-req"}, function(txn)
+    local x = 
+end)
