@@ -6,7 +6,8 @@ fn main() {
     let target = std::env::var("CARGO_CFG_TARGET_OS").unwrap_or_default();
     if target == "linux" {
         // Only Lua's own names, and those whole: a module may call what nothing in here does.
-        let list = std::path::Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap_or_default()).join("lua.exports");
+        let list = std::path::Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap_or_default())
+            .join("lua.exports");
         println!("cargo::rerun-if-changed={}", list.display());
         println!("cargo::rustc-link-arg-bins=-Wl,--dynamic-list={}", list.display());
     }

@@ -90,7 +90,10 @@ const REFUSED: [(&str, &str); 14] = [
     ("-dG", "names are always resolved by the system"),
     ("-dR", "SO_REUSEPORT is needed for several threads"),
     ("-dr", "a server whose name does not resolve is an error"),
-    ("-dV", "verify certificates; `connect_ssl` has an argument for tests"),
+    (
+        "-dV",
+        "verify certificates; `connect_ssl` has an argument for tests",
+    ),
 ];
 
 /// Reads the arguments, the program's own name left out.
@@ -102,7 +105,10 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
     let mut flags = Flags::default();
     while let Some(arg) = args.next() {
         let Some(text) = arg.to_str() else {
-            return Err(format!("`{}` is no flag; configurations are named by `-f`", arg.display()));
+            return Err(format!(
+                "`{}` is no flag; configurations are named by `-f`",
+                arg.display()
+            ));
         };
         match text {
             "-v" => return Ok(Command::Version { long: false }),
@@ -146,12 +152,15 @@ fn value(args: &mut impl Iterator<Item = OsString>, flag: &str) -> Result<OsStri
 }
 
 fn string(args: &mut impl Iterator<Item = OsString>, flag: &str) -> Result<String, String> {
-    value(args, flag)?.into_string().map_err(|text| format!("`{flag}`: `{}` is no UTF-8", text.display()))
+    value(args, flag)?
+        .into_string()
+        .map_err(|text| format!("`{flag}`: `{}` is no UTF-8", text.display()))
 }
 
 fn number<N: std::str::FromStr>(args: &mut impl Iterator<Item = OsString>, flag: &str) -> Result<N, String> {
     let text = string(args, flag)?;
-    text.parse().map_err(|_| format!("`{flag}` needs a number, not `{text}`"))
+    text.parse()
+        .map_err(|_| format!("`{flag}` needs a number, not `{text}`"))
 }
 
 #[cfg(test)]
@@ -164,16 +173,29 @@ mod tests {
 
     #[test]
     fn files_come_from_f_and_from_behind_the_dashes() {
-        let Ok(Command::Run(flags)) = of("-f a.cfg -c -f conf.d -- b.cfg -x.cfg") else { panic!() };
-        assert_eq!(flags.files, ["a.cfg", "conf.d", "b.cfg", "-x.cfg"].map(PathBuf::from));
+        let Ok(Command::Run(flags)) = of("-f a.cfg -c -f conf.d -- b.cfg -x.cfg") else {
+            panic!()
+        };
+        assert_eq!(
+            flags.files,
+            ["a.cfg", "conf.d", "b.cfg", "-x.cfg"].map(PathBuf::from)
+        );
         assert!(flags.check);
     }
 
     #[test]
     fn a_flag_takes_its_value() {
-        let Ok(Command::Run(flags)) = of("-f a -n 100 -m 64 -L me -C /tmp -p pid") else { panic!() };
-        assert_eq!((flags.connections_max, flags.memory_mib_max), (Some(100), Some(64)));
-        assert_eq!((flags.local_name.as_deref(), flags.pid_file), (Some("me"), Some("pid".into())));
+        let Ok(Command::Run(flags)) = of("-f a -n 100 -m 64 -L me -C /tmp -p pid") else {
+            panic!()
+        };
+        assert_eq!(
+            (flags.connections_max, flags.memory_mib_max),
+            (Some(100), Some(64))
+        );
+        assert_eq!(
+            (flags.local_name.as_deref(), flags.pid_file),
+            (Some("me"), Some("pid".into()))
+        );
     }
 
     #[test]
@@ -194,6 +216,9 @@ mod tests {
     #[test]
     fn version_and_condition_need_no_file() {
         assert_eq!(of("-vv"), Ok(Command::Version { long: true }));
-        assert_eq!(of("-cc feature(LUA)"), Ok(Command::Condition("feature(LUA)".into())));
+        assert_eq!(
+            of("-cc feature(LUA)"),
+            Ok(Command::Condition("feature(LUA)".into()))
+        );
     }
 }

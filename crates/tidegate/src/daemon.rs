@@ -46,7 +46,10 @@ pub(crate) fn ready() -> std::io::Result<()> {
     let _ = rustix::process::setsid();
     let mut waiting = UnixStream::from(rustix::io::dup(rustix::stdio::stdin())?);
     waiting.write_all(b"1")?;
-    let nothing = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
+    let nothing = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/null")?;
     rustix::stdio::dup2_stdin(&nothing)?;
     rustix::stdio::dup2_stdout(&nothing)?;
     rustix::stdio::dup2_stderr(&nothing)?;

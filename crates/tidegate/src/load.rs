@@ -8,7 +8,9 @@ use tidegate_config::model::{LuaLoad, LuaPathKind, LuaScope, LuaSettings, LuaStd
 use tidegate_config::{
     Config, Diagnostic, Diagnostics, DiskFiles, Draft, Environment, Options, Severity, Sources, code,
 };
-use tidegate_lua_api::{BoolSamples, LoadError, LoadSpec, Loaded as Lua, LogSink, LogStderr, Scripts, Settings};
+use tidegate_lua_api::{
+    BoolSamples, LoadError, LoadSpec, Loaded as Lua, LogSink, LogStderr, Scripts, Settings,
+};
 use tidegate_sample::vars::ProcVars;
 
 use crate::cli::Flags;
@@ -30,7 +32,10 @@ pub(crate) struct Site {
 
 /// The options that texts are read with.
 pub(crate) fn options() -> Options {
-    Options { environment: Environment::of_process(), ..Options::default() }
+    Options {
+        environment: Environment::of_process(),
+        ..Options::default()
+    }
 }
 
 /// Reads everything. All faults are shown before this gives up.
@@ -154,7 +159,12 @@ fn settings(draft: &Draft, log: LogSink, proc_vars: Arc<ProcVars>) -> Settings {
 
 /// `nbthread`, or one for each processor.
 pub(crate) fn threads(configured: Option<u16>) -> usize {
-    configured.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from).max(1)
+    configured
+        .map_or_else(
+            || std::thread::available_parallelism().map_or(1, usize::from),
+            usize::from,
+        )
+        .max(1)
 }
 
 /// Knows every `lua.` name: for a configuration whose scripts failed, so that only their faults are shown.

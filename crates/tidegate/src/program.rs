@@ -42,7 +42,10 @@ const CONNECTIONS_MAX: u32 = 10_000;
 /// Does what the arguments ask for.
 pub(crate) fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
     let args: Vec<OsString> = args.into_iter().collect();
-    let plain = Report { quiet: false, verbose: false };
+    let plain = Report {
+        quiet: false,
+        verbose: false,
+    };
     match parse(args.iter().cloned()) {
         Ok(Command::Version { long }) => {
             plain.answer(&version(long));
@@ -54,7 +57,10 @@ pub(crate) fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
         }
         Ok(Command::Condition(text)) => condition(&text, plain),
         Ok(Command::Run(flags)) => {
-            let report = Report { quiet: flags.quiet, verbose: flags.verbose || flags.debug };
+            let report = Report {
+                quiet: flags.quiet,
+                verbose: flags.verbose || flags.debug,
+            };
             serve(&flags, args, report).unwrap_or_else(|Stop(exit)| exit)
         }
         Err(wrong) => {
@@ -85,7 +91,9 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
     report.diagnostics(&site.diagnostics, &site.sources);
     let warned = site.diagnostics.count(Severity::Warning) > 0;
     if warned && (flags.no_warnings || site.config.global.zero_warning) {
-        return Err(fail("warnings count as errors here (`-dW` or `zero-warning`)".into()));
+        return Err(fail(
+            "warnings count as errors here (`-dW` or `zero-warning`)".into(),
+        ));
     }
     let quiet = report.quiet || site.config.global.quiet;
     let report = Report { quiet, ..report };
@@ -94,13 +102,21 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
     if flags.check {
         return Ok(checked(&spec.proxies, report));
     }
-    if spec.proxies.frontends.iter().all(|frontend| frontend.listeners.is_empty()) {
-        return Err(fail("the configuration listens nowhere: add a `bind` line to a frontend".into()));
+    if spec
+        .proxies
+        .frontends
+        .iter()
+        .all(|frontend| frontend.listeners.is_empty())
+    {
+        return Err(fail(
+            "the configuration listens nowhere: add a `bind` line to a frontend".into(),
+        ));
     }
     if plan.daemon && !daemon::is_background() {
         return daemon::start(args).map(|()| Exit::Success).map_err(fail);
     }
-    log.open(&plan).map_err(|e| fail(format!("cannot start the thread that writes logs: {e}")))?;
+    log.open(&plan)
+        .map_err(|e| fail(format!("cannot start the thread that writes logs: {e}")))?;
     spec.scripts.run_init().map_err(|errors| fail(listed(&errors)))?;
     let running = start(spec.proxies, spec.scripts.factory()).map_err(|error| fail(not_started(&error)))?;
     signals::watch(running.shutdown(), plan.hard_stop_after, report)
@@ -127,7 +143,10 @@ struct Plan {
 impl Plan {
     fn of(flags: &Flags, site: &Site) -> Plan {
         let global = &site.config.global;
-        let wanted = flags.connections_max.or(global.connections_max).unwrap_or(CONNECTIONS_MAX);
+        let wanted = flags
+            .connections_max
+            .or(global.connections_max)
+            .unwrap_or(CONNECTIONS_MAX);
         let node = flags.local_name.clone().or_else(|| global.node.clone());
         Plan {
             daemon: (flags.daemon || global.daemon) && !flags.foreground && !flags.debug,
@@ -156,7 +175,10 @@ fn prepare(site: Site, plan: &Plan, report: Report) -> Result<Prepared, Stop> {
         node: plan.node.clone(),
     };
     match assemble(site.config, &around) {
-        Ok(proxies) => Ok(Prepared { proxies, scripts: site.scripts }),
+        Ok(proxies) => Ok(Prepared {
+            proxies,
+            scripts: site.scripts,
+        }),
         Err(faults) => {
             let mut faults: Diagnostics = faults;
             faults.sort();
@@ -167,7 +189,11 @@ fn prepare(site: Site, plan: &Plan, report: Report) -> Result<Prepared, Stop> {
 }
 
 fn checked(spec: &tidegate_proxy::spec::ProxySpec, report: Report) -> Exit {
-    if spec.frontends.iter().all(|frontend| frontend.listeners.is_empty()) {
+    if spec
+        .frontends
+        .iter()
+        .all(|frontend| frontend.listeners.is_empty())
+    {
         report.answer("Configuration file has no error but will not start (no listener) => exit(2).");
         return Exit::Nothing;
     }
@@ -190,7 +216,11 @@ fn ready(running: &Running, plan: &Plan, report: Report) -> std::io::Result<()> 
 
 fn condition(text: &str, report: Report) -> Exit {
     let options = options();
-    let facts = Facts { environment: &options.environment, version: &options.version, features: &options.features };
+    let facts = Facts {
+        environment: &options.environment,
+        version: &options.version,
+        features: &options.features,
+    };
     match evaluate_flag(text, &facts) {
         Ok(true) => Exit::Success,
         Ok(false) => Exit::Failure,
@@ -209,7 +239,11 @@ fn version(long: bool) -> String {
         options.version
     );
     if long {
-        let built = if cfg!(debug_assertions) { "for debugging" } else { "optimised" };
+        let built = if cfg!(debug_assertions) {
+            "for debugging"
+        } else {
+            "optimised"
+        };
         text.push_str(&format!(
             "\n\nbuilt:    {built}, for {} on {}\nfeatures: {}\nthreads:  {} by default, one event loop and one Lua \
              state for each",
@@ -247,7 +281,10 @@ impl GlobalLog {
         let log = self.clone();
         Arc::new(move |level, text| match log.0.get() {
             Some(logger) => {
-                logger.lock().unwrap_or_else(std::sync::PoisonError::into_inner).message(level, text);
+                logger
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner)
+                    .message(level, text);
                 true
             }
             None => false,

@@ -26,14 +26,22 @@ impl Report {
         }
         let warnings = diagnostics.count(Severity::Warning);
         if errors + warnings > 0 {
-            say(&format!("{}, {}", counted(errors, "error"), counted(warnings, "warning")));
+            say(&format!(
+                "{}, {}",
+                counted(errors, "error"),
+                counted(warnings, "warning")
+            ));
         }
     }
 
     /// An error that has no place in a configuration.
     pub(crate) fn error(self, text: &str) {
         let colour = style() == Style::Coloured;
-        let (start, end) = if colour { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
+        let (start, end) = if colour {
+            ("\x1b[1;31m", "\x1b[0m")
+        } else {
+            ("", "")
+        };
         say(&format!("{start}error{end}: {text}"));
     }
 
@@ -59,7 +67,11 @@ fn say(text: &str) {
 
 fn style() -> Style {
     let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    if wanted && std::io::stderr().is_terminal() { Style::Coloured } else { Style::Plain }
+    if wanted && std::io::stderr().is_terminal() {
+        Style::Coloured
+    } else {
+        Style::Plain
+    }
 }
 
 fn counted(n: usize, what: &str) -> String {

@@ -12,11 +12,22 @@ use crate::report::Report;
 ///
 /// # Errors
 /// When the system refuses a handler.
-pub(crate) fn watch(shutdown: Shutdown, hard_stop_after: Option<Duration>, report: Report) -> std::io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+pub(crate) fn watch(
+    shutdown: Shutdown,
+    hard_stop_after: Option<Duration>,
+    report: Report,
+) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()?;
     let (mut term, mut int, mut usr1) = {
         let _inside = runtime.enter();
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::user_defined1())?)
+        (
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::user_defined1())?,
+        )
     };
     let watching = async move {
         loop {
@@ -39,6 +50,8 @@ pub(crate) fn watch(shutdown: Shutdown, hard_stop_after: Option<Duration>, repor
             shutdown.hard();
         }
     };
-    std::thread::Builder::new().name("signals".into()).spawn(move || runtime.block_on(watching))?;
+    std::thread::Builder::new()
+        .name("signals".into())
+        .spawn(move || runtime.block_on(watching))?;
     Ok(())
 }

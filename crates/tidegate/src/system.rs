@@ -24,7 +24,10 @@ pub(crate) fn inherited(number: i32) -> Result<Arc<OwnedFd>, String> {
 /// If the system refuses the limit.
 pub(crate) fn limit_memory(mib: u64) -> Result<(), String> {
     let bytes = mib.saturating_mul(1 << 20);
-    let limit = Rlimit { current: Some(bytes), maximum: Some(bytes) };
+    let limit = Rlimit {
+        current: Some(bytes),
+        maximum: Some(bytes),
+    };
     setrlimit(Resource::As, limit).map_err(|e| format!("cannot limit memory to {mib} MiB: {e}"))
 }
 
@@ -37,10 +40,18 @@ pub(crate) fn room_for_connections(wanted: u32) -> u32 {
     let now = getrlimit(Resource::Nofile);
     let most = now.maximum.unwrap_or(u64::MAX);
     if now.current.is_some_and(|current| current < needed) {
-        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(needed.min(most)), maximum: now.maximum });
+        let _ = setrlimit(
+            Resource::Nofile,
+            Rlimit {
+                current: Some(needed.min(most)),
+                maximum: now.maximum,
+            },
+        );
     }
     let have = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    u32::try_from(have.saturating_sub(BESIDES) / 2).unwrap_or(u32::MAX).clamp(1, wanted)
+    u32::try_from(have.saturating_sub(BESIDES) / 2)
+        .unwrap_or(u32::MAX)
+        .clamp(1, wanted)
 }
 
 /// The name of this machine.

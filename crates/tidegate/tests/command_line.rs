@@ -14,7 +14,7 @@ defaults
     timeout client 5s
     timeout server 5s
 listen site
-    bind 127.0.0.1:0
+    bind 127.0.0.1:18080
     http-request return status 200
 ";
 
@@ -57,7 +57,11 @@ fn stderr(output: &Output) -> String {
 #[test]
 fn v_tells_the_version_and_vv_how_it_was_built() -> Result<()> {
     let short = tidegate(&["-v"])?;
-    assert!(stdout(&short).starts_with(concat!("Tidegate ", env!("CARGO_PKG_VERSION"))), "{}", stdout(&short));
+    assert!(
+        stdout(&short).starts_with(concat!("Tidegate ", env!("CARGO_PKG_VERSION"))),
+        "{}",
+        stdout(&short)
+    );
     let long = tidegate(&["-vv"])?;
     assert!(stdout(&long).contains("features: LUA"), "{}", stdout(&long));
     assert!(short.status.success() && long.status.success());
@@ -69,9 +73,19 @@ fn c_says_that_a_configuration_is_valid_and_q_says_nothing() -> Result<()> {
     let place = Place::new("check")?;
     let file = place.file("site.cfg", SITE)?;
     let output = tidegate(&["-c", "-f", &file])?;
-    assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(0), "Configuration file is valid\n"));
+    assert_eq!(
+        (output.status.code(), stdout(&output).as_str()),
+        (Some(0), "Configuration file is valid\n")
+    );
     let quiet = tidegate(&["-c", "-q", "-f", &file])?;
-    assert_eq!((quiet.status.code(), stdout(&quiet).as_str(), stderr(&quiet).as_str()), (Some(0), "", ""));
+    assert_eq!(
+        (
+            quiet.status.code(),
+            stdout(&quiet).as_str(),
+            stderr(&quiet).as_str()
+        ),
+        (Some(0), "", "")
+    );
     Ok(())
 }
 
@@ -80,8 +94,14 @@ fn several_files_and_directories_are_one_configuration() -> Result<()> {
     let place = Place::new("several")?;
     let defaults = place.file("defaults.cfg", "defaults\n    mode http\n    timeout client 1s\n")?;
     std::fs::create_dir_all(place.0.join("conf.d"))?;
-    place.file("conf.d/1.cfg", "frontend a\n    bind 127.0.0.1:0\n    default_backend b\n")?;
-    place.file("conf.d/2.cfg", "backend b\n    timeout connect 1s\n    timeout server 1s\n    server s 127.0.0.1:1\n")?;
+    place.file(
+        "conf.d/1.cfg",
+        "frontend a\n    bind 127.0.0.1:18080\n    default_backend b\n",
+    )?;
+    place.file(
+        "conf.d/2.cfg",
+        "backend b\n    timeout connect 1s\n    timeout server 1s\n    server s 127.0.0.1:1\n",
+    )?;
     place.file("conf.d/ignored.txt", "this is no configuration\n")?;
     let directory = place.0.join("conf.d").display().to_string();
     let output = tidegate(&["-c", "-f", &defaults, "-f", &directory])?;
@@ -102,9 +122,19 @@ fn a_configuration_that_listens_nowhere_has_a_status_of_its_own() -> Result<()> 
 
 #[test]
 fn cc_evaluates_a_condition() -> Result<()> {
-    for (condition, status) in [("feature(LUA)", 0), ("feature(QUIC)", 1), ("streq(a,a) && !streq(a,b)", 0), ("oops(", 2)] {
+    for (condition, status) in [
+        ("feature(LUA)", 0),
+        ("feature(QUIC)", 1),
+        ("streq(a,a) && !streq(a,b)", 0),
+        ("oops(", 2),
+    ] {
         let output = tidegate(&["-cc", condition])?;
-        assert_eq!(output.status.code(), Some(status), "{condition}: {}", stderr(&output));
+        assert_eq!(
+            output.status.code(),
+            Some(status),
+            "{condition}: {}",
+            stderr(&output)
+        );
     }
     Ok(())
 }
@@ -127,14 +157,27 @@ fn mistakes_on_the_command_line_are_told() -> Result<()> {
 #[test]
 fn a_bind_that_fails_names_every_line() -> Result<()> {
     let place = Place::new("bind")?;
-    let taken = [std::net::TcpListener::bind("127.0.0.1:0")?, std::net::TcpListener::bind("127.0.0.1:0")?];
-    let addresses = taken.iter().map(|l| l.local_addr()).collect::<std::result::Result<Vec<_>, _>>()?;
-    let binds: String = addresses.iter().map(|address| format!("    bind {address}\n")).collect();
-    let file = place.file("site.cfg", &SITE.replace("    bind 127.0.0.1:0\n", &binds))?;
+    let taken = [
+        std::net::TcpListener::bind("127.0.0.1:0")?,
+        std::net::TcpListener::bind("127.0.0.1:0")?,
+    ];
+    let addresses = taken
+        .iter()
+        .map(|l| l.local_addr())
+        .collect::<std::result::Result<Vec<_>, _>>()?;
+    let binds: String = addresses
+        .iter()
+        .map(|address| format!("    bind {address}\n"))
+        .collect();
+    let file = place.file("site.cfg", &SITE.replace("    bind 127.0.0.1:18080\n", &binds))?;
     let output = tidegate(&["-f", &file])?;
     assert_eq!(output.status.code(), Some(1));
     for address in addresses {
-        assert!(stderr(&output).contains(&address.to_string()), "{address}: {}", stderr(&output));
+        assert!(
+            stderr(&output).contains(&address.to_string()),
+            "{address}: {}",
+            stderr(&output)
+        );
     }
     assert!(stderr(&output).contains("site.cfg:7"), "{}", stderr(&output));
     Ok(())

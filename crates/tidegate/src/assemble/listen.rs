@@ -19,7 +19,10 @@ impl Assembly<'_> {
                 let next = u32::try_from(listeners.len() + 1).unwrap_or(u32::MAX);
                 listener.name = bind.options.name.clone().unwrap_or_default();
                 listener.id = bind.options.id.unwrap_or(next);
-                listener.maxconn = bind.options.connections_max.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+                listener.maxconn = bind
+                    .options
+                    .connections_max
+                    .map(|n| usize::try_from(n).unwrap_or(usize::MAX));
                 listener.backlog = bind.options.backlog.or(proxy.backlog);
                 listener.v6only = bind.options.v6_only;
                 listener.unix_mode = bind.options.unix_mode;
@@ -31,15 +34,17 @@ impl Assembly<'_> {
 
     fn addresses(&mut self, bind: &model::Bind) -> Vec<ListenAddress> {
         match &bind.address {
-            BindAddress::Tcp { ip, ports } => {
-                ports.iter().map(|port| ListenAddress::Tcp((*ip, port).into())).collect()
-            }
+            BindAddress::Tcp { ip, ports } => ports
+                .iter()
+                .map(|port| ListenAddress::Tcp((*ip, port).into()))
+                .collect(),
             BindAddress::Unix(path) => vec![ListenAddress::Unix(path.clone())],
             BindAddress::Abstract(name) => vec![ListenAddress::Abstract(name.clone())],
             BindAddress::Fd(number) => match system::inherited(*number) {
                 Ok(fd) => vec![ListenAddress::Inherited(fd)],
                 Err(why) => {
-                    self.faults.push(Diagnostic::error(code::BAD_ADDRESS, bind.span, why));
+                    self.faults
+                        .push(Diagnostic::error(code::BAD_ADDRESS, bind.span, why));
                     Vec::new()
                 }
             },

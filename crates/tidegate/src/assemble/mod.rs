@@ -14,8 +14,8 @@ use tidegate_config::{Diagnostic, Diagnostics, Sources, code};
 use tidegate_lua_api::Declared;
 use tidegate_proxy::Mode;
 use tidegate_proxy::spec::{
-    BackendId, BackendSpec, Balance, ForwardFor, FrontendSpec, GlobalSpec, HttpClose, HttpReuse, OnFailure, ProxySpec,
-    ServerAddress, ServerSpec, Timeouts, UseBackend,
+    BackendId, BackendSpec, Balance, ForwardFor, FrontendSpec, GlobalSpec, HttpClose, HttpReuse, OnFailure,
+    ProxySpec, ServerAddress, ServerSpec, Timeouts, UseBackend,
 };
 use tidegate_sample::vars::ProcVars;
 use tidegate_sample::{Data, Process};
@@ -43,9 +43,16 @@ pub(crate) struct Surroundings<'a> {
 /// # Errors
 /// What only shows now: names that no script registered, hosts that don't resolve, descriptors that aren't there.
 pub(crate) fn assemble(config: Config, around: &Surroundings<'_>) -> Result<ProxySpec, Diagnostics> {
-    let mut assembly = Assembly { around, faults: Diagnostics::default(), backends: backend_numbers(&config) };
+    let mut assembly = Assembly {
+        around,
+        faults: Diagnostics::default(),
+        backends: backend_numbers(&config),
+    };
     let global = assembly.global(&config);
-    let mut spec = ProxySpec { global, ..ProxySpec::default() };
+    let mut spec = ProxySpec {
+        global,
+        ..ProxySpec::default()
+    };
     for (at, proxy) in config.proxies.into_iter().enumerate() {
         if proxy.disabled {
             continue;
@@ -53,7 +60,11 @@ pub(crate) fn assemble(config: Config, around: &Surroundings<'_>) -> Result<Prox
         let own = assembly.backends.get(&at).copied();
         assembly.proxy(proxy, at, own, &mut spec);
     }
-    if assembly.faults.has_errors() { Err(assembly.faults) } else { Ok(spec) }
+    if assembly.faults.has_errors() {
+        Err(assembly.faults)
+    } else {
+        Ok(spec)
+    }
 }
 
 struct Assembly<'a> {
@@ -65,8 +76,15 @@ struct Assembly<'a> {
 
 /// Backends get their numbers in the order of the configuration.
 fn backend_numbers(config: &Config) -> BTreeMap<usize, BackendId> {
-    let backends = config.proxies.iter().enumerate().filter(|(_, p)| p.kind.is_backend() && !p.disabled);
-    backends.enumerate().map(|(number, (at, _))| (at, number)).collect()
+    let backends = config
+        .proxies
+        .iter()
+        .enumerate()
+        .filter(|(_, p)| p.kind.is_backend() && !p.disabled);
+    backends
+        .enumerate()
+        .map(|(number, (at, _))| (at, number))
+        .collect()
 }
 
 impl Assembly<'_> {
@@ -96,7 +114,9 @@ impl Assembly<'_> {
     }
 
     fn proxy(&mut self, mut proxy: model::Proxy, at: usize, own: Option<BackendId>, spec: &mut ProxySpec) {
-        let id = proxy.id.unwrap_or_else(|| u32::try_from(at + 1).unwrap_or(u32::MAX));
+        let id = proxy
+            .id
+            .unwrap_or_else(|| u32::try_from(at + 1).unwrap_or(u32::MAX));
         let mode = match proxy.mode {
             model::Mode::Tcp => Mode::Tcp,
             model::Mode::Http => Mode::Http,
@@ -106,7 +126,9 @@ impl Assembly<'_> {
             let mut frontend = FrontendSpec::new(proxy.name.value.clone(), mode);
             frontend.id = id;
             frontend.listeners = self.listeners(&proxy);
-            frontend.maxconn = proxy.connections_max.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+            frontend.maxconn = proxy
+                .connections_max
+                .map(|n| usize::try_from(n).unwrap_or(usize::MAX));
             frontend.timeouts = timeouts(&proxy.timeouts);
             frontend.tcp_connection = std::mem::take(&mut rules.tcp_connection);
             frontend.tcp_session = std::mem::take(&mut rules.tcp_session);
@@ -116,7 +138,11 @@ impl Assembly<'_> {
             frontend.http_response = std::mem::take(&mut rules.http_response);
             frontend.http_after_response = std::mem::take(&mut rules.http_after_response);
             frontend.use_backend = self.choices(std::mem::take(&mut proxy.use_backends));
-            frontend.default_backend = proxy.default_backend.as_ref().and_then(|id| self.backend(id.value)).or(own);
+            frontend.default_backend = proxy
+                .default_backend
+                .as_ref()
+                .and_then(|id| self.backend(id.value))
+                .or(own);
             frontend.own_backend = own;
             frontend.forward_for = self.forward_for(&proxy);
             frontend.http_close = http_close(proxy.connection_mode);
@@ -164,7 +190,10 @@ impl Assembly<'_> {
             match line.target {
                 model::BackendTarget::Proxy(id) => {
                     if let Some(backend) = self.backend(id) {
-                        choices.push(UseBackend { backend, condition: line.condition });
+                        choices.push(UseBackend {
+                            backend,
+                            condition: line.condition,
+                        });
                     }
                 }
                 model::BackendTarget::Format(_) => self.faults.push(Diagnostic::error(
@@ -200,7 +229,9 @@ impl Assembly<'_> {
                 }
             };
             let mut spec = ServerSpec::new(server.name.value.clone(), address);
-            spec.id = server.id.unwrap_or_else(|| u32::try_from(at + 1).unwrap_or(u32::MAX));
+            spec.id = server
+                .id
+                .unwrap_or_else(|| u32::try_from(at + 1).unwrap_or(u32::MAX));
             spec.weight = server.weight.into();
             spec.backup = server.backup;
             spec.disabled = server.disabled;
@@ -213,18 +244,22 @@ impl Assembly<'_> {
 
     fn unresolved(&mut self, server: &model::Server, host: &str, why: &str) {
         let message = format!("cannot resolve `{host}`: {why}");
-        self.faults.push(Diagnostic::error(code::BAD_ADDRESS, server.address_span, message));
+        self.faults
+            .push(Diagnostic::error(code::BAD_ADDRESS, server.address_span, message));
     }
 
     fn forward_for(&mut self, proxy: &model::Proxy) -> Option<ForwardFor> {
         let option = proxy.forward_for.as_ref()?;
         match http::HeaderName::from_bytes(option.header.as_bytes()) {
-            Ok(header) => {
-                Some(ForwardFor { header, except: option.except.into_iter().collect(), if_none: option.if_none })
-            }
+            Ok(header) => Some(ForwardFor {
+                header,
+                except: option.except.into_iter().collect(),
+                if_none: option.if_none,
+            }),
             Err(_) => {
                 let message = format!("`{}` is no name of a header (option forwardfor)", option.header);
-                self.faults.push(Diagnostic::error(code::BAD_NAME, proxy.name.span, message));
+                self.faults
+                    .push(Diagnostic::error(code::BAD_NAME, proxy.name.span, message));
                 None
             }
         }

@@ -40,12 +40,17 @@ impl Assembly<'_> {
         let (request, response) = (Registered::HttpRequest, Registered::HttpResponse);
         for rule in &rules.tcp_response_content {
             let message = "`tcp-response content` is not supported yet";
-            self.faults.push(Diagnostic::error(code::NOT_YET, rule.span, message));
+            self.faults
+                .push(Diagnostic::error(code::NOT_YET, rule.span, message));
         }
         let tcp = Registered::TcpRequest;
         let after = Registered::HttpAfterResponse;
         Rules {
-            tcp_connection: self.set(rules.tcp_request_connection, set("tcp-request connection", tcp), mode),
+            tcp_connection: self.set(
+                rules.tcp_request_connection,
+                set("tcp-request connection", tcp),
+                mode,
+            ),
             tcp_session: self.set(rules.tcp_request_session, set("tcp-request session", tcp), mode),
             tcp_content: self.set(rules.tcp_request_content, set("tcp-request content", tcp), mode),
             inspect_delay: rules.tcp_request_inspect_delay,
@@ -66,7 +71,9 @@ impl Assembly<'_> {
     }
 
     fn each(&mut self, rules: Vec<model::Rule>, set: Set, mode: Mode) -> impl Iterator<Item = Rule> {
-        rules.into_iter().filter_map(move |rule| self.rule(rule, set, mode))
+        rules
+            .into_iter()
+            .filter_map(move |rule| self.rule(rule, set, mode))
     }
 
     fn rule(&mut self, rule: model::Rule, set: Set, mode: Mode) -> Option<Rule> {
@@ -106,22 +113,30 @@ impl Assembly<'_> {
             Action::SetStatus { status, reason } => {
                 RuleAction::SetStatus(self.status(status, rule.span)?, reason.map(Bytes::from))
             }
-            Action::SetLogLevel(wanted) => {
-                RuleAction::SetLogLevel(wanted.map_or(LogLevel::Silent, |wanted| LogLevel::Set(level(wanted))))
-            }
+            Action::SetLogLevel(wanted) => RuleAction::SetLogLevel(
+                wanted.map_or(LogLevel::Silent, |wanted| LogLevel::Set(level(wanted))),
+            ),
             Action::SetSource(expr) => RuleAction::SetSource(expr),
             Action::SetVar { name, value } => RuleAction::SetVar(name, value),
             Action::SetVarFormat { name, value } => RuleAction::SetVarFmt(name, value.into()),
             Action::UnsetVar(name) => RuleAction::UnsetVar(name),
             Action::WaitForBody(time) => RuleAction::WaitForBody(time),
         };
-        Some(Rule { action, condition: rule.condition, on_error, line })
+        Some(Rule {
+            action,
+            condition: rule.condition,
+            on_error,
+            line,
+        })
     }
 
     fn lua_action(&mut self, call: LuaCall, set: Set) -> Option<RuleAction> {
         let scripts = self.around.scripts;
         let Some(declared) = scripts.action(set.registered, &call.name.value) else {
-            let known = scripts.actions().iter().filter(|action| action.rules == set.registered);
+            let known = scripts
+                .actions()
+                .iter()
+                .filter(|action| action.rules == set.registered);
             let what = format!("for `{}` the action", set.registered.name());
             let names = known.map(|action| action.name.as_str());
             self.faults.push(unknown_lua_name(&what, &call.name, names));
@@ -130,22 +145,42 @@ impl Assembly<'_> {
         let (given, wanted) = (call.arguments.len(), declared.nb_args);
         if given != wanted {
             let message = format!("`lua.{}` takes {wanted} arguments, not {given}", call.name.value);
-            let wrong = if given < wanted { code::MISSING_ARGUMENT } else { code::EXTRA_ARGUMENT };
-            let span = if given == 0 { call.name.span } else { call.arguments_span };
+            let wrong = if given < wanted {
+                code::MISSING_ARGUMENT
+            } else {
+                code::EXTRA_ARGUMENT
+            };
+            let span = if given == 0 {
+                call.name.span
+            } else {
+                call.arguments_span
+            };
             self.faults.push(Diagnostic::error(wrong, span, message));
             return None;
         }
-        Some(RuleAction::Run { id: declared.id, args: call.arguments })
+        Some(RuleAction::Run {
+            id: declared.id,
+            args: call.arguments,
+        })
     }
 
     fn lua_service(&mut self, name: &Spanned<String>, mode: Mode) -> Option<RuleAction> {
         let scripts = self.around.scripts;
         let (found, what, known) = match mode {
-            Mode::Http => (scripts.http_service(&name.value), "the http service", scripts.http_services()),
-            Mode::Tcp => (scripts.tcp_service(&name.value), "the tcp service", scripts.tcp_services()),
+            Mode::Http => (
+                scripts.http_service(&name.value),
+                "the http service",
+                scripts.http_services(),
+            ),
+            Mode::Tcp => (
+                scripts.tcp_service(&name.value),
+                "the tcp service",
+                scripts.tcp_services(),
+            ),
         };
         if found.is_none() {
-            self.faults.push(unknown_lua_name(what, name, known.iter().map(String::as_str)));
+            self.faults
+                .push(unknown_lua_name(what, name, known.iter().map(String::as_str)));
         }
         found.map(|id| RuleAction::UseService { id })
     }
@@ -160,7 +195,8 @@ impl Assembly<'_> {
             });
         }
         for header in reply.headers {
-            spec.headers.push((self.header(&header.name, span)?, header.value.into()));
+            spec.headers
+                .push((self.header(&header.name, span)?, header.value.into()));
         }
         Some(spec)
     }
@@ -198,7 +234,8 @@ impl Assembly<'_> {
         let code = StatusCode::from_u16(status).ok();
         if code.is_none() {
             let message = format!("`{status}` is no status of HTTP");
-            self.faults.push(Diagnostic::error(code::BAD_NUMBER, span, message));
+            self.faults
+                .push(Diagnostic::error(code::BAD_NUMBER, span, message));
         }
         code
     }
