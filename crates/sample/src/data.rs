@@ -150,6 +150,16 @@ impl Data {
         }
     }
 
+    /// The same bytes in a buffer of their own, for whoever keeps them longer than the request lives: a slice
+    /// of a header keeps the whole buffer that was read.
+    #[must_use]
+    pub fn detached(self) -> Data {
+        match self.0 {
+            Repr::Inline { .. } => self,
+            _ => Data(Repr::Shared(Bytes::copy_from_slice(&self))),
+        }
+    }
+
     /// Applies `change` to each byte, in place where nobody else holds the bytes.
     #[must_use]
     pub(crate) fn map_bytes(mut self, change: impl Fn(u8) -> u8) -> Data {
@@ -333,6 +343,20 @@ mod tests {
         let data = Data::from(&header);
         assert!(std::ptr::eq(data.as_slice().as_ptr(), header.as_bytes().as_ptr()));
         assert!(std::ptr::eq(data.slice(1..60).as_ptr(), &header.as_bytes()[1]));
+    }
+
+    #[test]
+    fn detached_bytes_leave_the_buffer_that_they_came_from() {
+        let header = HeaderValue::from_static(LONG);
+        let data = Data::from(&header).slice(1..60);
+        let detached = data.clone().detached();
+        assert_eq!(detached, data);
+        assert!(!std::ptr::eq(detached.as_ptr(), data.as_ptr()));
+    }
+
+    #[test]
+    fn a_value_is_a_cache_line_at_most() {
+        assert!(size_of::<crate::Value>() <= 64, "{}", size_of::<crate::Value>());
     }
 
     #[test]

@@ -385,7 +385,8 @@ fn source(call: &Call<'_>, scope: &Scope<'_>) -> Result<(Source, Type, Places), 
                 id,
                 args: call.values(),
             },
-            Type::Any,
+            // Scripts may give any type; text is what it is taken for before it is there.
+            Type::Str,
             Places::ALL,
         ));
     }
@@ -419,7 +420,7 @@ fn step(call: &Call<'_>, from: Type, scope: &Scope<'_>) -> Result<(Step, Type), 
                 args: call.values(),
             },
             Type::Str,
-            Type::Any,
+            Type::Str,
         )
     } else if unsupported::is_converter(call.name) {
         let message = format!("converter `{}` is not supported yet", call.name);

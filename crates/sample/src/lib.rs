@@ -4,6 +4,18 @@
 //! An [`Expr`] is both, parsed once and evaluated by any thread. Conditions, variables and log-format are
 //! made of expressions. The session is reached through one trait and nothing here does I/O, so everything
 //! can be evaluated for a fake.
+//!
+//! ```
+//! use tidegate_sample::{Expr, NoSession, Value};
+//!
+//! let expr: Expr = "str(Hello),lower,field(2,l)".parse()?;
+//! assert_eq!(expr.eval(&NoSession), Some(Value::str("")));
+//!
+//! let error = "str(Hello),lowr".parse::<Expr>().unwrap_err();
+//! assert_eq!(error.span, 11..15);
+//! assert_eq!(error.to_string(), "unknown converter `lowr`; did you mean `lower`?");
+//! # Ok::<(), tidegate_sample::ParseError>(())
+//! ```
 
 #![allow(clippy::ptr_arg, reason = "all that prepare arguments have one signature")]
 

@@ -72,8 +72,8 @@ const FETCHES: &str = "\
 
 /// Converters.
 const CONVERTERS: &str = "\
-    aes_cbc_dec aes_cbc_enc aes_gcm_dec aes_gcm_enc capture-req capture-res date debug digest eth.data \
-    eth.dst eth.hdr eth.proto eth.src eth.vlan fe_exists fix_is_valid fix_tag_value hmac in_table \
+    aes_cbc_dec aes_cbc_enc aes_gcm_dec aes_gcm_enc capture-req capture-res date debug eth.data \
+    eth.dst eth.hdr eth.proto eth.src eth.vlan fe_exists fix_is_valid fix_tag_value in_table \
     ip.data ip.df ip.dst ip.fp ip.hdr ip.proto ip.src ip.tos ip.ttl ip.ver json_query jwt_decrypt_cert \
     jwt_decrypt_jwk jwt_decrypt_secret jwt_header_query jwt_payload_query jwt_verify jwt_verify_cert \
     language map map_beg map_beg_int map_beg_ip map_beg_key map_dir map_dir_int map_dir_ip map_dir_key \

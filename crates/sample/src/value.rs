@@ -59,6 +59,16 @@ impl Value {
         Value::Bin(bytes.into())
     }
 
+    /// The same value in memory of its own; see [`Data::detached`].
+    #[must_use]
+    pub fn detached(self) -> Value {
+        match self {
+            Value::Str(data) => Value::Str(data.detached()),
+            Value::Bin(data) => Value::Bin(data.detached()),
+            other => other,
+        }
+    }
+
     /// The type of this value; never [`Type::Any`], [`Type::Addr`] or [`Type::Same`].
     #[must_use]
     pub fn kind(&self) -> Type {

@@ -226,8 +226,16 @@ pub fn value(session: &dyn Session, name: &VarName) -> Option<Value> {
 
 /// Sets a variable and says whether its scope exists there.
 pub fn set(session: &dyn Session, name: &VarName, value: Value) -> bool {
+    // What outlives the request must not keep the request's buffer.
     match name.scope {
-        VarScope::Proc => session.proc_vars().map(|vars| vars.set(name, value)).is_some(),
+        VarScope::Proc => session
+            .proc_vars()
+            .map(|vars| vars.set(name, value.detached()))
+            .is_some(),
+        VarScope::Sess => session
+            .vars(name.scope)
+            .map(|vars| vars.borrow_mut().set(name, value.detached()))
+            .is_some(),
         scope => session
             .vars(scope)
             .map(|vars| vars.borrow_mut().set(name, value))

@@ -404,6 +404,11 @@ fn external_fetches_and_converters_are_waited_for() {
         assert!(condition.suspends());
         assert_eq!(block_on(condition.eval_async(&fake, &script)), want, "{text}");
     }
+    // What a script gives is matched as text unless said otherwise.
+    let words = ["if", "{", "lua.greet(a)", "hello a", "}"];
+    let condition = Condition::parse(&words, &AclSet::default(), &scope).unwrap();
+    assert!(block_on(condition.eval_async(&fake, &script)));
+
     let before = script.waits.get();
     let words = ["if", "FALSE", "{", "lua.greet(a)", "-m", "found", "}"];
     let condition = Condition::parse(&words, &AclSet::default(), &scope).unwrap();
@@ -466,6 +471,29 @@ fn scripts_call_fetches_and_converters_with_values() {
         block_on(wrap.apply_async(&fake, &script, Value::str("x"))),
         Some(Value::str("*x*"))
     );
+}
+
+#[test]
+fn variables_that_outlive_a_request_do_not_keep_its_buffer() {
+    let fake = Fake::new();
+    let long = http::HeaderValue::from_str(&"x".repeat(200)).unwrap();
+    fake.request
+        .as_ref()
+        .unwrap()
+        .borrow_mut()
+        .headers
+        .insert("x-long", long.clone());
+    let keeps = |scope: &str| {
+        eval(&format!("hdr(x-long),set-var({scope}.v)"), &fake).unwrap();
+        let Some(Value::Str(data)) = eval(&format!("var({scope}.v)"), &fake) else {
+            panic!("{scope}")
+        };
+        assert_eq!(&data[..], long.as_bytes());
+        std::ptr::eq(data.as_ptr(), long.as_bytes().as_ptr())
+    };
+    assert!(keeps("txn"));
+    assert!(!keeps("sess"));
+    assert!(!keeps("proc"));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Converters: the table of all of them, one row each.
 
 mod date;
+mod digest;
 mod encode;
 mod hash;
 mod number;
@@ -71,6 +72,7 @@ const TABLES: &[&[ConverterRow]] = &[
     number::ROWS,
     encode::ROWS,
     hash::ROWS,
+    digest::ROWS,
     date::ROWS,
     variable::ROWS,
 ];
