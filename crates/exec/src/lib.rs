@@ -16,7 +16,6 @@ mod core;
 mod coroutine;
 mod entry;
 mod failure;
-#[cfg_attr(not(test), allow(dead_code))] // until the Vm installs it
 mod guard;
 mod hook;
 mod host;

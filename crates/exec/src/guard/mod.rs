@@ -16,7 +16,14 @@
 //! | `load`, `require` | bytecode, source without end, paths that block |
 //! | `debug` | the interpreter's and the host's insides |
 //!
-//! Not guarded, because nothing in a library can: a metatable's `__call` that leads back to itself.
+//! What a library cannot guard, and this does not:
+//!
+//! - a `__call` that leads back to its own object: the interpreter itself follows it, up to its stack's limit, in
+//!   quadratic time and without an instruction in between;
+//! - one rehash of a table full of integer keys chosen to collide, and one collection of a large heap;
+//! - one source file read by `loadfile`, `dofile` or `require`, which is compiled in one go;
+//! - what C modules do, and writing to a standard output that nobody reads;
+//! - a path that changes between the look at it and its opening.
 
 mod bound;
 mod debug;
