@@ -69,6 +69,7 @@ fn spaces_and_absent_values_of_log_lines() {
         ("a%[str( x )] %[str(x )] b", "a x  x  b"),
         ("x %o y", "x y"),
         ("x %{-M}CC y", "x  y"),
+        ("%(client)ci %(where)[dst_port]|", "127.0.0.1 18998|"),
         ("%%%ci%%", "%127.0.0.1%"),
     ] {
         assert_eq!(log(format), want, "{format}");
@@ -171,6 +172,11 @@ fn mistakes_are_told_with_their_place() {
             "a %zz b",
             3..5,
             "unknown log-format alias `zz`; write `%%` for a percent sign",
+        ),
+        (
+            "%(a:int)ci",
+            3..7,
+            "the type of a log-format item is not supported yet",
         ),
         ("%sslv", 1..5, "log-format alias `sslv` is not supported yet"),
         (

@@ -136,15 +136,23 @@ impl<'a> Parser<'a> {
         Ok(end + 1)
     }
 
-    /// `(name)` or `(name:type)`: names are for encodings, which `flags` refuses, so nothing uses them.
+    /// `(name)`: names are for encodings, which `flags` refuses, so a name changes nothing.
     fn item_name(&self, open: usize) -> Result<usize, ParseError> {
-        match self.rest(open).find(')') {
-            Some(len) => Ok(open + len + 1),
-            None => Err(ParseError::new(
+        let Some(len) = self.rest(open).find(')') else {
+            return Err(ParseError::new(
                 open..self.text.len(),
                 "missing `)` after the item's name",
-            )),
+            ));
+        };
+        let name = self.text.get(open + 1..open + len).unwrap_or_default();
+        if let Some(colon) = name.find(':') {
+            let span = open + 1 + colon..open + len;
+            return Err(ParseError::new(
+                span,
+                "the type of a log-format item is not supported yet",
+            ));
         }
+        Ok(open + len + 1)
     }
 
     /// `{+Q,-E}`
