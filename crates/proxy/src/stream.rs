@@ -1,6 +1,6 @@
 //! Byte streams: TCP and Unix sockets, with what a session counts and notices about them.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -32,6 +32,28 @@ impl Stream {
             let _ = socket2::SockRef::from(tcp).set_linger(Some(std::time::Duration::ZERO));
         }
     }
+}
+
+/// Pieces that are shorter than this together are copied side by side: the system takes one buffer faster than several.
+const GATHERED_BYTES_MAX: usize = 2048;
+
+thread_local! {
+    static GATHERED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Hands over all of `bufs` as one buffer, or nothing if they are too long to be copied.
+fn gather<T>(bufs: &[io::IoSlice<'_>], then: impl FnOnce(Option<&[u8]>) -> T) -> T {
+    if let [only] = bufs {
+        return then(Some(only));
+    }
+    if bufs.iter().map(|b| b.len()).sum::<usize>() > GATHERED_BYTES_MAX {
+        return then(None);
+    }
+    GATHERED.with_borrow_mut(|gathered| {
+        gathered.clear();
+        bufs.iter().for_each(|b| gathered.extend_from_slice(b));
+        then(Some(gathered))
+    })
 }
 
 /// What happened on a stream, seen from outside of whoever owns it.
@@ -150,7 +172,10 @@ impl AsyncWrite for Counted {
         {
             return Poll::Ready(Ok(bufs.iter().map(|b| b.len()).sum()));
         }
-        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        let result = gather(bufs, |joined| match joined {
+            Some(joined) => Pin::new(&mut self.stream).poll_write(cx, joined),
+            None => Pin::new(&mut self.stream).poll_write_vectored(cx, bufs),
+        });
         self.wrote(result)
     }
 
@@ -212,5 +237,23 @@ impl AsyncWrite for Stream {
             Stream::Tcp(tcp) => Pin::new(tcp).poll_shutdown(cx),
             Stream::Unix(unix) => Pin::new(unix).poll_shutdown(cx),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_pieces_are_joined_and_long_ones_left_alone() {
+        let joined = |pieces: &[&[u8]]| {
+            let bufs: Vec<_> = pieces.iter().map(|p| io::IoSlice::new(p)).collect();
+            gather(&bufs, |joined| joined.map(<[u8]>::to_vec))
+        };
+        assert_eq!(joined(&[b"head", b"", b"body"]), Some(b"headbody".to_vec()));
+        assert_eq!(joined(&[b"again", b"!"]), Some(b"again!".to_vec()));
+        let long = [0; GATHERED_BYTES_MAX];
+        assert_eq!(joined(&[&long]), Some(long.to_vec()));
+        assert_eq!(joined(&[&long, b"x"]), None);
     }
 }
