@@ -39,7 +39,7 @@ pub use cond::{CondFault, Facts, PREDICATES, evaluate};
 pub use diag::{CODES, Code, Diagnostic, Diagnostics, Label, Severity, Style, closest, code, render};
 pub use model::Config;
 pub use parse::{Draft, KeywordDoc, Loaded, Options, Sections, Status, evaluate_flag, keyword_docs};
-pub use resolve::{lua_load_failed, unknown_lua_name};
+pub use resolve::{Registered, unknown_lua_name};
 pub use source::{FileId, Position, Source, Sources, Span, Spanned};
 pub use text::{
     DiskFiles, Environment, FileReader, Line, MemoryFiles, Token, TokenKind, Tree, Word, read_paths,

@@ -4,12 +4,10 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidegate_config::model::{LuaLoad, LuaPathKind, LuaScope, LuaSettings, LuaStderr, LuaStep};
-use tidegate_config::{
-    Config, Diagnostic, Diagnostics, DiskFiles, Draft, Environment, Options, Severity, Sources, code,
-};
+use tidegate_config::model::{LuaLoad, LuaPathKind, LuaScope, LuaSettings, LuaStderr, LuaStep, Mode};
+use tidegate_config::{Config, Diagnostics, DiskFiles, Draft, Environment, Options, Registered, Sources};
 use tidegate_lua_api::{
-    BoolSamples, LoadError, LoadSpec, Loaded as Lua, LogSink, LogStderr, Scripts, Settings,
+    BoolSamples, Declared, LoadSpec, Loaded as Lua, LogSink, LogStderr, Scripts, Settings,
 };
 use tidegate_sample::vars::ProcVars;
 
@@ -51,15 +49,19 @@ pub(crate) fn site(flags: &Flags, log: LogSink, report: Report) -> Result<Site, 
     let scripts = match Scripts::load(settings.clone(), &specs) {
         Ok(scripts) => scripts,
         Err(errors) => {
-            let blamed: Vec<Diagnostic> = errors.iter().map(|error| blame(error, &loads)).collect();
-            blamed.into_iter().for_each(|diagnostic| draft.report(diagnostic));
+            let loads: Vec<LuaLoad> = loads.into_iter().cloned().collect();
+            for error in errors {
+                let load = error.tag.and_then(|tag| loads.get(tag)).map(|load| &load.path);
+                draft.report_script(load, &error.message, error.detail.as_deref(), &DiskFiles);
+            }
             // The rest is read all the same; what scripts would have registered is not blamed.
             let rest = draft.finish(&AnyName, &DiskFiles);
             report.diagnostics(&rest.diagnostics, &rest.sources);
             return Err(());
         }
     };
-    let loaded = draft.finish(scripts.declared(), &DiskFiles);
+    let declared = scripts.declared();
+    let loaded = draft.finish_with(declared, Some(&Names(declared)), &DiskFiles);
     match loaded.config {
         Some(config) => Ok(Site {
             config,
@@ -72,18 +74,6 @@ pub(crate) fn site(flags: &Flags, log: LogSink, report: Report) -> Result<Site, 
             report.diagnostics(&loaded.diagnostics, &loaded.sources);
             Err(())
         }
-    }
-}
-
-/// Where a script's fault is shown: at the line that loads it.
-fn blame(error: &LoadError, loads: &[&LuaLoad]) -> Diagnostic {
-    let diagnostic = match error.tag.and_then(|tag| loads.get(tag)) {
-        Some(load) => Diagnostic::error(code::LUA_LOAD_FAILED, load.path.span, error.message.clone()),
-        None => Diagnostic::bare(Severity::Error, code::LUA_LOAD_FAILED, error.message.clone()),
-    };
-    match &error.detail {
-        Some(detail) => diagnostic.note(detail.clone()),
-        None => diagnostic,
     }
 }
 
@@ -165,6 +155,35 @@ pub(crate) fn threads(configured: Option<u16>) -> usize {
             usize::from,
         )
         .max(1)
+}
+
+/// What scripts registered, as the configuration asks for it.
+struct Names<'a>(&'a Declared);
+
+impl Registered for Names<'_> {
+    fn action_arguments(&self, rules: &str, name: &str) -> Option<usize> {
+        let actions = self.0.actions().iter();
+        actions
+            .filter(|action| action.rules.name() == rules)
+            .find(|action| action.name == name)
+            .map(|a| a.nb_args)
+    }
+
+    fn actions(&self, rules: &str) -> Vec<String> {
+        let actions = self
+            .0
+            .actions()
+            .iter()
+            .filter(|action| action.rules.name() == rules);
+        actions.map(|action| action.name.clone()).collect()
+    }
+
+    fn services(&self, mode: Mode) -> Vec<String> {
+        match mode {
+            Mode::Http => self.0.http_services().to_vec(),
+            Mode::Tcp => self.0.tcp_services().to_vec(),
+        }
+    }
 }
 
 /// Knows every `lua.` name: for a configuration whose scripts failed, so that only their faults are shown.

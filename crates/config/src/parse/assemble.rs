@@ -18,6 +18,7 @@ use crate::model::{
     Balance, Config, ConnectionMode, Global, HttpReuse, LogSettings, Mode, Proxy, ProxyId, ProxyKind,
     RetryCount, RuleSet, Timeouts,
 };
+use crate::resolve::{self, Registered};
 use crate::source::{Sources, Span, Spanned, to_u32};
 use crate::text::{FileReader, Word};
 
@@ -33,8 +34,19 @@ pub struct Loaded {
 }
 
 impl Draft {
-    /// Reads the proxies. `externals` are the fetches and converters that scripts registered.
-    pub fn finish(mut self, externals: &dyn Externals, reader: &dyn FileReader) -> Loaded {
+    /// Reads the proxies. `externals` are the fetches and converters that scripts registered. The names of
+    /// actions and services are left for the program to resolve.
+    pub fn finish(self, externals: &dyn Externals, reader: &dyn FileReader) -> Loaded {
+        self.finish_with(externals, None, reader)
+    }
+
+    /// As [`finish`](Self::finish), and holds the names of actions and services to what scripts registered.
+    pub fn finish_with(
+        mut self,
+        externals: &dyn Externals,
+        registered: Option<&dyn Registered>,
+        reader: &dyn FileReader,
+    ) -> Loaded {
         let plan = Plan::of(&self.sections, &mut self.diagnostics);
         let mut proxies = Vec::new();
         let parts = Parts {
@@ -55,6 +67,9 @@ impl Draft {
             self.diagnostics.append_new(found);
         }
         check::proxies(&proxies, &mut self.diagnostics);
+        if let Some(registered) = registered {
+            resolve::lua_names(&proxies, registered, &mut self.diagnostics);
+        }
         self.diagnostics.sort();
         let config = (!self.diagnostics.has_errors()).then_some(Config {
             global: self.global,

@@ -15,7 +15,8 @@ use super::keyword::{KeywordDoc, Sections, Status};
 use crate::cond::Facts;
 use crate::diag::{Diagnostic, Diagnostics, closest, code};
 use crate::model::{Global, ProxyKind};
-use crate::source::{FileId, Sources};
+use crate::resolve;
+use crate::source::{FileId, Sources, Spanned};
 use crate::text::{Environment, FileReader, Surroundings, TokenKind, Tree, Word, decode_line, read_paths};
 
 /// What the configuration is read with.
@@ -87,6 +88,18 @@ impl Draft {
     /// Adds a fault, such as that of a script that can't be loaded.
     pub fn report(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);
+    }
+
+    /// Adds the fault of a script that can't be loaded; `load` is where the configuration names it.
+    pub fn report_script(
+        &mut self,
+        load: Option<&Spanned<PathBuf>>,
+        message: &str,
+        detail: Option<&str>,
+        reader: &dyn FileReader,
+    ) {
+        let fault = resolve::script_fault(load, message, detail, &mut self.sources, reader);
+        self.diagnostics.push(fault);
     }
 
     /// The texts.

@@ -130,34 +130,12 @@ impl Assembly<'_> {
         })
     }
 
+    // The configuration was held to what scripts registered: a name that is missing here is a fault of ours.
     fn lua_action(&mut self, call: LuaCall, set: Set) -> Option<RuleAction> {
-        let scripts = self.around.scripts;
-        let Some(declared) = scripts.action(set.registered, &call.name.value) else {
-            let known = scripts
-                .actions()
-                .iter()
-                .filter(|action| action.rules == set.registered);
-            let what = format!("for `{}` the action", set.registered.name());
-            let names = known.map(|action| action.name.as_str());
-            self.faults.push(unknown_lua_name(&what, &call.name, names));
+        let Some(declared) = self.around.scripts.action(set.registered, &call.name.value) else {
+            self.faults.push(unknown_lua_name("the action", &call.name, []));
             return None;
         };
-        let (given, wanted) = (call.arguments.len(), declared.nb_args);
-        if given != wanted {
-            let message = format!("`lua.{}` takes {wanted} arguments, not {given}", call.name.value);
-            let wrong = if given < wanted {
-                code::MISSING_ARGUMENT
-            } else {
-                code::EXTRA_ARGUMENT
-            };
-            let span = if given == 0 {
-                call.name.span
-            } else {
-                call.arguments_span
-            };
-            self.faults.push(Diagnostic::error(wrong, span, message));
-            return None;
-        }
         Some(RuleAction::Run {
             id: declared.id,
             args: call.arguments,
@@ -165,22 +143,12 @@ impl Assembly<'_> {
     }
 
     fn lua_service(&mut self, name: &Spanned<String>, mode: Mode) -> Option<RuleAction> {
-        let scripts = self.around.scripts;
-        let (found, what, known) = match mode {
-            Mode::Http => (
-                scripts.http_service(&name.value),
-                "the http service",
-                scripts.http_services(),
-            ),
-            Mode::Tcp => (
-                scripts.tcp_service(&name.value),
-                "the tcp service",
-                scripts.tcp_services(),
-            ),
+        let found = match mode {
+            Mode::Http => self.around.scripts.http_service(&name.value),
+            Mode::Tcp => self.around.scripts.tcp_service(&name.value),
         };
         if found.is_none() {
-            self.faults
-                .push(unknown_lua_name(what, name, known.iter().map(String::as_str)));
+            self.faults.push(unknown_lua_name("the service", name, []));
         }
         found.map(|id| RuleAction::UseService { id })
     }
