@@ -21,6 +21,7 @@ mod hook;
 mod host;
 mod limits;
 mod monitor;
+mod object;
 #[cfg(test)]
 mod original_tests;
 mod outcome;
@@ -35,5 +36,6 @@ pub use entry::Entry;
 pub use host::{function, operation};
 pub use limits::Limits;
 pub use mlua;
+pub use object::{NewObject, ObjectClass, Standing, This};
 pub use outcome::{Again, Failure, FailureKind, Misuse, Outcome};
 pub use vm::{Usage, Vm, VmOptions};

@@ -1,5 +1,6 @@
 //! What a context may use up.
 
+use std::cell::Cell;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -65,7 +66,27 @@ pub(crate) struct Compiled {
     pub(crate) source: Limits,
 }
 
+thread_local! {
+    /// The limits that this thread compiled last: a host has a few kinds of contexts and makes many of each.
+    static RECENT: Cell<[Option<Compiled>; 4]> = const { Cell::new([None; 4]) };
+}
+
 impl Compiled {
+    /// As [`new`](Self::new), without computing again what this thread has just computed.
+    pub(crate) fn recent(limits: Limits) -> Self {
+        let mut recent = RECENT.get();
+        if let Some(found) = recent.iter().flatten().find(|known| known.source == limits) {
+            return *found;
+        }
+        let compiled = Compiled::new(limits);
+        recent.rotate_right(1);
+        if let Some(first) = recent.first_mut() {
+            *first = Some(compiled);
+        }
+        RECENT.set(recent);
+        compiled
+    }
+
     pub(crate) fn new(limits: Limits) -> Self {
         let ticks = |limit: Option<Duration>| limit.map_or(Ticks::MAX, clock::ticks);
         let us = |limit: Option<Duration>| {

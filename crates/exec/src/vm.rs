@@ -250,7 +250,7 @@ impl Vm {
     /// # Errors
     /// As for [`context`](Self::context).
     pub fn context_with(&self, limits: Limits) -> Result<Context, Misuse> {
-        Context::new(Arc::clone(&self.core), Compiled::new(limits))
+        Context::new(Arc::clone(&self.core), Compiled::recent(limits))
     }
 
     /// What the state holds right now.

@@ -1,0 +1,292 @@
+//! Objects that the host makes for scripts: a table whose class is its metatable and whose first element says
+//! what it stands for.
+//!
+//! That element is light userdata, which no script can make, so a script can neither forge an object nor turn
+//! one into another. Members that cost something are made when they are first asked for. All of it is on the
+//! way of every session, so it goes through Lua's stack directly: making an object is one protected call, and
+//! a method's `self` makes no reference.
+
+use std::sync::Arc;
+
+use mlua::ffi::{self, lua_State};
+use mlua::state::RawLua;
+use mlua::{Error, FromLua, Function, IntoLua, Lua, Result, Table, Value};
+
+/// Where an object keeps what it stands for.
+const STANDS_FOR: i64 = 1;
+
+/// A class of objects.
+#[derive(Clone, Debug)]
+pub struct ObjectClass {
+    metatable: Table,
+    /// The same, where it is found without mlua.
+    reference: Arc<Reference>,
+}
+
+#[derive(Debug)]
+struct Reference(i32);
+
+impl ObjectClass {
+    /// A class with these methods. `make`, if given, is called with the object and a name when a member is
+    /// asked for that is no method; what it returns stays in the object, unless it is nil.
+    ///
+    /// The class lives as long as its state.
+    ///
+    /// # Errors
+    /// When the state has no memory left.
+    pub fn new(lua: &Lua, name: &str, methods: &Table, make: Option<Function>) -> Result<Self> {
+        let metatable = lua.create_table()?;
+        metatable.raw_set("__name", name)?;
+        match make {
+            None => metatable.raw_set("__index", methods)?,
+            Some(make) => {
+                // SAFETY: runs in protected mode with the two upvalues as its arguments.
+                let index = unsafe {
+                    lua.exec_raw::<Function>((methods, make), |l| ffi::lua_pushcclosure(l, index, 2))?
+                };
+                metatable.raw_set("__index", index)?;
+            }
+        }
+        // SAFETY: runs in protected mode with the metatable as its one argument.
+        let reference = unsafe {
+            lua.exec_raw::<i32>(&metatable, |l| {
+                let reference = ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX);
+                ffi::lua_pushinteger(l, reference.into());
+            })?
+        };
+        Ok(ObjectClass {
+            metatable,
+            reference: Arc::new(Reference(reference)),
+        })
+    }
+
+    /// The class's metatable.
+    pub fn metatable(&self) -> &Table {
+        &self.metatable
+    }
+
+    /// An object of this class, on its way to Lua.
+    pub fn object(&self, stands_for: u64) -> NewObject {
+        NewObject {
+            reference: self.reference.0,
+            stands_for,
+        }
+    }
+}
+
+/// An object that is made when it is handed to Lua; see [`ObjectClass::object`].
+#[derive(Clone, Copy, Debug)]
+pub struct NewObject {
+    reference: i32,
+    stands_for: u64,
+}
+
+impl IntoLua for NewObject {
+    fn into_lua(self, lua: &Lua) -> Result<Value> {
+        lua.exec_raw_lua(|raw| {
+            // SAFETY: the state is locked; what is pushed is popped.
+            unsafe {
+                self.push_into_stack(raw)?;
+                Ok(raw.pop_value())
+            }
+        })
+    }
+
+    unsafe fn push_into_stack(self, lua: &RawLua) -> Result<()> {
+        let l = lua.state();
+        let mut this = self;
+        // SAFETY: the stack is checked for the three slots; everything that can raise runs in the protected
+        // call, which outlives its one argument, the address of `this`.
+        unsafe {
+            if ffi::lua_checkstack(l, 3) == 0 {
+                return Err(Error::runtime("stack overflow"));
+            }
+            ffi::lua_pushcfunction(l, make_object);
+            ffi::lua_pushlightuserdata(l, (&raw mut this).cast());
+            match ffi::lua_pcall(l, 1, 1, 0) {
+                ffi::LUA_OK => Ok(()),
+                status => {
+                    ffi::lua_pop(l, 1);
+                    Err(match status {
+                        ffi::LUA_ERRMEM => Error::MemoryError("not enough memory".into()),
+                        _ => Error::runtime("an object could not be made"),
+                    })
+                }
+            }
+        }
+    }
+}
+
+unsafe extern "C-unwind" fn make_object(l: *mut lua_State) -> i32 {
+    // SAFETY: called by `push_into_stack` with the address of an object's description.
+    unsafe {
+        let this = *ffi::lua_touserdata(l, 1).cast::<NewObject>();
+        ffi::lua_createtable(l, 1, 2);
+        ffi::lua_pushlightuserdata(l, std::ptr::without_provenance_mut(this.stands_for as usize));
+        ffi::lua_rawseti(l, -2, STANDS_FOR);
+        ffi::lua_rawgeti(l, ffi::LUA_REGISTRYINDEX, this.reference.into());
+        ffi::lua_setmetatable(l, -2);
+        1
+    }
+}
+
+/// A member of an object: a method of its class, or what the class's maker makes.
+unsafe extern "C-unwind" fn index(l: *mut lua_State) -> i32 {
+    // SAFETY: called by Lua with object and key, as a closure with methods and maker; nothing here has a
+    // destructor when something raises.
+    unsafe {
+        ffi::lua_settop(l, 2);
+        ffi::lua_pushvalue(l, 2);
+        if ffi::lua_rawget(l, ffi::lua_upvalueindex(1)) != ffi::LUA_TNIL {
+            return 1;
+        }
+        ffi::lua_settop(l, 2);
+        ffi::lua_pushvalue(l, ffi::lua_upvalueindex(2));
+        ffi::lua_pushvalue(l, 1);
+        ffi::lua_pushvalue(l, 2);
+        ffi::lua_callk(l, 2, 1, 0, None);
+        if ffi::lua_type(l, -1) != ffi::LUA_TNIL && ffi::lua_type(l, 1) == ffi::LUA_TTABLE {
+            ffi::lua_pushvalue(l, 2);
+            ffi::lua_pushvalue(l, -2);
+            ffi::lua_rawset(l, 1);
+        }
+        1
+    }
+}
+
+/// What an object can stand for, as its methods ask for their `self`.
+pub trait Standing: Sized {
+    /// The class's name in messages.
+    const NAME: &'static str;
+
+    /// What `stands_for` means; `None` if it is of another class.
+    fn of(stands_for: u64) -> Option<Self>;
+}
+
+/// The `self` of a method.
+#[derive(Clone, Copy, Debug)]
+pub struct This<S>(pub S);
+
+impl<S: Standing> FromLua for This<S> {
+    fn from_lua(value: Value, _: &Lua) -> Result<Self> {
+        let standing = match &value {
+            Value::Table(table) => match table.raw_get::<Value>(STANDS_FOR)? {
+                Value::LightUserData(id) => S::of(id.0.addr() as u64),
+                _ => None,
+            },
+            _ => None,
+        };
+        standing.map(This).ok_or_else(|| not_one::<S>(value.type_name()))
+    }
+
+    unsafe fn from_stack(index: i32, lua: &RawLua) -> Result<Self> {
+        let l = lua.state();
+        // SAFETY: the caller holds the lock and names a value on the stack; there is room for one more, as
+        // native functions have 20 slots, and reading raises nothing.
+        unsafe {
+            let kind = ffi::lua_type(l, index);
+            let mut standing = None;
+            if kind == ffi::LUA_TTABLE {
+                if ffi::lua_rawgeti(l, index, STANDS_FOR) == ffi::LUA_TLIGHTUSERDATA {
+                    standing = S::of(ffi::lua_touserdata(l, -1).addr() as u64);
+                }
+                ffi::lua_pop(l, 1);
+            }
+            standing.map(This).ok_or_else(|| {
+                let name = std::ffi::CStr::from_ptr(ffi::lua_typename(l, kind));
+                not_one::<S>(match name.to_bytes() {
+                    b"nil" => "nil",
+                    b"table" => "table",
+                    b"string" => "string",
+                    b"number" => "number",
+                    b"boolean" => "boolean",
+                    b"function" => "function",
+                    b"thread" => "thread",
+                    _ => "userdata",
+                })
+            })
+        }
+    }
+}
+
+fn not_one<S: Standing>(from: &'static str) -> Error {
+    Error::FromLuaConversionError {
+        from,
+        to: S::NAME.to_owned(),
+        message: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Vm, VmOptions, function};
+
+    struct Door(u64);
+
+    impl Standing for Door {
+        const NAME: &'static str = "Door";
+
+        fn of(stands_for: u64) -> Option<Self> {
+            (stands_for >> 8 == 7).then_some(Door(stands_for & 0xff))
+        }
+    }
+
+    fn vm() -> Vm {
+        let vm = Vm::per_thread(VmOptions::default()).unwrap();
+        vm.enter(|lua| {
+            let methods = lua.create_table()?;
+            methods.set(
+                "number",
+                function(lua, "number", |_, This(door): This<Door>| Ok(door.0))?,
+            )?;
+            let make = function(lua, "__index", |lua, (This(door), key): (This<Door>, String)| {
+                let made = lua.globals().get::<i64>("made")?;
+                lua.globals().set("made", made + 1)?;
+                Ok((key == "twice").then_some(door.0 * 2))
+            })?;
+            let class = ObjectClass::new(lua, "Door", &methods, Some(make))?;
+            lua.globals().set("made", 0)?;
+            lua.globals().set("door", class.object(7 << 8 | 21))?;
+            lua.globals().set("window", class.object(8 << 8))
+        })
+        .unwrap()
+        .unwrap();
+        vm
+    }
+
+    fn eval<R: mlua::FromLuaMulti>(vm: &Vm, source: &str) -> Result<R> {
+        vm.enter(|lua| lua.load(source).eval::<R>()).unwrap()
+    }
+
+    #[test]
+    fn a_method_knows_what_its_object_stands_for() {
+        assert_eq!(eval::<u64>(&vm(), "return door:number()").unwrap(), 21);
+    }
+
+    #[test]
+    fn a_member_is_made_once_and_stays() {
+        let vm = vm();
+        assert_eq!(
+            eval::<(u64, u64, u64)>(&vm, "return door.twice, door.twice, made").unwrap(),
+            (42, 42, 1)
+        );
+        assert_eq!(eval::<Option<u64>>(&vm, "return door.nothing").unwrap(), None);
+        assert_eq!(eval::<u64>(&vm, "door.mine = 5 return door.mine").unwrap(), 5);
+    }
+
+    #[test]
+    fn what_is_no_such_object_is_refused() {
+        let vm = vm();
+        for (source, got) in [
+            ("door.number(window)", "table"),
+            ("door.number({7})", "table"),
+            ("door.number('door')", "string"),
+            ("door.number()", "nil"),
+        ] {
+            let error = eval::<()>(&vm, source).unwrap_err().to_string();
+            let wanted = format!("bad argument #1 to 'number' (Door expected, got {got})");
+            assert!(error.contains(&wanted), "{source}: {error}");
+        }
+    }
+}
