@@ -28,7 +28,8 @@ struct Reference(i32);
 
 impl ObjectClass {
     /// A class with these methods. `make`, if given, is called with the object and a name when a member is
-    /// asked for that is no method; what it returns stays in the object, unless it is nil.
+    /// asked for that is no method; what it returns stays in the object, unless it is nil. If it returns nil and
+    /// a text, that is an error at the place where the member was asked for.
     ///
     /// The class lives as long as its state.
     ///
@@ -144,10 +145,17 @@ unsafe extern "C-unwind" fn index(l: *mut lua_State) -> i32 {
         ffi::lua_pushvalue(l, ffi::lua_upvalueindex(2));
         ffi::lua_pushvalue(l, 1);
         ffi::lua_pushvalue(l, 2);
-        ffi::lua_callk(l, 2, 1, 0, None);
-        if ffi::lua_type(l, -1) != ffi::LUA_TNIL && ffi::lua_type(l, 1) == ffi::LUA_TTABLE {
+        ffi::lua_callk(l, 2, 2, 0, None);
+        if ffi::lua_type(l, 4) == ffi::LUA_TSTRING {
+            ffi::luaL_where(l, 1);
+            ffi::lua_insert(l, 4);
+            ffi::lua_concat(l, 2);
+            ffi::lua_error(l);
+        }
+        ffi::lua_settop(l, 3);
+        if ffi::lua_type(l, 3) != ffi::LUA_TNIL && ffi::lua_type(l, 1) == ffi::LUA_TTABLE {
             ffi::lua_pushvalue(l, 2);
-            ffi::lua_pushvalue(l, -2);
+            ffi::lua_pushvalue(l, 3);
             ffi::lua_rawset(l, 1);
         }
         1
@@ -166,6 +174,14 @@ pub trait Standing: Sized {
 /// The `self` of a method.
 #[derive(Clone, Copy, Debug)]
 pub struct This<S>(pub S);
+
+impl<S> std::ops::Deref for This<S> {
+    type Target = S;
+
+    fn deref(&self) -> &S {
+        &self.0
+    }
+}
 
 impl<S: Standing> FromLua for This<S> {
     fn from_lua(value: Value, _: &Lua) -> Result<Self> {
@@ -243,7 +259,11 @@ mod tests {
             let make = function(lua, "__index", |lua, (This(door), key): (This<Door>, String)| {
                 let made = lua.globals().get::<i64>("made")?;
                 lua.globals().set("made", made + 1)?;
-                Ok((key == "twice").then_some(door.0 * 2))
+                Ok(match key.as_str() {
+                    "twice" => (Some(door.0 * 2), None),
+                    "stuck" => (None, Some("the door is stuck")),
+                    _ => (None, None),
+                })
             })?;
             let class = ObjectClass::new(lua, "Door", &methods, Some(make))?;
             lua.globals().set("made", 0)?;
@@ -273,6 +293,19 @@ mod tests {
         );
         assert_eq!(eval::<Option<u64>>(&vm, "return door.nothing").unwrap(), None);
         assert_eq!(eval::<u64>(&vm, "door.mine = 5 return door.mine").unwrap(), 5);
+    }
+
+    #[test]
+    fn a_member_that_cannot_be_made_is_an_error_at_its_place() {
+        let vm = vm();
+        let caught = vm
+            .load(
+                "t.lua",
+                "local ok, e = pcall(function()\nreturn door.stuck\nend) return e",
+            )
+            .unwrap();
+        let caught: String = vm.enter(|_| caught.call(())).unwrap().unwrap();
+        assert_eq!(caught, "t.lua:2: the door is stuck");
     }
 
     #[test]

@@ -4,16 +4,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mlua::{Function, Lua, LuaString, Result, Table, Value};
-use tidegate_exec::{function, operation};
+use mlua::{Function, Lua, LuaString, Result, Value};
+use tidegate_exec::{ObjectClass, function, operation};
 use tidegate_proxy::{HttpApplet, ServiceError, Txn};
 
-use crate::arg::{Int, Text, bad_argument, error};
+use crate::arg::{Int, MemberName, Text, bad_argument, error};
 use crate::classes::Parts;
 use crate::env::Env;
-use crate::handle::{self, Class, ID, Kind, Session, Target, This};
+use crate::handle::{self, Any, Class, Kind, Session, Target, This};
 use crate::http::header_table;
-use crate::row::{Row, lazy_metatable, methods, row};
+use crate::row::{Row, methods, row};
 use crate::txn;
 use crate::vars::{self, OfTxn};
 
@@ -139,34 +139,38 @@ pub(crate) const ROWS: &[Row] = &[
     ),
 ];
 
-/// The members that an object gets when they are first asked for.
-const MEMBERS: [&str; 10] = [
-    "f", "sf", "c", "sc", "method", "version", "path", "qs", "length", "headers",
-];
-
-pub(crate) fn metatable(lua: &Lua, env: &Arc<Env>, parts: &Parts) -> Result<Table> {
+pub(crate) fn class(lua: &Lua, env: &Arc<Env>, parts: &Parts) -> Result<ObjectClass> {
     let make = member_maker(lua, parts.clone())?;
-    lazy_metatable(lua, AppletHttp::NAME, &methods(lua, env, ROWS)?, &MEMBERS, make)
+    ObjectClass::new(lua, AppletHttp::NAME, &methods(lua, env, ROWS)?, Some(make))
 }
 
 fn member_maker(lua: &Lua, parts: Parts) -> Result<Function> {
-    function(lua, "__index", move |lua, (object, key): (Table, LuaString)| {
-        let session = match object.raw_get::<Value>(ID)? {
-            Value::LightUserData(id) => Session::of(id),
-            _ => None,
-        };
-        let Some(session) = session else {
-            return Ok((Value::Nil, None));
-        };
-        let key = key.as_bytes();
-        if matches!(&*key, b"f" | b"sf" | b"c" | b"sc") {
-            return txn::part(lua, &parts, session, &key);
-        }
-        match AppletHttp::target(session) {
-            Some(applet) => Ok((member(lua, &applet, &key)?, None)),
-            None => Ok((Value::Nil, Some(handle::stale(AppletHttp::NAME).to_string()))),
-        }
-    })
+    function(
+        lua,
+        "__index",
+        move |lua, (tidegate_exec::This(Any(session)), key): (tidegate_exec::This<Any>, MemberName)| {
+            let MemberName::Text(key) = &key else {
+                return Ok((Value::Nil, None));
+            };
+            if matches!(&**key, b"f" | b"sf" | b"c" | b"sc") {
+                return txn::part(lua, &parts, session, key);
+            }
+            if !is_member(key) {
+                return Ok((Value::Nil, None));
+            }
+            match AppletHttp::target(session) {
+                Some(applet) => Ok((member(lua, &applet, key)?, None)),
+                None => Ok((Value::Nil, Some(handle::stale(AppletHttp::NAME).to_string()))),
+            }
+        },
+    )
+}
+
+fn is_member(name: &[u8]) -> bool {
+    matches!(
+        name,
+        b"method" | b"version" | b"path" | b"qs" | b"length" | b"headers"
+    )
 }
 
 /// A part of the request.

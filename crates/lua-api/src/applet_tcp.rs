@@ -4,8 +4,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use mlua::{Lua, LuaString, Result, Table};
-use tidegate_exec::{function, operation};
+use mlua::{Lua, LuaString, Result};
+use tidegate_exec::{ObjectClass, function, operation};
 use tidegate_proxy::{TcpApplet, Txn};
 
 use crate::applet_http::{refused, size_of};
@@ -13,7 +13,7 @@ use crate::arg::{Int, Millis, Text};
 use crate::classes::Parts;
 use crate::env::Env;
 use crate::handle::{Class, Kind, Session, Target, This};
-use crate::row::{Row, lazy_metatable, methods, row};
+use crate::row::{Row, methods, row};
 use crate::txn::part_maker;
 use crate::vars::{self, OfTxn};
 
@@ -143,8 +143,7 @@ async fn gather(applet: &TcpApplet, size: Option<usize>, gathered: &mut BytesMut
     }
 }
 
-pub(crate) fn metatable(lua: &Lua, env: &Arc<Env>, parts: &Parts) -> Result<Table> {
+pub(crate) fn class(lua: &Lua, env: &Arc<Env>, parts: &Parts) -> Result<ObjectClass> {
     let make = part_maker(lua, parts.clone())?;
-    let members = ["f", "sf", "c", "sc"];
-    lazy_metatable(lua, AppletTcp::NAME, &methods(lua, env, ROWS)?, &members, make)
+    ObjectClass::new(lua, AppletTcp::NAME, &methods(lua, env, ROWS)?, Some(make))
 }

@@ -22,6 +22,22 @@ impl FromLua for Int {
     }
 }
 
+/// What a script asks an object for.
+pub(crate) enum MemberName {
+    Text(Vec<u8>),
+    /// Not a text: nothing has such a name.
+    Other,
+}
+
+impl FromLua for MemberName {
+    fn from_lua(value: Value, _: &Lua) -> Result<Self> {
+        Ok(match value {
+            Value::String(name) => MemberName::Text(name.as_bytes().to_vec()),
+            _ => MemberName::Other,
+        })
+    }
+}
+
 /// A level, as `core` has them.
 pub(crate) struct LevelArg(pub(crate) Level);
 

@@ -7,13 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use mlua::{Error, Function, Lua, LuaString, Table};
 use smallvec::SmallVec;
-use tidegate_exec::function;
+use tidegate_exec::{ObjectClass, function};
 use tidegate_proxy::Txn;
 use tidegate_sample::vars::ProcVars;
 use tidegate_sample::{ParseError, Value};
 
 use crate::handle::Session;
-use crate::row;
 use crate::settings::Settings;
 
 /// Arguments of a call.
@@ -59,12 +58,12 @@ pub(crate) fn target(session: Session) -> Option<Option<Rc<Txn>>> {
     session.txn().map(Some)
 }
 
-/// The metatable of a class whose methods are made when a script first names them.
+/// A class whose methods are made when a script first names them.
 pub(crate) fn class(
     lua: &Lua,
     name: &str,
     method: impl Fn(&Lua, &[u8]) -> mlua::Result<Option<Function>> + Send + 'static,
-) -> mlua::Result<Table> {
+) -> mlua::Result<ObjectClass> {
     let bind = function(lua, "__index", move |lua, (class, key): (Table, LuaString)| {
         let found = method(lua, &key.as_bytes())?;
         if let Some(method) = &found {
@@ -76,7 +75,7 @@ pub(crate) fn class(
     of_class.raw_set("__index", bind)?;
     let class = lua.create_table()?;
     class.set_metatable(Some(of_class))?;
-    row::metatable(lua, name, &class)
+    ObjectClass::new(lua, name, &class, None)
 }
 
 /// Lua's names allow neither `.` nor `-`, so methods have `_` there.

@@ -8,7 +8,7 @@ use tidegate_exec::{function, operation};
 use tidegate_proxy::{Channel, ChannelError, Mode, Txn};
 
 use crate::arg::{Int, Text, error};
-use crate::handle::{Class, Kind, Session, This};
+use crate::handle::{Class, Kind, Of, Session, This};
 use crate::row::{Row, row};
 
 /// The class.
@@ -27,7 +27,7 @@ impl Kind for ChannelClass {
 
 type This_ = This<ChannelClass>;
 
-impl This<ChannelClass> {
+impl Of<ChannelClass> {
     /// Uses the channel.
     fn with<R>(&self, f: impl FnOnce(&Channel) -> R) -> Result<R> {
         let txn = self.live()?;

@@ -2,46 +2,47 @@
 
 use std::sync::Arc;
 
-use mlua::{Lua, Result, Table};
+use mlua::{Lua, Result};
+use tidegate_exec::ObjectClass;
 
 use crate::env::Env;
-use crate::row::{ClassRows, metatable, methods};
+use crate::row::{ClassRows, methods};
 use crate::{act, applet_http, applet_tcp, channel, concat, converters, core, fetches, http, queue, reply};
 use crate::{regex, socket, txn, unsupported};
 
-/// The metatables of the objects that the host makes for scripts.
+/// The classes of the objects that the host makes for scripts.
 pub(crate) struct Classes {
-    pub(crate) txn: Table,
-    pub(crate) applet_http: Table,
-    pub(crate) applet_tcp: Table,
+    pub(crate) txn: ObjectClass,
+    pub(crate) applet_http: ObjectClass,
+    pub(crate) applet_tcp: ObjectClass,
 }
 
-/// The metatables of an object's sub-objects.
+/// The classes of an object's sub-objects.
 #[derive(Clone)]
 pub(crate) struct Parts {
-    pub(crate) fetches: Table,
-    pub(crate) converters: Table,
-    pub(crate) http: Table,
-    pub(crate) channel: Table,
+    pub(crate) fetches: ObjectClass,
+    pub(crate) converters: ObjectClass,
+    pub(crate) http: ObjectClass,
+    pub(crate) channel: ObjectClass,
 }
 
 impl Classes {
     /// Makes all classes and the global tables.
     pub(crate) fn install(lua: &Lua, env: &Arc<Env>) -> Result<Classes> {
         let parts = Parts {
-            fetches: fetches::metatable(lua, env)?,
-            converters: converters::metatable(lua, env)?,
-            http: metatable(lua, "HTTP", &methods(lua, env, http::ROWS)?)?,
-            channel: metatable(lua, "Channel", &methods(lua, env, channel::ROWS)?)?,
+            fetches: fetches::class(lua, env)?,
+            converters: converters::class(lua, env)?,
+            http: ObjectClass::new(lua, "HTTP", &methods(lua, env, http::ROWS)?, None)?,
+            channel: ObjectClass::new(lua, "Channel", &methods(lua, env, channel::ROWS)?, None)?,
         };
         core::install(lua, env, &parts)?;
         act::install(lua, env)?;
         regex::install(lua, env)?;
         unsupported::install(lua)?;
         Ok(Classes {
-            txn: txn::metatable(lua, env, &parts)?,
-            applet_http: applet_http::metatable(lua, env, &parts)?,
-            applet_tcp: applet_tcp::metatable(lua, env, &parts)?,
+            txn: txn::class(lua, env, &parts)?,
+            applet_http: applet_http::class(lua, env, &parts)?,
+            applet_tcp: applet_tcp::class(lua, env, &parts)?,
         })
     }
 }

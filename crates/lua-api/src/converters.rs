@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
 
-use mlua::{Function, Lua, Result, Table, Value, Variadic};
-use tidegate_exec::function;
+use mlua::{Function, Lua, Result, Value, Variadic};
+use tidegate_exec::{ObjectClass, function};
 use tidegate_proxy::Txn;
 use tidegate_sample::{Converter, Scope, convert};
 
@@ -30,8 +30,8 @@ impl Kind for Converters {
     }
 }
 
-/// The class's metatable. Methods are made when a script first names them.
-pub(crate) fn metatable(lua: &Lua, env: &Arc<Env>) -> Result<Table> {
+/// The class. Methods are made when a script first names them.
+pub(crate) fn class(lua: &Lua, env: &Arc<Env>) -> Result<ObjectClass> {
     let env = Arc::clone(env);
     calls::class(lua, Converters::NAME, move |lua, key| match NAMES.get(key) {
         Some(name) => method(lua, &env, name, &String::from_utf8_lossy(key)).map(Some),

@@ -1,7 +1,6 @@
 //! Which session an object of a script stands for, and whether that session still is.
 //!
-//! A session's object is a Lua table whose first element is a number, as light userdata: no script can make
-//! one up. The number leads through a table of the thread to the session. It is never used twice in the
+//! A session's object (see [`tidegate_exec::ObjectClass`]) stands for a number that no script can make up. The number leads through a table of the thread to the session. It is never used twice in the
 //! process, so an object that was kept, or is seen by another thread (through a shared state), leads nowhere.
 
 use std::cell::RefCell;
@@ -11,13 +10,11 @@ use std::marker::PhantomData;
 use std::rc::{Rc, Weak};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use mlua::{Error, FromLua, LightUserData, Lua, Result, Table, Value};
+use mlua::{Error, Result};
+use tidegate_exec::{NewObject, ObjectClass, Standing};
 use tidegate_proxy::{HttpApplet, TcpApplet, Txn};
 
-use crate::arg::type_name;
-
-/// Where an object keeps its number, and where what `set_priv` left.
-pub(crate) const ID: i64 = 1;
+/// Where an object keeps what `set_priv` left; its number stands before that.
 pub(crate) const PRIV: i64 = 2;
 
 /// What a number leads to.
@@ -73,22 +70,15 @@ impl Session {
     /// What has no session: `core.f` and its kin.
     pub(crate) const NONE: Session = Session(0);
 
-    /// The first element of this session's object of that class.
-    pub(crate) fn tagged(self, class: Class) -> LightUserData {
-        let bits = self.0 << CLASS_BITS | class as u64;
-        LightUserData(std::ptr::without_provenance_mut(bits as usize))
+    /// What this session's object of that class stands for.
+    pub(crate) fn tagged(self, class: Class) -> u64 {
+        self.0 << CLASS_BITS | class as u64
     }
 
-    fn untagged(value: LightUserData) -> Option<(Session, Class)> {
-        let bits = value.0.addr() as u64;
+    fn untagged(bits: u64) -> Option<(Session, Class)> {
         let tag = bits & ((1 << CLASS_BITS) - 1);
         let class = CLASSES.into_iter().find(|class| *class as u64 == tag)?;
         Some((Session(bits >> CLASS_BITS), class))
-    }
-
-    /// The session of an object's first element.
-    pub(crate) fn of(value: LightUserData) -> Option<Session> {
-        Session::untagged(value).map(|(session, _)| session)
     }
 
     /// What it leads to, if that still is, and is of this thread.
@@ -181,14 +171,16 @@ pub(crate) trait Kind {
 }
 
 /// The `self` of a method: an object of the right class, perhaps of a session that is over.
-pub(crate) struct This<K> {
+pub(crate) type This<K> = tidegate_exec::This<Of<K>>;
+
+/// What an object of class `K` stands for.
+pub(crate) struct Of<K> {
     pub(crate) session: Session,
     pub(crate) class: Class,
-    pub(crate) table: Table,
     kind: PhantomData<K>,
 }
 
-impl<K: Kind> This<K> {
+impl<K: Kind> Of<K> {
     /// What the object stands for.
     ///
     /// # Errors
@@ -198,29 +190,27 @@ impl<K: Kind> This<K> {
     }
 }
 
-impl<K: Kind> FromLua for This<K> {
-    fn from_lua(value: Value, _: &Lua) -> Result<Self> {
-        let from = type_name(&value);
-        let wrong = || Error::FromLuaConversionError {
-            from,
-            to: K::NAME.to_owned(),
-            message: None,
-        };
-        let Value::Table(table) = value else {
-            return Err(wrong());
-        };
-        let Ok(Value::LightUserData(id)) = table.raw_get::<Value>(ID) else {
-            return Err(wrong());
-        };
-        match Session::untagged(id) {
-            Some((session, class)) if K::is(class) => Ok(This {
-                session,
-                class,
-                table,
-                kind: PhantomData,
-            }),
-            _ => Err(wrong()),
-        }
+impl<K: Kind> Standing for Of<K> {
+    const NAME: &'static str = K::NAME;
+
+    fn of(stands_for: u64) -> Option<Self> {
+        let (session, class) = Session::untagged(stands_for)?;
+        K::is(class).then_some(Of {
+            session,
+            class,
+            kind: PhantomData,
+        })
+    }
+}
+
+/// The `self` of whatever is an object of a session.
+pub(crate) struct Any(pub(crate) Session);
+
+impl Standing for Any {
+    const NAME: &'static str = "object";
+
+    fn of(stands_for: u64) -> Option<Self> {
+        Session::untagged(stands_for).map(|(session, _)| Any(session))
     }
 }
 
@@ -229,12 +219,9 @@ pub(crate) fn stale(class: &str) -> Error {
     Error::runtime(format!("{class} object is no longer usable"))
 }
 
-/// An object of a session: its class is its metatable.
-pub(crate) fn object(lua: &Lua, metatable: &Table, session: Session, class: Class) -> Result<Table> {
-    let table = lua.create_table_with_capacity(1, 0)?;
-    table.raw_set(ID, session.tagged(class))?;
-    table.set_metatable(Some(metatable.clone()))?;
-    Ok(table)
+/// An object of a session, on its way to Lua.
+pub(crate) fn object(objects: &ObjectClass, session: Session, class: Class) -> NewObject {
+    objects.object(session.tagged(class))
 }
 
 #[cfg(test)]
@@ -274,7 +261,6 @@ mod tests {
         for class in CLASSES {
             assert_eq!(Session::untagged(session.tagged(class)), Some((session, class)));
         }
-        let none = LightUserData(std::ptr::without_provenance_mut(0xf));
-        assert_eq!(Session::untagged(none), None);
+        assert_eq!(Session::untagged(0xf), None);
     }
 }

@@ -61,48 +61,6 @@ pub(crate) fn metatable(lua: &Lua, name: &str, methods: &Table) -> Result<Table>
     Ok(metatable)
 }
 
-/// How members are found that objects get when they are first asked for: `make` gives one, or nil and an
-/// error, and it stays in the object.
-const LAZY: &str = "
-local methods, lazy, make, rawset, error = ...
-return function(object, key)
-    local member = methods[key]
-    if member == nil and lazy[key] then
-        local problem
-        member, problem = make(object, key)
-        if problem then error(problem, 2) end
-        rawset(object, key, member)
-    end
-    return member
-end";
-
-/// The metatable of a class whose objects have members that are made when first asked for.
-pub(crate) fn lazy_metatable(
-    lua: &Lua,
-    name: &str,
-    methods: &Table,
-    lazy: &[&str],
-    make: Function,
-) -> Result<Table> {
-    let names = lua.create_table()?;
-    for name in lazy {
-        names.raw_set(*name, true)?;
-    }
-    let globals = lua.globals();
-    let (rawset, error) = (
-        globals.raw_get::<Function>("rawset")?,
-        globals.raw_get::<Function>("error")?,
-    );
-    let index: Function = lua
-        .load(LAZY)
-        .set_name("=[tidegate]")
-        .call((methods, names, make, rawset, error))?;
-    let metatable = lua.create_table()?;
-    metatable.raw_set("__index", index)?;
-    metatable.raw_set("__name", name)?;
-    Ok(metatable)
-}
-
 /// Makes the table of methods of a userdata's class, for [`class_table`] to find.
 pub(crate) fn install_class(lua: &Lua, env: &Arc<Env>, name: &str, rows: &[Row]) -> Result<Table> {
     let class = methods(lua, env, rows)?;

@@ -3,13 +3,12 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use mlua::{IntoLua, Lua, Result, Value};
 use tidegate_exec::Entry;
 use tidegate_proxy::ext::{Failure, HttpService, Run as Answer, TcpService};
 use tidegate_proxy::{HttpApplet, TcpApplet};
 
 use crate::action::named;
-use crate::handle::{self, Class, Registered, Session, Target};
+use crate::handle::{self, Class, Registered, Target};
 use crate::run::{Ended, Kind, Run, Running};
 use crate::state::State;
 
@@ -42,11 +41,12 @@ impl LuaService {
         applet: Rc<impl ?Sized + 'static>,
     ) -> Answer<'static, std::result::Result<(), Failure>> {
         let registered = Registered::new(target);
-        let object = AppletArg {
-            state: &self.state,
-            session: registered.session(),
-            class,
+        let classes = &self.state.classes;
+        let objects = match class {
+            Class::AppletTcp => &classes.applet_tcp,
+            _ => &classes.applet_http,
         };
+        let object = handle::object(objects, registered.session(), class);
         let started = Running::start(&self.state, &self.entry, object, Run::new(Kind::Service));
         let mut running = match started {
             Ok(running) => running,
@@ -71,22 +71,5 @@ fn outcome(ended: Ended, what: &str, name: &str) -> std::result::Result<(), Fail
     match ended {
         Ended::Returned | Ended::Done(_) => Ok(()),
         Ended::Failed(failure) => Err(named(what, name, failure)),
-    }
-}
-
-/// The applet object on its way to the function.
-struct AppletArg<'a> {
-    state: &'a State,
-    session: Session,
-    class: Class,
-}
-
-impl IntoLua for AppletArg<'_> {
-    fn into_lua(self, lua: &Lua) -> Result<Value> {
-        let metatable = match self.class {
-            Class::AppletTcp => &self.state.classes.applet_tcp,
-            _ => &self.state.classes.applet_http,
-        };
-        handle::object(lua, metatable, self.session, self.class).map(Value::Table)
     }
 }

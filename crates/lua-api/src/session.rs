@@ -69,7 +69,10 @@ impl IntoLua for TxnArg<'_> {
         if let Some(object) = self.known {
             return Ok(Value::Table(object));
         }
-        let object = handle::object(lua, &self.state.classes.txn, self.session, Class::Txn)?;
+        let object = handle::object(&self.state.classes.txn, self.session, Class::Txn).into_lua(lua)?;
+        let Value::Table(object) = object else {
+            return Ok(object);
+        };
         let key = Arc::as_ptr(&self.state.env).addr();
         with_kept(self.txn, |kept| {
             kept.objects.borrow_mut().push((key, object.clone()));

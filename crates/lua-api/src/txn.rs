@@ -4,18 +4,20 @@ use std::future::pending;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use mlua::{Error, Function, Lua, LuaString, Result, Table, Value};
-use tidegate_exec::{function, operation};
+use mlua::{Error, Function, IntoLua, Lua, LuaString, Result, Table, Value};
+use tidegate_exec::{ObjectClass, function, operation};
 use tidegate_proxy::ext::ActionOutcome;
 use tidegate_proxy::log::Level;
 use tidegate_proxy::{LogLevel, Mode, Txn};
 
+use crate::arg::MemberName;
 use crate::arg::{Int, LevelArg, bad_argument, error, level_of, message};
 use crate::classes::Parts;
 use crate::core::SILENT;
 use crate::env::Env;
-use crate::handle::{self, Class, ID, Kind, Session, This};
-use crate::row::{Row, lazy_metatable, methods, row};
+use crate::handle::{self, Any, Class, Kind, Session, This};
+
+use crate::row::{Row, methods, row};
 use crate::run::{Done, Kind as RunKind, Run};
 use crate::settings::LogStderr;
 use crate::vars::{self, OfTxn};
@@ -175,25 +177,23 @@ pub(crate) const ROWS: &[Row] = &[
     row("set_priority_offset(txn, prio)", "not supported yet", not_yet),
 ];
 
-/// The members that an object gets when they are first asked for.
-const PARTS: [&str; 9] = ["f", "sf", "c", "sc", "req", "res", "http", "http_req", "http_res"];
-
-pub(crate) fn metatable(lua: &Lua, env: &Arc<Env>, parts: &Parts) -> Result<Table> {
+pub(crate) fn class(lua: &Lua, env: &Arc<Env>, parts: &Parts) -> Result<ObjectClass> {
     let make = part_maker(lua, parts.clone())?;
-    lazy_metatable(lua, TxnClass::NAME, &methods(lua, env, ROWS)?, &PARTS, make)
+    ObjectClass::new(lua, TxnClass::NAME, &methods(lua, env, ROWS)?, Some(make))
 }
 
 /// Makes an object's `f`, `http` and so on. That the session still is, is seen when these are used.
 pub(crate) fn part_maker(lua: &Lua, parts: Parts) -> Result<Function> {
-    function(lua, "__index", move |lua, (object, key): (Table, LuaString)| {
-        let Value::LightUserData(id) = object.raw_get::<Value>(ID)? else {
-            return Ok((Value::Nil, Some("not an object of this class".to_owned())));
-        };
-        let Some(session) = Session::of(id) else {
-            return Ok((Value::Nil, None));
-        };
-        part(lua, &parts, session, &key.as_bytes())
-    })
+    function(
+        lua,
+        "__index",
+        move |lua, (tidegate_exec::This(Any(session)), key): (tidegate_exec::This<Any>, MemberName)| {
+            match &key {
+                MemberName::Text(key) => part(lua, &parts, session, key),
+                MemberName::Other => Ok((Value::Nil, None)),
+            }
+        },
+    )
 }
 
 /// One part by its name; nil for one that does not exist there, with an error if it should.
@@ -204,7 +204,7 @@ pub(crate) fn part(
     name: &[u8],
 ) -> Result<(Value, Option<String>)> {
     let is_tcp = || session.txn().is_some_and(|txn| txn.mode() == Mode::Tcp);
-    let (metatable, class) = match name {
+    let (objects, class) = match name {
         b"f" => (&parts.fetches, Class::Fetches),
         b"sf" => (&parts.fetches, Class::FetchesText),
         b"c" => (&parts.converters, Class::Converters),
@@ -220,8 +220,7 @@ pub(crate) fn part(
         }
         _ => return Ok((Value::Nil, None)),
     };
-    let object = handle::object(lua, metatable, session, class)?;
-    Ok((Value::Table(object), None))
+    Ok((handle::object(objects, session, class).into_lua(lua)?, None))
 }
 
 fn not_yet(lua: &Lua, name: &str, _: &Arc<Env>) -> Result<Function> {

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use mlua::{Function, Lua, LuaString, Result, Value};
+use mlua::{Error, FromLua, Function, Lua, LuaString, Result, Table, Value};
 use tidegate_exec::function;
 use tidegate_proxy::Txn;
 use tidegate_sample::vars::{VarName, VarScope};
@@ -61,17 +61,22 @@ pub(crate) fn get_var<K: OfTxn + 'static>(lua: &Lua, name: &str, env: &Arc<Env>)
 }
 
 pub(crate) fn get_priv<K: OfTxn + 'static>(lua: &Lua, name: &str, _: &Arc<Env>) -> Result<Function> {
-    function(lua, name, |_, this: This<K>| {
-        this.live()?;
-        this.table.raw_get::<Value>(PRIV)
+    function(lua, name, |lua, object: Value| {
+        object_of::<K>(lua, object)?.raw_get::<Value>(PRIV)
     })
 }
 
 pub(crate) fn set_priv<K: OfTxn + 'static>(lua: &Lua, name: &str, _: &Arc<Env>) -> Result<Function> {
-    function(lua, name, |_, (this, value): (This<K>, Value)| {
-        this.live()?;
-        this.table.raw_set(PRIV, value)
+    function(lua, name, |lua, (object, value): (Value, Value)| {
+        object_of::<K>(lua, object)?.raw_set(PRIV, value)
     })
+}
+
+/// The table of a live object.
+fn object_of<K: OfTxn>(lua: &Lua, object: Value) -> Result<Table> {
+    let table = object.as_table().cloned();
+    This::<K>::from_lua(object, lua)?.live()?;
+    table.ok_or_else(|| Error::runtime("an object is expected"))
 }
 
 fn parse(name: &LuaString) -> Option<VarName> {

@@ -43,13 +43,13 @@ pub(crate) fn install(lua: &Lua, env: &Arc<Env>, parts: &Parts) -> Result<()> {
         }
     }
     core.raw_set("thread", env.state_id)?;
-    for (name, metatable, class) in [
+    for (name, objects, class) in [
         ("f", &parts.fetches, Class::Fetches),
         ("sf", &parts.fetches, Class::FetchesText),
         ("c", &parts.converters, Class::Converters),
         ("sc", &parts.converters, Class::ConvertersText),
     ] {
-        core.raw_set(name, handle::object(lua, metatable, Session::NONE, class)?)?;
+        core.raw_set(name, handle::object(objects, Session::NONE, class))?;
     }
     unsupported::install_core(lua, &core)?;
     lua.globals().raw_set("core", core)
