@@ -488,6 +488,130 @@ fn an_upgrade_becomes_a_tunnel_with_half_close() {
 }
 
 #[test]
+fn connect_becomes_a_tunnel_too() {
+    let addr = server(|_, mut client| {
+        assert!(
+            client
+                .request()
+                .unwrap()
+                .starts_with("CONNECT far:443 HTTP/1.1\r\n")
+        );
+        client.send("HTTP/1.1 200 Established\r\n\r\n");
+        let all = client.rest();
+        client.send([b"echo:", &all[..]].concat());
+    });
+    let proxy = Proxy::start(proxied(Mode::Http, &[addr]));
+    let mut client = proxy.client();
+    client.send("CONNECT far:443 HTTP/1.1\r\nHost: far:443\r\n\r\n");
+    assert!(client.head().starts_with("HTTP/1.1 200 "));
+    client.send("anything");
+    client.stream.shutdown(std::net::Shutdown::Write).unwrap();
+    assert_eq!(client.rest(), b"echo:anything");
+}
+
+#[test]
+fn a_client_that_never_reads_is_given_up() {
+    let (tell, told) = std::sync::mpsc::channel();
+    let addr = server(move |_, mut client| {
+        client.request();
+        client.send("HTTP/1.1 200 OK\r\nContent-Length: 4000000000\r\n\r\n");
+        client.stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        let ended = loop {
+            match client.stream.write(&[0; 65536]) {
+                Ok(_) => {}
+                Err(e) => break e.kind(),
+            }
+        };
+        tell.send(ended).unwrap();
+    });
+    let mut spec = proxied(Mode::Http, &[addr]);
+    spec.frontends[0].timeouts.client = Some(Duration::from_millis(200));
+    let proxy = Proxy::start(spec);
+    let mut client = proxy.client();
+    client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    client.head();
+    let ended = told.recv_timeout(PATIENCE).unwrap();
+    assert!(
+        matches!(
+            ended,
+            std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::BrokenPipe
+        ),
+        "{ended}"
+    );
+}
+
+#[test]
+fn a_body_that_rules_looked_at_still_reaches_the_server_whole() {
+    let mut spec = proxied(Mode::Http, &[mirror()]);
+    let front = &mut spec.frontends[0];
+    front
+        .http_request
+        .push(Rule::new("wait-for-body", RuleAction::WaitForBody(PATIENCE)));
+    let secret = condition("if { req.body -m sub secret }");
+    front
+        .http_request
+        .push(Rule::new("deny", RuleAction::Deny(None)).when(secret));
+    let proxy = Proxy::start(spec);
+    let mut client = proxy.client();
+    let mut post = |body: &str| {
+        let (first, second) = body.split_at(3);
+        client.send(format!(
+            "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n{first}",
+            body.len()
+        ));
+        thread::sleep(Duration::from_millis(20));
+        client.send(second);
+        let response = client.response();
+        (response.status, response.body.len())
+    };
+    assert_eq!(post("harmless"), (200, 8));
+    // Longer than the buffer: looked at as far as there is room.
+    assert_eq!(post(&"x".repeat(100_000)), (200, 100_000));
+    assert_eq!(post("a secret word").0, 403);
+}
+
+#[test]
+fn the_request_is_changed_as_rules_say() {
+    use tidegate_sample::vars::VarName;
+    use tidegate_sample::{Expr, LogFormat, Scope};
+    let scope = Scope::anywhere();
+    let format = |text: &str| Text::from(LogFormat::parse(text, &scope).unwrap());
+    let name = VarName::parse("txn.seen").unwrap();
+    let rules = [
+        RuleAction::SetVar(name, Expr::parse("path,upper", &scope).unwrap()),
+        RuleAction::SetPath(format("/new%[path]")),
+        RuleAction::SetQuery(Text::literal("q=1")),
+        RuleAction::SetMethod(Text::literal("PUT")),
+        RuleAction::Header(HeaderEdit::Add(
+            HeaderName::from_static("x-seen"),
+            format("%[var(txn.seen)]"),
+        )),
+        RuleAction::Header(HeaderEdit::Del(HeaderMatch::Exact(HeaderName::from_static(
+            "x-gone",
+        )))),
+        RuleAction::SetSource(Expr::parse("str(192.0.2.7)", &scope).unwrap()),
+    ];
+    let mut spec = proxied(Mode::Http, &[echo_server()]);
+    spec.frontends[0]
+        .http_request
+        .extend(rules.into_iter().map(|action| Rule::new("rule", action)));
+    spec.frontends[0].forward_for = Some(ForwardFor::default());
+    let proxy = Proxy::start(spec);
+    let mut client = proxy.client();
+    for _ in 0..2 {
+        client.send("GET /old?x HTTP/1.1\r\nHost: h\r\nX-Gone: 1\r\n\r\n");
+        let seen = client.response();
+        let seen = seen.text();
+        assert!(seen.contains("PUT /new/old?q=1 HTTP/1.1\r\n"), "{seen}");
+        assert!(
+            seen.contains("x-seen: /OLD\r\n") && !seen.contains("x-gone"),
+            "{seen}"
+        );
+        assert!(seen.contains("x-forwarded-for: 192.0.2.7\r\n"), "{seen}");
+    }
+}
+
+#[test]
 fn a_declined_upgrade_is_an_ordinary_response() {
     let proxy = Proxy::start(proxied(Mode::Http, &[echo_server()]));
     let mut client = proxy.client();
