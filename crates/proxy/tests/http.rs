@@ -517,8 +517,8 @@ fn a_client_that_never_reads_is_given_up() {
         client.send("HTTP/1.1 200 OK\r\nContent-Length: 4000000000\r\n\r\n");
         client.stream.set_write_timeout(Some(PATIENCE)).unwrap();
         let ended = loop {
-            match client.stream.write(&[0; 65536]) {
-                Ok(_) => {}
+            match client.stream.write_all(&[0; 65536]) {
+                Ok(()) => {}
                 Err(e) => break e.kind(),
             }
         };
