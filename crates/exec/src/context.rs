@@ -69,6 +69,8 @@ pub struct Context {
     used: Ticks,
     results: i32,
     pending: Option<Pin<Box<dyn Pending>>>,
+    /// Attached while there was no coroutine to attach it to.
+    unplaced: Option<Box<dyn Any>>,
     /// The future above is in the state's count of such.
     counted: bool,
     counters: Own,
@@ -113,6 +115,7 @@ impl Context {
             results: 0,
             pending: None,
             counted: false,
+            unplaced: None,
             counters: Own::default(),
             not_send: PhantomData,
         })
@@ -139,6 +142,11 @@ impl Context {
                 None => core.locked(|raw| unsafe { Slot::take(core, raw.state()) })?,
             });
         }
+        if self.unplaced.is_some()
+            && let Some(slot) = &self.slot
+        {
+            *slot.attached.borrow_mut() = self.unplaced.take();
+        }
         let n = match &self.slot {
             // Without arguments there is nothing to convert, and the first step can place the function.
             Some(_) if is_nothing(&args) => 0,
@@ -163,6 +171,7 @@ impl Context {
     /// # Errors
     /// [`Misuse::NotStarted`] without a run.
     pub fn step(&mut self, cx: &mut task::Context<'_>, yielding: Yielding) -> Result<Outcome, Misuse> {
+        let used = self.used;
         loop {
             let outcome = match self.state {
                 State::Stopped => return Err(Misuse::NotStarted),
@@ -180,6 +189,10 @@ impl Context {
             // An operation that is ready at once costs no turn of the event loop.
             if !matches!(outcome, Outcome::Again(Again::Waiting)) {
                 return Ok(outcome);
+            }
+            // But a script that meets only such operations must not hold the thread for that.
+            if self.used.saturating_sub(used) >= self.limits.slice {
+                return Ok(Outcome::Again(Again::Slice));
             }
         }
     }
@@ -327,8 +340,9 @@ impl Context {
 
     /// Attaches a value of the host's, for host functions to find with [`Current::attached`].
     pub fn attach<T: Any>(&mut self, value: T) {
-        if let Some(slot) = &self.slot {
-            *slot.attached.borrow_mut() = Some(Box::new(value));
+        match &self.slot {
+            Some(slot) => *slot.attached.borrow_mut() = Some(Box::new(value)),
+            None => self.unplaced = Some(Box::new(value)),
         }
     }
 
@@ -379,9 +393,9 @@ impl Context {
                         core.count_pending(true);
                         match place_results(raw, l, pending) {
                             Ok(n) => n,
-                            Err(kind) => {
+                            Err(misplaced) => {
                                 self.slot = Some(slot);
-                                return Err(kind);
+                                return Err(misplaced);
                             }
                         }
                     }
@@ -405,6 +419,7 @@ impl Context {
                 if status == ffi::LUA_YIELD {
                     ffi::lua_pop(l, results);
                     if run.pending.borrow().is_some() {
+                        self.counted = true;
                         core.counts.pending.set(core.counts.pending.get() + 1);
                     }
                 }
@@ -428,8 +443,8 @@ impl Context {
         });
         let (status, results, spent, doom) = match ended {
             Ok(ended) => ended,
-            Err(kind) => {
-                let doom = self.doom_here(kind, "no room for the results of a host operation".into());
+            Err((kind, message)) => {
+                let doom = self.doom_here(kind, message);
                 return Outcome::Failed(self.fail(Some(doom), ffi::LUA_YIELD));
             }
         };
@@ -454,18 +469,17 @@ impl Context {
             );
             return Outcome::Failed(self.fail(Some(doom), ffi::LUA_YIELD));
         }
-        if let Some(pending) = run.pending.take() {
-            self.pending = Some(Box::into_pin(pending));
-            self.counted = true;
-            self.state = State::Waiting;
-            return Outcome::Again(Again::Waiting);
-        }
-        self.state = State::Yielded;
         if self.used >= self.limits.total {
             let limit_ms = self.limits.source.total.unwrap_or_default().as_millis();
             let doom = self.doom_here(FailureKind::TotalTimeout, format!("ran {limit_ms} ms in all"));
             return Outcome::Failed(self.fail(Some(doom), ffi::LUA_YIELD));
         }
+        if let Some(pending) = run.pending.take() {
+            self.pending = Some(Box::into_pin(pending));
+            self.state = State::Waiting;
+            return Outcome::Again(Again::Waiting);
+        }
+        self.state = State::Yielded;
         Outcome::Again(if run.control.get() == Control::Slice {
             Again::Slice
         } else {
@@ -654,20 +668,30 @@ unsafe fn place(raw: &RawLua, slot: &Slot, args: impl IntoLuaMulti) -> Result<i3
     }
 }
 
+/// Why the results of a host operation could not be placed.
+type Misplaced = (FailureKind, String);
+
 unsafe fn place_results(
     raw: &RawLua,
     l: *mut ffi::lua_State,
     mut pending: Pin<Box<dyn Pending>>,
-) -> Result<i32, FailureKind> {
+) -> Result<i32, Misplaced> {
     // SAFETY: as for `place`.
     unsafe {
         let from = raw.state();
         let top = ffi::lua_gettop(from);
-        let (n, ok) = match pending.as_mut().push(raw) {
-            Ok((n, ok)) if ffi::lua_checkstack(l, n + 1) != 0 => (n, ok),
-            _ => {
+        // Turning values into Lua's may be host code.
+        let (n, ok) = match catch_unwind(AssertUnwindSafe(|| pending.as_mut().push(raw))) {
+            Ok(Ok((n, ok))) if ffi::lua_checkstack(l, n + 1) != 0 => (n, ok),
+            Ok(_) => {
                 ffi::lua_settop(from, top);
-                return Err(FailureKind::OutOfMemory);
+                let message = "no room for the results of a host operation".into();
+                return Err((FailureKind::OutOfMemory, message));
+            }
+            Err(payload) => {
+                ffi::lua_settop(from, top);
+                let message = format!("a host operation panicked: {}", panic_text(&*payload));
+                return Err((FailureKind::HostPanic, message));
             }
         };
         if n > 0 {
@@ -684,7 +708,7 @@ unsafe fn close(core: &Core, raw: &RawLua, slot: &Slot) -> bool {
     unsafe {
         ffi::lua_sethook(slot.l, None, 0, 0);
         // A run that was ended by an error from its hook has its hooks switched off still.
-        hook::allow_in_finalizer(slot.l);
+        hook::allow_hooks(slot.l);
         core.aside(slot.l, |_| ffi::lua_closethread(slot.l, raw.state())) == ffi::LUA_OK
     }
 }

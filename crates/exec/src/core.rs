@@ -13,7 +13,7 @@ use mlua::state::RawLua;
 
 use crate::clock::{self, Ticks};
 use crate::host::Pending;
-use crate::limits::Compiled;
+use crate::limits::{Compiled, Limits};
 use crate::monitor::{self, Before, Published};
 use crate::outcome::{FailureKind, Misuse};
 use crate::slot::Slot;
@@ -36,6 +36,8 @@ pub(crate) struct Core {
     pub(crate) run: Cell<*const Run>,
     /// A finalizer ran past its burst; what it catches is raised again until the collector has it.
     pub(crate) finalizer_over: Cell<bool>,
+    /// The state is being closed.
+    pub(crate) closing: Cell<bool>,
     // Boxed since a coroutine's tag lives in its slot and must stay where it is.
     #[expect(clippy::vec_box, reason = "the address of a slot is known to its coroutine")]
     pub(crate) idle: RefCell<Vec<Box<Slot>>>,
@@ -105,6 +107,8 @@ pub(crate) struct Run {
     /// Lua time that earlier windows of the same run took.
     pub(crate) used: Ticks,
     pub(crate) since: Cell<Ticks>,
+    /// What windows of this run took that an over-long finalizer ended.
+    pub(crate) lapsed: Cell<Ticks>,
     pub(crate) yielding: bool,
     /// Resumes of script coroutines, between here and the running one, from places that cannot yield.
     pub(crate) blocked: Cell<u32>,
@@ -140,6 +144,7 @@ impl Run {
             limits,
             used,
             since: Cell::new(0),
+            lapsed: Cell::new(0),
             yielding,
             blocked: Cell::new(0),
             chain: RefCell::new(Vec::new()),
@@ -154,6 +159,14 @@ impl Run {
     pub(crate) fn limits(&self) -> &Compiled {
         // SAFETY: callers of `new` keep the limits where they are while the run is announced.
         unsafe { &*self.limits }
+    }
+
+    /// Starts a new window: what came before counts for the total, no more for the burst.
+    pub(crate) fn next_window(&self) {
+        let now = clock::now();
+        let elapsed = now.wrapping_sub(self.since.replace(now));
+        self.lapsed.set(self.lapsed.get().saturating_add(elapsed));
+        monitor::here().next_window();
     }
 
     pub(crate) fn set_doom(&self, doom: Doom) {
@@ -198,7 +211,7 @@ impl Core {
         run.outer.set(self.run.replace(run));
         run.since.set(clock::now());
         let published = monitor::here();
-        let before = published.begin(l, run.limits().look_after_us, run.limits().burst_us);
+        let before = published.begin(l, run.limits().look_after_us, run.limits().insist_us);
         Begun { published, before }
     }
 
@@ -207,7 +220,8 @@ impl Core {
     pub(crate) fn end(&self, run: &Run, begun: &Begun) -> (bool, Ticks) {
         let hooked = begun.published.end(&begun.before);
         self.run.set(run.outer.get());
-        (hooked, clock::now().wrapping_sub(run.since.get()))
+        let spent = clock::now().wrapping_sub(run.since.get());
+        (hooked, run.lapsed.get().saturating_add(spent))
     }
 
     /// The innermost run.
@@ -298,23 +312,48 @@ impl Core {
 
 impl Drop for Core {
     fn drop(&mut self) {
-        // Finalizers run here, watched; what mlua's own values still hold goes with the last of those.
-        self.lua.exec_raw_lua(|raw| {
-            self.drop_idle();
-            let l = raw.state();
-            self.aside(l, |_| {
-                let _ = self.lua.globals().clear();
-                // SAFETY: a collection may run at any time under the lock; finalizers are protected.
-                unsafe {
-                    ffi::lua_gc(l, ffi::LUA_GCCOLLECT, 0);
-                    ffi::lua_gc(l, ffi::LUA_GCCOLLECT, 0);
-                }
-            });
-            self.own_tag.core.set(std::ptr::null());
-            self.waiting_tag.core.set(std::ptr::null());
+        // Finalizers run while the state is closed: a run like any other, but that it ends when the guardian's
+        // own finalizer says so.
+        let limits = Compiled::new(Limits {
+            total: self.aside.source.burst.map(|burst| burst * CLOSING_BURSTS),
+            ..self.aside.source
         });
+        let run = Run::new(std::ptr::null(), &limits, 0, false);
+        let begun = self.begin(&run, self.main);
+        self.lua.exec_raw_lua(|_| self.drop_idle());
+        self.closing.set(true);
         // SAFETY: dropped once, here, and not used after.
         unsafe { ManuallyDrop::drop(&mut self.lua) };
+        self.end(&run, &begun);
+        // Should the host hold the state by a handle of mlua's own, its coroutines lead nowhere from now on.
+        self.own_tag.core.set(std::ptr::null());
+        self.waiting_tag.core.set(std::ptr::null());
+    }
+}
+
+/// How many finalizers without end a closing state waits for; those after them are cut short.
+const CLOSING_BURSTS: u32 = 3;
+
+/// Puts an object into a fresh state whose finalizer is the last to run when it is closed, since Lua calls
+/// them in reverse order. From then on the monitor must leave the coroutine alone: its memory is freed next.
+pub(crate) fn install_guardian(lua: &mlua::Lua) -> mlua::Result<()> {
+    unsafe extern "C-unwind" fn leave(l: *mut lua_State) -> i32 {
+        // SAFETY: called by Lua, under the lock or by whoever closes the state.
+        if unsafe { of(l) }.is_some_and(|core| core.closing.get()) {
+            monitor::here().switch(std::ptr::null_mut());
+        }
+        0
+    }
+    // SAFETY: runs in protected mode; the stack has room for a native function's 20 values.
+    unsafe {
+        lua.exec_raw((), |l| {
+            ffi::lua_newuserdatauv(l, 1, 0);
+            ffi::lua_createtable(l, 0, 1);
+            ffi::lua_pushcfunction(l, leave);
+            ffi::lua_setfield(l, -2, c"__gc".as_ptr());
+            ffi::lua_setmetatable(l, -2);
+            ffi::lua_rawsetp(l, ffi::LUA_REGISTRYINDEX, (&raw const MARKS[1]).cast());
+        })
     }
 }
 

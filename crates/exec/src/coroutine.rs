@@ -4,10 +4,11 @@
 //! resumed it up to the context, and resumes them in turn; limits reach into it; and a context's own
 //! coroutine is out of every script's reach.
 
-use mlua::ffi::{self, lua_KContext, lua_State};
+use mlua::ffi::{self, lua_CFunction, lua_KContext, lua_State};
 use mlua::{Lua, Result, Table};
 
 use crate::core::{self, Control, Core, TagKind};
+use crate::failure;
 use crate::hook;
 use crate::monitor;
 
@@ -19,6 +20,13 @@ pub(crate) fn install(lua: &Lua) -> Result<()> {
         library.raw_set("wrap", lua.create_c_function(wrap)?)?;
         library.raw_set("close", lua.create_c_function(close)?)
     }
+}
+
+/// True for functions that can be suspended while what they called waits.
+pub(crate) fn lets_yield(f: lua_CFunction) -> bool {
+    [resume as lua_CFunction, wrapped]
+        .iter()
+        .any(|own| std::ptr::fn_addr_eq(*own, f))
 }
 
 /// How driving a coroutine ended.
@@ -252,6 +260,7 @@ unsafe fn drive(l: *mut lua_State, co: *mut lua_State, n: i32, goes_on: bool) ->
             }
             _ => {
                 ffi::lua_xmove(co, l, 1);
+                failure::note_panic(l);
                 if core.is_ending() {
                     Driven::Ending
                 } else {

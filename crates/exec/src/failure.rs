@@ -7,6 +7,7 @@ use mlua::state::RawLua;
 use mlua::{Error, Value};
 
 use crate::core::{Core, Doom};
+use crate::hook;
 use crate::host::panic_text;
 use crate::outcome::{Failure, FailureKind};
 use crate::traceback::Traceback;
@@ -139,6 +140,26 @@ unsafe fn host_error(raw: &RawLua, l: *mut lua_State) -> Option<Message> {
             FailureKind::HostPanic,
             panic_text(&*payload).to_owned(),
         )),
+    }
+}
+
+/// Looks whether the error on top of `l`'s stack, which a script is about to catch, is a panic that mlua
+/// caught in a function of its own making; if so, what runs is ended.
+///
+/// # Safety
+/// `l` must be the coroutine that runs, with the state's lock held.
+pub(crate) unsafe fn note_panic(l: *mut lua_State) {
+    // SAFETY: as promised by the caller; nothing in here raises.
+    unsafe {
+        if ffi::lua_type(l, -1) != ffi::LUA_TUSERDATA {
+            return;
+        }
+        let Some(core) = crate::core::of(l) else { return };
+        if let Some(Message::Is(FailureKind::HostPanic, text)) =
+            core.lua.exec_raw_lua(|raw| host_error(raw, l))
+        {
+            hook::panicked(l, &format!("a host function panicked: {text}"));
+        }
     }
 }
 

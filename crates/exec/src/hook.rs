@@ -5,6 +5,7 @@
 //! yield (inside `table.sort`, a finalizer, a metamethod called from C) it raises, and our `pcall` raises
 //! again until the run is out.
 
+use std::ffi::CStr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -30,6 +31,9 @@ pub(crate) unsafe extern "C-unwind" fn on_count(l: *mut lua_State, _: *mut lua_D
                 ffi::lua_yieldk(l, 0, 0, None);
             }
             Verdict::Raise(text) => {
+                // A message handler runs before the error leaves this hook, inside which Lua allows no
+                // other: without this it could loop until the monitor reaches into it, at each level.
+                allow_hooks(l);
                 ffi::lua_pushlstring(l, text.as_ptr().cast(), text.len());
                 ffi::lua_error(l);
             }
@@ -55,42 +59,67 @@ pub(crate) unsafe fn can_yield(run: &Run, l: *mut lua_State) -> bool {
 /// For native code that loops: true once the run on whose behalf `l` runs is past what it may take.
 pub(crate) fn is_over(l: *mut lua_State) -> bool {
     // SAFETY: native functions run under the state's lock, on a coroutine of ours.
-    let Some(run) = (unsafe { core::of(l) }).and_then(Core::current) else {
+    let Some(core) = (unsafe { core::of(l) }) else {
         return false;
     };
-    let elapsed = clock::now().wrapping_sub(run.since.get());
-    if run.doomed.get() {
+    // SAFETY: as above. The error that native code raises now ends in the hook at the next instruction.
+    core.current().is_some_and(|run| unsafe {
+        is_ending(core, run, l) && {
+            arm(l);
+            true
+        }
+    })
+}
+
+/// True once what `l` runs is being ended; begins to end what is past its time: the finalizer that `l` is
+/// in, or else the run.
+unsafe fn is_ending(core: &Core, run: &Run, l: *mut lua_State) -> bool {
+    if core.is_ending() {
         return true;
     }
-    if run.used.saturating_add(elapsed) >= run.limits().total {
-        doom(run, l, FailureKind::TotalTimeout, run.limits().source.total);
-    } else if elapsed >= run.limits().burst {
-        doom(run, l, FailureKind::BurstTimeout, run.limits().source.burst);
+    let elapsed = clock::now().wrapping_sub(run.since.get());
+    let total = run.used.saturating_add(run.lapsed.get()).saturating_add(elapsed);
+    let limits = run.limits();
+    let is_past_burst = elapsed >= limits.burst;
+    // SAFETY: as promised by the caller.
+    if is_past_burst && unsafe { in_finalizer(run, l) } {
+        core.finalizer_over.set(true);
+    } else if total >= limits.total {
+        doom(run, l, FailureKind::TotalTimeout, limits.source.total);
+    } else if is_past_burst {
+        doom(run, l, FailureKind::BurstTimeout, limits.source.burst);
     } else {
         return false;
     }
-    // SAFETY: `l` runs; the error that native code raises now ends in the hook at the next instruction.
-    unsafe { arm(l) };
     true
 }
 
 /// Makes the hook look at `l` again at its next instruction.
 ///
 /// # Safety
-/// `l` must be a live coroutine, and the state's lock held.
+/// `l` must be a live coroutine, and the state's lock held by this thread. Safe to call from a signal handler.
 pub(crate) unsafe fn arm(l: *mut lua_State) {
     // SAFETY: as promised by the caller.
     unsafe { ffi::lua_sethook(l, Some(on_count), ffi::LUA_MASKCOUNT, 1) };
 }
 
+/// True if [`arm`] was called and the hook has not run since.
+///
+/// # Safety
+/// `l` must be a live coroutine on this thread. Safe to call from a signal handler.
+pub(crate) unsafe fn is_armed(l: *mut lua_State) -> bool {
+    // SAFETY: both only read fields of `l`.
+    unsafe { ffi::lua_gethookcount(l) == 1 && ffi::lua_gethook(l).is_some() }
+}
+
 unsafe fn decide(l: *mut lua_State) -> Verdict {
     let published = monitor::here();
-    let in_finalizer = published.enter_hook();
+    published.enter_hook();
     // SAFETY: Lua runs under the state's lock, on a coroutine of ours.
     let verdict = match unsafe { core::of(l) } {
         Some(core) => match core.current() {
             // SAFETY: as above.
-            Some(run) => unsafe { judge(core, run, l, in_finalizer) },
+            Some(run) => unsafe { judge(core, run, l) },
             None => unhook(l),
         },
         None => unhook(l),
@@ -99,37 +128,86 @@ unsafe fn decide(l: *mut lua_State) -> Verdict {
     verdict
 }
 
-unsafe fn judge(core: &Core, run: &Run, l: *mut lua_State, in_finalizer: bool) -> Verdict {
-    let elapsed = clock::now().wrapping_sub(run.since.get());
-    if core.finalizer_over.get() || (in_finalizer && elapsed >= run.limits().burst) {
-        core.finalizer_over.set(true);
-        return Verdict::Raise("finalizer exceeded its time");
-    }
+unsafe fn judge(core: &Core, run: &Run, l: *mut lua_State) -> Verdict {
     // SAFETY: `l` runs.
-    let yieldable = unsafe { can_yield(run, l) };
-    if !run.doomed.get() {
-        let total = run.used.saturating_add(elapsed);
-        if total >= run.limits().total {
-            doom(run, l, FailureKind::TotalTimeout, run.limits().source.total);
-        } else if elapsed >= run.limits().burst {
-            doom(run, l, FailureKind::BurstTimeout, run.limits().source.burst);
+    let (ending, yieldable) = unsafe { (is_ending(core, run, l), can_yield(run, l)) };
+    if ending {
+        if core.finalizer_over.get() {
+            // SAFETY: `l` runs; the next instruction outside what catches this raises again.
+            unsafe { arm(l) };
+            return Verdict::Raise(FINALIZER_OVER);
         }
-    }
-    if run.doomed.get() {
         if yieldable {
             run.control.set(Control::Stop);
             return Verdict::Yield;
         }
-        // SAFETY: `l` runs; the next instruction outside what catches this raises again.
+        // SAFETY: as above.
         unsafe { arm(l) };
         return Verdict::Raise("execution timeout");
     }
+    let elapsed = clock::now().wrapping_sub(run.since.get());
     if yieldable && (run.limits().forced_yield.is_some() || elapsed >= run.limits().slice) {
         run.control.set(Control::Slice);
         let _ = reset(run, l);
         return Verdict::Yield;
     }
     reset(run, l)
+}
+
+/// What the warning about a finalizer says that had to be ended.
+const FINALIZER_OVER: &str = "finalizer exceeded its time";
+
+/// A host function panicked on behalf of `l`: that ends the finalizer that it is in, or else the run.
+///
+/// # Safety
+/// `l` must be the coroutine that runs, with the state's lock held.
+#[cold]
+pub(crate) unsafe fn panicked(l: *mut lua_State, message: &str) {
+    // SAFETY: as promised by the caller.
+    unsafe {
+        let Some(core) = core::of(l) else { return };
+        let Some(run) = core.current() else { return };
+        if in_finalizer(run, l) {
+            core.finalizer_over.set(true);
+        } else {
+            run.set_doom(Doom {
+                kind: FailureKind::HostPanic,
+                message: message.to_owned(),
+                traceback: Traceback::capture(&run.chain.borrow(), l),
+            });
+        }
+        arm(l);
+    }
+}
+
+/// How many frames are searched for a finalizer. One that went deeper ends the run that it interrupted,
+/// instead of only itself.
+const FINALIZER_LEVELS_MAX: i32 = 100;
+
+/// True if `l`, or a coroutine that waits for it, is inside a finalizer.
+unsafe fn in_finalizer(run: &Run, l: *mut lua_State) -> bool {
+    let is_finalizer = |l: *mut lua_State, level: i32| {
+        // SAFETY: `l` and those that wait for it are alive; a zeroed record is what these expect; the
+        // option neither allocates nor raises, and names end in a NUL.
+        unsafe {
+            let mut ar: lua_Debug = std::mem::zeroed();
+            if ffi::lua_getstack(l, level, &mut ar) == 0 {
+                return None;
+            }
+            ffi::lua_getinfo(l, c"n".as_ptr(), &mut ar);
+            Some(
+                !ar.name.is_null()
+                    && CStr::from_ptr(ar.name) == c"__gc"
+                    && CStr::from_ptr(ar.namewhat) == c"metamethod",
+            )
+        }
+    };
+    let chain = run.chain.borrow();
+    std::iter::once(&l).chain(chain.iter().rev()).any(|&l| {
+        (0..FINALIZER_LEVELS_MAX)
+            .map_while(|level| is_finalizer(l, level))
+            .any(|found| found)
+    })
 }
 
 #[cold]
@@ -174,22 +252,14 @@ const ALLOW_HOOK: usize = 11;
 
 static VERIFIED: OnceLock<bool> = OnceLock::new();
 
-/// Switches hooks on if they are off; true if they were off, so inside a finalizer.
+/// Switches hooks on, which are off inside finalizers and inside message handlers of a hook's error.
 ///
 /// # Safety
 /// `l` must be a live coroutine on this thread. Safe to call from a signal handler.
-pub(crate) unsafe fn allow_in_finalizer(l: *mut lua_State) -> bool {
-    if VERIFIED.get() != Some(&true) {
-        return false;
-    }
-    // SAFETY: the place was proved to be the flag; it is a byte that only this thread reads or writes.
-    unsafe {
-        let flag = l.cast::<u8>().add(ALLOW_HOOK);
-        if flag.read_volatile() != 0 {
-            return false;
-        }
-        flag.write_volatile(1);
-        true
+pub(crate) unsafe fn allow_hooks(l: *mut lua_State) {
+    if VERIFIED.get() == Some(&true) {
+        // SAFETY: the place was proved to be the flag; it is a byte that only this thread reads or writes.
+        unsafe { l.cast::<u8>().add(ALLOW_HOOK).write_volatile(1) };
     }
 }
 

@@ -15,10 +15,8 @@ use mlua::ffi::{self, lua_CFunction, lua_KContext, lua_State};
 use mlua::state::RawLua;
 use mlua::{Error, FromLuaMulti, Function, IntoLuaMulti, Lua, MultiValue, Result};
 
-use crate::core::{self, Core, Doom};
-use crate::hook;
-use crate::outcome::FailureKind;
-use crate::traceback::Traceback;
+use crate::core::{self, Core, Run};
+use crate::{coroutine, hook, protect};
 
 /// Makes a Lua function of `f`. An `Err` is raised in Lua with the text of the error and the place of the
 /// call, and `pcall` catches it. A panic ends the run that called it, with
@@ -122,7 +120,16 @@ impl<F: Future<Output = Result<R>>, R: IntoLuaMulti> Pending for Op<F, R> {
         // SAFETY: as promised by the caller.
         unsafe {
             match this.result.take() {
-                Some(Ok(values)) => Ok((values.push_into_stack_multi(raw)?, true)),
+                Some(Ok(values)) => {
+                    let top = ffi::lua_gettop(raw.state());
+                    match values.push_into_stack_multi(raw) {
+                        Ok(n) => Ok((n, true)),
+                        Err(error) => {
+                            ffi::lua_settop(raw.state(), top);
+                            Ok((text(&error, &this.name).push_into_stack_multi(raw)?, false))
+                        }
+                    }
+                }
                 Some(Err(error)) => Ok((text(&error, &this.name).push_into_stack_multi(raw)?, false)),
                 None => Err(Error::runtime(
                     "an operation was asked for its results before it had any",
@@ -180,13 +187,21 @@ impl<R: IntoLuaMulti> IntoLuaMulti for Returns<R> {
     unsafe fn push_into_stack_multi(self, lua: &RawLua) -> Result<i32> {
         // SAFETY: the contract is the same one; there is room for a mark, as C functions have 20 slots.
         unsafe {
-            match self.0 {
-                Ok(values) => values.push_into_stack_multi(lua),
-                Err(text) => {
-                    ffi::lua_pushlightuserdata(lua.state(), core::failed());
-                    Ok(text.push_into_stack_multi(lua)? + 1)
+            let text = match self.0 {
+                Ok(values) => {
+                    let top = ffi::lua_gettop(lua.state());
+                    match values.push_into_stack_multi(lua) {
+                        Ok(n) => return Ok(n),
+                        Err(error) => {
+                            ffi::lua_settop(lua.state(), top);
+                            text(&error, "?")
+                        }
+                    }
                 }
-            }
+                Err(text) => text,
+            };
+            ffi::lua_pushlightuserdata(lua.state(), core::failed());
+            Ok(text.push_into_stack_multi(lua)? + 1)
         }
     }
 }
@@ -231,7 +246,7 @@ fn suspend<P: Pending + 'static>(lua: &Lua, name: &str, start: impl FnOnce() -> 
         // SAFETY: `l` is the coroutine that runs.
         if !unsafe { hook::can_yield(run, l) } {
             // SAFETY: as above.
-            let place = unsafe { blocking_function(l) };
+            let place = unsafe { blocking_function(run, l) };
             return Err(Error::runtime(match place {
                 Some(place) => {
                     format!("attempt to yield across a C-call boundary: `{name}` waits inside `{place}`")
@@ -247,20 +262,30 @@ fn suspend<P: Pending + 'static>(lua: &Lua, name: &str, start: impl FnOnce() -> 
 }
 
 /// The native function through which the call came that cannot be suspended.
-unsafe fn blocking_function(l: *mut lua_State) -> Option<String> {
-    for level in 1.. {
-        // SAFETY: `l` runs; a zeroed record is what these expect; the options neither allocate nor raise.
+unsafe fn blocking_function(run: &Run, l: *mut lua_State) -> Option<String> {
+    let chain = run.chain.borrow();
+    // Level 0 of the coroutine that runs is the operation itself.
+    let mut level = 1;
+    for &l in std::iter::once(&l).chain(chain.iter().rev()) {
+        // SAFETY: `l` and those that wait for it are alive, each inside a native function, whose frame has
+        // room for one value; a zeroed record is what these expect; the options neither allocate nor raise.
         unsafe {
             let mut ar: ffi::lua_Debug = std::mem::zeroed();
-            if ffi::lua_getstack(l, level, &mut ar) == 0 {
-                return None;
-            }
-            ffi::lua_getinfo(l, c"Sn".as_ptr(), &mut ar);
-            let is_native = !ar.what.is_null() && *ar.what == b'C' as std::ffi::c_char;
-            if is_native && !ar.name.is_null() {
+            while ffi::lua_getstack(l, level, &mut ar) != 0 {
+                level += 1;
+                ffi::lua_getinfo(l, c"Snf".as_ptr(), &mut ar);
+                let native = ffi::lua_tocfunction(l, -1);
+                ffi::lua_pop(l, 1);
+                if native.is_none_or(|f| protect::lets_yield(f) || coroutine::lets_yield(f)) {
+                    continue;
+                }
+                if ar.name.is_null() {
+                    return None;
+                }
                 return Some(std::ffi::CStr::from_ptr(ar.name).to_string_lossy().into_owned());
             }
         }
+        level = 0;
     }
     None
 }
@@ -271,21 +296,8 @@ fn guarded<R>(lua: &Lua, name: &str, f: impl FnOnce() -> Result<R>) -> Result<R>
         Ok(result) => result,
         Err(payload) => {
             let message = format!("`{name}` panicked: {}", panic_text(&*payload));
-            lua.exec_raw_lua(|raw| {
-                let l = raw.state();
-                // SAFETY: a callback runs under the lock, on a coroutine of ours.
-                unsafe {
-                    if let Some(run) = core::of(l).and_then(Core::current) {
-                        let traceback = Traceback::capture(&run.chain.borrow(), l);
-                        run.set_doom(Doom {
-                            kind: FailureKind::HostPanic,
-                            message: message.clone(),
-                            traceback,
-                        });
-                        hook::arm(l);
-                    }
-                }
-            });
+            // SAFETY: a callback runs under the lock, on a coroutine of ours.
+            lua.exec_raw_lua(|raw| unsafe { hook::panicked(raw.state(), &message) });
             Err(Error::runtime(message))
         }
     }

@@ -60,9 +60,9 @@ pub(crate) struct Compiled {
     pub(crate) burst: Ticks,
     pub(crate) total: Ticks,
     pub(crate) forced_yield: Option<NonZeroU32>,
-    /// Microseconds after which the monitor looks at a run, and after which it is past its burst.
+    /// Microseconds after which the monitor looks at a run, and after which it reaches into finalizers too.
     pub(crate) look_after_us: u32,
-    pub(crate) burst_us: u32,
+    pub(crate) insist_us: u32,
     pub(crate) source: Limits,
 }
 
@@ -99,7 +99,7 @@ impl Compiled {
             total: ticks(limits.total),
             forced_yield: limits.forced_yield,
             look_after_us: slice_us.min(burst_us).min(total_us),
-            burst_us,
+            insist_us: burst_us.min(total_us),
             source: limits,
         }
     }

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, c
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use mlua::ffi::{self, lua_State};
+use mlua::ffi::lua_State;
 
 use crate::hook;
 
@@ -37,11 +37,9 @@ pub(crate) struct Published {
     window: AtomicU64,
     /// After how many microseconds of one window the monitor signals, and when it insists.
     look_after_us: AtomicU32,
-    burst_us: AtomicU32,
-    /// The monitor saw the window past its burst: reach into finalizers too.
+    insist_us: AtomicU32,
+    /// The monitor saw the window past that: reach into finalizers too.
     insist: AtomicBool,
-    /// The handler switched hooks on inside a finalizer.
-    forced: AtomicBool,
     /// The hook itself is running, where the handler must not touch anything.
     in_hook: AtomicBool,
     /// The handler set a hook, which has to be taken off when the run ends.
@@ -55,7 +53,7 @@ pub(crate) struct Published {
 pub(crate) struct Before {
     running: *mut lua_State,
     look_after_us: u32,
-    burst_us: u32,
+    insist_us: u32,
 }
 
 /// This thread's [`Published`], registered with the monitor on first use.
@@ -72,14 +70,14 @@ pub(crate) fn here() -> &'static Published {
 impl Published {
     /// `l` starts to run on this thread, within these limits.
     #[inline(always)]
-    pub(crate) fn begin(&self, l: *mut lua_State, look_after_us: u32, burst_us: u32) -> Before {
+    pub(crate) fn begin(&self, l: *mut lua_State, look_after_us: u32, insist_us: u32) -> Before {
         let before = Before {
             running: self.running.load(Ordering::Relaxed),
             look_after_us: self.look_after_us.load(Ordering::Relaxed),
-            burst_us: self.burst_us.load(Ordering::Relaxed),
+            insist_us: self.insist_us.load(Ordering::Relaxed),
         };
         self.look_after_us.store(look_after_us, Ordering::Relaxed);
-        self.burst_us.store(burst_us, Ordering::Relaxed);
+        self.insist_us.store(insist_us, Ordering::Relaxed);
         self.insist.store(false, Ordering::Relaxed);
         self.next_window();
         self.running.store(l, Ordering::Relaxed);
@@ -98,7 +96,7 @@ impl Published {
         self.insist.store(false, Ordering::Relaxed);
         if !before.running.is_null() {
             self.look_after_us.store(before.look_after_us, Ordering::Relaxed);
-            self.burst_us.store(before.burst_us, Ordering::Relaxed);
+            self.insist_us.store(before.insist_us, Ordering::Relaxed);
         }
         // The outer run, if there is one, starts a new window: it has just been interrupted.
         self.next_window();
@@ -128,12 +126,11 @@ impl Published {
         );
     }
 
-    /// Keeps the handler away while the hook works; true if it had reached into a finalizer.
-    pub(crate) fn enter_hook(&self) -> bool {
+    /// Keeps the handler away while the hook works.
+    pub(crate) fn enter_hook(&self) {
         self.in_hook.store(true, Ordering::Relaxed);
         compiler_fence(Ordering::SeqCst);
         self.insist.store(false, Ordering::Relaxed);
-        self.forced.swap(false, Ordering::Relaxed)
     }
 
     /// The hook is done.
@@ -182,9 +179,8 @@ fn register() -> &'static Published {
         running: AtomicPtr::new(ptr::null_mut()),
         window: AtomicU64::new(0),
         look_after_us: AtomicU32::new(u32::MAX),
-        burst_us: AtomicU32::new(u32::MAX),
+        insist_us: AtomicU32::new(u32::MAX),
         insist: AtomicBool::new(false),
-        forced: AtomicBool::new(false),
         in_hook: AtomicBool::new(false),
         hooked: AtomicBool::new(false),
         // SAFETY: asking for one's own thread id has no precondition.
@@ -285,7 +281,7 @@ fn look(monitor: &Monitor, seen: &mut Vec<(*const Published, Seen)>) -> bool {
                 active = true;
                 let us = now.duration_since(state.since).as_micros();
                 if us >= u128::from(thread.look_after_us.load(Ordering::Relaxed)) {
-                    let insist = us >= u128::from(thread.burst_us.load(Ordering::Relaxed));
+                    let insist = us >= u128::from(thread.insist_us.load(Ordering::Relaxed));
                     signal(thread, insist);
                 }
             }
@@ -355,13 +351,17 @@ extern "C" fn on_signal(_: libc::c_int) {
     }
     if own.insist.load(Ordering::Relaxed) {
         // SAFETY: a published coroutine is alive, and the flag is a byte that only this thread writes.
-        if unsafe { hook::allow_in_finalizer(l) } {
-            own.forced.store(true, Ordering::Relaxed);
-        }
+        unsafe { hook::allow_hooks(l) };
     }
     own.hooked.store(true, Ordering::Relaxed);
     // SAFETY: a published coroutine is alive, and `lua_sethook` may be called from a handler.
-    unsafe { ffi::lua_sethook(l, Some(hook::on_count), ffi::LUA_MASKCOUNT, 1) };
+    unsafe {
+        // Setting a hook walks all calls on the stack: on one deep enough that takes longer than a tick, and
+        // a run that was signalled again meanwhile would never get to the hook.
+        if !hook::is_armed(l) {
+            hook::arm(l);
+        }
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

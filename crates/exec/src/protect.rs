@@ -3,16 +3,24 @@
 //! They are Lua's own in every other respect. Without this a script could catch the error that ends it at
 //! places where the hook cannot yield, again and again.
 
-use mlua::ffi::{self, lua_KContext, lua_State};
+use mlua::ffi::{self, lua_CFunction, lua_KContext, lua_State};
 use mlua::{Lua, Result};
 
 use crate::core::{self, Core};
+use crate::failure;
 
 pub(crate) fn install(lua: &Lua) -> Result<()> {
     // SAFETY: both are native functions in Lua's sense, see their own comments.
     let (pcall, xpcall) = unsafe { (lua.create_c_function(pcall)?, lua.create_c_function(xpcall)?) };
     lua.globals().raw_set("pcall", pcall)?;
     lua.globals().raw_set("xpcall", xpcall)
+}
+
+/// True for functions that can be suspended while what they called waits.
+pub(crate) fn lets_yield(f: lua_CFunction) -> bool {
+    [pcall as lua_CFunction, xpcall]
+        .iter()
+        .any(|own| std::ptr::fn_addr_eq(*own, f))
 }
 
 unsafe extern "C-unwind" fn pcall(l: *mut lua_State) -> i32 {
@@ -46,6 +54,7 @@ unsafe extern "C-unwind" fn finish(l: *mut lua_State, status: i32, below: lua_KC
         if status == ffi::LUA_OK || status == ffi::LUA_YIELD {
             return ffi::lua_gettop(l) - below as i32;
         }
+        failure::note_panic(l);
         if core::of(l).is_some_and(Core::is_ending) {
             ffi::lua_error(l);
         }

@@ -163,8 +163,10 @@ impl Slot {
     /// The state's lock must be held; the coroutine must not be running.
     #[cold]
     pub(crate) unsafe fn discard(&self, core: &Core) {
-        // SAFETY: as promised by the caller.
+        // SAFETY: as promised by the caller; clearing a stack raises nothing.
         unsafe {
+            // What is left there is the error: a script that kept the coroutine could start it.
+            ffi::lua_settop(self.l, 0);
             self.forget(core);
             self.release(core);
         }

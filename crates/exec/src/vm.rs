@@ -125,6 +125,7 @@ impl Vm {
         // SAFETY: native modules and the `debug` library are what a trusted operator's scripts may use;
         // what of it could break the process is taken away by `guard`.
         let lua = unsafe { Lua::unsafe_new_with(options.libraries, LuaOptions::new()) };
+        core::install_guardian(&lua)?;
         protect::install(&lua)?;
         if options.libraries.contains(StdLib::COROUTINE) {
             coroutine::install(&lua)?;
@@ -150,6 +151,7 @@ impl Vm {
             waiting_tag: Box::leak(Box::new(Tag::new(TagKind::Waiting))),
             run: std::cell::Cell::new(std::ptr::null()),
             finalizer_over: std::cell::Cell::new(false),
+            closing: std::cell::Cell::new(false),
             idle: std::cell::RefCell::new(Vec::new()),
             counts: Counts::default(),
             usual: Compiled::new(Limits::default()),
@@ -341,8 +343,7 @@ fn install_warnings(lua: &Lua, on_warning: Arc<dyn Fn(&str) + Send + Sync>) {
                 && core.finalizer_over.replace(false)
                 && let Some(run) = core.current()
             {
-                run.since.set(crate::clock::now());
-                crate::monitor::here().next_window();
+                run.next_window();
             }
         });
         let mut whole = pieces.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -38,14 +38,14 @@ fn s1_the_main_state_has_the_standard_libraries_and_is_no_context() {
 #[test]
 fn s2_a_context_is_a_fresh_stopped_coroutine_without_memory() {
     let vm = vm();
-    let mut context = vm.context().unwrap();
+    let mut context = vm.context_with(steady()).unwrap();
     assert!(!context.is_running());
     assert_eq!(vm.usage().unwrap().contexts, 1);
     let who = entry(
         &vm,
         "local co, main = coroutine.running() return tostring(co), main, get_priv()",
     );
-    let mut other = vm.context().unwrap();
+    let mut other = vm.context_with(steady()).unwrap();
     let (a, a_main, a_memory) = call::<(String, bool, Value)>(&mut context, &who, ()).unwrap();
     let (b, b_main, b_memory) = call::<(String, bool, Value)>(&mut other, &who, ()).unwrap();
     assert_ne!(a, b);
@@ -57,9 +57,9 @@ fn s2_a_context_is_a_fresh_stopped_coroutine_without_memory() {
 fn s2_the_collector_leaves_a_context_alone() {
     let vm = vm();
     let add = entry(&vm, "local t = {...} nap() return t[1] .. ' and ' .. t[2]");
-    let mut stopped = vm.context().unwrap();
-    let mut ready = vm.context().unwrap();
-    let mut suspended = vm.context().unwrap();
+    let mut stopped = vm.context_with(steady()).unwrap();
+    let mut ready = vm.context_with(steady()).unwrap();
+    let mut suspended = vm.context_with(steady()).unwrap();
     ready.start(&add, ("a", "b")).unwrap();
     suspended.start(&add, ("c", "d")).unwrap();
     expect_again(&step(&mut suspended), Again::Waiting);
@@ -116,7 +116,10 @@ fn s3_host_code_finds_the_context_that_owns_the_running_state() {
         end)()
         return attached(), inside, entry_name(), table.pack(pcall(attached))[2]";
     let (a, b) = (named_entry(&vm, "a", source), named_entry(&vm, "b", source));
-    let (mut first, mut second) = (vm.context().unwrap(), vm.context().unwrap());
+    let (mut first, mut second) = (
+        vm.context_with(steady()).unwrap(),
+        vm.context_with(steady()).unwrap(),
+    );
     first.attach(1_i64);
     second.attach(2_i64);
     type Found = (i64, i64, String, i64);
@@ -155,7 +158,10 @@ fn s4_a_context_holds_one_private_value() {
     let vm = vm();
     let set = entry(&vm, "set_priv(...)");
     let get = entry(&vm, "return get_priv(), (coroutine.wrap(get_priv)())");
-    let (mut first, mut second) = (vm.context().unwrap(), vm.context().unwrap());
+    let (mut first, mut second) = (
+        vm.context_with(steady()).unwrap(),
+        vm.context_with(steady()).unwrap(),
+    );
     call::<()>(&mut first, &set, "one").unwrap();
     call::<()>(&mut second, &set, "two").unwrap();
     type Pair = (Option<String>, Option<String>);
@@ -168,7 +174,7 @@ fn s4_a_context_holds_one_private_value() {
     assert_eq!(call::<Pair>(&mut first, &get, ()).unwrap(), (None, None));
     assert_eq!(call::<Pair>(&mut second, &get, ()).unwrap(), both("two"));
     assert_eq!(
-        call::<Pair>(&mut vm.context().unwrap(), &get, ()).unwrap(),
+        call::<Pair>(&mut vm.context_with(steady()).unwrap(), &get, ()).unwrap(),
         (None, None)
     );
 }
@@ -182,7 +188,7 @@ fn s4_a_replaced_value_is_released() {
     let references = vm.references().unwrap();
     let set = entry(&vm, "for i = 1, 10 do set_priv(probe()) end");
     let clear = entry(&vm, "set_priv(nil)");
-    let mut context = vm.context().unwrap();
+    let mut context = vm.context_with(steady()).unwrap();
     call::<()>(&mut context, &set, ()).unwrap();
     vm.collect().unwrap();
     assert_eq!(probe.alive(), held + 1);
@@ -207,7 +213,7 @@ fn s5_destroying_releases_memory_value_and_coroutine() {
     let leave = entry(&vm, source);
     let (references, start) = (vm.references().unwrap(), vm.usage().unwrap());
     for how in ["end", "wait", "yield", "fail"] {
-        let mut context = vm.context().unwrap();
+        let mut context = vm.context_with(steady()).unwrap();
         context.start(&leave, how).unwrap();
         let _ = step(&mut context);
         assert_eq!(probe.alive(), held + 1, "{how}");
@@ -233,7 +239,7 @@ fn s6_resume_passes_arguments_and_says_running_until_the_end() {
     let vm = vm();
     let source = "local a, b = ... coroutine.yield() local c = nap('c') return a, b, c, select('#', ...)";
     let entry = entry(&vm, source);
-    let mut context = vm.context().unwrap();
+    let mut context = vm.context_with(steady()).unwrap();
     assert!(!context.is_running());
     context.start(&entry, (1, "b", Value::Nil)).unwrap();
     assert!(context.is_running());
@@ -253,7 +259,7 @@ fn s6_resume_passes_arguments_and_says_running_until_the_end() {
 fn s6_resume_tells_whether_yielding_is_allowed() {
     let vm = vm();
     let ask = entry(&vm, "return can_wait(), coroutine.wrap(can_wait)()");
-    let mut context = vm.context().unwrap();
+    let mut context = vm.context_with(steady()).unwrap();
     for (yielding, expected) in [(Yielding::Allowed, true), (Yielding::Refused, false)] {
         context.start(&ask, ()).unwrap();
         assert!(matches!(step_with(&mut context, yielding), Outcome::Ok));
@@ -265,7 +271,7 @@ fn s6_resume_tells_whether_yielding_is_allowed() {
 fn s6_a_run_takes_many_arguments_and_gives_many_results() {
     let vm = vm();
     let echo = entry(&vm, "return ...");
-    let mut context = vm.context().unwrap();
+    let mut context = vm.context_with(steady()).unwrap();
     for n in [0, 1, 20, 21, 1000] {
         let args: MultiValue = (0..n).map(Value::Integer).collect();
         let back = call::<MultiValue>(&mut context, &echo, args.clone()).unwrap();
@@ -276,7 +282,7 @@ fn s6_a_run_takes_many_arguments_and_gives_many_results() {
 #[test]
 fn s7_a_run_without_error_is_ok() {
     let vm = vm();
-    let mut context = vm.context().unwrap();
+    let mut context = vm.context_with(steady()).unwrap();
     context.start(&entry(&vm, "return 1, nil, 'x'"), ()).unwrap();
     assert!(matches!(step(&mut context), Outcome::Ok));
     assert_eq!(
@@ -291,7 +297,7 @@ fn s7_a_run_without_error_is_ok() {
 fn s8_an_allowed_yield_is_again_and_goes_on_where_it_stopped() {
     let vm = vm();
     let source = "local n = 0 for i = 1, 5 do n = n + i coroutine.yield('ignored') end return n";
-    let mut context = vm.context().unwrap();
+    let mut context = vm.context_with(steady()).unwrap();
     context.start(&entry(&vm, source), ()).unwrap();
     for _ in 0..5 {
         expect_again(&step(&mut context), Again::Turn);
@@ -321,7 +327,7 @@ fn s9_a_yield_that_is_not_allowed_ends_the_run() {
         "while true do pcall(pcall, coroutine.yield) end",
         "coroutine.wrap(function() nap() end)()",
     ] {
-        let mut context = vm.context().unwrap();
+        let mut context = vm.context_with(steady()).unwrap();
         context.start(&entry(&vm, source), ()).unwrap();
         let Outcome::Failed(failure) = step_with(&mut context, Yielding::Refused) else {
             panic!("did not fail: {source}");
@@ -346,7 +352,7 @@ fn s9_a_yield_that_is_not_allowed_ends_the_run() {
 fn s9_a_script_may_yield_to_itself_where_the_host_allows_none() {
     let vm = vm();
     let source = "local co = coroutine.wrap(function() coroutine.yield(1) return 2 end) return co() + co()";
-    let mut context = vm.context().unwrap();
+    let mut context = vm.context_with(steady()).unwrap();
     context.start(&entry(&vm, source), ()).unwrap();
     assert!(matches!(step_with(&mut context, Yielding::Refused), Outcome::Ok));
     assert_eq!(context.take::<i64>().unwrap(), 3);
@@ -461,7 +467,7 @@ fn s13_after_every_kind_of_error_the_same_context_runs_new_code() {
 fn s13_the_broken_coroutine_is_released() {
     let vm = vm();
     exec(&vm, "kept = setmetatable({}, {__mode = 'v'})");
-    let mut context = vm.context().unwrap();
+    let mut context = vm.context_with(steady()).unwrap();
     let references = {
         let fail = entry(&vm, "kept[#kept + 1] = coroutine.running() error('x')");
         let references = vm.references().unwrap();

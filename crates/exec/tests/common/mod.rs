@@ -236,6 +236,14 @@ pub(crate) fn patient() -> Limits {
     }
 }
 
+/// The same without slices, so that each step ends where the script says.
+pub(crate) fn steady() -> Limits {
+    Limits {
+        slice: None,
+        ..patient()
+    }
+}
+
 /// Limits that a test can afford to reach.
 pub(crate) fn short() -> Limits {
     Limits {
