@@ -237,11 +237,10 @@ fn del_header<M: Message>(lua: &Lua, name: &str, _: &Arc<Env>) -> Result<Functio
     })
 }
 
-fn replace_values<M: Message>(
-    lua: &Lua,
-    name: &str,
-    replaced: fn(&Pattern, &[u8], &[u8]) -> Option<Vec<u8>>,
-) -> Result<Function> {
+/// What comes in place of a value, if anything.
+type Replaced = fn(&Pattern, &[u8], &[u8]) -> Option<Vec<u8>>;
+
+fn replace_values<M: Message>(lua: &Lua, name: &str, replaced: Replaced) -> Result<Function> {
     let function_name = name.to_owned();
     function(
         lua,
@@ -274,13 +273,13 @@ fn replace_values<M: Message>(
     )
 }
 
-fn set_target<E: std::fmt::Display>(
+fn set_target<E>(
     lua: &Lua,
     name: &str,
     set: fn(&Txn, &[u8]) -> std::result::Result<(), E>,
 ) -> Result<Function>
 where
-    E: 'static,
+    E: std::fmt::Display + 'static,
 {
     let function_name = name.to_owned();
     function(lua, name, move |_, (this, text): (This<Http>, LuaString)| {

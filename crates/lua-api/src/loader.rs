@@ -226,7 +226,7 @@ fn load_one(state: &State, spec: &LoadSpec) -> Result<(), LoadError> {
         .map_err(|error| LoadError::new(tag, &error))?;
     let args: Variadic<String> = spec.args.iter().cloned().collect();
     let started = Running::start(state, &entry, args, Run::new(Kind::Load));
-    match started.map(|mut running| running.to_end()) {
+    match started.map(|mut running| running.finish()) {
         Ok(Ended::Returned | Ended::Done(_)) => Ok(()),
         Ok(Ended::Failed(failure)) | Err(failure) => Err(LoadError::failed(tag, failure)),
     }
@@ -299,7 +299,7 @@ fn run_init(state: &State) -> Result<(), Vec<LoadError>> {
     let run = |function| {
         let entry = state.vm.entry("init", function);
         let entry = entry.map_err(|error| Failure::new(error.to_string()))?;
-        match Running::start(state, &entry, (), Run::new(Kind::Init))?.to_end() {
+        match Running::start(state, &entry, (), Run::new(Kind::Init))?.finish() {
             Ended::Returned | Ended::Done(_) => Ok(()),
             Ended::Failed(failure) => Err(crate::action::named("init", "register_init", failure)),
         }

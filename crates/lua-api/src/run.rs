@@ -192,7 +192,7 @@ impl Running {
     }
 
     /// Runs to the end where nothing can wait.
-    pub(crate) fn to_end(&mut self) -> Ended {
+    pub(crate) fn finish(&mut self) -> Ended {
         let here = Here::enter(&self.run);
         let mut cx = TaskContext::from_waker(Waker::noop());
         let outcome = self.context.step(&mut cx, Yielding::Refused);

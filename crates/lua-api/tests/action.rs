@@ -1,5 +1,12 @@
 //! Actions and what they do with a transaction.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
+
 mod common;
 
 use common::{Site, eval, failure, http, out, run};

@@ -1,5 +1,12 @@
 //! Loading: what files register, what is wrong with them, and how the kinds of states differ.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
+
 mod common;
 
 use std::time::Duration;

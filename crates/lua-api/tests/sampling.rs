@@ -1,5 +1,12 @@
 //! Fetches and converters, both ways: scripts' own in expressions, the built-in ones in scripts.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
+
 mod common;
 
 use common::{Site, eval, http, run};

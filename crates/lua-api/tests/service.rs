@@ -1,5 +1,12 @@
 //! Services: what a client gets from them, and how they end.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
+
 mod common;
 
 use std::rc::Rc;

@@ -1,5 +1,12 @@
 //! Objects that scripts keep: they never lead to another session.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
+
 mod common;
 
 use bytes::Bytes;

@@ -1,5 +1,12 @@
 //! Tasks, waiting, and queues between runs.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
+
 mod common;
 
 use common::{Site, eval, http, run};
