@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mlua::{IntoLuaMulti, Value};
 use tidegate_exec::{Again, Context, Entry, Misuse, Outcome, Yielding};
@@ -15,6 +15,9 @@ use crate::alarm::Alarm;
 use crate::handle::Registered;
 use crate::settings::Settings;
 use crate::state::State;
+
+/// How long a script may go on over its own yields before the event loop turns.
+const TURN_MAX: Duration = Duration::from_micros(100);
 
 /// Why a function runs, which decides what it may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,9 +152,15 @@ impl Running {
 
     /// Goes on until the run has ended.
     pub(crate) async fn rest(&mut self, mut why: Again) -> Ended {
+        let mut turn = Instant::now();
         loop {
-            if why != Again::Waiting {
-                tokio::task::yield_now().await;
+            // A script that yields wants the others served, which they are if it goes on for a moment only: a
+            // real turn of the event loop costs more than most scripts take between two yields.
+            if why != Again::Turn || turn.elapsed() >= TURN_MAX {
+                if why != Again::Waiting {
+                    tokio::task::yield_now().await;
+                }
+                turn = Instant::now();
             }
             let stepped = match self.wait_timeout {
                 None => {

@@ -362,9 +362,7 @@ impl Txn {
 
     /// Logs an extension's failure, as the session does for one that it got as a result.
     pub fn log_failure(&self, what: &str, failure: &Failure) {
-        self.client
-            .logger
-            .message(Level::Error, &format!("{what}: {failure}"));
+        self.client.logger.failure(&format!("{what}: {failure}"));
     }
 
     /// True once the transaction is over: the client went, or everything was sent. Every handle to it is then dead.

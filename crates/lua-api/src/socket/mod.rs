@@ -1,10 +1,325 @@
-//! The Socket class.
+//! The Socket class: a client connection that a script opens, reads and writes while only its own run waits.
 
-use crate::row::{Row, row};
-use crate::unsupported::refusal;
+mod address;
+mod connection;
+mod tls;
 
-pub(crate) const CORE_ROWS: &[Row] = &[row("tcp()", "a new Socket", |lua, name, _| {
-    refusal(lua, name, "core.tcp is not supported yet".to_owned())
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, ThreadId};
+use std::time::Duration;
+
+use mlua::{Error, LuaString, Result, Table, UserData, UserDataFields, Value};
+use tidegate_exec::{function, operation};
+
+use self::address::Address;
+use self::connection::{Connection, Pattern};
+use crate::arg::{Int, Named, Object, Text, error};
+use crate::handle::stale;
+use crate::row::{Row, class_table, install_class, row};
+
+/// How long an operation may wait when the script says nothing, as in HAProxy.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What scripts are told, in HAProxy's words.
+const CLOSED: &str = "connection closed.";
+const TIMED_OUT: &str = "timeout";
+
+pub(crate) const CORE_ROWS: &[Row] = &[row("tcp()", "a new Socket", |lua, name, env| {
+    install_class(lua, env, Socket::NAME, ROWS)?;
+    function(lua, name, |lua, ()| {
+        let inner = Inner {
+            owner: thread::current().id(),
+            state: Mutex::new(State {
+                connection: None,
+                timeout: TIMEOUT,
+            }),
+        };
+        lua.create_userdata(Socket(Arc::new(inner)))
+    })
 })];
 
-pub(crate) const ROWS: &[Row] = &[];
+pub(crate) const ROWS: &[Row] = &[
+    row(
+        "connect(socket, address[, port])",
+        "connects by TCP or to a Unix socket; 1, or nil and an error",
+        |lua, name, _| {
+            operation(
+                lua,
+                name,
+                |_, (socket, address, port): (Object<Socket>, LuaString, Option<Int>)| {
+                    let inner = socket.own()?;
+                    let address = Address::parse(&text(&address), port.map(|Int(port)| port), "connect")?;
+                    Ok(async move {
+                        let connected = within(inner.timeout(), Connection::open(&address)).await;
+                        Ok(inner.connected(connected))
+                    })
+                },
+            )
+        },
+    ),
+    row(
+        "connect_ssl(socket, address, port[, options])",
+        "connects by TLS and verifies the certificate; options: `sni`, `ca` (a PEM file), `verify` (false for tests)",
+        |lua, name, _| {
+            operation(
+                lua,
+                name,
+                |_,
+                 (socket, address, port, options): (
+                    Object<Socket>,
+                    LuaString,
+                    Option<Int>,
+                    Option<Table>,
+                )| {
+                    let inner = socket.own()?;
+                    let address = Address::parse(&text(&address), port.map(|Int(port)| port), "connect_ssl")?;
+                    let options = tls::Options::of(options, &address)?;
+                    Ok(async move {
+                        let opened = async { tls::connect(Connection::tcp(&address).await?, &options).await };
+                        Ok(inner.connected(within(inner.timeout(), opened).await))
+                    })
+                },
+            )
+        },
+    ),
+    row(
+        "send(socket, data[, start[, end]])",
+        "sends a string, or a part of it; the index of the last byte sent, or nil, an error, and that index",
+        |lua, name, _| {
+            operation(
+                lua,
+                name,
+                |_, (socket, data, start, end): (Object<Socket>, LuaString, Option<Int>, Option<Int>)| {
+                    let inner = socket.own()?;
+                    let taken = inner.take();
+                    let data = data.as_bytes();
+                    let first = position(start.map_or(1, |Int(at)| at), data.len()).max(1);
+                    let last = position(end.map_or(-1, |Int(at)| at), data.len()).min(data.len());
+                    let piece = data.get(first - 1..last).unwrap_or_default().to_vec();
+                    Ok(async move {
+                        let Some(mut connection) = taken else {
+                            return Ok((None, Some(CLOSED), Some(first - 1)));
+                        };
+                        let mut sent = 0;
+                        let written = within(inner.timeout(), connection.send(&piece, &mut sent)).await;
+                        let at = first - 1 + sent;
+                        Ok(match written {
+                            Ok(()) => {
+                                inner.put_back(connection);
+                                (Some(at), None, None)
+                            }
+                            Err(Fault::TimedOut) => {
+                                inner.put_back(connection);
+                                (None, Some(TIMED_OUT), Some(at))
+                            }
+                            Err(Fault::Failed(_)) => (None, Some(CLOSED), Some(at)),
+                        })
+                    })
+                },
+            )
+        },
+    ),
+    row(
+        "receive(socket[, pattern[, prefix]])",
+        "reads `*l`ine, `*a`ll or so many bytes, after a prefix; or nil, an error, and what was read",
+        |lua, name, _| {
+            operation(
+                lua,
+                name,
+                |_, (socket, pattern, prefix): (Object<Socket>, Value, Option<LuaString>)| {
+                    let inner = socket.own()?;
+                    let pattern = Pattern::of(&pattern)?;
+                    let taken = inner.take();
+                    let prefix = prefix
+                        .map(|prefix| prefix.as_bytes().to_vec())
+                        .unwrap_or_default();
+                    Ok(async move {
+                        let Some(mut connection) = taken else {
+                            return Ok((None, Some(CLOSED), None));
+                        };
+                        let read = within(inner.timeout(), connection.receive(pattern)).await;
+                        // What is there is the script's, also when it is not all.
+                        let part = |bytes: Vec<u8>| Text([prefix.as_slice(), &bytes].concat().into());
+                        Ok(match read {
+                            Ok(Some(bytes)) => {
+                                inner.put_back(connection);
+                                (Some(part(bytes.to_vec())), None, None)
+                            }
+                            Err(Fault::TimedOut) => {
+                                let rest = connection.take_buffered();
+                                inner.put_back(connection);
+                                (None, Some(TIMED_OUT), Some(part(rest)))
+                            }
+                            Ok(None) | Err(Fault::Failed(_)) => {
+                                let rest = connection.take_buffered();
+                                (None, Some(CLOSED), Some(part(rest)))
+                            }
+                        })
+                    })
+                },
+            )
+        },
+    ),
+    row("close(socket)", "closes the connection", |lua, name, _| {
+        function(lua, name, |_, socket: Object<Socket>| {
+            drop(socket.own()?.take());
+            Ok(())
+        })
+    }),
+    row(
+        "settimeout(socket, value[, mode])",
+        "how many seconds each operation may wait; there is one mode only",
+        |lua, name, _| {
+            function(
+                lua,
+                name,
+                |_, (socket, seconds, _mode): (Object<Socket>, f64, Option<Value>)| {
+                    if seconds < 0.0 {
+                        return Err(error("settimeout", "cannot set negatives values"));
+                    }
+                    let timeout = Duration::try_from_secs_f64(seconds);
+                    socket.own()?.state().timeout =
+                        timeout.map_err(|_| error("settimeout", "not a duration"))?;
+                    Ok(1)
+                },
+            )
+        },
+    ),
+    row(
+        "getpeername(socket)",
+        "the other side's address and port, or nil",
+        |lua, name, _| {
+            function(lua, name, |_, socket: Object<Socket>| {
+                Ok(socket
+                    .own()?
+                    .state()
+                    .connection
+                    .as_ref()
+                    .map(|connection| connection.peer.clone()))
+            })
+        },
+    ),
+    row(
+        "getsockname(socket)",
+        "this side's address and port, or nil",
+        |lua, name, _| {
+            function(lua, name, |_, socket: Object<Socket>| {
+                Ok(socket
+                    .own()?
+                    .state()
+                    .connection
+                    .as_ref()
+                    .map(|connection| connection.local.clone()))
+            })
+        },
+    ),
+    row(
+        "setoption(socket, option[, value])",
+        "there for LuaSocket's sake: it does nothing, as in HAProxy",
+        |lua, name, _| {
+            function(lua, name, |_, (_socket, _option): (Object<Socket>, LuaString)| {
+                Ok(true)
+            })
+        },
+    ),
+];
+
+/// What a script holds.
+struct Socket(Arc<Inner>);
+
+/// A connection and whose it is. A connection belongs to its worker's event loop, so another thread's use
+/// of the object (through a shared state) is refused.
+struct Inner {
+    owner: ThreadId,
+    state: Mutex<State>,
+}
+
+/// Held only between two waits: an operation takes the connection out while it waits.
+struct State {
+    connection: Option<Connection>,
+    timeout: Duration,
+}
+
+/// Why an operation didn't end well.
+enum Fault {
+    TimedOut,
+    Failed(std::io::Error),
+}
+
+impl Object<Socket> {
+    fn own(&self) -> Result<Arc<Inner>> {
+        let inner = &self.0.0;
+        if inner.owner == thread::current().id() {
+            Ok(Arc::clone(inner))
+        } else {
+            Err(stale(Socket::NAME))
+        }
+    }
+}
+
+impl Inner {
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn timeout(&self) -> Duration {
+        self.state().timeout
+    }
+
+    fn take(&self) -> Option<Connection> {
+        self.state().connection.take()
+    }
+
+    fn put_back(&self, connection: Connection) {
+        self.state().connection = Some(connection);
+    }
+
+    /// What `connect` answers.
+    fn connected(&self, connected: std::result::Result<Connection, Fault>) -> (Option<u8>, Option<String>) {
+        match connected {
+            Ok(connection) => {
+                self.put_back(connection);
+                (Some(1), None)
+            }
+            Err(Fault::TimedOut) => (None, Some(TIMED_OUT.to_owned())),
+            Err(Fault::Failed(why)) => (None, Some(why.to_string())),
+        }
+    }
+}
+
+async fn within<R>(
+    limit: Duration,
+    operation: impl Future<Output = std::io::Result<R>>,
+) -> std::result::Result<R, Fault> {
+    match tokio::time::timeout(limit, operation).await {
+        Ok(result) => result.map_err(Fault::Failed),
+        Err(_) => Err(Fault::TimedOut),
+    }
+}
+
+/// An index of Lua's, negative ones counted from the end, as a count of bytes.
+fn position(index: i64, length: usize) -> usize {
+    let length = i64::try_from(length).unwrap_or(i64::MAX);
+    let at = if index < 0 { length + index + 1 } else { index };
+    usize::try_from(at).unwrap_or(0)
+}
+
+fn text(bytes: &LuaString) -> String {
+    String::from_utf8_lossy(&bytes.as_bytes()).into_owned()
+}
+
+impl Named for Socket {
+    const NAME: &'static str = "Socket";
+}
+
+impl UserData for Socket {
+    fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
+        fields.add_meta_field("__name", Self::NAME);
+        fields.add_meta_field_with("__index", |lua| class_table(lua, Self::NAME));
+    }
+}
+
+/// The error of an argument that no socket can do anything with.
+fn wrong(text: &str) -> Error {
+    Error::runtime(text.to_owned())
+}

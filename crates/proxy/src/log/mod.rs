@@ -221,6 +221,18 @@ impl Logger {
         }
     }
 
+    /// Tells of a failure: like any message, and on standard error if there is nowhere else to say it, so that a
+    /// script that breaks is never silent.
+    pub fn failure(&self, message: &str) {
+        // Tracebacks are indented by tabs, which logs would show as codes.
+        let message = message.replace('\t', "    ");
+        if self.is_silent() {
+            eprintln!("[{}] {message}", Level::Error.name());
+        } else {
+            self.message(Level::Error, &message);
+        }
+    }
+
     /// Sends a session's line.
     pub(crate) fn line(&self, level: Level, text: &[u8]) {
         let Some(writer) = &self.writer else { return };

@@ -1,0 +1,155 @@
+//! A connection with what was read ahead from it.
+
+use std::io;
+use std::os::linux::net::SocketAddrExt;
+
+use bytes::BytesMut;
+use mlua::{Result, Value};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
+
+use super::address::Address;
+use super::wrong;
+
+/// Anything that bytes go through.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+/// An open connection.
+pub(super) struct Connection {
+    stream: Box<dyn Stream>,
+    buffer: BytesMut,
+    pub(super) peer: String,
+    pub(super) local: String,
+}
+
+/// What `receive` waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pattern {
+    Line,
+    All,
+    Bytes(usize),
+}
+
+impl Pattern {
+    /// Reads the second argument of `receive`.
+    pub(super) fn of(value: &Value) -> Result<Pattern> {
+        let unsupported = || wrong("Unsupported pattern.");
+        match value {
+            Value::Nil => Ok(Pattern::Line),
+            Value::Integer(n) => usize::try_from(*n).map(Pattern::Bytes).map_err(|_| unsupported()),
+            Value::Number(n) if *n >= 0.0 && n.fract() == 0.0 && *n < 1e15 => Ok(Pattern::Bytes(*n as usize)),
+            Value::String(text) => match &*text.as_bytes() {
+                b"*l" => Ok(Pattern::Line),
+                b"*a" => Ok(Pattern::All),
+                _ => Err(unsupported()),
+            },
+            _ => Err(unsupported()),
+        }
+    }
+}
+
+/// More than this is never kept for a script that reads to the end or waits for a line.
+const RECEIVE_BYTES_MAX: usize = 64 << 20;
+
+impl Connection {
+    /// Connects without TLS.
+    pub(super) async fn open(address: &Address) -> io::Result<Connection> {
+        let connected = match address {
+            Address::Host(..) => return Self::of_tcp(Self::tcp(address).await?),
+            Address::Unix(path) => UnixStream::connect(path).await?,
+            Address::Abstract(name) => {
+                let address = std::os::unix::net::SocketAddr::from_abstract_name(name)?;
+                // The kernel answers at once on a Unix socket.
+                let stream = std::os::unix::net::UnixStream::connect_addr(&address)?;
+                stream.set_nonblocking(true)?;
+                UnixStream::from_std(stream)?
+            }
+        };
+        Ok(Self::new(
+            Box::new(connected),
+            "unix".to_owned(),
+            "unix".to_owned(),
+        ))
+    }
+
+    /// Connects by TCP, to any of the addresses that a name has.
+    pub(super) async fn tcp(address: &Address) -> io::Result<TcpStream> {
+        let Address::Host(host, port) = address else {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "not an address of TCP",
+            ));
+        };
+        let stream = TcpStream::connect((host.as_str(), *port)).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    fn of_tcp(stream: TcpStream) -> io::Result<Connection> {
+        let (peer, local) = (stream.peer_addr()?.to_string(), stream.local_addr()?.to_string());
+        Ok(Self::new(Box::new(stream), peer, local))
+    }
+
+    pub(super) fn new(stream: Box<dyn Stream>, peer: String, local: String) -> Connection {
+        Connection {
+            stream,
+            buffer: BytesMut::new(),
+            peer,
+            local,
+        }
+    }
+
+    /// Sends all of `data`; `sent` tells how far it got, whatever happens.
+    pub(super) async fn send(&mut self, data: &[u8], sent: &mut usize) -> io::Result<()> {
+        while let Some(rest) = data.get(*sent..).filter(|rest| !rest.is_empty()) {
+            match self.stream.write(rest).await? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                n => *sent += n,
+            }
+        }
+        self.stream.flush().await
+    }
+
+    /// Reads what `pattern` asks for; `None` if the other side closed before. What was read then, or when this
+    /// is given up, stays in the buffer.
+    pub(super) async fn receive(&mut self, pattern: Pattern) -> io::Result<Option<BytesMut>> {
+        let mut looked_at = 0;
+        loop {
+            match pattern {
+                Pattern::Bytes(n) if self.buffer.len() >= n => return Ok(Some(self.buffer.split_to(n))),
+                Pattern::Line => {
+                    let fresh = self.buffer.get(looked_at..).unwrap_or_default();
+                    if let Some(at) = fresh.iter().position(|byte| *byte == b'\n') {
+                        let mut line = self.buffer.split_to(looked_at + at + 1);
+                        line.truncate(line.len() - 1);
+                        if line.last() == Some(&b'\r') {
+                            line.truncate(line.len() - 1);
+                        }
+                        return Ok(Some(line));
+                    }
+                    looked_at = self.buffer.len();
+                }
+                Pattern::All | Pattern::Bytes(_) => {}
+            }
+            if self.buffer.len() >= RECEIVE_BYTES_MAX && !matches!(pattern, Pattern::Bytes(_)) {
+                return Err(io::Error::new(
+                    io::ErrorKind::OutOfMemory,
+                    "too much to receive at once",
+                ));
+            }
+            self.buffer.reserve(4096);
+            if self.stream.read_buf(&mut self.buffer).await? == 0 {
+                // The end is what `*a` waits for.
+                let is_all = pattern == Pattern::All && !self.buffer.is_empty();
+                return Ok(is_all.then(|| self.buffer.split()));
+            }
+        }
+    }
+
+    /// What was read and not given out.
+    pub(super) fn take_buffered(&mut self) -> Vec<u8> {
+        self.buffer.split().to_vec()
+    }
+}

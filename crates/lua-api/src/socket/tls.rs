@@ -1,0 +1,157 @@
+//! TLS for scripts' sockets: certificates are verified unless the script says that they are not to be.
+
+use std::io;
+use std::sync::{Arc, OnceLock};
+
+use mlua::{Result, Table};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::address::Address;
+use super::connection::Connection;
+use super::wrong;
+
+/// What `connect_ssl` was told.
+pub(super) struct Options {
+    name: ServerName<'static>,
+    config: Arc<ClientConfig>,
+}
+
+impl Options {
+    /// Reads the table of options; without one the system's authorities vouch for the server.
+    pub(super) fn of(options: Option<Table>, address: &Address) -> Result<Options> {
+        let Address::Host(host, _) = address else {
+            return Err(wrong("connect_ssl: not an address of TCP"));
+        };
+        let get = |key: &str| {
+            options
+                .as_ref()
+                .map_or(Ok(None), |options| options.get::<Option<String>>(key))
+        };
+        let verify = match &options {
+            Some(options) => options.get::<Option<bool>>("verify")?.unwrap_or(true),
+            None => true,
+        };
+        let name = get("sni")?.unwrap_or_else(|| host.clone());
+        let name = ServerName::try_from(name.clone())
+            .map_err(|_| wrong(&format!("connect_ssl: `{name}` is no name of a server")))?;
+        let config = match (verify, get("ca")?) {
+            (false, _) => unverified()?,
+            (true, Some(file)) => verified_by(&file)?,
+            (true, None) => verified_by_system()?,
+        };
+        Ok(Options { name, config })
+    }
+}
+
+/// Shakes hands.
+pub(super) async fn connect(stream: TcpStream, options: &Options) -> io::Result<Connection> {
+    let (peer, local) = (stream.peer_addr()?.to_string(), stream.local_addr()?.to_string());
+    let connector = TlsConnector::from(Arc::clone(&options.config));
+    let stream = connector.connect(options.name.clone(), stream).await?;
+    Ok(Connection::new(Box::new(stream), peer, local))
+}
+
+fn verified_by_system() -> Result<Arc<ClientConfig>> {
+    static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+    if let Some(config) = CONFIG.get() {
+        return Ok(Arc::clone(config));
+    }
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let config = config(roots)?;
+    Ok(Arc::clone(CONFIG.get_or_init(|| config)))
+}
+
+fn verified_by(file: &str) -> Result<Arc<ClientConfig>> {
+    let failed = |why: &dyn std::fmt::Display| wrong(&format!("connect_ssl: `{file}`: {why}"));
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(file).map_err(|e| failed(&e))? {
+        roots
+            .add(certificate.map_err(|e| failed(&e))?)
+            .map_err(|e| failed(&e))?;
+    }
+    if roots.is_empty() {
+        return Err(failed(&"no certificate in it"));
+    }
+    config(roots)
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
+    Arc::clone(PROVIDER.get_or_init(|| Arc::new(ring::default_provider())))
+}
+
+fn config(roots: RootCertStore) -> Result<Arc<ClientConfig>> {
+    let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+    let builder = builder.map_err(|e| wrong(&format!("connect_ssl: {e}")))?;
+    Ok(Arc::new(
+        builder.with_root_certificates(roots).with_no_client_auth(),
+    ))
+}
+
+fn unverified() -> Result<Arc<ClientConfig>> {
+    let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+    let builder = builder.map_err(|e| wrong(&format!("connect_ssl: {e}")))?;
+    let trusting = Arc::new(Trusting(provider()));
+    Ok(Arc::new(
+        builder
+            .dangerous()
+            .with_custom_certificate_verifier(trusting)
+            .with_no_client_auth(),
+    ))
+}
+
+/// Believes every certificate: a script asked for that.
+#[derive(Debug)]
+struct Trusting(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Trusting {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> std::result::Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls12_signature(
+            message,
+            cert,
+            signed,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls13_signature(
+            message,
+            cert,
+            signed,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
