@@ -11,10 +11,6 @@ mod system;
 
 use std::process::ExitCode;
 
-// Measured against the system's and jemalloc: see docs/benchmarks.md.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     program::run(std::env::args_os().skip(1)).into()
 }

@@ -18,7 +18,7 @@ pub(crate) fn inherited(number: i32) -> Result<Arc<OwnedFd>, String> {
     Ok(Arc::new(fd))
 }
 
-/// `-m`: no more memory than that for the whole process.
+/// `-m`: no more memory than that for the whole process. What an allocator merely reserves does not count.
 ///
 /// # Errors
 /// If the system refuses the limit.
@@ -28,7 +28,7 @@ pub(crate) fn limit_memory(mib: u64) -> Result<(), String> {
         current: Some(bytes),
         maximum: Some(bytes),
     };
-    setrlimit(Resource::As, limit).map_err(|e| format!("cannot limit memory to {mib} MiB: {e}"))
+    setrlimit(Resource::Data, limit).map_err(|e| format!("cannot limit memory to {mib} MiB: {e}"))
 }
 
 /// Raises the limit of open descriptors as far as so many connections need, and the system allows. Gives the
