@@ -432,7 +432,7 @@ fn s13_after_every_kind_of_error_the_same_context_runs_new_code() {
         ("panics('x')", FailureKind::HostPanic),
     ] {
         let limits = if kind == FailureKind::BurstTimeout {
-            short()
+            burst_only()
         } else {
             patient()
         };
