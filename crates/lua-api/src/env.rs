@@ -1,6 +1,6 @@
 //! What the functions of one state share: settings, what scripts registered, and how far start-up is.
 
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mlua::{Function, MultiValue};
@@ -11,6 +11,8 @@ use crate::settings::Settings;
 
 /// One state's surroundings.
 pub(crate) struct Env {
+    /// Told apart from every state that is or ever was by this.
+    pub(crate) generation: u64,
     pub(crate) settings: Settings,
     /// 0 for the state of all threads, else the number of the thread, from 1.
     pub(crate) state_id: usize,
@@ -49,7 +51,9 @@ pub(crate) struct Item {
 
 impl Env {
     pub(crate) fn new(settings: Settings, state_id: usize, tasks: Arc<AtomicUsize>) -> Arc<Self> {
+        static GENERATIONS: AtomicU64 = AtomicU64::new(0);
         Arc::new(Env {
+            generation: GENERATIONS.fetch_add(1, Ordering::Relaxed),
             settings,
             state_id,
             tasks,

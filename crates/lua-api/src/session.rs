@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use mlua::{IntoLua, IntoLuaMulti, Lua, MultiValue, Result, Table, Value};
 use tidegate_proxy::Txn;
@@ -15,7 +14,7 @@ use crate::state::State;
 struct Kept {
     registered: Registered,
     /// One object per state, so that scripts find there what they left.
-    objects: RefCell<Vec<(usize, Table)>>,
+    objects: RefCell<Vec<(u64, Table)>>,
     run: Rc<Run>,
 }
 
@@ -30,7 +29,7 @@ pub(crate) struct TxnArg<'a> {
 /// The TXN object of `txn`, made when first needed, and the run in which a function gets it.
 pub(crate) fn txn_arg<'a>(state: &'a State, txn: &'a Rc<Txn>, kind: Kind) -> (TxnArg<'a>, Rc<Run>) {
     let arg = |kept: &Kept| {
-        let key = Arc::as_ptr(&state.env).addr();
+        let key = state.env.generation;
         let known = kept.objects.borrow();
         let known = known.iter().find(|(state, _)| *state == key);
         let arg = TxnArg {
@@ -73,7 +72,7 @@ impl IntoLua for TxnArg<'_> {
         let Value::Table(object) = object else {
             return Ok(object);
         };
-        let key = Arc::as_ptr(&self.state.env).addr();
+        let key = self.state.env.generation;
         with_kept(self.txn, |kept| {
             kept.objects.borrow_mut().push((key, object.clone()));
         });

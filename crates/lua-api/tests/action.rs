@@ -184,6 +184,19 @@ fn private_data_and_own_fields_stay_with_the_transaction() {
 }
 
 #[test]
+fn a_transaction_outlives_a_state_and_meets_the_next_one() {
+    let txn = http("/");
+    for _ in 0..10 {
+        // Each state is gone before the next is made, perhaps in the same place.
+        let site = Site::new(&format!(
+            "{HEAD} txn:set_var('txn.out', tostring(txn.mine)) txn.mine = 'own' end)"
+        ));
+        assert_eq!(run(site.act("a", &txn)), ActionOutcome::Continue);
+        assert_eq!(out(&txn), "nil");
+    }
+}
+
+#[test]
 fn variables_are_set_read_and_removed() {
     assert_eq!(
         eval(

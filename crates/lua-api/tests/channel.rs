@@ -1,0 +1,128 @@
+//! The Channel class: the bytes of a stream, looked at and changed.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
+
+mod common;
+
+use std::rc::Rc;
+
+use common::{eval, eval_on, out, run};
+use tidegate_lua_api::RuleSet;
+use tidegate_proxy::Txn;
+use tidegate_proxy::ext::ActionOutcome;
+
+fn stream(input: &'static str) -> Rc<Txn> {
+    Txn::detached().input(input).build()
+}
+
+#[test]
+fn input_is_looked_at_without_taking_it() {
+    let txn = stream("one\ntwo");
+    assert_eq!(
+        eval_on(
+            &txn,
+            r#"
+            local req = txn.req
+            out(req:input(), req:get_in_len(), req:output(), req:get_out_len(), req:is_full(), req:may_recv())
+            out(req:dup(), req:data(4), req:data(-3, 2), req:line())
+            out(txn.res:is_resp(), req:is_resp())
+            "#
+        ),
+        "7,7,0,0,false,true|one\ntwo,two,tw,one\n|true,false"
+    );
+    assert_eq!(txn.request_channel().input_len(), 7);
+}
+
+#[test]
+fn input_is_changed_in_place() {
+    let txn = stream("hello");
+    assert_eq!(
+        eval_on(
+            &txn,
+            r#"
+            local req = txn.req
+            out(req:append(" world"), req:prepend(">"), req:insert("!", -5), req:dup())
+            out(req:set("HELLO", 1, 5), req:remove(0, 1), req:dup())
+            out(req:set("all"), req:dup(), req:remove())
+            "#
+        ),
+        "6,1,1,>hello !world|5,1,HELLO !world|3,all,3"
+    );
+}
+
+#[test]
+fn bytes_are_sent_and_let_go() {
+    let txn = stream("abcdef");
+    assert_eq!(
+        eval_on(
+            &txn,
+            "out(txn.req:forward(2), txn.req:send('XY'), txn.req:output(), txn.req:dup())"
+        ),
+        "2,2,4,cdef"
+    );
+    txn.response_channel().shut();
+    assert_eq!(eval_on(&txn, "out(txn.res:send('late'))"), "-1");
+}
+
+#[test]
+fn what_does_not_fit_is_refused_whole() {
+    let txn = stream("");
+    let result = eval_on(&txn, "out(txn.req:append(('x'):rep(100000)), txn.req:input())");
+    assert_eq!(result, "-1,0");
+}
+
+#[test]
+fn taking_waits_for_input_and_ends_with_nil() {
+    let txn = stream("");
+    let site = common::Site::new(&common::script(
+        "out(txn.req:getline()) out(txn.req:get()) out(txn.req:getline()) out(txn.req:dup())",
+    ));
+    let id = site
+        .loaded
+        .declared()
+        .action(RuleSet::TcpRequest, "eval")
+        .unwrap()
+        .id;
+    let action = site.worker.action(id).unwrap();
+    run(async {
+        let mut running = action.run(&txn, &[]);
+        for (text, is_last) in [("li", false), ("ne\nrest", true)] {
+            tokio::select! {
+                biased;
+                _ = &mut running => panic!("did not wait"),
+                () = tokio::task::yield_now() => {}
+            }
+            txn.request_channel().append(text.as_bytes()).unwrap();
+            if is_last {
+                txn.request_channel().end();
+            }
+        }
+        assert_eq!(running.await, ActionOutcome::Continue);
+    });
+    assert_eq!(out(&txn), "line\n|rest|nil|nil");
+}
+
+#[test]
+fn a_channel_of_an_http_message_is_left_alone() {
+    assert_eq!(
+        eval("try(txn.req.set, txn.req, 'x') try(txn.req.send, txn.req, 'x') out(txn.req:dup())"),
+        "set: a channel can't be changed in HTTP mode|send: a channel can't be changed in HTTP mode|nil"
+    );
+}
+
+#[test]
+fn offsets_and_lengths_have_to_be_inside() {
+    let txn = stream("abc");
+    assert_eq!(
+        eval_on(
+            &txn,
+            "try(txn.req.insert, txn.req, 'x', -9) try(txn.req.forward, txn.req, -2) try(txn.req.data, txn.req, -9)"
+        ),
+        "insert: offset out of range|forward: length out of range|data: offset out of range"
+    );
+}
