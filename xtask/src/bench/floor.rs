@@ -102,17 +102,21 @@ impl Floor {
                 self.connections.len() - 1
             });
             let registry = self.poll.registry();
-            watch(registry, &mut client, 2 * place)?;
             let origin = match self.origin {
                 None => None,
                 Some(address) => {
-                    let origin = std::net::TcpStream::connect(address)?;
+                    // Without an origin the client is let go: the load tells of it.
+                    let Ok(origin) = std::net::TcpStream::connect(address) else {
+                        self.free.push(place);
+                        continue;
+                    };
                     origin.set_nonblocking(true)?;
                     let mut origin = TcpStream::from_std(origin);
                     watch(registry, &mut origin, 2 * place + 1)?;
                     Some(origin)
                 }
             };
+            watch(registry, &mut client, 2 * place)?;
             if let Some(slot) = self.connections.get_mut(place) {
                 *slot = Some(Connection { client, origin });
             }
@@ -210,6 +214,18 @@ mod tests {
         let mut stream = TcpStream::connect(start(None)).unwrap();
         assert_eq!(ask(&mut stream), ANSWER);
         assert_eq!(ask(&mut stream), ANSWER);
+    }
+
+    #[test]
+    fn it_outlives_an_origin_that_is_not_there() {
+        let nowhere = crate::bench::process::free_address().unwrap();
+        let floor = start(Some(nowhere));
+        for _ in 0..2 {
+            let mut rest = Vec::new();
+            // Closed, or reset when the request was already there.
+            let read = TcpStream::connect(floor).unwrap().read_to_end(&mut rest);
+            assert!(read.is_err() || rest.is_empty());
+        }
     }
 
     #[test]
