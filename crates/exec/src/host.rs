@@ -20,7 +20,7 @@ use crate::{coroutine, hook, protect};
 
 /// Makes a Lua function of `f`. An `Err` is raised in Lua with the text of the error and the place of the
 /// call, and `pcall` catches it. A panic ends the run that called it, with
-/// [`FailureKind::HostPanic`], and `pcall` does not.
+/// [`FailureKind::HostPanic`](crate::FailureKind::HostPanic), and `pcall` does not.
 ///
 /// `name` is what error messages call it.
 ///
