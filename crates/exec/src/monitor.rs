@@ -159,12 +159,19 @@ impl Drop for Leave {
         let own = unsafe { &*own };
         *lock(&own.thread) = None;
         let Some(monitor) = MONITOR.get() else { return };
-        lock(&monitor.threads).retain(|other| !ptr::eq(other.as_ref(), own));
+        let mut threads = lock(&monitor.threads);
+        let Some(at) = threads.iter().position(|other| ptr::eq(other.as_ref(), own)) else {
+            return;
+        };
+        // A signal may still be on its way, and states remember their thread by it: it is never freed.
+        lock(&monitor.ended).push(threads.swap_remove(at));
     }
 }
 
 struct Monitor {
     threads: Mutex<Vec<Arc<Published>>>,
+    /// Those of threads that ended.
+    ended: Mutex<Vec<Arc<Published>>>,
     thread: std::thread::Thread,
     has_barrier: bool,
 }
@@ -186,13 +193,9 @@ fn register() -> &'static Published {
         // SAFETY: asking for one's own thread id has no precondition.
         thread: Mutex::new(Some(unsafe { libc::pthread_self() })),
     });
-    // The reference given out must live as long as the thread: the list holds one count, and one is leaked,
-    // which costs some 100 bytes per thread that ever ran Lua.
-    let own: &'static Published = {
-        lock(&monitor.threads).push(Arc::clone(&own));
-        // SAFETY: `into_raw` leaks one count, so the pointee is never freed.
-        unsafe { &*Arc::into_raw(own) }
-    };
+    lock(&monitor.threads).push(Arc::clone(&own));
+    // SAFETY: the monitor, which is never freed, keeps a count of it for ever: among the threads or the ended ones.
+    let own: &'static Published = unsafe { &*Arc::as_ptr(&own) };
     OWN.set(own);
     LEAVE.with(|_| ());
     own
@@ -213,6 +216,7 @@ fn start() -> Monitor {
     };
     Monitor {
         threads: Mutex::new(Vec::new()),
+        ended: Mutex::new(Vec::new()),
         thread,
         has_barrier: barrier::register(),
     }
