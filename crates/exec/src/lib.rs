@@ -14,6 +14,7 @@ mod clock;
 mod context;
 mod core;
 mod coroutine;
+mod current;
 mod entry;
 mod failure;
 mod guard;
@@ -31,7 +32,8 @@ mod traceback;
 mod vm;
 
 pub use account::Stats;
-pub use context::{CallError, Context, Current, Yielding, current};
+pub use context::{CallError, Context, Yielding};
+pub use current::{Current, current};
 pub use entry::Entry;
 pub use host::{function, operation};
 pub use limits::Limits;
