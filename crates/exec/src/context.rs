@@ -653,10 +653,11 @@ unsafe fn place(raw: &RawLua, slot: &Slot, args: impl IntoLuaMulti) -> Result<i3
         let l = slot.l;
         let from = raw.state();
         let top = ffi::lua_gettop(from);
-        let n = args.push_into_stack_multi(raw).map_err(|_| {
+        // mlua asserts that values are of this state, and their conversion may be host code.
+        let Ok(Ok(n)) = catch_unwind(AssertUnwindSafe(|| args.push_into_stack_multi(raw))) else {
             ffi::lua_settop(from, top);
-            Misuse::Conversion
-        })?;
+            return Err(Misuse::Conversion);
+        };
         if n > 0 {
             if ffi::lua_checkstack(l, n + 2) == 0 {
                 ffi::lua_settop(from, top);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -215,18 +216,23 @@ impl Vm {
     /// Makes an entry of a function of this state, under a name for failures and accounts.
     ///
     /// # Errors
-    /// When the state has no memory for the reference, or on the wrong thread.
+    /// When the state has no memory for the reference, on the wrong thread, or with a function of another state.
     pub fn entry(&self, name: &str, function: Function) -> mlua::Result<Entry> {
         self.core.check_thread().map_err(mlua::Error::external)?;
-        let reference = self.core.locked(|_| {
-            // SAFETY: runs in protected mode with the function as its one argument.
-            unsafe {
-                self.core.lua.exec_raw::<i32>(function, |l| {
-                    let reference = ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX);
-                    ffi::lua_pushinteger(l, reference.into());
-                })
-            }
-        })?;
+        let refer = || {
+            self.core.locked(|_| {
+                // SAFETY: runs in protected mode with the function as its one argument.
+                unsafe {
+                    self.core.lua.exec_raw::<i32>(function, |l| {
+                        let reference = ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX);
+                        ffi::lua_pushinteger(l, reference.into());
+                    })
+                }
+            })
+        };
+        // mlua has no way to ask, but asserts, whether a function is of this state.
+        let reference = catch_unwind(AssertUnwindSafe(refer))
+            .unwrap_or_else(|_| Err(mlua::Error::external(Misuse::OtherState)))?;
         let core = Arc::downgrade(&self.core);
         let inner = EntryInner {
             name: name.into(),

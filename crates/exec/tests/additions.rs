@@ -558,6 +558,19 @@ fn a5_misuse_is_an_error_of_the_host_s_that_no_script_sees() {
 }
 
 #[test]
+fn a5_values_of_another_state_are_misuse() {
+    let (vm, other) = (vm(), common::vm());
+    let foreign = other.load("foreign.lua", "return 1").unwrap();
+    assert!(vm.entry("foreign", foreign.clone()).is_err());
+    let echo = entry(&vm, "return ...");
+    let mut context = vm.context().unwrap();
+    assert_eq!(context.start(&echo, (1, foreign)), Err(Misuse::Conversion));
+    assert!(!context.is_running());
+    assert_eq!(call::<i64>(&mut context, &echo, 7), Ok(7));
+    serves(&vm);
+}
+
+#[test]
 fn a5_arguments_that_cannot_be_converted_are_misuse_and_leave_the_context_usable() {
     struct Refuses;
     impl mlua::IntoLua for Refuses {

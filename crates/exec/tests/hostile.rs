@@ -762,6 +762,8 @@ fn a_host_panic_ends_the_run_wherever_it_happens() {
         "pcall(table.sort, {2, 1}, function() pcall(panics, 'boom') end) return 1",
         "local x <close> = setmetatable({}, {__close = function() panics('boom') end})",
         "return setmetatable({}, {__index = function() panics('boom') end}).x",
+        // What it closes on its way out would wait: there is nothing to wait for any more.
+        "pcall(function() local x <close> = setmetatable({}, {__close = nap}) panics('boom') end)",
         "nap_panics('boom')",
         "pcall(nap_panics, 'boom')",
         "coroutine.wrap(function() pcall(nap_panics, 'boom') end)()",
