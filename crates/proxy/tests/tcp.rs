@@ -230,14 +230,16 @@ fn a_client_that_vanishes_cancels_its_service() {
         }
     }
     let (tell, told) = mpsc::channel();
+    let (start, started) = mpsc::channel();
     let mut front = frontend(Mode::Tcp);
     front.timeouts.client = Some(Duration::from_millis(100));
     front.tcp_content.push(service_rule(0));
     let make = move || {
-        let tell = tell.clone();
+        let (tell, start) = (tell.clone(), start.clone());
         Fakes {
             tcp: vec![Rc::new(move |_| {
                 let guard = OnDrop(tell.clone());
+                let _ = start.send(());
                 Run::suspended(async move {
                     std::future::pending::<()>().await;
                     drop(guard);
@@ -249,9 +251,8 @@ fn a_client_that_vanishes_cancels_its_service() {
     };
     let proxy = Proxy::with(only(front), fakes(make));
     let reset = proxy.client();
-    while proxy.running().requests() < 1 {
-        std::thread::yield_now();
-    }
+    // A client that goes before its service has begun leaves nothing to cancel.
+    started.recv_timeout(PATIENCE).expect("the service begins");
     socket2::SockRef::from(&reset.stream)
         .set_linger(Some(Duration::ZERO))
         .unwrap();

@@ -50,7 +50,7 @@ impl Pattern {
     }
 }
 
-/// More than this is never kept for a script that reads to the end or waits for a line.
+/// More than this is never kept for one `receive`, whatever a script asks for.
 const RECEIVE_BYTES_MAX: usize = 64 << 20;
 
 impl Connection {
@@ -133,7 +133,7 @@ impl Connection {
                 }
                 Pattern::All | Pattern::Bytes(_) => {}
             }
-            if self.buffer.len() >= RECEIVE_BYTES_MAX && !matches!(pattern, Pattern::Bytes(_)) {
+            if self.buffer.len() >= RECEIVE_BYTES_MAX {
                 return Err(io::Error::new(
                     io::ErrorKind::OutOfMemory,
                     "too much to receive at once",
