@@ -5,6 +5,7 @@
 
 pub(crate) mod curl;
 pub(crate) mod program;
+pub(crate) mod site;
 pub(crate) mod transcript;
 
 /// A failure is a sentence that the test prints.
