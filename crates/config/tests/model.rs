@@ -100,6 +100,7 @@ fn lua_settings_have_the_documented_defaults() {
     assert_eq!(lua.burst_timeout, Duration::from_secs(1));
     assert_eq!(lua.session_timeout, Duration::from_secs(4));
     assert_eq!(lua.service_timeout, Duration::from_secs(4));
+    assert_eq!(lua.load_timeout, Duration::from_secs(30));
     assert_eq!(
         (lua.task_timeout, lua.wait_timeout, lua.slice, lua.forced_yield),
         (None, None, None, None)
@@ -124,6 +125,7 @@ fn lua_settings_are_kept_and_scripts_stay_in_order() {
     tune.lua.service-timeout 3s
     tune.lua.task-timeout 1m
     tune.lua.wait-timeout 5s
+    tune.lua.load-timeout 6s
     tune.lua.slice 300us
     tune.lua.action-failure deny
     tune.lua.log.loggers off
@@ -150,6 +152,7 @@ fn lua_settings_are_kept_and_scripts_stay_in_order() {
         (lua.task_timeout, lua.wait_timeout),
         (Some(Duration::from_secs(60)), Some(Duration::from_secs(5)))
     );
+    assert_eq!(lua.load_timeout, Duration::from_secs(6));
     assert_eq!(
         (lua.slice, lua.action_failure),
         (Some(Duration::from_micros(300)), ActionFailure::Deny)

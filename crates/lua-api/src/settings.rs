@@ -33,8 +33,8 @@ pub struct Settings {
     /// `tune.lua.wait-timeout`: longest single wait (sleep, socket, queue) of an action, fetch, converter or
     /// service. Default: none, the session's own timeouts do.
     pub wait_timeout: Option<Duration>,
-    /// Lua time of loading one file, and of one init function. Default: 30 s.
-    pub load_timeout: Duration,
+    /// `tune.lua.load-timeout`: Lua time of loading one file, and of one init function. Default: 30 s.
+    pub load_timeout: Option<Duration>,
     /// `tune.lua.maxmem`: the heap's largest size in each state. Default: 256 MiB.
     pub memory_bytes_max: Option<usize>,
     /// `tune.lua.log.loggers`: whether scripts' messages go to the log targets. Default: yes.
@@ -93,7 +93,7 @@ impl Default for Settings {
             task_timeout: None,
             service_timeout: Some(Duration::from_secs(4)),
             wait_timeout: None,
-            load_timeout: Duration::from_secs(30),
+            load_timeout: Some(Duration::from_secs(30)),
             memory_bytes_max: Some(256 << 20),
             log_loggers: true,
             log_stderr: LogStderr::Auto,
@@ -133,8 +133,8 @@ impl Settings {
     /// Nothing else can be served while scripts are loaded, so there is nothing to yield for.
     pub(crate) fn load_limits(&self) -> Limits {
         Limits {
-            total: Some(self.load_timeout),
-            burst: Some(self.load_timeout),
+            total: self.load_timeout,
+            burst: self.load_timeout,
             ..Limits::NONE
         }
     }

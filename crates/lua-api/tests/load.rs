@@ -93,7 +93,7 @@ fn every_fault_of_every_file_is_told() {
 #[test]
 fn an_endless_loop_at_load_or_init_is_ended_with_its_place() {
     let (mut limited, _) = settings();
-    limited.load_timeout = Duration::from_millis(20);
+    limited.load_timeout = Some(Duration::from_millis(20));
     let errors = Scripts::load(limited.clone(), &[spec(file("\nwhile true do end"), false)]).unwrap_err();
     assert!(errors[0].message.contains("timeout"), "{}", errors[0]);
     assert!(

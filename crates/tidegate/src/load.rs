@@ -121,6 +121,7 @@ fn settings(draft: &Draft, log: LogSink, proc_vars: Arc<ProcVars>) -> Settings {
         task_timeout: lua.task_timeout.and_then(limit),
         service_timeout: limit(lua.service_timeout),
         wait_timeout: lua.wait_timeout.and_then(limit),
+        load_timeout: limit(lua.load_timeout),
         memory_bytes_max: match lua.memory_bytes_max {
             None => defaults.memory_bytes_max,
             Some(0) => None,

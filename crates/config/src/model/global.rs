@@ -99,6 +99,9 @@ pub struct LuaSettings {
     /// `tune.lua.wait-timeout` (ours): longest time that an action or service may wait; `None` leaves it to the
     /// session's own timeouts.
     pub wait_timeout: Option<Duration>,
+    /// `tune.lua.load-timeout` (ours): longest Lua time of loading one script, and of one init function; zero for no
+    /// limit.
+    pub load_timeout: Duration,
     /// `tune.lua.action-failure` (ours): what follows a failed action.
     pub action_failure: ActionFailure,
     /// `tune.lua.bool-sample-conversion`: booleans reach scripts as booleans (`normal`) rather than as 0 and 1
@@ -124,6 +127,7 @@ impl Default for LuaSettings {
             service_timeout: Duration::from_secs(4),
             task_timeout: None,
             wait_timeout: None,
+            load_timeout: Duration::from_secs(30),
             action_failure: ActionFailure::Continue,
             bool_samples_as_booleans: None,
             log_to_loggers: true,

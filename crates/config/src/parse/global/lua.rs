@@ -145,6 +145,13 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
         },
     ),
     served(
+        "tune.lua.load-timeout",
+        G,
+        "<time>",
+        "longest Lua time of loading a script, and of an init function (not in HAProxy)",
+        |cx, args| time(args, &mut cx.global.lua.load_timeout),
+    ),
+    served(
         "tune.lua.slice",
         G,
         "<time>",
