@@ -12,6 +12,7 @@ use tidegate_config::model::{
 };
 use tidegate_config::{Config, Draft, Environment, MemoryFiles, Options, Sources, Style};
 use tidegate_sample::NoExternals;
+use tidegate_sample::vars::VarCond;
 
 fn load(text: &str) -> (Config, Sources) {
     let files = MemoryFiles::default()
@@ -351,6 +352,9 @@ fn http_rules_keep_their_order_and_arguments() {
     http-request set-uri /u
     http-request set-var(txn.a) path,lower
     http-request set-var-fmt(req.b) x
+    http-request set-var(txn.a,ifset,ifgt) int(1)
+    http-request set-var-fmt(txn.a,ifnotexists) x
+    http-request del-header ^x-.*$ -m reg
     http-request unset-var(sess.c)
     http-request set-src hdr_ip(x)
     http-request set-log-level silent
@@ -382,11 +386,17 @@ fn http_rules_keep_their_order_and_arguments() {
     assert!(matches!(next(), Action::SetQuery(value) if value.text() == "a=b"));
     assert!(matches!(next(), Action::SetUri(value) if value.text() == "/u"));
     assert!(
-        matches!(next(), Action::SetVar { name, value } if name.name() == "a" && value.text() == "path,lower")
+        matches!(next(), Action::SetVar { to, value } if to.name.name() == "a" && value.text() == "path,lower")
     );
     assert!(
-        matches!(next(), Action::SetVarFormat { name, value } if name.name() == "b" && value.text() == "x")
+        matches!(next(), Action::SetVarFormat { to, value } if to.name.name() == "b" && value.text() == "x")
     );
+    let conditions = [VarCond::Set, VarCond::Greater];
+    assert!(
+        matches!(next(), Action::SetVar { to, .. } if to.name.name() == "a" && *to.conditions == conditions)
+    );
+    assert!(matches!(next(), Action::SetVarFormat { to, .. } if *to.conditions == [VarCond::NotExists]));
+    assert!(matches!(next(), Action::DelHeader(HeaderMatch::Regex(regex)) if regex.is_match(b"x-a")));
     assert!(matches!(next(), Action::UnsetVar(name) if name.name() == "c"));
     assert!(matches!(next(), Action::SetSource(value) if value.text() == "hdr_ip(x)"));
     assert!(matches!(next(), Action::SetLogLevel(None)));

@@ -578,7 +578,7 @@ fn the_request_is_changed_as_rules_say() {
     let format = |text: &str| Text::from(LogFormat::parse(text, &scope).unwrap());
     let name = VarName::parse("txn.seen").unwrap();
     let rules = [
-        RuleAction::SetVar(name, Expr::parse("path,upper", &scope).unwrap()),
+        RuleAction::SetVar(name.into(), Expr::parse("path,upper", &scope).unwrap()),
         RuleAction::SetPath(format("/new%[path]")),
         RuleAction::SetQuery(Text::literal("q=1")),
         RuleAction::SetMethod(Text::literal("PUT")),

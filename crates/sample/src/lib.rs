@@ -34,6 +34,7 @@ mod error;
 mod expr;
 mod hash;
 mod random;
+mod regex;
 mod scope;
 mod session;
 mod unsupported;
@@ -46,6 +47,7 @@ pub use did_you_mean::did_you_mean;
 pub use error::{ParseError, WordError};
 pub use expr::{Converter, Expr};
 pub use logformat::LogFormat;
+pub use regex::Regex;
 pub use scope::{
     ExternalId, ExternalRunner, Externals, Files, LocalBoxFuture, LocalFiles, NoExternals, NoFiles, Place,
     Places, Scope,

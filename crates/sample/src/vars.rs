@@ -1,5 +1,9 @@
 //! Variables: names, and the stores of each scope.
 
+mod cond;
+
+pub use cond::{Assignment, VarCond};
+
 use crate::did_you_mean::did_you_mean;
 use crate::error::ParseError;
 use crate::session::Session;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use tidegate_sample::vars::VarName;
+use tidegate_sample::Regex;
+use tidegate_sample::vars::{Assignment, VarName};
 
 use super::global::ActionFailure;
 use super::http::{HttpReply, RedirectRule};
@@ -102,17 +103,17 @@ pub enum Action {
     SetLogLevel(Option<LogLevel>),
     /// `set-src`: the client's address.
     SetSource(Expr),
-    /// `set-var(NAME)`.
+    /// `set-var(NAME[,COND...])`.
     SetVar {
-        /// The variable.
-        name: VarName,
+        /// The variable, and when it is set.
+        to: Assignment,
         /// Its value.
         value: Expr,
     },
-    /// `set-var-fmt(NAME)`.
+    /// `set-var-fmt(NAME[,COND...])`.
     SetVarFormat {
-        /// The variable.
-        name: VarName,
+        /// The variable, and when it is set.
+        to: Assignment,
         /// Its value.
         value: LogFormat,
     },
@@ -146,4 +147,6 @@ pub enum HeaderMatch {
     Suffix(String),
     /// Whose name holds this.
     Contains(String),
+    /// Whose name, in lower case, matches this.
+    Regex(Regex),
 }

@@ -2,6 +2,7 @@
 
 mod actions;
 mod pending;
+mod variable;
 
 use tidegate_sample::{Place, Scope};
 

@@ -44,6 +44,7 @@ fn matches(which: &HeaderMatch, name: &HeaderName) -> bool {
         HeaderMatch::Prefix(prefix) => name.starts_with(prefix.as_str()),
         HeaderMatch::Suffix(suffix) => name.ends_with(suffix.as_str()),
         HeaderMatch::Contains(part) => name.contains(part.as_str()),
+        HeaderMatch::Regex(regex) => regex.is_match(name.as_bytes()),
     }
 }
 
@@ -91,6 +92,9 @@ mod tests {
             edited(HeaderEdit::Del(HeaderMatch::Suffix("-b".into())), "").len(),
             3
         );
+        let regex = |text| HeaderEdit::Del(HeaderMatch::Regex(tidegate_sample::Regex::parse(text).unwrap()));
+        assert_eq!(edited(regex("^x-[b-z]|y$"), ""), ["x-a=1", "x-a=3"]);
+        assert_eq!(edited(regex("X"), "").len(), 4);
     }
 
     #[test]

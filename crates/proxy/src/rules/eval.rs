@@ -229,19 +229,19 @@ async fn change(prepared: &PreparedRule, txn: &Rc<Txn>, runner: &dyn ExternalRun
                 complain(&"the value can't be sent as a header");
             }
         }
-        RuleAction::SetVar(name, expr) => {
+        RuleAction::SetVar(to, expr) => {
             let value = if expr.suspends() {
                 expr.eval_async(&**txn, runner).await
             } else {
                 expr.eval(&**txn)
             };
             if let Some(value) = value {
-                txn.set_var(name, value);
+                to.assign(&**txn, value);
             }
         }
-        RuleAction::SetVarFmt(name, text) => {
+        RuleAction::SetVarFmt(to, text) => {
             let text = text.eval(txn, runner).await;
-            txn.set_var(name, tidegate_sample::Value::str(text));
+            to.assign(&**txn, tidegate_sample::Value::str(text));
         }
         RuleAction::UnsetVar(name) => {
             txn.unset_var(name);

@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderName, StatusCode};
 use tidegate_sample::logformat::LogFormat;
-use tidegate_sample::vars::VarName;
-use tidegate_sample::{Expr, ExternalRunner};
+use tidegate_sample::vars::{Assignment, VarName};
+use tidegate_sample::{Expr, ExternalRunner, Regex};
 
 use crate::ext::ExtensionId;
 use crate::spec::BackendId;
@@ -163,9 +163,9 @@ pub enum RuleAction {
     /// `set-header`, `add-header`, `del-header`, on the message of the phase.
     Header(HeaderEdit),
     /// `set-var`. Without a sample, the variable stays as it is.
-    SetVar(VarName, Expr),
+    SetVar(Assignment, Expr),
     /// `set-var-fmt`.
-    SetVarFmt(VarName, Text),
+    SetVarFmt(Assignment, Text),
     /// `unset-var`.
     UnsetVar(VarName),
     /// `set-method`.
@@ -220,6 +220,8 @@ pub enum HeaderMatch {
     Suffix(String),
     /// `-m sub`, in lower case.
     Contains(String),
+    /// `-m reg`, matched against names in lower case.
+    Regex(Regex),
 }
 
 /// A reply as a rule describes it.

@@ -4,7 +4,7 @@ use super::string::variable_name;
 use super::{ConverterRow, row};
 use crate::arg::{Arg, ArgError, ArgKind, ArgSpec, at};
 use crate::value::Type;
-use crate::vars;
+use crate::vars::{self, VarCond};
 
 const SET: ArgSpec = ArgSpec::new(1, &[ArgKind::Str; 5]);
 
@@ -19,14 +19,8 @@ pub(super) const ROWS: &[ConverterRow] = &[
             |s, args, v| {
                 if let Arg::Var(name) = at(args, 0) {
                     let conditions = args.get(1..).unwrap_or_default();
-                    let wanted = conditions.iter().all(|condition| match condition.text() {
-                        b"ifexists" => vars::value(s, name).is_some(),
-                        b"ifnotexists" => vars::value(s, name).is_none(),
-                        b"ifnotempty" => !crate::cast::text(v.clone()).is_some_and(|text| text.is_empty()),
-                        b"ifempty" => crate::cast::text(v.clone()).is_some_and(|text| text.is_empty()),
-                        b"ifnotset" => vars::value(s, name).is_none(),
-                        b"ifset" => vars::value(s, name).is_some(),
-                        _ => true,
+                    let wanted = conditions.iter().all(|condition| {
+                        VarCond::named(condition.text()).is_none_or(|condition| condition.holds(s, name, &v))
                     });
                     if wanted {
                         vars::set(s, name, v.clone());
@@ -39,13 +33,10 @@ pub(super) const ROWS: &[ConverterRow] = &[
     .prepared(|args| {
         named(args)?;
         for (index, condition) in args.iter().enumerate().skip(1) {
-            match condition.text() {
-                b"" | b"ifexists" | b"ifnotexists" | b"ifempty" | b"ifnotempty" | b"ifset" | b"ifnotset" => {}
-                _ => {
-                    let message =
-                        "the conditions are ifexists, ifnotexists, ifempty, ifnotempty, ifset, ifnotset";
-                    return Err(ArgError::new(index, message));
-                }
+            let text = condition.text();
+            if !text.is_empty() && VarCond::named(text).is_none() {
+                let known = VarCond::NAMES.map(|(name, _)| name).join(", ");
+                return Err(ArgError::new(index, format!("the conditions are {known}")));
             }
         }
         Ok(())

@@ -104,6 +104,7 @@ impl Assembly<'_> {
                 ModelMatch::Prefix(text) => HeaderMatch::Prefix(text.to_ascii_lowercase()),
                 ModelMatch::Suffix(text) => HeaderMatch::Suffix(text.to_ascii_lowercase()),
                 ModelMatch::Contains(text) => HeaderMatch::Contains(text.to_ascii_lowercase()),
+                ModelMatch::Regex(regex) => HeaderMatch::Regex(regex),
             })),
             Action::SetMethod(text) => RuleAction::SetMethod(text.into()),
             Action::SetPath(text) => RuleAction::SetPath(text.into()),
@@ -117,8 +118,8 @@ impl Assembly<'_> {
                 wanted.map_or(LogLevel::Silent, |wanted| LogLevel::Set(level(wanted))),
             ),
             Action::SetSource(expr) => RuleAction::SetSource(expr),
-            Action::SetVar { name, value } => RuleAction::SetVar(name, value),
-            Action::SetVarFormat { name, value } => RuleAction::SetVarFmt(name, value.into()),
+            Action::SetVar { to, value } => RuleAction::SetVar(to, value),
+            Action::SetVarFormat { to, value } => RuleAction::SetVarFmt(to, value.into()),
             Action::UnsetVar(name) => RuleAction::UnsetVar(name),
             Action::WaitForBody(time) => RuleAction::WaitForBody(time),
         };

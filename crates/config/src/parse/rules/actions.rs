@@ -1,5 +1,6 @@
 //! The actions of rules.
 
+use super::variable::{assignment, variable};
 use super::{RuleCx, Set, lua_name};
 use crate::diag::{Diagnostic, code};
 use crate::model::{Action, HeaderMatch, LogLevel};
@@ -9,7 +10,7 @@ use crate::parse::keyword::{KeywordDoc, Sections, Status, unsupported};
 use crate::parse::{log, sampled};
 use crate::text::Word;
 use crate::units::TimeUnit;
-use tidegate_sample::vars::VarName;
+use tidegate_sample::Regex;
 
 /// Sets of rules that an action may be in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,7 +171,7 @@ const ROWS: &[ActionRow] = &[
         let (name, value) = named_format(cx, args)?;
         Ok(Action::SetHeader { name, value })
     }),
-    row("del-header", Sets::HEADERS, "<name> [-m { str | beg | end | sub }]", "take headers away", del_header),
+    row("del-header", Sets::HEADERS, "<name> [-m { str | beg | end | sub | reg }]", "take headers away", del_header),
     row("set-method", Sets::HREQ, "<fmt>", "set the method", |cx, args| Ok(Action::SetMethod(format(cx, args)?))),
     row("set-path", Sets::HREQ, "<fmt>", "set the path", |cx, args| Ok(Action::SetPath(format(cx, args)?))),
     row("set-pathq", Sets::HREQ, "<fmt>", "set path and query string", |cx, args| {
@@ -193,14 +194,14 @@ const ROWS: &[ActionRow] = &[
         }),
     row("set-src", Sets::CONN.or(Sets::SESS).or(Sets::TREQ).or(Sets::HREQ), "<expr>", "set the client's address",
         |cx, args| Ok(Action::SetSource(sampled::expression(args.expect("an expression")?, &cx.scope)?))),
-    inner("set-var", Sets::ALL, "set-var(<name>) <expr>", "set a variable", |cx, args| {
-        let name = variable(cx)?;
+    inner("set-var", Sets::ALL, "set-var(<name>[,<cond>...]) <expr>", "set a variable", |cx, args| {
+        let to = assignment(cx)?;
         let value = sampled::expression(args.expect("an expression such as `path`")?, &cx.scope)?;
-        Ok(Action::SetVar { name, value })
+        Ok(Action::SetVar { to, value })
     }),
-    inner("set-var-fmt", Sets::ALL, "set-var-fmt(<name>) <fmt>", "set a variable", |cx, args| {
-        let name = variable(cx)?;
-        Ok(Action::SetVarFormat { name, value: format(cx, args)? })
+    inner("set-var-fmt", Sets::ALL, "set-var-fmt(<name>[,<cond>...]) <fmt>", "set a variable", |cx, args| {
+        let to = assignment(cx)?;
+        Ok(Action::SetVarFormat { to, value: format(cx, args)? })
     }),
     inner("unset-var", Sets::ALL, "unset-var(<name>)", "take a variable away", |cx, _| {
         Ok(Action::UnsetVar(variable(cx)?))
@@ -226,39 +227,6 @@ fn named_format(cx: &RuleCx<'_>, args: &mut Args<'_>) -> Parsed<(String, crate::
     Ok((name, format(cx, args)?))
 }
 
-fn variable(cx: &RuleCx<'_>) -> Parsed<VarName> {
-    let empty = || {
-        Diagnostic::bare(
-            crate::Severity::Error,
-            code::BAD_VARIABLE_NAME,
-            "the name of a variable is missing",
-        )
-    };
-    let inner = cx.inner.as_ref().ok_or_else(|| Box::new(empty()))?;
-    let comma = inner.bytes().iter().position(|byte| *byte == b',');
-    if let Some(at) = comma {
-        let condition = inner.tail(at + 1);
-        let message = format!(
-            "the condition `{}` of a variable is not supported yet",
-            condition.lossy()
-        );
-        return Err(Box::new(Diagnostic::error(
-            code::NOT_YET,
-            condition.span(),
-            message,
-        )));
-    }
-    if inner.bytes().is_empty() {
-        let message = "the name of a variable is missing in the parentheses";
-        return Err(Box::new(Diagnostic::error(
-            code::BAD_VARIABLE_NAME,
-            inner.span(),
-            message,
-        )));
-    }
-    sampled::variable(inner)
-}
-
 fn use_service(_: &mut RuleCx<'_>, args: &mut Args<'_>) -> Parsed<Action> {
     let word = args.expect("a service such as `lua.name`")?;
     if word.lossy().starts_with("lua.") {
@@ -279,20 +247,21 @@ fn del_header(_: &mut RuleCx<'_>, args: &mut Args<'_>) -> Parsed<Action> {
     if !args.take("-m") {
         return Ok(Action::DelHeader(HeaderMatch::Exact(header_name(word)?)));
     }
-    let text = part_of_name(word)?;
-    if let Some(method) = args.peek().filter(|method| method.is("reg")) {
-        return Err(Box::new(unsupported(method, "del-header -m ")));
-    }
-    let make: fn(String) -> HeaderMatch = args.one_of(
+    type Make = fn(&Word) -> Parsed<HeaderMatch>;
+    let make: Make = args.one_of(
         "a method to match names",
         &[
-            ("str", HeaderMatch::Exact as fn(String) -> HeaderMatch),
-            ("beg", HeaderMatch::Prefix),
-            ("end", HeaderMatch::Suffix),
-            ("sub", HeaderMatch::Contains),
+            (
+                "str",
+                (|word| Ok(HeaderMatch::Exact(part_of_name(word)?))) as Make,
+            ),
+            ("beg", |word| Ok(HeaderMatch::Prefix(part_of_name(word)?))),
+            ("end", |word| Ok(HeaderMatch::Suffix(part_of_name(word)?))),
+            ("sub", |word| Ok(HeaderMatch::Contains(part_of_name(word)?))),
+            ("reg", |word| Ok(HeaderMatch::Regex(regex(word)?))),
         ],
     )?;
-    Ok(Action::DelHeader(make(text)))
+    Ok(Action::DelHeader(make(word)?))
 }
 
 fn part_of_name(word: &Word) -> Parsed<String> {
@@ -300,4 +269,8 @@ fn part_of_name(word: &Word) -> Parsed<String> {
         return bad_argument(word, "the name of a header is empty");
     }
     header_name(word)
+}
+
+fn regex(word: &Word) -> Parsed<Regex> {
+    Regex::parse(word.text()?).or_else(|why| bad_argument(word, format!("not a regular expression: {why}")))
 }

@@ -1,0 +1,52 @@
+//! What is between the parentheses of `set-var(...)` and its kin.
+
+use tidegate_sample::vars::{Assignment, VarCond, VarName};
+
+use super::RuleCx;
+use crate::diag::{Diagnostic, Severity, code};
+use crate::parse::args::{Parsed, bad_argument, pick};
+use crate::parse::sampled;
+use crate::text::Word;
+
+/// `NAME[,COND...]`
+pub(super) fn assignment(cx: &RuleCx<'_>) -> Parsed<Assignment> {
+    let (name, rest) = name_and_rest(cx)?;
+    let conditions = rest
+        .iter()
+        .map(|word| pick(word, "a condition of a variable", &VarCond::NAMES));
+    Ok(Assignment {
+        name,
+        conditions: conditions.collect::<Parsed<_>>()?,
+    })
+}
+
+/// `NAME`
+pub(super) fn variable(cx: &RuleCx<'_>) -> Parsed<VarName> {
+    let (name, rest) = name_and_rest(cx)?;
+    match rest.first() {
+        Some(extra) => bad_argument(extra, "conditions are for setting a variable"),
+        None => Ok(name),
+    }
+}
+
+fn name_and_rest(cx: &RuleCx<'_>) -> Parsed<(VarName, Vec<Word>)> {
+    const MISSING: &str = "the name of a variable is missing in the parentheses";
+    let missing = |diagnostic| Err(Box::new(diagnostic));
+    let Some(inner) = &cx.inner else {
+        return missing(Diagnostic::bare(
+            Severity::Error,
+            code::BAD_VARIABLE_NAME,
+            MISSING,
+        ));
+    };
+    let mut from = 0;
+    let mut parts = inner.bytes().split(|byte| *byte == b',').map(|part| {
+        let (start, end) = (from, from + part.len());
+        from = end + 1;
+        inner.part(start, end)
+    });
+    match parts.next().filter(|name| !name.bytes().is_empty()) {
+        Some(name) => Ok((sampled::variable(&name)?, parts.collect())),
+        None => missing(Diagnostic::error(code::BAD_VARIABLE_NAME, inner.span(), MISSING)),
+    }
+}
