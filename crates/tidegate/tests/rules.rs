@@ -14,7 +14,7 @@ defaults
     timeout client 15s
     timeout server 15s
 frontend f
-    bind 127.0.0.1:PORT
+    bind 127.0.0.1:8080
     http-request set-var(txn.once,ifnotexists) str(first)
     http-request set-var(txn.once,ifnotexists) str(second)
     http-request set-var(txn.none,ifexists) str(x)
@@ -40,7 +40,7 @@ defaults
     timeout client 15s
     timeout server 15s
 frontend f
-    bind 127.0.0.1:PORT
+    bind 127.0.0.1:8080
     http-request del-header A-One -m str
     http-request del-header B- -m beg
     http-request del-header -End -m end
