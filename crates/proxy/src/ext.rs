@@ -149,7 +149,8 @@ pub trait HttpService {
     /// * `Ok` after it: the response is complete. If it had declared a content-length and fewer bytes were sent, it is cut
     ///   off (the connection is closed) and that is logged.
     /// * `Err` before [`HttpApplet::start_response`]: the client gets a 500.
-    /// * `Err` after it: the response is cut off at once (the connection is closed, without the last chunk).
+    /// * `Err` after it: the client gets what was sent, then the response is cut off (the connection is closed, without the
+    ///   last chunk).
     ///
     /// Failures are logged by the session. Request body that was not received is drained or, if large, the
     /// connection is closed after the response.

@@ -10,6 +10,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::event::Event;
+
 /// A connected socket.
 pub(crate) enum Stream {
     Tcp(TcpStream),
@@ -74,6 +76,21 @@ pub(crate) struct Traffic {
     pub(crate) swallow: Cell<bool>,
     /// The status of the answer that was swallowed.
     pub(crate) swallowed: Cell<Option<u16>>,
+    /// How often the stream's owner had written all that it held.
+    flushes: Cell<u64>,
+    flushed: Event,
+}
+
+impl Traffic {
+    /// How often the stream's owner had written all that it held.
+    pub(crate) fn flushes(&self) -> u64 {
+        self.flushes.get()
+    }
+
+    /// Wakes the task of `cx` when that happens next.
+    pub(crate) fn register_flush(&self, cx: &Context<'_>) {
+        self.flushed.register(cx);
+    }
 }
 
 /// A stream that keeps count.
@@ -184,6 +201,8 @@ impl AsyncWrite for Counted {
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.traffic.flushes.set(self.traffic.flushes.get() + 1);
+        self.traffic.flushed.notify();
         Poll::Ready(Ok(()))
     }
 

@@ -473,6 +473,58 @@ fn a_service_that_fails_late_or_falls_short_is_cut_off_and_logged() {
 }
 
 #[test]
+fn what_a_service_sent_before_it_failed_at_once_is_delivered() {
+    const MUCH: usize = 16 << 20;
+    let mut front = frontend(Mode::Http);
+    front
+        .http_request
+        .push(service_rule(0).when(condition("if { path /two }")));
+    front
+        .http_request
+        .push(service_rule(1).when(condition("if { path /much }")));
+    front
+        .http_request
+        .push(service_rule(2).when(condition("if { path /none }")));
+    front.http_request.push(service_rule(3));
+    let logs = Logs::of(&mut front);
+    let whole = || -> common::HttpFn {
+        Rc::new(|applet| {
+            applet.add_header(b"content-length", b"5").unwrap();
+            applet.start_response().unwrap();
+            drop(applet.send("whole".into()));
+            Run::ready(Err(Failure::new("after all")))
+        })
+    };
+    let fails_after = |pieces: &'static [usize]| -> common::HttpFn {
+        Rc::new(move |applet| {
+            applet.start_response().unwrap();
+            for size in pieces {
+                drop(applet.send(Bytes::from(vec![b'x'; *size])));
+            }
+            Run::ready(Err(Failure::new("at once")))
+        })
+    };
+    let make = move || Fakes {
+        http: vec![
+            fails_after(&[3, 4]),
+            fails_after(&[MUCH]),
+            fails_after(&[]),
+            whole(),
+        ],
+        ..Fakes::default()
+    };
+    let proxy = Proxy::with(only(front), fakes(make));
+    assert_eq!(proxy.client().get("/whole").text(), "whole");
+    assert!(logs.line().contains("after all"));
+    for (path, size) in [("/two", 7), ("/much", MUCH), ("/none", 0)] {
+        let mut client = proxy.client();
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n"));
+        let cut = client.response_to("GET").expect_err("not cut off");
+        assert_eq!((cut.status, cut.text().len()), (200, size), "{path}");
+    }
+}
+
+#[test]
 fn a_service_waits_for_a_slow_client() {
     let sent = Arc::new(AtomicUsize::new(0));
     let count = sent.clone();

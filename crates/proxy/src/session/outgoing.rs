@@ -18,8 +18,8 @@ use crate::txn::Txn;
 pub(crate) struct Outgoing {
     content: Content,
     active: Active,
-    /// The rest won't come; what did is being written.
-    broken: bool,
+    /// The rest won't come; what did is being written. How often the connection was flushed before.
+    broken: Option<u64>,
 }
 
 /// Where a body comes from.
@@ -39,8 +39,19 @@ impl Outgoing {
         Outgoing {
             content,
             active,
-            broken: false,
+            broken: None,
         }
+    }
+
+    /// The error that cuts the response off, once the connection was flushed: an error makes the codec drop what it
+    /// holds, and the client is to get what there was.
+    fn cut(&self, flushes_before: u64, cx: &Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        let traffic = &self.active.session.traffic;
+        if traffic.flushes() > flushes_before {
+            return Poll::Ready(Some(Err(Cut)));
+        }
+        traffic.register_flush(cx);
+        Poll::Pending
     }
 
     fn end(&mut self) {
@@ -55,8 +66,8 @@ impl Body for Outgoing {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let this = &mut *self;
-        if this.broken {
-            return Poll::Ready(Some(Err(Cut)));
+        if let Some(flushes) = this.broken {
+            return this.cut(flushes, cx);
         }
         let polled = match &mut this.content {
             Content::Empty => Poll::Ready(None),
@@ -80,11 +91,9 @@ impl Body for Outgoing {
         match &polled {
             Poll::Ready(None) => this.end(),
             Poll::Ready(Some(Err(_))) => {
-                // An error makes the codec drop what it holds. The client is to get what there was: so it comes one turn
-                // later, when that was written.
-                this.broken = true;
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
+                let flushes = this.active.session.traffic.flushes();
+                this.broken = Some(flushes);
+                return this.cut(flushes, cx);
             }
             _ => {}
         }

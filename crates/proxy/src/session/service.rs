@@ -78,6 +78,7 @@ pub(crate) async fn serve(
         run,
         ended,
         line: line.clone(),
+        logged: false,
     };
     let content = produced.into_content();
     Served::Response(Box::new(response), content)
@@ -89,6 +90,8 @@ pub(crate) struct Produced {
     run: Run<'static, Result<(), Failure>>,
     ended: Option<Result<(), Failure>>,
     line: Rc<str>,
+    /// A failure was logged.
+    logged: bool,
 }
 
 impl Produced {
@@ -119,14 +122,13 @@ impl Produced {
         txn: &Txn,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         loop {
-            // A failure cuts the response off at once: what is still queued would not make it whole.
-            if let Some(Err(failure)) = &self.ended {
-                txn.log_failure(&self.line, failure);
-                txn.facts.borrow_mut().termination = Some(*b"SD");
-                return Poll::Ready(Some(Err(Cut)));
-            }
             if let Some(piece) = self.applet.pop() {
                 return Poll::Ready(Some(Ok(Frame::data(piece))));
+            }
+            // What was sent before a failure is the client's; then the response is cut off.
+            if self.failed(txn) {
+                txn.facts.borrow_mut().termination = Some(*b"SD");
+                return Poll::Ready(Some(Err(Cut)));
             }
             if self.ended.is_some() {
                 return self.check_length(txn);
@@ -140,6 +142,17 @@ impl Produced {
                 }
             }
         }
+    }
+
+    /// Whether the service failed, which is logged.
+    fn failed(&mut self, txn: &Txn) -> bool {
+        let Some(Err(failure)) = &self.ended else {
+            return false;
+        };
+        if !std::mem::replace(&mut self.logged, true) {
+            txn.log_failure(&self.line, failure);
+        }
+        true
     }
 
     fn check_length(&self, txn: &Txn) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
@@ -167,6 +180,9 @@ impl Produced {
 
 impl Drop for Produced {
     fn drop(&mut self) {
+        // A response may be whole before its service fails: then nobody asks for more of it.
+        let txn = Rc::clone(self.applet.txn());
+        self.failed(&txn);
         self.applet.client_gone();
     }
 }

@@ -320,7 +320,7 @@ pub fn only(front: FrontendSpec) -> ProxySpec {
 }
 
 type ActionFn = Rc<dyn for<'a> Fn(&'a Rc<Txn>, &'a [String]) -> Run<'a, ActionOutcome>>;
-type HttpFn = Rc<dyn Fn(Rc<HttpApplet>) -> Run<'static, Result<(), tidegate_proxy::ext::Failure>>>;
+pub type HttpFn = Rc<dyn Fn(Rc<HttpApplet>) -> Run<'static, Result<(), tidegate_proxy::ext::Failure>>>;
 type TcpFn = Rc<dyn Fn(Rc<TcpApplet>) -> Run<'static, Result<(), tidegate_proxy::ext::Failure>>>;
 
 /// Extensions made of closures, numbered in order.
