@@ -15,6 +15,7 @@
 //! | `gc` | settings of the collector, which all scripts share |
 //! | `load`, `require` | bytecode, source without end, paths that block |
 //! | `debug` | the interpreter's and the host's insides |
+//! | `format` | nothing: it is here for its speed |
 //!
 //! What a library cannot guard, and this does not:
 //!
@@ -27,6 +28,7 @@
 
 mod bound;
 mod debug;
+mod format;
 mod gc;
 mod gsub;
 mod io;
@@ -85,6 +87,7 @@ pub(crate) fn install(lua: &mlua::Lua, options: &GuardOptions) -> mlua::Result<(
         lua.exec_raw::<()>((), move |state| {
             raw::set_interrupt(state, options.interrupt);
             string::install(state);
+            format::install(state);
             table::install(state);
             sort::install(state);
             io::install(state, options.allow_fork);

@@ -62,6 +62,34 @@ impl Original {
         name: &CStr,
         function: lua_CFunction,
     ) {
+        // SAFETY: the caller's.
+        unsafe { self.put(state, table, name, function, None) };
+    }
+
+    /// As [`replace`](Self::replace), with a string as the function's first upvalue.
+    ///
+    /// # Safety
+    /// As for [`replace`](Self::replace).
+    pub(super) unsafe fn replace_with(
+        &self,
+        state: *mut lua_State,
+        table: &CStr,
+        name: &CStr,
+        function: lua_CFunction,
+        upvalue: &CStr,
+    ) {
+        // SAFETY: the caller's.
+        unsafe { self.put(state, table, name, function, Some(upvalue)) };
+    }
+
+    unsafe fn put(
+        &self,
+        state: *mut lua_State,
+        table: &CStr,
+        name: &CStr,
+        function: lua_CFunction,
+        upvalue: Option<&CStr>,
+    ) {
         // SAFETY: the caller's; what is pushed is popped.
         unsafe {
             ffi::lua_getglobal(state, table.as_ptr());
@@ -78,7 +106,10 @@ impl Original {
                 };
                 self.0.store(original as *mut c_void, Ordering::Relaxed);
                 ffi::lua_pop(state, 1);
-                ffi::lua_pushcclosure(state, function, 0);
+                if let Some(upvalue) = upvalue {
+                    ffi::lua_pushstring(state, upvalue.as_ptr());
+                }
+                ffi::lua_pushcclosure(state, function, c_int::from(upvalue.is_some()));
                 ffi::lua_setfield(state, -2, name.as_ptr());
             }
             ffi::lua_pop(state, 1);
