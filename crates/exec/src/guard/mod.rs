@@ -15,7 +15,7 @@
 //! | `gc` | settings of the collector, which all scripts share |
 //! | `load`, `require` | bytecode, source without end, paths that block |
 //! | `debug` | the interpreter's and the host's insides |
-//! | `format` | nothing: it is here for its speed |
+//! | `format`, `words` | nothing: they are here for their speed |
 //!
 //! What a library cannot guard, and this does not:
 //!
@@ -44,6 +44,7 @@ mod string;
 mod table;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use mlua::ffi::lua_State;
 

@@ -66,14 +66,8 @@ impl Set {
 
     #[inline(always)]
     pub(super) fn has(&self, byte: u8) -> bool {
-        let [a, b, c, d] = self.0;
-        let word = match byte >> 6 {
-            0 => a,
-            1 => b,
-            2 => c,
-            _ => d,
-        };
-        word >> (byte & 63) & 1 != 0
+        let word = self.0.get(usize::from(byte >> 6));
+        word.is_some_and(|word| word >> (byte & 63) & 1 != 0)
     }
 
     fn insert(&mut self, byte: u8) {
@@ -202,6 +196,22 @@ pub(super) fn compile<'o>(pattern: &[u8], out: &'o mut [MaybeUninit<Item>]) -> &
     let written = out.get(..written).unwrap_or(&[]);
     // SAFETY: each of the first `written` slots was initialised by the loop above, in order.
     unsafe { &*(std::ptr::from_ref(written) as *const [Item]) }
+}
+
+/// The set of a pattern that is one `+` item and nothing else.
+#[inline(always)]
+pub(super) fn repeated_set(pattern: &[u8]) -> Option<Set> {
+    let single = pattern.strip_suffix(b"+")?;
+    match single {
+        [b'%', letter] if letter.is_ascii_alphabetic() && !matches!(letter, b'b' | b'f') => {
+            Some(Set::class(*letter))
+        }
+        [b'[', ..] => match parse_set(pattern, 1) {
+            Ok((set, end)) if end == single.len() => Some(set),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// The item that begins at `at`, and where the next one begins.

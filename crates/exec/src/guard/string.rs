@@ -13,6 +13,7 @@ use super::gsub::{GSUB, gsub};
 use super::matcher::{Budget, Extent, Matcher};
 use super::pattern::{Fault, Item, compile};
 use super::raw::{self, Original, Stop};
+use super::words;
 
 /// Strings longer than this are repeated in slices.
 const REP_SLICE_BYTES: usize = 1 << 20;
@@ -58,9 +59,16 @@ unsafe extern "C-unwind" fn match_(state: *mut lua_State) -> c_int {
 unsafe extern "C-unwind" fn gmatch(state: *mut lua_State) -> c_int {
     // SAFETY: as in `find`.
     unsafe {
-        match (raw::bytes(state, 1), raw::bytes(state, 2)) {
-            (Some(subject), Some(pattern)) if !is_small(pattern, subject.len()) => long_gmatch(state),
-            _ => GMATCH.call(state),
+        let (Some(subject), Some(pattern)) = (raw::bytes(state, 1), raw::bytes(state, 2)) else {
+            return GMATCH.call(state);
+        };
+        if ffi::lua_gettop(state) == 2 && words::gmatch(state, subject, pattern) != 0 {
+            return 1;
+        }
+        if is_small(pattern, subject.len()) {
+            GMATCH.call(state)
+        } else {
+            long_gmatch(state)
         }
     }
 }
