@@ -475,7 +475,7 @@ impl Context {
             return Outcome::Failed(self.fail(Some(doom), ffi::LUA_YIELD));
         }
         if let Some(pending) = run.pending.take() {
-            self.pending = Some(Box::into_pin(pending));
+            self.pending = Some(pending);
             self.state = State::Waiting;
             return Outcome::Again(Again::Waiting);
         }

@@ -6,6 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 use std::mem::ManuallyDrop;
+use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 
 use mlua::ffi::{self, lua_State};
@@ -118,7 +119,7 @@ pub(crate) struct Run {
     pub(crate) control: Cell<Control>,
     pub(crate) doom: RefCell<Option<Doom>>,
     pub(crate) doomed: Cell<bool>,
-    pub(crate) pending: RefCell<Option<Box<dyn Pending>>>,
+    pub(crate) pending: RefCell<Option<Pin<Box<dyn Pending>>>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -388,7 +389,7 @@ pub(crate) unsafe fn set_tag(l: *mut lua_State, tag: *const Tag) {
 }
 
 /// Marks that only host code can put on a stack, told apart by their addresses.
-pub(crate) static MARKS: [u8; 2] = [0, 1];
+pub(crate) static MARKS: [u8; 3] = [0, 1, 2];
 
 /// A coroutine yielded this: it waits, and so do all that resumed it.
 #[inline(always)]
@@ -396,8 +397,14 @@ pub(crate) fn suspended() -> *mut c_void {
     (&raw const MARKS[0]).cast_mut().cast()
 }
 
-/// A host function returned this: what follows is an error's text.
+/// A host function returned this: below it is an error's text.
 #[inline(always)]
 pub(crate) fn failed() -> *mut c_void {
     (&raw const MARKS[1]).cast_mut().cast()
+}
+
+/// A host function returned this: in its place belongs a text that was left (see [`crate::scalar`]).
+#[inline(always)]
+pub(crate) fn said() -> *mut c_void {
+    (&raw const MARKS[2]).cast_mut().cast()
 }

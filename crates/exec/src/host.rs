@@ -9,14 +9,14 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use mlua::ffi::{self, lua_CFunction, lua_KContext, lua_State};
 use mlua::state::RawLua;
 use mlua::{Error, FromLuaMulti, Function, IntoLuaMulti, Lua, MultiValue, Result};
 
 use crate::core::{self, Core, Run};
-use crate::{coroutine, hook, protect};
+use crate::{coroutine, hook, protect, scalar};
 
 /// Makes a Lua function of `f`. An `Err` is raised in Lua with the text of the error and the place of the
 /// call, and `pcall` catches it. A panic ends the run that called it, with
@@ -57,7 +57,8 @@ where
 /// ready, and what it resolves to is what the function returns. It works at any depth of calls and
 /// inside the script's own coroutines.
 ///
-/// The future runs on the thread of its context and is dropped with it.
+/// The future is polled once before anything is suspended: an operation that is ready at once is a call like
+/// any other, and no yield. The future runs on the thread of its context and is dropped with it.
 ///
 /// # Errors
 /// When the state has no memory for the function. In Lua, calling it where nothing can wait raises an
@@ -71,18 +72,8 @@ where
 {
     let name: Arc<str> = name.into();
     let inner = lua.create_function(move |lua, Args(args): Args<A>| {
-        let started = args.and_then(|args| {
-            guarded(lua, &name, || {
-                suspend(lua, &name, || {
-                    Ok(Op {
-                        future: f(lua, args)?,
-                        result: None,
-                        name: Arc::clone(&name),
-                    })
-                })
-            })
-        });
-        Ok(Started(started.map_err(|e| text(&e, &name))))
+        let started = args.and_then(|args| guarded(lua, &name, || start(lua, &name, || f(lua, args))));
+        Ok(started.unwrap_or_else(|error| Started::Failed(text(&error, &name))))
     })?;
     wrap(lua, inner, finish_operation)
 }
@@ -103,6 +94,14 @@ struct Op<F, R> {
     future: F,
     result: Option<Result<R>>,
     name: Arc<str>,
+}
+
+impl<F, R> Op<F, R> {
+    /// What the future came to, once.
+    fn take(self: Pin<&mut Self>) -> Option<Result<R>> {
+        // SAFETY: nothing is moved out of the pinned future.
+        unsafe { self.get_unchecked_mut() }.result.take()
+    }
 }
 
 impl<F: Future<Output = Result<R>>, R: IntoLuaMulti> Pending for Op<F, R> {
@@ -173,7 +172,7 @@ impl IntoLuaMulti for Text {
     }
 }
 
-/// Results, or the mark of a failure and its text.
+/// Results, or an error's text and the mark of a failure.
 struct Returns<R>(std::result::Result<R, Text>);
 
 impl<R: IntoLuaMulti> IntoLuaMulti for Returns<R> {
@@ -185,51 +184,97 @@ impl<R: IntoLuaMulti> IntoLuaMulti for Returns<R> {
     }
 
     unsafe fn push_into_stack_multi(self, lua: &RawLua) -> Result<i32> {
+        let l = lua.state();
         // SAFETY: the contract is the same one; there is room for a mark, as C functions have 20 slots.
         unsafe {
             let text = match self.0 {
                 Ok(values) => {
-                    let top = ffi::lua_gettop(lua.state());
-                    match values.push_into_stack_multi(lua) {
+                    let top = ffi::lua_gettop(l);
+                    match scalar::leaving(l, || values.push_into_stack_multi(lua)) {
                         Ok(n) => return Ok(n),
                         Err(error) => {
-                            ffi::lua_settop(lua.state(), top);
+                            ffi::lua_settop(l, top);
                             text(&error, "?")
                         }
                     }
                 }
                 Err(text) => text,
             };
-            ffi::lua_pushlightuserdata(lua.state(), core::failed());
-            Ok(text.push_into_stack_multi(lua)? + 1)
+            let n = text.push_into_stack_multi(lua)?;
+            ffi::lua_pushlightuserdata(l, core::failed());
+            Ok(n + 1)
         }
     }
 }
 
-/// An operation that was started, or the mark of a failure and its text.
-struct Started(std::result::Result<(), Text>);
+/// What became of an operation's call.
+enum Started<R> {
+    /// It was ready at once.
+    Ready(R),
+    /// Its future waits with the run.
+    Suspended,
+    Failed(Text),
+}
 
-impl IntoLuaMulti for Started {
+impl<R: IntoLuaMulti> IntoLuaMulti for Started<R> {
     fn into_lua_multi(self, lua: &Lua) -> Result<MultiValue> {
-        Returns(self.0).into_lua_multi(lua)
+        match self {
+            Started::Ready(values) => values.into_lua_multi(lua),
+            Started::Suspended => Ok(MultiValue::new()),
+            Started::Failed(text) => text.into_lua_multi(lua),
+        }
     }
 
     unsafe fn push_into_stack_multi(self, lua: &RawLua) -> Result<i32> {
         // SAFETY: the contract is the same one; there is room for a mark.
         unsafe {
-            match self.0 {
-                Ok(()) => {
+            match self {
+                Started::Ready(values) => Returns(Ok(values)).push_into_stack_multi(lua),
+                Started::Suspended => {
                     ffi::lua_pushlightuserdata(lua.state(), core::suspended());
                     Ok(1)
                 }
-                Err(text) => Returns::<()>(Err(text)).push_into_stack_multi(lua),
+                Started::Failed(text) => Returns::<()>(Err(text)).push_into_stack_multi(lua),
             }
         }
     }
 }
 
-/// Leaves the operation for the host to find when the coroutine has yielded.
-fn suspend<P: Pending + 'static>(lua: &Lua, name: &str, start: impl FnOnce() -> Result<P>) -> Result<()> {
+/// Begins an operation where the run can wait for it, and leaves it with the run unless it is ready at once.
+fn start<Fut, R>(lua: &Lua, name: &Arc<str>, begin: impl FnOnce() -> Result<Fut>) -> Result<Started<R>>
+where
+    Fut: Future<Output = Result<R>> + 'static,
+    R: IntoLuaMulti + 'static,
+{
+    if !may_wait(lua, name)? {
+        return Ok(Started::Suspended);
+    }
+    let mut op = Box::pin(Op {
+        future: begin()?,
+        result: None,
+        name: Arc::clone(name),
+    });
+    // Whoever steps the run polls again before it waits, and is who is to be woken.
+    if op
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+        .is_ready()
+        && let Some(result) = op.as_mut().take()
+    {
+        return result.map(Started::Ready);
+    }
+    lua.exec_raw_lua(|raw| {
+        // SAFETY: a callback runs under the lock, on a coroutine of ours.
+        if let Some(run) = unsafe { core::of(raw.state()) }.and_then(Core::current) {
+            *run.pending.borrow_mut() = Some(op);
+        }
+    });
+    Ok(Started::Suspended)
+}
+
+/// Whether an operation may begin here: an error where nothing can wait, and false where the host will end the
+/// run when it sees the yield.
+fn may_wait(lua: &Lua, name: &str) -> Result<bool> {
     lua.exec_raw_lua(|raw| {
         let l = raw.state();
         // SAFETY: a callback runs under the lock, on a coroutine of ours.
@@ -240,24 +285,22 @@ fn suspend<P: Pending + 'static>(lua: &Lua, name: &str, start: impl FnOnce() -> 
             )));
         };
         if !run.yielding {
-            // The host ends the run when it sees the yield: nothing is started.
-            return Ok(());
+            return Ok(false);
         }
         // SAFETY: `l` is the coroutine that runs.
-        if !unsafe { hook::can_yield(run, l) } {
-            // SAFETY: as above.
-            let place = unsafe { blocking_function(run, l) };
-            return Err(Error::runtime(match place {
-                Some(place) => {
-                    format!("attempt to yield across a C-call boundary: `{name}` waits inside `{place}`")
-                }
-                None => format!(
-                    "attempt to yield across a C-call boundary: `{name}` waits where Lua cannot yield"
-                ),
-            }));
+        if unsafe { hook::can_yield(run, l) } {
+            return Ok(true);
         }
-        *run.pending.borrow_mut() = Some(Box::new(start()?));
-        Ok(())
+        // SAFETY: as above.
+        let place = unsafe { blocking_function(run, l) };
+        Err(Error::runtime(match place {
+            Some(place) => {
+                format!("attempt to yield across a C-call boundary: `{name}` waits inside `{place}`")
+            }
+            None => {
+                format!("attempt to yield across a C-call boundary: `{name}` waits where Lua cannot yield")
+            }
+        }))
     })
 }
 
@@ -378,28 +421,45 @@ unsafe fn call_wrapped(l: *mut lua_State) -> i32 {
     }
 }
 
-/// A plain function's outer frame: raises what the inner one reported.
+/// A plain function's outer frame: raises, or says, what the inner one left.
 unsafe extern "C-unwind" fn finish(l: *mut lua_State) -> i32 {
     // SAFETY: called by Lua as a closure of `wrap`; nothing here has a destructor.
     unsafe {
         let n = call_wrapped(l);
-        if n == 2 && ffi::lua_touserdata(l, -2) == core::failed() {
-            return raise(l);
+        if n > 0 {
+            returned(l, n);
         }
         n
     }
 }
 
-/// An operation's outer frame: yields until the host has the results.
+/// An operation's outer frame: yields until the host has the results, if they weren't ready at once.
 unsafe extern "C-unwind" fn finish_operation(l: *mut lua_State) -> i32 {
     // SAFETY: called by Lua as a closure of `wrap`; nothing here has a destructor, so the yield may leave it.
     unsafe {
         let n = call_wrapped(l);
-        if n == 2 && ffi::lua_touserdata(l, -2) == core::failed() {
-            return raise(l);
+        if n > 0 {
+            if ffi::lua_touserdata(l, -1) == core::suspended() {
+                return ffi::lua_yieldk(l, 1, 0, Some(resumed));
+            }
+            returned(l, n);
         }
-        // The inner function left the mark on top: that is what is yielded.
-        ffi::lua_yieldk(l, 1, 0, Some(resumed))
+        n
+    }
+}
+
+/// Looks for marks among the `n` results on top.
+#[inline(always)]
+unsafe fn returned(l: *mut lua_State, n: i32) {
+    // SAFETY: as for the callers, which hold nothing.
+    unsafe {
+        let first = ffi::lua_touserdata(l, -n);
+        if first == core::said() {
+            scalar::say(l, n);
+        } else if ffi::lua_touserdata(l, -1) == core::failed() {
+            ffi::lua_settop(l, -2);
+            raise(l);
+        }
     }
 }
 

@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use mlua::ffi::{self, lua_State};
 use mlua::state::RawLua;
-use mlua::{Error, FromLua, Function, IntoLua, Lua, Result, Table, Value};
+use mlua::{Error, FromLua, Function, IntoLua, IntoLuaMulti, Lua, MultiValue, Result, Table, Value};
+
+use crate::scalar::{Scalar, type_name};
 
 /// Where an object keeps what it stands for.
 const STANDS_FOR: i64 = 1;
@@ -21,6 +23,8 @@ pub struct ObjectClass {
     metatable: Table,
     /// The same, where it is found without mlua.
     reference: Arc<Reference>,
+    /// Room for members, which objects with methods alone do not need.
+    members: i32,
 }
 
 #[derive(Debug)]
@@ -28,8 +32,8 @@ struct Reference(i32);
 
 impl ObjectClass {
     /// A class with these methods. `make`, if given, is called with the object and a name when a member is
-    /// asked for that is no method; what it returns stays in the object, unless it is nil. If it returns nil and
-    /// a text, that is an error at the place where the member was asked for.
+    /// asked for that is no method; the [`Member`] that it returns stays in the object, unless it is none. One
+    /// that is refused is an error at the place where it was asked for.
     ///
     /// The class lives as long as its state.
     ///
@@ -37,6 +41,7 @@ impl ObjectClass {
     /// When the state has no memory left.
     pub fn new(lua: &Lua, name: &str, methods: &Table, make: Option<Function>) -> Result<Self> {
         let metatable = lua.create_table()?;
+        let members = if make.is_some() { 2 } else { 0 };
         metatable.raw_set("__name", name)?;
         match make {
             None => metatable.raw_set("__index", methods)?,
@@ -58,6 +63,7 @@ impl ObjectClass {
         Ok(ObjectClass {
             metatable,
             reference: Arc::new(Reference(reference)),
+            members,
         })
     }
 
@@ -70,6 +76,7 @@ impl ObjectClass {
     pub fn object(&self, stands_for: u64) -> NewObject {
         NewObject {
             reference: self.reference.0,
+            members: self.members,
             stands_for,
         }
     }
@@ -79,6 +86,7 @@ impl ObjectClass {
 #[derive(Clone, Copy, Debug)]
 pub struct NewObject {
     reference: i32,
+    members: i32,
     stands_for: u64,
 }
 
@@ -122,7 +130,7 @@ unsafe extern "C-unwind" fn make_object(l: *mut lua_State) -> i32 {
     // SAFETY: called by `push_into_stack` with the address of an object's description.
     unsafe {
         let this = *ffi::lua_touserdata(l, 1).cast::<NewObject>();
-        ffi::lua_createtable(l, 1, 2);
+        ffi::lua_createtable(l, 1, this.members);
         ffi::lua_pushlightuserdata(l, std::ptr::without_provenance_mut(this.stands_for as usize));
         ffi::lua_rawseti(l, -2, STANDS_FOR);
         ffi::lua_rawgeti(l, ffi::LUA_REGISTRYINDEX, this.reference.into());
@@ -136,7 +144,9 @@ unsafe extern "C-unwind" fn index(l: *mut lua_State) -> i32 {
     // SAFETY: called by Lua with object and key, as a closure with methods and maker; nothing here has a
     // destructor when something raises.
     unsafe {
-        ffi::lua_settop(l, 2);
+        if ffi::lua_gettop(l) != 2 {
+            ffi::lua_settop(l, 2);
+        }
         ffi::lua_pushvalue(l, 2);
         if ffi::lua_rawget(l, ffi::lua_upvalueindex(1)) != ffi::LUA_TNIL {
             return 1;
@@ -159,6 +169,46 @@ unsafe extern "C-unwind" fn index(l: *mut lua_State) -> i32 {
             ffi::lua_rawset(l, 1);
         }
         1
+    }
+}
+
+/// What a class's maker made of a name.
+#[derive(Clone, Debug)]
+pub enum Member {
+    /// Objects of this class have no such member.
+    None,
+    /// A plain value.
+    Scalar(Scalar),
+    /// Another object.
+    Object(NewObject),
+    /// A table.
+    Table(Table),
+    /// The member exists and can't be had: why.
+    Refused(String),
+}
+
+impl IntoLuaMulti for Member {
+    fn into_lua_multi(self, lua: &Lua) -> Result<MultiValue> {
+        match self {
+            Member::None => ().into_lua_multi(lua),
+            Member::Scalar(scalar) => scalar.into_lua_multi(lua),
+            Member::Object(object) => object.into_lua_multi(lua),
+            Member::Table(table) => table.into_lua_multi(lua),
+            Member::Refused(why) => (Value::Nil, why).into_lua_multi(lua),
+        }
+    }
+
+    unsafe fn push_into_stack_multi(self, lua: &RawLua) -> Result<i32> {
+        // SAFETY: the contract is the same one.
+        unsafe {
+            match self {
+                Member::None => Ok(0),
+                Member::Scalar(scalar) => scalar.push_into_stack_multi(lua),
+                Member::Object(object) => object.push_into_stack_multi(lua),
+                Member::Table(table) => table.push_into_stack_multi(lua),
+                Member::Refused(why) => (Value::Nil, why).push_into_stack_multi(lua),
+            }
+        }
     }
 }
 
@@ -208,19 +258,7 @@ impl<S: Standing> FromLua for This<S> {
                 }
                 ffi::lua_pop(l, 1);
             }
-            standing.map(This).ok_or_else(|| {
-                let name = std::ffi::CStr::from_ptr(ffi::lua_typename(l, kind));
-                not_one::<S>(match name.to_bytes() {
-                    b"nil" => "nil",
-                    b"table" => "table",
-                    b"string" => "string",
-                    b"number" => "number",
-                    b"boolean" => "boolean",
-                    b"function" => "function",
-                    b"thread" => "thread",
-                    _ => "userdata",
-                })
-            })
+            standing.map(This).ok_or_else(|| not_one::<S>(type_name(kind)))
         }
     }
 }
@@ -260,9 +298,9 @@ mod tests {
                 let made = lua.globals().get::<i64>("made")?;
                 lua.globals().set("made", made + 1)?;
                 Ok(match key.as_str() {
-                    "twice" => (Some(door.0 * 2), None),
-                    "stuck" => (None, Some("the door is stuck")),
-                    _ => (None, None),
+                    "twice" => Member::Scalar(Scalar::Int(door.0 as i64 * 2)),
+                    "stuck" => Member::Refused("the door is stuck".into()),
+                    _ => Member::None,
                 })
             })?;
             let class = ObjectClass::new(lua, "Door", &methods, Some(make))?;

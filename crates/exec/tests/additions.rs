@@ -15,7 +15,8 @@ use std::time::Duration;
 use common::*;
 use tidegate_exec::mlua::{self, MultiValue, Value};
 use tidegate_exec::{
-    Again, CallError, Context, FailureKind, Limits, Misuse, Outcome, Vm, Yielding, function, operation,
+    Again, CallError, Context, Failure, FailureKind, Limits, Misuse, Outcome, Vm, Yielding, function,
+    operation,
 };
 
 /// Spins for `ms` of Lua time without a call.
@@ -93,7 +94,7 @@ fn a1_a_yield_starts_a_new_burst_and_waiting_is_not_counted() {
         total: None,
         forced_yield: None,
     };
-    for pause in ["coroutine.yield()", "nap()", "ready()"] {
+    for pause in ["coroutine.yield()", "nap()"] {
         let source = format!("for i = 1, 8 do spin_ms(40) local x = 1 {pause} end return true");
         // On a busy machine one of the short bursts may take as long as all of them should.
         let goes_on = || run_with::<bool>(&vm, &source, limits) == Ok(true);
@@ -155,7 +156,15 @@ fn a1_limits_hold_deep_inside_a_script_s_own_coroutines() {
                 "local function deep(n) if n == 0 then while true do end end {resume} end deep({depth}) while true do end"
             );
             for limits in [total_only(), burst_only()] {
-                let failure = failure_with(&vm, &source, limits);
+                // On a busy machine the limit may be reached before the innermost loop is.
+                let deep = |failure: &Failure| failure.traceback.matches("(resumed by)").count() == depth;
+                let mut failure = failure_with(&vm, &source, limits);
+                for _ in 0..10 {
+                    if deep(&failure) {
+                        break;
+                    }
+                    failure = failure_with(&vm, &source, limits);
+                }
                 assert!(
                     matches!(
                         failure.kind,
@@ -163,12 +172,7 @@ fn a1_limits_hold_deep_inside_a_script_s_own_coroutines() {
                     ),
                     "{failure:?}"
                 );
-                assert_eq!(
-                    failure.traceback.matches("(resumed by)").count(),
-                    depth,
-                    "{}",
-                    failure.traceback
-                );
+                assert!(deep(&failure), "{depth}: {}", failure.traceback);
             }
         }
     }
@@ -291,6 +295,45 @@ fn a2_an_operation_wakes_whoever_steps() {
         Outcome::Ok
     ));
     assert_eq!(vm.usage().unwrap().pending, 0);
+}
+
+#[test]
+fn a2_an_operation_that_is_ready_at_once_is_a_call_like_any_other() {
+    let vm = vm();
+    let mut context = vm.context_with(Limits::NONE).unwrap();
+    let source = "local n = 0 for i = 1, 100 do n = n + ready(i) end return n, ready('a', 'b')";
+    context.start(&entry(&vm, source), ()).unwrap();
+    assert!(matches!(step(&mut context), Outcome::Ok));
+    assert_eq!(
+        context.take::<(i64, String, String)>().unwrap(),
+        (5050, "a".into(), "b".into())
+    );
+    assert_eq!(context.stats().yields, 0);
+    assert_eq!(vm.usage().unwrap().pending, 0);
+}
+
+#[test]
+fn a2_where_no_yield_is_allowed_no_operation_begins() {
+    let vm = vm();
+    let begun = Arc::new(AtomicUsize::new(0));
+    vm.enter(|lua| {
+        let begun = Arc::clone(&begun);
+        let count = operation(lua, "count", move |_, _: ()| {
+            begun.fetch_add(1, Ordering::SeqCst);
+            Ok(async { Ok(()) })
+        });
+        lua.globals().set("count", count.unwrap()).unwrap();
+    })
+    .unwrap();
+    let mut context = vm.context_with(Limits::NONE).unwrap();
+    context.start(&entry(&vm, "count()"), ()).unwrap();
+    let outcome = step_with(&mut context, Yielding::Refused);
+    assert!(matches!(&outcome, Outcome::Failed(f) if f.kind == FailureKind::YieldNotAllowed));
+    let failure = run::<()>(&vm, "table.sort({2, 1}, function() count() end)").unwrap_err();
+    assert!(message(&failure).contains("waits inside `sort`"), "{failure:?}");
+    assert_eq!(begun.load(Ordering::SeqCst), 0);
+    assert_eq!(run::<()>(&vm, "count()"), Ok(()));
+    assert_eq!(begun.load(Ordering::SeqCst), 1);
 }
 
 #[test]
@@ -844,8 +887,9 @@ fn a9_accounts_are_kept_per_context_and_per_entry() {
         assert!(call::<()>(&mut b, &fail, how).is_err());
     }
     let (a, b) = (a.stats(), b.stats());
-    assert_eq!((a.runs, a.yields), (2, 6));
-    assert_eq!((b.runs, b.yields), (4, 3));
+    // What was ready at once is no yield.
+    assert_eq!((a.runs, a.yields), (2, 4));
+    assert_eq!((b.runs, b.yields), (4, 2));
     assert!(a.lua_time >= Duration::from_millis(12), "{a:?}");
     assert_eq!(a.failures.iter().sum::<u64>(), 0);
     assert_eq!(b.failures_of(FailureKind::Runtime), 2);
@@ -854,7 +898,7 @@ fn a9_accounts_are_kept_per_context_and_per_entry() {
     let (work, fail) = (work.stats(), fail.stats());
     assert_eq!(
         (work.runs, work.yields, work.failures.iter().sum::<u64>()),
-        (3, 9, 0)
+        (3, 6, 0)
     );
     assert_eq!((fail.runs, fail.failures_of(FailureKind::Runtime)), (3, 2));
     assert_eq!(fail.failures_of(FailureKind::HostPanic), 1);

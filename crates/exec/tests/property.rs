@@ -212,7 +212,8 @@ impl Model {
                 Act::Nap => Some(Again::Waiting),
                 _ => None,
             };
-            self.yields += 1;
+            // What is ready at once is a yield only where none is allowed: there it isn't even begun.
+            self.yields += u64::from(refused || stops.is_some());
             if refused {
                 return self.fail(FailureKind::YieldNotAllowed);
             }

@@ -4,11 +4,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mlua::{Function, Lua, LuaString, Result, Value};
-use tidegate_exec::{ObjectClass, function, operation};
+use mlua::{Function, Lua, Result};
+use tidegate_exec::{Chars, Member, ObjectClass, Said, Scalar, function, operation};
 use tidegate_proxy::{HttpApplet, ServiceError, Txn};
 
-use crate::arg::{Int, MemberName, Text, bad_argument, error};
+use crate::arg::{Int, bad_argument, error};
 use crate::classes::Parts;
 use crate::env::Env;
 use crate::handle::{self, Any, Class, Kind, Session, Target, This};
@@ -48,8 +48,7 @@ pub(crate) const ROWS: &[Row] = &[
             function(
                 lua,
                 name,
-                |_, (this, Int(code), reason): (This<AppletHttp>, Int, Option<LuaString>)| {
-                    let reason = reason.as_ref().map(LuaString::as_bytes);
+                |_, (this, Int(code), reason): (This<AppletHttp>, Int, Option<Chars>)| {
                     let set = this.live()?.set_status(code, reason.as_deref());
                     set.map(|()| true).map_err(|e| refused("set_status", &e))
                 },
@@ -63,8 +62,8 @@ pub(crate) const ROWS: &[Row] = &[
             function(
                 lua,
                 name,
-                |_, (this, name, value): (This<AppletHttp>, LuaString, LuaString)| {
-                    let added = this.live()?.add_header(&name.as_bytes(), &value.as_bytes());
+                |_, (this, name, value): (This<AppletHttp>, Chars, Chars)| {
+                    let added = this.live()?.add_header(&name, &value);
                     added.map(|()| true).map_err(|e| refused("add_header", &e))
                 },
             )
@@ -86,7 +85,7 @@ pub(crate) const ROWS: &[Row] = &[
         |lua, name, _| {
             operation(lua, name, |_, this: This<AppletHttp>| {
                 let line = this.live()?.getline();
-                Ok(async move { line.await.map(Text).map_err(|e| refused("getline", &e)) })
+                Ok(async move { line.await.map(Said).map_err(|e| refused("getline", &e)) })
             })
         },
     ),
@@ -96,7 +95,7 @@ pub(crate) const ROWS: &[Row] = &[
         |lua, name, _| {
             operation(lua, name, |_, (this, size): (This<AppletHttp>, Option<Int>)| {
                 let received = this.live()?.receive(size_of(size, "receive")?);
-                Ok(async move { received.await.map(Text).map_err(|e| refused("receive", &e)) })
+                Ok(async move { received.await.map(Said).map_err(|e| refused("receive", &e)) })
             })
         },
     ),
@@ -104,8 +103,8 @@ pub(crate) const ROWS: &[Row] = &[
         "send(applet, msg)",
         "sends a piece of the body, waiting while the client is slow; how many bytes it was",
         |lua, name, _| {
-            operation(lua, name, |_, (this, text): (This<AppletHttp>, LuaString)| {
-                let bytes = Bytes::copy_from_slice(&text.as_bytes());
+            operation(lua, name, |_, (this, text): (This<AppletHttp>, Chars)| {
+                let bytes = Bytes::from(text.into_vec());
                 let length = bytes.len();
                 let sent = this.live()?.send(bytes);
                 Ok(async move { sent.await.map(|()| length).map_err(|e| refused("send", &e)) })
@@ -148,19 +147,16 @@ fn member_maker(lua: &Lua, parts: Parts) -> Result<Function> {
     function(
         lua,
         "__index",
-        move |lua, (tidegate_exec::This(Any(session)), key): (tidegate_exec::This<Any>, MemberName)| {
-            let MemberName::Text(key) = &key else {
-                return Ok((Value::Nil, None));
+        move |lua, (tidegate_exec::This(Any(session)), key): (tidegate_exec::This<Any>, Scalar)| {
+            let Scalar::Text(key) = &key else {
+                return Ok(Member::None);
             };
-            if matches!(&**key, b"f" | b"sf" | b"c" | b"sc") {
-                return txn::part(lua, &parts, session, key);
-            }
             if !is_member(key) {
-                return Ok((Value::Nil, None));
+                return Ok(txn::applet_part(&parts, session, key));
             }
             match AppletHttp::target(session) {
-                Some(applet) => Ok((member(lua, &applet, key)?, None)),
-                None => Ok((Value::Nil, Some(handle::stale(AppletHttp::NAME).to_string()))),
+                Some(applet) => member(lua, &applet, key),
+                None => Ok(Member::Refused(handle::stale(AppletHttp::NAME).to_string())),
             }
         },
     )
@@ -174,11 +170,11 @@ fn is_member(name: &[u8]) -> bool {
 }
 
 /// A part of the request.
-fn member(lua: &Lua, applet: &HttpApplet, name: &[u8]) -> Result<Value> {
+fn member(lua: &Lua, applet: &HttpApplet, name: &[u8]) -> Result<Member> {
     let Some(head) = applet.txn().request_head() else {
-        return Ok(Value::Nil);
+        return Ok(Member::None);
     };
-    let text = |text: &str| lua.create_string(text).map(Value::String);
+    let text = |text: &str| Ok(Member::Scalar(Scalar::Text(text.into())));
     match name {
         b"method" => text(head.method.as_str()),
         b"version" => text(match head.version {
@@ -193,10 +189,10 @@ fn member(lua: &Lua, applet: &HttpApplet, name: &[u8]) -> Result<Value> {
         b"length" => {
             let length = head.headers.get(http::header::CONTENT_LENGTH);
             let length = length.and_then(|value| value.to_str().ok()?.parse().ok());
-            Ok(Value::Integer(length.unwrap_or(0)))
+            Ok(Member::Scalar(Scalar::Int(length.unwrap_or(0))))
         }
-        b"headers" => header_table(lua, &head.headers).map(Value::Table),
-        _ => Ok(Value::Nil),
+        b"headers" => header_table(lua, &head.headers).map(Member::Table),
+        _ => Ok(Member::None),
     }
 }
 

@@ -4,12 +4,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use mlua::{Lua, LuaString, Result};
-use tidegate_exec::{ObjectClass, function, operation};
+use mlua::{Lua, Result};
+use tidegate_exec::{Chars, ObjectClass, Said, function, operation};
 use tidegate_proxy::{TcpApplet, Txn};
 
 use crate::applet_http::{refused, size_of};
-use crate::arg::{Int, Millis, Text};
+use crate::arg::{Int, Millis};
 use crate::classes::Parts;
 use crate::env::Env;
 use crate::handle::{Class, Kind, Session, Target, This};
@@ -47,7 +47,7 @@ pub(crate) const ROWS: &[Row] = &[
         |lua, name, _| {
             operation(lua, name, |_, this: This<AppletTcp>| {
                 let line = this.live()?.getline();
-                Ok(async move { line.await.map(Text).map_err(|e| refused("getline", &e)) })
+                Ok(async move { line.await.map(Said).map_err(|e| refused("getline", &e)) })
             })
         },
     ),
@@ -75,7 +75,7 @@ pub(crate) const ROWS: &[Row] = &[
                                 Ok(gathered.freeze())
                             }
                         }
-                        .map(Text)
+                        .map(Said)
                         .map_err(|e| refused("receive", &e))
                     })
                 },
@@ -87,7 +87,7 @@ pub(crate) const ROWS: &[Row] = &[
         "what is there, without waiting; empty if nothing is",
         |lua, name, _| {
             function(lua, name, |_, this: This<AppletTcp>| {
-                Ok(Text(this.live()?.try_receive(None)))
+                Ok(Said(this.live()?.try_receive(None)))
             })
         },
     ),
@@ -95,8 +95,8 @@ pub(crate) const ROWS: &[Row] = &[
         "send(applet, msg)",
         "sends bytes, waiting while the client is slow; how many it were",
         |lua, name, _| {
-            operation(lua, name, |_, (this, text): (This<AppletTcp>, LuaString)| {
-                let bytes = Bytes::copy_from_slice(&text.as_bytes());
+            operation(lua, name, |_, (this, text): (This<AppletTcp>, Chars)| {
+                let bytes = Bytes::from(text.into_vec());
                 let length = bytes.len();
                 let sent = this.live()?.send(bytes);
                 Ok(async move { sent.await.map(|()| length).map_err(|e| refused("send", &e)) })

@@ -1,7 +1,6 @@
 //! Arguments and results of functions that scripts call.
 
-use bytes::Bytes;
-use mlua::{AnyUserData, Error, FromLua, IntoLua, Lua, Result, UserDataRef, Value};
+use mlua::{AnyUserData, Error, FromLua, Lua, Result, UserDataRef, Value};
 use tidegate_proxy::log::Level;
 
 /// An integer. A number with a fraction is an error that says so.
@@ -19,22 +18,6 @@ impl FromLua for Int {
                 message: is_number.then(|| "number has no integer representation".to_owned()),
             }),
         }
-    }
-}
-
-/// What a script asks an object for.
-pub(crate) enum MemberName {
-    Text(Vec<u8>),
-    /// Not a text: nothing has such a name.
-    Other,
-}
-
-impl FromLua for MemberName {
-    fn from_lua(value: Value, _: &Lua) -> Result<Self> {
-        Ok(match value {
-            Value::String(name) => MemberName::Text(name.as_bytes().to_vec()),
-            _ => MemberName::Other,
-        })
     }
 }
 
@@ -113,15 +96,6 @@ pub(crate) fn type_name(value: &Value) -> &'static str {
     }
 }
 
-/// Bytes as a Lua string.
-pub(crate) struct Text(pub(crate) Bytes);
-
-impl IntoLua for Text {
-    fn into_lua(self, lua: &Lua) -> Result<Value> {
-        lua.create_string(&self.0).map(Value::String)
-    }
-}
-
 /// The error of an argument that is of the right type and still wrong.
 pub(crate) fn bad_argument(position: usize, name: &str, why: &str) -> Error {
     Error::runtime(format!("bad argument #{position} to '{name}' ({why})"))
@@ -133,6 +107,6 @@ pub(crate) fn error(name: &str, why: impl std::fmt::Display) -> Error {
 }
 
 /// A message as text, whatever bytes a script made it of.
-pub(crate) fn message(text: &mlua::LuaString) -> String {
-    String::from_utf8_lossy(&text.as_bytes()).into_owned()
+pub(crate) fn message(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).into_owned()
 }

@@ -4,10 +4,10 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use mlua::{Error, LuaString, Result, Value};
-use tidegate_exec::{function, operation};
+use tidegate_exec::{Said, function, operation};
 use tidegate_proxy::{Channel, ChannelError, Mode, Txn};
 
-use crate::arg::{Int, Text, error};
+use crate::arg::{Int, error};
 use crate::handle::{Class, Kind, Of, Session, This};
 use crate::row::{Row, row};
 
@@ -251,7 +251,7 @@ fn look(
     offset: Option<Int>,
     length: Option<Int>,
     take: impl Fn(&Channel, usize, Option<usize>) -> Option<Bytes> + 'static,
-) -> Result<impl Future<Output = Result<Option<Text>>>> {
+) -> Result<impl Future<Output = Result<Option<Said<Bytes>>>>> {
     let txn = this.live()?;
     let held = this.of(&txn).input_len();
     let offset = position(offset, held, "data")?;
@@ -263,7 +263,7 @@ fn look(
             if seen > offset
                 && let Some(found) = take(channel, offset, length)
             {
-                return Ok(Some(Text(found)));
+                return Ok(Some(Said(found)));
             }
             if !channel.may_recv() || channel.is_full() || txn.mode() == Mode::Http {
                 return Ok(None);

@@ -3,9 +3,8 @@
 //! A Concat is a table of its pieces, so that they count for the state's memory limit.
 
 use mlua::{LuaString, Table};
-use tidegate_exec::function;
+use tidegate_exec::{Said, function};
 
-use crate::arg::Text;
 use crate::row::{Row, metatable, methods, row};
 
 pub(crate) const CORE_ROWS: &[Row] = &[row("concat()", "a new Concat", |lua, name, env| {
@@ -30,7 +29,7 @@ pub(crate) const ROWS: &[Row] = &[
                 let piece: LuaString = pieces.raw_get(at)?;
                 whole.extend_from_slice(&piece.as_bytes());
             }
-            Ok(Text(whole.into()))
+            Ok(Said(whole))
         })
     }),
 ];

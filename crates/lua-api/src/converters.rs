@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
 
-use mlua::{Function, Lua, Result, Value, Variadic};
-use tidegate_exec::{ObjectClass, function};
+use mlua::{Function, Lua, Result};
+use tidegate_exec::{ObjectClass, Scalar, Scalars, function};
 use tidegate_proxy::Txn;
 use tidegate_sample::{Converter, Scope, convert};
 
@@ -49,17 +49,17 @@ fn method(lua: &Lua, env: &Arc<Env>, name: &'static str, method: &str) -> Result
     function(
         lua,
         method,
-        move |lua, (this, input, args): (This<Converters>, Value, Variadic<Value>)| {
+        move |_, (this, input, args): (This<Converters>, Scalar, Scalars)| {
             let txn = this.live()?;
-            let args: calls::Samples = args.iter().map(value::from_lua).collect();
+            let args: calls::Samples = args.0.into_iter().map(value::of_scalar).collect();
             let converter = calls.find(args, |args| Converter::new(name, args, &Scope::anywhere()));
             let converter = converter.map_err(|error| calls::wrong(&known_as, &error))?;
-            let input = value::from_lua(&input);
+            let input = value::of_scalar(input);
             let found = match &txn {
                 Some(txn) => converter.apply(&**txn, input),
                 None => converter.apply(&NoTxn(&env.settings), input),
             };
-            result(lua, this.class == Class::ConvertersText, found, bools)
+            Ok(result(this.class == Class::ConvertersText, found, bools))
         },
     )
 }

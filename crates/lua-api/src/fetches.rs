@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
 
-use mlua::{Function, Lua, Result, Value, Variadic};
-use tidegate_exec::{ObjectClass, function};
+use mlua::{Function, Lua, Result};
+use tidegate_exec::{ObjectClass, Scalar, Scalars, function};
 use tidegate_proxy::Txn;
 use tidegate_sample::{Expr, Scope, fetch};
 
@@ -46,35 +46,26 @@ static NAMES: LazyLock<HashMap<Vec<u8>, &str>> =
 fn method(lua: &Lua, env: &Arc<Env>, name: &'static str, method: &str) -> Result<Function> {
     let (bools, calls, env) = (env.settings.bool_samples, Calls::default(), Arc::clone(env));
     let known_as = method.to_owned();
-    function(
-        lua,
-        method,
-        move |lua, (this, args): (This<Fetches>, Variadic<Value>)| {
-            let txn = this.live()?;
-            let args: calls::Samples = args.iter().map(value::from_lua).collect();
-            let expr = calls.find(args, |args| Expr::of_fetch(name, args, &Scope::anywhere()));
-            let expr = expr.map_err(|error| calls::wrong(&known_as, &error))?;
-            let found = match &txn {
-                Some(txn) => expr.eval(&**txn),
-                None => expr.eval(&NoTxn(&env.settings)),
-            };
-            result(lua, this.class == Class::FetchesText, found, bools)
-        },
-    )
+    function(lua, method, move |_, (this, args): (This<Fetches>, Scalars)| {
+        let txn = this.live()?;
+        let args: calls::Samples = args.0.into_iter().map(value::of_scalar).collect();
+        let expr = calls.find(args, |args| Expr::of_fetch(name, args, &Scope::anywhere()));
+        let expr = expr.map_err(|error| calls::wrong(&known_as, &error))?;
+        let found = match &txn {
+            Some(txn) => expr.eval(&**txn),
+            None => expr.eval(&NoTxn(&env.settings)),
+        };
+        Ok(result(this.class == Class::FetchesText, found, bools))
+    })
 }
 
 /// A sample as the two flavours of a class give it.
-pub(crate) fn result(
-    lua: &Lua,
-    as_text: bool,
-    found: Option<tidegate_sample::Value>,
-    bools: BoolSamples,
-) -> Result<Value> {
+pub(crate) fn result(as_text: bool, found: Option<tidegate_sample::Value>, bools: BoolSamples) -> Scalar {
     if as_text {
-        return value::to_lua_text(lua, found);
+        return value::to_text(found);
     }
     match found {
-        Some(found) => value::to_lua(lua, &found, bools),
-        None => Ok(Value::Nil),
+        Some(found) => value::to_scalar(&found, bools),
+        None => Scalar::Nil,
     }
 }

@@ -45,6 +45,7 @@ pub(crate) enum Class {
     AppletTcp,
 }
 
+/// Each at the place of its tag, which begin with 1.
 const CLASSES: [Class; 10] = [
     Class::Txn,
     Class::Http,
@@ -76,8 +77,8 @@ impl Session {
     }
 
     fn untagged(bits: u64) -> Option<(Session, Class)> {
-        let tag = bits & ((1 << CLASS_BITS) - 1);
-        let class = CLASSES.into_iter().find(|class| *class as u64 == tag)?;
+        let tag = (bits & ((1 << CLASS_BITS) - 1)) as usize;
+        let class = *CLASSES.get(tag.checked_sub(1)?)?;
         Some((Session(bits >> CLASS_BITS), class))
     }
 

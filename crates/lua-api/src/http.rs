@@ -4,8 +4,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use mlua::{Function, Lua, LuaString, Result, Table};
-use tidegate_exec::function;
+use mlua::{Function, Lua, Result, Table};
+use tidegate_exec::{Chars, function};
 use tidegate_proxy::Txn;
 
 use crate::arg::{Int, error};
@@ -116,7 +116,7 @@ pub(crate) const ROWS: &[Row] = &[
             function(
                 lua,
                 name,
-                |_, (this, Int(code), reason): (This<Http>, Int, Option<LuaString>)| {
+                |_, (this, Int(code), reason): (This<Http>, Int, Option<Chars>)| {
                     let txn = this.live()?;
                     let status = u16::try_from(code).ok().filter(|code| (200..=599).contains(code));
                     let Some(status) = status.and_then(|code| StatusCode::from_u16(code).ok()) else {
@@ -128,7 +128,6 @@ pub(crate) const ROWS: &[Row] = &[
                     if txn.response_head().is_none() {
                         return Err(error("res_set_status", Response::ABSENT));
                     }
-                    let reason = reason.as_ref().map(LuaString::as_bytes);
                     if !txn.set_status(status, reason.as_deref()) {
                         return Err(error(
                             "res_set_status",
@@ -215,10 +214,10 @@ where
     function(
         lua,
         name,
-        move |_, (this, name, value): (This<Http>, LuaString, LuaString)| {
+        move |_, (this, name, value): (This<Http>, Chars, Chars)| {
             let txn = this.live()?;
             let name = header_name(&function_name, &name)?;
-            let value = header_value(&function_name, &name, &value.as_bytes())?;
+            let value = header_value(&function_name, &name, &value)?;
             M::change(&txn, |headers| change(headers, name, value))
                 .ok_or_else(|| error(&function_name, M::ABSENT))
         },
@@ -227,7 +226,7 @@ where
 
 fn del_header<M: Message>(lua: &Lua, name: &str, _: &Arc<Env>) -> Result<Function> {
     let function_name = name.to_owned();
-    function(lua, name, move |_, (this, name): (This<Http>, LuaString)| {
+    function(lua, name, move |_, (this, name): (This<Http>, Chars)| {
         let txn = this.live()?;
         let name = header_name(&function_name, &name)?;
         M::change(&txn, |headers| {
@@ -245,11 +244,10 @@ fn replace_values<M: Message>(lua: &Lua, name: &str, replaced: Replaced) -> Resu
     function(
         lua,
         name,
-        move |_, (this, name, regex, with): (This<Http>, LuaString, LuaString, LuaString)| {
+        move |_, (this, name, regex, with): (This<Http>, Chars, Chars, Chars)| {
             let txn = this.live()?;
             let name = header_name(&function_name, &name)?;
-            let pattern = Pattern::compiled(&regex.as_bytes(), true).map_err(|e| error(&function_name, e))?;
-            let with = with.as_bytes();
+            let pattern = Pattern::compiled(&regex, true).map_err(|e| error(&function_name, e))?;
             let changed = M::change(&txn, |headers| {
                 let mut changed = Vec::new();
                 for value in headers.get_all(&name) {
@@ -282,19 +280,19 @@ where
     E: std::fmt::Display + 'static,
 {
     let function_name = name.to_owned();
-    function(lua, name, move |_, (this, text): (This<Http>, LuaString)| {
+    function(lua, name, move |_, (this, text): (This<Http>, Chars)| {
         let txn = this.live()?;
-        set(&txn, &text.as_bytes())
+        set(&txn, &text)
             .map(|()| true)
             .map_err(|e| error(&function_name, e))
     })
 }
 
-fn header_name(function: &str, name: &LuaString) -> Result<HeaderName> {
-    HeaderName::from_bytes(&name.as_bytes()).map_err(|_| {
+fn header_name(function: &str, name: &[u8]) -> Result<HeaderName> {
+    HeaderName::from_bytes(name).map_err(|_| {
         error(
             function,
-            format!("invalid header name `{}`", name.to_string_lossy()),
+            format!("invalid header name `{}`", String::from_utf8_lossy(name)),
         )
     })
 }

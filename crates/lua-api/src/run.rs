@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use mlua::{IntoLuaMulti, Value};
-use tidegate_exec::{Again, Context, Entry, Misuse, Outcome, Yielding};
+use mlua::IntoLuaMulti;
+use tidegate_exec::{Again, Context, Entry, Misuse, Outcome, Scalar, Yielding};
 use tidegate_proxy::ext::{ActionOutcome, Failure};
 
 use crate::alarm::Alarm;
@@ -43,7 +43,7 @@ pub(crate) struct Run {
 /// A run that asked to end at once.
 pub(crate) enum Done {
     /// `core.done(value)`.
-    Value(Value),
+    Value(Scalar),
     /// `txn:done()`.
     Outcome(ActionOutcome),
 }

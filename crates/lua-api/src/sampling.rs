@@ -4,8 +4,7 @@ use std::future::ready;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use mlua::{IntoLua, IntoLuaMulti, Lua, MultiValue, Result};
-use tidegate_exec::Entry;
+use tidegate_exec::{Entry, Scalars};
 use tidegate_proxy::Txn;
 use tidegate_proxy::ext::Failure;
 use tidegate_sample::{ExternalId, ExternalRunner, LocalBoxFuture, Session, Value};
@@ -40,7 +39,7 @@ impl ExternalRunner for LuaRunner {
             return Box::pin(ready(None));
         };
         let (object, run) = txn_arg(&bound.state, &txn, Kind::Fetch);
-        let args = Samples(Some(object), args, bound);
+        let args = (object, scalars(args, bound));
         let started = Running::start(&bound.state, &bound.entry, args, run);
         result(bound, "fetch", started, Some(txn))
     }
@@ -56,28 +55,21 @@ impl ExternalRunner for LuaRunner {
         let Some(bound) = self.converters.get(id.0 as usize) else {
             return Box::pin(ready(None));
         };
-        let input = value::Sample(&input, bound.state.env.settings.bool_samples);
-        let args = Samples(Some(input), args, bound);
+        let input = value::to_scalar(&input, bound.state.env.settings.bool_samples);
+        let args = (input, scalars(args, bound));
         let started = Running::start(&bound.state, &bound.entry, args, Run::new(Kind::Converter));
         result(bound, "converter", started, txn)
     }
 }
 
-/// The first argument, then samples.
-struct Samples<'a, F>(Option<F>, &'a [Value], &'a Bound);
-
-impl<F: IntoLua> IntoLuaMulti for Samples<'_, F> {
-    fn into_lua_multi(self, lua: &Lua) -> Result<MultiValue> {
-        let bools = self.2.state.env.settings.bool_samples;
-        let mut values = MultiValue::with_capacity(1 + self.1.len());
-        if let Some(first) = self.0 {
-            values.push_back(first.into_lua(lua)?);
-        }
-        for sample in self.1 {
-            values.push_back(value::to_lua(lua, sample, bools)?);
-        }
-        Ok(values)
-    }
+/// An expression's arguments as the function gets them.
+fn scalars(args: &[Value], bound: &Bound) -> Scalars {
+    let bools = bound.state.env.settings.bool_samples;
+    Scalars(
+        args.iter()
+            .map(|sample| value::to_scalar(sample, bools))
+            .collect(),
+    )
 }
 
 /// Steps the function to its end, at once if it can be.
@@ -112,11 +104,11 @@ fn sample(
     txn: Option<&Txn>,
 ) -> Option<Value> {
     let failure = match ended {
-        Ended::Returned => match running.take::<MultiValue>() {
-            Ok(values) => return values.front().map(value::from_lua),
+        Ended::Returned => match running.take::<Scalars>() {
+            Ok(values) => return values.0.into_iter().next().map(value::of_scalar),
             Err(failure) => failure,
         },
-        Ended::Done(Done::Value(value)) => return Some(value::from_lua(&value)),
+        Ended::Done(Done::Value(value)) => return Some(value::of_scalar(value)),
         Ended::Done(Done::Outcome(_)) => return None,
         Ended::Failed(failure) => failure,
     };

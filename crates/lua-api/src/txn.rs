@@ -4,13 +4,12 @@ use std::future::pending;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use mlua::{Error, Function, IntoLua, Lua, LuaString, Result, Table, Value};
-use tidegate_exec::{ObjectClass, function, operation};
+use mlua::{Error, Function, Lua, Result, Table};
+use tidegate_exec::{Chars, Member, ObjectClass, Scalar, function, operation};
 use tidegate_proxy::ext::ActionOutcome;
 use tidegate_proxy::log::Level;
 use tidegate_proxy::{LogLevel, Mode, Txn};
 
-use crate::arg::MemberName;
 use crate::arg::{Int, LevelArg, bad_argument, error, level_of, message};
 use crate::classes::Parts;
 use crate::core::SILENT;
@@ -52,7 +51,7 @@ pub(crate) const ROWS: &[Row] = &[
             function(
                 lua,
                 name,
-                move |_, (this, LevelArg(level), text): (This<TxnClass>, LevelArg, LuaString)| {
+                move |_, (this, LevelArg(level), text): (This<TxnClass>, LevelArg, Chars)| {
                     log(&env, &this, level, &text)
                 },
             )
@@ -66,7 +65,7 @@ pub(crate) const ROWS: &[Row] = &[
             function(
                 lua,
                 name,
-                move |_, (this, text): (This<TxnClass>, LuaString)| match this.live()?.log_level() {
+                move |_, (this, text): (This<TxnClass>, Chars)| match this.live()?.log_level() {
                     LogLevel::Default => log(&env, &this, Level::Info, &text),
                     LogLevel::Set(level) => log(&env, &this, level, &text),
                     LogLevel::Silent => Ok(()),
@@ -187,22 +186,17 @@ pub(crate) fn part_maker(lua: &Lua, parts: Parts) -> Result<Function> {
     function(
         lua,
         "__index",
-        move |lua, (tidegate_exec::This(Any(session)), key): (tidegate_exec::This<Any>, MemberName)| {
-            match &key {
-                MemberName::Text(key) => part(lua, &parts, session, key),
-                MemberName::Other => Ok((Value::Nil, None)),
-            }
+        move |_, (tidegate_exec::This(Any(session)), key): (tidegate_exec::This<Any>, Scalar)| {
+            Ok(match &key {
+                Scalar::Text(key) => part(&parts, session, key),
+                _ => Member::None,
+            })
         },
     )
 }
 
-/// One part by its name; nil for one that does not exist there, with an error if it should.
-pub(crate) fn part(
-    lua: &Lua,
-    parts: &Parts,
-    session: Session,
-    name: &[u8],
-) -> Result<(Value, Option<String>)> {
+/// One part by its name.
+pub(crate) fn part(parts: &Parts, session: Session, name: &[u8]) -> Member {
     let is_tcp = || session.txn().is_some_and(|txn| txn.mode() == Mode::Tcp);
     let (objects, class) = match name {
         b"f" => (&parts.fetches, Class::Fetches),
@@ -212,15 +206,23 @@ pub(crate) fn part(
         b"req" => (&parts.channel, Class::RequestChannel),
         b"res" => (&parts.channel, Class::ResponseChannel),
         // A TCP stream has no HTTP message: the member is nil there, as in HAProxy.
-        b"http" if is_tcp() => return Ok((Value::Nil, None)),
+        b"http" if is_tcp() => return Member::None,
         b"http" => (&parts.http, Class::Http),
         b"http_req" | b"http_res" => {
             let name = String::from_utf8_lossy(name);
-            return Ok((Value::Nil, Some(format!("TXN.{name} is not supported yet"))));
+            return Member::Refused(format!("TXN.{name} is not supported yet"));
         }
-        _ => return Ok((Value::Nil, None)),
+        _ => return Member::None,
     };
-    Ok((handle::object(objects, session, class).into_lua(lua)?, None))
+    Member::Object(handle::object(objects, session, class))
+}
+
+/// One of the parts that an applet's object has.
+pub(crate) fn applet_part(parts: &Parts, session: Session, name: &[u8]) -> Member {
+    match name {
+        b"f" | b"sf" | b"c" | b"sc" => part(parts, session, name),
+        _ => Member::None,
+    }
 }
 
 fn not_yet(lua: &Lua, name: &str, _: &Arc<Env>) -> Result<Function> {
@@ -229,12 +231,12 @@ fn not_yet(lua: &Lua, name: &str, _: &Arc<Env>) -> Result<Function> {
 
 fn log_at(lua: &Lua, name: &str, env: &Arc<Env>, level: Level) -> Result<Function> {
     let env = Arc::clone(env);
-    function(lua, name, move |_, (this, text): (This<TxnClass>, LuaString)| {
+    function(lua, name, move |_, (this, text): (This<TxnClass>, Chars)| {
         log(&env, &this, level, &text)
     })
 }
 
-fn log(env: &Env, this: &This<TxnClass>, level: Level, text: &LuaString) -> Result<()> {
+fn log(env: &Env, this: &This<TxnClass>, level: Level, text: &[u8]) -> Result<()> {
     let txn = this.live()?;
     let text = message(text);
     if env.settings.log_loggers {

@@ -1,56 +1,50 @@
 //! Samples as Lua values, and back.
 
-use mlua::{Lua, Result};
-use tidegate_sample::{Data, Type, Value, cast};
+use tidegate_exec::Scalar;
+use tidegate_sample::{Type, Value, cast};
 
 use crate::settings::BoolSamples;
 
-/// The Lua value of a sample.
-pub(crate) fn to_lua(lua: &Lua, value: &Value, bools: BoolSamples) -> Result<mlua::Value> {
-    Ok(match value {
+/// A sample as a script sees it.
+pub(crate) fn to_scalar(value: &Value, bools: BoolSamples) -> Scalar {
+    match value {
         Value::Bool(b) => match bools {
-            BoolSamples::Normal => mlua::Value::Boolean(*b),
-            BoolSamples::Pre31Bug => mlua::Value::Integer((*b).into()),
+            BoolSamples::Normal => Scalar::Bool(*b),
+            BoolSamples::Pre31Bug => Scalar::Int((*b).into()),
         },
-        Value::Int(i) => mlua::Value::Integer(*i),
-        Value::Str(data) | Value::Bin(data) => mlua::Value::String(lua.create_string(data)?),
-        Value::Method(method) => mlua::Value::String(lua.create_string(method.as_str())?),
-        Value::Ipv4(ip) => mlua::Value::String(lua.create_string(ip.to_string())?),
-        Value::Ipv6(ip) => mlua::Value::String(lua.create_string(ip.to_string())?),
-    })
-}
-
-/// A sample on its way to Lua.
-pub(crate) struct Sample<'a>(pub(crate) &'a Value, pub(crate) BoolSamples);
-
-impl mlua::IntoLua for Sample<'_> {
-    fn into_lua(self, lua: &Lua) -> Result<mlua::Value> {
-        to_lua(lua, self.0, self.1)
+        Value::Int(i) => Scalar::Int(*i),
+        Value::Str(data) | Value::Bin(data) => text(data),
+        Value::Method(method) => text(method.as_str().as_bytes()),
+        Value::Ipv4(ip) => text(ip.to_string().as_bytes()),
+        Value::Ipv6(ip) => text(ip.to_string().as_bytes()),
     }
 }
 
-/// The Lua string of a sample, as the `sf` and `sc` classes give it; empty where there is none.
-pub(crate) fn to_lua_text(lua: &Lua, value: Option<Value>) -> Result<mlua::Value> {
-    let text = match value {
-        Some(Value::Bin(bytes)) => bytes,
+/// A sample as the `sf` and `sc` classes give it: a text, empty where there is none.
+pub(crate) fn to_text(value: Option<Value>) -> Scalar {
+    match value {
+        Some(Value::Bin(bytes)) => text(&bytes),
         Some(value) => match cast(value, Type::Str) {
-            Some(Value::Str(text)) => text,
-            _ => Data::EMPTY,
+            Some(Value::Str(found)) => text(&found),
+            _ => text(b""),
         },
-        None => Data::EMPTY,
-    };
-    Ok(mlua::Value::String(lua.create_string(&text)?))
+        None => text(b""),
+    }
 }
 
-/// The sample that a Lua value makes. What has no form as a sample is `false`, as in HAProxy.
-pub(crate) fn from_lua(value: &mlua::Value) -> Value {
+fn text(bytes: &[u8]) -> Scalar {
+    Scalar::Text(bytes.into())
+}
+
+/// The sample that a script's value makes. What has no form as a sample is `false`, as in HAProxy.
+pub(crate) fn of_scalar(value: Scalar) -> Value {
     match value {
-        mlua::Value::Boolean(b) => Value::Bool(*b),
-        mlua::Value::Integer(i) => Value::Int(*i),
+        Scalar::Bool(b) => Value::Bool(b),
+        Scalar::Int(i) => Value::Int(i),
         // Samples have no fractions.
-        mlua::Value::Number(n) => Value::Int(*n as i64),
-        mlua::Value::String(text) => Value::str(&*text.as_bytes()),
-        _ => Value::Bool(false),
+        Scalar::Number(n) => Value::Int(n as i64),
+        Scalar::Text(text) => Value::str(&*text),
+        Scalar::Nil | Scalar::Other(_) => Value::Bool(false),
     }
 }
 
@@ -60,29 +54,22 @@ mod tests {
 
     #[test]
     fn booleans_are_integers_unless_asked_for() {
-        let lua = Lua::new();
         let yes = Value::Bool(true);
-        let old = to_lua(&lua, &yes, BoolSamples::Pre31Bug).unwrap();
-        assert_eq!(old, mlua::Value::Integer(1));
-        let new = to_lua(&lua, &yes, BoolSamples::Normal).unwrap();
-        assert_eq!(new, mlua::Value::Boolean(true));
+        assert_eq!(to_scalar(&yes, BoolSamples::Pre31Bug), Scalar::Int(1));
+        assert_eq!(to_scalar(&yes, BoolSamples::Normal), Scalar::Bool(true));
     }
 
     #[test]
     fn texts_are_never_absent_and_bytes_stay_bytes() {
-        let lua = Lua::new();
-        let text = |value| match to_lua_text(&lua, value).unwrap() {
-            mlua::Value::String(text) => text.as_bytes().to_vec(),
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(text(None), b"");
-        assert_eq!(text(Some(Value::Int(-7))), b"-7");
-        assert_eq!(text(Some(Value::bin(&b"\x00\xff"[..]))), b"\x00\xff");
+        assert_eq!(to_text(None), text(b""));
+        assert_eq!(to_text(Some(Value::Int(-7))), text(b"-7"));
+        assert_eq!(to_text(Some(Value::bin(&b"\x00\xff"[..]))), text(b"\x00\xff"));
     }
 
     #[test]
     fn what_is_no_sample_is_false() {
-        assert_eq!(from_lua(&mlua::Value::Nil), Value::Bool(false));
-        assert_eq!(from_lua(&mlua::Value::Number(1.5)), Value::Int(1));
+        assert_eq!(of_scalar(Scalar::Nil), Value::Bool(false));
+        assert_eq!(of_scalar(Scalar::Other("table")), Value::Bool(false));
+        assert_eq!(of_scalar(Scalar::Number(1.5)), Value::Int(1));
     }
 }

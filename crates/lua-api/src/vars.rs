@@ -3,8 +3,8 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use mlua::{Error, FromLua, Function, Lua, LuaString, Result, Table, Value};
-use tidegate_exec::function;
+use mlua::{Error, FromLua, Function, Lua, Result, Table, Value};
+use tidegate_exec::{Chars, Scalar, function};
 use tidegate_proxy::Txn;
 use tidegate_sample::vars::{VarName, VarScope};
 
@@ -23,7 +23,7 @@ pub(crate) fn set_var<K: OfTxn + 'static>(lua: &Lua, name: &str, _: &Arc<Env>) -
     function(
         lua,
         name,
-        |_, (this, name, value, if_exist): (This<K>, LuaString, Value, Option<bool>)| {
+        |_, (this, name, value, if_exist): (This<K>, Chars, Scalar, Option<bool>)| {
             let txn = K::txn(&this)?;
             let Some(name) = parse(&name) else {
                 return Ok(false);
@@ -33,13 +33,13 @@ pub(crate) fn set_var<K: OfTxn + 'static>(lua: &Lua, name: &str, _: &Arc<Env>) -
             if guarded && txn.var(&name).is_none() {
                 return Ok(false);
             }
-            Ok(txn.set_var(&name, value::from_lua(&value)))
+            Ok(txn.set_var(&name, value::of_scalar(value)))
         },
     )
 }
 
 pub(crate) fn unset_var<K: OfTxn + 'static>(lua: &Lua, name: &str, _: &Arc<Env>) -> Result<Function> {
-    function(lua, name, |_, (this, name): (This<K>, LuaString)| {
+    function(lua, name, |_, (this, name): (This<K>, Chars)| {
         let txn = K::txn(&this)?;
         let Some(name) = parse(&name) else {
             return Ok(false);
@@ -51,12 +51,10 @@ pub(crate) fn unset_var<K: OfTxn + 'static>(lua: &Lua, name: &str, _: &Arc<Env>)
 
 pub(crate) fn get_var<K: OfTxn + 'static>(lua: &Lua, name: &str, env: &Arc<Env>) -> Result<Function> {
     let bools = env.settings.bool_samples;
-    function(lua, name, move |lua, (this, name): (This<K>, LuaString)| {
+    function(lua, name, move |_, (this, name): (This<K>, Chars)| {
         let txn = K::txn(&this)?;
-        match parse(&name).and_then(|name| txn.var(&name)) {
-            Some(found) => value::to_lua(lua, &found, bools),
-            None => Ok(Value::Nil),
-        }
+        let found = parse(&name).and_then(|name| txn.var(&name));
+        Ok(found.map(|found| value::to_scalar(&found, bools)))
     })
 }
 
@@ -79,6 +77,6 @@ fn object_of<K: OfTxn>(lua: &Lua, object: Value) -> Result<Table> {
     table.ok_or_else(|| Error::runtime("an object is expected"))
 }
 
-fn parse(name: &LuaString) -> Option<VarName> {
-    VarName::parse(std::str::from_utf8(&name.as_bytes()).ok()?).ok()
+fn parse(name: &[u8]) -> Option<VarName> {
+    VarName::parse(std::str::from_utf8(name).ok()?).ok()
 }

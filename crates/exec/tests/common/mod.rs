@@ -72,12 +72,12 @@ pub(crate) fn open(vm: &Vm) {
     vm.enter(|lua| {
         let globals = lua.globals();
         let set = |name: &str, f| globals.set(name, f).unwrap();
-        // Waits for one poll, then returns its arguments.
+        // Waits for one step, then returns its arguments.
         set(
             "nap",
             operation(lua, "nap", |_, values: MultiValue| Ok(nap(values))).unwrap(),
         );
-        // Is ready at the first poll.
+        // Is ready at once.
         set(
             "ready",
             operation(lua, "ready", |_, values: MultiValue| {
@@ -187,10 +187,13 @@ fn error(text: String) -> tidegate_exec::mlua::Error {
     tidegate_exec::mlua::Error::runtime(text)
 }
 
+/// Ready when polled for the third time: an operation is asked once at its call, and once more before its
+/// context is left waiting.
 async fn nap<T>(value: T) -> tidegate_exec::mlua::Result<T> {
-    let mut asked = false;
+    let mut asked = 0;
     poll_fn(|cx| {
-        if std::mem::replace(&mut asked, true) {
+        asked += 1;
+        if asked > 2 {
             return Poll::Ready(());
         }
         cx.waker().wake_by_ref();

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use mlua::{Function, Lua, LuaString, Result};
-use tidegate_exec::function;
+use mlua::{Function, Lua, Result};
+use tidegate_exec::{Chars, function};
 use tidegate_proxy::log::Level;
 
 use crate::arg::{LevelArg, message};
@@ -16,7 +16,7 @@ pub(super) const ROWS: &[Row] = &[
         "sends a message to the log targets",
         |lua, name, env| {
             let env = Arc::clone(env);
-            function(lua, name, move |_, (level, text): (LevelArg, LuaString)| {
+            function(lua, name, move |_, (level, text): (LevelArg, Chars)| {
                 env.settings.message(level.0, &message(&text));
                 Ok(())
             })
@@ -44,7 +44,7 @@ pub(super) const ROWS: &[Row] = &[
 
 fn at(lua: &Lua, name: &str, env: &Arc<Env>, level: Level) -> Result<Function> {
     let env = Arc::clone(env);
-    function(lua, name, move |_, text: LuaString| {
+    function(lua, name, move |_, text: Chars| {
         env.settings.message(level, &message(&text));
         Ok(())
     })

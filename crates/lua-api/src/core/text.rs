@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use mlua::{LuaString, Value};
-use tidegate_exec::function;
+use mlua::LuaString;
+use tidegate_exec::{Chars, function};
 use tidegate_sample::vars::{VarName, VarScope};
 
 use crate::row::{Row, row};
@@ -58,13 +58,11 @@ pub(super) const ROWS: &[Row] = &[
         "the value of a variable of the scope `proc`, or nil",
         |lua, name, env| {
             let env = Arc::clone(env);
-            function(lua, name, move |lua, name: LuaString| {
-                let text = String::from_utf8_lossy(&name.as_bytes()).into_owned();
+            function(lua, name, move |_, name: Chars| {
+                let text = String::from_utf8_lossy(&name);
                 let known = VarName::parse(&text).ok().filter(|n| n.scope() == VarScope::Proc);
-                match known.and_then(|name| env.settings.proc_vars.value(&name)) {
-                    Some(found) => value::to_lua(lua, &found, env.settings.bool_samples),
-                    None => Ok(Value::Nil),
-                }
+                let found = known.and_then(|name| env.settings.proc_vars.value(&name));
+                Ok(found.map(|found| value::to_scalar(&found, env.settings.bool_samples)))
             })
         },
     ),

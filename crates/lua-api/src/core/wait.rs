@@ -4,8 +4,8 @@ use std::future::{pending, poll_fn};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mlua::{Error, Value};
-use tidegate_exec::{function, operation};
+use mlua::Error;
+use tidegate_exec::{Scalar, function, operation};
 
 use crate::arg::{Int, Millis, bad_argument};
 use crate::row::{Row, row};
@@ -64,7 +64,7 @@ pub(super) const ROWS: &[Row] = &[
         "done(data)",
         "ends the run at once; `data` is the value of a fetch or converter",
         |lua, name, _| {
-            operation(lua, name, |_, data: Value| {
+            operation(lua, name, |_, data: Scalar| {
                 let run = Run::current().ok_or_else(|| Error::runtime("done: nothing runs here"))?;
                 run.finish(Done::Value(data));
                 // Whoever steps the run ends it here.

@@ -9,11 +9,11 @@ use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use mlua::{Error, LuaString, Result, Table, UserData, UserDataFields, Value};
-use tidegate_exec::{function, operation};
+use tidegate_exec::{Said, function, operation};
 
 use self::address::Address;
 use self::connection::{Connection, Pattern};
-use crate::arg::{Int, Named, Object, Text, error};
+use crate::arg::{Int, Named, Object, error};
 use crate::handle::stale;
 use crate::row::{Row, class_table, install_class, row};
 
@@ -139,7 +139,7 @@ pub(crate) const ROWS: &[Row] = &[
                         };
                         let read = within(inner.timeout(), connection.receive(pattern)).await;
                         // What is there is the script's, also when it is not all.
-                        let part = |bytes: Vec<u8>| Text([prefix.as_slice(), &bytes].concat().into());
+                        let part = |bytes: Vec<u8>| Said([prefix.as_slice(), &bytes].concat());
                         Ok(match read {
                             Ok(Some(bytes)) => {
                                 inner.put_back(connection);
