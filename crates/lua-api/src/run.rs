@@ -2,8 +2,10 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::future::poll_fn;
+use std::num::NonZeroU64;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -14,6 +16,7 @@ use tidegate_proxy::ext::{ActionOutcome, Failure};
 use crate::alarm::Alarm;
 use crate::handle::Registered;
 use crate::settings::Settings;
+use crate::socket;
 use crate::state::State;
 
 /// How long a script may go on over its own yields before the event loop turns.
@@ -38,7 +41,15 @@ pub(crate) struct Run {
     alarm: OnceCell<Arc<Alarm>>,
     /// `act:wake_time`.
     pub(crate) wake_after: Cell<Option<Duration>>,
+    /// Given when first asked for.
+    id: Cell<Option<RunId>>,
+    /// What it opened, to be closed with it.
+    sockets: RefCell<Vec<Weak<socket::Inner>>>,
 }
+
+/// Tells a run from every other that is or was in the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RunId(NonZeroU64);
 
 /// A run that asked to end at once.
 pub(crate) enum Done {
@@ -65,6 +76,8 @@ impl Run {
             done: RefCell::default(),
             alarm: OnceCell::new(),
             wake_after: Cell::new(None),
+            id: Cell::new(None),
+            sockets: RefCell::default(),
         })
     }
 
@@ -78,9 +91,45 @@ impl Run {
         *self.done.borrow_mut() = Some(done);
     }
 
+    /// What tells it from others.
+    pub(crate) fn id(&self) -> RunId {
+        static RUNS: AtomicU64 = AtomicU64::new(1);
+        let id = self.id.get().unwrap_or_else(|| {
+            // There is no end to these numbers in any process's life.
+            RunId(NonZeroU64::new(RUNS.fetch_add(1, Ordering::Relaxed)).unwrap_or(NonZeroU64::MAX))
+        });
+        self.id.set(Some(id));
+        id
+    }
+
+    /// Whether it is the one with this number.
+    pub(crate) fn is(&self, id: RunId) -> bool {
+        self.id.get() == Some(id)
+    }
+
+    /// Closes the socket when it ends, if nobody did before.
+    pub(crate) fn keep_socket(&self, socket: &Arc<socket::Inner>) {
+        let mut sockets = self.sockets.borrow_mut();
+        // Those that are gone make room for others.
+        if sockets.len() == sockets.capacity() {
+            sockets.retain(|socket| socket.strong_count() > 0);
+        }
+        sockets.push(Arc::downgrade(socket));
+    }
+
     /// What wakes the run from `core.wait`.
     pub(crate) fn alarm(&self) -> &Arc<Alarm> {
         self.alarm.get_or_init(Arc::default)
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        for socket in self.sockets.take() {
+            if let Some(socket) = socket.upgrade() {
+                socket.end();
+            }
+        }
     }
 }
 

@@ -68,22 +68,18 @@ fn lines_come_without_their_ends_and_the_rest_by_count_or_whole() {
         against(sent, "return (s:receive('*l', 'pre-')), (s:receive(2, '>'))"),
         "pre-one,>tw"
     );
+    assert_eq!(against(b"a\rb\r\r\n", "return (s:receive())"), "ab");
+    assert_eq!(against(b"ab", "return (s:receive('2')), (s:receive(0.0))"), "ab,");
 }
 
 #[test]
 fn what_ends_too_early_is_an_error_with_what_there_was() {
-    assert_eq!(
-        against(b"half", "return s:receive('*l')"),
-        "nil,connection closed.,half"
-    );
-    assert_eq!(
-        against(b"half", "return s:receive(9)"),
-        "nil,connection closed.,half"
-    );
-    assert_eq!(against(b"", "return s:receive('*a')"), "nil,connection closed.,");
+    assert_eq!(against(b"half", "return s:receive('*l')"), "nil,closed,half");
+    assert_eq!(against(b"half", "return s:receive(9)"), "nil,closed,half");
+    assert_eq!(against(b"", "return s:receive('*a')"), "nil,closed,");
     assert_eq!(
         against(b"x", "s:receive('*a') return s:receive(1)"),
-        "nil,connection closed.,"
+        "nil,closed,"
     );
 }
 
@@ -122,12 +118,28 @@ fn a_connection_that_fails_says_why() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let refused = fetched(&format!("return s:connect('127.0.0.1', {})", free.port()));
     assert!(refused.starts_with("nil,Connection refused"), "{refused}");
-    assert_eq!(fetched("return s:receive()"), "nil,connection closed.,nil");
-    assert_eq!(fetched("return s:send('x')"), "nil,connection closed.,0");
+    assert_eq!(fetched("return s:receive()"), "nil,closed,");
+    assert_eq!(fetched("return s:send('x')"), "nil,closed,0");
     let wrong = fetched("return pcall(s.connect, s, '127.0.0.1')");
     assert!(wrong.contains("connect: port missing"), "{wrong}");
     let wrong = fetched("return pcall(s.receive, s, '*x')");
     assert!(wrong.contains("Unsupported pattern."), "{wrong}");
+    let wrong = fetched("return pcall(s.receive, s, -1)");
+    assert!(wrong.contains("Unsupported size."), "{wrong}");
+    let wrong = fetched("return pcall(s.settimeout, s, 2147484)");
+    assert!(
+        wrong.contains("settimeout: cannot set values larger than 2147483647 ms"),
+        "{wrong}"
+    );
+    assert_eq!(fetched("return s:settimeout(2147483)"), "1");
+}
+
+#[test]
+fn a_prefix_says_which_of_a_names_addresses_will_do() {
+    let port = server(|_| ()).port();
+    let connected = |address: &str| fetched(&format!("return (s:connect('{address}@localhost', {port}))"));
+    assert_eq!((connected("ipv4").as_str(), connected("ip").as_str()), ("1", "1"));
+    assert_eq!(connected("ipv6"), "nil");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Where a script connects to, in the forms of HAProxy's addresses.
 
+use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 
 use mlua::Result;
@@ -9,17 +10,45 @@ use super::wrong;
 /// An address that was understood; names are resolved when it is connected to.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Address {
-    /// A host, by name or address, and a port.
-    Host(String, u16),
+    /// A host and a port.
+    Host {
+        /// A name, or an address.
+        name: String,
+        port: u16,
+        /// Which of a name's addresses will do.
+        family: Family,
+    },
     /// A Unix socket.
     Unix(PathBuf),
     /// A Unix socket in the abstract namespace.
     Abstract(Vec<u8>),
 }
 
+/// A family of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Family {
+    Any,
+    V4,
+    V6,
+}
+
+/// What may stand before a host.
+const PREFIXES: [(&str, Family); 3] = [("ip@", Family::Any), ("ipv4@", Family::V4), ("ipv6@", Family::V6)];
+
+impl Family {
+    /// Whether the address is one of it.
+    pub(super) fn has(self, address: &IpAddr) -> bool {
+        match self {
+            Family::Any => true,
+            Family::V4 => address.is_ipv4(),
+            Family::V6 => address.is_ipv6(),
+        }
+    }
+}
+
 impl Address {
-    /// Reads what a script gave to the function `name`.
-    pub(super) fn parse(text: &str, port: Option<i64>, name: &str) -> Result<Address> {
+    /// Reads what a script gave to the function `function`.
+    pub(super) fn parse(text: &str, port: Option<i64>, function: &str) -> Result<Address> {
         if let Some(path) = text
             .strip_prefix("unix@")
             .or_else(|| text.starts_with('/').then_some(text))
@@ -29,26 +58,49 @@ impl Address {
         if let Some(abstract_name) = text.strip_prefix("abns@") {
             return Ok(Address::Abstract(abstract_name.into()));
         }
-        let text = ["ipv4@", "ipv6@"]
-            .iter()
-            .find_map(|prefix| text.strip_prefix(prefix))
-            .unwrap_or(text);
+        if text.starts_with("fd@") {
+            return Err(wrong(&format!(
+                "{function}: `fd@` addresses are not supported yet"
+            )));
+        }
+        let (host, family) = PREFIXES
+            .into_iter()
+            .find_map(|(prefix, family)| Some((text.strip_prefix(prefix)?, family)))
+            .unwrap_or((text, Family::Any));
         let (host, port) = match port {
-            Some(port) => (text, Some(port)),
+            Some(port) => (host, Some(port)),
             // `::1` alone has no port, `::1:80` has.
-            None => match text.rsplit_once(':') {
+            None => match host.rsplit_once(':') {
                 Some((host, port)) => (host, port.parse().ok()),
-                None => (text, None),
+                None => (host, None),
             },
         };
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let port = port.ok_or_else(|| wrong(&format!("{name}: port missing")))?;
-        match u16::try_from(port) {
-            Ok(port) if port > 0 && !host.is_empty() => Ok(Address::Host(host.to_owned(), port)),
-            _ => Err(wrong(&format!(
-                "{name}: cannot parse destination address '{text}'"
-            ))),
+        let name = host.trim_start_matches('[').trim_end_matches(']');
+        let port = port.ok_or_else(|| wrong(&format!("{function}: port missing")))?;
+        let unreadable = || wrong(&format!("{function}: cannot parse destination address '{text}'"));
+        let port = u16::try_from(port)
+            .ok()
+            .filter(|port| *port > 0)
+            .ok_or_else(unreadable)?;
+        if is_host(name, family) {
+            let name = name.to_owned();
+            Ok(Address::Host { name, port, family })
+        } else {
+            Err(unreadable())
         }
+    }
+}
+
+/// An address of the family, or what may be a name.
+fn is_host(name: &str, family: Family) -> bool {
+    match name.parse() {
+        Ok(address) => family.has(&address),
+        // With a colon it would have to be an address; perhaps a port is given twice. A zone may follow.
+        Err(_) if name.contains(':') => {
+            let address = name.split_once('%').map_or("", |(address, _)| address);
+            family != Family::V4 && address.parse::<Ipv6Addr>().is_ok()
+        }
+        Err(_) => !name.is_empty(),
     }
 }
 
@@ -56,8 +108,13 @@ impl Address {
 mod tests {
     use super::*;
 
-    fn host(host: &str, port: u16) -> Address {
-        Address::Host(host.to_owned(), port)
+    fn host(name: &str, port: u16) -> Address {
+        of(Family::Any, name, port)
+    }
+
+    fn of(family: Family, name: &str, port: u16) -> Address {
+        let name = name.to_owned();
+        Address::Host { name, port, family }
     }
 
     #[test]
@@ -65,10 +122,13 @@ mod tests {
         for (text, port, wanted) in [
             ("127.0.0.1", Some(80), host("127.0.0.1", 80)),
             ("127.0.0.1:8080", None, host("127.0.0.1", 8080)),
-            ("ipv4@10.0.0.1:81", None, host("10.0.0.1", 81)),
+            ("ipv4@10.0.0.1:81", None, of(Family::V4, "10.0.0.1", 81)),
+            ("ip@10.0.0.1:81", None, host("10.0.0.1", 81)),
+            ("ipv6@example.org", Some(80), of(Family::V6, "example.org", 80)),
             ("::1", Some(80), host("::1", 80)),
             ("[::1]:80", None, host("::1", 80)),
-            ("ipv6@::1:80", None, host("::1", 80)),
+            ("ipv6@::1:80", None, of(Family::V6, "::1", 80)),
+            ("fe80::1%lo", Some(80), host("fe80::1%lo", 80)),
             ("example.org", Some(443), host("example.org", 443)),
             ("/run/x.sock", None, Address::Unix("/run/x.sock".into())),
             ("unix@/run/x.sock", None, Address::Unix("/run/x.sock".into())),
@@ -93,6 +153,22 @@ mod tests {
                 "connect: cannot parse destination address '127.0.0.1'",
             ),
             ("", Some(80), "connect: cannot parse destination address ''"),
+            (
+                "ipv4@::1",
+                Some(80),
+                "connect: cannot parse destination address 'ipv4@::1'",
+            ),
+            (
+                "ipv6@127.0.0.1",
+                Some(80),
+                "connect: cannot parse destination address 'ipv6@127.0.0.1'",
+            ),
+            (
+                "127.0.0.1:80",
+                Some(80),
+                "connect: cannot parse destination address '127.0.0.1:80'",
+            ),
+            ("fd@3", None, "connect: `fd@` addresses are not supported yet"),
         ] {
             let error = Address::parse(text, port, "connect").unwrap_err().to_string();
             assert!(error.contains(wanted), "{text}: {error}");

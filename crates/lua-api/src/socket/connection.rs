@@ -4,7 +4,7 @@ use std::io;
 use std::os::linux::net::SocketAddrExt;
 
 use bytes::BytesMut;
-use mlua::{Result, Value};
+use mlua::{Lua, Result, Value};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -34,18 +34,18 @@ pub(super) enum Pattern {
 
 impl Pattern {
     /// Reads the second argument of `receive`.
-    pub(super) fn of(value: &Value) -> Result<Pattern> {
-        let unsupported = || wrong("Unsupported pattern.");
+    pub(super) fn of(value: &Value, lua: &Lua) -> Result<Pattern> {
         match value {
-            Value::Nil => Ok(Pattern::Line),
-            Value::Integer(n) => usize::try_from(*n).map(Pattern::Bytes).map_err(|_| unsupported()),
-            Value::Number(n) if *n >= 0.0 && n.fract() == 0.0 && *n < 1e15 => Ok(Pattern::Bytes(*n as usize)),
-            Value::String(text) => match &*text.as_bytes() {
-                b"*l" => Ok(Pattern::Line),
-                b"*a" => Ok(Pattern::All),
-                _ => Err(unsupported()),
-            },
-            _ => Err(unsupported()),
+            Value::Nil => return Ok(Pattern::Line),
+            Value::String(text) if &*text.as_bytes() == b"*l" => return Ok(Pattern::Line),
+            Value::String(text) if &*text.as_bytes() == b"*a" => return Ok(Pattern::All),
+            _ => {}
+        }
+        match lua.coerce_integer(value.clone())? {
+            Some(n) => usize::try_from(n)
+                .map(Pattern::Bytes)
+                .map_err(|_| wrong("Unsupported size.")),
+            None => Err(wrong("Unsupported pattern.")),
         }
     }
 }
@@ -57,7 +57,7 @@ impl Connection {
     /// Connects without TLS.
     pub(super) async fn open(address: &Address) -> io::Result<Connection> {
         let connected = match address {
-            Address::Host(..) => return Self::of_tcp(Self::tcp(address).await?),
+            Address::Host { .. } => return Self::of_tcp(Self::tcp(address).await?),
             Address::Unix(path) => UnixStream::connect(path).await?,
             Address::Abstract(name) => {
                 let address = std::os::unix::net::SocketAddr::from_abstract_name(name)?;
@@ -76,15 +76,27 @@ impl Connection {
 
     /// Connects by TCP, to any of the addresses that a name has.
     pub(super) async fn tcp(address: &Address) -> io::Result<TcpStream> {
-        let Address::Host(host, port) = address else {
+        let Address::Host { name, port, family } = address else {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 "not an address of TCP",
             ));
         };
-        let stream = TcpStream::connect((host.as_str(), *port)).await?;
-        stream.set_nodelay(true)?;
-        Ok(stream)
+        let mut failed = None;
+        for address in tokio::net::lookup_host((name.as_str(), *port)).await? {
+            if !family.has(&address.ip()) {
+                continue;
+            }
+            match TcpStream::connect(address).await {
+                Ok(stream) => {
+                    stream.set_nodelay(true)?;
+                    return Ok(stream);
+                }
+                Err(why) => failed = Some(why),
+            }
+        }
+        let none = || io::Error::new(io::ErrorKind::NotFound, format!("no address of `{name}` fits"));
+        Err(failed.unwrap_or_else(none))
     }
 
     fn of_tcp(stream: TcpStream) -> io::Result<Connection> {
@@ -124,10 +136,7 @@ impl Connection {
                     if let Some(at) = fresh.iter().position(|byte| *byte == b'\n') {
                         let mut line = self.buffer.split_to(looked_at + at + 1);
                         line.truncate(line.len() - 1);
-                        if line.last() == Some(&b'\r') {
-                            line.truncate(line.len() - 1);
-                        }
-                        return Ok(Some(line));
+                        return Ok(Some(without_returns(line)));
                     }
                     looked_at = self.buffer.len();
                 }
@@ -148,8 +157,20 @@ impl Connection {
         }
     }
 
-    /// What was read and not given out.
-    pub(super) fn take_buffered(&mut self) -> Vec<u8> {
-        self.buffer.split().to_vec()
+    /// What was read of `pattern` and not given out.
+    pub(super) fn take_buffered(&mut self, pattern: Pattern) -> BytesMut {
+        match pattern {
+            Pattern::Line => without_returns(self.buffer.split()),
+            Pattern::All | Pattern::Bytes(_) => self.buffer.split(),
+        }
+    }
+}
+
+/// A line has no carriage returns, wherever they were.
+fn without_returns(line: BytesMut) -> BytesMut {
+    if line.contains(&b'\r') {
+        line.into_iter().filter(|byte| *byte != b'\r').collect()
+    } else {
+        line
     }
 }

@@ -2,40 +2,33 @@
 
 mod address;
 mod connection;
+mod owner;
 mod tls;
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, ThreadId};
+use std::sync::Arc;
 use std::time::Duration;
 
-use mlua::{Error, LuaString, Result, Table, UserData, UserDataFields, Value};
+use mlua::{Error, LuaString, Table, UserData, UserDataFields, Value, Variadic};
 use tidegate_exec::{Said, function, operation};
 
 use self::address::Address;
 use self::connection::{Connection, Pattern};
+pub(crate) use self::owner::Inner;
+use self::owner::Refused;
 use crate::arg::{Int, Named, Object, error};
-use crate::handle::stale;
 use crate::row::{Row, class_table, install_class, row};
 
-/// How long an operation may wait when the script says nothing, as in HAProxy.
-const TIMEOUT: Duration = Duration::from_secs(5);
-
-/// What scripts are told, in HAProxy's words.
-const CLOSED: &str = "connection closed.";
+/// What scripts are told, in the words of HAProxy's documentation and LuaSocket.
+const CLOSED: &str = "closed";
 const TIMED_OUT: &str = "timeout";
+const CONNECTED: &str = "already connected";
+
+/// HAProxy's longest timeout.
+const TIMEOUT_MAX: Duration = Duration::from_millis(i32::MAX as u64);
 
 pub(crate) const CORE_ROWS: &[Row] = &[row("tcp()", "a new Socket", |lua, name, env| {
     install_class(lua, env, Socket::NAME, ROWS)?;
-    function(lua, name, |lua, ()| {
-        let inner = Inner {
-            owner: thread::current().id(),
-            state: Mutex::new(State {
-                connection: None,
-                timeout: TIMEOUT,
-            }),
-        };
-        lua.create_userdata(Socket(Arc::new(inner)))
-    })
+    function(lua, name, |lua, ()| lua.create_userdata(Socket(Inner::fresh()?)))
 })];
 
 pub(crate) const ROWS: &[Row] = &[
@@ -49,10 +42,7 @@ pub(crate) const ROWS: &[Row] = &[
                 |_, (socket, address, port): (Object<Socket>, LuaString, Option<Int>)| {
                     let inner = socket.own()?;
                     let address = Address::parse(&text(&address), port.map(|Int(port)| port), "connect")?;
-                    Ok(async move {
-                        let connected = within(inner.timeout(), Connection::open(&address)).await;
-                        Ok(inner.connected(connected))
-                    })
+                    Ok(async move { Ok(connect(&inner, Connection::open(&address)).await) })
                 },
             )
         },
@@ -76,7 +66,7 @@ pub(crate) const ROWS: &[Row] = &[
                     let options = tls::Options::of(options, &address)?;
                     Ok(async move {
                         let opened = async { tls::connect(Connection::tcp(&address).await?, &options).await };
-                        Ok(inner.connected(within(inner.timeout(), opened).await))
+                        Ok(connect(&inner, opened).await)
                     })
                 },
             )
@@ -126,33 +116,33 @@ pub(crate) const ROWS: &[Row] = &[
             operation(
                 lua,
                 name,
-                |_, (socket, pattern, prefix): (Object<Socket>, Value, Option<LuaString>)| {
+                |lua, (socket, pattern, prefix): (Object<Socket>, Value, Option<LuaString>)| {
                     let inner = socket.own()?;
-                    let pattern = Pattern::of(&pattern)?;
+                    let pattern = Pattern::of(&pattern, lua)?;
                     let taken = inner.take();
                     let prefix = prefix
                         .map(|prefix| prefix.as_bytes().to_vec())
                         .unwrap_or_default();
                     Ok(async move {
+                        // What is there is the script's, also when it is not all.
+                        let part = |bytes: &[u8]| Said([prefix.as_slice(), bytes].concat());
                         let Some(mut connection) = taken else {
-                            return Ok((None, Some(CLOSED), None));
+                            return Ok((None, Some(CLOSED), Some(part(b""))));
                         };
                         let read = within(inner.timeout(), connection.receive(pattern)).await;
-                        // What is there is the script's, also when it is not all.
-                        let part = |bytes: Vec<u8>| Said([prefix.as_slice(), &bytes].concat());
                         Ok(match read {
                             Ok(Some(bytes)) => {
                                 inner.put_back(connection);
-                                (Some(part(bytes.to_vec())), None, None)
+                                (Some(part(&bytes)), None, None)
                             }
                             Err(Fault::TimedOut) => {
-                                let rest = connection.take_buffered();
+                                let rest = connection.take_buffered(pattern);
                                 inner.put_back(connection);
-                                (None, Some(TIMED_OUT), Some(part(rest)))
+                                (None, Some(TIMED_OUT), Some(part(&rest)))
                             }
                             Ok(None) | Err(Fault::Failed(_)) => {
-                                let rest = connection.take_buffered();
-                                (None, Some(CLOSED), Some(part(rest)))
+                                let rest = connection.take_buffered(pattern);
+                                (None, Some(CLOSED), Some(part(&rest)))
                             }
                         })
                     })
@@ -161,10 +151,7 @@ pub(crate) const ROWS: &[Row] = &[
         },
     ),
     row("close(socket)", "closes the connection", |lua, name, _| {
-        function(lua, name, |_, socket: Object<Socket>| {
-            drop(socket.own()?.take());
-            Ok(())
-        })
+        function(lua, name, |_, socket: Object<Socket>| socket.0.0.close())
     }),
     row(
         "settimeout(socket, value[, mode])",
@@ -177,9 +164,12 @@ pub(crate) const ROWS: &[Row] = &[
                     if seconds < 0.0 {
                         return Err(error("settimeout", "cannot set negatives values"));
                     }
-                    let timeout = Duration::try_from_secs_f64(seconds);
-                    socket.own()?.state().timeout =
-                        timeout.map_err(|_| error("settimeout", "not a duration"))?;
+                    let timeout = Duration::try_from_secs_f64(seconds).ok();
+                    let timeout = timeout.filter(|timeout| *timeout <= TIMEOUT_MAX).ok_or_else(|| {
+                        let most = TIMEOUT_MAX.as_millis();
+                        error("settimeout", format!("cannot set values larger than {most} ms"))
+                    })?;
+                    socket.own()?.set_timeout(timeout);
                     Ok(1)
                 },
             )
@@ -190,12 +180,7 @@ pub(crate) const ROWS: &[Row] = &[
         "the other side's address and port, or nil",
         |lua, name, _| {
             function(lua, name, |_, socket: Object<Socket>| {
-                Ok(socket
-                    .own()?
-                    .state()
-                    .connection
-                    .as_ref()
-                    .map(|connection| connection.peer.clone()))
+                Ok(socket.own()?.look(|connection| connection.peer.clone()))
             })
         },
     ),
@@ -204,12 +189,7 @@ pub(crate) const ROWS: &[Row] = &[
         "this side's address and port, or nil",
         |lua, name, _| {
             function(lua, name, |_, socket: Object<Socket>| {
-                Ok(socket
-                    .own()?
-                    .state()
-                    .connection
-                    .as_ref()
-                    .map(|connection| connection.local.clone()))
+                Ok(socket.own()?.look(|connection| connection.local.clone()))
             })
         },
     ),
@@ -217,9 +197,11 @@ pub(crate) const ROWS: &[Row] = &[
         "setoption(socket, option[, value])",
         "there for LuaSocket's sake: it does nothing, as in HAProxy",
         |lua, name, _| {
-            function(lua, name, |_, (_socket, _option): (Object<Socket>, LuaString)| {
-                Ok(true)
-            })
+            function(
+                lua,
+                name,
+                |_, (_socket, _options): (Object<Socket>, Variadic<Value>)| Ok(true),
+            )
         },
     ),
 ];
@@ -227,63 +209,29 @@ pub(crate) const ROWS: &[Row] = &[
 /// What a script holds.
 struct Socket(Arc<Inner>);
 
-/// A connection and whose it is. A connection belongs to its worker's event loop, so another thread's use
-/// of the object (through a shared state) is refused.
-struct Inner {
-    owner: ThreadId,
-    state: Mutex<State>,
-}
-
-/// Held only between two waits: an operation takes the connection out while it waits.
-struct State {
-    connection: Option<Connection>,
-    timeout: Duration,
-}
-
 /// Why an operation didn't end well.
 enum Fault {
     TimedOut,
     Failed(std::io::Error),
 }
 
-impl Object<Socket> {
-    fn own(&self) -> Result<Arc<Inner>> {
-        let inner = &self.0.0;
-        if inner.owner == thread::current().id() {
-            Ok(Arc::clone(inner))
-        } else {
-            Err(stale(Socket::NAME))
+/// Opens a socket's connection: 1, or nil and why not.
+async fn connect(
+    inner: &Inner,
+    opened: impl Future<Output = std::io::Result<Connection>>,
+) -> (Option<u8>, Option<String>) {
+    let opened = match inner.may_connect() {
+        Ok(()) => within(inner.timeout(), opened).await,
+        Err(Refused::Connected) => return (None, Some(CONNECTED.to_owned())),
+        Err(Refused::Closed) => return (None, Some(CLOSED.to_owned())),
+    };
+    match opened {
+        Ok(connection) => {
+            inner.put_back(connection);
+            (Some(1), None)
         }
-    }
-}
-
-impl Inner {
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn timeout(&self) -> Duration {
-        self.state().timeout
-    }
-
-    fn take(&self) -> Option<Connection> {
-        self.state().connection.take()
-    }
-
-    fn put_back(&self, connection: Connection) {
-        self.state().connection = Some(connection);
-    }
-
-    /// What `connect` answers.
-    fn connected(&self, connected: std::result::Result<Connection, Fault>) -> (Option<u8>, Option<String>) {
-        match connected {
-            Ok(connection) => {
-                self.put_back(connection);
-                (Some(1), None)
-            }
-            Err(Fault::TimedOut) => (None, Some(TIMED_OUT.to_owned())),
-            Err(Fault::Failed(why)) => (None, Some(why.to_string())),
-        }
+        Err(Fault::TimedOut) => (None, Some(TIMED_OUT.to_owned())),
+        Err(Fault::Failed(why)) => (None, Some(why.to_string())),
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) struct Options {
 impl Options {
     /// Reads the table of options; without one the system's authorities vouch for the server.
     pub(super) fn of(options: Option<Table>, address: &Address) -> Result<Options> {
-        let Address::Host(host, _) = address else {
+        let Address::Host { name: host, .. } = address else {
             return Err(wrong("connect_ssl: not an address of TCP"));
         };
         let get = |key: &str| {
