@@ -28,7 +28,7 @@ impl Kind for AppletHttp {
     }
     fn target(session: Session) -> Option<Rc<HttpApplet>> {
         match session.target()? {
-            Target::Http(applet) => applet.upgrade().filter(|applet| !applet.txn().is_closed()),
+            Target::Http(applet) => applet.upgrade(),
             _ => None,
         }
     }

@@ -28,7 +28,7 @@ impl Kind for AppletTcp {
     }
     fn target(session: Session) -> Option<Rc<TcpApplet>> {
         match session.target()? {
-            Target::Tcp(applet) => applet.upgrade().filter(|applet| !applet.txn().is_closed()),
+            Target::Tcp(applet) => applet.upgrade(),
             _ => None,
         }
     }

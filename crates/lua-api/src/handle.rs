@@ -1,7 +1,9 @@
 //! Which session an object of a script stands for, and whether that session still is.
 //!
-//! A session's object (see [`tidegate_exec::ObjectClass`]) stands for a number that no script can make up. The number leads through a table of the thread to the session. It is never used twice in the
-//! process, so an object that was kept, or is seen by another thread (through a shared state), leads nowhere.
+//! A session's object (see [`tidegate_exec::ObjectClass`]) stands for a number that no script can make up. The number
+//! leads through a table of the thread to the session. It is never used twice in the process, so an object that was
+//! kept, or is seen by another thread (through a shared state), leads nowhere. Nor does one that a script uses while it
+//! runs for another session, or for none.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -13,6 +15,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use mlua::{Error, Result};
 use tidegate_exec::{NewObject, ObjectClass, Standing};
 use tidegate_proxy::{HttpApplet, TcpApplet, Txn};
+
+use crate::run::Run;
 
 /// Where an object keeps what `set_priv` left; its number stands before that.
 pub(crate) const PRIV: i64 = 2;
@@ -26,6 +30,16 @@ pub(crate) enum Target {
     Http(Weak<HttpApplet>),
     /// TCP services.
     Tcp(Weak<TcpApplet>),
+}
+
+impl Target {
+    fn txn(&self) -> Option<Rc<Txn>> {
+        match self {
+            Target::Txn(txn) => txn.upgrade(),
+            Target::Http(applet) => Some(Rc::clone(applet.upgrade()?.txn())),
+            Target::Tcp(applet) => Some(Rc::clone(applet.upgrade()?.txn())),
+        }
+    }
 }
 
 /// The classes whose objects stand for a session. The tag is part of the object's number, so that an object
@@ -82,19 +96,17 @@ impl Session {
         Some((Session(bits >> CLASS_BITS), class))
     }
 
-    /// What it leads to, if that still is, and is of this thread.
+    /// What it leads to, if that still is, is of this thread, and is what the script runs for: while a session waits,
+    /// others run, and it is as much out of their reach then as when it is over.
     pub(crate) fn target(self) -> Option<Target> {
-        TARGETS.with_borrow(|targets| targets.get(&self.0).cloned())
+        let target = TARGETS.with_borrow(|targets| targets.get(&self.0).cloned())?;
+        let txn = target.txn()?;
+        (!txn.is_closed() && Run::is_of(&txn)).then_some(target)
     }
 
-    /// The transaction that it leads to, if that still is, and is of this thread.
+    /// The transaction that it leads to, likewise.
     pub(crate) fn txn(self) -> Option<Rc<Txn>> {
-        let txn = match self.target()? {
-            Target::Txn(txn) => txn.upgrade()?,
-            Target::Http(applet) => Rc::clone(applet.upgrade()?.txn()),
-            Target::Tcp(applet) => Rc::clone(applet.upgrade()?.txn()),
-        };
-        (!txn.is_closed()).then_some(txn)
+        self.target()?.txn()
     }
 }
 
@@ -185,7 +197,7 @@ impl<K: Kind> Of<K> {
     /// What the object stands for.
     ///
     /// # Errors
-    /// The session is over, or another thread's.
+    /// The session is over, or not the one that the script runs for.
     pub(crate) fn live(&self) -> Result<K::Target> {
         K::target(self.session).ok_or_else(|| stale(K::NAME))
     }
@@ -215,9 +227,11 @@ impl Standing for Any {
     }
 }
 
-/// The error of every use of an object whose session is over.
+/// The error of every use of an object outside of its session.
 pub(crate) fn stale(class: &str) -> Error {
-    Error::runtime(format!("{class} object is no longer usable"))
+    Error::runtime(format!(
+        "{class} object is no longer usable: its session is over, or another's"
+    ))
 }
 
 /// An object of a session, on its way to Lua.
@@ -228,17 +242,33 @@ pub(crate) fn object(objects: &ObjectClass, session: Session, class: Class) -> N
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run;
 
     #[test]
     fn a_number_leads_to_its_target_until_it_is_dropped() {
         let txn = Txn::detached().build();
         let registered = Registered::new(Target::Txn(Rc::downgrade(&txn)));
         let session = registered.session();
-        assert!(session.txn().is_some_and(|found| Rc::ptr_eq(&found, &txn)));
+        let own = Run::of(run::Kind::Action, &txn);
+        let found = || own.during(|| session.txn());
+        assert!(found().is_some_and(|found| Rc::ptr_eq(&found, &txn)));
         drop(registered);
-        assert!(session.txn().is_none());
+        assert!(found().is_none());
         let next = Registered::new(Target::Txn(Rc::downgrade(&txn)));
         assert_ne!(next.session(), session);
+    }
+
+    #[test]
+    fn a_number_leads_nowhere_outside_of_its_session() {
+        let [txn, other] = [(), ()].map(|()| Txn::detached().build());
+        let registered = Registered::new(Target::Txn(Rc::downgrade(&txn)));
+        let session = registered.session();
+        assert!(session.txn().is_none(), "nothing runs");
+        for run in [Run::of(run::Kind::Action, &other), Run::new(run::Kind::Task)] {
+            assert!(run.during(|| session.txn()).is_none());
+        }
+        let inside = Run::of(run::Kind::Fetch, &txn);
+        assert!(inside.during(|| session.txn()).is_some());
     }
 
     #[test]
@@ -248,10 +278,11 @@ mod tests {
         let session = registered.session();
         let elsewhere = std::thread::spawn(move || {
             let other = Txn::detached().build();
+            let own = Run::of(run::Kind::Action, &other);
             let others: Vec<_> = (0..100)
                 .map(|_| Registered::new(Target::Txn(Rc::downgrade(&other))))
                 .collect();
-            session.txn().is_none() && others.iter().all(|o| o.session() != session)
+            own.during(|| session.txn()).is_none() && others.iter().all(|o| o.session() != session)
         });
         assert!(elsewhere.join().unwrap());
     }

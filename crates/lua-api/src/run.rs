@@ -3,7 +3,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::future::poll_fn;
 use std::num::NonZeroU64;
-use std::rc::Rc;
+use std::rc::{self, Rc};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context as TaskContext, Poll, Waker};
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use mlua::IntoLuaMulti;
 use tidegate_exec::{Again, Context, Entry, Misuse, Outcome, Scalar, Yielding};
+use tidegate_proxy::Txn;
 use tidegate_proxy::ext::{ActionOutcome, Failure};
 
 use crate::alarm::Alarm;
@@ -37,6 +38,8 @@ pub(crate) enum Kind {
 /// What the functions that a run calls leave with it.
 pub(crate) struct Run {
     pub(crate) kind: Cell<Kind>,
+    /// The transaction that it runs for.
+    txn: Option<rc::Weak<Txn>>,
     done: RefCell<Option<Done>>,
     alarm: OnceCell<Arc<Alarm>>,
     /// `act:wake_time`.
@@ -70,9 +73,20 @@ pub(crate) enum Ended {
 }
 
 impl Run {
+    /// A run for no transaction.
     pub(crate) fn new(kind: Kind) -> Rc<Self> {
+        Run::with(kind, None)
+    }
+
+    /// A run for a transaction, which is the only one that it gets at.
+    pub(crate) fn of(kind: Kind, txn: &Rc<Txn>) -> Rc<Self> {
+        Run::with(kind, Some(Rc::downgrade(txn)))
+    }
+
+    fn with(kind: Kind, txn: Option<rc::Weak<Txn>>) -> Rc<Self> {
         Rc::new(Run {
             kind: Cell::new(kind),
+            txn,
             done: RefCell::default(),
             alarm: OnceCell::new(),
             wake_after: Cell::new(None),
@@ -84,6 +98,21 @@ impl Run {
     /// The run that is going on on this thread.
     pub(crate) fn current() -> Option<Rc<Run>> {
         CURRENT.with_borrow(Option::clone)
+    }
+
+    /// Whether what runs on this thread does so for `txn`.
+    pub(crate) fn is_of(txn: &Rc<Txn>) -> bool {
+        CURRENT.with_borrow(|run| {
+            let own = run.as_ref().and_then(|run| run.txn.as_ref());
+            own.is_some_and(|own| std::ptr::eq(own.as_ptr(), Rc::as_ptr(txn)))
+        })
+    }
+
+    /// Runs `f` as this run does its functions.
+    #[cfg(test)]
+    pub(crate) fn during<R>(self: &Rc<Self>, f: impl FnOnce() -> R) -> R {
+        let _here = Here::enter(self);
+        f()
     }
 
     /// Asks to end the run as soon as the function that says so has yielded.

@@ -57,7 +57,11 @@ impl ExternalRunner for LuaRunner {
         };
         let input = value::to_scalar(&input, bound.state.env.settings.bool_samples);
         let args = (input, scalars(args, bound));
-        let started = Running::start(&bound.state, &bound.entry, args, Run::new(Kind::Converter));
+        let run = match &txn {
+            Some(txn) => Run::of(Kind::Converter, txn),
+            None => Run::new(Kind::Converter),
+        };
+        let started = Running::start(&bound.state, &bound.entry, args, run);
         result(bound, "converter", started, txn)
     }
 }

@@ -20,14 +20,16 @@ pub(crate) struct LuaService {
 impl HttpService for LuaService {
     fn serve(&self, applet: Rc<HttpApplet>) -> Answer<'static, std::result::Result<(), Failure>> {
         let target = Target::Http(Rc::downgrade(&applet));
-        self.run(target, Class::AppletHttp, "applet http", applet)
+        let run = Run::of(Kind::Service, applet.txn());
+        self.run(target, run, Class::AppletHttp, "applet http", applet)
     }
 }
 
 impl TcpService for LuaService {
     fn serve(&self, applet: Rc<TcpApplet>) -> Answer<'static, std::result::Result<(), Failure>> {
         let target = Target::Tcp(Rc::downgrade(&applet));
-        self.run(target, Class::AppletTcp, "applet tcp", applet)
+        let run = Run::of(Kind::Service, applet.txn());
+        self.run(target, run, Class::AppletTcp, "applet tcp", applet)
     }
 }
 
@@ -36,6 +38,7 @@ impl LuaService {
     fn run(
         &self,
         target: Target,
+        run: Rc<Run>,
         class: Class,
         what: &'static str,
         applet: Rc<impl ?Sized + 'static>,
@@ -47,7 +50,7 @@ impl LuaService {
             _ => &classes.applet_http,
         };
         let object = handle::object(objects, registered.session(), class);
-        let started = Running::start(&self.state, &self.entry, object, Run::new(Kind::Service));
+        let started = Running::start(&self.state, &self.entry, object, run);
         let mut running = match started {
             Ok(running) => running,
             Err(failure) => return Answer::ready(Err(named(what, self.entry.name(), failure))),

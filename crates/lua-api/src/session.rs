@@ -41,7 +41,7 @@ pub(crate) fn txn_arg<'a>(state: &'a State, txn: &'a Rc<Txn>, kind: Kind) -> (Tx
         // A run that is still going on (this one was started from inside of it) stays what it is.
         let run = match Rc::strong_count(&kept.run) {
             1 => Rc::clone(&kept.run),
-            _ => Run::new(kind),
+            _ => Run::of(kind, txn),
         };
         run.kind.set(kind);
         (arg, run)
@@ -50,7 +50,7 @@ pub(crate) fn txn_arg<'a>(state: &'a State, txn: &'a Rc<Txn>, kind: Kind) -> (Tx
         let kept = Kept {
             registered: Registered::new(Target::Txn(Rc::downgrade(txn))),
             objects: RefCell::default(),
-            run: Run::new(kind),
+            run: Run::of(kind, txn),
         };
         let found = arg(&kept);
         *txn.extension_slot().borrow_mut() = Some(Box::new(kept));
