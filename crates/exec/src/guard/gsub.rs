@@ -7,8 +7,9 @@ use mlua::ffi::{self, lua_State};
 
 use super::bound::is_small;
 use super::matcher::{Budget, Extent, Matcher};
+use super::pattern::{Item, compile};
 use super::raw::{self, Original, Stop};
-use super::string::{compiled, or_raise, position, push_capture, push_captures};
+use super::string::{ITEMS_MAX, compiled, or_raise, position, push_capture, push_captures};
 
 /// Bytes that all replacements together may add without anybody being asked.
 const ADDED_BYTES_MAX: usize = 1 << 22;
@@ -21,6 +22,10 @@ pub(super) unsafe extern "C-unwind" fn gsub(state: *mut lua_State) -> c_int {
         let (Some(subject), Some(pattern)) = (raw::bytes(state, 1), raw::bytes(state, 2)) else {
             return GSUB.call(state);
         };
+        if pattern.len() <= ITEMS_MAX && ffi::lua_type(state, 3) == ffi::LUA_TSTRING {
+            let mut room = [const { MaybeUninit::uninit() }; ITEMS_MAX];
+            return gsub_within(state, subject, pattern, |pattern| compile(pattern, &mut room));
+        }
         if is_small(pattern, subject.len()) && is_quick(state, subject) {
             GSUB.call(state)
         } else {
@@ -53,13 +58,29 @@ unsafe fn is_quick(state: *mut lua_State, subject: &[u8]) -> bool {
 /// The arguments of `string.gsub` are on the stack; nothing above needs dropping.
 #[cold]
 pub(super) unsafe fn long_gsub(state: *mut lua_State) -> c_int {
+    // SAFETY: arguments 1 and 2 and the items stay on the stack; nothing here needs dropping.
+    unsafe {
+        let subject = raw::check_bytes(state, 1);
+        let pattern = raw::check_bytes(state, 2);
+        gsub_within(state, subject, pattern, |pattern| compiled(state, pattern))
+    }
+}
+
+/// # Safety
+/// As for [`long_gsub`], with its arguments 1 and 2; `compile` does not raise while it holds anything that
+/// needs dropping.
+#[inline(always)]
+unsafe fn gsub_within<'i>(
+    state: *mut lua_State,
+    subject: &[u8],
+    pattern: &[u8],
+    compile: impl FnOnce(&[u8]) -> &'i [Item],
+) -> c_int {
     let mut buffer = MaybeUninit::<ffi::luaL_Buffer>::uninit();
     // SAFETY: arguments 1 to 3 and the items stay on the stack below the buffer's own slot; the buffer stays
     // in place and is used as luaL_Buffer asks, with what is pushed popped before the next use; nothing
     // held here needs dropping when a callback or an error jumps away.
     unsafe {
-        let subject = raw::check_bytes(state, 1);
-        let pattern = raw::check_bytes(state, 2);
         let kind = ffi::lua_type(state, 3);
         let most = ffi::luaL_optinteger(state, 4, position(subject.len()) + 1);
         if !matches!(
@@ -69,9 +90,8 @@ pub(super) unsafe fn long_gsub(state: *mut lua_State) -> c_int {
             return GSUB.call(state); // which refuses it in Lua's words
         }
         let anchored = pattern.first() == Some(&b'^');
-        let items = compiled(state, pattern.get(usize::from(anchored)..).unwrap_or(&[]));
-        let stop = Stop::of(state);
-        let mut matcher = Matcher::new(subject, items, Budget::new(|| stop.asked()));
+        let items = compile(pattern.get(usize::from(anchored)..).unwrap_or(&[]));
+        let mut matcher = Matcher::new(subject, items, Budget::new(|| Stop::of(state).asked()));
         let buffer = buffer.as_mut_ptr();
         ffi::luaL_buffinit(state, buffer);
 

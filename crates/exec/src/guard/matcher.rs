@@ -1,5 +1,7 @@
 //! Runs a compiled pattern on a subject, against a budget.
 
+use std::mem::MaybeUninit;
+
 use super::pattern::{CAPTURES_MAX, Fault, Item, Repeat, Set};
 
 /// Deepest nesting of backtracking points (`MAXCCALLS`), so that a pattern cannot use up the native stack.
@@ -78,14 +80,16 @@ pub(super) struct Matcher<'a, I> {
     subject: &'a [u8],
     items: &'a [Item],
     /// What a match must begin with, where that is one set.
-    lead: Option<Set>,
+    lead: Option<&'a Set>,
     budget: Budget<I>,
     depth_left: u32,
     level: usize,
-    captures: [Capture; CAPTURES_MAX],
+    /// The first `level` of them are written.
+    captures: [MaybeUninit<Capture>; CAPTURES_MAX],
 }
 
 impl<'a, I: Fn() -> bool> Matcher<'a, I> {
+    #[inline(always)]
     pub(super) fn new(subject: &'a [u8], items: &'a [Item], budget: Budget<I>) -> Self {
         Self {
             subject,
@@ -94,10 +98,7 @@ impl<'a, I: Fn() -> bool> Matcher<'a, I> {
             budget,
             depth_left: DEPTH_MAX,
             level: 0,
-            captures: [Capture {
-                start: 0,
-                extent: Extent::Unfinished,
-            }; CAPTURES_MAX],
+            captures: [const { MaybeUninit::uninit() }; CAPTURES_MAX],
         }
     }
 
@@ -154,14 +155,22 @@ impl<'a, I: Fn() -> bool> Matcher<'a, I> {
 
     /// Start and extent of capture `index`; the whole match `start..end` for index 0 of a pattern without.
     pub(super) fn capture(&self, index: usize, start: usize, end: usize) -> Result<(usize, Extent), Fault> {
-        match self.captures.get(index) {
-            Some(capture) if index < self.level => match capture.extent {
+        match self.opened().get(index) {
+            Some(capture) => match capture.extent {
                 Extent::Unfinished => Err(Fault::UnfinishedCapture),
                 extent => Ok((capture.start, extent)),
             },
             _ if index == 0 => Ok((start, Extent::Bytes(end - start))),
             _ => Err(Fault::CaptureIndex(u8::try_from(index + 1).unwrap_or(u8::MAX))),
         }
+    }
+
+    /// The captures that were opened.
+    #[inline(always)]
+    fn opened(&self) -> &[Capture] {
+        let opened = self.captures.get(..self.level).unwrap_or(&[]);
+        // SAFETY: `open` writes a capture before it raises `level` past it, and nothing else raises it.
+        unsafe { &*(std::ptr::from_ref(opened) as *const [Capture]) }
     }
 
     #[inline(always)]
@@ -199,9 +208,9 @@ impl<'a, I: Fn() -> bool> Matcher<'a, I> {
                                 return Ok(Some(end));
                             }
                         }
-                        (Repeat::Star, true) => return self.expand(*set, at, 0, item),
-                        (Repeat::Plus, true) => return self.expand(*set, at, 1, item),
-                        (Repeat::Lazy, true) => return self.expand_lazily(*set, at, item),
+                        (Repeat::Star, true) => return self.expand(set, at, 0, item),
+                        (Repeat::Plus, true) => return self.expand(set, at, 1, item),
+                        (Repeat::Lazy, true) => return self.expand_lazily(set, at, item),
                     }
                 }
                 Item::Open => return self.open(Extent::Unfinished, at, item),
@@ -228,7 +237,7 @@ impl<'a, I: Fn() -> bool> Matcher<'a, I> {
     }
 
     /// As many bytes of `set` as there are, given back one by one down to `least` until the rest matches.
-    fn expand(&mut self, set: Set, at: usize, least: usize, item: usize) -> Result<Option<usize>, Fault> {
+    fn expand(&mut self, set: &Set, at: usize, least: usize, item: usize) -> Result<Option<usize>, Fault> {
         let rest = self.subject.get(at..).unwrap_or(&[]);
         let mut count = 0;
         loop {
@@ -259,7 +268,7 @@ impl<'a, I: Fn() -> bool> Matcher<'a, I> {
         }
     }
 
-    fn expand_lazily(&mut self, set: Set, mut at: usize, item: usize) -> Result<Option<usize>, Fault> {
+    fn expand_lazily(&mut self, set: &Set, mut at: usize, item: usize) -> Result<Option<usize>, Fault> {
         let next = self.next_set(item);
         loop {
             let byte = self.at(at);
@@ -277,7 +286,7 @@ impl<'a, I: Fn() -> bool> Matcher<'a, I> {
 
     /// What the byte where `item` goes on must be in, when that is sure: most tries of a quantifier end
     /// there, at less than the cost of trying. Never where trying would end in a fault.
-    fn next_set(&self, item: usize) -> Option<Set> {
+    fn next_set(&self, item: usize) -> Option<&'a Set> {
         if self.depth_left < 2 {
             return None;
         }
@@ -286,21 +295,22 @@ impl<'a, I: Fn() -> bool> Matcher<'a, I> {
             follows => follows,
         };
         match follows {
-            Some(Item::Single(set, Repeat::Once | Repeat::Plus)) => Some(*set),
+            Some(Item::Single(set, Repeat::Once | Repeat::Plus)) => Some(set),
             _ => None,
         }
     }
 
     fn is_open(&self) -> bool {
-        let opened = self.captures.get(..self.level).unwrap_or(&[]);
-        opened.iter().any(|capture| capture.extent == Extent::Unfinished)
+        self.opened()
+            .iter()
+            .any(|capture| capture.extent == Extent::Unfinished)
     }
 
     fn open(&mut self, extent: Extent, at: usize, item: usize) -> Result<Option<usize>, Fault> {
         let Some(slot) = self.captures.get_mut(self.level) else {
             return Err(Fault::TooManyCaptures);
         };
-        *slot = Capture { start: at, extent };
+        slot.write(Capture { start: at, extent });
         self.level += 1;
         let end = self.run(at, item)?;
         if end.is_none() {
@@ -310,7 +320,7 @@ impl<'a, I: Fn() -> bool> Matcher<'a, I> {
     }
 
     fn close(&mut self, at: usize, item: usize) -> Result<Option<usize>, Fault> {
-        let opened = self.captures.get(..self.level).unwrap_or(&[]);
+        let opened = self.opened();
         let Some(index) = opened
             .iter()
             .rposition(|capture| capture.extent == Extent::Unfinished)
@@ -326,17 +336,18 @@ impl<'a, I: Fn() -> bool> Matcher<'a, I> {
     }
 
     fn set_extent(&mut self, index: usize, extent: impl FnOnce(usize) -> Extent) {
-        if let Some(capture) = self.captures.get_mut(index) {
-            capture.extent = extent(capture.start);
+        let start = self.opened().get(index).map(|capture| capture.start);
+        if let (Some(start), Some(slot)) = (start, self.captures.get_mut(index)) {
+            let extent = extent(start);
+            slot.write(Capture { start, extent });
         }
     }
 
     /// What capture `%digit` holds, once more at `at`.
     fn repeated_capture(&mut self, digit: u8, at: usize) -> Result<Option<usize>, Fault> {
-        let opened = self.captures.get(..self.level).unwrap_or(&[]);
         let capture = usize::from(digit)
             .checked_sub(1)
-            .and_then(|index| opened.get(index).copied());
+            .and_then(|index| self.opened().get(index).copied());
         match capture {
             None
             | Some(Capture {
@@ -390,12 +401,12 @@ impl<'a, I: Fn() -> bool> Matcher<'a, I> {
 }
 
 /// The set that the first byte of every match is in, if the items begin with a byte that must be there.
-fn lead(items: &[Item]) -> Option<Set> {
+fn lead(items: &[Item]) -> Option<&Set> {
     // A few captures opened before it change nothing; very many would be a fault, which must be reached.
     for item in items.iter().take(8) {
         match item {
             Item::Open | Item::OpenPosition => {}
-            Item::Single(set, Repeat::Once | Repeat::Plus) => return Some(*set),
+            Item::Single(set, Repeat::Once | Repeat::Plus) => return Some(set),
             _ => return None,
         }
     }

@@ -60,6 +60,9 @@ pub(super) enum Item {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Set([u64; 4]);
 
+/// The bytes that have a meaning of their own somewhere in a pattern.
+pub(super) const SPECIALS: Set = Set::of(b"^$*+?.([%-");
+
 impl Set {
     const EMPTY: Self = Self([0; 4]);
     const ALL: Self = Self([u64::MAX; 4]);
@@ -93,8 +96,29 @@ impl Set {
         set
     }
 
+    const fn of(mut bytes: &[u8]) -> Self {
+        let mut set = Self::EMPTY;
+        while let [byte, rest @ ..] = bytes {
+            set = set.union(Self::range(*byte, *byte));
+            bytes = rest;
+        }
+        set
+    }
+
     /// The set of `%` and `letter`: a class, or the byte itself.
+    #[inline(always)]
     fn class(letter: u8) -> Self {
+        // Letters are 64 to 127 and only they are classes.
+        match letter
+            .checked_sub(64)
+            .and_then(|index| LETTERS.get(usize::from(index)))
+        {
+            Some(set) => *set,
+            None => Self::byte(letter),
+        }
+    }
+
+    const fn of_letter(letter: u8) -> Self {
         let class = match letter.to_ascii_lowercase() {
             b'a' => CLASSES.alpha,
             b'c' => CLASSES.cntrl,
@@ -107,7 +131,7 @@ impl Set {
             b'w' => CLASSES.alnum,
             b'x' => CLASSES.xdigit,
             b'z' => CLASSES.zero,
-            _ => return Self::byte(letter),
+            _ => return Self::range(letter, letter),
         };
         if letter.is_ascii_lowercase() {
             class
@@ -176,8 +200,21 @@ static CLASSES: Classes = {
     }
 };
 
+/// What `%` makes of the bytes from 64 on.
+#[expect(clippy::indexing_slicing, reason = "checked when it is compiled")]
+static LETTERS: [Set; 64] = {
+    let mut letters = [Set::EMPTY; 64];
+    let mut index = 0;
+    while index < letters.len() {
+        letters[index] = Set::of_letter(64 + index as u8);
+        index += 1;
+    }
+    letters
+};
+
 /// Compiles `pattern` (its leading `^` already taken off where that is an anchor) into `out`, which has
 /// room for as many items as the pattern has bytes. Gives the items written.
+#[inline(always)]
 pub(super) fn compile<'o>(pattern: &[u8], out: &'o mut [MaybeUninit<Item>]) -> &'o [Item] {
     let mut at = 0;
     let mut written = 0;
@@ -185,13 +222,11 @@ pub(super) fn compile<'o>(pattern: &[u8], out: &'o mut [MaybeUninit<Item>]) -> &
         if at >= pattern.len() {
             break;
         }
-        let (item, next) = parse_item(pattern, at);
-        slot.write(item);
         written += 1;
-        if matches!(item, Item::Fault(_)) {
-            break; // matching never gets past it
+        match write_item(pattern, at, slot) {
+            Some(next) => at = next,
+            None => break, // matching never gets past a fault
         }
-        at = next;
     }
     let written = out.get(..written).unwrap_or(&[]);
     // SAFETY: each of the first `written` slots was initialised by the loop above, in order.
@@ -214,56 +249,71 @@ pub(super) fn repeated_set(pattern: &[u8]) -> Option<Set> {
     }
 }
 
-/// The item that begins at `at`, and where the next one begins.
-fn parse_item(pattern: &[u8], at: usize) -> (Item, usize) {
+/// Writes the item that begins at `at`; where the next one begins, or `None` behind a fault.
+#[inline(always)]
+fn write_item(pattern: &[u8], at: usize, slot: &mut MaybeUninit<Item>) -> Option<usize> {
     let byte = |offset: usize| pattern.get(at + offset).copied();
-    match byte(0) {
+    let (item, next) = match byte(0) {
         Some(b'(') if byte(1) == Some(b')') => (Item::OpenPosition, at + 2),
         Some(b'(') => (Item::Open, at + 1),
         Some(b')') => (Item::Close, at + 1),
         Some(b'$') if at + 1 == pattern.len() => (Item::EndAnchor, at + 1),
         Some(b'%') => match byte(1) {
-            Some(b'b') => match (byte(2), byte(3)) {
-                (Some(open), Some(close)) => (Item::Balance(open, close), at + 4),
-                _ => (Item::Fault(Fault::MissingBalanceArguments), at),
+            Some(b'b' | b'f' | b'0'..=b'9') => match escape(pattern, at) {
+                Ok(escape) => escape,
+                Err(fault) => return write_fault(slot, fault),
             },
-            Some(b'f') if byte(2) != Some(b'[') => (Item::Fault(Fault::MissingFrontierSet), at),
-            Some(b'f') => match parse_single(pattern, at + 2) {
-                Ok((set, next)) => (Item::Frontier(set), next),
-                Err(fault) => (Item::Fault(fault), at),
-            },
-            Some(digit @ b'0'..=b'9') => (Item::BackReference(digit - b'0'), at + 2),
-            _ => parse_repeated(pattern, at),
+            Some(letter) => return Some(write_single(pattern, Set::class(letter), at + 2, slot)),
+            None => return write_fault(slot, Fault::EndsWithPercent),
         },
-        _ => parse_repeated(pattern, at),
-    }
+        Some(b'[') => match parse_set(pattern, at + 1) {
+            Ok((set, next)) => return Some(write_single(pattern, set, next, slot)),
+            Err(fault) => return write_fault(slot, fault),
+        },
+        Some(b'.') | None => return Some(write_single(pattern, Set::ALL, at + 1, slot)),
+        Some(byte) => return Some(write_single(pattern, Set::byte(byte), at + 1, slot)),
+    };
+    slot.write(item);
+    Some(next)
 }
 
-fn parse_repeated(pattern: &[u8], at: usize) -> (Item, usize) {
-    let (set, next) = match parse_single(pattern, at) {
-        Ok(single) => single,
-        Err(fault) => return (Item::Fault(fault), at),
-    };
+#[cold]
+fn write_fault(slot: &mut MaybeUninit<Item>, fault: Fault) -> Option<usize> {
+    slot.write(Item::Fault(fault));
+    None
+}
+
+/// Writes the item of a set that ends before `next`, with what repeats it; where the next item begins.
+#[inline(always)]
+fn write_single(pattern: &[u8], set: Set, next: usize, slot: &mut MaybeUninit<Item>) -> usize {
     let repeat = match pattern.get(next) {
         Some(b'?') => Repeat::Optional,
         Some(b'*') => Repeat::Star,
         Some(b'+') => Repeat::Plus,
         Some(b'-') => Repeat::Lazy,
-        _ => return (Item::Single(set, Repeat::Once), next),
+        _ => Repeat::Once,
     };
-    (Item::Single(set, repeat), next + 1)
+    slot.write(Item::Single(set, repeat));
+    next + usize::from(repeat != Repeat::Once)
 }
 
-/// The set of a single-character item, and where it ends.
-fn parse_single(pattern: &[u8], at: usize) -> Result<(Set, usize), Fault> {
-    match pattern.get(at) {
-        Some(b'.') | None => Ok((Set::ALL, at + 1)),
-        Some(b'%') => match pattern.get(at + 1) {
-            Some(&letter) => Ok((Set::class(letter), at + 2)),
-            None => Err(Fault::EndsWithPercent),
+/// `%b`, `%f` or a back reference at `at`, and where the next item begins.
+fn escape(pattern: &[u8], at: usize) -> Result<(Item, usize), Fault> {
+    let byte = |offset: usize| pattern.get(at + offset).copied();
+    match byte(1) {
+        Some(b'b') => match (byte(2), byte(3)) {
+            (Some(open), Some(close)) => Ok((Item::Balance(open, close), at + 4)),
+            _ => Err(Fault::MissingBalanceArguments),
         },
-        Some(b'[') => parse_set(pattern, at + 1),
-        Some(&byte) => Ok((Set::byte(byte), at + 1)),
+        Some(b'f') if byte(2) == Some(b'[') => {
+            let (set, next) = parse_set(pattern, at + 3)?;
+            Ok((Item::Frontier(set), next))
+        }
+        Some(b'f') => Err(Fault::MissingFrontierSet),
+        digit => Ok((
+            Item::BackReference(digit.unwrap_or(b'0').wrapping_sub(b'0')),
+            at + 2,
+        )),
     }
 }
 

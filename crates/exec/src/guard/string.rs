@@ -1,7 +1,8 @@
 //! `string.find`, `match`, `gmatch`, `gsub` and `rep`.
 //!
-//! The C matcher can take exponential time, and nothing can stop it. So it only gets what it surely ends
-//! soon (see [`bound`](super::bound)); the rest goes to our own matcher, which asks the host as it goes.
+//! The C matcher can take exponential time, and nothing can stop it. So matching is mostly our own matcher's, which
+//! asks the host as it goes and is quicker on short patterns too. The C matcher only gets long patterns that it
+//! surely ends soon (see [`bound`](super::bound)), and iterators.
 
 use std::mem::{MaybeUninit, size_of};
 use std::os::raw::c_int;
@@ -11,9 +12,12 @@ use mlua::ffi::{self, lua_State};
 use super::bound::is_small;
 use super::gsub::{GSUB, gsub};
 use super::matcher::{Budget, Extent, Matcher};
-use super::pattern::{Fault, Item, compile};
+use super::pattern::{Fault, Item, SPECIALS, compile};
 use super::raw::{self, Original, Stop};
 use super::words;
+
+/// Patterns of more bytes than this are not compiled on the native stack.
+pub(super) const ITEMS_MAX: usize = 32;
 
 /// Strings longer than this are repeated in slices.
 const REP_SLICE_BYTES: usize = 1 << 20;
@@ -37,21 +41,38 @@ pub(super) unsafe fn install(state: *mut lua_State) {
 }
 
 unsafe extern "C-unwind" fn find(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls with a valid state; the slices are of arguments 1 and 2, which stay.
-    unsafe {
-        match (raw::bytes(state, 1), raw::bytes(state, 2)) {
-            (Some(subject), Some(pattern)) if !is_small(pattern, subject.len()) => long_find(state, true),
-            _ => FIND.call(state),
-        }
-    }
+    // SAFETY: Lua calls with a valid state; what is held across calls needs no dropping.
+    unsafe { quick_find(state, true) }
 }
 
 unsafe extern "C-unwind" fn match_(state: *mut lua_State) -> c_int {
     // SAFETY: as in `find`.
+    unsafe { quick_find(state, false) }
+}
+
+/// A short pattern is compiled on the native stack: to do it all here costs less than a look at the arguments
+/// and then the original's own.
+///
+/// # Safety
+/// As for [`long_find`].
+#[inline(always)]
+unsafe fn quick_find(state: *mut lua_State, find: bool) -> c_int {
+    // SAFETY: the caller's; the slices are of arguments 1 and 2, which stay.
     unsafe {
-        match (raw::bytes(state, 1), raw::bytes(state, 2)) {
-            (Some(subject), Some(pattern)) if !is_small(pattern, subject.len()) => long_find(state, false),
-            _ => MATCH.call(state),
+        let original = if find { &FIND } else { &MATCH };
+        let (Some(subject), Some(pattern)) = (raw::bytes(state, 1), raw::bytes(state, 2)) else {
+            return original.call(state);
+        };
+        if pattern.len() <= ITEMS_MAX {
+            let mut room = [const { MaybeUninit::uninit() }; ITEMS_MAX];
+            return find_within(state, find, subject, pattern, |pattern| {
+                compile(pattern, &mut room)
+            });
+        }
+        if is_small(pattern, subject.len()) {
+            original.call(state)
+        } else {
+            long_find(state, find)
         }
     }
 }
@@ -73,7 +94,7 @@ unsafe extern "C-unwind" fn gmatch(state: *mut lua_State) -> c_int {
     }
 }
 
-/// `find` and `match` on a budget.
+/// `find` and `match` of patterns of any length.
 ///
 /// # Safety
 /// Called with the arguments of `string.find` on the stack, nothing above it that needs dropping.
@@ -83,18 +104,46 @@ pub(super) unsafe fn long_find(state: *mut lua_State, find: bool) -> c_int {
     unsafe {
         let subject = raw::check_bytes(state, 1);
         let pattern = raw::check_bytes(state, 2);
-        let Some(init) = start(ffi::luaL_optinteger(state, 3, 1), subject.len()) else {
-            ffi::lua_pushnil(state);
-            return 1;
-        };
-        let stop = Stop::of(state);
-        if find && (ffi::lua_toboolean(state, 4) != 0 || is_plain(pattern)) {
-            return long_plain_find(state, subject, pattern, init, stop);
+        find_within(state, find, subject, pattern, |pattern| compiled(state, pattern))
+    }
+}
+
+/// `find` and `match` on a budget.
+///
+/// # Safety
+/// As for [`long_find`]; `compile` does not raise while it holds anything that needs dropping.
+#[inline(always)]
+unsafe fn find_within<'i>(
+    state: *mut lua_State,
+    find: bool,
+    subject: &[u8],
+    pattern: &[u8],
+    compile: impl FnOnce(&[u8]) -> &'i [Item],
+) -> c_int {
+    // SAFETY: the caller's.
+    unsafe {
+        let mut init = 0;
+        let mut is_flat = false;
+        if ffi::lua_gettop(state) > 2 {
+            match start(ffi::luaL_optinteger(state, 3, 1), subject.len()) {
+                Some(start) => init = start,
+                None => {
+                    ffi::lua_pushnil(state);
+                    return 1;
+                }
+            }
+            is_flat = find && ffi::lua_toboolean(state, 4) != 0;
         }
-        let anchored = pattern.first() == Some(&b'^');
-        let items = compiled(state, pattern.get(usize::from(anchored)..).unwrap_or(&[]));
-        let mut matcher = Matcher::new(subject, items, Budget::new(|| stop.asked()));
-        let found = if anchored {
+        let budget = Budget::new(|| Stop::of(state).asked());
+        if is_flat || (find && !pattern.iter().any(|&byte| SPECIALS.has(byte))) {
+            return plain_find(state, subject, pattern, init, budget);
+        }
+        let (items, is_anchored) = match pattern {
+            [b'^', rest @ ..] => (compile(rest), true),
+            _ => (compile(pattern), false),
+        };
+        let mut matcher = Matcher::new(subject, items, budget);
+        let found = if is_anchored {
             matcher.match_at(init).map(|end| end.map(|end| (init, end)))
         } else {
             matcher.search(init)
@@ -114,14 +163,15 @@ pub(super) unsafe fn long_find(state: *mut lua_State, find: bool) -> c_int {
 
 /// # Safety
 /// As for [`long_find`].
-unsafe fn long_plain_find(
+#[inline(always)]
+unsafe fn plain_find<I: Fn() -> bool>(
     state: *mut lua_State,
     subject: &[u8],
     needle: &[u8],
     init: usize,
-    stop: Stop,
+    mut budget: Budget<I>,
 ) -> c_int {
-    let found = plain_search(subject, needle, init, &mut Budget::new(|| stop.asked()));
+    let found = plain_search(subject, needle, init, &mut budget);
     // SAFETY: the caller's.
     unsafe {
         let Some(start) = or_raise(state, found) else {
@@ -157,6 +207,9 @@ fn plain_search<I: Fn() -> bool>(
             continue;
         };
         let begin = at + skipped;
+        if subject.get(begin + 1..begin + needle.len()) == Some(others) && needle.len() <= 64 {
+            return Ok(Some(begin));
+        }
         let same = same_bytes(subject.get(begin + 1..).unwrap_or(&[]), others);
         budget.spend(skipped / 8 + same / 8 + 1)?;
         if same == others.len() {
@@ -348,11 +401,6 @@ pub(super) fn start(init: i64, length: usize) -> Option<usize> {
     }
 }
 
-/// Whether no byte of `pattern` has a meaning of its own.
-fn is_plain(pattern: &[u8]) -> bool {
-    !pattern.iter().any(|byte| b"^$*+?.([%-".contains(byte))
-}
-
 /// Lengths of Lua's strings always are Lua integers.
 pub(super) fn position(at: usize) -> i64 {
     i64::try_from(at).unwrap_or(i64::MAX)
@@ -378,7 +426,10 @@ pub(super) unsafe fn push_captures<I: Fn() -> bool>(
     let count = c_int::try_from(count).unwrap_or(c_int::MAX);
     // SAFETY: the caller's.
     unsafe {
-        ffi::luaL_checkstack(state, count, c"too many captures".as_ptr());
+        // As many are free in every native function that has pushed little.
+        if count > 8 {
+            ffi::luaL_checkstack(state, count, c"too many captures".as_ptr());
+        }
         for index in 0..count as usize {
             push_capture(state, matcher, subject, index, start, end);
         }
