@@ -229,9 +229,7 @@ impl Standing for Any {
 
 /// The error of every use of an object outside of its session.
 pub(crate) fn stale(class: &str) -> Error {
-    Error::runtime(format!(
-        "{class} object is no longer usable: its session is over, or another's"
-    ))
+    Error::runtime(format!("{class} object is no longer usable"))
 }
 
 /// An object of a session, on its way to Lua.
