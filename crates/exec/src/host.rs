@@ -78,6 +78,24 @@ where
     wrap(lua, inner, finish_operation)
 }
 
+/// Makes a Lua function that lets others have their turn: the run that calls it stops with
+/// [`Again::Turn`](crate::Again::Turn), at any depth of calls and inside the script's own coroutines.
+///
+/// # Errors
+/// When the state has no memory for the function. In Lua, calling it where nothing can wait raises an
+/// error that names the place.
+pub fn turn(lua: &Lua, name: &str) -> Result<Function> {
+    let name: Arc<str> = name.into();
+    // Called where the outer frame could not yield, to say why.
+    let inner = lua.create_function(move |lua, ()| {
+        Ok(match may_wait(lua, &name) {
+            Ok(_) => Started::<()>::Suspended,
+            Err(error) => Started::Failed(text(&error, &name)),
+        })
+    })?;
+    wrap(lua, inner, finish_turn)
+}
+
 /// A future that a suspended context waits for, and what comes of it.
 pub(crate) trait Pending {
     /// Polls the future; once ready, [`push`](Self::push) has something to push.
@@ -446,6 +464,29 @@ unsafe extern "C-unwind" fn finish_operation(l: *mut lua_State) -> i32 {
         }
         n
     }
+}
+
+/// The outer frame of [`turn`].
+unsafe extern "C-unwind" fn finish_turn(l: *mut lua_State) -> i32 {
+    // SAFETY: called by Lua, under the lock, as a closure of `wrap`; nothing here has a destructor.
+    unsafe {
+        let run = core::of(l).and_then(Core::current);
+        if !run.is_some_and(|run| run.yielding && !run.slot.is_null() && hook::can_yield(run, l)) {
+            let n = call_wrapped(l);
+            if ffi::lua_touserdata(l, -1) == core::failed() {
+                returned(l, n);
+            }
+        }
+        // What it was called with is nobody's business.
+        ffi::lua_settop(l, 0);
+        ffi::lua_pushlightuserdata(l, core::suspended());
+        ffi::lua_yieldk(l, 1, 0, Some(turned))
+    }
+}
+
+/// Others had their turn.
+unsafe extern "C-unwind" fn turned(_: *mut lua_State, _: i32, _: lua_KContext) -> i32 {
+    0
 }
 
 /// Looks for marks among the `n` results on top.

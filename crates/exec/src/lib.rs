@@ -36,7 +36,7 @@ pub use account::Stats;
 pub use context::{CallError, Context, Yielding};
 pub use current::{Current, current};
 pub use entry::Entry;
-pub use host::{function, operation};
+pub use host::{function, operation, turn};
 pub use limits::Limits;
 pub use mlua;
 pub use object::{Member, NewObject, ObjectClass, Standing, This};

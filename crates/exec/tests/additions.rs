@@ -16,7 +16,7 @@ use common::*;
 use tidegate_exec::mlua::{self, MultiValue, Value};
 use tidegate_exec::{
     Again, CallError, Context, Failure, FailureKind, Limits, Misuse, Outcome, Vm, Yielding, function,
-    operation,
+    operation, turn,
 };
 
 /// Spins for `ms` of Lua time without a call.
@@ -310,6 +310,48 @@ fn a2_an_operation_that_is_ready_at_once_is_a_call_like_any_other() {
     );
     assert_eq!(context.stats().yields, 0);
     assert_eq!(vm.usage().unwrap().pending, 0);
+}
+
+#[test]
+fn a2_a_turn_is_given_from_any_depth() {
+    let vm = vm();
+    vm.enter(|lua| lua.globals().set("turn", turn(lua, "turn")?))
+        .unwrap()
+        .unwrap();
+    for (source, turns) in [
+        ("turn() turn(1, 2) return select('#', turn(3))", 3),
+        ("return coroutine.wrap(function() turn() return 0 end)()", 1),
+        (
+            "local inner = coroutine.wrap(function() for i = 1, 2 do turn() coroutine.yield(i) end end)
+            local sum = 0 for i = 1, 2 do turn() sum = sum + inner() end return sum - 3",
+            4,
+        ),
+        ("return select(2, pcall(function() turn() return 0 end))", 1),
+    ] {
+        let mut context = vm.context_with(Limits::NONE).unwrap();
+        context.start(&entry(&vm, source), ()).unwrap();
+        for _ in 0..turns {
+            expect_again(&step(&mut context), Again::Turn);
+        }
+        assert!(matches!(step(&mut context), Outcome::Ok), "{source}");
+        assert_eq!(context.take::<i64>().unwrap(), 0, "{source}");
+        assert_eq!(context.stats().yields, turns, "{source}");
+    }
+    let failure = run::<()>(&vm, "table.sort({2, 1}, function() turn() end)").unwrap_err();
+    assert_eq!(
+        message(&failure),
+        "test.lua:1: attempt to yield across a C-call boundary: `turn` waits inside `sort`"
+    );
+    let mut context = vm.context_with(Limits::NONE).unwrap();
+    context.start(&entry(&vm, "turn()"), ()).unwrap();
+    let outcome = step_with(&mut context, Yielding::Refused);
+    assert!(matches!(&outcome, Outcome::Failed(f) if f.kind == FailureKind::YieldNotAllowed));
+    let outside = vm
+        .enter(|lua| lua.load("turn()").exec())
+        .unwrap()
+        .unwrap_err()
+        .to_string();
+    assert!(outside.contains("only works inside a context"), "{outside}");
 }
 
 #[test]

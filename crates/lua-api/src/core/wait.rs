@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mlua::Error;
-use tidegate_exec::{Scalar, function, operation};
+use tidegate_exec::{Scalar, function, operation, turn};
 
 use crate::arg::{Int, Millis, bad_argument};
 use crate::row::{Row, row};
@@ -29,12 +29,7 @@ pub(super) const ROWS: &[Row] = &[
         })
     }),
     row("yield()", "lets others have their turn", |lua, name, _| {
-        operation(lua, name, |_, ()| {
-            Ok(async {
-                tokio::task::yield_now().await;
-                Ok(())
-            })
-        })
+        turn(lua, name)
     }),
     row(
         "wait([milliseconds])",
