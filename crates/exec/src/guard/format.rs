@@ -5,12 +5,12 @@
 //! else is put together in place; whatever is out of the ordinary is left to the original, before anything
 //! has been done that could be seen.
 
-use std::mem::MaybeUninit;
 use std::os::raw::c_int;
 
 use mlua::ffi::{self, lua_State};
 
 use super::raw::{self, Original};
+use super::text::Text;
 
 /// A longer text is the original's.
 const TEXT_BYTES_MAX: usize = 512;
@@ -25,14 +25,13 @@ pub(super) unsafe fn install(state: *mut lua_State) {
 }
 
 unsafe extern "C-unwind" fn format(state: *mut lua_State) -> c_int {
-    let mut text = Text::new();
+    let mut text = Text::<TEXT_BYTES_MAX>::new();
     // SAFETY: Lua calls with a valid state; nothing here needs dropping.
     unsafe {
         if write(state, &mut text).is_none() {
             return FORMAT.call(state);
         }
-        let bytes = text.bytes();
-        ffi::lua_pushlstring(state, bytes.as_ptr().cast(), bytes.len());
+        text.push_to(state);
     }
     1
 }
@@ -42,7 +41,7 @@ unsafe extern "C-unwind" fn format(state: *mut lua_State) -> c_int {
 /// # Safety
 /// The arguments of `string.format` are on the stack.
 #[inline(always)]
-unsafe fn write(state: *mut lua_State, text: &mut Text) -> Option<()> {
+unsafe fn write(state: *mut lua_State, text: &mut Text<TEXT_BYTES_MAX>) -> Option<()> {
     // SAFETY: the caller's; the slices are of arguments, which stay.
     unsafe {
         if ffi::lua_type(state, 1) != ffi::LUA_TSTRING {
@@ -104,64 +103,6 @@ unsafe fn has_tostring(state: *mut lua_State, index: c_int) -> bool {
         let kind = ffi::lua_rawget(state, -2);
         ffi::lua_pop(state, 2);
         kind != ffi::LUA_TNIL
-    }
-}
-
-/// Bytes on the native stack, which a Lua error may jump over.
-struct Text {
-    bytes: [MaybeUninit<u8>; TEXT_BYTES_MAX],
-    length: usize,
-}
-
-impl Text {
-    #[inline(always)]
-    const fn new() -> Self {
-        Self {
-            bytes: [const { MaybeUninit::uninit() }; TEXT_BYTES_MAX],
-            length: 0,
-        }
-    }
-
-    fn bytes(&self) -> &[u8] {
-        let written = self.bytes.get(..self.length).unwrap_or(&[]);
-        // SAFETY: the first `length` bytes have been written.
-        unsafe { &*(std::ptr::from_ref(written) as *const [u8]) }
-    }
-
-    #[inline(always)]
-    fn push(&mut self, byte: u8) -> Option<()> {
-        self.bytes.get_mut(self.length)?.write(byte);
-        self.length += 1;
-        Some(())
-    }
-
-    #[inline(always)]
-    fn push_all(&mut self, bytes: &[u8]) -> Option<()> {
-        let room = self.bytes.get_mut(self.length..)?.get_mut(..bytes.len())?;
-        // SAFETY: `room` is as long as `bytes`, and part of no Lua string.
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), room.as_mut_ptr().cast(), bytes.len()) };
-        self.length += bytes.len();
-        Some(())
-    }
-
-    #[inline(always)]
-    fn push_integer(&mut self, value: i64) -> Option<()> {
-        // As many digits as the longest has, filled from the end.
-        let mut digits = [0; 20];
-        let mut left = value.unsigned_abs();
-        let mut begin = digits.len();
-        for digit in digits.iter_mut().rev() {
-            *digit = b'0' + (left % 10) as u8;
-            left /= 10;
-            begin -= 1;
-            if left == 0 {
-                break;
-            }
-        }
-        if value < 0 {
-            self.push(b'-')?;
-        }
-        self.push_all(digits.get(begin..)?)
     }
 }
 

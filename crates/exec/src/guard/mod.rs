@@ -44,6 +44,7 @@ mod string;
 mod table;
 #[cfg(test)]
 mod tests;
+mod text;
 mod words;
 
 use mlua::ffi::lua_State;

@@ -14,10 +14,14 @@ use super::gsub::{GSUB, gsub};
 use super::matcher::{Budget, Extent, Matcher};
 use super::pattern::{Fault, Item, SPECIALS, compile};
 use super::raw::{self, Original, Stop};
+use super::text::Text;
 use super::words;
 
 /// Patterns of more bytes than this are not compiled on the native stack.
 pub(super) const ITEMS_MAX: usize = 32;
+
+/// Strings up to this length are repeated on the native stack.
+const SHORT_BYTES: usize = 256;
 
 /// Strings longer than this are repeated in slices.
 const REP_SLICE_BYTES: usize = 1 << 20;
@@ -313,12 +317,36 @@ unsafe extern "C-unwind" fn rep(state: *mut lua_State) -> c_int {
         let total = unit
             .checked_mul(times)
             .filter(|&bytes| bytes <= c_int::MAX as usize);
-        let Some(total) = total.filter(|&bytes| bytes > REP_SLICE_BYTES) else {
-            return REP.call(state);
-        };
-        let total = total - separator.len();
-        long_rep(state, text, separator, total)
+        match total.and_then(|bytes| bytes.checked_sub(separator.len())) {
+            Some(bytes) if bytes <= SHORT_BYTES => short_rep(state, text, separator, times),
+            Some(bytes) if bytes > REP_SLICE_BYTES => long_rep(state, text, separator, bytes),
+            _ => REP.call(state),
+        }
     }
+}
+
+/// # Safety
+/// As for [`long_rep`]; the result has at most [`SHORT_BYTES`].
+#[inline(always)]
+unsafe fn short_rep(state: *mut lua_State, text: &[u8], separator: &[u8], times: usize) -> c_int {
+    let mut result = Text::<SHORT_BYTES>::new();
+    let mut write = || {
+        for turn in 0..times {
+            if turn > 0 {
+                result.push_all(separator)?;
+            }
+            result.push_all(text)?;
+        }
+        Some(())
+    };
+    // SAFETY: the caller's.
+    unsafe {
+        if write().is_none() {
+            return REP.call(state);
+        }
+        result.push_to(state);
+    }
+    1
 }
 
 /// # Safety

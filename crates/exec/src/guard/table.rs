@@ -1,7 +1,7 @@
 //! `table.concat`, `insert`, `remove`, `move` and `unpack`.
 //!
 //! Their loops are native, and how often they go round is what a script says: a range, or a `__len`. Over a
-//! table without a metatable a short range is left to the original; anything else goes round here, with a
+//! table without a metatable a short range is gone over in one go, here or in the original; anything else with a
 //! look at the interrupt now and then (at every turn where a metamethod may run, which can be native too).
 
 use std::ffi::CStr;
@@ -11,9 +11,13 @@ use std::os::raw::c_int;
 use mlua::ffi::{self, lua_State};
 
 use super::raw::{self, Original, Stop};
+use super::text::Text;
 
 /// Elements that an original may go over by itself: some hundreds of microseconds.
 const ELEMENTS_MAX: i64 = 10_000;
+
+/// A longer text is put together in Lua's own buffer.
+const TEXT_BYTES_MAX: usize = 4096;
 
 /// Elements of a plain table between two looks at the interrupt.
 const ELEMENTS_PER_CHECK: i64 = 1024;
@@ -47,11 +51,45 @@ unsafe extern "C-unwind" fn concat(state: *mut lua_State) -> c_int {
                 || (ffi::lua_type(state, 3) <= ffi::LUA_TNIL
                     && raw::integer(state, 4).is_none_or(|last| last < ELEMENTS_MAX)));
         if is_short {
+            if ffi::lua_gettop(state) <= 2 && quick_concat(state).is_some() {
+                return 1;
+            }
             CONCAT.call(state)
         } else {
             long_concat(state)
         }
     }
+}
+
+/// Puts a short text together without Lua's buffer: the text is pushed, or else nothing happened.
+///
+/// # Safety
+/// As for [`long_concat`], with a table without metatable and no range.
+#[inline(always)]
+unsafe fn quick_concat(state: *mut lua_State) -> Option<()> {
+    let mut text = Text::<TEXT_BYTES_MAX>::new();
+    // SAFETY: the caller's; the separator stays, and an element does until it is popped.
+    unsafe {
+        if ffi::lua_type(state, 1) != ffi::LUA_TTABLE {
+            return None;
+        }
+        let separator = if ffi::lua_type(state, 2) <= ffi::LUA_TNIL {
+            &[]
+        } else {
+            raw::bytes(state, 2)?
+        };
+        for index in 1..=ffi::lua_rawlen(state, 1) as i64 {
+            if index > 1 {
+                text.push_all(separator)?;
+            }
+            ffi::lua_rawgeti(state, 1, index);
+            let pushed = raw::bytes(state, -1).and_then(|element| text.push_all(element));
+            ffi::lua_pop(state, 1);
+            pushed?;
+        }
+        text.push_to(state);
+    }
+    Some(())
 }
 
 /// # Safety
@@ -101,11 +139,19 @@ unsafe extern "C-unwind" fn insert(state: *mut lua_State) -> c_int {
             return INSERT.call(state); // appends, or is an error: no loop
         }
         let is_plain = raw::is_plain(state, 1);
-        let position = raw::integer(state, 2);
         if is_plain
-            && position.is_some_and(|at| (ffi::lua_rawlen(state, 1) as i64).saturating_sub(at) < ELEMENTS_MAX)
+            && ffi::lua_type(state, 1) == ffi::LUA_TTABLE
+            && let Some(position) = raw::integer(state, 2)
         {
-            return INSERT.call(state);
+            let end = ffi::lua_rawlen(state, 1) as i64 + 1;
+            if is_within(position, end) && end - position < ELEMENTS_MAX {
+                for index in (position + 1..=end).rev() {
+                    ffi::lua_rawgeti(state, 1, index - 1);
+                    ffi::lua_rawseti(state, 1, index);
+                }
+                ffi::lua_rawseti(state, 1, position);
+                return 0;
+            }
         }
         let end = checked_length(state, 1, Access::ALL).wrapping_add(1);
         let position = ffi::luaL_checkinteger(state, 2);
@@ -129,12 +175,23 @@ unsafe extern "C-unwind" fn remove(state: *mut lua_State) -> c_int {
     // SAFETY: as in `insert`.
     unsafe {
         let is_plain = raw::is_plain(state, 1);
-        if is_plain {
-            let is_short = ffi::lua_type(state, 2) <= ffi::LUA_TNIL
-                || raw::integer(state, 2)
-                    .is_none_or(|at| (ffi::lua_rawlen(state, 1) as i64).saturating_sub(at) < ELEMENTS_MAX);
-            if is_short {
-                return REMOVE.call(state);
+        if is_plain && ffi::lua_type(state, 1) == ffi::LUA_TTABLE {
+            let size = ffi::lua_rawlen(state, 1) as i64;
+            let position = if ffi::lua_type(state, 2) <= ffi::LUA_TNIL {
+                Some(size)
+            } else {
+                raw::integer(state, 2)
+                    .filter(|&at| is_within(at, size.wrapping_add(1)) && size - at < ELEMENTS_MAX)
+            };
+            if let Some(position) = position {
+                ffi::lua_rawgeti(state, 1, position);
+                for index in position..size {
+                    ffi::lua_rawgeti(state, 1, index + 1);
+                    ffi::lua_rawseti(state, 1, index);
+                }
+                ffi::lua_pushnil(state);
+                ffi::lua_rawseti(state, 1, position.max(size));
+                return 1;
             }
         }
         let size = checked_length(state, 1, Access::ALL);
@@ -415,6 +472,50 @@ mod tests {
             "return table.concat(t, ',', 1, 30001)",
         ] {
             assert_same(&format!("{fill} {call}"));
+        }
+    }
+
+    #[test]
+    fn short_ranges_give_the_same() {
+        for call in [
+            "return table.concat({})",
+            "return table.concat({'a', 2, 3.5, 'b'}, '-')",
+            "return table.concat({'a', 2}, 7)",
+            "return table.concat({'a', {}, 'b'})",
+            "return table.concat({'a', 'b'}, {})",
+            "return table.concat({'a', 'b'}, nil)",
+            "return table.concat('a')",
+            "return table.concat({('x'):rep(5000)}, ',')",
+            "return table.concat({('x'):rep(4000), ('y'):rep(96), ''}, '')",
+            "return table.concat({('x'):rep(4000), ('y'):rep(96), ''}, ',')",
+        ] {
+            assert_same(call);
+        }
+        for position in -2..6 {
+            assert_same(&format!(
+                "local t = {{'a', 'b', 'c'}} table.insert(t, {position}, 'x') return #t, table.unpack(t, 0, 6)"
+            ));
+            assert_same(&format!(
+                "local t = {{'a', 'b', 'c'}} return table.remove(t, {position}), #t, table.unpack(t, 0, 6)"
+            ));
+            assert_same(&format!(
+                "local t = {{[0] = 'z'}} return table.remove(t, {position}), #t, table.unpack(t, 0, 6)"
+            ));
+            assert_same(&format!(
+                "local t = {{}} table.insert(t, {position}, 'x') return #t, table.unpack(t, 0, 6)"
+            ));
+        }
+        for call in [
+            "return table.remove({}), table.remove({'a'})",
+            "local t = {[0] = 'z'} return table.remove(t), t[0]",
+            "table.insert({}, 'x', 1)",
+            "table.insert('x', 1, 1)",
+            "return table.remove({'a'}, 'x')",
+            "return table.remove('a')",
+            "return table.remove({'a', 'b'}, '1')",
+            "table.insert(1)",
+        ] {
+            assert_same(call);
         }
     }
 
