@@ -29,8 +29,9 @@ local RUNAWAYS = {
 
 local function spin(name)
     spinning = spinning + 1
+    -- One that is ended counts no longer either.
+    local ended <close> = setmetatable({}, { __close = function() spinning = spinning - 1 end })
     RUNAWAYS[name]()
-    spinning = spinning - 1
     return "spun"
 end
 
