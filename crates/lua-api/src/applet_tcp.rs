@@ -53,7 +53,7 @@ pub(crate) const ROWS: &[Row] = &[
     ),
     row(
         "receive(applet[, size[, timeout]])",
-        "so many bytes, or all up to the end; after `timeout` milliseconds, what came until then",
+        "so many bytes, or all up to the end; after `timeout` milliseconds what came until then, nil if nothing did",
         |lua, name, _| {
             operation(
                 lua,
@@ -66,17 +66,15 @@ pub(crate) const ROWS: &[Row] = &[
                         None => None,
                     };
                     Ok(async move {
-                        match limit {
-                            None => applet.receive(size).await,
-                            Some(limit) => {
-                                let mut gathered = BytesMut::new();
-                                let all = gather(&applet, size, &mut gathered);
-                                let _ = tokio::time::timeout(limit, all).await;
-                                Ok(gathered.freeze())
-                            }
-                        }
-                        .map(Said)
-                        .map_err(|e| refused("receive", &e))
+                        let Some(limit) = limit else {
+                            let all = applet.receive(size).await;
+                            return all.map(|all| Some(Said(all))).map_err(|e| refused("receive", &e));
+                        };
+                        let mut gathered = BytesMut::new();
+                        let all = gather(&applet, size, &mut gathered);
+                        let is_late = tokio::time::timeout(limit, all).await.is_err();
+                        let nothing = is_late && gathered.is_empty();
+                        Ok((!nothing).then(|| Said(gathered.freeze())))
                     })
                 },
             )
@@ -84,10 +82,13 @@ pub(crate) const ROWS: &[Row] = &[
     ),
     row(
         "try_receive(applet)",
-        "what is there, without waiting; empty if nothing is",
+        "what is there, without waiting: nil if nothing is, empty at the end",
         |lua, name, _| {
             function(lua, name, |_, this: This<AppletTcp>| {
-                Ok(Said(this.live()?.try_receive(None)))
+                let applet = this.live()?;
+                let there = applet.try_receive(None);
+                let may_come = applet.txn().request_channel().may_recv();
+                Ok((!there.is_empty() || !may_come).then(|| Said(there)))
             })
         },
     ),

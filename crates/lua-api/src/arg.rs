@@ -53,13 +53,14 @@ pub(crate) fn level_of(level: i64) -> Option<Level> {
     })
 }
 
-/// A time in seconds or milliseconds: zero or more.
+/// A time in seconds or milliseconds; one that is over is none at all.
 pub(crate) struct Millis(pub(crate) std::time::Duration);
 
 impl Millis {
     /// So many units of `unit_ms` milliseconds.
     pub(crate) fn of(units: f64, unit_ms: f64, name: &str) -> Result<Self> {
         let seconds = units * unit_ms / 1000.0;
+        let seconds = if seconds < 0.0 { 0.0 } else { seconds };
         std::time::Duration::try_from_secs_f64(seconds)
             .map(Millis)
             .map_err(|_| bad_argument(1, name, "not a duration"))

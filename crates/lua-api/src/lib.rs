@@ -37,6 +37,7 @@ mod socket;
 mod state;
 mod subst;
 mod task;
+mod transport;
 mod txn;
 mod unsupported;
 mod value;

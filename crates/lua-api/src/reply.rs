@@ -25,8 +25,13 @@ pub(crate) const ROWS: &[Row] = &[
                     if let Some(reason) = &reason {
                         checked_reason(&reason.as_bytes())?;
                     }
+                    let usual = usual_reason(code);
                     reply.raw_set("status", code)?;
-                    reply.raw_set("reason", reason)
+                    match reason {
+                        Some(reason) => reply.raw_set("reason", reason)?,
+                        None => reply.raw_set("reason", usual)?,
+                    }
+                    Ok(true)
                 },
             )
         },
@@ -39,7 +44,7 @@ pub(crate) const ROWS: &[Row] = &[
                 lua,
                 name,
                 |lua, (reply, name, value): (Table, LuaString, LuaString)| {
-                    let (known, _) = field(&name.as_bytes(), &value.as_bytes())?;
+                    field(&name.as_bytes(), &value.as_bytes())?;
                     let headers = match reply.raw_get::<Value>("headers")? {
                         Value::Table(headers) => headers,
                         _ => {
@@ -48,14 +53,15 @@ pub(crate) const ROWS: &[Row] = &[
                             headers
                         }
                     };
-                    match headers.raw_get::<Value>(known.as_str())? {
-                        Value::Table(values) => values.raw_push(value),
-                        Value::Nil => headers.raw_set(known.as_str(), lua.create_sequence_from([value])?),
-                        one => headers.raw_set(
-                            known.as_str(),
-                            lua.create_sequence_from([one, Value::String(value)])?,
-                        ),
+                    // The name as written, so that a script finds there what it put there.
+                    match headers.raw_get::<Value>(&name)? {
+                        Value::Table(values) => values.raw_push(value)?,
+                        Value::Nil => headers.raw_set(name, lua.create_sequence_from([value])?)?,
+                        one => {
+                            headers.raw_set(name, lua.create_sequence_from([one, Value::String(value)])?)?
+                        }
                     }
+                    Ok(true)
                 },
             )
         },
@@ -65,23 +71,24 @@ pub(crate) const ROWS: &[Row] = &[
         "removes all header fields of that name",
         |lua, name, _| {
             function(lua, name, |_, (reply, name): (Table, LuaString)| {
-                let name = name.as_bytes().to_ascii_lowercase();
-                let Value::Table(headers) = reply.raw_get::<Value>("headers")? else {
-                    return Ok(());
-                };
-                for pair in headers.pairs::<LuaString, Value>() {
-                    let (known, _) = pair?;
-                    if known.as_bytes().to_ascii_lowercase() == name {
-                        return headers.raw_set(known, Value::Nil);
+                let name = name.as_bytes();
+                if let Value::Table(headers) = reply.raw_get::<Value>("headers")? {
+                    // The same name may be there in several spellings.
+                    for pair in headers.pairs::<LuaString, Value>() {
+                        let (known, _) = pair?;
+                        if known.as_bytes().eq_ignore_ascii_case(&name) {
+                            headers.raw_set(known, Value::Nil)?;
+                        }
                     }
                 }
-                Ok(())
+                Ok(true)
             })
         },
     ),
     row("set_body(reply, body)", "sets the body", |lua, name, _| {
         function(lua, name, |_, (reply, body): (Table, LuaString)| {
-            reply.raw_set("body", body)
+            reply.raw_set("body", body)?;
+            Ok(true)
         })
     }),
 ];
@@ -98,8 +105,20 @@ pub(crate) fn new(lua: &Lua, class: &Table, fields: Option<Table>) -> Result<Tab
             reply.raw_set(name, fields.raw_get::<Value>(name)?)?;
         }
     }
-    if reply.raw_get::<Value>("headers")?.is_nil() {
+    let is_absent = |name: &str| reply.raw_get::<Value>(name).map(|value| value.is_nil());
+    if is_absent("status")? {
+        reply.raw_set("status", 200)?;
+    }
+    if is_absent("reason")?
+        && let Value::Integer(code) = reply.raw_get::<Value>("status")?
+    {
+        reply.raw_set("reason", usual_reason(code))?;
+    }
+    if is_absent("headers")? {
         reply.raw_set("headers", lua.create_table()?)?;
+    }
+    if is_absent("body")? {
+        reply.raw_set("body", "")?;
     }
     reply.set_metatable(Some(class.clone()))?;
     Ok(reply)
@@ -161,6 +180,12 @@ fn status(code: i64) -> Result<StatusCode> {
     valid
         .and_then(|code| StatusCode::from_u16(code).ok())
         .ok_or_else(|| error("reply", format!("invalid status {code}: 200 to 599 can be sent")))
+}
+
+/// The reason phrase that belongs to a status, if one does.
+fn usual_reason(code: i64) -> Option<&'static str> {
+    let status = StatusCode::from_u16(u16::try_from(code).ok()?).ok()?;
+    status.canonical_reason()
 }
 
 fn checked_reason(reason: &[u8]) -> Result<()> {

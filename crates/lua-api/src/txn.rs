@@ -20,7 +20,7 @@ use crate::row::{Row, methods, row};
 use crate::run::{Done, Kind as RunKind, Run};
 use crate::settings::LogStderr;
 use crate::vars::{self, OfTxn};
-use crate::{reply, unsupported};
+use crate::{reply, transport};
 
 /// The class.
 pub(crate) struct TxnClass;
@@ -135,19 +135,23 @@ pub(crate) const ROWS: &[Row] = &[
     ),
     row(
         "done(txn[, reply])",
-        "ends the transaction and the action at once; the client gets `reply`, if one is given",
+        "ends the transaction and the action at once; the client gets `reply`, if one is given. A fetch just ends",
         |lua, name, _| {
             operation(lua, name, |_, (this, reply): (This<TxnClass>, Option<Table>)| {
                 let txn = this.live()?;
-                let run = Run::current().filter(|run| run.kind.get() == RunKind::Action);
-                let run = run.ok_or_else(|| error("done", "only possible in an action"))?;
-                if let Some(fields) = reply {
-                    if txn.mode() == Mode::Tcp {
-                        return Err(error("done", "a reply can only be given in HTTP mode"));
+                let run = Run::current().ok_or_else(|| error("done", "nothing runs here"))?;
+                // Only an action ends the transaction.
+                if run.kind.get() == RunKind::Action {
+                    if let Some(fields) = reply {
+                        if txn.mode() == Mode::Tcp {
+                            return Err(error("done", "a reply can only be given in HTTP mode"));
+                        }
+                        txn.set_reply(reply::read(&fields)?);
                     }
-                    txn.set_reply(reply::read(&fields)?);
+                    run.finish(Done::Outcome(ActionOutcome::Done));
+                } else {
+                    run.finish(Done::Outcome(ActionOutcome::Continue));
                 }
-                run.finish(Done::Outcome(ActionOutcome::Done));
                 // Whoever steps the run ends it here.
                 Ok(async { pending::<Result<()>>().await })
             })
@@ -168,12 +172,36 @@ pub(crate) const ROWS: &[Row] = &[
             })
         },
     ),
-    row("set_fc_tos(txn, tos)", "not supported yet", not_yet),
-    row("set_fc_mark(txn, mark)", "not supported yet", not_yet),
-    row("set_mark(txn, mark)", "not supported yet", not_yet),
-    row("set_tos(txn, tos)", "not supported yet", not_yet),
-    row("set_priority_class(txn, prio)", "not supported yet", not_yet),
-    row("set_priority_offset(txn, prio)", "not supported yet", not_yet),
+    row(
+        "set_fc_tos(txn, tos)",
+        "sets the type of service (TOS, DSCP) of the packets that go to the client",
+        transport::set_tos,
+    ),
+    row(
+        "set_fc_mark(txn, mark)",
+        "sets the netfilter mark of the packets that go to the client; that needs privileges",
+        transport::set_mark,
+    ),
+    row(
+        "set_tos(txn, tos)",
+        "the older name of `set_fc_tos`",
+        transport::set_tos,
+    ),
+    row(
+        "set_mark(txn, mark)",
+        "the older name of `set_fc_mark`",
+        transport::set_mark,
+    ),
+    row(
+        "set_priority_class(txn, prio)",
+        "sets the class by which queued requests are ordered, cut to -2047..2047; lower ones go first",
+        transport::set_priority_class,
+    ),
+    row(
+        "set_priority_offset(txn, prio)",
+        "puts the request back in the queue by so many milliseconds, cut to -524287..524287",
+        transport::set_priority_offset,
+    ),
 ];
 
 pub(crate) fn class(lua: &Lua, env: &Arc<Env>, parts: &Parts) -> Result<ObjectClass> {
@@ -223,10 +251,6 @@ pub(crate) fn applet_part(parts: &Parts, session: Session, name: &[u8]) -> Membe
         b"f" | b"sf" | b"c" | b"sc" => part(parts, session, name),
         _ => Member::None,
     }
-}
-
-fn not_yet(lua: &Lua, name: &str, _: &Arc<Env>) -> Result<Function> {
-    unsupported::refusal(lua, name, format!("TXN.{name} is not supported yet"))
 }
 
 fn log_at(lua: &Lua, name: &str, env: &Arc<Env>, level: Level) -> Result<Function> {

@@ -218,7 +218,7 @@ fn errors_are_in_the_style_of_lua() {
         eval(
             r#"
             try(core.msleep, "x")
-            try(core.msleep, -1)
+            try(core.msleep, 0/0)
             try(txn.set_var, 1, 2, 3)
             try(txn.set_var, {}, "a", 3)
             try(txn.set_var, txn.http, "a", 3)
@@ -231,7 +231,8 @@ fn errors_are_in_the_style_of_lua() {
             try(function() return core.backends.a end)
             try(function() for _ in pairs(core.proxies) do end end)
             try(function() return Map.new("f", Map._str) end)
-            try(txn.set_mark, txn, 1)
+            try(txn.set_mark, txn, -1)
+            try(txn.set_fc_tos, txn, 256)
             try(function() return txn.http_req end)
             "#
         ),
@@ -249,7 +250,8 @@ fn errors_are_in_the_style_of_lua() {
          core.backends is not supported yet|\
          core.proxies is not supported yet|\
          Map is not supported yet|\
-         TXN.set_mark is not supported yet|\
+         bad argument #2 to 'set_mark' (0 to 4294967295 expected)|\
+         bad argument #2 to 'set_fc_tos' (0 to 255 expected)|\
          TXN.http_req is not supported yet"
     );
 }

@@ -166,6 +166,7 @@ fn a_tcp_service_reads_until_the_end_and_sends() {
         "assert(applet:getline() == 'one\\n')
          assert(applet:receive(3) == 'two')
          assert(applet:try_receive() == '-three')
+         assert(applet:receive(1, 1) == '')
          assert(applet:try_receive() == '' and applet:getline() == '' and applet:receive() == '')
          assert(applet:send('12345') == 5)",
         &txn,
@@ -177,7 +178,13 @@ fn a_tcp_service_reads_until_the_end_and_sends() {
 fn receiving_with_a_timeout_gives_what_came() {
     let txn = Txn::detached().input("abc").build();
     assert_eq!(
-        talk("assert(applet:receive(10, 1) == 'abc') applet:send('ok')", &txn),
+        talk(
+            "assert(applet:receive(10, 1) == 'abc')
+             assert(applet:receive(10, 1) == nil and applet:receive(0, 1) == '')
+             assert(applet:try_receive() == nil)
+             applet:send('ok')",
+            &txn
+        ),
         "2"
     );
 }

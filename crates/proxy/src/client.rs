@@ -11,6 +11,7 @@ use tidegate_sample::vars::{ProcVars, VarStore};
 use tidegate_sample::{Named, Process};
 
 use crate::log::Logger;
+use crate::packets::Packets;
 
 /// What stays the same from one request of a connection to the next.
 pub(crate) struct Client {
@@ -26,6 +27,7 @@ pub(crate) struct Client {
     pub(crate) accepted_at: Instant,
     pub(crate) extension_slot: RefCell<Option<Box<dyn Any>>>,
     pub(crate) logger: Rc<Logger>,
+    pub(crate) packets: Rc<Packets>,
 }
 
 impl Client {
@@ -36,7 +38,9 @@ impl Client {
         destination: Option<SocketAddr>,
         worker: usize,
     ) -> Self {
+        let logger = Rc::new(Logger::discard());
         Client {
+            packets: Packets::new(logger.clone()),
             source: Cell::new(source),
             destination: Cell::new(destination),
             frontend: Rc::new(Named {
@@ -54,7 +58,7 @@ impl Client {
             accepted: SystemTime::now(),
             accepted_at: Instant::now(),
             extension_slot: RefCell::default(),
-            logger: Rc::new(Logger::discard()),
+            logger,
         }
     }
 }

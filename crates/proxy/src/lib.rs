@@ -12,6 +12,7 @@ mod handle;
 pub mod http1;
 mod listener;
 pub mod log;
+mod packets;
 mod reply;
 mod rules;
 mod running;

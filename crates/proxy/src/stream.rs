@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::event::Event;
+use crate::packets::Packets;
 
 /// A connected socket.
 pub(crate) enum Stream {
@@ -97,18 +98,32 @@ impl Traffic {
 pub(crate) struct Counted {
     stream: Stream,
     traffic: Rc<Traffic>,
+    /// How what is written is to be marked, if anybody may ask for that.
+    packets: Option<Rc<Packets>>,
 }
 
 impl Counted {
     pub(crate) fn new(stream: Stream) -> (Self, Rc<Traffic>) {
+        Counted::marked(stream, None)
+    }
+
+    /// A stream whose packets may be marked.
+    pub(crate) fn marked(stream: Stream, packets: Option<Rc<Packets>>) -> (Self, Rc<Traffic>) {
         let traffic = Rc::<Traffic>::default();
         (
             Counted {
                 stream,
                 traffic: traffic.clone(),
+                packets,
             },
             traffic,
         )
+    }
+
+    fn mark(&self) {
+        if let Some(packets) = &self.packets {
+            packets.apply(&self.stream);
+        }
     }
 
     pub(crate) fn stream(&self) -> &Stream {
@@ -175,6 +190,7 @@ impl AsyncWrite for Counted {
         if self.swallow(buf) {
             return Poll::Ready(Ok(buf.len()));
         }
+        self.mark();
         let result = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.wrote(result)
     }
@@ -189,6 +205,7 @@ impl AsyncWrite for Counted {
         {
             return Poll::Ready(Ok(bufs.iter().map(|b| b.len()).sum()));
         }
+        self.mark();
         let result = gather(bufs, |joined| match joined {
             Some(joined) => Pin::new(&mut self.stream).poll_write(cx, joined),
             None => Pin::new(&mut self.stream).poll_write_vectored(cx, bufs),

@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 use http::{request, response};
 use tidegate_sample::vars::{self, ProcVars, VarName, VarScope, VarStore};
-use tidegate_sample::{Facts, Named, Process, Session, Value, Way};
+use tidegate_sample::{Facts, Named, Priority, Process, Session, Value, Way};
 
 use crate::channel::Channel;
 use crate::client::Client;
@@ -78,6 +78,7 @@ pub struct Txn {
     extension_slot: RefCell<Option<Box<dyn Any>>>,
     reply: RefCell<Option<Reply>>,
     log_level: Cell<LogLevel>,
+    priority: Cell<Priority>,
     pub(crate) facts: RefCell<Facts>,
     pub(crate) times: Times,
     closed: Cell<bool>,
@@ -120,6 +121,7 @@ impl Txn {
             extension_slot: RefCell::default(),
             reply: RefCell::default(),
             log_level: Cell::new(LogLevel::Default),
+            priority: Cell::default(),
             facts: RefCell::default(),
             times: Times::default(),
             closed: Cell::new(false),
@@ -354,6 +356,40 @@ impl Txn {
         self.log_level.get()
     }
 
+    /// Sets the type of service (TOS, DSCP) of the packets that go to the client from here on (`txn:set_fc_tos`). On a Unix
+    /// socket it has no effect; what the system refuses is logged.
+    pub fn set_client_tos(&self, tos: u8) {
+        self.client.packets.set_tos(tos);
+    }
+
+    /// The type of service that was asked for last.
+    pub fn client_tos(&self) -> Option<u8> {
+        self.client.packets.tos()
+    }
+
+    /// Sets the netfilter mark of the packets that go to the client from here on (`txn:set_fc_mark`), likewise.
+    pub fn set_client_mark(&self, mark: u32) {
+        self.client.packets.set_mark(mark);
+    }
+
+    /// The mark that was asked for last.
+    pub fn client_mark(&self) -> Option<u32> {
+        self.client.packets.mark()
+    }
+
+    /// Sets the class by which queued requests are ordered first: lower ones go first. Cut to -2047..2047.
+    pub fn set_priority_class(&self, class: i64) {
+        let class = class.clamp(-2047, 2047);
+        self.priority.update(|priority| Priority { class, ..priority });
+    }
+
+    /// Sets by how many milliseconds this request is put back among the queued ones of its class; forward, if negative.
+    /// Cut to -524287..524287.
+    pub fn set_priority_offset(&self, offset: i64) {
+        let offset = offset.clamp(-524_287, 524_287);
+        self.priority.update(|priority| Priority { offset, ..priority });
+    }
+
     /// Sends a message to the log targets of the frontend (`txn:log`). Never blocks; a message for which there is no
     /// room is dropped and counted.
     pub fn log(&self, level: Level, message: &str) {
@@ -553,6 +589,10 @@ impl Session for Txn {
         let mut facts = self.facts.borrow().clone();
         self.times.fill(&mut facts, &self.client);
         facts
+    }
+
+    fn priority(&self) -> Priority {
+        self.priority.get()
     }
 
     fn process(&self) -> Option<&Process> {

@@ -15,6 +15,7 @@ use crate::event::Event;
 use crate::ext::{Extensions, Spawner};
 use crate::listener::{Acceptor, Bound, BoundAddress};
 use crate::log::{LogWriter, Logger};
+use crate::packets::Packets;
 use crate::rules::PreparedRules;
 use crate::session;
 use crate::spec::{BackendSpec, FrontendSpec, GlobalSpec, ListenerSpec};
@@ -271,6 +272,7 @@ impl Worker {
             accepted: SystemTime::now(),
             accepted_at: Instant::now(),
             extension_slot: RefCell::default(),
+            packets: Packets::new(frontend.logger.clone()),
             logger: frontend.logger.clone(),
         });
         let counted = Counting::new(self.clone(), frontend.clone(), permits);

@@ -52,5 +52,5 @@ pub use scope::{
     ExternalId, ExternalRunner, Externals, Files, LocalBoxFuture, LocalFiles, NoExternals, NoFiles, Place,
     Places, Scope,
 };
-pub use session::{Facts, Named, NoSession, Process, Session, Way};
+pub use session::{Facts, Named, NoSession, Priority, Process, Session, Way};
 pub use value::{Type, Value};

@@ -115,6 +115,11 @@ pub trait Session {
         Facts::default()
     }
 
+    /// What orders the request among queued ones.
+    fn priority(&self) -> Priority {
+        Priority::default()
+    }
+
     /// The process that the session runs in.
     fn process(&self) -> Option<&Process> {
         None
@@ -172,6 +177,15 @@ pub struct Named {
     pub name: Data,
     /// The numeric id.
     pub id: u32,
+}
+
+/// What orders a request among queued ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Priority {
+    /// Requests of lower classes go first.
+    pub class: i64,
+    /// Milliseconds that are added to the time at which the request came.
+    pub offset: i64,
 }
 
 /// What a session counted and timed, mostly for its log line. Times not reached are `None`.

@@ -17,7 +17,7 @@ const FETCHES: &str = "\
     internal.htx.free internal.htx.free_data internal.htx.has_eom internal.htx.nbblks internal.htx.size \
     internal.htx.used internal.htx_blk.data internal.htx_blk.hdrname internal.htx_blk.hdrval \
     internal.htx_blk.size internal.htx_blk.start_line internal.htx_blk.type internal.strm.is_htx \
-    last_entity last_rule_file last_rule_line lat_ns_avg lat_ns_tot nbsrv prio_class prio_offset queue \
+    last_entity last_rule_file last_rule_line lat_ns_avg lat_ns_tot nbsrv queue \
     quic_enabled rdp_cookie rdp_cookie_cnt rep_ssl_hello_type req.bytes_in req.bytes_out req.rdp_cookie \
     req.rdp_cookie_cnt req.ssl_alpn req.ssl_cipherlist req.ssl_ec_ext req.ssl_hello_type \
     req.ssl_keyshare_groups req.ssl_sigalgs req.ssl_sni req.ssl_st_ext req.ssl_supported_groups \

@@ -74,7 +74,7 @@ enum Exit {
 }
 
 pub(crate) async fn run(worker: Rc<Worker>, frontend: Rc<Frontend>, client: Rc<Client>, stream: Stream) {
-    let (counted, traffic) = Counted::new(stream);
+    let (counted, traffic) = Counted::marked(stream, Some(client.packets.clone()));
     traffic.swallow.set(true);
     let timed = !frontend.logger.is_silent();
     let options = ServerOptions {

@@ -38,7 +38,7 @@ enum Decided {
 }
 
 pub(crate) async fn run(worker: Rc<Worker>, frontend: Rc<Frontend>, client: Rc<Client>, stream: Stream) {
-    let (counted, traffic) = Counted::new(stream);
+    let (counted, traffic) = Counted::marked(stream, Some(client.packets.clone()));
     let txn = Txn::new(client, Mode::Tcp, worker.shared.global.buffer_bytes);
     txn.phase.set(Phase::Content);
     worker.count_request();

@@ -179,6 +179,22 @@ pub(super) const ROWS: &[FetchRow] = &[
         |s, _| Some(Value::Bool(s.stopping())),
     ),
     row(
+        "prio_class",
+        NONE,
+        Type::Int,
+        PROCESS,
+        "the class by which queued requests are ordered",
+        |s, _| Some(Value::Int(s.priority().class)),
+    ),
+    row(
+        "prio_offset",
+        NONE,
+        Type::Int,
+        PROCESS,
+        "the milliseconds by which the request is put back in the queue",
+        |s, _| Some(Value::Int(s.priority().offset)),
+    ),
+    row(
         "wait_end",
         NONE,
         Type::Bool,

@@ -1,0 +1,138 @@
+//! How a client's packets are to be marked: the type of service and the netfilter mark of its connection.
+//!
+//! Whoever asks for them (a script) does not own the socket, so they are set before the next bytes go to the client.
+
+use std::cell::Cell;
+use std::io;
+use std::rc::Rc;
+
+use socket2::SockRef;
+
+use crate::log::{Level, Logger};
+use crate::stream::Stream;
+
+/// What was asked for and not set yet, and what was asked for last.
+pub(crate) struct Packets {
+    due: Cell<bool>,
+    tos: Cell<Option<u8>>,
+    mark: Cell<Option<u32>>,
+    logger: Rc<Logger>,
+}
+
+impl Packets {
+    pub(crate) fn new(logger: Rc<Logger>) -> Rc<Self> {
+        Rc::new(Packets {
+            due: Cell::new(false),
+            tos: Cell::new(None),
+            mark: Cell::new(None),
+            logger,
+        })
+    }
+
+    /// Asks for a type of service.
+    pub(crate) fn set_tos(&self, tos: u8) {
+        self.tos.set(Some(tos));
+        self.due.set(true);
+    }
+
+    /// Asks for a mark.
+    pub(crate) fn set_mark(&self, mark: u32) {
+        self.mark.set(Some(mark));
+        self.due.set(true);
+    }
+
+    /// The type of service that was asked for.
+    pub(crate) fn tos(&self) -> Option<u8> {
+        self.tos.get()
+    }
+
+    /// The mark that was asked for.
+    pub(crate) fn mark(&self) -> Option<u32> {
+        self.mark.get()
+    }
+
+    /// Sets on the socket what was asked for since the last time. What the system refuses is logged.
+    pub(crate) fn apply(&self, stream: &Stream) {
+        if !self.due.get() {
+            return;
+        }
+        self.due.set(false);
+        // A Unix socket has no packets.
+        let Stream::Tcp(tcp) = stream else { return };
+        let socket = SockRef::from(tcp);
+        let is_v4 = tcp
+            .peer_addr()
+            .is_ok_and(|peer| peer.ip().to_canonical().is_ipv4());
+        let tos = self.tos.get().map(|tos| match is_v4 {
+            true => socket.set_tos_v4(tos.into()),
+            false => socket.set_tclass_v6(tos.into()),
+        });
+        let mark = self.mark.get().map(|mark| socket.set_mark(mark));
+        self.told("type of service", tos);
+        self.told("mark", mark);
+    }
+
+    fn told(&self, what: &str, set: Option<io::Result<()>>) {
+        if let Some(Err(why)) = set {
+            let message = format!("the {what} of the client's packets can't be set: {why}");
+            self.logger.message(Level::Warning, &message);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stream::Counted;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::{TcpListener, TcpStream};
+
+    /// A client's connection, and the client.
+    async fn connected(to: &str) -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind(to).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        (accepted.unwrap().0, client.unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_was_asked_for_is_set_before_the_next_bytes() {
+        let packets = Packets::new(Rc::new(Logger::discard()));
+        let (tcp, _client) = connected("127.0.0.1:0").await;
+        let (mut counted, _) = Counted::marked(Stream::Tcp(tcp), Some(packets.clone()));
+        let tos = |counted: &Counted| match counted.stream() {
+            Stream::Tcp(tcp) => SockRef::from(tcp).tos_v4().unwrap(),
+            Stream::Unix(_) => 0,
+        };
+        counted.write_all(b"a").await.unwrap();
+        assert_eq!(tos(&counted), 0);
+        packets.set_tos(0x20);
+        packets.set_tos(0x48);
+        counted.write_all(b"b").await.unwrap();
+        assert_eq!((tos(&counted), packets.tos()), (0x48, Some(0x48)));
+    }
+
+    #[tokio::test]
+    async fn an_ipv6_client_has_a_traffic_class() {
+        let packets = Packets::new(Rc::new(Logger::discard()));
+        let (tcp, _client) = connected("[::1]:0").await;
+        packets.set_tos(0x20);
+        let stream = Stream::Tcp(tcp);
+        packets.apply(&stream);
+        let Stream::Tcp(tcp) = stream else { return };
+        assert_eq!(SockRef::from(&tcp).tclass_v6().unwrap(), 0x20);
+    }
+
+    #[tokio::test]
+    async fn a_mark_is_set_where_the_system_allows_it() {
+        let packets = Packets::new(Rc::new(Logger::discard()));
+        let (tcp, _client) = connected("127.0.0.1:0").await;
+        let allowed = SockRef::from(&tcp).set_mark(1).is_ok();
+        packets.set_mark(7);
+        let stream = Stream::Tcp(tcp);
+        packets.apply(&stream);
+        let Stream::Tcp(tcp) = stream else { return };
+        let mark = SockRef::from(&tcp).mark().unwrap();
+        assert_eq!(mark, if allowed { 7 } else { 0 });
+    }
+}
