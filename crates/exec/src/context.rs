@@ -6,6 +6,7 @@ use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{self, Poll};
 
@@ -18,6 +19,7 @@ use crate::clock::Ticks;
 use crate::core::{Control, Core, Doom, Run};
 use crate::entry::Entry;
 use crate::failure;
+use crate::held::Held;
 use crate::hook;
 use crate::host::{Pending, panic_text};
 use crate::limits::{Compiled, Limits};
@@ -61,11 +63,12 @@ pub enum Yielding {
 ///
 /// Dropping a context that is suspended drops what it waits for and closes its `<close>` variables.
 pub struct Context {
-    pub(crate) core: Arc<Core>,
+    pub(crate) core: Held,
     /// `None` only after a failure for which no new coroutine could be made.
     pub(crate) slot: Option<Box<Slot>>,
     state: State,
-    limits: Compiled,
+    /// `None`: those of the state.
+    limits: Option<Rc<Compiled>>,
     used: Ticks,
     results: i32,
     pending: Option<Pin<Box<dyn Pending>>>,
@@ -99,15 +102,17 @@ pub enum CallError {
 }
 
 impl Context {
-    pub(crate) fn new(core: Arc<Core>, limits: Compiled) -> Result<Self, Misuse> {
+    /// To be called with a `Vm` in hand.
+    #[inline(always)]
+    pub(crate) fn new(core: &Arc<Core>, limits: Option<Rc<Compiled>>) -> Result<Self, Misuse> {
         core.check_thread()?;
-        let slot = match Slot::pooled(&core) {
+        let slot = match Slot::pooled(core) {
             Some(slot) => slot,
             // SAFETY: the lock is held, and `raw` names its current coroutine.
-            None => core.locked(|raw| unsafe { Slot::take(&core, raw.state()) })?,
+            None => core.locked(|raw| unsafe { Slot::take(core, raw.state()) })?,
         };
         Ok(Context {
-            core,
+            core: Held::new(core),
             slot: Some(slot),
             state: State::Stopped,
             limits,
@@ -130,7 +135,7 @@ impl Context {
         if self.state != State::Stopped {
             return Err(Misuse::NotOver);
         }
-        if !std::ptr::eq(entry.inner.core.as_ptr(), Arc::as_ptr(&self.core)) {
+        if !std::ptr::eq(entry.inner.core.as_ptr(), &raw const *self.core) {
             return Err(Misuse::OtherState);
         }
         self.core.check_thread()?;
@@ -191,7 +196,7 @@ impl Context {
                 return Ok(outcome);
             }
             // But a script that meets only such operations must not hold the thread for that.
-            if self.used.saturating_sub(used) >= self.limits.slice {
+            if self.used.saturating_sub(used) >= self.compiled().slice {
                 return Ok(Outcome::Again(Again::Slice));
             }
         }
@@ -294,6 +299,7 @@ impl Context {
     }
 
     /// Ends a run that isn't over: drops what it waits for and closes its `<close>` variables.
+    #[cold]
     pub fn cancel(&mut self) {
         self.pending = None;
         let suspended = matches!(self.state, State::Yielded | State::Waiting);
@@ -325,12 +331,17 @@ impl Context {
 
     /// The limits of the runs to come.
     pub fn limits(&self) -> Limits {
-        self.limits.source
+        self.compiled().source
+    }
+
+    #[inline(always)]
+    fn compiled(&self) -> &Compiled {
+        self.limits.as_deref().unwrap_or(&self.core.usual)
     }
 
     /// Sets the limits, from the next step on.
     pub fn set_limits(&mut self, limits: Limits) {
-        self.limits = Compiled::new(limits);
+        self.limits = Some(Compiled::recent(limits));
     }
 
     /// What this context used so far, over all its runs.
@@ -378,7 +389,7 @@ impl Context {
         let l = slot.l;
         let run = Run::new(
             &raw const *slot,
-            &self.limits,
+            self.compiled(),
             self.used,
             yielding == Yielding::Allowed,
         );
@@ -469,8 +480,8 @@ impl Context {
             );
             return Outcome::Failed(self.fail(Some(doom), ffi::LUA_YIELD));
         }
-        if self.used >= self.limits.total {
-            let limit_ms = self.limits.source.total.unwrap_or_default().as_millis();
+        if self.used >= self.compiled().total {
+            let limit_ms = self.compiled().source.total.unwrap_or_default().as_millis();
             let doom = self.doom_here(FailureKind::TotalTimeout, format!("ran {limit_ms} ms in all"));
             return Outcome::Failed(self.fail(Some(doom), ffi::LUA_YIELD));
         }
@@ -550,8 +561,11 @@ impl Context {
 }
 
 impl Drop for Context {
+    #[inline]
     fn drop(&mut self) {
-        self.cancel();
+        if self.is_running() {
+            self.cancel();
+        }
         if let Some(slot) = self.slot.take() {
             // SAFETY: the lock is held; the coroutine is finished or was never started.
             self.core.locked(|_| unsafe { slot.put_back(&self.core) });

@@ -13,6 +13,7 @@ use mlua::ffi::{self, lua_State};
 use mlua::state::RawLua;
 
 use crate::clock::{self, Ticks};
+use crate::held::Holders;
 use crate::host::Pending;
 use crate::limits::{Compiled, Limits};
 use crate::monitor::{self, Before, Published};
@@ -26,6 +27,8 @@ pub(crate) const POOLED_MAX: usize = 4096;
 /// One Lua state and its bookkeeping.
 pub(crate) struct Core {
     pub(crate) lua: ManuallyDrop<mlua::Lua>,
+    /// Who keeps it, for a state of one thread.
+    pub(crate) holders: Option<&'static Holders>,
     /// The thread that may use it, for a state of one thread.
     pub(crate) owner: Option<&'static Published>,
     pub(crate) main: *mut lua_State,

@@ -18,6 +18,7 @@ mod current;
 mod entry;
 mod failure;
 mod guard;
+mod held;
 mod hook;
 mod host;
 mod limits;

@@ -1,7 +1,8 @@
 //! What a context may use up.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::num::NonZeroU32;
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::clock::{self, Ticks};
@@ -68,23 +69,29 @@ pub(crate) struct Compiled {
 
 thread_local! {
     /// The limits that this thread compiled last: a host has a few kinds of contexts and makes many of each.
-    static RECENT: Cell<[Option<Compiled>; 4]> = const { Cell::new([None; 4]) };
+    static RECENT: RefCell<Vec<Rc<Compiled>>> = const { RefCell::new(Vec::new()) };
 }
 
+/// How many of them are kept.
+const RECENT_MAX: usize = 4;
+
 impl Compiled {
-    /// As [`new`](Self::new), without computing again what this thread has just computed.
-    pub(crate) fn recent(limits: Limits) -> Self {
-        let mut recent = RECENT.get();
-        if let Some(found) = recent.iter().flatten().find(|known| known.source == limits) {
-            return *found;
-        }
-        let compiled = Compiled::new(limits);
-        recent.rotate_right(1);
-        if let Some(first) = recent.first_mut() {
-            *first = Some(compiled);
-        }
-        RECENT.set(recent);
-        compiled
+    /// As [`new`](Self::new), without computing or keeping again what this thread has just computed.
+    pub(crate) fn recent(limits: Limits) -> Rc<Self> {
+        let recall = |recent: &RefCell<Vec<Rc<Compiled>>>| {
+            let mut recent = recent.borrow_mut();
+            if let Some(found) = recent.iter().find(|known| known.source == limits) {
+                return Rc::clone(found);
+            }
+            let compiled = Rc::new(Compiled::new(limits));
+            recent.truncate(RECENT_MAX - 1);
+            recent.insert(0, Rc::clone(&compiled));
+            compiled
+        };
+        // A thread that is ending has forgotten them.
+        RECENT
+            .try_with(recall)
+            .unwrap_or_else(|_| Rc::new(Compiled::new(limits)))
     }
 
     pub(crate) fn new(limits: Limits) -> Self {

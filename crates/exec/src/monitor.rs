@@ -56,6 +56,19 @@ pub(crate) struct Before {
     insist_us: u32,
 }
 
+/// Whether [`barrier`] is one. Registers this thread on first use.
+pub(crate) fn has_barrier() -> bool {
+    let _ = here();
+    MONITOR.get().is_some_and(|monitor| monitor.has_barrier)
+}
+
+/// Makes every thread of the process see what this one wrote, and the other way round, at no cost to them.
+pub(crate) fn barrier() {
+    if let Some(monitor) = MONITOR.get() {
+        barrier::all_threads(monitor.has_barrier);
+    }
+}
+
 /// This thread's [`Published`], registered with the monitor on first use.
 #[inline(always)]
 pub(crate) fn here() -> &'static Published {

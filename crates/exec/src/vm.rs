@@ -14,6 +14,7 @@ use crate::context::Context;
 use crate::core::{self, Core, Counts, Run, Tag, TagKind};
 use crate::entry::{Entry, EntryInner};
 use crate::guard::{self, GuardOptions};
+use crate::held::{Holders, Owner};
 use crate::limits::{Compiled, Limits};
 use crate::outcome::Misuse;
 use crate::{coroutine, hook, protect};
@@ -35,6 +36,8 @@ use crate::{coroutine, hook, protect};
 #[derive(Clone)]
 pub struct Vm {
     pub(crate) core: Arc<Core>,
+    #[expect(dead_code, reason = "held for what its end does")]
+    owner: Arc<Owner>,
 }
 
 /// How a state is made.
@@ -146,6 +149,7 @@ impl Vm {
         };
         let core = Arc::new(Core {
             lua: ManuallyDrop::new(lua),
+            holders: Holders::new(per_thread),
             owner: per_thread.then(crate::monitor::here),
             main,
             own_tag: Box::leak(Box::new(Tag::new(TagKind::Own))),
@@ -177,7 +181,8 @@ impl Vm {
         if let Some(limit) = options.memory_bytes_max {
             core.lua.set_memory_limit(limit)?;
         }
-        Ok(Vm { core })
+        let owner = Arc::new(Owner(Arc::clone(&core)));
+        Ok(Vm { core, owner })
     }
 
     /// True for a state that all threads share.
@@ -249,8 +254,9 @@ impl Vm {
     ///
     /// # Errors
     /// [`Misuse::WrongThread`], or [`Misuse::OutOfMemory`] when no coroutine can be made; nothing leaks.
+    #[inline]
     pub fn context(&self) -> Result<Context, Misuse> {
-        Context::new(Arc::clone(&self.core), self.core.usual)
+        Context::new(&self.core, None)
     }
 
     /// A new context with limits of its own.
@@ -258,7 +264,7 @@ impl Vm {
     /// # Errors
     /// As for [`context`](Self::context).
     pub fn context_with(&self, limits: Limits) -> Result<Context, Misuse> {
-        Context::new(Arc::clone(&self.core), Compiled::recent(limits))
+        Context::new(&self.core, Some(Compiled::recent(limits)))
     }
 
     /// What the state holds right now.
