@@ -193,8 +193,11 @@ impl Expr {
     }
 
     /// Whether the value may be another one when more data came.
-    pub(crate) fn may_change(&self) -> bool {
-        matches!(&self.source, Source::Builtin { row, .. } if row.volatile)
+    pub(crate) fn may_change(&self, session: &dyn Session) -> bool {
+        match &self.source {
+            Source::Builtin { row, args } => row.changes.is_some_and(|changes| changes(session, args)),
+            Source::External { .. } => false,
+        }
     }
 
     /// Evaluates an expression that does not suspend; one that does gives no sample.

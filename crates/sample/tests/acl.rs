@@ -397,6 +397,15 @@ fn what_may_still_come_is_a_miss() {
     assert_eq!(test("if { req.len gt 100 } or TRUE"), Verdict::Pass);
     assert_eq!(test("if { path_beg /no }"), Verdict::Fail);
     assert_eq!(test("if WAIT_END"), Verdict::Miss);
+    // The body is `a=1&b=2`: bytes that are there are decided on at once, those that are not may come.
+    assert_eq!(test("if { req.payload(0,3) -m str x=1 }"), Verdict::Fail);
+    assert_eq!(test("if { req.payload(0,3),upper -m str x=1 }"), Verdict::Fail);
+    assert_eq!(test("if { req.payload(0,8) -m str x=1 }"), Verdict::Miss);
+    assert_eq!(test("if { req.payload(0,0) -m beg x }"), Verdict::Miss);
+    fake.request_bytes.replace(b"\x02ab".to_vec());
+    assert_eq!(test("if { req.payload_lv(0,1) -m str x }"), Verdict::Fail);
+    fake.request_bytes.replace(b"\x03ab".to_vec());
+    assert_eq!(test("if { req.payload_lv(0,1) -m str x }"), Verdict::Miss);
     fake.may_change.set(false);
     assert_eq!(test("if { req.len gt 100 }"), Verdict::Fail);
     assert_eq!(test("if WAIT_END"), Verdict::Pass);

@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::net::{Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use support::Result;
+use support::origin::{head, origin, server};
 use support::program::binary;
 use support::site::Site;
 
@@ -35,37 +36,6 @@ fn ask(mut stream: impl Read + Write) -> Result<String> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     Ok(answer)
-}
-
-/// The head of one HTTP message, with its empty line.
-fn head(from: &mut impl BufRead) -> Result<String> {
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        if from.read_line(&mut head)? == 0 {
-            return Err(format!("ended within a head: `{head}`").into());
-        }
-    }
-    Ok(head)
-}
-
-/// An origin that does with each connection as told, in a thread of its own, until the test ends.
-fn origin(each: impl Fn(TcpStream) -> Result<()> + Send + Sync + 'static) -> Result<SocketAddr> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let address = listener.local_addr()?;
-    let each = std::sync::Arc::new(each);
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let each = std::sync::Arc::clone(&each);
-            // What fails in here shows in what the client gets.
-            std::thread::spawn(move || each(stream).is_ok());
-        }
-    });
-    Ok(address)
-}
-
-/// Names an origin as `localhost`, as the helper gives every `127.0.0.1:PORT` of a file another port.
-fn server(address: SocketAddr) -> String {
-    format!("ipv4@localhost:{}", address.port())
 }
 
 #[test]
@@ -330,7 +300,7 @@ core.register_service("echo", "tcp", function(applet) applet:send("service " .. 
 "#;
     let config = format!(
         "global\n    lua-load site/site.lua\n{}frontend site\n    bind 127.0.0.1:8080\n    \
-         tcp-request inspect-delay 10s\n    \
+         tcp-request inspect-delay 60s\n    \
          tcp-request content reject if {{ req.payload(0,4) -m str BAD! }}\n    \
          tcp-request content use-service lua.echo if {{ req.payload(0,4) -m str GOOD }}\n    \
          tcp-request content reject\n",

@@ -127,7 +127,7 @@ impl Acl {
     fn verdict(&self, matched: bool, session: &dyn Session) -> Verdict {
         if matched {
             Verdict::Pass
-        } else if self.expr.may_change() && session.may_change() {
+        } else if session.may_change() && self.expr.may_change(session) {
             Verdict::Miss
         } else {
             Verdict::Fail

@@ -34,8 +34,8 @@ pub struct FetchRow {
     pub places: Places,
     /// What it gives, in a line.
     pub doc: &'static str,
-    /// Whether a value now may be another one when more data came.
-    pub(crate) volatile: bool,
+    /// Whether a value now may be another one when more data came; `None`: never.
+    pub(crate) changes: Option<Changes>,
     pub(crate) prepare: Option<Prepare>,
     pub(crate) run: Run,
 }
@@ -48,6 +48,7 @@ pub(crate) enum Run {
     Many { one: One, each: Each },
 }
 
+pub(crate) type Changes = fn(&dyn Session, &[Arg]) -> bool;
 pub(crate) type One = fn(&dyn Session, &[Arg]) -> Option<Value>;
 pub(crate) type Each = fn(&dyn Session, &[Arg], &mut dyn FnMut(Value) -> ControlFlow<()>) -> ControlFlow<()>;
 
@@ -83,7 +84,7 @@ pub(crate) const fn row(
         output,
         places,
         doc,
-        volatile: false,
+        changes: None,
         prepare: None,
         run: Run::One(one),
     }
@@ -97,8 +98,13 @@ impl FetchRow {
     }
 
     /// The same with a value that changes while data comes in.
-    pub(crate) const fn volatile(mut self) -> FetchRow {
-        self.volatile = true;
+    pub(crate) const fn volatile(self) -> FetchRow {
+        self.volatile_while(|_, _| true)
+    }
+
+    /// The same with a value that changes for as long as this holds.
+    pub(crate) const fn volatile_while(mut self, changes: Changes) -> FetchRow {
+        self.changes = Some(changes);
         self
     }
 

@@ -21,7 +21,8 @@ macro_rules! payload {
             payload(s, $way(s), args)
         })
         .prepared(prepare_range)
-        .volatile()
+        // Bytes that are there stay as they are, unless it is about all that there will be.
+        .volatile_while(|s, args| at(args, 1).int_or(0) == 0 || payload(s, $way(s), args).is_none())
     };
 }
 
@@ -31,7 +32,7 @@ macro_rules! payload_lv {
             payload_lv(s, $way(s), args)
         })
         .prepared(prepare_lv)
-        .volatile()
+        .volatile_while(|s, args| payload_lv(s, $way(s), args).is_none())
     };
 }
 

@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub(crate) mod curl;
+pub(crate) mod origin;
 pub(crate) mod program;
 pub(crate) mod site;
 pub(crate) mod transcript;

@@ -1,0 +1,38 @@
+//! Servers that a test plays itself, behind the program.
+
+use std::io::BufRead;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+
+use super::Result;
+
+/// The head of one HTTP message, with its empty line.
+pub(crate) fn head(from: &mut impl BufRead) -> Result<String> {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if from.read_line(&mut head)? == 0 {
+            return Err(format!("ended within a head: `{head}`").into());
+        }
+    }
+    Ok(head)
+}
+
+/// An origin that does with each connection as told, in a thread of its own, until the test ends.
+pub(crate) fn origin(each: impl Fn(TcpStream) -> Result<()> + Send + Sync + 'static) -> Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    let each = Arc::new(each);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let each = Arc::clone(&each);
+            // What fails in here shows in what the client gets.
+            std::thread::spawn(move || each(stream).is_ok());
+        }
+    });
+    Ok(address)
+}
+
+/// Names an origin as `localhost`, as the helper gives every `127.0.0.1:PORT` of a file another port.
+pub(crate) fn server(address: SocketAddr) -> String {
+    format!("ipv4@localhost:{}", address.port())
+}
