@@ -36,6 +36,10 @@ impl fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
+/// What a worker's stack may grow to. Extensions may be interpreters, whose scripts recurse through native functions: Lua
+/// stops after 200 of those, each of which may take more than 10 KiB. Pages that are not used cost nothing.
+const STACK_BYTES: usize = 8 << 20;
+
 /// Starts everything that `spec` describes: binds every listener, builds the extensions on each worker, and only when all
 /// of that went well accepts the first connection.
 ///
@@ -65,6 +69,7 @@ pub fn start(spec: ProxySpec, extensions: ExtensionFactory) -> Result<Running, S
         let body = move || work(index, shared, &extensions, listening, stopped, &reports, &told);
         let thread = std::thread::Builder::new()
             .name(format!("worker-{index}"))
+            .stack_size(STACK_BYTES)
             .spawn(body);
         workers.push(thread.map_err(failed)?);
     }
