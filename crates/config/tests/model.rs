@@ -176,6 +176,23 @@ fn lua_settings_are_kept_and_scripts_stay_in_order() {
 }
 
 #[test]
+fn the_conversion_of_booleans_is_decided_before_the_first_script() {
+    let decided = |lines: &str| {
+        load(&format!("global\n{lines}"))
+            .0
+            .global
+            .lua
+            .bool_samples_as_booleans
+    };
+    let (set, load) = (
+        "    tune.lua.bool-sample-conversion normal\n",
+        "    lua-load one.lua\n",
+    );
+    assert_eq!(decided(&format!("{set}{load}")), Some(true));
+    assert_eq!(decided(&format!("{load}{set}")), None);
+}
+
+#[test]
 fn binds_have_one_entry_for_each_address() {
     let (config, _) = load(
         "frontend f

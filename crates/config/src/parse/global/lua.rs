@@ -48,8 +48,18 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
         "{ normal | pre-3.1-bug }",
         "whether scripts get booleans as booleans or as integers",
         |cx, args| {
-            let names = [("normal", true), ("pre-3.1-bug", false)];
-            cx.global.lua.bool_samples_as_booleans = Some(args.one_of("a way to convert booleans", &names)?);
+            let (keyword, names) = (args.last(), [("normal", true), ("pre-3.1-bug", false)]);
+            let wanted = args.one_of("a way to convert booleans", &names)?;
+            let lua = &mut cx.global.lua;
+            if lua.steps.iter().any(|step| matches!(step, LuaStep::Load(_))) {
+                let message = "`tune.lua.bool-sample-conversion` has no effect after a script was loaded";
+                cx.diagnostics.push(
+                    Diagnostic::warning(code::NO_EFFECT, keyword, message)
+                        .help("put it before the first `lua-load`"),
+                );
+            } else {
+                lua.bool_samples_as_booleans = Some(wanted);
+            }
             Ok(())
         },
     ),
