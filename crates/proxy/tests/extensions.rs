@@ -525,6 +525,84 @@ fn what_a_service_sent_before_it_failed_at_once_is_delivered() {
 }
 
 #[test]
+fn a_service_goes_on_to_its_end_though_its_response_is_whole() {
+    let mut front = frontend(Mode::Http);
+    front.http_request.push(service_rule(0));
+    let logs = Logs::of(&mut front);
+    let (ended, told) = mpsc::channel();
+    let make = move || {
+        let ended = ended.clone();
+        Fakes {
+            http: vec![Rc::new(move |applet| {
+                let ended = ended.clone();
+                Run::suspended(async move {
+                    let txn = applet.txn().clone();
+                    let path = txn.request_head().unwrap().uri.path().to_owned();
+                    applet.add_header(b"content-length", b"4").unwrap();
+                    applet.start_response().unwrap();
+                    tokio::task::yield_now().await;
+                    applet.send("four".into()).await.unwrap();
+                    // The response is with the client before the service goes on.
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    ended.send((path.clone(), txn.is_closed())).unwrap();
+                    let excess = applet.send("!".into()).await;
+                    if path == "/fails" {
+                        return Err(Failure::new(format!("{excess:?}")));
+                    }
+                    Ok(())
+                })
+            })],
+            ..Fakes::default()
+        }
+    };
+    let proxy = Proxy::with(only(front), fakes(make));
+    let mut client = proxy.client();
+    // The connection serves the next request while the service of the last one goes on.
+    assert_eq!(client.get("/first").text(), "four");
+    client.send("HEAD /head HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_eq!(client.response_to("HEAD").unwrap().status, 200);
+    let next = || told.recv_timeout(Duration::from_secs(20)).unwrap();
+    let mut seen = [next(), next()];
+    seen.sort();
+    assert_eq!(seen, ["/first", "/head"].map(|path| (path.to_owned(), false)));
+    // Nor does it matter that the client leaves.
+    assert_eq!(client.get("/fails").text(), "four");
+    drop(client);
+    assert_eq!(next(), ("/fails".to_owned(), false));
+    assert!(logs.line().contains("ExcessBody"));
+}
+
+#[test]
+fn a_service_that_goes_on_for_too_long_is_ended() {
+    let mut front = frontend(Mode::Http);
+    front.http_request.push(service_rule(0));
+    front.timeouts.server = Some(Duration::from_millis(50));
+    let logs = Logs::of(&mut front);
+    let (dropped, told) = mpsc::channel();
+    let make = move || {
+        let dropped = dropped.clone();
+        Fakes {
+            http: vec![Rc::new(move |applet| {
+                let guard = OnDrop(dropped.clone());
+                applet.start_response().unwrap();
+                Run::suspended(async move {
+                    std::future::pending::<()>().await;
+                    drop(guard);
+                    Ok(())
+                })
+            })],
+            ..Fakes::default()
+        }
+    };
+    let proxy = Proxy::with(only(front), fakes(make));
+    let mut client = proxy.client();
+    client.send("HEAD / HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_eq!(client.response_to("HEAD").unwrap().status, 200);
+    assert!(told.recv_timeout(Duration::from_secs(20)).is_ok());
+    assert!(logs.line().contains("went on for too long after its response"));
+}
+
+#[test]
 fn a_service_waits_for_a_slow_client() {
     let sent = Arc::new(AtomicUsize::new(0));
     let count = sent.clone();

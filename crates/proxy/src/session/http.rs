@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::lingering::Lingering;
 use super::logline;
 use super::relay::relay;
 use super::upstream::Tunnel;
@@ -48,6 +49,8 @@ pub(crate) struct HttpSession {
     pub(crate) tunnel: RefCell<Option<Tunnel>>,
     /// A transaction that ended and whose log line waits for the last bytes to be written.
     pub(crate) ended: RefCell<Option<Rc<Txn>>>,
+    /// Services that go on after their responses.
+    pub(crate) lingering: Lingering,
     /// Since when the connection has been idle.
     pub(crate) idle_since: Cell<Instant>,
     /// When the first byte of the next request was noticed.
@@ -96,6 +99,7 @@ pub(crate) async fn run(worker: Rc<Worker>, frontend: Rc<Frontend>, client: Rc<C
         current: RefCell::default(),
         tunnel: RefCell::default(),
         ended: RefCell::default(),
+        lingering: Lingering::default(),
         read_before: Cell::new(0),
         written_before: Cell::new(0),
         timed,
@@ -120,6 +124,7 @@ impl HttpSession {
     ) -> Poll<Exit> {
         let polled = conn.poll(cx);
         self.log_ended();
+        let _ = self.lingering.poll(cx);
         if let Poll::Ready(end) = polled {
             return Poll::Ready(Exit::Ended(end));
         }
@@ -189,7 +194,9 @@ impl HttpSession {
         self.idle_since.set(now);
         txn.times.ended.set(Some(now));
         txn.phase.set(Phase::Log);
-        txn.close();
+        if !self.lingering.has(txn) {
+            txn.close();
+        }
         if self.timed {
             *self.ended.borrow_mut() = Some(txn.clone());
         }
@@ -248,6 +255,7 @@ impl HttpSession {
             Exit::Stopping => {}
         }
         self.log_ended();
+        poll_fn(|cx| self.lingering.poll(cx)).await;
     }
 
     /// Notes for the log that the client was too slow. True if it was for its body.

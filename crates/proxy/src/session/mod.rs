@@ -3,6 +3,7 @@
 mod exchange;
 mod headers;
 mod http;
+mod lingering;
 mod logline;
 mod outgoing;
 mod relay;

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -13,6 +14,9 @@ use super::service::Produced;
 use super::upstream::Relayed;
 use crate::http1::Cut;
 use crate::txn::Txn;
+
+/// How long a service may go on after its response if no timeout says so.
+const LINGER: Duration = Duration::from_secs(60);
 
 /// A response's body.
 pub(crate) struct Outgoing {
@@ -122,9 +126,21 @@ impl Body for Outgoing {
 impl Drop for Outgoing {
     fn drop(&mut self) {
         // The codec drops a body that has nothing to say without asking it; so it does for a HEAD request's.
-        let nothing_left = self.is_end_stream() || self.active.bodyless;
+        let is_served = matches!(&self.content, Content::Service(produced) if produced.is_whole());
+        let nothing_left = self.is_end_stream() || self.active.bodyless || is_served;
         if nothing_left {
             self.active.complete.set(true);
+        }
+        let session = &self.active.session;
+        if let Content::Service(produced) = &mut self.content {
+            let timer = || {
+                let timer = session.worker.wheel.timer();
+                timer.arm(session.frontend.spec.timeouts.server.or(Some(LINGER)));
+                timer
+            };
+            if let Some(rest) = produced.take_rest(timer) {
+                session.lingering.push(rest);
+            }
         }
         if let (Content::Server(relayed), true) = (&mut self.content, nothing_left) {
             relayed.finish();

@@ -8,11 +8,13 @@ use http::{Response, StatusCode, response};
 use http_body::{Frame, SizeHint};
 
 use super::http::HttpSession;
+use super::lingering::Rest;
 use super::outgoing::Content;
 use crate::applet::HttpApplet;
 use crate::ext::{Failure, HttpService, Run};
 use crate::http1::{Cut, MessageBody};
 use crate::log::Level;
+use crate::timeouts::Timer;
 use crate::txn::{Phase, Txn};
 
 /// A service's response, or that there is none.
@@ -155,6 +157,26 @@ impl Produced {
         true
     }
 
+    /// Whether the client has all that it is to get.
+    pub(crate) fn is_whole(&self) -> bool {
+        let (declared, sent) = self.applet.lengths();
+        self.applet.is_bodyless() || declared == Some(sent) && !self.applet.has_queued()
+    }
+
+    /// The service, if it has not ended though its response is whole.
+    pub(crate) fn take_rest(&mut self, timer: impl FnOnce() -> Timer) -> Option<Rest> {
+        if self.ended.is_some() || !self.is_whole() {
+            return None;
+        }
+        self.ended = Some(Ok(()));
+        Some(Rest {
+            run: std::mem::replace(&mut self.run, Run::ready(Ok(()))),
+            applet: self.applet.clone(),
+            line: self.line.clone(),
+            timer: timer(),
+        })
+    }
+
     fn check_length(&self, txn: &Txn) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         match self.applet.lengths() {
             (Some(declared), sent) if sent < declared && !self.applet.is_bodyless() => {
@@ -183,7 +205,9 @@ impl Drop for Produced {
         // A response may be whole before its service fails: then nobody asks for more of it.
         let txn = Rc::clone(self.applet.txn());
         self.failed(&txn);
-        self.applet.client_gone();
+        if !self.is_whole() {
+            self.applet.client_gone();
+        }
     }
 }
 

@@ -1,0 +1,85 @@
+//! Services whose response is whole and that go on all the same: to count, to log, to clean up.
+//!
+//! The client has what it asked for, and may ask for more. The transaction stays open for the service alone, and the
+//! session until it has ended.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use crate::applet::HttpApplet;
+use crate::ext::{Failure, Run};
+use crate::log::Level;
+use crate::timeouts::Timer;
+use crate::txn::Txn;
+
+/// A service that goes on.
+pub(crate) struct Rest {
+    pub(crate) run: Run<'static, Result<(), Failure>>,
+    pub(crate) applet: Rc<HttpApplet>,
+    pub(crate) line: Rc<str>,
+    /// When it has taken too long.
+    pub(crate) timer: Timer,
+}
+
+/// The services of a session that go on.
+#[derive(Default)]
+pub(crate) struct Lingering(RefCell<Vec<Rest>>);
+
+impl Lingering {
+    pub(crate) fn push(&self, rest: Rest) {
+        self.0.borrow_mut().push(rest);
+    }
+
+    /// Whether the service of this transaction goes on.
+    pub(crate) fn has(&self, txn: &Rc<Txn>) -> bool {
+        self.0
+            .borrow()
+            .iter()
+            .any(|rest| Rc::ptr_eq(rest.applet.txn(), txn))
+    }
+
+    /// Lets them go on; ready when none is left.
+    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.0.borrow().is_empty() {
+            return Poll::Ready(());
+        }
+        // What runs may end up here again.
+        let mut rests = self.0.take();
+        rests.retain_mut(|rest| rest.poll(cx).is_pending());
+        let mut kept = self.0.borrow_mut();
+        rests.append(&mut kept);
+        *kept = rests;
+        if kept.is_empty() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+}
+
+impl Rest {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let txn = self.applet.txn();
+        match Pin::new(&mut self.run).poll(cx) {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(failure)) => txn.log_failure(&self.line, &failure),
+            Poll::Pending if self.timer.poll_elapsed(cx).is_ready() => {
+                let line = &self.line;
+                let why = format!("{line}: the service went on for too long after its response");
+                txn.log(Level::Error, &why);
+            }
+            Poll::Pending => return Poll::Pending,
+        }
+        txn.close();
+        Poll::Ready(())
+    }
+}
+
+impl Drop for Rest {
+    fn drop(&mut self) {
+        self.applet.txn().close();
+    }
+}
