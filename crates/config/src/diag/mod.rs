@@ -154,6 +154,11 @@ impl Diagnostics {
         self.items.append(&mut other.items);
     }
 
+    /// Keeps only those that `keep` wants.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&Diagnostic) -> bool) {
+        self.items.retain(keep);
+    }
+
     /// Adds the faults of another run that aren't known yet: lines of `defaults` are read once for each proxy.
     pub(crate) fn append_new(&mut self, other: Diagnostics) {
         let known: HashSet<(Code, Option<Span>)> = self.items.iter().map(Diagnostic::key).collect();

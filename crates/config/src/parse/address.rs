@@ -84,6 +84,36 @@ pub(crate) fn server_address(word: &Word) -> Parsed<ServerAddress> {
     }
 }
 
+/// An address of any kind, also of those that nothing here connects to: only its form is checked.
+pub(crate) fn endpoint(word: &Word, needs_port: bool) -> Parsed<()> {
+    let text = word.text()?;
+    let rest = match FAMILIES_PENDING.iter().find(|prefix| text.starts_with(*prefix)) {
+        Some(prefix) => word.tail(prefix.len()),
+        None => match family(word)? {
+            (Family::Any | Family::V4 | Family::V6, rest) => rest,
+            (_, rest) => return path(&rest).map(|_| ()),
+        },
+    };
+    let (host, port_word) = split_port(&rest)?;
+    match port_word {
+        Some(word) => drop(port(&word)?),
+        None if needs_port => {
+            let message = format!("`{}` has no port", word.lossy());
+            return Err(Box::new(
+                Diagnostic::error(code::BAD_ADDRESS, word.span(), message).help("write `<address>:<port>`"),
+            ));
+        }
+        None => {}
+    }
+    let host_text = host.text()?;
+    let is_host = matches!(host_text, "" | "*") || parse_ip(host_text).is_some() || is_host_name(host_text);
+    if is_host {
+        Ok(())
+    } else {
+        Err(not_an_address(&host))
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Family {
     Any,

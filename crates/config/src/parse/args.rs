@@ -158,9 +158,26 @@ impl<'a> Args<'a> {
         } else {
             "unexpected from here on"
         };
-        Err(Box::new(
-            Diagnostic::error(code::EXTRA_ARGUMENT, first.span().to(last.span()), message).label(plural),
-        ))
+        let mut diagnostic =
+            Diagnostic::error(code::EXTRA_ARGUMENT, first.span().to(last.span()), message).label(plural);
+        if let Some(number) = self.number_before_unit(first) {
+            diagnostic = diagnostic.help(format!(
+                "write the unit right behind the number: `{}{}`",
+                number.lossy(),
+                first.lossy()
+            ));
+        }
+        Err(Box::new(diagnostic))
+    }
+
+    /// The number that was taken last, when a word is a unit that went astray.
+    fn number_before_unit(&self, unit: &Word) -> Option<&'a Word> {
+        let is_unit = ["us", "ms", "s", "m", "h", "d", "k", "g"]
+            .iter()
+            .any(|name| unit.is(name));
+        let before = self.words.get(self.at.checked_sub(1)?)?;
+        let is_number = !before.bytes().is_empty() && before.bytes().iter().all(u8::is_ascii_digit);
+        (is_unit && is_number).then_some(before)
     }
 
     /// Something is missing after the last word.
@@ -194,7 +211,8 @@ pub(crate) fn pick<T: Copy>(word: &Word, what: &str, names: &[(&'static str, T)]
         diagnostic = diagnostic.suggest(&word.lossy(), known.iter().copied());
     }
     if diagnostic.help.is_empty() {
-        diagnostic = diagnostic.help(format!("one of {}", list(&known)));
+        let what = if known.len() == 1 { "expected" } else { "one of" };
+        diagnostic = diagnostic.help(format!("{what} {}", list(&known)));
     }
     Err(Box::new(diagnostic))
 }

@@ -11,7 +11,8 @@ use super::keyword::Sections;
 use super::names::ProxyNames;
 use super::order::Order;
 use super::proxy::{self, ProxyCx, section_of};
-use super::reader::{Draft, ReaderFiles, Section, SectionKind};
+use super::reader::{Draft, ReaderFiles, Section};
+use super::sections::SectionKind;
 use super::server::{ServerSettings, check_name};
 use crate::diag::{Diagnostic, Diagnostics, code};
 use crate::model::{
@@ -124,7 +125,7 @@ impl Plan {
             let result = match section.kind {
                 SectionKind::Defaults => plan.defaults(at, &mut args, &mut by_name),
                 SectionKind::Proxy(kind) => plan.proxy(at, kind, &mut args, &by_name, diagnostics),
-                SectionKind::Global | SectionKind::Pending => Ok(()),
+                SectionKind::Global | SectionKind::Other(_) => Ok(()),
             };
             if let Err(diagnostic) = result {
                 diagnostics.push(*diagnostic);

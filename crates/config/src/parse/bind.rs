@@ -146,16 +146,7 @@ pub(crate) fn bind(args: &mut Args<'_>, diagnostics: &mut Diagnostics) -> Parsed
     if word.bytes().is_empty() {
         return bad_argument(word, "an address is empty");
     }
-    let mut options = BindOptions::default();
-    while let Some(word) = args.next() {
-        if let Err(diagnostic) = parameter(&mut options, word, args, diagnostics) {
-            diagnostics.push(*diagnostic);
-            if !is_served(word) {
-                // how many of the words that follow belong to it isn't known
-                args.take_rest();
-            }
-        }
-    }
+    let options = parameters(args, diagnostics);
     let binds = addresses.into_iter().map(|(address, span)| {
         let is_unix = matches!(address, BindAddress::Unix(_) | BindAddress::Abstract(_));
         let mut options = options.clone();
@@ -169,6 +160,21 @@ pub(crate) fn bind(args: &mut Args<'_>, diagnostics: &mut Diagnostics) -> Parsed
         }
     });
     Ok(binds.collect())
+}
+
+/// Reads the parameters of a `bind` line. Every fault is reported.
+pub(crate) fn parameters(args: &mut Args<'_>, diagnostics: &mut Diagnostics) -> BindOptions {
+    let mut options = BindOptions::default();
+    while let Some(word) = args.next() {
+        if let Err(diagnostic) = parameter(&mut options, word, args, diagnostics) {
+            diagnostics.push(*diagnostic);
+            if !is_served(word) {
+                // how many of the words that follow belong to it isn't known
+                args.take_rest();
+            }
+        }
+    }
+    options
 }
 
 fn is_served(word: &Word) -> bool {

@@ -9,6 +9,8 @@ use crate::text::Word;
 pub struct Sections(u8);
 
 impl Sections {
+    /// Not in the sections that this type counts: a section's own keyword, or a line of a section that is refused.
+    pub const NONE: Sections = Sections(0);
     /// `global`.
     pub const GLOBAL: Sections = Sections(1);
     /// `defaults`.

@@ -12,10 +12,12 @@ mod keyword;
 mod log;
 mod names;
 mod order;
+mod others;
 mod proxy;
 mod reader;
 mod rules;
 mod sampled;
+mod sections;
 mod server;
 
 pub use assemble::Loaded;
@@ -25,8 +27,7 @@ pub use reader::{Draft, Options};
 
 /// All keywords with their documentation: for reference pages, listings and editors.
 pub fn keyword_docs() -> Vec<KeywordDoc> {
-    let sections = reader::section_rows();
-    sections
+    sections::docs()
         .chain(global::rows())
         .chain(proxy::rows())
         .chain(bind::rows())

@@ -11,10 +11,12 @@ use tidegate_sample::{Files, logformat};
 use super::args::Args;
 use super::blocks::Blocks;
 use super::global::{self, GlobalCx};
-use super::keyword::{KeywordDoc, Sections, Status};
+use super::keyword::KeywordDoc;
+use super::others::{Open, Others};
+use super::sections::{self, SectionKind, SectionRow};
 use crate::cond::Facts;
-use crate::diag::{Diagnostic, Diagnostics, closest, code};
-use crate::model::{Global, ProxyKind};
+use crate::diag::{Diagnostic, Diagnostics, code};
+use crate::model::Global;
 use crate::resolve;
 use crate::source::{FileId, Sources, Spanned};
 use crate::text::{Environment, FileReader, Surroundings, TokenKind, Tree, Word, decode_line, read_paths};
@@ -50,6 +52,7 @@ pub struct Draft {
     pub(crate) global: Global,
     pub(crate) environment: Environment,
     pub(crate) sections: Vec<Section>,
+    pub(crate) others: Others,
 }
 
 impl Draft {
@@ -67,6 +70,7 @@ impl Draft {
             global: Global::default(),
             environment,
             sections: Vec::new(),
+            others: Others::default(),
         };
         let files_for_samples = ReaderFiles(reader);
         for file in files {
@@ -151,6 +155,7 @@ impl Draft {
                 self.line(words, &mut current, files);
             }
         }
+        self.end(&mut current, files);
         blocks.end_of_file(&mut self.diagnostics);
         let cut_off = tree.lines.last().and_then(|line| line.tokens.last());
         if let Some(last) =
@@ -166,23 +171,24 @@ impl Draft {
 
     fn line(&mut self, words: Vec<Word>, current: &mut Current, files: &dyn Files) {
         let Some(first) = words.first() else { return };
-        if let Some(kind) = self.section_start(first, *current) {
-            *current = self.begin(kind, words);
+        if let Some(row) = self.section_start(first, current) {
+            self.end(current, files);
+            *current = self.begin(row, words);
             return;
         }
-        match *current {
+        match current {
             Current::None => {
                 let message = format!("`{}` stands outside any section", first.lossy());
-                let names = SECTIONS.iter().map(|(name, ..)| *name);
+                let names = sections::all().map(|row| row.name);
                 self.diagnostics.push(
                     Diagnostic::error(code::UNKNOWN_SECTION, first.span(), message)
                         .suggest(&first.lossy(), names)
                         .help("begin a section first, such as `global`, `defaults` or `frontend <name>`"),
                 );
                 // once is enough for all the lines up to the next section
-                *current = Current::Refused;
+                *current = Current::Nowhere;
             }
-            Current::Refused => {}
+            Current::Nowhere => {}
             Current::Global => {
                 let mut cx = GlobalCx {
                     global: &mut self.global,
@@ -197,37 +203,37 @@ impl Draft {
                     section.statements.push(words);
                 }
             }
+            Current::Other(open, _) => open.statement(&words, files, &mut self.diagnostics),
         }
     }
 
     /// Which section a word begins, if it begins one. A misspelt one at the very beginning of a line is reported and
     /// taken for what was meant, so that its lines are checked too.
-    fn section_start(&mut self, word: &Word, current: Current) -> Option<SectionKind> {
-        if let Some((_, kind, _)) = SECTIONS.iter().find(|(name, ..)| word.is(name)) {
-            return Some(*kind);
+    fn section_start(&mut self, word: &Word, current: &Current) -> Option<SectionRow> {
+        if let Some(row) = sections::find(word) {
+            return Some(row);
         }
         let source = self.sources.get(word.span().file)?;
         let indented = source.position(word.span().start).column > 1;
         if indented || is_keyword(word, current) {
             return None;
         }
-        let meant = closest(&word.lossy(), SECTIONS.iter().map(|(name, ..)| *name))?;
+        let meant = sections::meant(&word.lossy())?;
         let message = format!("unknown section `{}`", word.lossy());
         self.diagnostics.push(
             Diagnostic::error(code::UNKNOWN_SECTION, word.span(), message)
-                .help(format!("did you mean `{meant}`?")),
+                .help(format!("did you mean `{}`?", meant.name)),
         );
-        SECTIONS
-            .iter()
-            .find(|(name, ..)| *name == meant)
-            .map(|(_, kind, _)| *kind)
+        Some(meant)
     }
 
-    fn begin(&mut self, kind: SectionKind, words: Vec<Word>) -> Current {
+    fn begin(&mut self, row: SectionRow, words: Vec<Word>) -> Current {
         let Some(keyword) = words.first() else {
             return Current::None;
         };
-        match kind {
+        // the name of the section, or else its keyword
+        let name = words.get(1).unwrap_or(keyword).lossy().into_owned();
+        match row.kind {
             SectionKind::Global => {
                 let args = Args::of_statement(keyword, &words);
                 if let Err(diagnostic) = args.end() {
@@ -235,26 +241,25 @@ impl Draft {
                 }
                 Current::Global
             }
+            SectionKind::Other(other) => {
+                let open = self.others.begin(other, &words, &mut self.diagnostics);
+                Current::Other(Box::new(open), name)
+            }
             SectionKind::Defaults | SectionKind::Proxy(_) => {
-                let name = SECTIONS
-                    .iter()
-                    .find(|(_, known, _)| *known == kind)
-                    .map(|(name, ..)| *name);
                 self.sections.push(Section {
-                    kind,
+                    kind: row.kind,
                     header: words,
                     statements: Vec::new(),
                 });
-                Current::Proxies(name.unwrap_or_default())
+                Current::Proxies(name)
             }
-            SectionKind::Pending => {
-                let message = format!("section `{}` is not supported yet", keyword.lossy());
-                self.diagnostics.push(
-                    Diagnostic::error(code::NOT_YET, keyword.span(), message)
-                        .note("its lines were not looked at"),
-                );
-                Current::Refused
-            }
+        }
+    }
+
+    /// A section ends where another begins, and at the end of a file.
+    fn end(&mut self, current: &mut Current, files: &dyn Files) {
+        if let Current::Other(open, _) = current {
+            open.end(files, &mut self.diagnostics);
         }
     }
 }
@@ -272,52 +277,47 @@ fn predefined(environment: &mut Environment, sources: &Sources) {
 pub(crate) fn or_section(mut diagnostic: Box<Diagnostic>) -> Box<Diagnostic> {
     if diagnostic.code == code::UNKNOWN_KEYWORD && diagnostic.help.is_empty() {
         let written = diagnostic.message.split('`').nth(1).unwrap_or_default();
-        if let Some(meant) = closest(written, SECTIONS.iter().map(|(name, ..)| *name)) {
+        if let Some(meant) = sections::meant(written) {
             diagnostic
                 .help
-                .push(format!("did you mean the section `{meant}`?"));
+                .push(format!("did you mean the section `{}`?", meant.name));
         }
     }
     diagnostic
 }
 
-fn is_keyword(word: &Word, current: Current) -> bool {
+fn is_keyword(word: &Word, current: &Current) -> bool {
     let known = |row: KeywordDoc| row.after.is_empty() && word.is(row.name);
     match current {
         Current::Global => global::rows().any(known),
         Current::Proxies(_) => super::proxy::rows().any(known),
-        Current::None | Current::Refused => false,
+        Current::Other(open, _) => open.has(word),
+        Current::None | Current::Nowhere => false,
     }
 }
 
-/// The section that lines belong to.
-#[derive(Debug, Clone, Copy)]
+/// The section that lines belong to, with its name.
+#[derive(Debug)]
 enum Current {
     None,
     Global,
-    /// The last of the sections that are kept, and its keyword.
-    Proxies(&'static str),
-    /// A section that was refused as a whole.
-    Refused,
+    /// The last of the sections that are kept.
+    Proxies(String),
+    /// One whose lines are checked at once.
+    Other(Box<Open>, String),
+    /// No section, which was said already.
+    Nowhere,
 }
 
 impl Current {
-    fn name(self) -> &'static str {
+    /// What `.SECTION` stands for.
+    fn name(&self) -> &str {
         match self {
             Current::Global => "global",
-            Current::Proxies(name) => name,
-            Current::None | Current::Refused => "",
+            Current::Proxies(name) | Current::Other(_, name) => name,
+            Current::None | Current::Nowhere => "",
         }
     }
-}
-
-/// A kind of section.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SectionKind {
-    Global,
-    Defaults,
-    Proxy(ProxyKind),
-    Pending,
 }
 
 /// A section's words.
@@ -328,71 +328,6 @@ pub(crate) struct Section {
     pub(crate) header: Vec<Word>,
     /// The lines in it.
     pub(crate) statements: Vec<Vec<Word>>,
-}
-
-const SECTIONS: [(&str, SectionKind, &str); 22] = [
-    ("global", SectionKind::Global, "what concerns the whole process"),
-    (
-        "defaults",
-        SectionKind::Defaults,
-        "settings of the proxies that follow",
-    ),
-    (
-        "frontend",
-        SectionKind::Proxy(ProxyKind::Frontend),
-        "accepts connections",
-    ),
-    ("backend", SectionKind::Proxy(ProxyKind::Backend), "has servers"),
-    (
-        "listen",
-        SectionKind::Proxy(ProxyKind::Listen),
-        "a frontend and a backend in one",
-    ),
-    ("acme", SectionKind::Pending, "certificates by ACME"),
-    ("cache", SectionKind::Pending, "a cache of responses"),
-    ("crt-list", SectionKind::Pending, "a list of certificates"),
-    ("crt-store", SectionKind::Pending, "a store of certificates"),
-    ("dns-resolvers", SectionKind::Pending, "name servers"),
-    ("fcgi-app", SectionKind::Pending, "a FastCGI application"),
-    ("healthcheck", SectionKind::Pending, "a named health check"),
-    ("http-errors", SectionKind::Pending, "a set of error pages"),
-    ("log-forward", SectionKind::Pending, "a relay of log lines"),
-    (
-        "log-profile",
-        SectionKind::Pending,
-        "formats of log lines by step",
-    ),
-    ("mailers", SectionKind::Pending, "mail servers for alerts"),
-    (
-        "peers",
-        SectionKind::Pending,
-        "other instances to share tables with",
-    ),
-    ("program", SectionKind::Pending, "a program to run"),
-    ("resolvers", SectionKind::Pending, "name servers"),
-    ("ring", SectionKind::Pending, "a ring of log lines"),
-    ("traces", SectionKind::Pending, "what is traced"),
-    ("userlist", SectionKind::Pending, "users and their passwords"),
-];
-
-/// The sections for reference pages.
-pub(crate) fn section_rows() -> impl Iterator<Item = KeywordDoc> {
-    SECTIONS.iter().map(|(name, kind, doc)| KeywordDoc {
-        after: "section",
-        name,
-        sections: Sections::PROXIES.without(Sections::PROXIES),
-        arguments: match kind {
-            SectionKind::Defaults => "[<name>] [from <defaults>]",
-            SectionKind::Proxy(_) => "<name> [from <defaults>]",
-            SectionKind::Global | SectionKind::Pending => "",
-        },
-        doc,
-        status: if *kind == SectionKind::Pending {
-            Status::NotYet
-        } else {
-            Status::Served(())
-        },
-    })
 }
 
 /// Lets expressions read files by way of the configuration's reader.

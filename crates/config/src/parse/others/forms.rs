@@ -1,0 +1,139 @@
+//! Forms of arguments that several of these sections share.
+
+use super::{OtherCx, Parse};
+use crate::parse::args::{Args, Parsed, bad_argument, pick};
+use crate::parse::keyword::{Keyword, Sections, served};
+use crate::parse::log::log_target;
+use crate::parse::server::{self, ServerSettings};
+use crate::parse::{bind, sampled};
+use crate::text::Word;
+use crate::units::TimeUnit;
+
+/// A row of a table.
+pub(super) const fn line(
+    name: &'static str,
+    arguments: &'static str,
+    doc: &'static str,
+    parse: Parse,
+) -> Keyword<Parse> {
+    served(name, Sections::NONE, arguments, doc, parse)
+}
+
+/// A section that has no more to check at its end.
+pub(super) fn nothing_more(_: &mut OtherCx<'_>) {}
+
+/// One word that isn't empty.
+pub(super) fn text<'a>(args: &mut Args<'a>, what: &str) -> Parsed<&'a Word> {
+    let word = args.expect(what)?;
+    word.text()?;
+    if word.bytes().is_empty() {
+        return bad_argument(word, format!("{what} is expected, and this is empty"));
+    }
+    Ok(word)
+}
+
+/// A file that is read later.
+pub(super) fn path(_: &mut OtherCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
+    text(args, "a file").map(|_| ())
+}
+
+/// Any words, at least one.
+pub(super) fn words(_: &mut OtherCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
+    args.joined("a text").map(|_| ())
+}
+
+/// One word.
+pub(super) fn word(_: &mut OtherCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
+    text(args, "a text").map(|_| ())
+}
+
+/// A line that is its keyword.
+pub(super) fn nothing(_: &mut OtherCx<'_>, _: &mut Args<'_>) -> Parsed<()> {
+    Ok(())
+}
+
+/// `on` or `off`.
+pub(super) fn switch(_: &mut OtherCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
+    args.on_off().map(|_| ())
+}
+
+/// A time in milliseconds, if no unit says otherwise.
+pub(super) fn time(_: &mut OtherCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
+    args.time(TimeUnit::Milliseconds).map(|_| ())
+}
+
+/// A count of connections.
+pub(super) fn connections(_: &mut OtherCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
+    args.integer::<u64>(0, 0x7fff_ffff).map(|_| ())
+}
+
+/// `timeout`, one of these names, and a time.
+pub(super) fn timeout(args: &mut Args<'_>, names: &[(&'static str, ())]) -> Parsed<()> {
+    let word = args.peek();
+    args.one_of("a timeout of this section", names)?;
+    if let Some(word) = word {
+        args.named(word);
+    }
+    args.time(TimeUnit::Milliseconds).map(|_| ())
+}
+
+/// `<address> [<param>...]` of something that listens.
+pub(super) fn listener(cx: &mut OtherCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
+    bind::bind(args, cx.diagnostics).map(|_| ())
+}
+
+/// `<name> <address>:<port> [<param>...]` of something that is connected to.
+pub(super) fn server(cx: &mut OtherCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
+    let name = args.peek();
+    server::server(args, &ServerSettings::default(), cx.diagnostics)?;
+    name.map_or(Ok(()), |name| cx.declare("server", name))
+}
+
+/// The parameters of servers that follow.
+pub(super) fn server_parameters(cx: &mut OtherCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
+    server::parameters(&mut ServerSettings::default(), args, cx.diagnostics);
+    Ok(())
+}
+
+/// `global`, or a target with its facility.
+pub(super) fn log(_: &mut OtherCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
+    if args.take("global") {
+        return Ok(());
+    }
+    log_target(args).map(|_| ())
+}
+
+/// `if` or `unless` and a condition, or the end of the line.
+pub(super) fn condition(cx: &mut OtherCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
+    let Some(word) = args.peek() else { return Ok(()) };
+    if !word.is("if") && !word.is("unless") {
+        return args.end();
+    }
+    let scope = cx.scope(tidegate_sample::Place::BackendHttpRequest);
+    let words = args.take_rest();
+    sampled::condition(words, &cx.state.acls, &scope, cx.diagnostics).map(|_| ())
+}
+
+/// One of a few words, which may have arguments in parentheses.
+pub(super) fn call(args: &mut Args<'_>, what: &str, names: &[&'static str]) -> Parsed<()> {
+    one_of_calls(args.expect(what)?, what, names).map(|_| ())
+}
+
+/// The name that a word begins with, before its arguments in parentheses.
+pub(super) fn one_of_calls(word: &Word, what: &str, names: &[&'static str]) -> Parsed<&'static str> {
+    let end = word.bytes().iter().position(|byte| *byte == b'(');
+    let name = word.part(0, end.unwrap_or(word.bytes().len()));
+    let known: Vec<(&'static str, &'static str)> = names.iter().map(|name| (*name, *name)).collect();
+    pick(&name, what, &known)
+}
+
+/// The names of a list with commas, each as a word of its own.
+pub(super) fn listed(word: &Word) -> Vec<Word> {
+    let mut parts = Vec::new();
+    let mut start = 0;
+    for part in word.bytes().split(|byte| *byte == b',') {
+        parts.push(word.part(start, start + part.len()));
+        start += part.len() + 1;
+    }
+    parts
+}
