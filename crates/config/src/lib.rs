@@ -28,6 +28,7 @@
 
 mod cond;
 mod diag;
+mod format;
 pub mod model;
 mod parse;
 mod resolve;
@@ -37,6 +38,7 @@ mod units;
 
 pub use cond::{CondFault, Facts, PREDICATES, evaluate};
 pub use diag::{CODES, Code, Diagnostic, Diagnostics, Label, Severity, Style, closest, code, render};
+pub use format::format;
 pub use model::Config;
 pub use parse::{Draft, KeywordDoc, Loaded, Options, Sections, Status, evaluate_flag, keyword_docs};
 pub use resolve::{Registered, unknown_lua_name};

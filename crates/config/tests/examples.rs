@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use tidegate_config::{DiskFiles, Draft, Environment, Options, Severity, Style};
+use tidegate_config::{DiskFiles, Draft, Environment, Options, Severity, Sources, Style, format};
 use tidegate_sample::{ExternalId, Externals};
 
 /// Scripts that registered every name.
@@ -44,6 +44,15 @@ fn examples_are_valid() {
         let report = loaded.diagnostics.render(&loaded.sources, Style::Plain);
         assert!(loaded.config.is_some(), "{report}");
         assert_eq!(loaded.diagnostics.count(Severity::Warning), 0, "{report}");
+        let text = std::fs::read(&file).unwrap();
+        let mut sources = Sources::default();
+        let id = sources.add(file.display().to_string(), text.clone());
+        assert_eq!(
+            format(id, &sources).unwrap(),
+            text,
+            "{} is laid out as usual",
+            file.display()
+        );
     }
     assert!(seen > 0, "the examples are there");
 }

@@ -15,8 +15,21 @@ pub(crate) enum Command {
     Help,
     /// `-cc`: evaluate a condition.
     Condition(String),
+    /// `fmt`: print a configuration in its usual layout.
+    Format(FormatFlags),
     /// Read the configuration; run it unless `-c` is given.
     Run(Box<Flags>),
+}
+
+/// What `fmt` does.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct FormatFlags {
+    /// The files; `-` is standard input.
+    pub(crate) files: Vec<PathBuf>,
+    /// `--check`: only tell which would change.
+    pub(crate) check: bool,
+    /// `--write`: change the files.
+    pub(crate) write: bool,
 }
 
 /// How to run.
@@ -53,6 +66,7 @@ pub(crate) struct Flags {
 /// The flags, for `-h`.
 pub(crate) const USAGE: &str = "\
 usage: tidegate -f FILE|DIR [-f ...] [flags] [-- FILE ...]
+       tidegate fmt [--check | --write] FILE...
 
   -f FILE|DIR  read this configuration; a directory stands for its *.cfg files. May be given several times
   -c           only check the configuration; status 0 if it is valid
@@ -70,6 +84,9 @@ usage: tidegate -f FILE|DIR [-f ...] [flags] [-- FILE ...]
   -dW          treat warnings as errors
   -v, -vv      show the version, and how it was built
   -h           show this help
+
+  fmt FILE     print a configuration in its usual layout; `-` reads standard input. With `--check` it prints nothing, and the
+               status is 1 if the file would change; with `--write` the file is changed
 
 Without a flag that says otherwise, it runs until it is told to stop: SIGTERM and SIGINT end it at once,
 SIGUSR1 lets what is running come to its end.
@@ -101,7 +118,10 @@ const REFUSED: [(&str, &str); 14] = [
 /// # Errors
 /// What is wrong, as one line.
 pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
-    let mut args = args.into_iter();
+    let mut args = args.into_iter().peekable();
+    if args.next_if(|arg| arg == "fmt").is_some() {
+        return format(args).map(Command::Format);
+    }
     let mut flags = Flags::default();
     while let Some(arg) = args.next() {
         let Some(text) = arg.to_str() else {
@@ -137,6 +157,34 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
         return Err("no configuration: name one with `-f FILE`; `-h` shows all flags".into());
     }
     Ok(Command::Run(Box::new(flags)))
+}
+
+fn format(args: impl Iterator<Item = OsString>) -> Result<FormatFlags, String> {
+    let mut flags = FormatFlags::default();
+    let mut flags_end = false;
+    for arg in args {
+        match arg.to_str() {
+            Some("--check") if !flags_end => flags.check = true,
+            Some("--write") if !flags_end => flags.write = true,
+            Some("--") if !flags_end => flags_end = true,
+            Some(text) if !flags_end && text.starts_with('-') && text != "-" => {
+                return Err(format!(
+                    "unknown flag `{text}`; `fmt` takes `--check` and `--write`"
+                ));
+            }
+            _ => flags.files.push(arg.into()),
+        }
+    }
+    if flags.check && flags.write {
+        return Err("`--check` and `--write` exclude each other".into());
+    }
+    match flags.files.as_slice() {
+        [] => Err("`fmt` needs a file; `-` is standard input".into()),
+        [_, _, ..] if !flags.check && !flags.write => {
+            Err("`fmt` prints one file; `--check` and `--write` take several".into())
+        }
+        _ => Ok(flags),
+    }
 }
 
 fn refused(flag: &str) -> String {
@@ -207,6 +255,27 @@ mod tests {
             ("-f a -W", "`-W` is not supported: there is no master process yet"),
             ("-f a -zz", "unknown flag `-zz`"),
             ("a.cfg", "unexpected `a.cfg`; configurations are named by `-f`"),
+        ] {
+            let error = of(text).unwrap_err();
+            assert!(error.starts_with(wanted), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn fmt_takes_files_and_one_of_two_flags() {
+        let Ok(Command::Format(flags)) = of("fmt --check a.cfg - -- --write") else {
+            panic!()
+        };
+        assert!(flags.check && !flags.write);
+        assert_eq!(flags.files, ["a.cfg", "-", "--write"].map(PathBuf::from));
+        for (text, wanted) in [
+            ("fmt", "`fmt` needs a file"),
+            ("fmt a b", "`fmt` prints one file"),
+            (
+                "fmt --check --write a",
+                "`--check` and `--write` exclude each other",
+            ),
+            ("fmt -c a", "unknown flag `-c`"),
         ] {
             let error = of(text).unwrap_err();
             assert!(error.starts_with(wanted), "{text:?}: {error}");

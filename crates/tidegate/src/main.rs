@@ -3,6 +3,7 @@
 mod assemble;
 mod cli;
 mod daemon;
+mod fmt;
 mod load;
 mod program;
 mod report;

@@ -25,6 +25,8 @@ pub use blocks::evaluate_flag;
 pub use keyword::{KeywordDoc, Sections, Status};
 pub use reader::{Draft, Options};
 
+use crate::text::Word;
+
 /// All keywords with their documentation: for reference pages, listings and editors.
 pub fn keyword_docs() -> Vec<KeywordDoc> {
     sections::docs()
@@ -34,4 +36,20 @@ pub fn keyword_docs() -> Vec<KeywordDoc> {
         .chain(server::rows())
         .chain(rules::rows())
         .collect()
+}
+
+/// Whether a word begins a section.
+pub(crate) fn is_section(word: &Word) -> bool {
+    sections::find(word).is_some()
+}
+
+/// Whether a word is probably a section that is misspelt.
+pub(crate) fn meant_section(written: &str) -> bool {
+    sections::meant(written).is_some()
+}
+
+/// Whether a word is a keyword of the lines of some section.
+pub(crate) fn is_any_keyword(word: &Word) -> bool {
+    let known = |row: KeywordDoc| row.after.is_empty() && word.is(row.name);
+    global::rows().any(known) || proxy::rows().any(known) || others::ALL.iter().any(|other| other.has(word))
 }

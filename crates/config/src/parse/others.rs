@@ -47,6 +47,13 @@ pub(crate) struct Other {
     end: fn(&mut OtherCx<'_>),
 }
 
+impl Other {
+    /// Whether a word is a keyword of the section's lines.
+    pub(crate) fn has(&self, word: &Word) -> bool {
+        self.rows.iter().any(|row| word.is(row.name))
+    }
+}
+
 /// The words after a section's keyword.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Header {
@@ -174,7 +181,7 @@ impl Open {
 
     /// Whether a word is a keyword of the section's lines.
     pub(crate) fn has(&self, word: &Word) -> bool {
-        self.other.rows.iter().any(|row| word.is(row.name))
+        self.other.has(word)
     }
 
     /// Takes one line in.
