@@ -162,6 +162,22 @@ pub(crate) const CASES: &[Case] = &[
     },
 ];
 
+/// What is asked for while scripts loop for ever, which has a measure of its own.
+pub(crate) const BESIDE: Case = Case {
+    name: "beside",
+    title: "others while scripts loop for ever",
+    configuration: "beside.cfg",
+    script: Some("beside.lua"),
+    answer: "hello world",
+    floor: Floor::Return,
+    connections_max: 32,
+    targets: Targets {
+        haproxy: f64::INFINITY,
+        nginx: None,
+        floor: None,
+    },
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,10 +12,20 @@ use crate::Result;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Loads `address` for `seconds` from one core, and returns how many requests were answered. Any failed one is an error.
-pub(crate) fn wrk(address: SocketAddr, core: usize, connections: u32, seconds: u32) -> Result<u64> {
+/// What the load saw.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Answered {
+    /// Requests that were answered.
+    pub(crate) requests: u64,
+    /// The time to an answer, of the middle request and of the slowest in a hundred.
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+}
+
+/// Loads `address` for `seconds` from one core. Any failed request is an error.
+pub(crate) fn wrk(address: SocketAddr, core: usize, connections: u32, seconds: u32) -> Result<Answered> {
     let output = Command::new("taskset")
-        .args(["-c", &core.to_string(), "wrk", "-t1"])
+        .args(["-c", &core.to_string(), "wrk", "-t1", "--latency"])
         .args([
             format!("-c{connections}"),
             format!("-d{seconds}s"),
@@ -25,7 +35,7 @@ pub(crate) fn wrk(address: SocketAddr, core: usize, connections: u32, seconds: u
     completed(&String::from_utf8([output.stdout, output.stderr].concat())?)
 }
 
-fn completed(report: &str) -> Result<u64> {
+fn completed(report: &str) -> Result<Answered> {
     let wrong = report
         .lines()
         .find(|line| line.contains("Socket errors:") || line.contains("Non-2xx"));
@@ -40,8 +50,30 @@ fn completed(report: &str) -> Result<u64> {
     if count == 0 {
         Err("wrk: no request was answered".into())
     } else {
-        Ok(count)
+        Ok(Answered {
+            requests: count,
+            p50_ms: percentile(report, "50%")?,
+            p99_ms: percentile(report, "99%")?,
+        })
     }
+}
+
+/// The milliseconds in a line such as `     99%    1.25ms`.
+fn percentile(report: &str, name: &str) -> Result<f64> {
+    let time = report.lines().find_map(|line| {
+        let mut words = line.split_whitespace();
+        (words.next() == Some(name)).then(|| words.next())?
+    });
+    let time = time.ok_or_else(|| format!("wrk: no {name} in {}", report.trim()))?;
+    let digits = time.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit_ms = match time.strip_prefix(digits) {
+        Some("us") => 0.001,
+        Some("ms") => 1.0,
+        Some("s") => 1000.0,
+        Some("m") => 60_000.0,
+        _ => return Err(format!("wrk: {time} is no time").into()),
+    };
+    Ok(digits.parse::<f64>()? * unit_ms)
 }
 
 /// Sends one request and checks that the answer is a 200 whose body holds `expected` (in lower case).
@@ -133,11 +165,21 @@ mod tests {
     use super::*;
 
     const REPORT: &str = "Running 1s test @ http://127.0.0.1:8080/x\n  1 threads and 64 connections\n  \
+                          Thread Stats   Avg      Stdev     Max   +/- Stdev\n    \
+                          Latency   500.00us  100.00us   9.00ms   99.00%\n  Latency Distribution\n     \
+                          50%  420.00us\n     75%  530.00us\n     90%  610.00us\n     99%    1.25ms\n  \
                           54321 requests in 1.00s, 8.86MB read\nRequests/sec:  54321.00\n";
 
     #[test]
     fn the_requests_of_a_report_are_read() {
-        assert_eq!(completed(REPORT).unwrap(), 54321);
+        let wanted = Answered {
+            requests: 54321,
+            p50_ms: 0.42,
+            p99_ms: 1.25,
+        };
+        assert_eq!(completed(REPORT).unwrap(), wanted);
+        assert_eq!(percentile("99% 1.50s", "99%").unwrap(), 1500.0);
+        assert!(percentile("99% soon", "99%").is_err());
     }
 
     #[test]

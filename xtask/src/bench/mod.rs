@@ -3,6 +3,7 @@
 //! Each server runs alone on one core and the load on another. The servers take turns, round after round, and are compared
 //! within a round, so that a machine that is slower for a while is slower for all of them.
 
+mod beside;
 mod cases;
 pub(crate) mod floor;
 mod load;
@@ -18,7 +19,7 @@ use std::time::Instant;
 use lexopt::ValueExt as _;
 
 use crate::{Result, cargo};
-use cases::{CASES, Case};
+use cases::{BESIDE, CASES, Case};
 use process::{Process, free_address, ticks_per_second};
 use report::{Measured, Turn};
 use server::{Running, Server, Site};
@@ -44,6 +45,8 @@ struct Options {
     tidegate: Option<PathBuf>,
     servers: Vec<Server>,
     cases: Vec<&'static Case>,
+    /// Whether to measure others beside scripts that loop.
+    beside: bool,
     /// The command line, for the page.
     line: String,
 }
@@ -52,7 +55,7 @@ pub(crate) fn run(arguments: lexopt::Parser) -> Result<()> {
     let Some(options) = options(arguments)? else {
         print!("{USAGE}");
         println!("\ncases:");
-        for case in CASES {
+        for case in CASES.iter().chain([&BESIDE]) {
             println!("  {:<11} {}", case.name, case.title);
         }
         return Ok(());
@@ -70,8 +73,26 @@ pub(crate) fn run(arguments: lexopt::Parser) -> Result<()> {
         .iter()
         .map(|case| measure(&options, case, &tidegate, &directory))
         .collect::<Result<Vec<_>>>();
+    let beside = options.beside.then(|| {
+        let site = Site {
+            case: &BESIDE,
+            origin: free_address()?,
+            directory: &directory,
+            tidegate: &tidegate,
+            core: SERVER_CORE,
+        };
+        Ok::<_, Box<dyn std::error::Error>>(beside::measure(&options, &site))
+    });
     std::fs::remove_dir_all(&directory)?;
-    println!("{}\n{}", heading(&options, &tidegate), report::tables(&results?));
+    let results = results?;
+    println!("{}", heading(&options, &tidegate));
+    if !results.is_empty() {
+        println!("{}", report::tables(&results).trim_end());
+        println!();
+    }
+    if let Some(beside) = beside.transpose()? {
+        print!("{}", beside::table(&beside));
+    }
     Ok(())
 }
 
@@ -84,6 +105,7 @@ fn options(mut arguments: lexopt::Parser) -> Result<Option<Options>> {
         tidegate: None,
         servers: Server::ALL.to_vec(),
         cases: Vec::new(),
+        beside: false,
         line: "cargo xtask bench".to_owned(),
     };
     while let Some(argument) = arguments.next()? {
@@ -103,6 +125,10 @@ fn options(mut arguments: lexopt::Parser) -> Result<Option<Options>> {
                 options.servers = list.split(',').map(server).collect::<Result<_>>()?;
                 format!("--servers {list}")
             }
+            lexopt::Arg::Value(name) if name == BESIDE.name => {
+                options.beside = true;
+                BESIDE.name.to_owned()
+            }
             lexopt::Arg::Value(name) => {
                 let case = CASES.iter().find(|case| name == case.name);
                 options
@@ -114,8 +140,9 @@ fn options(mut arguments: lexopt::Parser) -> Result<Option<Options>> {
         };
         options.line = format!("{} {word}", options.line);
     }
-    if options.cases.is_empty() {
+    if options.cases.is_empty() && !options.beside {
         options.cases = CASES.iter().collect();
+        options.beside = true;
     }
     Ok(Some(options))
 }
@@ -248,7 +275,7 @@ fn checked(
 
 fn turn(server: &Running, connections: u32, seconds: u32, ticks: f64) -> Result<Turn> {
     let (cpu, start) = (server.process.cpu(ticks)?, Instant::now());
-    let requests = load::wrk(server.address, LOAD_CORE, connections, seconds)?;
+    let requests = load::wrk(server.address, LOAD_CORE, connections, seconds)?.requests;
     let (cpu, elapsed) = (server.process.cpu(ticks)? - cpu, start.elapsed().as_secs_f64());
     Ok(Turn {
         cpu_us: cpu * 1e6 / requests as f64,
@@ -319,6 +346,15 @@ mod tests {
         let options = parse(&[]).unwrap().unwrap();
         assert_eq!(options.cases.len(), CASES.len());
         assert_eq!(options.servers, Server::ALL);
+        assert!(options.beside);
+    }
+
+    #[test]
+    fn others_beside_loops_are_a_case_that_can_be_measured_alone() {
+        let options = parse(&["beside"]).unwrap().unwrap();
+        assert!(options.beside && options.cases.is_empty());
+        let options = parse(&["pure"]).unwrap().unwrap();
+        assert!(!options.beside && options.cases.len() == 1);
     }
 
     #[test]

@@ -1,0 +1,3 @@
+core.register_action("loop", { "http-req" }, function(txn)
+    while true do end
+end)
