@@ -135,17 +135,15 @@ pub(crate) const ROWS: &[Row] = &[
     ),
     row(
         "done(txn[, reply])",
-        "ends the transaction and the action at once; the client gets `reply`, if one is given. A fetch just ends",
+        "ends the transaction and the action at once; an HTTP client gets `reply`, if one is given. A fetch just ends",
         |lua, name, _| {
             operation(lua, name, |_, (this, reply): (This<TxnClass>, Option<Table>)| {
                 let txn = this.live()?;
                 let run = Run::current().ok_or_else(|| error("done", "nothing runs here"))?;
                 // Only an action ends the transaction.
                 if run.kind.get() == RunKind::Action {
-                    if let Some(fields) = reply {
-                        if txn.mode() == Mode::Tcp {
-                            return Err(error("done", "a reply can only be given in HTTP mode"));
-                        }
+                    // A TCP stream has what was sent to it so far.
+                    if let Some(fields) = reply.filter(|_| txn.mode() == Mode::Http) {
                         txn.set_reply(reply::read(&fields)?);
                     }
                     run.finish(Done::Outcome(ActionOutcome::Done));

@@ -10,7 +10,9 @@
 mod common;
 
 use common::{Site, eval, eval_on, http, out, run};
+use tidegate_lua_api::RuleSet;
 use tidegate_proxy::Txn;
+use tidegate_proxy::ext::ActionOutcome;
 use tidegate_sample::{Session, Value};
 
 #[test]
@@ -60,6 +62,21 @@ fn done_in_a_fetch_ends_the_fetch_alone() {
         assert_eq!(site.fetch("g", &*txn, &[]).await, Some(Value::str("early")));
     });
     assert!(!txn.has_reply() && site.logged().is_empty());
+}
+
+#[test]
+fn a_tcp_stream_that_is_done_has_what_was_sent_to_it_and_no_reply() {
+    let txn = Txn::detached().input("x").build();
+    let site = Site::new(
+        "core.register_action('d', { 'tcp-req' }, function(txn)
+            txn.res:send('bye') txn:done { status = 400 } txn.res:send('not here')
+        end)",
+    );
+    let declared = site.loaded.declared();
+    let id = declared.action(RuleSet::TcpRequest, "d").unwrap().id;
+    let outcome = run(async { site.worker.action(id).unwrap().run(&txn, &[]).await });
+    assert_eq!(outcome, ActionOutcome::Done);
+    assert_eq!((txn.response_channel().output_len(), txn.has_reply()), (3, false));
 }
 
 #[test]

@@ -470,6 +470,11 @@ impl Txn {
         self.req_vars.borrow_mut().clear();
     }
 
+    /// Whether the variables of this way's processing are there. A log line sees what is left of both.
+    fn is_during(&self, way: Way) -> bool {
+        self.phase.get() == Phase::Log || self.way() == way
+    }
+
     fn set_target(&self, change: impl FnOnce(&http::Uri) -> Vec<u8>) -> Result<(), InvalidTarget> {
         let mut head = self
             .request_head_mut()
@@ -607,8 +612,8 @@ impl Session for Txn {
         match scope {
             VarScope::Sess => Some(&self.client.vars),
             VarScope::Txn => Some(&self.txn_vars),
-            VarScope::Req => Some(&self.req_vars),
-            VarScope::Res => Some(&self.res_vars),
+            VarScope::Req => self.is_during(Way::Request).then_some(&self.req_vars),
+            VarScope::Res => self.is_during(Way::Response).then_some(&self.res_vars),
             VarScope::Proc | VarScope::Check => None,
         }
     }
@@ -763,6 +768,18 @@ mod tests {
         assert!(txn.set_query(b"a\nb").is_err());
         assert!(txn.set_method(b"GET / HTTP").is_err());
         assert_eq!(target(&txn), "/");
+    }
+
+    #[test]
+    fn variables_of_a_ways_processing_are_there_during_it_only() {
+        let txn = http("/");
+        let set = |name: &str| txn.set_var(&VarName::parse(name).unwrap(), Value::Int(1));
+        let seen = |name: &str| txn.var(&VarName::parse(name).unwrap()).is_some();
+        assert!(set("req.a") && !set("res.a") && set("txn.a"));
+        txn.phase.set(Phase::Response);
+        assert!(!seen("req.a") && !set("req.a") && set("res.a") && seen("txn.a"));
+        txn.phase.set(Phase::Log);
+        assert!(seen("req.a") && seen("res.a"));
     }
 
     #[test]
