@@ -58,7 +58,8 @@ const RULES: &str = "http-request lua.spin if { path_beg /spin/ }
     http-request return status 200 content-type text/plain lf-string %[lua.spinning]";
 
 const UNLIMITED: &str = "tune.lua.session-timeout 0
-    tune.lua.service-timeout 0";
+    tune.lua.service-timeout 0
+    tune.lua.burst-timeout 0";
 
 const SESSIONS: usize = 40;
 
