@@ -37,7 +37,7 @@ mod text;
 mod units;
 
 pub use cond::{CondFault, Facts, PREDICATES, evaluate};
-pub use diag::{CODES, Code, Diagnostic, Diagnostics, Label, Severity, Style, closest, code, render};
+pub use diag::{CODES, Code, Diagnostic, Diagnostics, Label, Page, Severity, Style, closest, code, render};
 pub use format::format;
 pub use model::Config;
 pub use parse::{Draft, KeywordDoc, Loaded, Options, Sections, Status, evaluate_flag, keyword_docs};

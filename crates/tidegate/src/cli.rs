@@ -17,6 +17,8 @@ pub(crate) enum Command {
     Condition(String),
     /// `fmt`: print a configuration in its usual layout.
     Format(FormatFlags),
+    /// `explain`: tell about a diagnostic's code, or list all.
+    Explain(Option<String>),
     /// Read the configuration; run it unless `-c` is given.
     Run(Box<Flags>),
 }
@@ -67,6 +69,7 @@ pub(crate) struct Flags {
 pub(crate) const USAGE: &str = "\
 usage: tidegate -f FILE|DIR [-f ...] [flags] [-- FILE ...]
        tidegate fmt [--check | --write] FILE...
+       tidegate explain [CODE]
 
   -f FILE|DIR  read this configuration; a directory stands for its *.cfg files. May be given several times
   -c           only check the configuration; status 0 if it is valid
@@ -87,6 +90,7 @@ usage: tidegate -f FILE|DIR [-f ...] [flags] [-- FILE ...]
 
   fmt FILE     print a configuration in its usual layout; `-` reads standard input. With `--check` it prints nothing, and the
                status is 1 if the file would change; with `--write` the file is changed
+  explain CODE tell what a diagnostic's code means, with an example; without a code it lists all
 
 Without a flag that says otherwise, it runs until it is told to stop: SIGTERM and SIGINT end it at once,
 SIGUSR1 lets what is running come to its end.
@@ -121,6 +125,9 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
     let mut args = args.into_iter().peekable();
     if args.next_if(|arg| arg == "fmt").is_some() {
         return format(args).map(Command::Format);
+    }
+    if args.next_if(|arg| arg == "explain").is_some() {
+        return explain(args);
     }
     let mut flags = Flags::default();
     while let Some(arg) = args.next() {
@@ -184,6 +191,17 @@ fn format(args: impl Iterator<Item = OsString>) -> Result<FormatFlags, String> {
             Err("`fmt` prints one file; `--check` and `--write` take several".into())
         }
         _ => Ok(flags),
+    }
+}
+
+fn explain(mut args: impl Iterator<Item = OsString>) -> Result<Command, String> {
+    let code = args.next().map(|code| code.to_string_lossy().into_owned());
+    match args.next() {
+        Some(extra) => Err(format!(
+            "`explain` takes one code; unexpected `{}`",
+            extra.display()
+        )),
+        None => Ok(Command::Explain(code)),
     }
 }
 

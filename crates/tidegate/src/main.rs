@@ -3,6 +3,7 @@
 mod assemble;
 mod cli;
 mod daemon;
+mod explain;
 mod fmt;
 mod load;
 mod program;

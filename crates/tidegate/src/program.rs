@@ -13,7 +13,7 @@ use crate::assemble::{Surroundings, assemble, targets};
 use crate::cli::{Command, Flags, USAGE, parse};
 use crate::load::{Site, options, site};
 use crate::report::Report;
-use crate::{daemon, fmt, signals, system};
+use crate::{daemon, explain, fmt, signals, system};
 
 /// How the program ends. The numbers are HAProxy's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +56,7 @@ pub(crate) fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
             Exit::Success
         }
         Ok(Command::Condition(text)) => condition(&text, plain),
+        Ok(Command::Explain(code)) => explain::run(code.as_deref(), plain),
         Ok(Command::Format(flags)) => fmt::run(&flags, plain),
         Ok(Command::Run(flags)) => {
             let report = Report {

@@ -27,7 +27,7 @@ impl Report {
         let warnings = diagnostics.count(Severity::Warning);
         if errors + warnings > 0 {
             say(&format!(
-                "{}, {}",
+                "{}, {}; `tidegate explain CODE` tells more of each",
                 counted(errors, "error"),
                 counted(warnings, "warning")
             ));

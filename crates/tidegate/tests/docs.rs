@@ -8,7 +8,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use tidegate_config::{KeywordDoc, Status, keyword_docs};
+use tidegate_config::{CODES, KeywordDoc, Status, keyword_docs};
 use tidegate_sample::{acl_keywords, convert, fetch, logformat};
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
@@ -32,6 +32,11 @@ fn the_compatibility_page_is_up_to_date() -> Result<()> {
             .ok_or("docs/COMPATIBILITY.md has lost its mark")?;
         Ok(format!("{written}{MARK}\n{}", unserved()?))
     })
+}
+
+#[test]
+fn the_diagnostics_page_is_up_to_date() -> Result<()> {
+    hold("diagnostics.md", |_| Ok(diagnostics()?))
 }
 
 /// Compares a page with what it should be, or writes it.
@@ -113,6 +118,28 @@ fn configuration() -> Result<String, std::fmt::Error> {
             alias.name,
             cell(alias.doc),
             if alias.http { "yes" } else { "" }
+        )?;
+    }
+    Ok(page)
+}
+
+/// What `tidegate explain` tells of each code.
+fn diagnostics() -> Result<String, std::fmt::Error> {
+    let mut page = String::from(
+        "# Diagnostics\n\n\
+         Each fault in a configuration has a code, which never changes its meaning. `tidegate explain CODE` shows what this page has\n\
+         of it (`cargo xtask docs` writes the page). The sections are those of HAProxy's manual.\n",
+    );
+    for code in CODES {
+        let about = code.page();
+        write!(
+            page,
+            "\n## {code}: {}\n\n{}\n\nWrong:\n\n```\n{}```\n\nRight:\n\n```\n{}```\n\nManual: section {}\n",
+            code.meaning(),
+            about.about,
+            about.wrong,
+            about.right,
+            about.manual
         )?;
     }
     Ok(page)

@@ -2,11 +2,14 @@
 
 use std::fmt;
 
+use super::page::Page;
+
 /// The code of a kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Code {
     name: &'static str,
     meaning: &'static str,
+    page: &'static str,
 }
 
 impl Code {
@@ -18,6 +21,11 @@ impl Code {
     /// What all faults with this code have in common.
     pub fn meaning(self) -> &'static str {
         self.meaning
+    }
+
+    /// What there is to say about it.
+    pub fn page(self) -> Page {
+        Page::of(self.page)
     }
 }
 
@@ -34,7 +42,11 @@ macro_rules! codes {
             use super::Code;
             $(
                 #[doc = $meaning]
-                pub const $ident: Code = Code { name: $name, meaning: $meaning };
+                pub const $ident: Code = Code {
+                    name: $name,
+                    meaning: $meaning,
+                    page: include_str!(concat!("pages/", $name, ".txt")),
+                };
             )*
         }
 
@@ -104,5 +116,16 @@ mod tests {
         for pair in CODES.windows(2) {
             assert!(pair[0].name < pair[1].name, "{} before {}", pair[0], pair[1]);
         }
+    }
+
+    /// Whoever looks for a code, or filters by it, relies on its meaning. New ones are added to the list; none is
+    /// changed or taken away.
+    #[test]
+    fn codes_keep_their_meanings() {
+        let list: String = CODES
+            .iter()
+            .map(|code| format!("{} {}\n", code.name, code.meaning))
+            .collect();
+        assert_eq!(list, include_str!("codes.txt"));
     }
 }

@@ -1,10 +1,12 @@
 //! Diagnostics: what is wrong, where, what was expected, and what may have been meant.
 
 mod codes;
+mod page;
 mod render;
 mod suggest;
 
 pub use codes::{CODES, Code, code};
+pub use page::Page;
 pub use render::{Style, render};
 pub use suggest::closest;
 

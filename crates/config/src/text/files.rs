@@ -15,6 +15,12 @@ pub trait FileReader {
     /// As the system says.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
 
+    /// A file's bytes, if they can be counted without reading them.
+    fn size(&self, path: &Path) -> Option<u64> {
+        let _ = path;
+        None
+    }
+
     /// The files of a directory, or `None` when the path isn't a directory.
     ///
     /// # Errors
@@ -29,6 +35,10 @@ pub struct DiskFiles;
 impl FileReader for DiskFiles {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         std::fs::read(path)
+    }
+
+    fn size(&self, path: &Path) -> Option<u64> {
+        std::fs::metadata(path).ok().map(|about| about.len())
     }
 
     fn list(&self, path: &Path) -> io::Result<Option<Vec<PathBuf>>> {
@@ -88,7 +98,7 @@ impl FileReader for MemoryFiles {
 }
 
 /// No configuration is larger; what is larger is a mistake such as a log file.
-const FILE_BYTES_MAX: usize = 256 << 20;
+const FILE_BYTES_MAX: u64 = 256 << 20;
 
 /// Reads the files named by `-f`, in their order. A directory stands for its files that end in `.cfg` and
 /// don't begin with a dot, in the order of their names.
@@ -134,11 +144,15 @@ fn read_one(
     diagnostics: &mut Diagnostics,
     files: &mut Vec<FileId>,
 ) {
+    let too_large = || {
+        let message = format!("`{}` is larger than {} MiB", path.display(), FILE_BYTES_MAX >> 20);
+        Diagnostic::bare(Severity::Error, code::FILE_TOO_LARGE, message)
+    };
+    if reader.size(path).is_some_and(|bytes| bytes > FILE_BYTES_MAX) {
+        return diagnostics.push(too_large());
+    }
     match reader.read(path) {
-        Ok(text) if text.len() > FILE_BYTES_MAX => {
-            let message = format!("`{}` is larger than {} MiB", path.display(), FILE_BYTES_MAX >> 20);
-            diagnostics.push(Diagnostic::bare(Severity::Error, code::FILE_TOO_LARGE, message));
-        }
+        Ok(text) if text.len() as u64 > FILE_BYTES_MAX => diagnostics.push(too_large()),
         Ok(text) => files.push(sources.add(path.display().to_string(), text)),
         Err(error) => diagnostics.push(unreadable(path, &error)),
     }
