@@ -3,6 +3,7 @@
 use crate::cast::leading_int;
 use crate::data::Data;
 use crate::error::ParseError;
+use crate::scope::Scope;
 use crate::session::Session;
 use crate::value::Value;
 use crate::vars::{self, VarName};
@@ -178,6 +179,9 @@ impl ArgError {
 /// Checks arguments beyond their kinds and puts them into the form that evaluation wants.
 pub type Prepare = fn(&mut Vec<Arg>) -> Result<(), ArgError>;
 
+/// The same for whoever needs what the place of use knows: its files.
+pub type Bind = fn(&mut Vec<Arg>, &Scope<'_>) -> Result<(), ArgError>;
+
 /// One argument's text, unquoted, and where it stood.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ArgText {
@@ -249,7 +253,7 @@ fn unescaped(escaped: char) -> Option<char> {
 pub(crate) fn resolve(
     owner: &str,
     spec: ArgSpec,
-    prepare: Option<Prepare>,
+    prepare: impl FnOnce(&mut Vec<Arg>) -> Result<(), ArgError>,
     texts: &[ArgText],
     list: Range<usize>,
 ) -> Result<Box<[Arg]>, ParseError> {
@@ -286,12 +290,10 @@ pub(crate) fn resolve(
             _ => args.push(Arg::None),
         }
     }
-    if let Some(prepare) = prepare {
-        prepare(&mut args).map_err(|error| {
-            let span = texts.get(error.index).map_or(list, |arg| arg.span.clone());
-            ParseError::new(span, format!("`{owner}`: {}", error.message))
-        })?;
-    }
+    prepare(&mut args).map_err(|error| {
+        let span = texts.get(error.index).map_or(list, |arg| arg.span.clone());
+        ParseError::new(span, format!("`{owner}`: {}", error.message))
+    })?;
     Ok(args.into())
 }
 

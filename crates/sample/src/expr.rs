@@ -379,7 +379,8 @@ fn arg_texts(args: &[Value]) -> Vec<ArgText> {
 
 fn source(call: &Call<'_>, scope: &Scope<'_>) -> Result<(Source, Type, Places), ParseError> {
     if let Some(row) = fetch::find(call.name) {
-        let args = arg::resolve(row.name, row.args, row.prepare, &call.args, call.list.clone())?;
+        let prepare = |args: &mut Vec<Arg>| row.prepare.map_or(Ok(()), |prepare| prepare(args));
+        let args = arg::resolve(row.name, row.args, prepare, &call.args, call.list.clone())?;
         return Ok((Source::Builtin { row, args }, row.output, row.places));
     }
     if let Some(id) = scope.externals.fetch(call.name) {
@@ -409,7 +410,11 @@ fn source(call: &Call<'_>, scope: &Scope<'_>) -> Result<(Source, Type, Places), 
 
 fn step(call: &Call<'_>, from: Type, scope: &Scope<'_>) -> Result<(Step, Type), ParseError> {
     let (step, takes, gives) = if let Some(row) = convert::find(call.name) {
-        let args = arg::resolve(row.name, row.args, row.prepare, &call.args, call.list.clone())?;
+        let prepare = |args: &mut Vec<Arg>| {
+            row.prepare.map_or(Ok(()), |prepare| prepare(args))?;
+            row.bind.map_or(Ok(()), |bind| bind(args, scope))
+        };
+        let args = arg::resolve(row.name, row.args, prepare, &call.args, call.list.clone())?;
         let gives = if row.output == Type::Same {
             from
         } else {

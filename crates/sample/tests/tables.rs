@@ -8,10 +8,10 @@
 )]
 
 use std::collections::HashMap;
-use tidegate_sample::{Place, acl_keywords, convert, fetch};
+use tidegate_sample::{Expr, Place, acl_keywords, convert, fetch};
 
 /// Converters whose output has the input's type, for which HAProxy's list has `any`.
-const SAME: &[&str] = &["set-var", "unset-var"];
+const SAME: &[&str] = &["set-var", "unset-var", "when"];
 
 fn rows(text: &str) -> HashMap<&str, Vec<&str>> {
     text.lines()
@@ -69,7 +69,24 @@ fn converters() {
         assert!(!row.doc.is_empty());
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert_eq!(convert::all().count(), known.len());
+}
+
+#[test]
+fn converters_that_are_not_served_are_refused_by_name() {
+    for name in rows(include_str!("data/converters.tsv")).into_keys() {
+        if convert::find(name).is_none() {
+            let error = format!("str(x),{name}").parse::<Expr>().unwrap_err().to_string();
+            assert!(
+                error.starts_with(&format!("converter `{name}` is not supported")),
+                "{error}"
+            );
+        }
+    }
+    let mut names: Vec<&str> = convert::all().map(|row| row.name).collect();
+    let count = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), count, "a name twice");
 }
 
 #[test]

@@ -9,7 +9,7 @@ mod regsub;
 mod string;
 mod variable;
 
-use crate::arg::{Arg, ArgSpec, Prepare};
+use crate::arg::{Arg, ArgSpec, Bind, Prepare};
 use crate::cast::{self, cast};
 use crate::data::Data;
 use crate::session::Session;
@@ -31,6 +31,7 @@ pub struct ConverterRow {
     /// What it does, in a line.
     pub doc: &'static str,
     pub(crate) prepare: Option<Prepare>,
+    pub(crate) bind: Option<Bind>,
     run: Convert,
 }
 
@@ -44,6 +45,13 @@ impl ConverterRow {
     /// The same with its arguments prepared.
     pub(crate) const fn prepared(mut self, prepare: Prepare) -> ConverterRow {
         self.prepare = Some(prepare);
+        self
+    }
+
+    /// The same with its arguments bound to what is known where it is used.
+    #[expect(dead_code, reason = "until the first that reads a file")]
+    pub(crate) const fn bound(mut self, bind: Bind) -> ConverterRow {
+        self.bind = Some(bind);
         self
     }
 }
@@ -63,6 +71,7 @@ pub(crate) const fn row(
         output,
         doc,
         prepare: None,
+        bind: None,
         run,
     }
 }
