@@ -174,6 +174,29 @@ fn a_tcp_service_reads_until_the_end_and_sends() {
     assert_eq!(sent, "5");
 }
 
+/// What both kinds of services can keep, and where.
+const KEEPS: &str = "
+    assert(applet:get_priv() == nil)
+    applet:set_priv({ 'one' }) applet:set_priv('two')
+    assert(applet:get_priv() == 'two')
+    assert(applet:get_var('txn.a') == nil)
+    assert(applet:set_var('txn.a', 'b') and applet:get_var('txn.a') == 'b')
+    assert(applet:unset_var('txn.a') and applet:get_var('txn.a') == nil)
+    assert(not applet:set_var('nowhere.a', 1) and not applet:set_var('proc.never_set', 1, true))
+    assert(applet.sf:src() == '' and applet.sc:upper('x') == 'X')
+";
+
+#[test]
+fn a_service_keeps_values_and_variables() {
+    let sent = answer(
+        &format!("{KEEPS} applet:start_response() applet:send('kept')"),
+        &request("GET", "/", ""),
+    );
+    assert_eq!(sent, "200  kept");
+    let txn = Txn::detached().input("x").build();
+    assert_eq!(talk(&format!("{KEEPS} applet:send('kept')"), &txn), "4");
+}
+
 #[test]
 fn receiving_with_a_timeout_gives_what_came() {
     let txn = Txn::detached().input("abc").build();

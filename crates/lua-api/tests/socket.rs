@@ -165,8 +165,8 @@ fn a_unix_socket_is_connected_to_by_its_path() {
     );
 }
 
-/// A server of TLS whose certificate nobody knows.
-fn tls_server() -> SocketAddr {
+/// Tells a secret over TLS, with a certificate that nobody knows.
+fn secretive<S: Read + Write>() -> impl Fn(S) + Send + 'static {
     let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data");
     let certificate = CertificateDer::from_pem_file(format!("{data}/localhost.pem")).unwrap();
     let key = PrivateKeyDer::from_pem_file(format!("{data}/localhost.key")).unwrap();
@@ -178,17 +178,39 @@ fn tls_server() -> SocketAddr {
         .with_single_cert(vec![certificate], key)
         .unwrap();
     let config = Arc::new(config);
-    server(move |mut stream| {
+    move |mut stream| {
         let mut tls = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
         let mut tls = rustls::Stream::new(&mut tls, &mut stream);
         // A client that does not believe the certificate goes away.
         let _ = tls.write_all(b"secret\n").and_then(|()| tls.flush());
-    })
+    }
+}
+
+#[test]
+fn a_unix_socket_may_have_tls_too() {
+    let path = common::directory_with(&[("x", "")]).join("tls.sock");
+    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    std::thread::spawn(move || listener.incoming().flatten().for_each(secretive()));
+    let ca = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/localhost.pem");
+    let asked = |options: &str| {
+        fetched(&format!(
+            "local ok, why = s:connect_ssl('{}', nil, {{ {options} }}) return ok and (s:receive()) or why",
+            path.display()
+        ))
+    };
+    assert_eq!(asked(&format!("sni = 'localhost', ca = '{ca}'")), "secret");
+    assert_eq!(asked("verify = false"), "secret");
+    assert!(asked("sni = 'localhost'").starts_with("invalid peer certificate"));
+    let unnamed = fetched(&format!("return pcall(s.connect_ssl, s, '{}')", path.display()));
+    assert!(
+        unnamed.contains("the option `sni` is missing for a Unix socket"),
+        "{unnamed}"
+    );
 }
 
 #[test]
 fn tls_is_verified_unless_the_script_asks_otherwise() {
-    let port = tls_server().port();
+    let port = server(secretive()).port();
     let refused = fetched(&format!("return s:connect_ssl('127.0.0.1', {port})"));
     assert!(refused.starts_with("nil,invalid peer certificate"), "{refused}");
     let trusted = format!("s:connect_ssl('127.0.0.1', {port}, {{ verify = false }}) return (s:receive())");

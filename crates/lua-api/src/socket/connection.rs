@@ -74,8 +74,17 @@ impl Connection {
         ))
     }
 
+    /// The same connection through a layer on top of its stream.
+    pub(super) async fn through<S: Stream + 'static>(
+        self,
+        layer: impl AsyncFnOnce(Box<dyn Stream>) -> io::Result<S>,
+    ) -> io::Result<Connection> {
+        let stream = Box::new(layer(self.stream).await?);
+        Ok(Self::new(stream, self.peer, self.local))
+    }
+
     /// Connects by TCP, to any of the addresses that a name has.
-    pub(super) async fn tcp(address: &Address) -> io::Result<TcpStream> {
+    async fn tcp(address: &Address) -> io::Result<TcpStream> {
         let Address::Host { name, port, family } = address else {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
@@ -104,7 +113,7 @@ impl Connection {
         Ok(Self::new(Box::new(stream), peer, local))
     }
 
-    pub(super) fn new(stream: Box<dyn Stream>, peer: String, local: String) -> Connection {
+    fn new(stream: Box<dyn Stream>, peer: String, local: String) -> Connection {
         Connection {
             stream,
             buffer: BytesMut::new(),

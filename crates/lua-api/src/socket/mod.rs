@@ -65,7 +65,8 @@ pub(crate) const ROWS: &[Row] = &[
                     let address = Address::parse(&text(&address), port.map(|Int(port)| port), "connect_ssl")?;
                     let options = tls::Options::of(options, &address)?;
                     Ok(async move {
-                        let opened = async { tls::connect(Connection::tcp(&address).await?, &options).await };
+                        let opened =
+                            async { tls::connect(Connection::open(&address).await?, &options).await };
                         Ok(connect(&inner, opened).await)
                     })
                 },

@@ -9,7 +9,6 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::address::Address;
@@ -25,9 +24,6 @@ pub(super) struct Options {
 impl Options {
     /// Reads the table of options; without one the system's authorities vouch for the server.
     pub(super) fn of(options: Option<Table>, address: &Address) -> Result<Options> {
-        let Address::Host { name: host, .. } = address else {
-            return Err(wrong("connect_ssl: not an address of TCP"));
-        };
         let get = |key: &str| {
             options
                 .as_ref()
@@ -37,7 +33,17 @@ impl Options {
             Some(options) => options.get::<Option<bool>>("verify")?.unwrap_or(true),
             None => true,
         };
-        let name = get("sni")?.unwrap_or_else(|| host.clone());
+        let name = match (get("sni")?, address) {
+            (Some(name), _) => name,
+            (None, Address::Host { name, .. }) => name.clone(),
+            // Nobody looks at the name of a server that is not verified.
+            (None, _) if !verify => "localhost".to_owned(),
+            (None, _) => {
+                return Err(wrong(
+                    "connect_ssl: the option `sni` is missing for a Unix socket",
+                ));
+            }
+        };
         let name = ServerName::try_from(name.clone())
             .map_err(|_| wrong(&format!("connect_ssl: `{name}` is no name of a server")))?;
         let config = match (verify, get("ca")?) {
@@ -50,11 +56,11 @@ impl Options {
 }
 
 /// Shakes hands.
-pub(super) async fn connect(stream: TcpStream, options: &Options) -> io::Result<Connection> {
-    let (peer, local) = (stream.peer_addr()?.to_string(), stream.local_addr()?.to_string());
+pub(super) async fn connect(connection: Connection, options: &Options) -> io::Result<Connection> {
     let connector = TlsConnector::from(Arc::clone(&options.config));
-    let stream = connector.connect(options.name.clone(), stream).await?;
-    Ok(Connection::new(Box::new(stream), peer, local))
+    connection
+        .through(async |stream| connector.connect(options.name.clone(), stream).await)
+        .await
 }
 
 fn verified_by_system() -> Result<Arc<ClientConfig>> {
