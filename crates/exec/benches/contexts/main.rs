@@ -106,13 +106,13 @@ fn trivial() -> Set {
     }
 }
 
-/// Ready at the second poll.
-fn soon() -> impl Future<Output = tidegate_exec::mlua::Result<()>> + Send {
-    let mut polled = false;
-    poll_fn(move |_| {
-        if std::mem::replace(&mut polled, true) {
-            Poll::Ready(Ok(()))
-        } else {
+/// Ready when it was polled so many times in vain.
+fn ready_after(polls: u32) -> impl Future<Output = tidegate_exec::mlua::Result<()>> + Send {
+    let mut left = polls;
+    poll_fn(move |_| match left.checked_sub(1) {
+        None => Poll::Ready(Ok(())),
+        Some(fewer) => {
+            left = fewer;
             Poll::Pending
         }
     })
@@ -122,8 +122,10 @@ fn suspension() -> Set {
     let script = "while true do wait() end";
     let vm = vm();
     vm.enter(|lua| {
-        lua.globals()
-            .set("wait", operation(lua, "wait", |_, ()| Ok(soon()))?)
+        lua.globals().set(
+            "wait",
+            operation(lua, "wait", |_, ()| Ok(ready_after(many::POLLS_UNREADY)))?,
+        )
     })
     .unwrap()
     .unwrap();
@@ -144,7 +146,7 @@ fn suspension() -> Set {
     };
     let lua = Lua::new();
     lua.globals()
-        .set("wait", lua.create_async_function(|_, ()| soon()).unwrap())
+        .set("wait", lua.create_async_function(|_, ()| ready_after(1)).unwrap())
         .unwrap();
     let mut call = Box::pin(lua.load(script).into_function().unwrap().call_async::<()>(()));
     assert!(call.as_mut().poll(&mut waker()).is_pending());
