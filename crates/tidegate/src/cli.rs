@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use crate::keywords;
+
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Command {
@@ -53,6 +55,8 @@ pub(crate) struct Flags {
     pub(crate) verbose: bool,
     /// `-dW`.
     pub(crate) no_warnings: bool,
+    /// `-dK`.
+    pub(crate) keywords: Option<keywords::Request>,
     /// `-C`.
     pub(crate) directory: Option<PathBuf>,
     /// `-L`.
@@ -85,6 +89,9 @@ usage: tidegate -f FILE|DIR [-f ...] [flags] [-- FILE ...]
   -q           say nothing but errors
   -V           say more
   -dW          treat warnings as errors
+  -dK[CLASS[,CLASS...]]
+               list the keywords of these classes as HAProxy does: acl cfg cli cnv flt smp svc, or all; `-dKhelp` tells what
+               they are
   -v, -vv      show the version, and how it was built
   -h           show this help
 
@@ -151,6 +158,9 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
             "-q" => flags.quiet = true,
             "-V" => flags.verbose = true,
             "-dW" => flags.no_warnings = true,
+            _ if text.starts_with("-dK") => {
+                flags.keywords = Some(keywords::request(text.get(3..).unwrap_or_default())?);
+            }
             "-C" => flags.directory = Some(value(&mut args, text)?.into()),
             "-L" => flags.local_name = Some(string(&mut args, text)?),
             "-p" => flags.pid_file = Some(value(&mut args, text)?.into()),

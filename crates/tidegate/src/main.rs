@@ -5,6 +5,7 @@ mod cli;
 mod daemon;
 mod explain;
 mod fmt;
+mod keywords;
 mod load;
 mod program;
 mod report;

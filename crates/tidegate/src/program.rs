@@ -1,6 +1,7 @@
 //! The program's way from its command line to its exit status.
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
@@ -13,7 +14,7 @@ use crate::assemble::{Surroundings, assemble, targets};
 use crate::cli::{Command, Flags, USAGE, parse};
 use crate::load::{Site, options, site};
 use crate::report::Report;
-use crate::{daemon, explain, fmt, signals, system};
+use crate::{daemon, explain, fmt, keywords, signals, system};
 
 /// How the program ends. The numbers are HAProxy's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +97,11 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
         return Err(fail(
             "warnings count as errors here (`-dW` or `zero-warning`)".into(),
         ));
+    }
+    if let Some(request) = &flags.keywords {
+        // asked for, so `-q` doesn't hold it back
+        let said = keywords::list(request, site.scripts.declared());
+        let _ = std::io::stdout().write_all(said.as_bytes());
     }
     let quiet = report.quiet || site.config.global.quiet;
     let report = Report { quiet, ..report };

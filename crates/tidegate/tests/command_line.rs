@@ -182,3 +182,63 @@ fn a_bind_that_fails_names_every_line() -> Result<()> {
     assert!(stderr(&output).contains("site.cfg:7"), "{}", stderr(&output));
     Ok(())
 }
+
+#[test]
+fn dk_lists_what_is_registered_also_by_scripts() -> Result<()> {
+    let place = Place::new("keywords")?;
+    place.file(
+        "own.lua",
+        "core.register_fetches('tenant', function() end)\n\
+         core.register_converters('shout', function() end)\n\
+         core.register_action('check', { 'http-req' }, function() end)\n\
+         core.register_service('hello', 'http', function() end)\n",
+    )?;
+    let script = place.0.join("own.lua").display().to_string();
+    let file = place.file("site.cfg", &format!("global\n    lua-load {script}\n{SITE}"))?;
+    let output = tidegate(&["-dKall", "-q", "-c", "-f", &file])?;
+    let list = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let titles: Vec<&str> = list
+        .lines()
+        .filter(|line| line.starts_with("# List of"))
+        .collect();
+    assert_eq!(
+        titles,
+        [
+            "# List of registered ACL keywords:",
+            "# List of registered configuration keywords:",
+            "# List of registered CLI keywords:",
+            "# List of registered sample converter functions:",
+            "# List of registered filter names:",
+            "# List of registered sample fetch functions:",
+            "# List of registered service names:",
+        ]
+    );
+    for line in ["\thttp-request lua.check", "lua.hello", "path_beg = path -m beg"] {
+        assert!(list.lines().any(|known| known == line), "{line}: {list}");
+    }
+    for part in ["] lua.tenant([string,", "\nlua.shout([string,"] {
+        assert!(list.contains(part), "{part}: {list}");
+    }
+
+    let one = tidegate(&["-dKsvc", "-c", "-f", &file])?;
+    assert_eq!(
+        stdout(&one),
+        "# List of registered service names:\nlua.hello\nConfiguration file is valid\n"
+    );
+    let help = tidegate(&["-dKhelp", "-q", "-c", "-f", &file])?;
+    assert!(
+        stdout(&help)
+            .starts_with("# List of supported keyword classes:\nall: list all keywords\nacl: ACL keywords\n"),
+        "{}",
+        stdout(&help)
+    );
+    let wrong = tidegate(&["-dKsnp", "-c", "-f", &file])?;
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(
+        stderr(&wrong).contains("no class `snp`; did you mean `smp`?"),
+        "{}",
+        stderr(&wrong)
+    );
+    Ok(())
+}
