@@ -3,8 +3,11 @@
 mod date;
 mod digest;
 mod encode;
+mod fix;
+mod forwarded;
 mod hash;
 mod number;
+mod packet;
 mod regsub;
 mod string;
 mod variable;
@@ -83,6 +86,12 @@ const TABLES: &[&[ConverterRow]] = &[
     hash::ROWS,
     digest::ROWS,
     date::ROWS,
+    forwarded::ROWS,
+    forwarded::NODES,
+    packet::ETHERNET,
+    packet::IP,
+    packet::TCP,
+    fix::ROWS,
     variable::ROWS,
 ];
 
