@@ -5,8 +5,9 @@ use crate::cast::{cast, castable};
 use crate::convert::{self, ConverterRow};
 use crate::did_you_mean::did_you_mean;
 use crate::error::ParseError;
-use crate::fetch::{self, FetchRow, Run};
-use crate::scope::{ExternalId, ExternalRunner, Place, Places, Scope};
+use crate::fetch::{self, FetchRow, Run, Unserved};
+use crate::place::{Place, Places};
+use crate::scope::{ExternalId, ExternalRunner, Scope};
 use crate::session::Session;
 use crate::unsupported;
 use crate::value::{Type, Value};
@@ -147,12 +148,11 @@ impl Expr {
     pub fn check(&self, place: Place, can_wait: bool) -> Result<(), ParseError> {
         let span = 0..self.text.len();
         if !self.places.contains(place) {
-            let usable = self.places.iter().map(Place::name).collect::<Vec<_>>().join(", ");
             return Err(ParseError::new(
                 span,
                 format!("`{}` cannot be used in {}", self.text, place.name()),
             )
-            .help(format!("it can be used in {usable}")));
+            .help(format!("it can be used {}", self.places.directives())));
         }
         if self.suspends && !can_wait {
             return Err(ParseError::new(
@@ -394,9 +394,12 @@ fn source(call: &Call<'_>, scope: &Scope<'_>) -> Result<(Source, Type, Places), 
             Places::ALL,
         ));
     }
-    if unsupported::is_fetch(call.name) {
-        let message = format!("fetch `{}` is not supported yet", call.name);
-        return Err(ParseError::new(call.name_span(), message));
+    if let Some(why) = fetch::unserved_reason(call.name) {
+        let (message, reason) = match why {
+            Unserved::NotYet(reason) => (format!("fetch `{}` is not supported yet", call.name), reason),
+            Unserved::LeftOut(reason) => (format!("fetch `{}` is not supported", call.name), reason),
+        };
+        return Err(ParseError::new(call.name_span(), message).help(reason));
     }
     let known = scope.externals.fetch_names();
     let names = fetch::all()

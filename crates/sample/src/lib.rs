@@ -33,6 +33,7 @@ mod did_you_mean;
 mod error;
 mod expr;
 mod hash;
+mod place;
 mod random;
 mod regex;
 mod scope;
@@ -40,17 +41,20 @@ mod session;
 mod unsupported;
 mod value;
 
-pub use acl::{Acl, AclSet, Condition, MatchMethod, Polarity, Verdict, keywords as acl_keywords};
+pub use acl::{
+    Acl, AclSet, Condition, MatchMethod, Polarity, Verdict, keywords as acl_keywords,
+    unserved_keywords as unserved_acl_keywords,
+};
 pub use cast::{cast, castable};
 pub use data::Data;
 pub use did_you_mean::did_you_mean;
 pub use error::{ParseError, WordError};
 pub use expr::{Converter, Expr};
 pub use logformat::LogFormat;
+pub use place::{Place, Places};
 pub use regex::Regex;
 pub use scope::{
-    ExternalId, ExternalRunner, Externals, Files, LocalBoxFuture, LocalFiles, NoExternals, NoFiles, Place,
-    Places, Scope,
+    ExternalId, ExternalRunner, Externals, Files, LocalBoxFuture, LocalFiles, NoExternals, NoFiles, Scope,
 };
 pub use session::{Facts, Named, NoSession, Priority, Process, Session, Way};
 pub use value::{Type, Value};

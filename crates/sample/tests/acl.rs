@@ -314,11 +314,10 @@ fn mistakes_are_told_with_their_place() {
 fn an_acl_is_refused_where_its_data_cannot_be() {
     let error = condition("if TRUE { status 200 }").unwrap_err();
     assert_eq!(error.word, 2);
-    assert!(
-        error
-            .to_string()
-            .starts_with("`status` cannot be used in a frontend's http-request rule; it can be used in"),
-        "{error}"
+    assert_eq!(
+        error.to_string(),
+        "`status` cannot be used in a frontend's `http-request` rule; it can be used in `tcp-response content`, \
+         `http-response`, `stick store-response`, `log-format`, `tcp-check` and `http-check`"
     );
     let mut acls = AclSet::default();
     acls.declare(&["late", "status", "200"], &scope()).unwrap();

@@ -4,7 +4,8 @@ use super::line::{Acl, Verdict};
 use super::set::AclSet;
 use crate::did_you_mean::did_you_mean;
 use crate::error::{ParseError, WordError};
-use crate::scope::{ExternalRunner, Place, Scope};
+use crate::place::Place;
+use crate::scope::{ExternalRunner, Scope};
 use crate::session::Session;
 use std::sync::Arc;
 

@@ -49,6 +49,31 @@ const SINGLE: &[Keyword] = &[
         method: MatchMethod::Bin,
     },
     Keyword {
+        name: "req.ssl_ver",
+        fetch: "req.ssl_ver",
+        method: MatchMethod::Int,
+    },
+    Keyword {
+        name: "req_rdp_cookie",
+        fetch: "req.rdp_cookie",
+        method: MatchMethod::Str,
+    },
+    Keyword {
+        name: "req_rdp_cookie_cnt",
+        fetch: "req.rdp_cookie_cnt",
+        method: MatchMethod::Int,
+    },
+    Keyword {
+        name: "req_ssl_sni",
+        fetch: "req.ssl_sni",
+        method: MatchMethod::Str,
+    },
+    Keyword {
+        name: "req_ssl_ver",
+        fetch: "req.ssl_ver",
+        method: MatchMethod::Int,
+    },
+    Keyword {
         name: "req_ver",
         fetch: "req.ver",
         method: MatchMethod::Str,
@@ -57,6 +82,25 @@ const SINGLE: &[Keyword] = &[
         name: "resp_ver",
         fetch: "res.ver",
         method: MatchMethod::Str,
+    },
+];
+
+/// Keywords that stand for a fetch which is not served.
+const UNSERVED: &[Keyword] = &[
+    Keyword {
+        name: "http_auth_group",
+        fetch: "http_auth_group",
+        method: MatchMethod::Str,
+    },
+    Keyword {
+        name: "ssl_fc_sni_end",
+        fetch: "ssl_fc_sni",
+        method: MatchMethod::End,
+    },
+    Keyword {
+        name: "ssl_fc_sni_reg",
+        fetch: "ssl_fc_sni",
+        method: MatchMethod::Reg,
     },
 ];
 
@@ -70,12 +114,26 @@ pub(super) fn find(name: &str) -> Option<(&'static str, MatchMethod)> {
     family.or_else(|| {
         SINGLE
             .iter()
+            // Parsing the fetch says why it is not served.
+            .chain(UNSERVED)
             .find(|keyword| keyword.name == name)
             .map(|keyword| (keyword.fetch, keyword.method))
     })
 }
 
-/// All ACL keywords, as names with the fetch and the method that each stands for.
+/// Whether the patterns of the keyword are versions, as `3.1`, unless `-m` says otherwise.
+pub(super) fn takes_versions(name: &str) -> bool {
+    matches!(name, "req.ssl_ver" | "req_ssl_ver")
+}
+
+/// The ACL keywords of HAProxy's whose fetch is not served, with that fetch and the method.
+pub fn unserved_keywords() -> impl Iterator<Item = (&'static str, &'static str, MatchMethod)> {
+    UNSERVED
+        .iter()
+        .map(|keyword| (keyword.name, keyword.fetch, keyword.method))
+}
+
+/// All ACL keywords that are served, as names with the fetch and the method that each stands for.
 pub fn keywords() -> impl Iterator<Item = (String, &'static str, MatchMethod)> {
     let families = FAMILIES.iter().flat_map(|(stem, fetch)| {
         SUFFIXES

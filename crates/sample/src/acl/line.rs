@@ -3,6 +3,7 @@
 use super::keyword;
 use super::method::MatchMethod;
 use super::pattern::{Builder, Patterns};
+use super::version;
 use crate::did_you_mean::did_you_mean;
 use crate::error::{ParseError, WordError};
 use crate::expr::Expr;
@@ -69,9 +70,16 @@ impl Acl {
             load(path, flags.map, &mut builder, scope)
                 .map_err(|message| ParseError::new(0..path.len(), message).in_word(word + 1))?;
         }
+        let versions =
+            flags.method.is_none() && keyword_method.is_some() && keyword::takes_versions(name_of(first));
         for (index, word) in rest.iter().enumerate().skip(flags.used) {
-            builder
-                .word(word)
+            let number = if versions {
+                version::as_number(word)
+            } else {
+                Ok(None)
+            };
+            number
+                .and_then(|number| builder.word(number.as_deref().unwrap_or(word)))
                 .map_err(|message| ParseError::new(0..word.len(), message).in_word(index + 1))?;
         }
         let acl = Acl {
@@ -135,10 +143,15 @@ impl Acl {
     }
 }
 
+/// The name that an expression begins with.
+fn name_of(text: &str) -> &str {
+    text.split(['(', ',']).next().unwrap_or(text)
+}
+
 /// The expression of an ACL, and the match method if its first name is an ACL keyword.
 fn expression(text: &str, scope: &Scope<'_>) -> Result<(Expr, Option<MatchMethod>), ParseError> {
-    let len = text.find(['(', ',']).unwrap_or(text.len());
-    let (name, rest) = text.split_at_checked(len).unwrap_or((text, ""));
+    let name = name_of(text);
+    let rest = text.get(name.len()..).unwrap_or_default();
     if let Some((fetch, method)) = keyword::find(name) {
         let by = name.len() as isize - fetch.len() as isize;
         let expr = Expr::parse(&format!("{fetch}{rest}"), scope).map_err(|mut error| {

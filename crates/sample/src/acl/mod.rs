@@ -10,9 +10,10 @@ mod method;
 mod pattern;
 mod predefined;
 mod set;
+mod version;
 
 pub use condition::{Condition, Polarity};
-pub use keyword::keywords;
+pub use keyword::{keywords, unserved_keywords};
 pub use line::{Acl, Verdict};
 pub use method::MatchMethod;
 pub use set::AclSet;

@@ -1,19 +1,29 @@
 //! Fetches: the table of all of them, one row each.
 
+mod auth;
 mod constant;
 mod cookie;
+mod distcc;
 mod header;
+mod hello;
 mod internal;
 mod l4;
 mod payload;
+mod rdp;
+mod reader;
 mod request;
 mod response;
+mod tls;
+mod unserved;
 mod url_param;
+
+pub(crate) use unserved::reason as unserved_reason;
+pub use unserved::{Unserved, unserved};
 
 pub(crate) use request::{http_version, uri_parts};
 
 use crate::arg::{Arg, ArgSpec, Prepare};
-use crate::scope::Places;
+use crate::place::Places;
 use crate::session::Session;
 use crate::value::{Type, Value};
 use std::collections::HashMap;
@@ -124,7 +134,11 @@ const TABLES: &[&[FetchRow]] = &[
     url_param::ROWS,
     header::ROWS,
     cookie::ROWS,
+    auth::ROWS,
     payload::ROWS,
+    tls::ROWS,
+    rdp::ROWS,
+    distcc::ROWS,
     response::ROWS,
     internal::ROWS,
     constant::ROWS,
@@ -132,7 +146,7 @@ const TABLES: &[&[FetchRow]] = &[
 
 /// Where the data of each source can exist; columns as in [`Place::ALL`](crate::Place::ALL).
 mod places {
-    use crate::scope::Places;
+    use crate::place::Places;
 
     pub(super) const ANYWHERE: Places = Places::ALL;
     pub(super) const PROCESS: Places = Places::columns(b"YYYYYYYYYYYYYYYYYYYY.Y");

@@ -1,6 +1,12 @@
 //! A session with everything in it, for tests.
 #![allow(dead_code, reason = "each test file uses its part")]
-#![allow(clippy::unwrap_used, reason = "a fake that cannot be made is a failed test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a fake that cannot be made is a failed test"
+)]
+
+pub(crate) mod hello;
 
 use http::{request, response};
 use std::any::Any;
@@ -167,4 +173,21 @@ impl Session for Fake {
     fn now(&self) -> SystemTime {
         self.now
     }
+}
+
+/// A fetch with arguments of the kinds that it needs.
+pub(crate) fn example(row: &tidegate_sample::fetch::FetchRow) -> String {
+    use tidegate_sample::arg::ArgKind;
+    let text = |kind: &ArgKind| match (kind, row.name) {
+        (ArgKind::Str, "bin") => "00",
+        (ArgKind::Str, "bool") => "1",
+        (ArgKind::Str, "var") => "txn.a",
+        (ArgKind::Str, _) => "NAME",
+        (ArgKind::Ipv4, _) => "127.0.0.1",
+        (ArgKind::Ipv6, _) => "::1",
+        _ => "1",
+    };
+    let kinds = row.args.kinds.get(..row.args.required).unwrap_or_default();
+    let args: Vec<&str> = kinds.iter().map(text).collect();
+    format!("{}({})", row.name, args.join(","))
 }
