@@ -1,9 +1,14 @@
 //! The expressions of conditional blocks (`.if`) and of the `-cc` flag.
 
+mod predicate;
+mod version;
+
 use std::ops::Range;
 
 use crate::diag::closest;
 use crate::text::Environment;
+
+pub use predicate::PREDICATES;
 
 /// What an expression may ask about.
 #[derive(Debug, Clone, Copy)]
@@ -14,6 +19,8 @@ pub struct Facts<'f> {
     pub version: &'f str,
     /// Names for `feature(NAME)`.
     pub features: &'f [String],
+    /// Whether `.diag` messages are shown.
+    pub diagnostic: bool,
 }
 
 /// Why an expression can't be evaluated, and which bytes of it are at fault.
@@ -27,50 +34,15 @@ pub struct CondFault {
     pub help: Option<String>,
 }
 
-/// The predicates: name, number of arguments, what it tells.
-pub const PREDICATES: &[(&str, usize, &str)] = &[
-    ("defined", 1, "whether an environment variable exists"),
-    ("feature", 1, "whether a feature is built in"),
-    ("streq", 2, "whether two strings are equal"),
-    ("strneq", 2, "whether two strings differ"),
-    ("strstr", 2, "whether the second string is found in the first"),
-    (
-        "version_atleast",
-        1,
-        "whether the language is of this version or later",
-    ),
-    (
-        "version_before",
-        1,
-        "whether the language is older than this version",
-    ),
-    ("enabled", 1, "whether an option is enabled at run time"),
-    (
-        "openssl_version_atleast",
-        1,
-        "whether OpenSSL is of this version or later; never, it isn't used",
-    ),
-    (
-        "openssl_version_before",
-        1,
-        "whether OpenSSL is older than this version; never, it isn't used",
-    ),
-    (
-        "ssllib_name_startswith",
-        1,
-        "whether the TLS library's name begins with this",
-    ),
-    (
-        "awslc_api_atleast",
-        1,
-        "whether AWS-LC's API is of this version or later; never, it isn't used",
-    ),
-    (
-        "awslc_api_before",
-        1,
-        "whether AWS-LC's API is older than this version; never, it isn't used",
-    ),
-];
+impl CondFault {
+    fn at(at: Range<usize>, message: impl Into<String>) -> CondFault {
+        CondFault {
+            at,
+            message: message.into(),
+            help: None,
+        }
+    }
+}
 
 /// Evaluates an expression. Both sides of `&&` and `||` are always checked.
 ///
@@ -164,27 +136,27 @@ impl Parser<'_> {
         if let Ok(number) = word.parse::<i128>() {
             return Ok(number != 0);
         }
-        match word.as_str() {
-            "true" => return Ok(true),
-            "false" => return Ok(false),
-            _ => {}
-        }
         let Some((name, count, _)) = PREDICATES.iter().find(|(name, ..)| *name == word) else {
             return Err(self.unknown(start, &word));
         };
-        let arguments = self.arguments()?;
+        let mut arguments = self.arguments()?;
+        if *count == 0 && arguments.iter().all(|(_, value)| value.is_empty()) {
+            arguments.clear();
+        }
         if arguments.len() < *count {
             let plural = if *count == 1 { "" } else { "s" };
             let message = format!("`{name}` takes {count} argument{plural}, got {}", arguments.len());
             return Err(self.fault(start..self.at, message));
         }
         if let Some((extra, _)) = arguments.get(*count) {
-            return Err(self.fault(
-                extra.clone(),
-                format!("`{name}` takes no more than {count} arguments"),
-            ));
+            let message = match count {
+                0 => format!("`{name}` takes no argument"),
+                1 => format!("`{name}` takes no more than 1 argument"),
+                _ => format!("`{name}` takes no more than {count} arguments"),
+            };
+            return Err(self.fault(extra.clone(), message));
         }
-        self.call(name, &arguments)
+        predicate::call(name, &arguments, self.facts)
     }
 
     fn unknown(&self, start: usize, word: &str) -> CondFault {
@@ -199,6 +171,10 @@ impl Parser<'_> {
             return fault;
         }
         let mut fault = self.fault(start..self.at, format!("unknown predicate `{word}`"));
+        if let Some(number) = ["false", "true"].iter().position(|name| *name == word) {
+            fault.help = Some(format!("write `{number}`"));
+            return fault;
+        }
         let names = PREDICATES.iter().map(|(name, ..)| *name);
         fault.help = Some(match closest(word, names.clone()) {
             Some(name) => format!("did you mean `{name}`?"),
@@ -234,48 +210,20 @@ impl Parser<'_> {
                 }
                 (None, b'\'' | b'"') => quote = Some(byte),
                 (Some(open), byte) if open == byte => quote = None,
-                (None | Some(b'"'), b'\\') if self.text.get(self.at + 1).is_some() => {
-                    self.at += 1;
-                    value.extend(self.peek());
+                (None | Some(b'"'), b'\\') => {
+                    match self.text.get(self.at + 1).and_then(|next| escaped(*next)) {
+                        Some(meant) => {
+                            self.at += 1;
+                            value.push(meant);
+                        }
+                        // anything else needs no escape, and a comma or parenthesis has none: it is quoted
+                        None => value.push(byte),
+                    }
                 }
                 _ => value.push(byte),
             }
             self.at += 1;
         }
-    }
-
-    fn call(&self, name: &str, arguments: &[Argument]) -> Result<bool, CondFault> {
-        let nothing = (0..0, Vec::new());
-        let (at, first) = arguments.first().unwrap_or(&nothing);
-        let (_, second) = arguments.get(1).unwrap_or(&nothing);
-        Ok(match name {
-            "defined" => self.facts.environment.get(first).is_some(),
-            "feature" => self
-                .facts
-                .features
-                .iter()
-                .any(|feature| feature.as_bytes() == first.as_slice()),
-            "streq" => first == second,
-            "strneq" => first != second,
-            "strstr" => {
-                second.is_empty() || first.windows(second.len()).any(|part| part == second.as_slice())
-            }
-            "version_atleast" | "version_before" => {
-                let wanted = Version::parse(first).ok_or_else(|| {
-                    let written = String::from_utf8_lossy(first);
-                    let mut fault = self.fault(at.clone(), format!("`{written}` is not a version"));
-                    fault.help = Some(String::from("a version is such as `2.8`, `3.0.5` or `3.2-dev7`"));
-                    fault
-                })?;
-                let ours = Version::parse(self.facts.version.as_bytes());
-                (ours >= Some(wanted)) == (name == "version_atleast")
-            }
-            "ssllib_name_startswith" => !first.is_empty() && b"rustls".starts_with(first.as_slice()),
-            // asks about event pollers and splicing, which there is nothing alike here
-            "enabled" => false,
-            // the library asked about isn't there, so no version of it is
-            _ => false,
-        })
     }
 
     fn take(&mut self, symbol: &[u8]) -> bool {
@@ -301,49 +249,18 @@ impl Parser<'_> {
     }
 
     fn fault(&self, at: Range<usize>, message: impl Into<String>) -> CondFault {
-        CondFault {
-            at,
-            message: message.into(),
-            help: None,
-        }
+        CondFault::at(at, message)
     }
 }
 
-/// Versions in their order: development versions come before the release.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Version {
-    major: u32,
-    minor: u32,
-    released: bool,
-    patch: u32,
-}
-
-impl Version {
-    fn parse(text: &[u8]) -> Option<Version> {
-        let text = std::str::from_utf8(text).ok()?;
-        let (numbers, development) = match text.split_once("-dev") {
-            Some((numbers, development)) => (numbers, Some(development)),
-            None => (text.split('-').next().unwrap_or_default(), None),
-        };
-        let mut parts = numbers.split('.');
-        let major = parts.next()?.parse().ok()?;
-        let minor = parts.next().map_or(Some(0), |part| part.parse().ok())?;
-        let patch = parts.next().map_or(Some(0), |part| part.parse().ok())?;
-        let Some(development) = development else {
-            return Some(Version {
-                major,
-                minor,
-                released: true,
-                patch,
-            });
-        };
-        let digits: String = development.chars().take_while(char::is_ascii_digit).collect();
-        Some(Version {
-            major,
-            minor,
-            released: false,
-            patch: digits.parse().ok()?,
-        })
+/// What a byte after a backslash stands for.
+fn escaped(byte: u8) -> Option<u8> {
+    match byte {
+        b'n' => Some(b'\n'),
+        b'r' => Some(b'\r'),
+        b't' => Some(b'\t'),
+        b' ' | b'\\' | b'\'' | b'"' => Some(byte),
+        _ => None,
     }
 }
 
@@ -360,6 +277,7 @@ mod tests {
                 environment: &environment,
                 version: "3.2.1",
                 features: &features,
+                diagnostic: false,
             },
         )
     }
@@ -371,8 +289,7 @@ mod tests {
             ("0", false),
             ("5", true),
             ("-1", true),
-            ("true", true),
-            ("!true", false),
+            ("!1", false),
             ("!!1", true),
             ("! 1", false),
             ("1 && 0", false),
@@ -387,7 +304,11 @@ mod tests {
             ("feature(QUIC)", false),
             ("streq(a b,a b)", true),
             ("streq(\"a,b\",'a,b')", true),
-            ("streq(a\\,b,\"a,b\")", true),
+            ("streq(a\\b,'a\\b')", true),
+            ("streq(a\\\\b,'a\\b')", true),
+            ("streq(a\\ b,'a b')", true),
+            ("streq(a\\tb,\"a\tb\")", true),
+            ("streq(a\\\"b,'a\"b')", true),
             ("streq( a,a)", false),
             ("strneq(a,b)", true),
             ("strstr(abc,bc)", true),
@@ -399,7 +320,14 @@ mod tests {
             ("version_before(3.2.2)", true),
             ("version_before(3.2)", false),
             ("openssl_version_atleast(1.0)", false),
+            ("openssl_version_before(1.1.1w)", false),
+            ("awslc_api_atleast(35)", false),
+            ("fips_mode()", false),
+            ("fips_mode", false),
+            ("ssllib_name_startswith(OpenSSL)", false),
+            ("ssllib_name_startswith(rust)", true),
             ("enabled(SPLICE)", false),
+            ("enabled(GETADDRINFO)", true),
             ("!defined(NOPE) && streq(a,a)", true),
         ] {
             assert_eq!(eval(text), Ok(value), "{text}");
@@ -415,13 +343,20 @@ mod tests {
             ("(1", 0..1, "this parenthesis is never closed"),
             ("defined(X", 7..8, "this parenthesis is never closed"),
             ("streq(a)", 0..8, "`streq` takes 2 arguments, got 1"),
-            ("feature(A,b)", 10..11, "`feature` takes no more than 1 arguments"),
+            ("feature(A,b)", 10..11, "`feature` takes no more than 1 argument"),
+            ("streq(a\\,b,c)", 11..12, "`streq` takes no more than 2 arguments"),
+            ("fips_mode(1)", 10..11, "`fips_mode` takes no argument"),
+            ("true", 0..4, "unknown predicate `true`"),
+            ("enabled(EPOL)", 8..12, "unknown option `EPOL`"),
+            ("openssl_version_atleast(new)", 24..27, "`new` is not a version"),
+            ("awslc_api_before(1.2)", 17..20, "`1.2` is not a version"),
             ("0 && bar", 5..8, "unknown predicate `bar`"),
             ("version_atleast(x)", 16..17, "`x` is not a version"),
         ] {
             let fault = eval(text).unwrap_err();
             assert_eq!((fault.at, fault.message.as_str()), (at, message), "{text}");
         }
+        assert_eq!(eval("true").unwrap_err().help.unwrap(), "write `1`");
         assert_eq!(
             eval("defned(A)").unwrap_err().help.unwrap(),
             "did you mean `defined`?"

@@ -1,5 +1,8 @@
 //! Numbers, times and sizes as HAProxy writes them.
 
+mod meant;
+
+use std::borrow::Cow;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -22,7 +25,7 @@ pub struct UnitFault {
     /// What is wrong.
     pub message: String,
     /// What would be right.
-    pub help: Option<&'static str>,
+    pub help: Option<Cow<'static, str>>,
 }
 
 /// The longest time that timers take: 2^31 - 1 milliseconds, about 24.8 days.
@@ -49,7 +52,10 @@ pub fn parse_time(text: &[u8], unit: TimeUnit) -> Result<Duration, UnitFault> {
         b"m" => 60_000_000,
         b"h" => 3_600_000_000,
         b"d" => 86_400_000_000,
-        rest => return Err(bad_unit(rest, digits, text.len(), "unit of time", TIME_HELP)),
+        rest => {
+            let help = meant::time(text).map_or(TIME_HELP.into(), |meant| format!("write `{meant}`").into());
+            return Err(bad_unit(rest, digits, text.len(), "time", help));
+        }
     };
     let total = value.saturating_mul(micros);
     match u64::try_from(total) {
@@ -57,7 +63,7 @@ pub fn parse_time(text: &[u8], unit: TimeUnit) -> Result<Duration, UnitFault> {
         _ => Err(UnitFault {
             at: 0..text.len(),
             message: format!("the time `{}` is too long", String::from_utf8_lossy(text)),
-            help: Some("the longest time is 2147483647 ms, about 24.8 days"),
+            help: Some("the longest time is 2147483647 ms, about 24.8 days".into()),
         }),
     }
 }
@@ -73,7 +79,10 @@ pub fn parse_size(text: &[u8]) -> Result<u64, UnitFault> {
         b"k" | b"K" => 1 << 10,
         b"m" | b"M" => 1 << 20,
         b"g" | b"G" => 1 << 30,
-        rest => return Err(bad_unit(rest, digits, text.len(), "unit of size", SIZE_HELP)),
+        rest => {
+            let help = meant::size(text).map_or(SIZE_HELP.into(), |meant| format!("write `{meant}`").into());
+            return Err(bad_unit(rest, digits, text.len(), "size", help));
+        }
     };
     u64::try_from(value.saturating_mul(factor)).map_err(|_| out_of_range(text, 0, u64::MAX))
 }
@@ -103,11 +112,19 @@ pub fn parse_integer(text: &[u8], min: u64, max: u64) -> Result<u64, UnitFault> 
 fn digits(text: &[u8], help: &'static str) -> Result<(usize, u128), UnitFault> {
     let count = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     if count == 0 {
-        let message = format!("`{}` is not a number", String::from_utf8_lossy(text));
+        let written = String::from_utf8_lossy(text);
+        let negative = written
+            .strip_prefix('-')
+            .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        let message = if negative {
+            format!("`{written}` is negative")
+        } else {
+            format!("`{written}` is not a number")
+        };
         return Err(UnitFault {
             at: 0..text.len(),
             message,
-            help: Some(help),
+            help: Some(help.into()),
         });
     }
     let value = text.iter().take(count).fold(0_u128, |value, byte| {
@@ -118,8 +135,15 @@ fn digits(text: &[u8], help: &'static str) -> Result<(usize, u128), UnitFault> {
     Ok((count, value))
 }
 
-fn bad_unit(rest: &[u8], at: usize, end: usize, what: &str, help: &'static str) -> UnitFault {
-    let message = format!("unknown {what} `{}`", String::from_utf8_lossy(rest));
+fn bad_unit(rest: &[u8], at: usize, end: usize, what: &str, help: Cow<'static, str>) -> UnitFault {
+    let written = String::from_utf8_lossy(rest);
+    let message = if written.starts_with('.') {
+        format!("a {what} has no fraction: `{written}`")
+    } else if written.contains(|c: char| c.is_ascii_digit()) {
+        format!("a {what} has one number and one unit; `{written}` is left over")
+    } else {
+        format!("unknown unit of {what} `{written}`")
+    };
     UnitFault {
         at: at..end,
         message,

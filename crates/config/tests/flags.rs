@@ -7,6 +7,7 @@ fn facts(environment: &Environment) -> Facts<'_> {
         environment,
         version: "3.2.0",
         features: &[],
+        diagnostic: false,
     }
 }
 

@@ -179,7 +179,7 @@ proptest! {
     #[test]
     fn conditions_are_evaluated_without_panic(text in "[a-z()!&|, \"'\\\\0-9._-]{0,40}") {
         let environment = Environment::new();
-        let facts = Facts { environment: &environment, version: "3.2.0", features: &[] };
+        let facts = Facts { environment: &environment, version: "3.2.0", features: &[], diagnostic: true };
         if let Err(fault) = evaluate(text.as_bytes(), &facts) {
             prop_assert!(fault.at.start <= fault.at.end);
         }

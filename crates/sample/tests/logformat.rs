@@ -92,6 +92,7 @@ fn flags() {
             "%{+Q}[int(5)] %{+Q}t %{+Q}ST %{+Q}tsc",
             "\"5\" 14/Nov/2023:22:13:20.253 200 LR--",
         ),
+        ("%{Q}HM %{+Q,X}HM %{Q,-Q}HM", "GET \"GET\" GET"),
         ("%{+Q}o %HM %{-Q}HM %HM %{-Q}o %HM", "\"GET\" GET \"GET\" GET"),
     ] {
         // The machine may not be in Greenwich.
@@ -201,9 +202,9 @@ fn mistakes_are_told_with_their_place() {
             "unknown log-format flag `Z`; the flags are E, M, Q and X",
         ),
         (
-            "%{+Q,E}ci",
+            "%{+Q,Z}ci",
             5..6,
-            "flag `E` has no sign; write `+` to set a flag and `-` to clear it",
+            "unknown log-format flag `Z`; the flags are E, M, Q and X",
         ),
         (
             "%{+json}o",

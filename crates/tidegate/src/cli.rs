@@ -55,6 +55,8 @@ pub(crate) struct Flags {
     pub(crate) verbose: bool,
     /// `-dW`.
     pub(crate) no_warnings: bool,
+    /// `-dD`.
+    pub(crate) diagnostic: bool,
     /// `-dK`.
     pub(crate) keywords: Option<keywords::Request>,
     /// `-C`.
@@ -89,6 +91,7 @@ usage: tidegate -f FILE|DIR [-f ...] [flags] [-- FILE ...]
   -q           say nothing but errors
   -V           say more
   -dW          treat warnings as errors
+  -dD          show the messages of `.diag` too
   -dK[CLASS[,CLASS...]]
                list the keywords of these classes as HAProxy does: acl cfg cli cnv flt smp svc, or all; `-dKhelp` tells what
                they are
@@ -157,6 +160,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
             "-d" => flags.debug = true,
             "-q" => flags.quiet = true,
             "-V" => flags.verbose = true,
+            "-dD" => flags.diagnostic = true,
             "-dW" => flags.no_warnings = true,
             _ if text.starts_with("-dK") => {
                 flags.keywords = Some(keywords::request(text.get(3..).unwrap_or_default())?);

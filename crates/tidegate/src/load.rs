@@ -13,6 +13,7 @@ use tidegate_sample::vars::ProcVars;
 
 use crate::cli::Flags;
 use crate::report::Report;
+use crate::system;
 
 /// A configuration without errors, and the scripts that it names.
 pub(crate) struct Site {
@@ -29,9 +30,11 @@ pub(crate) struct Site {
 }
 
 /// The options that texts are read with.
-pub(crate) fn options() -> Options {
+pub(crate) fn options(local_name: Option<&str>, diagnostic: bool) -> Options {
     Options {
         environment: Environment::of_process(),
+        local_name: local_name.map_or_else(system::host_name, String::from),
+        diagnostic,
         ..Options::default()
     }
 }
@@ -41,7 +44,8 @@ pub(crate) fn options() -> Options {
 /// # Errors
 /// When there was an error; it has been reported.
 pub(crate) fn site(flags: &Flags, log: LogSink, report: Report) -> Result<Site, ()> {
-    let mut draft = Draft::read(&flags.files, &DiskFiles, options());
+    let options = options(flags.local_name.as_deref(), flags.diagnostic);
+    let mut draft = Draft::read(&flags.files, &DiskFiles, options);
     let proc_vars = Arc::new(ProcVars::default());
     let settings = settings(&draft, log, Arc::clone(&proc_vars));
     let (specs, loads) = scripts(&draft.global().lua);

@@ -91,12 +91,20 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
     }
     let log = GlobalLog::default();
     let site = site(flags, log.sink(), report).map_err(|()| Stop(Exit::Failure))?;
-    report.diagnostics(&site.diagnostics, &site.sources);
+    let strict = [
+        (flags.no_warnings, "`-dW` is given"),
+        (site.config.global.zero_warning, "`zero-warning` is set"),
+    ];
     let warned = site.diagnostics.count(Severity::Warning) > 0;
-    if warned && (flags.no_warnings || site.config.global.zero_warning) {
-        return Err(fail(
-            "warnings count as errors here (`-dW` or `zero-warning`)".into(),
-        ));
+    let strict = strict.iter().find(|(applies, _)| *applies && warned);
+    // what keeps the program from starting is shown however quiet it shall be
+    let shown = Report {
+        quiet: report.quiet && strict.is_none(),
+        ..report
+    };
+    shown.diagnostics(&site.diagnostics, &site.sources);
+    if let Some((_, why)) = strict {
+        return Err(fail(format!("warnings were found, and {why}")));
     }
     if let Some(request) = &flags.keywords {
         // asked for, so `-q` doesn't hold it back
@@ -223,11 +231,12 @@ fn ready(running: &Running, plan: &Plan, report: Report) -> std::io::Result<()> 
 }
 
 fn condition(text: &str, report: Report) -> Exit {
-    let options = options();
+    let options = options(None, false);
     let facts = Facts {
         environment: &options.environment,
         version: &options.version,
         features: &options.features,
+        diagnostic: options.diagnostic,
     };
     match evaluate_flag(text, &facts) {
         Ok(true) => Exit::Success,
@@ -240,7 +249,7 @@ fn condition(text: &str, report: Report) -> Exit {
 }
 
 fn version(long: bool) -> String {
-    let options = options();
+    let options = options(None, false);
     let mut text = format!(
         "Tidegate {}\nSpeaks the configuration language of HAProxy {} and its Lua API, with Lua 5.4",
         env!("CARGO_PKG_VERSION"),

@@ -242,3 +242,76 @@ fn dk_lists_what_is_registered_also_by_scripts() -> Result<()> {
     );
     Ok(())
 }
+
+#[test]
+fn warnings_keep_it_from_starting_where_that_is_asked_for() -> Result<()> {
+    let place = Place::new("warnings")?;
+    let suspicious = SITE.replace("    timeout client 5s\n", "");
+    let file = place.file("site.cfg", &suspicious)?;
+    let strict = place.file("strict.cfg", &format!("global\n    zero-warning\n{suspicious}"))?;
+    let neat = place.file("neat.cfg", &format!("global\n    zero-warning\n{SITE}"))?;
+    for (args, status, wanted) in [
+        (&["-c", "-f", &file][..], 0, "warning[TG0205]"),
+        (
+            &["-c", "-dW", "-f", &file],
+            1,
+            "error: warnings were found, and `-dW` is given",
+        ),
+        (
+            &["-c", "-f", &strict],
+            1,
+            "error: warnings were found, and `zero-warning` is set",
+        ),
+        // without the warning nobody would know what to change
+        (&["-c", "-q", "-f", &strict], 1, "warning[TG0205]"),
+        (&["-dW", "-f", &file], 1, "error: warnings were found"),
+        (&["-c", "-dW", "-f", &neat], 0, ""),
+    ] {
+        let output = tidegate(args)?;
+        assert_eq!(
+            output.status.code(),
+            Some(status),
+            "{args:?}: {}",
+            stderr(&output)
+        );
+        assert!(stderr(&output).contains(wanted), "{args:?}: {}", stderr(&output));
+    }
+    Ok(())
+}
+
+#[test]
+fn messages_of_the_configuration_count_as_what_they_are() -> Result<()> {
+    let place = Place::new("messages")?;
+    let with = |directive: &str| place.file("site.cfg", &format!("{directive} \"hear me\"\n{SITE}"));
+    for (directive, flag, status, shown) in [
+        (".alert", "-V", 1, "error[TG0023]: hear me"),
+        (".warning", "-V", 0, "warning[TG0023]: hear me"),
+        (".warning", "-dW", 1, "warning[TG0023]: hear me"),
+        (".notice", "-dW", 0, "notice[TG0023]: hear me"),
+        (".diag", "-dD", 0, "notice[TG0023]: hear me"),
+        (".diag", "-V", 0, ""),
+    ] {
+        let output = tidegate(&["-c", flag, "-f", &with(directive)?])?;
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(status), "{directive} {flag}: {said}");
+        assert!(said.contains(shown), "{directive} {flag}: {said}");
+        assert_eq!(
+            said.contains("hear me"),
+            !shown.is_empty(),
+            "{directive} {flag}: {said}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn the_name_among_peers_is_the_one_given() -> Result<()> {
+    let place = Place::new("name")?;
+    let file = place.file(
+        "site.cfg",
+        &format!(".notice \"I am ${{HAPROXY_LOCALPEER}}\"\n{SITE}"),
+    )?;
+    let output = tidegate(&["-c", "-L", "blue", "-f", &file])?;
+    assert!(stderr(&output).contains("I am blue"), "{}", stderr(&output));
+    Ok(())
+}

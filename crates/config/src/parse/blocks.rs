@@ -51,6 +51,7 @@ impl Blocks {
                 None => Err(unopened(keyword)),
             },
             _ if !self.active() => Ok(()),
+            ".diag" if !facts.diagnostic => Ok(()),
             ".notice" | ".warning" | ".alert" | ".diag" => message(keyword, &mut args, diagnostics),
             written => {
                 let message = format!("unknown directive `{written}`");
@@ -181,14 +182,19 @@ fn blame(word: &Word, fault: CondFault) -> Box<Diagnostic> {
 }
 
 fn message(keyword: &Word, args: &mut Args<'_>, diagnostics: &mut Diagnostics) -> Parsed<()> {
-    let word = args.expect("a message")?;
+    let word = args.next();
     if !args.rest().is_empty() {
         return args.end().map_err(|diagnostic| {
             Box::new(diagnostic.help("put the message between quotes when it has spaces"))
         });
     }
-    let text = word.text()?;
-    let span = word.span();
+    let text = word.map_or(Ok(""), Word::text)?;
+    let span = word.unwrap_or(keyword).span();
+    let text = if text.is_empty() {
+        "(an empty message)"
+    } else {
+        text
+    };
     diagnostics.push(match &*keyword.lossy() {
         ".alert" => Diagnostic::error(code::USER_MESSAGE, span, text),
         ".warning" => Diagnostic::warning(code::USER_MESSAGE, span, text),

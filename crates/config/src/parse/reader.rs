@@ -30,6 +30,10 @@ pub struct Options {
     pub version: String,
     /// Names for `feature(NAME)`.
     pub features: Vec<String>,
+    /// The name of this machine among its peers, for `HAPROXY_LOCALPEER`.
+    pub local_name: String,
+    /// Whether `.diag` messages are shown, as with `-dD`.
+    pub diagnostic: bool,
 }
 
 impl Default for Options {
@@ -39,6 +43,8 @@ impl Default for Options {
             environment: Environment::new(),
             version: String::from("3.2.0"),
             features: ["LUA", "PCRE2", "THREAD"].map(String::from).to_vec(),
+            local_name: String::from("localhost"),
+            diagnostic: false,
         }
     }
 }
@@ -62,7 +68,7 @@ impl Draft {
         let mut diagnostics = Diagnostics::default();
         let files = read_paths(paths, reader, &mut sources, &mut diagnostics);
         let mut environment = options.environment.clone();
-        predefined(&mut environment, &sources);
+        predefined(&mut environment, &options, &sources);
         let mut draft = Draft {
             sources,
             trees: Vec::new(),
@@ -149,6 +155,7 @@ impl Draft {
                     environment: &self.environment,
                     version: &options.version,
                     features: &options.features,
+                    diagnostic: options.diagnostic,
                 };
                 blocks.directive(&words, &facts, &mut self.diagnostics);
             } else if blocks.active() {
@@ -265,12 +272,16 @@ impl Draft {
 }
 
 /// The variables that every configuration has.
-fn predefined(environment: &mut Environment, sources: &Sources) {
+fn predefined(environment: &mut Environment, options: &Options, sources: &Sources) {
     let files: Vec<&str> = sources.iter().map(|(_, source)| source.name()).collect();
+    let branch: Vec<&str> = options.version.split('.').take(2).collect();
+    environment.set("HAPROXY_BRANCH", branch.join("."));
     environment.set("HAPROXY_CFGFILES", files.join(";"));
-    environment.set("HAPROXY_HTTP_LOG_FMT", logformat::HTTP_FORMAT);
-    environment.set("HAPROXY_HTTP_CLF_LOG_FMT", logformat::CLF_FORMAT);
-    environment.set("HAPROXY_TCP_LOG_FMT", logformat::TCP_FORMAT);
+    environment.set("HAPROXY_LOCALPEER", options.local_name.as_str());
+    environment.set("HAPROXY_STARTUP_VERSION", options.version.as_str());
+    for (name, format) in logformat::PREDEFINED {
+        environment.set(name, format);
+    }
 }
 
 /// An unknown keyword may be a misspelt section.

@@ -9,6 +9,9 @@ use super::word::Word;
 use crate::diag::{Diagnostic, Diagnostics, code};
 use crate::source::{Sources, Span, to_u32};
 
+/// What words may refer to beside the environment.
+const PSEUDO: [&str; 3] = [".FILE", ".LINE", ".SECTION"];
+
 /// No keyword takes as many words; a line beyond it is no configuration.
 const WORDS_MAX: usize = 4096;
 
@@ -207,6 +210,14 @@ impl<'d> Decoder<'d> {
             self.at = end.max(start + 1);
             return;
         }
+        if name.starts_with(b".") && !PSEUDO.iter().any(|known| known.as_bytes() == name) {
+            let written = String::from_utf8_lossy(name).into_owned();
+            let message = format!("there is no pseudo-variable `{written}`");
+            let diagnostic = Diagnostic::error(code::BAD_VARIABLE, self.place(name_at, end), message)
+                .suggest(&written, PSEUDO)
+                .help("those that begin with a dot are `.FILE`, `.LINE` and `.SECTION`");
+            self.fault(diagnostic);
+        }
         let mut default = None;
         let mut is_list = false;
         if braced {
@@ -356,10 +367,7 @@ mod tests {
         assert_eq!(words(r#""${HOME-a b}${LIST[*]}""#), ["/root1", "2", "3"]);
         assert_eq!(words(r#""${NOPE[*]}""#), [""]);
         assert_eq!(words(r#""${HOME}"x"$HOME""#), ["/rootx/root"]);
-        assert_eq!(
-            words(r#""${.FILE}:$.LINE in ${.SECTION} ${.NOPE-x}""#),
-            ["t:7 in global x"]
-        );
+        assert_eq!(words(r#""${.FILE}:$.LINE in ${.SECTION}""#), ["t:7 in global"]);
     }
 
     #[test]
@@ -369,6 +377,7 @@ mod tests {
         assert_eq!(decode(r"a \xzz").1, [r"TG0011 \xzz"]);
         assert_eq!(decode(r"a \x4").1, [r"TG0011 \x4"]);
         assert_eq!(decode(r#"a "${1X}""#).1, ["TG0012 ${1"]);
+        assert_eq!(decode(r#"a "${.NOPE-x}""#).1, ["TG0012 .NOPE"]);
         assert_eq!(decode(r#"a "${X""#).1, ["TG0012 ${X"]);
         assert_eq!(decode(r#"a "${X-d""#).1, ["TG0012 ${X-d"]);
         assert_eq!(decode(r#"a "$""#).1, ["TG0012 $\""]);

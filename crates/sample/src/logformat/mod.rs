@@ -6,7 +6,7 @@ mod out;
 mod parse;
 
 pub use alias::{Alias, aliases};
-pub use defaults::{CLF_FORMAT, HTTP_FORMAT, TCP_FORMAT};
+pub use defaults::{CLF_FORMAT, HTTP_FORMAT, HTTPS_FORMAT, PREDEFINED, TCP_CLF_FORMAT, TCP_FORMAT};
 
 use crate::error::ParseError;
 use crate::expr::Expr;

@@ -171,21 +171,20 @@ impl<'a> Parser<'a> {
             let mut rest = part;
             while !rest.is_empty() {
                 let span = at..at + rest.len();
-                let (on, name) = match (rest.strip_prefix('+'), rest.strip_prefix('-')) {
-                    (Some(name), _) => (true, name),
-                    (_, Some(name)) => (false, name),
-                    _ => {
-                        return Err(ParseError::new(span, format!("flag `{rest}` has no sign"))
-                            .help("write `+` to set a flag and `-` to clear it"));
-                    }
+                // A flag without a sign changes nothing: the format of `option tcplog clf` has one.
+                let (sign, name) = match (rest.strip_prefix('+'), rest.strip_prefix('-')) {
+                    (Some(name), _) => (Some(true), name),
+                    (_, Some(name)) => (Some(false), name),
+                    _ => (None, rest),
                 };
+                let written = usize::from(sign.is_some());
                 let len = name.find(['+', '-']).unwrap_or(name.len());
                 let (name, next) = name.split_at_checked(len).unwrap_or((name, ""));
                 match name {
-                    "Q" => flags.quote = on,
-                    "E" => flags.escape = on,
-                    "X" => flags.hex = on,
-                    "M" => flags.mandatory = on,
+                    "Q" => flags.quote = sign.unwrap_or(flags.quote),
+                    "E" => flags.escape = sign.unwrap_or(flags.escape),
+                    "X" => flags.hex = sign.unwrap_or(flags.hex),
+                    "M" => flags.mandatory = sign.unwrap_or(flags.mandatory),
                     "bin" | "json" | "cbor" => {
                         return Err(ParseError::new(
                             span,
@@ -197,7 +196,7 @@ impl<'a> Parser<'a> {
                             .help("the flags are E, M, Q and X"));
                     }
                 }
-                at += 1 + len;
+                at += written + len;
                 rest = next;
             }
             at += 1;
