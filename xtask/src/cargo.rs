@@ -12,6 +12,16 @@ pub(crate) fn command() -> Command {
     command
 }
 
+/// The name of an installed nightly toolchain.
+pub(crate) fn nightly() -> Option<String> {
+    let output = Command::new("rustup").args(["toolchain", "list"]).output().ok()?;
+    let list = String::from_utf8_lossy(&output.stdout).into_owned();
+    list.lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .find(|name| name.starts_with("nightly"))
+        .map(str::to_owned)
+}
+
 /// Runs a cargo command that builds, and returns the programs it has built.
 pub(crate) fn executables(arguments: &[&str]) -> Result<Vec<PathBuf>> {
     let output = command()

@@ -7,6 +7,7 @@ mod arrows;
 mod bench;
 mod cargo;
 mod docs;
+mod fuzz;
 mod sanitize;
 
 /// What every command returns: a failure is a sentence for the person who ran it.
@@ -39,6 +40,11 @@ const COMMANDS: &[Command] = &[
         name: "floor",
         about: "the floor of the bench alone: answer, or relay, and parse nothing",
         run: bench::floor::run,
+    },
+    Command {
+        name: "fuzz",
+        about: "run every fuzz target for a while, or one of them",
+        run: fuzz::run,
     },
     Command {
         name: "sanitize",

@@ -41,7 +41,7 @@ pub(crate) fn run(mut arguments: lexopt::Parser) -> Result<()> {
             other => return Err(other.unexpected().into()),
         }
     }
-    let nightly = nightly();
+    let nightly = cargo::nightly();
     let valgrind = Command::new("valgrind").arg("--version").output().is_ok();
     match choose(wanted, nightly.is_some(), valgrind)? {
         Checker::AddressSanitizer => under_asan(&nightly.unwrap_or_default(), &passed_on),
@@ -66,16 +66,6 @@ fn choose(wanted: Option<Checker>, nightly: bool, valgrind: bool) -> Result<Chec
         (Some(Checker::Valgrind), _, false) => Err("valgrind is not installed".into()),
         (None, false, false) => Err("needs a nightly toolchain (for AddressSanitizer) or valgrind".into()),
     }
-}
-
-/// The name of an installed nightly toolchain.
-fn nightly() -> Option<String> {
-    let output = Command::new("rustup").args(["toolchain", "list"]).output().ok()?;
-    let list = String::from_utf8_lossy(&output.stdout).into_owned();
-    list.lines()
-        .filter_map(|line| line.split_whitespace().next())
-        .find(|name| name.starts_with("nightly"))
-        .map(str::to_owned)
 }
 
 fn under_asan(toolchain: &str, passed_on: &[String]) -> Result<()> {

@@ -1,0 +1,149 @@
+//! What the fuzz targets share: making a case of bytes, and what has to hold for it.
+
+use std::path::PathBuf;
+
+use tidegate_config::{Draft, Environment, MemoryFiles, Options, Sources, Style, Tree, format};
+use tidegate_sample::{
+    Acl, Expr, LogFormat, NoExternals, NoSession, ParseError, Scope, Value, convert, logformat,
+};
+
+/// Reads the bytes as a configuration: it is a model or has errors, the tree loses nothing, and what `tidegate fmt`
+/// makes of it stays as it is.
+pub fn language(text: &[u8]) {
+    let files = MemoryFiles::default().with("t.cfg", text.to_vec());
+    let environment: Environment = [("A", "one two"), ("B", "")].into_iter().collect();
+    let options = Options {
+        environment,
+        ..Options::default()
+    };
+    let loaded = Draft::read(&[PathBuf::from("t.cfg")], &files, options).finish(&NoExternals, &files);
+    assert_eq!(loaded.config.is_none(), loaded.diagnostics.has_errors());
+    loaded.diagnostics.render(&loaded.sources, Style::Plain);
+
+    let mut sources = Sources::default();
+    let file = sources.add("t.cfg", text.to_vec());
+    assert_eq!(Tree::parse(file, text).print(text), text);
+    if let Ok(once) = format(file, &sources) {
+        let file = sources.add("once.cfg", once.clone());
+        assert_eq!(format(file, &sources).ok(), Some(once));
+    }
+}
+
+/// Parses the text as a log-format string of either style and evaluates it for no session.
+pub fn log_format(text: &str) {
+    for style in [logformat::Style::Log, logformat::Style::Text] {
+        match LogFormat::parse_as(style, text, &Scope::anywhere()) {
+            Ok(format) => {
+                format.eval(&NoSession);
+            }
+            Err(error) => inside(&error, text),
+        }
+    }
+}
+
+/// Parses the text as an expression and evaluates it for no session.
+pub fn expression(text: &str) {
+    match Expr::parse(text, &Scope::anywhere()) {
+        Ok(expr) => {
+            expr.eval(&NoSession);
+        }
+        Err(error) => inside(&error, text),
+    }
+}
+
+/// Matches a value against patterns: the case is lines, of which the first are words of an `acl` line.
+pub fn matchers(case: &[u8]) {
+    let mut lines = case.splitn(6, |byte| *byte == b'\n');
+    let subject = fetch_of(lines.next().unwrap_or_default());
+    let words: Vec<String> = lines
+        .map(|line| String::from_utf8_lossy(line).into_owned())
+        .collect();
+    let words: Vec<&str> = std::iter::once(subject.as_str())
+        .chain(words.iter().map(String::as_str))
+        .collect();
+    if let Ok((acl, _)) = Acl::parse(&words, &Scope::anywhere()) {
+        acl.test(&NoSession);
+    }
+}
+
+/// Runs one of the converters that `family` takes: the first line says which and has its arguments, separated by
+/// commas, and what follows is the input.
+pub fn converters(case: &[u8], family: fn(&str) -> bool) {
+    let Some((&which, case)) = case.split_first() else {
+        return;
+    };
+    let names: Vec<&str> = convert::all()
+        .map(|row| row.name)
+        .filter(|name| family(name))
+        .collect();
+    let Some(name) = names.get(usize::from(which) % names.len().max(1)) else {
+        return;
+    };
+    let (arguments, input) = match case.iter().position(|byte| *byte == b'\n') {
+        Some(at) => (&case[..at], &case[at + 1..]),
+        None => (case, &case[..0]),
+    };
+    let arguments = match arguments {
+        [] => String::new(),
+        arguments => format!("({})", String::from_utf8_lossy(arguments)),
+    };
+    let Ok(expr) = Expr::parse(
+        &format!("{},{name}{arguments}", fetch_of(input)),
+        &Scope::anywhere(),
+    ) else {
+        return;
+    };
+    // What was converted can be converted on, to any type.
+    if let Some(value) = expr.eval(&NoSession) {
+        let _: Option<Value> = tidegate_sample::cast(value, tidegate_sample::Type::Str);
+    }
+}
+
+/// A fetch that gives these bytes.
+fn fetch_of(bytes: &[u8]) -> String {
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("bin({hex})")
+}
+
+/// An error points into the text.
+fn inside(error: &ParseError, text: &str) {
+    assert!(
+        text.get(error.span.clone()).is_some(),
+        "{:?} is not in {text:?}",
+        error.span
+    );
+}
+
+/// The families of converters, by their names.
+pub mod family {
+    /// Looking up in a file.
+    pub fn maps(name: &str) -> bool {
+        name.starts_with("map")
+    }
+
+    /// Headers of network packets.
+    pub fn packets(name: &str) -> bool {
+        ["eth.", "ip.", "tcp."]
+            .iter()
+            .any(|start| name.starts_with(start))
+    }
+
+    /// JSON, tokens, ciphers, certificates.
+    pub fn tokens(name: &str) -> bool {
+        ["json", "jwt", "aes", "x509", "hmac", "digest"]
+            .iter()
+            .any(|start| name.starts_with(start))
+    }
+
+    /// Messages of other protocols.
+    pub fn messages(name: &str) -> bool {
+        ["mqtt", "fix", "protobuf", "ungrpc", "rfc7239", "language"]
+            .iter()
+            .any(|start| name.starts_with(start))
+    }
+
+    /// All others: texts, numbers, dates, encodings, hashes.
+    pub fn texts(name: &str) -> bool {
+        !(maps(name) || packets(name) || tokens(name) || messages(name))
+    }
+}
