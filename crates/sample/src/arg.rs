@@ -9,6 +9,7 @@ use crate::value::Value;
 use crate::vars::{self, VarName};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// What an argument must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub enum ArgKind {
     Mask6,
     /// A regular expression.
     Regex,
+    /// The number of a field of a protocol buffer, or the numbers of nested ones with dots between them.
+    ProtobufField,
 }
 
 impl ArgKind {
@@ -41,6 +44,7 @@ impl ArgKind {
             ArgKind::Mask4 => "IPv4 mask",
             ArgKind::Mask6 => "IPv6 mask",
             ArgKind::Regex => "regex",
+            ArgKind::ProtobufField => "Protocol buffers field number",
         }
     }
 }
@@ -106,6 +110,8 @@ pub enum Arg {
     Mask6(u128),
     /// A regular expression.
     Regex(pcre2::bytes::Regex),
+    /// Field numbers of a protocol buffer, from the outermost on.
+    ProtobufField(Arc<[u32]>),
     /// A variable whose value is taken at evaluation.
     Var(VarName),
     /// A header's name.
@@ -319,7 +325,18 @@ fn value_of(owner: &str, kind: ArgKind, arg: &ArgText) -> Result<Arg, ParseError
         ArgKind::Ipv6 => text.parse().map(Arg::Ipv6).map_err(|_| wrong()),
         ArgKind::Mask4 => mask4(text).map(Arg::Mask4).ok_or_else(wrong),
         ArgKind::Mask6 => mask6(text).map(Arg::Mask6).ok_or_else(wrong),
+        ArgKind::ProtobufField => protobuf_field(text).map(Arg::ProtobufField).ok_or_else(|| {
+            wrong().help("numbers are from 1 to 536870911, with dots between those of nested fields")
+        }),
     }
+}
+
+fn protobuf_field(text: &str) -> Option<Arc<[u32]>> {
+    let number = |part: &str| match part.parse() {
+        Ok(number @ 1..=0x1fff_ffff) if !part.starts_with('+') => Some(number),
+        _ => None,
+    };
+    text.split('.').map(number).collect()
 }
 
 /// An IPv4 mask from a length or a dotted mask.

@@ -141,6 +141,17 @@ impl Data {
         }
     }
 
+    /// These bytes, shared if they are a part of this data and copied if not: what a parser that works on slices found.
+    #[must_use]
+    pub(crate) fn part(&self, bytes: &[u8]) -> Data {
+        let start = bytes.as_ptr().addr().wrapping_sub(self.as_ptr().addr());
+        let end = start.wrapping_add(bytes.len());
+        match self.get(start..end) {
+            Some(same) if std::ptr::eq(same, bytes) => self.slice(start..end),
+            _ => Data::copy(bytes),
+        }
+    }
+
     /// The bytes as [`Bytes`], for whoever needs that type; copies unless they are one already.
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
@@ -343,6 +354,17 @@ mod tests {
         let data = Data::from(&header);
         assert!(std::ptr::eq(data.as_slice().as_ptr(), header.as_bytes().as_ptr()));
         assert!(std::ptr::eq(data.slice(1..60).as_ptr(), &header.as_bytes()[1]));
+    }
+
+    #[test]
+    fn a_part_is_shared_and_anything_else_is_copied() {
+        let data = Data::from(LONG.to_string());
+        let part = data.part(&data[2..60]);
+        assert_eq!(part, data.slice(2..60));
+        assert!(std::ptr::eq(part.as_ptr(), &data[2]));
+        let other = LONG.to_string();
+        assert_eq!(data.part(other.as_bytes()), data);
+        assert_eq!(data.part(&[]), Data::EMPTY);
     }
 
     #[test]

@@ -57,9 +57,7 @@ pub(super) const ROWS: &[ConverterRow] = &[
                 let mut rest: &[u8] = &data;
                 while let Ok((tag, after)) = Tag::read(rest) {
                     if u64::try_from(*wanted) == Ok(tag.id) {
-                        let start = data.len() - after.len() - tag.value.len() - 1;
-                        return (!tag.value.is_empty())
-                            .then(|| Value::Bin(data.slice(start..start + tag.value.len())));
+                        return (!tag.value.is_empty()).then(|| Value::Bin(data.part(tag.value)));
                     }
                     rest = after;
                 }

@@ -6,8 +6,10 @@ mod encode;
 mod fix;
 mod forwarded;
 mod hash;
+mod mqtt;
 mod number;
 mod packet;
+mod protobuf;
 mod regsub;
 mod string;
 mod variable;
@@ -92,6 +94,8 @@ const TABLES: &[&[ConverterRow]] = &[
     packet::IP,
     packet::TCP,
     fix::ROWS,
+    mqtt::ROWS,
+    protobuf::ROWS,
     variable::ROWS,
 ];
 
