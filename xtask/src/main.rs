@@ -6,6 +6,7 @@ use std::process::ExitCode;
 mod arrows;
 mod bench;
 mod cargo;
+mod conform;
 mod docs;
 mod fuzz;
 mod sanitize;
@@ -30,6 +31,11 @@ const COMMANDS: &[Command] = &[
         name: "bench",
         about: "measure tidegate beside haproxy, nginx and a floor, by CPU time per request",
         run: bench::run,
+    },
+    Command {
+        name: "conform",
+        about: "run the same samples through tidegate and HAProxy, and write what differs to docs/conformance.md",
+        run: conform::run,
     },
     Command {
         name: "docs",

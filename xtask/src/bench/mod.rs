@@ -7,9 +7,9 @@ mod beside;
 mod cases;
 pub(crate) mod floor;
 mod load;
-mod process;
+pub(crate) mod process;
 mod report;
-mod server;
+pub(crate) mod server;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
