@@ -44,31 +44,44 @@ fn format(time: SystemTime, zone: Zone, format: &str) -> Data {
     }
 }
 
-/// `time` in the manner of strftime; a conversion that is not known stays as it is written.
+/// `time` in the manner of strftime, by a format of the library's.
 pub(crate) fn strftime(time: Timestamp, zone: Zone, format: &str) -> Option<Data> {
     let zoned = time.to_zoned(zone.time_zone());
-    if let Ok(text) = jiff::fmt::strtime::format(format, &zoned)
-        && !format.contains("%Z")
-    {
-        return Some(text.into());
-    }
-    let mut text = String::new();
+    jiff::fmt::strtime::format(format, &zoned).ok().map(Data::from)
+}
+
+/// A format of strftime(3), as C's own locale has it, in the words of the library that writes dates here; a conversion that is
+/// not known stays as it is written. `%N`, a fraction of a second, is not C's.
+pub(crate) fn c_format(format: &str, zone: Zone, fraction: bool) -> String {
+    const KNOWN: &str = "aAbBCdDeFgGhHIjklmMnpPrRsStTuUVwWyYzZ%";
+    let mut result = String::with_capacity(format.len() + 8);
     let mut rest = format;
-    while let Some(at) = rest.find('%') {
-        let (before, conversion) = rest.split_at_checked(at)?;
-        text.push_str(before);
-        let len = 1 + conversion.chars().nth(1).map_or(0, char::len_utf8);
-        let (conversion, after) = conversion.split_at_checked(len)?;
-        match jiff::fmt::strtime::format(conversion, &zoned) {
+    while let Some((before, conversion)) = rest.split_once('%') {
+        result.push_str(before);
+        let letters = conversion.trim_start_matches(|c: char| matches!(c, '-' | '_' | '^' | '#' | '0'..='9'));
+        let flags = conversion.strip_suffix(letters).unwrap_or_default();
+        // The locale has no other forms that `E` and `O` could ask for.
+        let letters = letters.strip_prefix(['E', 'O']).unwrap_or(letters);
+        let mut after = letters.chars();
+        match after.next() {
+            Some('c') => result.push_str("%a %b %e %H:%M:%S %Y"),
+            Some('x') => result.push_str("%m/%d/%y"),
+            Some('X') => result.push_str("%H:%M:%S"),
             // C calls it so.
-            Ok(_) if conversion == "%Z" && zone == Zone::Utc => text.push_str("GMT"),
-            Ok(formatted) => text.push_str(&formatted),
-            Err(_) => text.push_str(conversion),
+            Some('Z') if zone == Zone::Utc && flags.contains('#') => result.push_str("gmt"),
+            Some('Z') if zone == Zone::Utc => result.push_str("GMT"),
+            Some(c) if KNOWN.contains(c) || fraction && c == 'N' => {
+                result.extend(["%", flags, c.encode_utf8(&mut [0; 4])])
+            }
+            _ => {
+                let written = conversion.strip_suffix(after.as_str()).unwrap_or(conversion);
+                result.extend(["%%", written]);
+            }
         }
-        rest = after;
+        rest = after.as_str();
     }
-    text.push_str(rest);
-    Some(text.into())
+    result.push_str(rest);
+    result
 }
 
 /// Seconds since 1970 and the nanoseconds after them; before it, nothing is known.
@@ -78,4 +91,33 @@ pub(crate) fn since_epoch(time: SystemTime) -> (i64, u32) {
         i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
         since.subsec_nanos(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What haproxy 2.6 answers to `utime` of a time.
+    #[test]
+    fn formats_are_those_of_c() {
+        let time = Timestamp::from_second(951_782_400).unwrap();
+        for (format, wanted) in [
+            ("%c", "Tue Feb 29 00:00:00 2000"),
+            ("%x %X", "02/29/00 00:00:00"),
+            ("%Ey-%Od", "00-29"),
+            ("%f%q%Q%N%:z%+", "%f%q%Q%N%:z%+"),
+            ("%^a %-d %5Y %#Z", "TUE 29 02000 gmt"),
+            ("100%% %Z%", "100% GMT%"),
+            ("%E", "%E"),
+        ] {
+            let text = strftime(time, Zone::Utc, &c_format(format, Zone::Utc, false)).unwrap();
+            assert_eq!(text, Data::from(wanted), "{format}");
+        }
+        let time = Timestamp::from_millisecond(1_690_192_382_196).unwrap();
+        let format = c_format("%S.%3N %N", Zone::Utc, true);
+        assert_eq!(
+            strftime(time, Zone::Utc, &format),
+            Some("02.196 196000000".into())
+        );
+    }
 }

@@ -1,8 +1,7 @@
 //! The hashes of fetches and converters.
 
-/// Mixes a hash so that each bit of it depends on all of them (Bob Jenkins' full avalanche, public domain).
-///
-/// It is not HAProxy's function: numbers that were mixed differ from what HAProxy computes.
+/// Mixes a hash so that each bit of it depends on all of them: Bob Jenkins' full avalanche (public domain), and a
+/// multiplication after it, by the one number that leads from there to what HAProxy answers.
 pub(crate) fn avalanche(hash: u32) -> u32 {
     let mut a = hash;
     a = a.wrapping_add(0x7ed5_5d16).wrapping_add(a << 12);
@@ -10,7 +9,7 @@ pub(crate) fn avalanche(hash: u32) -> u32 {
     a = a.wrapping_add(0x1656_67b1).wrapping_add(a << 5);
     a = a.wrapping_add(0xd3a2_646c) ^ (a << 9);
     a = a.wrapping_add(0xfd70_46c5).wrapping_add(a << 3);
-    (a ^ 0xb55a_4f09) ^ (a >> 16)
+    ((a ^ 0xb55a_4f09) ^ (a >> 16)).wrapping_mul(0xc000_0001)
 }
 
 /// The hash of the sdbm database library, continued from `start`.
@@ -86,6 +85,18 @@ mod tests {
         assert_eq!([djb2(b""), sdbm(0, b""), crc32(b"")], [5381, 0, 0]);
         assert_eq!([djb2(b"\xff\x80"), sdbm(0, b"\xff\x80")], [5_868_452, 16_727_873]);
         assert_eq!(sdbm(sdbm(0, b"ab"), b"cd"), sdbm(0, b"abcd"));
+    }
+
+    #[test]
+    fn mixed_hashes_are_those_of_haproxy() {
+        assert_eq!(
+            [
+                avalanche(crc32(b"")),
+                avalanche(djb2(b"")),
+                avalanche(crc32(b"abc"))
+            ],
+            [2_874_071_335, 3_719_394_183, 0x377b_9288]
+        );
     }
 
     #[test]

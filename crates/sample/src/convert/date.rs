@@ -2,9 +2,9 @@
 
 use super::{ConverterRow, row};
 use crate::arg::{Arg, ArgError, ArgKind, ArgSpec, at};
-use crate::date::{Zone, strftime};
+use crate::date::{Zone, c_format, strftime};
 use crate::value::{Type, Value};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 const FORMAT: ArgSpec = ArgSpec::new(1, &[ArgKind::Str, ArgKind::Int]);
 
@@ -17,6 +17,7 @@ macro_rules! time {
         row($name, FORMAT, Type::Int, Type::Str, $doc, |_, args, v| {
             formatted(args, v, $unit, $zone)
         })
+        .prepared(|args| prepare(args, $unit, $zone))
     };
 }
 
@@ -62,7 +63,7 @@ pub(super) const ROWS: &[ConverterRow] = &[
         ArgSpec::new(0, &[ArgKind::Int, ArgKind::Str]),
         Type::Int,
         Type::Str,
-        "the date of HTTP headers: an offset in seconds, the input's unit `s`, `ms` or `us`",
+        "the date of HTTP headers: an offset, and the unit of it and the input, `s`, `ms` or `us`",
         |_, args, v| {
             let (unit, format) = match at(args, 1).text() {
                 b"ms" => (MILLISECOND, "%a, %d %b %Y %H:%M:%S.%3f GMT"),
@@ -80,15 +81,24 @@ pub(super) const ROWS: &[ConverterRow] = &[
     }),
 ];
 
+/// Turns the format into one of the library's.
+fn prepare(args: &mut [Arg], unit: i64, zone: Zone) -> Result<(), ArgError> {
+    if let Some(format) = args.first_mut() {
+        let text = String::from_utf8_lossy(format.text()).into_owned();
+        *format = Arg::Str(c_format(&text, zone, unit > SECOND).into());
+    }
+    Ok(())
+}
+
 fn formatted(args: &[Arg], value: Value, unit: i64, zone: Zone) -> Option<Value> {
     let time = timestamp(value, unit, at(args, 1).int_or(0))?;
     strftime(time, zone, std::str::from_utf8(at(args, 0).text()).ok()?).map(Value::Str)
 }
 
-/// The time of an integer of so many units a second, and an offset in seconds.
-fn timestamp(value: Value, per_second: i64, offset_s: i64) -> Option<Timestamp> {
+/// The time of an integer of so many units a second, and an offset of as many.
+fn timestamp(value: Value, per_second: i64, offset: i64) -> Option<Timestamp> {
     let Value::Int(int) = value else { return None };
+    let int = int.checked_add(offset)?;
     let nanos = int.rem_euclid(per_second) * (1_000_000_000 / per_second);
-    let time = Timestamp::new(int.div_euclid(per_second), i32::try_from(nanos).ok()?).ok()?;
-    time.checked_add(SignedDuration::from_secs(offset_s)).ok()
+    Timestamp::new(int.div_euclid(per_second), i32::try_from(nanos).ok()?).ok()
 }

@@ -8,6 +8,7 @@ use crate::value::{Type, Value};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac};
+use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
 
@@ -55,7 +56,7 @@ pub(super) const ROWS: &[ConverterRow] = &[
     }),
 ];
 
-const ALGORITHMS: [&str; 5] = ["sha1", "sha224", "sha256", "sha384", "sha512"];
+const ALGORITHMS: [&str; 6] = ["sha1", "sha224", "sha256", "sha384", "sha512", "md5"];
 
 /// Turns the first argument into the index of the algorithm that it names.
 fn algorithm(args: &mut [Arg]) -> Result<(), ArgError> {
@@ -81,7 +82,8 @@ fn digest(algorithm: i64, data: &[u8]) -> Vec<u8> {
         1 => Sha224::digest(data).to_vec(),
         2 => Sha256::digest(data).to_vec(),
         3 => Sha384::digest(data).to_vec(),
-        _ => Sha512::digest(data).to_vec(),
+        4 => Sha512::digest(data).to_vec(),
+        _ => Md5::digest(data).to_vec(),
     }
 }
 
@@ -95,6 +97,33 @@ fn hmac(algorithm: i64, key: &[u8], data: &[u8]) -> Option<Vec<u8>> {
         1 => run::<Hmac<Sha224>>(key, data),
         2 => run::<Hmac<Sha256>>(key, data),
         3 => run::<Hmac<Sha384>>(key, data),
-        _ => run::<Hmac<Sha512>>(key, data),
+        4 => run::<Hmac<Sha512>>(key, data),
+        _ => run::<Hmac<Md5>>(key, data),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cast::hex;
+
+    /// The vectors of RFC 1321 and RFC 2202, and those of the SHA standard.
+    #[test]
+    fn each_name_is_its_digest() {
+        for (name, wanted) in [
+            ("sha1", "A9993E36"),
+            ("sha224", "23097D22"),
+            ("SHA256", "BA7816BF"),
+            ("sha384", "CB00753F"),
+            ("sha512", "DDAF35A1"),
+            ("md5", "90015098"),
+        ] {
+            let mut args = vec![Arg::Str(name.into())];
+            algorithm(&mut args).unwrap();
+            let digest = digest(args[0].int_or(-1), b"abc");
+            assert_eq!(hex(&digest[..4]), Data::from(wanted), "{name}");
+        }
+        let mac = hmac(5, b"Jefe", b"what do ya want for nothing?").unwrap();
+        assert_eq!(hex(&mac), Data::from("750C783E6AB0B503EAA86E310A5DB738"));
     }
 }

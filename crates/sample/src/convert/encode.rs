@@ -1,6 +1,6 @@
 //! Encodings: base64, hexadecimal, URL, JSON and numbers in bytes.
 
-use super::{ConverterRow, row, with_text};
+use super::{ConverterRow, json, row, with_text};
 use crate::arg::{Arg, ArgError, ArgKind, ArgSpec, at};
 use crate::cast;
 use crate::data::Data;
@@ -161,7 +161,7 @@ pub(super) const ROWS: &[ConverterRow] = &[
         Type::Str,
         Type::Str,
         "escaped for a JSON string; the input is `ascii`, `utf8`, `utf8s`, `utf8p` or `utf8ps`",
-        |_, args, v| with_text(v, |data| json(&data, at(args, 0).text())),
+        |_, args, v| with_text(v, |data| json::escaped(&data, at(args, 0).text())),
     )
     .prepared(|args| match at(args, 0).text() {
         b"" | b"ascii" | b"utf8" | b"utf8s" | b"utf8p" | b"utf8ps" => Ok(()),
@@ -180,6 +180,12 @@ fn bytes(value: Value, convert: impl FnOnce(&[u8]) -> Option<Value>) -> Option<V
 }
 
 fn prepare_decimal(args: &mut Vec<Arg>) -> Result<(), ArgError> {
+    if matches!(at(args, 1), Arg::None) {
+        return Err(ArgError::new(
+            1,
+            "it takes the size of a chunk, from 1 to 8 bytes",
+        ));
+    }
     prepare_chunks(args, 8)
 }
 
@@ -188,6 +194,10 @@ fn prepare_chunks(args: &mut Vec<Arg>, size_max: i64) -> Result<(), ArgError> {
         Arg::Int(size) if !(1..=size_max).contains(size) => Err(ArgError::new(
             1,
             format!("the size of a chunk is from 1 to {size_max} bytes"),
+        )),
+        Arg::None if !at(args, 0).text().is_empty() => Err(ArgError::new(
+            1,
+            "a separator needs the size of the chunks that it separates",
         )),
         _ => Ok(()),
     }
@@ -241,38 +251,4 @@ fn url_decode(data: Data, mut in_query: bool) -> Option<Data> {
         }
     }
     Some(result.into())
-}
-
-/// Escapes a text for JSON: `s` skips what is not UTF-8, without it there is no result then.
-fn json(data: &[u8], input: &[u8]) -> Option<Data> {
-    let mut result = String::with_capacity(data.len() + 8);
-    if matches!(input, b"" | b"ascii") {
-        data.iter()
-            .for_each(|byte| json_char(char::from(*byte), &mut result));
-        return Some(result.into());
-    }
-    let skip = input.ends_with(b"s");
-    for chunk in data.utf8_chunks() {
-        chunk.valid().chars().for_each(|c| json_char(c, &mut result));
-        if !chunk.invalid().is_empty() && !skip {
-            return None;
-        }
-    }
-    Some(result.into())
-}
-
-fn json_char(c: char, result: &mut String) {
-    match c {
-        '"' | '\\' | '/' => result.extend(['\\', c]),
-        '\u{8}' => result.push_str("\\b"),
-        '\u{c}' => result.push_str("\\f"),
-        '\n' => result.push_str("\\n"),
-        '\r' => result.push_str("\\r"),
-        '\t' => result.push_str("\\t"),
-        ' '..='~' => result.push(c),
-        c => c
-            .encode_utf16(&mut [0; 2])
-            .iter()
-            .for_each(|unit| result.push_str(&format!("\\u{unit:04x}"))),
-    }
 }

@@ -6,6 +6,7 @@ mod encode;
 mod fix;
 mod forwarded;
 mod hash;
+mod json;
 mod mqtt;
 mod number;
 mod packet;

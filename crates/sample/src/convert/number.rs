@@ -104,14 +104,21 @@ pub(super) const ROWS: &[ConverterRow] = &[
         Type::Addr,
         "the network of an address, by the mask for IPv4 and the one for IPv6",
         |_, args, v| match (v, at(args, 0), at(args, 1)) {
-            (Value::Ipv4(ip), Arg::Mask4(mask), _) => Some(Value::Ipv4(Ipv4Addr::from(u32::from(ip) & mask))),
-            (Value::Ipv6(ip), _, Arg::Mask6(mask)) => {
-                Some(Value::Ipv6(Ipv6Addr::from(u128::from(ip) & mask)))
-            }
+            (Value::Ipv4(ip), Arg::Mask4(mask), _) => Some(masked4(ip, *mask)),
+            (Value::Ipv6(ip), Arg::Mask4(mask), mask6) => match (ip.to_ipv4_mapped(), mask6) {
+                // One that stands for an IPv4 address is one.
+                (Some(ip), _) => Some(masked4(ip, *mask)),
+                (None, Arg::Mask6(mask)) => Some(Value::Ipv6(Ipv6Addr::from(u128::from(ip) & mask))),
+                _ => None,
+            },
             _ => None,
         },
     ),
 ];
+
+fn masked4(ip: Ipv4Addr, mask: u32) -> Value {
+    Value::Ipv4(Ipv4Addr::from(u32::from(ip) & mask))
+}
 
 fn operate(session: &dyn Session, args: &[Arg], value: Value, apply: fn(i64, i64) -> i64) -> Option<Value> {
     let right = at(args, 0).int(session)?;

@@ -61,6 +61,9 @@ pub(super) const ROWS: &[ConverterRow] = &[
         },
     )
     .prepared(|args| {
+        if at(args, 0).text().is_empty() {
+            return Err(ArgError::new(0, "it takes an offset"));
+        }
         operand(args, 0)?;
         if at(args, 1).text().is_empty() {
             args.truncate(1);
@@ -95,12 +98,20 @@ pub(super) const ROWS: &[ConverterRow] = &[
         ArgSpec::new(1, &[ArgKind::Str, ArgKind::Str]),
         Type::Str,
         Type::Str,
-        "a parameter of the text; the delimiter is `&` if none is given",
+        "a parameter of the text; the delimiter is `&` if none is given, and `0x` with two digits stands for any byte",
         |_, args, v| with_text(v, |data| param(&data, args).map(|range| data.slice(range))),
     )
-    .prepared(|args| match at(args, 1).text().len() {
-        0 | 1 => Ok(()),
-        _ => Err(ArgError::new(1, "the delimiter is one character")),
+    .prepared(|args| {
+        let byte = match at(args, 1).text() {
+            [] | [_] => return Ok(()),
+            [b'0', b'x', high, low] => hex_byte(*high, *low),
+            _ => None,
+        };
+        let message = "the delimiter is one character, or `0x` and two hexadecimal digits";
+        let byte = byte.ok_or_else(|| ArgError::new(1, message))?;
+        args.truncate(1);
+        args.push(Arg::Str(Data::copy(&[byte])));
+        Ok(())
     }),
     row(
         "ltrim",
@@ -163,12 +174,16 @@ pub(super) const ROWS: &[ConverterRow] = &[
         NONE,
         Type::Str,
         Type::Str,
-        "the parts of a domain in reverse order",
+        "the labels of a domain in reverse order, none if one is empty; a dot at the end is dropped",
         |_, _, v| {
             with_text(v, |data| {
-                let mut parts: Vec<&[u8]> = data.split(|byte| *byte == b'.').collect();
-                parts.reverse();
-                Some(parts.join(&b'.').into())
+                let domain = data.strip_suffix(b".").unwrap_or(&data);
+                let mut labels: Vec<&[u8]> = domain.split(|byte| *byte == b'.').collect();
+                if labels.iter().any(|label| label.is_empty()) {
+                    return None;
+                }
+                labels.reverse();
+                Some(labels.join(&b'.').into())
             })
         },
     ),
@@ -177,10 +192,11 @@ pub(super) const ROWS: &[ConverterRow] = &[
         NONE,
         Type::Str,
         Type::Str,
-        "a Host header without its port",
+        "a Host header without its port, in lower case",
         |_, _, v| {
             with_text(v, |data| {
-                Some(data.slice(0..port_at(&data).unwrap_or(data.len())))
+                let host = data.slice(0..port_at(&data).unwrap_or(data.len()));
+                Some(host.map_bytes(|byte| byte.to_ascii_lowercase()))
             })
         },
     ),
@@ -192,10 +208,9 @@ pub(super) const ROWS: &[ConverterRow] = &[
         "a Host header's port, 0 if it has none",
         |_, _, v| {
             let data = cast::text(v)?;
-            let port = port_at(&data).map_or(0, |at| {
-                cast::leading_int(data.get(at + 1..).unwrap_or_default()).0
-            });
-            Some(Value::Int(port))
+            let port = port_at(&data).and_then(|at| data.get(at + 1..));
+            let digits = port.filter(|port| port.iter().all(u8::is_ascii_digit));
+            Some(Value::Int(digits.map_or(0, |digits| cast::leading_int(digits).0)))
         },
     ),
     row(
@@ -263,7 +278,7 @@ pub(super) const ROWS: &[ConverterRow] = &[
             let differ = left.iter().zip(right.iter()).find(|(left, right)| left != right);
             Some(Value::Int(match differ {
                 Some((left, right)) => i64::from(*left) - i64::from(*right),
-                None => left.len() as i64 - right.len() as i64,
+                None => left.len().cmp(&right.len()) as i64,
             }))
         },
     )
@@ -306,16 +321,35 @@ pub(super) const ROWS: &[ConverterRow] = &[
         ArgSpec::new(0, &[ArgKind::Str]),
         Type::Bin,
         Type::Bool,
-        "whether there is a control character, or any in the given set",
+        "whether there is a control character: any but a tab, or one of a mask's (`any`, `http` or a number)",
         |_, args, v| {
-            let Value::Bin(data) = v else { return None };
-            let set = at(args, 0).text();
-            Some(Value::Bool(data.iter().any(|byte| match set {
-                [] => byte.is_ascii_control(),
-                set => set.contains(byte),
+            let (Value::Bin(data), Arg::Int(mask)) = (v, at(args, 0)) else {
+                return None;
+            };
+            Some(Value::Bool(data.iter().any(|byte| {
+                // Bits 0 to 31 are the characters of that number, and bit 32 is DEL.
+                let bit = if *byte == 0x7f { 32 } else { *byte };
+                bit <= 32 && (byte.is_ascii_control()) && mask >> bit & 1 == 1
             })))
         },
-    ),
+    )
+    .prepared(|args| {
+        let mask = match at(args, 0).text() {
+            b"" => Some(0x1_ffff_fdff),
+            b"any" => Some(0x1_ffff_ffff),
+            b"http" => Some(0x2401),
+            text => std::str::from_utf8(text)
+                .ok()
+                .and_then(|text| match text.strip_prefix("0x") {
+                    Some(digits) => i64::from_str_radix(digits, 16).ok(),
+                    None => text.parse().ok(),
+                })
+                .filter(|mask| (0..=0x1_ffff_ffff).contains(mask)),
+        };
+        let message = "the mask is `any`, `http` or a number of 33 bits";
+        *args = vec![Arg::Int(mask.ok_or_else(|| ArgError::new(0, message))?)];
+        Ok(())
+    }),
     row(
         "regsub",
         ArgSpec::new(2, &[ArgKind::Regex, ArgKind::Str, ArgKind::Str]),
@@ -369,13 +403,14 @@ pub(super) fn operand(args: &mut [Arg], index: usize) -> Result<(), ArgError> {
         return Ok(());
     };
     let text = String::from_utf8_lossy(arg.text()).into_owned();
-    *arg = match text.parse() {
-        Ok(int) => Arg::Int(int),
-        Err(_) if text.is_empty() => Arg::Int(0),
-        Err(_) if text.contains('.') => {
+    // A number that is too large is the largest.
+    *arg = match cast::leading_int(text.as_bytes()) {
+        (int, used) if used == text.len() && text.ends_with(|c: char| c.is_ascii_digit()) => Arg::Int(int),
+        _ if text.is_empty() => Arg::Int(0),
+        _ if text.contains('.') => {
             Arg::Var(variable_name(arg).map_err(|message| ArgError::new(index, message))?)
         }
-        Err(_) => {
+        _ => {
             return Err(ArgError::new(
                 index,
                 format!("`{text}` is neither an integer nor a variable"),
@@ -396,13 +431,16 @@ fn join(parts: &[&[u8]]) -> Data {
 
 /// Where the colon before a host's port is.
 fn port_at(host: &[u8]) -> Option<usize> {
-    let after = host.iter().position(|byte| *byte == b']').unwrap_or(0);
-    let colon = host
-        .iter()
+    let after = host.iter().rposition(|byte| *byte == b']').unwrap_or(0);
+    host.iter()
         .rposition(|byte| *byte == b':')
-        .filter(|colon| *colon >= after)?;
-    let digits = host.get(colon + 1..).unwrap_or_default();
-    digits.iter().all(u8::is_ascii_digit).then_some(colon)
+        .filter(|colon| *colon >= after)
+}
+
+/// The byte of two hexadecimal digits.
+fn hex_byte(high: u8, low: u8) -> Option<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
+    Some(digit(high)? << 4 | digit(low)?)
 }
 
 /// The range that begins with part `index` and has `count` parts, all that follow if that is not above 0.
@@ -432,7 +470,16 @@ fn fields(data: &[u8], args: &[Arg]) -> Option<Range<usize>> {
 fn words(data: &[u8], args: &[Arg]) -> Option<Range<usize>> {
     let mut parts = parts(data, at(args, 1).text());
     parts.retain(|part| part.start < part.end);
-    select(&parts, args)
+    let selected = select(&parts, args)?;
+    // A range that reaches past the last word takes the delimiters beyond it along.
+    let (index, count) = (at(args, 0).int_or(1), at(args, 2).int_or(1));
+    let reach = index.unsigned_abs().saturating_add(count.unsigned_abs()) - 1;
+    let past = count <= 0 || reach > parts.len() as u64;
+    Some(match (past, index > 0) {
+        (true, true) => selected.start..data.len(),
+        (true, false) => 0..selected.end,
+        (false, _) => selected,
+    })
 }
 
 fn parts(data: &[u8], delimiters: &[u8]) -> smallvec::SmallVec<[Range<usize>; 8]> {

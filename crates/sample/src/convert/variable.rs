@@ -14,7 +14,7 @@ pub(super) const ROWS: &[ConverterRow] = &[
         SET,
         Type::Any,
         Type::Same,
-        "sets a variable to the value, which goes on unchanged",
+        "sets a variable to the value, which goes on unchanged; with conditions, only if all hold",
         {
             |s, args, v| {
                 if let Arg::Var(name) = at(args, 0) {
@@ -22,9 +22,10 @@ pub(super) const ROWS: &[ConverterRow] = &[
                     let wanted = conditions.iter().all(|condition| {
                         VarCond::named(condition.text()).is_none_or(|condition| condition.holds(s, name, &v))
                     });
-                    if wanted {
-                        vars::set(s, name, v.clone());
+                    if !wanted {
+                        return None;
                     }
+                    vars::set(s, name, v.clone());
                 }
                 Some(v)
             }

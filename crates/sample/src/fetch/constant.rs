@@ -34,7 +34,7 @@ pub(super) const ROWS: &[FetchRow] = &[
         value,
     )
     .prepared(|args| {
-        let value = match at(args, 0).text() {
+        let value = match at(args, 0).text().to_ascii_lowercase().as_slice() {
             b"true" | b"1" => true,
             b"false" | b"0" => false,
             _ => return Err(ArgError::new(0, "a boolean is `true`, `false`, `1` or `0`")),
@@ -59,6 +59,9 @@ pub(super) const ROWS: &[FetchRow] = &[
     }),
     row("bin", ONE, Type::Bin, ANYWHERE, "bytes in hexadecimal", value).prepared(|args| {
         let text = String::from_utf8_lossy(at(args, 0).text()).into_owned();
+        if text.is_empty() {
+            return Err(ArgError::new(0, "it takes hexadecimal digits"));
+        }
         let bytes = arg::unhex(&text).map_err(|message| ArgError::new(0, message))?;
         *args = vec![Arg::Value(Value::bin(bytes))];
         Ok(())

@@ -4,7 +4,7 @@ use super::header::{headers, trimmed};
 use super::places::{EITHER, REQUEST, RESPONSE};
 use super::{FetchRow, row};
 use crate::arg::{Arg, ArgKind, ArgSpec, at};
-use crate::cast::cast;
+use crate::cast::leading_int;
 use crate::data::Data;
 use crate::session::{Session, Way};
 use crate::value::{Type, Value};
@@ -17,12 +17,12 @@ const NAME: ArgSpec = ArgSpec::new(0, &[ArgKind::Str]);
 const COOK: &str = "a cookie's value";
 const VAL: &str = "a cookie's value as an integer";
 const CNT: &str = "the number of cookies of a name";
-const NAMES: &str = "the names of all cookies, separated by a comma or the given text";
+const NAMES: &str = "the names of all cookies, separated by a comma or the given character";
 
 macro_rules! each {
     ($name:literal, $places:expr, $type:expr, $doc:expr, $way:expr) => {
         row($name, NAME, $type, $places, $doc, |s, args| {
-            cast(one(s, $way(s), args)?, $type)
+            typed(one(s, $way(s), args)?, $type)
         })
         .many(|s, args, visit| each(s, $way(s), args, $type, visit))
     };
@@ -83,8 +83,9 @@ fn visit_cookies(session: &dyn Session, way: Way, visit: &mut VisitCookie<'_>) -
             let part = trimmed(bytes, start..end);
             let text = bytes.get(part.clone()).unwrap_or_default();
             let equals = text.iter().position(|byte| *byte == b'=');
-            // A name alone is no cookie.
-            if let Some(equals) = equals.filter(|equals| *equals > 0) {
+            // A name alone is no cookie, and those with a `$` told of others once (RFC 2965).
+            let told = way == Way::Request && text.starts_with(b"$");
+            if let Some(equals) = equals.filter(|_| !told) {
                 let at = part.start + equals;
                 visit(
                     header,
@@ -133,7 +134,7 @@ fn visit_named(
 }
 
 /// The last cookie of the name; the first of all without a name.
-fn one(session: &dyn Session, way: Way, args: &[Arg]) -> Option<Value> {
+fn one(session: &dyn Session, way: Way, args: &[Arg]) -> Option<Data> {
     let first = at(args, 0).text().is_empty();
     let mut found = None;
     let _ = visit_named(session, way, args, &mut |header, value| {
@@ -144,8 +145,15 @@ fn one(session: &dyn Session, way: Way, args: &[Arg]) -> Option<Value> {
             ControlFlow::Continue(())
         }
     });
-    // A cookie without a value counts, but gives nothing.
-    found.filter(|value| !value.is_empty()).map(Value::Str)
+    found
+}
+
+/// A cookie's value in the type of its fetch.
+fn typed(text: Data, to: Type) -> Option<Value> {
+    match to {
+        Type::Int => Some(Value::Int(leading_int(&text).0)),
+        _ => Some(Value::Str(text)),
+    }
 }
 
 fn each(
@@ -156,10 +164,7 @@ fn each(
     visit: &mut dyn FnMut(Value) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
     visit_named(session, way, args, &mut |header, value| {
-        if value.is_empty() {
-            return ControlFlow::Continue(());
-        }
-        cast(Value::Str(Data::header(header, value)), to).map_or(ControlFlow::Continue(()), &mut *visit)
+        typed(Data::header(header, value), to).map_or(ControlFlow::Continue(()), &mut *visit)
     })
 }
 
@@ -175,10 +180,7 @@ fn count(session: &dyn Session, way: Way, args: &[Arg]) -> Option<Value> {
 
 fn names(session: &dyn Session, way: Way, args: &[Arg]) -> Option<Value> {
     headers(session, way)?;
-    let separator = match at(args, 0).text() {
-        b"" => b",",
-        text => text,
-    };
+    let separator = at(args, 0).text().get(..1).unwrap_or(b",");
     let mut names: Vec<u8> = Vec::new();
     let _ = visit_cookies(session, way, &mut |header, name, _| {
         if !names.is_empty() {

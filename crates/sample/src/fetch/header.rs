@@ -3,12 +3,13 @@
 use super::places::{EITHER, REQUEST, RESPONSE};
 use super::{FetchRow, row};
 use crate::arg::{Arg, ArgError, ArgKind, ArgSpec, at};
-use crate::cast::cast;
+use crate::cast::{cast, leading_int};
 use crate::data::Data;
 use crate::session::{Session, Way};
 use crate::value::{Type, Value};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::cell::Ref;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::{ControlFlow, Range};
 
 /// How far back from the last occurrence one can ask.
@@ -23,8 +24,8 @@ const FHDR: &str = "a header's whole value";
 const CNT: &str = "the number of values of a header";
 const FCNT: &str = "the number of a header's occurrences";
 const VAL: &str = "a value of a header as an integer";
-const IP: &str = "a value of a header as an address";
-const NAMES: &str = "the names of all headers, separated by a comma or the given text";
+const IP: &str = "a value of a header as an address; a port after an IPv4 address is dropped";
+const NAMES: &str = "the names of all headers, separated by a comma or the given character";
 const ALL: &str = "all headers as text";
 const ALL_BIN: &str = "all headers as names and values with their lengths before them";
 
@@ -207,13 +208,13 @@ fn one(session: &dyn Session, way: Way, args: &[Arg], split: bool, to: Type) -> 
     let mut index = 0;
     let _ = visit_values(&headers, args, split, &mut |value, range| {
         if index == skip {
-            found = Some(Value::Str(Data::header(value, range)));
+            found = Some(Data::header(value, range));
             return ControlFlow::Break(());
         }
         index += 1;
         ControlFlow::Continue(())
     });
-    cast(found?, to)
+    typed(found?, to)
 }
 
 fn each(
@@ -230,13 +231,47 @@ fn each(
     let Some(headers) = headers(session, way) else {
         return ControlFlow::Continue(());
     };
-    visit_values(&headers, args, split, &mut |value, range| match cast(
-        Value::Str(Data::header(value, range)),
-        to,
-    ) {
-        Some(value) => visit(value),
-        None => ControlFlow::Continue(()),
-    })
+    visit_values(
+        &headers,
+        args,
+        split,
+        &mut |value, range| match typed(Data::header(value, range), to) {
+            Some(value) => visit(value),
+            None => ControlFlow::Continue(()),
+        },
+    )
+}
+
+/// A header's value in the type of its fetch.
+fn typed(text: Data, to: Type) -> Option<Value> {
+    match to {
+        Type::Int => Some(Value::Int(leading_int(&text).0)),
+        Type::Addr => address(std::str::from_utf8(&text).ok()?).map(Value::from),
+        to => cast(Value::Str(text), to),
+    }
+}
+
+/// An address as headers have it: IPv6, or IPv4 with a port or without, and zeros before its numbers or none.
+fn address(text: &str) -> Option<IpAddr> {
+    if let Ok(ip) = text.parse::<Ipv6Addr>() {
+        return Some(ip.into());
+    }
+    let ip = match text.split_once(':') {
+        Some((ip, port)) => {
+            // It may be written with zeros before it.
+            let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+            let _: u16 = port.parse().ok().filter(|_| digits)?;
+            ip
+        }
+        None => text,
+    };
+    let mut numbers = ip.split('.').map(|number| {
+        let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        number.parse::<u8>().ok().filter(|_| digits)
+    });
+    let mut next = || numbers.next().flatten();
+    let ip = Ipv4Addr::new(next()?, next()?, next()?, next()?);
+    numbers.next().is_none().then_some(ip.into())
 }
 
 fn count(session: &dyn Session, way: Way, args: &[Arg], split: bool) -> Option<Value> {
@@ -251,10 +286,7 @@ fn count(session: &dyn Session, way: Way, args: &[Arg], split: bool) -> Option<V
 
 fn names(session: &dyn Session, way: Way, args: &[Arg]) -> Option<Value> {
     let headers = headers(session, way)?;
-    let separator = match at(args, 0).text() {
-        b"" => b",",
-        text => text,
-    };
+    let separator = at(args, 0).text().get(..1).unwrap_or(b",");
     let names: Vec<&[u8]> = headers.iter().map(|(name, _)| name.as_str().as_bytes()).collect();
     Some(Value::str(names.join(separator)))
 }
@@ -297,4 +329,42 @@ fn push_varint(bytes: &mut Vec<u8>, value: usize) {
         rest = (rest - 128) >> 7;
     }
     bytes.push(rest as u8);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What haproxy 2.6 answers to `req.hdr_ip`.
+    #[test]
+    fn addresses_of_headers_may_have_ports_and_zeros() {
+        let ipv4 = |text: &str| text.parse::<Ipv4Addr>().ok().map(IpAddr::from);
+        for text in ["1.2.3.4", "1.2.3.4:80", "1.2.3.4:080", "01.2.3.4", "1.2.3.0004"] {
+            assert_eq!(address(text), ipv4("1.2.3.4"), "{text}");
+        }
+        assert_eq!(address("2001:db8::1"), "2001:db8::1".parse().ok());
+        assert_eq!(address("::ffff:1.2.3.4"), "::ffff:1.2.3.4".parse().ok());
+        for text in [
+            "",
+            "1.2.3",
+            "1.2.3.4.5",
+            "1.2.3.256",
+            "1.2.3.4:",
+            "1.2.3.4:x",
+            "1.2.3.4:99999",
+            "[::1]",
+            "[::1]:80",
+            "1.2.3.+4",
+            "1.2.3.4:+5",
+        ] {
+            assert_eq!(address(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_no_number_is_0() {
+        for (text, wanted) in [("", 0), ("12", 12), ("-7", -7), ("12abc", 12), ("abc", 0)] {
+            assert_eq!(typed(text.into(), Type::Int), Some(Value::Int(wanted)), "{text}");
+        }
+    }
 }

@@ -8,6 +8,7 @@ use crate::hash;
 use crate::session::Session;
 use crate::value::{Type, Value};
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use http::{Uri, Version};
 use std::net::IpAddr;
 
@@ -30,7 +31,7 @@ pub(super) const ROWS: &[FetchRow] = &[
         "the path without the query",
         |s, _| {
             let request = s.request()?;
-            let path = request.uri.path_and_query()?;
+            let path = path_of(&request.uri)?;
             Some(Value::Str(Data::path(path, 0..path.path().len())))
         },
     ),
@@ -42,7 +43,7 @@ pub(super) const ROWS: &[FetchRow] = &[
         "the path with the query",
         |s, _| {
             let request = s.request()?;
-            let path = request.uri.path_and_query()?;
+            let path = path_of(&request.uri)?;
             Some(Value::Str(Data::path(path, 0..path.as_str().len())))
         },
     ),
@@ -51,7 +52,7 @@ pub(super) const ROWS: &[FetchRow] = &[
         ArgSpec::new(0, &[ArgKind::Str]),
         Type::Str,
         REQUEST,
-        "the query, after the question mark",
+        "the query, after the question mark; none without one",
         {
             |s, args| {
                 let request = s.request()?;
@@ -60,7 +61,7 @@ pub(super) const ROWS: &[FetchRow] = &[
                 let start = match path.query() {
                     Some(query) if with_mark => path.as_str().len() - query.len() - 1,
                     Some(query) => path.as_str().len() - query.len(),
-                    None => path.as_str().len(),
+                    None => return None,
                 };
                 Some(Value::Str(Data::path(path, start..path.as_str().len())))
             }
@@ -94,10 +95,11 @@ pub(super) const ROWS: &[FetchRow] = &[
         NONE,
         Type::Int,
         REQUEST,
-        "the port in an absolute URI",
+        "the port in an absolute URI with an address",
         |s, _| {
             let request = s.request()?;
-            request.uri.host()?;
+            // As with `url_ip`, a name is not looked up.
+            request.uri.host()?.parse::<IpAddr>().ok()?;
             Some(Value::Int(request.uri.port_u16().unwrap_or(80).into()))
         },
     ),
@@ -141,7 +143,7 @@ pub(super) const ROWS: &[FetchRow] = &[
         NONE,
         Type::Int,
         REQUEST,
-        "a 32-bit hash of the Host header and the URI",
+        "a 32-bit hash of the Host header and the path with the query",
         |s, _| Some(Value::Int(url32(&*s.request()?).into())),
     ),
     row(
@@ -234,6 +236,11 @@ pub(super) const ROWS: &[FetchRow] = &[
     ),
 ];
 
+/// A URI's path; `*` is none.
+fn path_of(uri: &Uri) -> Option<&PathAndQuery> {
+    uri.path_and_query().filter(|path| path.as_str().starts_with('/'))
+}
+
 /// The version without the name: `1.1`.
 pub(crate) fn http_version(version: Version) -> &'static str {
     match version {
@@ -290,7 +297,7 @@ fn host(request: &Parts) -> &[u8] {
 
 fn base(request: &Parts, with_query: bool) -> Data {
     let mut base = host(request).to_vec();
-    if let Some(path) = request.uri.path_and_query() {
+    if let Some(path) = path_of(&request.uri) {
         let text = if with_query { path.as_str() } else { path.path() };
         base.extend_from_slice(text.as_bytes());
     }
@@ -298,14 +305,13 @@ fn base(request: &Parts, with_query: bool) -> Data {
 }
 
 fn base32(request: &Parts) -> u32 {
-    let path = request.uri.path_and_query().map_or("", |path| path.path());
+    let path = path_of(&request.uri).map_or("", |path| path.path());
     hash::avalanche(hash::sdbm(hash::sdbm(0, host(request)), path.as_bytes()))
 }
 
 fn url32(request: &Parts) -> u32 {
-    let mut hash = hash::sdbm(0, host(request));
-    uri_parts(&request.uri, |part| hash = hash::sdbm(hash, part.as_bytes()));
-    hash::avalanche(hash)
+    let path = path_of(&request.uri).map_or("", |path| path.as_str());
+    hash::avalanche(hash::sdbm(hash::sdbm(0, host(request)), path.as_bytes()))
 }
 
 fn with_src(session: &dyn Session, hash: u32) -> Option<Value> {

@@ -118,7 +118,7 @@ fn visit(
     visitor: &mut dyn FnMut(Range<usize>) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
     let mut start = 0;
-    for part in query.split(|byte| matches!(byte, b'&' | b';')) {
+    for part in query.split(|byte| matches!(byte, b'&' | b';' | b'?')) {
         let equals = part.iter().position(|byte| *byte == b'=');
         let known = part.get(..equals.unwrap_or(part.len())).unwrap_or_default();
         let same = if ignore_case {
