@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::future::{Future, poll_fn};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::rc::{Rc, Weak};
 use std::task::Poll;
 use std::time::SystemTime;
@@ -62,6 +62,8 @@ pub struct Txn {
     source: Cell<Option<SocketAddr>>,
     mode: Mode,
     pub(crate) phase: Cell<Phase>,
+    /// Whether content rules may wait for more: `inspect-delay` is not over.
+    pub(crate) inspecting: Cell<bool>,
     pub(crate) request: RefCell<Option<request::Parts>>,
     pub(crate) response: RefCell<Option<response::Parts>>,
     request_channel: Channel,
@@ -105,6 +107,7 @@ impl Txn {
             client,
             mode,
             phase: Cell::new(Phase::Request),
+            inspecting: Cell::new(true),
             request: RefCell::default(),
             response: RefCell::default(),
             request_channel: Channel::new(buffer_bytes),
@@ -531,6 +534,13 @@ impl Session for Txn {
         self.backend_dst.get()
     }
 
+    fn is_local(&self, address: IpAddr) -> Option<bool> {
+        let of_a_host = !address.is_unspecified() && !address.is_multicast();
+        // The system lets nobody take an address that is another machine's. Asking sends nothing.
+        let taken = || UdpSocket::bind((address, 0)).is_ok();
+        Some(address.is_loopback() || of_a_host && taken())
+    }
+
     fn request(&self) -> Option<Ref<'_, request::Parts>> {
         self.request_head()
     }
@@ -561,6 +571,7 @@ impl Session for Txn {
     fn may_change(&self) -> bool {
         let growing = |channel: &Channel| channel.may_recv() && !channel.is_full();
         match (self.mode, self.phase.get()) {
+            _ if !self.inspecting.get() => false,
             (Mode::Tcp, Phase::Content) => growing(&self.request_channel),
             (Mode::Tcp, Phase::ResponseContent) => growing(&self.response_channel),
             _ => false,

@@ -612,6 +612,29 @@ fn the_request_is_changed_as_rules_say() {
 }
 
 #[test]
+fn rules_see_the_connections_facts_and_the_servers_version() {
+    use tidegate_sample::{LogFormat, Scope};
+    let old = server(|_, mut client| {
+        client.request();
+        client.send("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi");
+    });
+    let mut spec = proxied(Mode::Http, &[old]);
+    let text = "%[res.ver] %[http_first_req] %[src_is_local] %[dst_is_local]";
+    let format = Text::from(LogFormat::parse(text, &Scope::anywhere()).unwrap());
+    let seen = HeaderEdit::Set(HeaderName::from_static("x-seen"), format);
+    spec.frontends[0]
+        .http_response
+        .push(Rule::new("rule", RuleAction::Header(seen)));
+    let proxy = Proxy::start(spec);
+    let mut client = proxy.client();
+    client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert!(client.head().starts_with("HTTP/1.1 200 OK\r\n"));
+    assert_eq!(client.exactly(2), b"hi");
+    assert_eq!(client.get("/").header("x-seen"), Some("1.0 0 1 1"));
+    assert_eq!(proxy.client().get("/").header("x-seen"), Some("1.0 1 1 1"));
+}
+
+#[test]
 fn a_declined_upgrade_is_an_ordinary_response() {
     let proxy = Proxy::start(proxied(Mode::Http, &[echo_server()]));
     let mut client = proxy.client();

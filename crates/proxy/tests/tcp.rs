@@ -143,6 +143,23 @@ fn content_rules_wait_for_data_as_long_as_the_inspect_delay() {
 }
 
 #[test]
+fn the_end_of_the_inspect_delay_is_a_condition() {
+    let mut spec = proxied(Mode::Tcp, &[echo()]);
+    let front = &mut spec.frontends[0];
+    front.inspect_delay = Some(Duration::from_millis(50));
+    let over = condition("if WAIT_END { req.len 2 }");
+    front
+        .tcp_content
+        .push(content("accept", RuleAction::Accept).when(over));
+    front.tcp_content.push(content("reject", RuleAction::Reject));
+    let proxy = Proxy::start(spec);
+    let mut client = proxy.client();
+    client.send("he");
+    assert_eq!(client.exactly(2), b"he");
+    assert_eq!(proxy.client().send("hello").rest(), b"");
+}
+
+#[test]
 fn an_action_peeks_changes_and_answers() {
     let mut spec = proxied(Mode::Tcp, &[echo()]);
     spec.frontends[0].tcp_content.push(run_rule(0));

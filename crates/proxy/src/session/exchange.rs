@@ -57,6 +57,7 @@ impl HttpSession {
             txn.times.started.set(Some(self.first_byte.get().unwrap_or(now)));
             txn.times.request.set(Some(now));
         }
+        txn.facts.borrow_mut().first_request = self.requests.get() == 1;
         *self.current.borrow_mut() = Some(txn.clone());
         *self.body.borrow_mut() = body.watch();
         let active = Active::new(self.clone(), txn.clone(), head.method == Method::HEAD);
@@ -74,6 +75,8 @@ impl HttpSession {
             announce_close(&mut made.head.headers);
         }
         txn.facts.borrow_mut().status = Some(made.head.status.as_u16());
+        // Rules have seen the server's own; what goes out is ours.
+        made.head.version = http::Version::HTTP_11;
         active.answered.set(true);
         if let Content::Empty = made.content {
             active.complete.set(true);
@@ -238,7 +241,6 @@ impl HttpSession {
             }
         };
         let mut head = answer.head;
-        head.version = http::Version::HTTP_11;
         forget_connection(&mut head.headers);
         let switched = head.status == StatusCode::SWITCHING_PROTOCOLS || connect && head.status.is_success();
         if switched && !(upgrade || connect) {

@@ -104,6 +104,7 @@ impl TcpSession {
                 on_failure: self.worker.shared.global.action_failure,
                 may_wait: !complete && !late,
             };
+            self.txn.inspecting.set(setting.may_wait);
             let seen = channel.input_len();
             let evaluation = evaluate(rules.from(first), first, &self.txn, &setting);
             let next = pump.while_running(evaluation).await;
