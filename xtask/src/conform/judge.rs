@@ -36,8 +36,8 @@ impl Tally {
 /// What came of all cases.
 pub(crate) struct Verdict<'a> {
     pub(crate) tallies: BTreeMap<(What, String), Tally>,
-    /// By the index of the difference: how many cases, and one of them.
-    pub(crate) explained: BTreeMap<usize, (usize, Case<'a>)>,
+    /// By the indices of the difference and of its expression: how many cases, and one of them.
+    pub(crate) explained: BTreeMap<(usize, usize), (usize, Case<'a>)>,
     pub(crate) unexplained: Vec<Case<'a>>,
     /// Examples of the manual that come out otherwise, with what is documented.
     pub(crate) undocumented: Vec<(Case<'a>, Outcome)>,
@@ -95,11 +95,18 @@ pub(crate) fn judge<'a>(
         if !known {
             continue;
         }
-        let covers =
-            |difference: &Difference| difference.covers(expression.what, case.expression, case.input);
+        let reason = || {
+            let mut all = differences.iter().enumerate();
+            all.find_map(|(index, difference)| {
+                Some((
+                    index,
+                    difference.covers(expression.what, case.expression, case.input)?,
+                ))
+            })
+        };
         if case.here == case.there {
             tally.equal += 1;
-        } else if let Some(index) = differences.iter().position(covers) {
+        } else if let Some(index) = reason() {
             tally.explained += 1;
             verdict.explained.entry(index).or_insert((0, case)).0 += 1;
         } else {
@@ -178,14 +185,14 @@ mod tests {
         let names = Names::from([name("one"), name("two")]);
         let difference = Difference {
             what: What::Converter,
-            expression: "two",
-            input: "*",
+            expressions: &["none", "two"],
+            inputs: &["*"],
             reason: "",
         };
         let verdict = judge(&groups, &here, &there, &[difference], &names, &names);
         assert_eq!(verdict.unexplained.len(), 1);
         assert_eq!(verdict.unexplained.first().unwrap().input, "y");
-        assert_eq!(verdict.explained.get(&0).unwrap().0, 2);
+        assert_eq!(verdict.explained.get(&(0, 1)).unwrap().0, 2);
         let tally = |text| verdict.tallies.get(&name(text)).unwrap();
         assert_eq!((tally("one").equal, tally("one").unexplained), (1, 1));
         assert_eq!((tally("two").equal, tally("two").explained), (0, 2));

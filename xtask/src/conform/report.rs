@@ -97,22 +97,29 @@ fn counts(page: &mut String, verdict: &Verdict<'_>, reference: &Names, served: &
 
 fn differences(page: &mut String, verdict: &Verdict<'_>) -> Result {
     writeln!(page, "## Differences\n")?;
+    writeln!(page, "A star stands for any rest.\n")?;
     writeln!(
         page,
-        "A star stands for any rest. The example is the first of the cases.\n"
+        "| expressions | cases | why | the first of them | HAProxy | Tidegate |\n|---|---|---|---|---|---|"
     )?;
-    writeln!(
-        page,
-        "| expression | cases | example's input | HAProxy | Tidegate | why |\n|---|---|---|---|---|---|"
-    )?;
-    for (index, (count, case)) in &verdict.explained {
-        if let Some(difference) = DIFFERENCES.get(*index) {
+    for (index, difference) in DIFFERENCES.iter().enumerate() {
+        let mut explained = verdict
+            .explained
+            .range((index, 0)..(index + 1, 0))
+            .map(|(_, found)| found);
+        let count: usize = explained.clone().map(|(count, _)| count).sum();
+        if let Some((_, case)) = explained.next() {
+            let patterns: Vec<String> = difference
+                .expressions
+                .iter()
+                .map(|pattern| cell(pattern))
+                .collect();
             let (there, here) = (shown(case.there), shown(case.here));
-            let (pattern, input) = (cell(difference.expression), cell(case.input));
-            let reason = difference.reason;
+            let example = format!("{} on {}", cell(case.expression), cell(case.input));
+            let (patterns, reason) = (patterns.join(", "), difference.reason);
             writeln!(
                 page,
-                "| {pattern} | {count} | {input} | {there} | {here} | {reason} |"
+                "| {patterns} | {count} | {reason} | {example} | {there} | {here} |"
             )?;
         }
     }
@@ -214,12 +221,14 @@ pub(crate) fn faults(verdict: &Verdict<'_>, all_cases: bool) -> Result<String> {
             }
         }
         for (index, difference) in DIFFERENCES.iter().enumerate() {
-            if !verdict.explained.contains_key(&index) {
-                let (expression, input) = (difference.expression, difference.input);
-                writeln!(
-                    text,
-                    "a difference that is listed is gone: `{expression}` on `{input}`"
-                )?;
+            for (at, expression) in difference.expressions.iter().enumerate() {
+                if !verdict.explained.contains_key(&(index, at)) {
+                    let reason = difference.reason;
+                    writeln!(
+                        text,
+                        "a difference that is listed is gone: `{expression}` ({reason})"
+                    )?;
+                }
             }
         }
     }

@@ -190,7 +190,7 @@ fn payload(session: &dyn Session, way: Way, args: &[Arg]) -> Option<Value> {
     let bytes = session.buffered(way)?;
     let rest = bytes.get(index(at(args, 0))..)?;
     match index(at(args, 1)) {
-        0 if rest.is_empty() => None,
+        0 if bytes.is_empty() => None,
         0 => Some(Value::bin(rest)),
         len => Some(Value::bin(rest.get(..len)?)),
     }

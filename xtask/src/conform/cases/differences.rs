@@ -6,16 +6,22 @@ use super::What;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Difference {
     pub(crate) what: What,
-    /// The expression as the case writes it; a star at its end stands for any rest.
-    pub(crate) expression: &'static str,
-    /// The input's label, with a star in the same way.
-    pub(crate) input: &'static str,
+    /// The expressions as the cases write them; a star at the end stands for any rest.
+    pub(crate) expressions: &'static [&'static str],
+    /// The inputs' labels, with a star in the same way.
+    pub(crate) inputs: &'static [&'static str],
     pub(crate) reason: &'static str,
 }
 
 impl Difference {
-    pub(crate) fn covers(&self, what: What, expression: &str, input: &str) -> bool {
-        self.what == what && fits(self.expression, expression) && fits(self.input, input)
+    /// The index of the first of its expressions that covers a case.
+    pub(crate) fn covers(&self, what: What, expression: &str, input: &str) -> Option<usize> {
+        let fitting = self
+            .expressions
+            .iter()
+            .position(|pattern| fits(pattern, expression));
+        let input = self.inputs.iter().any(|pattern| fits(pattern, input));
+        fitting.filter(|_| self.what == what && input)
     }
 }
 
@@ -26,10 +32,236 @@ fn fits(pattern: &str, text: &str) -> bool {
     }
 }
 
-pub(crate) const DIFFERENCES: &[Difference] = &[];
+const fn converters(
+    expressions: &'static [&'static str],
+    inputs: &'static [&'static str],
+    reason: &'static str,
+) -> Difference {
+    Difference {
+        what: What::Converter,
+        expressions,
+        inputs,
+        reason,
+    }
+}
+
+const fn fetches(
+    expressions: &'static [&'static str],
+    inputs: &'static [&'static str],
+    reason: &'static str,
+) -> Difference {
+    Difference {
+        what: What::Fetch,
+        expressions,
+        inputs,
+        reason,
+    }
+}
+
+const ALL: &[&str] = &["*"];
+
+pub(crate) const DIFFERENCES: &[Difference] = &[
+    converters(&["upper,"], ALL, "a comma with nothing after it is an error here"),
+    converters(
+        &["port_only*"],
+        ALL,
+        "HAProxy computes with characters that are no digits; what is no number is no port here",
+    ),
+    converters(
+        &["utime*", "ltime*", "http_date*"],
+        &["-*"],
+        "HAProxy wraps times before 1970 to the far future; here they are what they are",
+    ),
+    converters(
+        &["http_date(-60)", "http_date(-1,us)"],
+        &["0", "1"],
+        "HAProxy wraps times before 1970 to the far future; here they are what they are",
+    ),
+    converters(
+        &["utime*", "ltime(*", "http_date*"],
+        &[
+            "2534023007*",
+            "253402300800",
+            "1700000000123*",
+            "9223372036854775807",
+        ],
+        "dates end on 9999-12-30 here: there is no sample after it",
+    ),
+    converters(
+        &[
+            "http_date(0,ms)",
+            "http_date(0,us)",
+            "http_date(5000,ms)",
+            "http_date(5000000,us)",
+            "http_date(1,ms)",
+            "http_date(-1,us)",
+        ],
+        ALL,
+        "HAProxy 2.6 leaves out zeros at the start of a fraction of a second",
+    ),
+    converters(
+        &["regsub($,x,g)"],
+        ALL,
+        "HAProxy replaces an empty match at the end twice",
+    ),
+    converters(
+        &["add(-1)", "sub(1)", "sub(9223372036854775807)", "sub(txn.int)"],
+        &["-*"],
+        "HAProxy 2.6 answers the largest integer where a sum of negative numbers would fit",
+    ),
+    converters(
+        &["ipmask(*"],
+        &["010.1.2.3", "10.1.2.3/8", "10.1.2.3:80", "10.1.2.3x"],
+        "a text is an address as a whole here, without zeros before its numbers",
+    ),
+    converters(&["b64dec*"], &["YQ==YQ=="], "padding ends the text here"),
+    converters(
+        &["ub64dec*"],
+        ALL,
+        "HAProxy 2.6 decodes padding to bytes; here it may be there and is dropped",
+    ),
+    fetches(
+        &["method", "meth(get)", "meth(PURGE)", "meth()"],
+        &["a method*", "a plain request", "an old request"],
+        "HAProxy loses a method that it has no name for when it is kept in a variable; here it stays, and is never empty",
+    ),
+    fetches(
+        &[
+            "path",
+            "path,upper",
+            "pathq",
+            "url",
+            "base",
+            "baseq",
+            "base32*",
+            "url32*",
+        ],
+        &["an absolute URI without a path"],
+        "a URI without a path has the path `/` (RFC 9110, 4.2.3)",
+    ),
+    fetches(
+        &["capture.req.method", "capture.req.uri"],
+        ALL,
+        "HAProxy keeps them only where a log format asks for them; here they are always there",
+    ),
+    fetches(
+        &[
+            "req.hdr()",
+            "req.hdr(,-1)",
+            "req.hdr_names*",
+            "req.hdrs",
+            "req.hdrs_bin",
+        ],
+        &["headers with lists", "many headers of a name"],
+        "headers of one name stand together here, where the first of them was",
+    ),
+    fetches(
+        &["req.hdr_cnt*", "req.hdrs*"],
+        &["a Connection header"],
+        "HAProxy takes `keep-alive` and `close` out of the Connection header before rules see it",
+    ),
+    fetches(
+        &["req.hdr_val(*", "hdr_val(n)", "req.cook_val*", "urlp_val*"],
+        &[
+            "addresses with ports",
+            "bytes above*",
+            "quotes*",
+            "numbers",
+            "odd cookies",
+            "escapes*",
+        ],
+        "HAProxy computes with characters that are no digits as if they were, and overflows; here a number ends before them",
+    ),
+    fetches(
+        &["req.hdr_names()"],
+        ALL,
+        "an empty delimiter is as none here, and NUL in HAProxy",
+    ),
+    fetches(
+        &["urlp(a,??)"],
+        ALL,
+        "a delimiter of two characters is an error here",
+    ),
+    fetches(
+        &[
+            "urlp(A,,i)",
+            "req.body_param(a,i)",
+            "req.body_param(A,i)",
+            "query(with_qm)",
+        ],
+        ALL,
+        "newer than the reference version",
+    ),
+    fetches(&["rand(-1)"], ALL, "a limit below 0 is an error here"),
+    fetches(
+        &["bool(true),add(1)"],
+        ALL,
+        "HAProxy 2.6 loses the constant on its way to an integer",
+    ),
+    fetches(
+        &["res.cook(b)"],
+        &["odd cookies"],
+        "a cookie may be empty, wherever it stands",
+    ),
+    fetches(
+        &["res.cook_cnt"],
+        ALL,
+        "HAProxy counts the attributes of cookies, too",
+    ),
+    fetches(
+        &["res.cook_val(m)"],
+        ALL,
+        "a Set-Cookie header holds one cookie (RFC 6265)",
+    ),
+    fetches(
+        &["req.ver"],
+        ALL,
+        "it may be used where responses are seen too, as in later versions",
+    ),
+    fetches(
+        &["req.proto_http"],
+        &[
+            "200",
+            "404*",
+            "a status*",
+            "HTTP/1.0",
+            "cookies*",
+            "odd*",
+            "addresses",
+            "304",
+        ],
+        "it is known where responses are seen, too",
+    ),
+    fetches(
+        &["path", "method", "req.proto_http"],
+        &["text", "one byte", "lengths", "a length*", "NUL*", "a request"],
+        "on a TCP frontend nothing is read as HTTP yet",
+    ),
+    fetches(
+        &["req.payload_lv(0,2,2)"],
+        ALL,
+        "HAProxy 2.6 halves an offset without a sign; here it counts from the start, as documented",
+    ),
+    fetches(
+        &["req.payload_lv(0,9)"],
+        ALL,
+        "a length of more than 8 bytes is an error here",
+    ),
+];
+
+const BODY_TIMING: &str = "what is there of a response's body is a matter of time without `http-response wait-for-body`, \
+                           which is not served yet";
+const RESPONSE_CONTENT: &str = "`tcp-response content` is not served yet";
 
 /// Names that no case is about, and why.
-pub(crate) const NOT_COMPARED: &[(What, &str, &str)] = &[];
+pub(crate) const NOT_COMPARED: &[(What, &str, &str)] = &[
+    (What::Fetch, "res.body", BODY_TIMING),
+    (What::Fetch, "res.body_len", BODY_TIMING),
+    (What::Fetch, "res.body_size", BODY_TIMING),
+    (What::Fetch, "res.len", RESPONSE_CONTENT),
+    (What::Fetch, "res.payload", RESPONSE_CONTENT),
+    (What::Fetch, "res.payload_lv", RESPONSE_CONTENT),
+];
 
 #[cfg(test)]
 mod tests {
@@ -37,16 +269,11 @@ mod tests {
 
     #[test]
     fn a_star_stands_for_any_rest() {
-        let difference = |expression, input| Difference {
-            what: What::Fetch,
-            expression,
-            input,
-            reason: "",
-        };
-        assert!(difference("path*", "GET*").covers(What::Fetch, "pathq", "GET /"));
-        assert!(difference("path", "*").covers(What::Fetch, "path", ""));
-        assert!(!difference("path", "*").covers(What::Fetch, "pathq", ""));
-        assert!(!difference("path", "*").covers(What::Converter, "path", ""));
-        assert!(!difference("path", "a").covers(What::Fetch, "path", "b"));
+        let difference = fetches(&["url", "path*"], &["GET*", "none"], "");
+        assert_eq!(difference.covers(What::Fetch, "pathq", "GET /"), Some(1));
+        assert_eq!(difference.covers(What::Fetch, "url", "none"), Some(0));
+        assert_eq!(difference.covers(What::Fetch, "urlp", "none"), None);
+        assert_eq!(difference.covers(What::Converter, "path", "none"), None);
+        assert_eq!(difference.covers(What::Fetch, "path", "PUT /"), None);
     }
 }
