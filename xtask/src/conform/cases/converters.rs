@@ -123,6 +123,29 @@ pub(super) const ALL: &[Converters] = &[
         random: 48,
         chains: &[URLS],
     },
+    Converters {
+        carrier: Carrier::Bytes,
+        edges: &[
+            b"8=FIX.4.4\x019=29\x0135=0\x0149=A\x0156=B\x0134=1\x0158=hello\x0110=069\x01",
+            b"8=FIXT.1.1\x019=25\x0135=A\x0149=CLIENT\x0156=BROKER\x0110=012\x01",
+            b"8=FIX.4.4\x019=29\x0135=0\x0149=A\x0156=B\x0134=1\x0158=hello\x0110=069",
+            b"8=FIX.4.4\x019=29\x0135=0\x01",
+            b"8=FIX.4.4\x019=29\x0135=0\x0149=A\x0156=B\x0134=1\x0158=hello\x0110=069\x01trailing",
+            b"8=FIX.4.4\x019=29\x0135=0\x0149=A\x0156=B\x0134=1\x0158=hello\x0110=000\x01",
+            b"8=FIX.4.4\x019=129\x0135=0\x0149=A\x0156=B\x0134=1\x0158=hello\x0110=069\x01",
+            b"8=FIX.9.9\x019=29\x0135=0\x0149=A\x0156=B\x0134=1\x0158=hello\x0110=069\x01",
+            b"8=FIX.4.4\x019=10\x0149=A\x0135=0\x0110=187\x01",
+            b"8=FIX.4.4\x019=9\x0135=0\x0149=\x0110=082\x01",
+            b"8=FIX.4.4\x019=9\x0135=0\x01x=1\x0110=142\x01",
+            b"",
+            b"8=FIX.4.4",
+            b"\x01",
+            b"=\x01",
+        ],
+        alphabet: b"",
+        random: 0,
+        chains: &[FIX],
+    },
 ];
 
 const BYTES: &[&str] = &[
@@ -632,4 +655,23 @@ const URLS: &[&str] = &[
     "url_dec,url_enc",
     "param(a)",
     "param(b,;)",
+];
+
+const FIX: &[&str] = &[
+    "fix_is_valid",
+    "fix_is_valid,iif(y,n)",
+    "fix_tag_value(35)",
+    "fix_tag_value(MsgType)",
+    "fix_tag_value(msgtype)",
+    "fix_tag_value(BeginString)",
+    "fix_tag_value(BodyLength)",
+    "fix_tag_value(SenderCompID)",
+    "fix_tag_value(TargetCompID)",
+    "fix_tag_value(CheckSum)",
+    "fix_tag_value(58)",
+    "fix_tag_value(999)",
+    "fix_tag_value(nope)",
+    "fix_tag_value",
+    "fix_tag_value(-1)",
+    "fix_tag_value(0)",
 ];

@@ -120,6 +120,21 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         ALL,
         "HAProxy 2.6 decodes padding to bytes; here it may be there and is dropped",
     ),
+    converters(
+        &["fix_is_valid*"],
+        &["8=FIX.4.4\\x019=9\\x01*"],
+        "an empty value is invalid, as the manual says",
+    ),
+    converters(
+        &["fix_is_valid*"],
+        &["8=FIX.4.4\\x019=129*"],
+        "a message that is shorter than it says is not all there yet",
+    ),
+    converters(
+        &["fix_is_valid*"],
+        &["\\x01", "=\\x01"],
+        "what can be no message, whatever follows, is invalid at once",
+    ),
     fetches(
         &["method", "meth(get)", "meth(PURGE)", "meth()"],
         &["a method*", "a plain request", "an old request"],
