@@ -77,7 +77,11 @@ mod tests {
 
     /// What a chain of converters makes of bytes in hexadecimal; bytes are shown in hexadecimal too.
     pub(super) fn run(hex: &str, chain: &str) -> String {
-        let text = format!("bin({}),{chain}", hex.replace(' ', ""));
+        // `bin` takes a digit at least.
+        let text = match hex {
+            "" => format!("str(),{chain}"),
+            hex => format!("bin({}),{chain}", hex.replace(' ', "")),
+        };
         match text.parse::<crate::Expr>().unwrap().eval(&NoSession) {
             Some(Value::Bin(data)) => data.iter().map(|byte| format!("{byte:02x}")).collect(),
             Some(value) => String::from_utf8(crate::cast::text(value).unwrap().to_vec()).unwrap(),
