@@ -200,7 +200,13 @@ mod tests {
     const RECTANGLE: &str = "0000000021820314da0311088fbdbcc20110edff9a9cfdffffffff018a0307da030408011002";
 
     fn run(hex: &str, chain: &str) -> String {
-        let value = format!("bin({hex}),{chain}")
+        // `bin` takes a digit at least.
+        let fetch = if hex.is_empty() {
+            "str()".into()
+        } else {
+            format!("bin({hex})")
+        };
+        let value = format!("{fetch},{chain}")
             .parse::<Expr>()
             .unwrap()
             .eval(&NoSession);
