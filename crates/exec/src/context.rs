@@ -17,6 +17,7 @@ use mlua::{FromLuaMulti, IntoLuaMulti};
 use crate::account::{Own, Stats};
 use crate::clock::Ticks;
 use crate::core::{Control, Core, Doom, Run};
+use crate::coroutine;
 use crate::entry::Entry;
 use crate::failure;
 use crate::held::Held;
@@ -724,7 +725,7 @@ unsafe fn close(core: &Core, raw: &RawLua, slot: &Slot) -> bool {
         ffi::lua_sethook(slot.l, None, 0, 0);
         // A run that was ended by an error from its hook has its hooks switched off still.
         hook::allow_hooks(slot.l);
-        core.aside(slot.l, |_| ffi::lua_closethread(slot.l, raw.state())) == ffi::LUA_OK
+        core.aside(slot.l, |_| coroutine::close_all(core, slot.l, raw.state())) == ffi::LUA_OK
     }
 }
 

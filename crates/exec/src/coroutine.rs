@@ -189,6 +189,60 @@ unsafe fn close_published(l: *mut lua_State, co: *mut lua_State) -> i32 {
     status
 }
 
+/// Closes `l`, and before it the scripts' coroutines that wait inside one another below it, innermost first.
+///
+/// # Safety
+/// The lock is held, `l` is a coroutine of ours that does not run, `from` one that does, and a run is announced.
+pub(crate) unsafe fn close_all(core: &Core, l: *mut lua_State, from: *mut lua_State) -> i32 {
+    let mut below = Vec::new();
+    // SAFETY: as promised; what waits below is kept from the collector by what waits for it, which is closed after.
+    unsafe {
+        let mut outer = l;
+        while let Some(inner) = waiting_below(outer) {
+            below.push(inner);
+            outer = inner;
+        }
+        for co in below.into_iter().rev() {
+            hook::allow_hooks(co);
+            // What its handlers raise has nobody to go to.
+            if close_published(from, co) != ffi::LUA_OK {
+                ffi::lua_settop(co, 0);
+            }
+            core::set_tag(co, core.own_tag);
+        }
+        ffi::lua_closethread(l, from)
+    }
+}
+
+/// The script's coroutine that `l` waits for, if it is suspended in resuming one.
+unsafe fn waiting_below(l: *mut lua_State) -> Option<*mut lua_State> {
+    // SAFETY: `l` does not run; its stack is checked for what is pushed, and popped; nothing raises.
+    unsafe {
+        let mut ar: ffi::lua_Debug = std::mem::zeroed();
+        if ffi::lua_getstack(l, 0, &mut ar) == 0 || ffi::lua_checkstack(l, 2) == 0 {
+            return None;
+        }
+        let top = ffi::lua_gettop(l);
+        ffi::lua_getinfo(l, c"f".as_ptr(), &mut ar);
+        let is = |f: lua_CFunction| ffi::lua_tocfunction(l, -1).is_some_and(|g| std::ptr::fn_addr_eq(f, g));
+        let found = if is(wrapped) {
+            ffi::lua_getupvalue(l, -1, 1)
+        } else if is(resume) {
+            ffi::lua_getlocal(l, &ar, 1)
+        } else {
+            std::ptr::null()
+        };
+        let co = if found.is_null() {
+            std::ptr::null_mut()
+        } else {
+            ffi::lua_tothread(l, -1)
+        };
+        ffi::lua_settop(l, top);
+        let waits = !co.is_null() && core::tag(co).is_some_and(|tag| tag.kind == TagKind::Waiting);
+        waits.then_some(co)
+    }
+}
+
 unsafe fn has_frames(co: *mut lua_State) -> bool {
     // SAFETY: a zeroed record is what `lua_getstack` expects.
     unsafe {

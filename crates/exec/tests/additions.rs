@@ -731,6 +731,58 @@ fn a6_dropping_a_suspended_context_drops_its_future_and_closes_its_variables() {
 }
 
 #[test]
+fn a6_what_is_open_inside_a_script_s_own_coroutines_is_closed_too() {
+    let vm = vm();
+    let source = "local how, wait = ...
+        local function open(name) return setmetatable({}, {__close = function() closed = closed .. name end}) end
+        local function wrap(f) return coroutine.wrap(f) end
+        local function resume(f) local co = coroutine.create(f) kept = co return function() return coroutine.resume(co) end end
+        local inside = how == 'wrap' and wrap or resume
+        local a <close> = open('a')
+        inside(function()
+            local b <close> = open('b')
+            inside(function()
+                local c <close> = open('c')
+                if wait == 'operation' then never() elseif wait == 'loop' then while true do end end
+            end)()
+        end)()";
+    let limits = Limits {
+        slice: Some(Duration::from_millis(2)),
+        ..Limits::NONE
+    };
+    for how in ["wrap", "resume"] {
+        for wait in ["operation", "loop"] {
+            exec(&vm, "closed = ''");
+            let mut context = vm.context_with(limits).unwrap();
+            context.start(&entry(&vm, source), (how, wait)).unwrap();
+            let why = if wait == "loop" {
+                Again::Slice
+            } else {
+                Again::Waiting
+            };
+            expect_again(&step(&mut context), why);
+            drop(context);
+            assert_eq!(eval::<String>(&vm, "return closed"), "cba", "{how} {wait}");
+        }
+        // The same for what a limit ends.
+        exec(&vm, "closed = ''");
+        let limits = Limits {
+            total: Some(Duration::from_millis(30)),
+            ..Limits::NONE
+        };
+        let mut context = vm.context_with(limits).unwrap();
+        let ended = call::<()>(&mut context, &entry(&vm, source), (how, "loop"));
+        assert!(matches!(ended, Err(f) if f.kind == FailureKind::TotalTimeout));
+        assert_eq!(eval::<String>(&vm, "return closed"), "cba", "{how}");
+    }
+    // A script that kept one of them finds it dead.
+    assert_eq!(
+        eval::<(String, bool)>(&vm, "return coroutine.status(kept), (coroutine.resume(kept))"),
+        ("dead".into(), false)
+    );
+}
+
+#[test]
 fn a6_cancelling_what_was_started_but_never_stepped_runs_nothing() {
     let vm = vm();
     exec(&vm, "ran = false");

@@ -176,7 +176,7 @@ impl Settings {
             LogStderr::Off => false,
         };
         if wanted {
-            eprintln!("[{}] {text}", level_name(level));
+            eprintln!("[{}] {}", level_name(level), tidegate_proxy::log::harmless(text));
         }
     }
 }

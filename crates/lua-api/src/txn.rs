@@ -234,10 +234,7 @@ pub(crate) fn part(parts: &Parts, session: Session, name: &[u8]) -> Member {
         // A TCP stream has no HTTP message: the member is nil there, as in HAProxy.
         b"http" if is_tcp() => return Member::None,
         b"http" => (&parts.http, Class::Http),
-        b"http_req" | b"http_res" => {
-            let name = String::from_utf8_lossy(name);
-            return Member::Refused(format!("TXN.{name} is not supported yet"));
-        }
+        // `http_req` and `http_res` are for filters, and nil elsewhere.
         _ => return Member::None,
     };
     Member::Object(handle::object(objects, session, class))

@@ -233,7 +233,6 @@ fn errors_are_in_the_style_of_lua() {
             try(function() return Map.new("f", Map._str) end)
             try(txn.set_mark, txn, -1)
             try(txn.set_fc_tos, txn, 256)
-            try(function() return txn.http_req end)
             "#
         ),
         "bad argument #1 to 'msleep' (number expected, got string)|\
@@ -251,8 +250,7 @@ fn errors_are_in_the_style_of_lua() {
          core.proxies is not supported yet|\
          Map is not supported yet|\
          bad argument #2 to 'set_mark' (0 to 4294967295 expected)|\
-         bad argument #2 to 'set_fc_tos' (0 to 255 expected)|\
-         TXN.http_req is not supported yet"
+         bad argument #2 to 'set_fc_tos' (0 to 255 expected)"
     );
 }
 

@@ -192,7 +192,7 @@ fn every_documented_entry_is_there() {
 }
 
 #[test]
-fn the_classes_that_sessions_work_with_refuse_nothing_but_filters_messages() {
+fn the_classes_that_sessions_work_with_refuse_nothing() {
     let refused: Vec<String> = documented()
         .into_iter()
         .filter(|(class, _)| class != "core")
@@ -203,5 +203,5 @@ fn the_classes_that_sessions_work_with_refuse_nothing_but_filters_messages() {
                 .collect::<Vec<_>>()
         })
         .collect();
-    assert_eq!(refused, ["TXN.http_req", "TXN.http_res"]);
+    assert_eq!(refused, Vec::<String>::new());
 }

@@ -2,6 +2,7 @@
 //! thread, and a line for which there is no room is dropped and counted.
 
 mod line;
+mod terminal;
 mod writer;
 
 use std::net::SocketAddr;
@@ -11,6 +12,7 @@ use std::time::SystemTime;
 
 use crate::rules::Text;
 
+pub use terminal::harmless;
 pub use writer::LogWriter;
 
 /// How grave a message is: syslog's severities.
@@ -227,7 +229,7 @@ impl Logger {
         // Tracebacks are indented by tabs, which logs would show as codes.
         let message = message.replace('\t', "    ");
         if self.is_silent() {
-            eprintln!("[{}] {message}", Level::Error.name());
+            eprintln!("[{}] {}", Level::Error.name(), harmless(&message));
         } else {
             self.message(Level::Error, &message);
         }
