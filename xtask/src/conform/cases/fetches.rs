@@ -6,7 +6,7 @@ pub(super) const ALL: &[Fetches] = &[
     Fetches {
         phase: Phase::Request,
         messages: REQUESTS,
-        expressions: &[LINE, HEADERS, COOKIES, PARAMETERS, BODY],
+        expressions: &[LINE, HEADERS, COOKIES, PARAMETERS, BODY, CREDENTIALS],
     },
     Fetches {
         phase: Phase::Request,
@@ -168,6 +168,38 @@ const REQUESTS: &[(&str, &str)] = &[
     (
         "a Connection header",
         "GET / HTTP/1.1\r\nHost: test\r\nConnection: keep-alive, a\r\nA: b\r\n\r\n",
+    ),
+    (
+        "basic credentials",
+        "GET / HTTP/1.1\r\nHost: test\r\nAuthorization: Basic dXNlcjpwYTpzcw==\r\nA: Bearer other\r\n\r\n",
+    ),
+    (
+        "basic in lower case",
+        "GET / HTTP/1.1\r\nHost: test\r\nAuthorization: basic dTpw\r\nA: Bearer other\r\n\r\n",
+    ),
+    (
+        "basic without a colon",
+        "GET / HTTP/1.1\r\nHost: test\r\nAuthorization: Basic dXNlcg==\r\nA: Bearer other\r\n\r\n",
+    ),
+    (
+        "basic that is no base64",
+        "GET / HTTP/1.1\r\nHost: test\r\nAuthorization: Basic !!!\r\nA: Bearer other\r\n\r\n",
+    ),
+    (
+        "a bearer",
+        "GET / HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer to.ke-n_\r\nA: Bearer other\r\n\r\n",
+    ),
+    (
+        "a scheme alone",
+        "GET / HTTP/1.1\r\nHost: test\r\nAuthorization: Basic\r\nA: Bearer other\r\n\r\n",
+    ),
+    (
+        "an unknown scheme",
+        "GET / HTTP/1.1\r\nHost: test\r\nAuthorization: Digest a=b\r\nA: Bearer other\r\n\r\n",
+    ),
+    (
+        "two blanks",
+        "GET / HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer  x y \r\nA: Bearer other\r\n\r\n",
     ),
     (
         "header names in capitals",
@@ -358,6 +390,15 @@ const BODY: &[&str] = &[
     "req.body_param(a,x)",
     "req.body,length",
     "req.body,sha1",
+];
+
+const CREDENTIALS: &[&str] = &[
+    "http_auth_type",
+    "http_auth_user",
+    "http_auth_pass",
+    "http_auth_bearer",
+    "http_auth_bearer(a)",
+    "http_auth_bearer(none)",
 ];
 
 const INTERNAL: &[&str] = &[
@@ -631,6 +672,18 @@ const PAYLOADS: &[(&str, &str)] = &[
     ("lengths", "\0\x03abc\0\x02de"),
     ("a length past the end", "\0\x7fabc"),
     ("NUL and line ends", "a\0b\r\n\r\nc"),
+    (
+        "an RDP cookie",
+        "\u{3}\0\0\u{2b}\u{26}\u{e0}\0\0\0\0\0Cookie: mstshash=user\r\n\u{1}\0\u{8}\0\u{3}\0\0\0",
+    ),
+    (
+        "RDP without a cookie",
+        "\u{3}\0\0\u{13}\u{e}\u{e0}\0\0\0\0\0\u{1}\0\u{8}\0\u{3}\0\0\0",
+    ),
+    (
+        "distcc",
+        "DIST00000001ARGC00000002ARGV00000002ccARGV00000003a.cDOTI00000004int;",
+    ),
     ("a request", "GET /x HTTP/1.1\r\nHost: a\r\n\r\n"),
 ];
 
@@ -661,6 +714,24 @@ const PAYLOAD: &[&str] = &[
     "req.payload_lv(0,2,-9)",
     "payload_lv(0,2)",
     "req.payload(0,2),hex",
+    "req.rdp_cookie",
+    "req.rdp_cookie(mstshash)",
+    "req.rdp_cookie(MSTSHASH)",
+    "req.rdp_cookie(msts)",
+    "rdp_cookie(mstshash)",
+    "req.rdp_cookie_cnt",
+    "req.rdp_cookie_cnt(mstshash)",
+    "req.rdp_cookie_cnt(msts)",
+    "rdp_cookie_cnt",
+    "distcc_param(DIST)",
+    "distcc_param(ARGC)",
+    "distcc_param(ARGV,2)",
+    "distcc_param(DOTI)",
+    "distcc_param(NONE)",
+    "distcc_body(ARGV)",
+    "distcc_body(ARGV,2)",
+    "distcc_body(ARGV,3)",
+    "distcc_body(DOTI)",
     "src",
     "wait_end",
     "req.proto_http",

@@ -151,7 +151,8 @@ fn of_fetches(name: String, table: &Fetches) -> Group {
                 .as_bytes(),
                 &name,
             ),
-            Phase::Content => message.as_bytes().to_vec(),
+            // One byte a character, whatever it is.
+            Phase::Content => message.chars().map(|c| c as u8).collect(),
         },
     };
     Group {
