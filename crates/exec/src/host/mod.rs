@@ -1,8 +1,11 @@
 //! Functions of the host that scripts call: plain ones, and *operations*, which wait.
 //!
 //! An error of a host function reaches Lua as a string with the place of the call, as Lua's own library
-//! does it, so that scripts can match on it. It is raised by a frame that holds nothing (see [`finish`]),
+//! does it, so that scripts can match on it. It is raised by a frame that holds nothing (see [`frame`]),
 //! so no jump ever crosses a Rust value that would have to be dropped.
+
+mod frame;
+mod passing;
 
 use std::any::Any;
 use std::future::Future;
@@ -11,12 +14,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use mlua::ffi::{self, lua_CFunction, lua_KContext, lua_State};
+use mlua::ffi::{self, lua_State};
 use mlua::state::RawLua;
-use mlua::{Error, FromLuaMulti, Function, IntoLuaMulti, Lua, MultiValue, Result};
+use mlua::{Error, FromLuaMulti, Function, IntoLuaMulti, Lua, Result};
 
 use crate::core::{self, Core, Run};
-use crate::{coroutine, hook, protect, scalar};
+use crate::{coroutine, hook, protect};
+use frame::{finish, finish_operation, finish_turn, wrap};
+use passing::{Args, Returns, Started, text};
 
 /// Makes a Lua function of `f`. An `Err` is raised in Lua with the text of the error and the place of the
 /// call, and `pcall` catches it. A panic ends the run that called it, with
@@ -156,108 +161,6 @@ impl<F: Future<Output = Result<R>>, R: IntoLuaMulti> Pending for Op<F, R> {
     }
 }
 
-/// Arguments whose conversion may fail without mlua raising its own kind of error.
-struct Args<A>(Result<A>);
-
-impl<A: FromLuaMulti> FromLuaMulti for Args<A> {
-    fn from_lua_multi(values: MultiValue, lua: &Lua) -> Result<Self> {
-        Ok(Args(A::from_lua_args(values, 1, None, lua)))
-    }
-
-    unsafe fn from_stack_multi(n: i32, lua: &RawLua) -> Result<Self> {
-        // SAFETY: the contract is the same one.
-        Ok(Args(unsafe { A::from_stack_args(n, 1, None, lua) }))
-    }
-
-    unsafe fn from_stack_args(n: i32, _: usize, _: Option<&str>, lua: &RawLua) -> Result<Self> {
-        // SAFETY: the contract is the same one.
-        Ok(Args(unsafe { A::from_stack_args(n, 1, None, lua) }))
-    }
-}
-
-/// An error's text, or that there was no memory, on its way to [`finish`].
-enum Text {
-    Message(String),
-    OutOfMemory,
-}
-
-impl IntoLuaMulti for Text {
-    fn into_lua_multi(self, lua: &Lua) -> Result<MultiValue> {
-        match self {
-            Text::Message(text) => text.into_lua_multi(lua),
-            Text::OutOfMemory => Err(Error::MemoryError("not enough memory".into())),
-        }
-    }
-}
-
-/// Results, or an error's text and the mark of a failure.
-struct Returns<R>(std::result::Result<R, Text>);
-
-impl<R: IntoLuaMulti> IntoLuaMulti for Returns<R> {
-    fn into_lua_multi(self, lua: &Lua) -> Result<MultiValue> {
-        match self.0 {
-            Ok(values) => values.into_lua_multi(lua),
-            Err(text) => text.into_lua_multi(lua),
-        }
-    }
-
-    unsafe fn push_into_stack_multi(self, lua: &RawLua) -> Result<i32> {
-        let l = lua.state();
-        // SAFETY: the contract is the same one; there is room for a mark, as C functions have 20 slots.
-        unsafe {
-            let text = match self.0 {
-                Ok(values) => {
-                    let top = ffi::lua_gettop(l);
-                    match scalar::leaving(l, || values.push_into_stack_multi(lua)) {
-                        Ok(n) => return Ok(n),
-                        Err(error) => {
-                            ffi::lua_settop(l, top);
-                            text(&error, "?")
-                        }
-                    }
-                }
-                Err(text) => text,
-            };
-            let n = text.push_into_stack_multi(lua)?;
-            ffi::lua_pushlightuserdata(l, core::failed());
-            Ok(n + 1)
-        }
-    }
-}
-
-/// What became of an operation's call.
-enum Started<R> {
-    /// It was ready at once.
-    Ready(R),
-    /// Its future waits with the run.
-    Suspended,
-    Failed(Text),
-}
-
-impl<R: IntoLuaMulti> IntoLuaMulti for Started<R> {
-    fn into_lua_multi(self, lua: &Lua) -> Result<MultiValue> {
-        match self {
-            Started::Ready(values) => values.into_lua_multi(lua),
-            Started::Suspended => Ok(MultiValue::new()),
-            Started::Failed(text) => text.into_lua_multi(lua),
-        }
-    }
-
-    unsafe fn push_into_stack_multi(self, lua: &RawLua) -> Result<i32> {
-        // SAFETY: the contract is the same one; there is room for a mark.
-        unsafe {
-            match self {
-                Started::Ready(values) => Returns(Ok(values)).push_into_stack_multi(lua),
-                Started::Suspended => {
-                    ffi::lua_pushlightuserdata(lua.state(), core::suspended());
-                    Ok(1)
-                }
-                Started::Failed(text) => Returns::<()>(Err(text)).push_into_stack_multi(lua),
-            }
-        }
-    }
-}
-
 /// Begins an operation where the run can wait for it, and leaves it with the run unless it is ready at once.
 fn start<Fut, R>(lua: &Lua, name: &Arc<str>, begin: impl FnOnce() -> Result<Fut>) -> Result<Started<R>>
 where
@@ -371,157 +274,4 @@ pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> &str {
         .copied()
         .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("(no message)")
-}
-
-/// The error as a script should read it.
-fn text(error: &Error, name: &str) -> Text {
-    match error {
-        Error::MemoryError(_) => Text::OutOfMemory,
-        Error::CallbackError { cause, .. } | Error::WithContext { cause, .. } => text(cause, name),
-        Error::BadArgument { pos, cause, .. } => {
-            let what = match &**cause {
-                Error::FromLuaConversionError { from, to, message } => match message {
-                    Some(message) if *from == to.as_str() => message.clone(),
-                    _ => format!("{} expected, got {from}", lua_type_name(to)),
-                },
-                other => other.to_string(),
-            };
-            Text::Message(format!("bad argument #{pos} to '{name}' ({what})"))
-        }
-        Error::FromLuaConversionError { from, to, .. } => Text::Message(format!(
-            "bad argument to '{name}' ({} expected, got {from})",
-            lua_type_name(to)
-        )),
-        Error::RuntimeError(message) => Text::Message(message.clone()),
-        other => Text::Message(other.to_string()),
-    }
-}
-
-/// Scripts know Lua's names of types, not Rust's.
-fn lua_type_name(rust: &str) -> &str {
-    match rust {
-        "String" | "LuaString" | "&str" | "str" | "BString" | "bytes" => "string",
-        "i8" | "i16" | "i32" | "i64" | "u8" | "u16" | "u32" | "u64" | "usize" | "isize" | "integer" => {
-            "number"
-        }
-        "f32" | "f64" | "Number" => "number",
-        "bool" => "boolean",
-        other => other,
-    }
-}
-
-/// Puts `after` behind a function made by mlua: the same upvalue, and the native function to run first.
-fn wrap(lua: &Lua, inner: Function, after: lua_CFunction) -> Result<Function> {
-    // SAFETY: runs in protected mode with one argument, an mlua function, which is a native closure with
-    // one upvalue; the new closure holds that upvalue too, so the function finds what it expects.
-    unsafe {
-        lua.exec_raw::<Function>(inner, |l| {
-            let native = ffi::lua_tocfunction(l, -1);
-            ffi::lua_getupvalue(l, -1, 1);
-            ffi::lua_pushlightuserdata(l, native.map_or(std::ptr::null_mut(), |f| f as *mut _));
-            ffi::lua_pushcclosure(l, after, 2);
-            ffi::lua_remove(l, 1);
-        })
-    }
-}
-
-/// Calls the wrapped native function in this very frame.
-///
-/// # Safety
-/// `l` must run a closure made by [`wrap`].
-#[inline(always)]
-unsafe fn call_wrapped(l: *mut lua_State) -> i32 {
-    // SAFETY: `wrap` stored a native function there.
-    unsafe {
-        let native = ffi::lua_touserdata(l, ffi::lua_upvalueindex(2));
-        let native: unsafe extern "C-unwind" fn(*mut lua_State) -> i32 = std::mem::transmute(native);
-        native(l)
-    }
-}
-
-/// A plain function's outer frame: raises, or says, what the inner one left.
-unsafe extern "C-unwind" fn finish(l: *mut lua_State) -> i32 {
-    // SAFETY: called by Lua as a closure of `wrap`; nothing here has a destructor.
-    unsafe {
-        let n = call_wrapped(l);
-        if n > 0 {
-            returned(l, n);
-        }
-        n
-    }
-}
-
-/// An operation's outer frame: yields until the host has the results, if they weren't ready at once.
-unsafe extern "C-unwind" fn finish_operation(l: *mut lua_State) -> i32 {
-    // SAFETY: called by Lua as a closure of `wrap`; nothing here has a destructor, so the yield may leave it.
-    unsafe {
-        let n = call_wrapped(l);
-        if n > 0 {
-            if ffi::lua_touserdata(l, -1) == core::suspended() {
-                return ffi::lua_yieldk(l, 1, 0, Some(resumed));
-            }
-            returned(l, n);
-        }
-        n
-    }
-}
-
-/// The outer frame of [`turn`].
-unsafe extern "C-unwind" fn finish_turn(l: *mut lua_State) -> i32 {
-    // SAFETY: called by Lua, under the lock, as a closure of `wrap`; nothing here has a destructor.
-    unsafe {
-        let run = core::of(l).and_then(Core::current);
-        if !run.is_some_and(|run| run.yielding && !run.slot.is_null() && hook::can_yield(run, l)) {
-            let n = call_wrapped(l);
-            if ffi::lua_touserdata(l, -1) == core::failed() {
-                returned(l, n);
-            }
-        }
-        // What it was called with is nobody's business.
-        ffi::lua_settop(l, 0);
-        ffi::lua_pushlightuserdata(l, core::suspended());
-        ffi::lua_yieldk(l, 1, 0, Some(turned))
-    }
-}
-
-/// Others had their turn.
-unsafe extern "C-unwind" fn turned(_: *mut lua_State, _: i32, _: lua_KContext) -> i32 {
-    0
-}
-
-/// Looks for marks among the `n` results on top.
-#[inline(always)]
-unsafe fn returned(l: *mut lua_State, n: i32) {
-    // SAFETY: as for the callers, which hold nothing.
-    unsafe {
-        let first = ffi::lua_touserdata(l, -n);
-        if first == core::said() {
-            scalar::say(l, n);
-        } else if ffi::lua_touserdata(l, -1) == core::failed() {
-            ffi::lua_settop(l, -2);
-            raise(l);
-        }
-    }
-}
-
-/// The operation's results are on the stack, above the arguments it was called with.
-unsafe extern "C-unwind" fn resumed(l: *mut lua_State, _: i32, _: lua_KContext) -> i32 {
-    // SAFETY: called by Lua when the host resumed with what `Pending::push` put there.
-    unsafe {
-        // On top: how many results there are, or that there is an error's text.
-        let n = ffi::lua_tointegerx(l, -1, std::ptr::null_mut());
-        ffi::lua_settop(l, -2);
-        if n >= 0 { n as i32 } else { raise(l) }
-    }
-}
-
-/// Raises the text on top of the stack, with the place of the call before it.
-unsafe fn raise(l: *mut lua_State) -> i32 {
-    // SAFETY: called from frames without destructors, with a string on top.
-    unsafe {
-        ffi::luaL_where(l, 1);
-        ffi::lua_insert(l, -2);
-        ffi::lua_concat(l, 2);
-        ffi::lua_error(l)
-    }
 }
