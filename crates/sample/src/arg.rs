@@ -1,5 +1,7 @@
 //! Arguments of fetches and converters: their declaration, their text, their values.
 
+pub use crate::convert::json_query::path::JsonPath;
+
 use crate::cast::leading_int;
 use crate::data::Data;
 use crate::error::ParseError;
@@ -110,6 +112,8 @@ pub enum Arg {
     Mask6(u128),
     /// A regular expression.
     Regex(pcre2::bytes::Regex),
+    /// A path into a JSON text.
+    JsonPath(Arc<JsonPath>),
     /// Field numbers of a protocol buffer, from the outermost on.
     ProtobufField(Arc<[u32]>),
     /// A variable whose value is taken at evaluation.

@@ -2,9 +2,11 @@
 
 use super::{ConverterRow, row};
 use crate::arg::{Arg, ArgError, ArgKind, ArgSpec, at};
+use crate::cast;
 use crate::date::{Zone, c_format, strftime};
 use crate::value::{Type, Value};
 use jiff::Timestamp;
+use std::time::SystemTime;
 
 const FORMAT: ArgSpec = ArgSpec::new(1, &[ArgKind::Str, ArgKind::Int]);
 
@@ -22,6 +24,20 @@ macro_rules! time {
 }
 
 pub(super) const ROWS: &[ConverterRow] = &[
+    row(
+        "date",
+        ArgSpec::NONE,
+        Type::Str,
+        Type::Int,
+        "the seconds since 1970 of a date as headers have them, in any of HTTP's three forms: \
+         `res.hdr(last-modified),date` (7.3.1)",
+        |_, _, v| {
+            let text = cast::text(v)?;
+            let date = httpdate::parse_http_date(std::str::from_utf8(&text).ok()?).ok()?;
+            let since = date.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+            i64::try_from(since.as_secs()).ok().map(Value::Int)
+        },
+    ),
     time!(
         "ltime",
         SECOND,
@@ -101,4 +117,58 @@ fn timestamp(value: Value, per_second: i64, offset: i64) -> Option<Timestamp> {
     let int = int.checked_add(offset)?;
     let nanos = int.rem_euclid(per_second) * (1_000_000_000 / per_second);
     Timestamp::new(int.div_euclid(per_second), i32::try_from(nanos).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Converter, NoSession, Scope, Value};
+    use proptest::prelude::*;
+
+    fn date(text: &str) -> Option<Value> {
+        Converter::new("date", &[], &Scope::anywhere())
+            .unwrap()
+            .apply(&NoSession, Value::str(text))
+    }
+
+    #[test]
+    fn the_three_forms_of_http_dates() {
+        for text in [
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+        ] {
+            assert_eq!(date(text), Some(Value::Int(784_111_777)), "{text}");
+        }
+        assert_eq!(date("Thu, 01 Jan 1970 00:00:00 GMT"), Some(Value::Int(0)));
+        assert_eq!(
+            date("Fri, 31 Dec 9999 23:59:59 GMT"),
+            Some(Value::Int(253_402_300_799))
+        );
+        for text in [
+            "",
+            "x",
+            "Sun, 06 Nov 1994 08:49:37",
+            "Sun, 06 Nov 1994 08:49:37 CET",
+            "Sun, 31 Feb 2024 00:00:00 GMT",
+            "784111777",
+        ] {
+            assert_eq!(date(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn dates_come_back(seconds in 0i64..253_402_300_800) {
+            let converter = Converter::new("http_date", &[], &Scope::anywhere()).unwrap();
+            match converter.apply(&NoSession, Value::Int(seconds)) {
+                Some(Value::Str(text)) => prop_assert_eq!(date(std::str::from_utf8(&text).unwrap()), Some(Value::Int(seconds))),
+                other => panic!("{other:?}"),
+            }
+        }
+
+        #[test]
+        fn any_text_ends_well(text in "(Sun|Sunday|Feb|[0-9]{1,4}|[ ,:-]|GMT|.){0,12}") {
+            date(&text);
+        }
+    }
 }

@@ -7,6 +7,8 @@ mod fix;
 mod forwarded;
 mod hash;
 mod json;
+pub(crate) mod json_query;
+mod language;
 mod mqtt;
 mod number;
 mod packet;
@@ -14,6 +16,7 @@ mod protobuf;
 mod regsub;
 mod string;
 mod variable;
+mod x509;
 
 use crate::arg::{Arg, ArgSpec, Bind, Prepare};
 use crate::cast::{self, cast};
@@ -94,6 +97,9 @@ const TABLES: &[&[ConverterRow]] = &[
     packet::ETHERNET,
     packet::IP,
     packet::TCP,
+    json_query::ROWS,
+    language::ROWS,
+    x509::ROWS,
     fix::ROWS,
     mqtt::ROWS,
     protobuf::ROWS,
