@@ -64,10 +64,13 @@ pub fn evaluate(text: &[u8], facts: &Facts<'_>) -> Result<bool, CondFault> {
     parser.blanks();
     if parser.at < text.len() {
         let rest = String::from_utf8_lossy(text.get(parser.at..).unwrap_or_default()).into_owned();
-        return Err(parser.fault(
-            parser.at..text.len(),
-            format!("`{rest}` is left over after the expression"),
-        ));
+        let message = format!("`{rest}` is left over after the expression");
+        let mut fault = parser.fault(parser.at..text.len(), message);
+        let operators = ["&", "|", "and", "or"];
+        if operators.contains(&rest.split(' ').next().unwrap_or_default()) {
+            fault.help = Some(String::from("the operators are `&&`, `||` and `!`"));
+        }
+        return Err(fault);
     }
     Ok(value)
 }

@@ -99,7 +99,7 @@ pub fn parse_integer(text: &[u8], min: u64, max: u64) -> Result<u64, UnitFault> 
         return Err(UnitFault {
             at: digits..text.len(),
             message,
-            help: None,
+            help: Some("a plain integer is expected, in decimal digits alone".into()),
         });
     }
     match u64::try_from(value) {
@@ -116,7 +116,9 @@ fn digits(text: &[u8], help: &'static str) -> Result<(usize, u128), UnitFault> {
         let negative = written
             .strip_prefix('-')
             .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
-        let message = if negative {
+        let message = if text.is_empty() {
+            String::from("an empty word is not a number")
+        } else if negative {
             format!("`{written}` is negative")
         } else {
             format!("`{written}` is not a number")

@@ -87,10 +87,10 @@ impl Expr {
         while text.get(end..).is_some_and(|rest| rest.starts_with(',')) {
             let call = Call::read(text, end + 1)?;
             if call.name.is_empty() {
-                return Err(ParseError::new(
-                    end..end + 1,
-                    "missing the name of a converter after the comma",
-                ));
+                return Err(
+                    ParseError::new(end..end + 1, "missing the name of a converter after the comma")
+                        .help("an expression is one word: write no blanks in it"),
+                );
             }
             let (step, to) = step(&call, output, scope)?;
             output = to;

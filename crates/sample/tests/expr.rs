@@ -352,7 +352,11 @@ fn mistakes_are_told_with_their_place() {
             5..10,
             "`field` misses argument 1; its arguments are `field(integer,string[,integer])`",
         ),
-        ("path,", 4..5, "missing the name of a converter after the comma"),
+        (
+            "path,",
+            4..5,
+            "missing the name of a converter after the comma; an expression is one word: write no blanks in it",
+        ),
         (
             "path,lower)",
             10..11,

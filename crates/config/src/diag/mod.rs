@@ -156,6 +156,11 @@ impl Diagnostics {
         self.items.append(&mut other.items);
     }
 
+    /// The faults, to add to what they say.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Diagnostic> {
+        self.items.iter_mut()
+    }
+
     /// Keeps only those that `keep` wants.
     pub(crate) fn retain(&mut self, keep: impl Fn(&Diagnostic) -> bool) {
         self.items.retain(keep);

@@ -222,8 +222,19 @@ fn parse_ip(text: &str) -> Option<IpAddr> {
 }
 
 fn not_an_address(host: &Word) -> Box<Diagnostic> {
-    let message = format!("`{}` is not an address", host.lossy());
-    Box::new(Diagnostic::error(code::BAD_ADDRESS, host.span(), message))
+    let text = host.lossy();
+    let message = format!("`{text}` is not an address");
+    let diagnostic = Diagnostic::error(code::BAD_ADDRESS, host.span(), message);
+    Box::new(match text.find("://") {
+        Some(at) => {
+            let scheme = text.get(..at + 3).unwrap_or_default();
+            diagnostic.help(format!("write the address alone, without `{scheme}`"))
+        }
+        None if is_host_name(&text) => {
+            diagnostic.help("names aren't looked up here: write an address, or `*`")
+        }
+        None => diagnostic,
+    })
 }
 
 fn port_range(word: &Word) -> Parsed<PortRange> {

@@ -190,7 +190,11 @@ impl<'a> Args<'a> {
     }
 
     fn unit_fault(&self, word: &Word, fault: UnitFault) -> Box<Diagnostic> {
-        let span = word.span_of(fault.at.start, fault.at.end);
+        let span = if word.bytes().is_empty() {
+            word.span()
+        } else {
+            word.span_of(fault.at.start, fault.at.end)
+        };
         let mut diagnostic = Diagnostic::error(code::BAD_NUMBER, span, fault.message);
         if let Some(help) = fault.help {
             diagnostic = diagnostic.help(help);

@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use tidegate_sample::AclSet;
 use tidegate_sample::Externals;
 
+use super::address::endpoint;
 use super::args::{Args, Parsed};
 use super::check;
+use super::hints;
 use super::keyword::Sections;
 use super::names::ProxyNames;
 use super::order::Order;
@@ -71,6 +73,12 @@ impl Draft {
         if let Some(registered) = registered {
             resolve::lua_names(&proxies, registered, &mut self.diagnostics);
         }
+        hints::variables(
+            &mut self.diagnostics,
+            &self.sources,
+            &self.trees,
+            &self.environment,
+        );
         self.diagnostics.sort();
         let config = (!self.diagnostics.has_errors()).then_some(Config {
             global: self.global,
@@ -123,8 +131,10 @@ impl Plan {
             };
             let mut args = Args::of_statement(keyword, &section.header);
             let result = match section.kind {
-                SectionKind::Defaults => plan.defaults(at, &mut args, &mut by_name),
-                SectionKind::Proxy(kind) => plan.proxy(at, kind, &mut args, &by_name, diagnostics),
+                SectionKind::Defaults => plan.defaults(at, &mut args, &mut by_name, sections),
+                SectionKind::Proxy(kind) => {
+                    plan.proxy(at, kind, &mut args, (&by_name, sections), diagnostics)
+                }
                 SectionKind::Global | SectionKind::Other(_) => Ok(()),
             };
             if let Err(diagnostic) = result {
@@ -139,6 +149,7 @@ impl Plan {
         section: usize,
         args: &mut Args<'_>,
         by_name: &mut HashMap<String, (usize, Span)>,
+        sections: &[Section],
     ) -> Parsed<()> {
         let name = args.peek().filter(|word| !word.is("from"));
         let id = self.defaults.len();
@@ -151,7 +162,7 @@ impl Plan {
         if name.is_some() {
             args.next();
         }
-        let from = from(args, by_name);
+        let from = from(args, by_name, sections);
         if let (Ok(from), Some(planned)) = (&from, self.defaults.last_mut()) {
             planned.from = *from;
         }
@@ -170,12 +181,12 @@ impl Plan {
         section: usize,
         kind: ProxyKind,
         args: &mut Args<'_>,
-        by_name: &HashMap<String, (usize, Span)>,
+        (by_name, sections): (&HashMap<String, (usize, Span)>, &[Section]),
         diagnostics: &mut Diagnostics,
     ) -> Parsed<()> {
         let keyword = args.last();
         let word = args.expect("a name");
-        let from = from(args, by_name);
+        let from = from(args, by_name, sections);
         let defaults = match &from {
             Ok(Some(defaults)) => Some(*defaults),
             _ => self.defaults.len().checked_sub(1),
@@ -205,6 +216,7 @@ impl Plan {
         }
         from?;
         args.end()
+            .map_err(|diagnostic| Box::new(header_advice(*diagnostic, args)))
     }
 
     /// A `defaults` section and those that it begins with, the first one first.
@@ -221,7 +233,11 @@ impl Plan {
 }
 
 /// `from NAME` at the end of a header.
-fn from(args: &mut Args<'_>, by_name: &HashMap<String, (usize, Span)>) -> Parsed<Option<usize>> {
+fn from(
+    args: &mut Args<'_>,
+    by_name: &HashMap<String, (usize, Span)>,
+    sections: &[Section],
+) -> Parsed<Option<usize>> {
     if !args.take("from") {
         return Ok(None);
     }
@@ -233,9 +249,36 @@ fn from(args: &mut Args<'_>, by_name: &HashMap<String, (usize, Span)>) -> Parsed
     let message = format!("there is no `defaults` section `{name}` above");
     let mut names: Vec<&str> = by_name.keys().map(String::as_str).collect();
     names.sort_unstable();
-    Err(Box::new(
-        Diagnostic::error(code::UNKNOWN_DEFAULTS, word.span(), message).suggest(name, names),
-    ))
+    let diagnostic = Diagnostic::error(code::UNKNOWN_DEFAULTS, word.span(), message);
+    // it isn't among those above
+    let below = sections
+        .iter()
+        .filter(|section| matches!(section.kind, SectionKind::Defaults))
+        .filter_map(|section| section.header.get(1))
+        .find(|known| known.is(name));
+    Err(Box::new(match below {
+        Some(below) => diagnostic
+            .related(below.span(), "it is defined below")
+            .help("move it before the sections that begin with it"),
+        None => diagnostic.suggest(name, names),
+    }))
+}
+
+/// What was meant by words that don't belong on a header.
+fn header_advice(diagnostic: Diagnostic, args: &Args<'_>) -> Diagnostic {
+    let Some(word) = args.peek() else {
+        return diagnostic;
+    };
+    if word.is("{") {
+        return diagnostic.help("a section has no braces: it ends where the next one begins");
+    }
+    if endpoint(word, true).is_ok() {
+        return diagnostic.help(format!(
+            "addresses are on lines of their own: `bind {}`",
+            word.lossy()
+        ));
+    }
+    diagnostic
 }
 
 fn duplicate(word: &Word, what: &str, first: Span) -> Box<Diagnostic> {

@@ -3,7 +3,7 @@
 use super::address::bind_address;
 use super::args::{Args, Parsed, bad_argument};
 use super::keyword::{Found, Keyword, KeywordDoc, Sections, left_out, look_up, no_effect, not_yet, served};
-use crate::diag::Diagnostics;
+use crate::diag::{Diagnostic, Diagnostics, code};
 use crate::model::{Bind, BindAddress, BindOptions};
 use crate::text::Word;
 
@@ -130,6 +130,16 @@ pub(crate) fn rows() -> impl Iterator<Item = KeywordDoc> {
 /// Reads a `bind` line: one [`Bind`] for each of its addresses.
 pub(crate) fn bind(args: &mut Args<'_>, diagnostics: &mut Diagnostics) -> Parsed<Vec<Bind>> {
     let word = args.expect("an address such as `:80`")?;
+    if let Some(next) = args.peek().filter(|_| word.bytes().ends_with(b",")) {
+        let message = "an address is missing after the comma";
+        return Err(Box::new(
+            Diagnostic::error(code::BAD_ADDRESS, word.span().after(), message).help(format!(
+                "write addresses without blanks between them: `{}{}`",
+                word.lossy(),
+                next.lossy()
+            )),
+        ));
+    }
     let mut addresses = Vec::new();
     let mut start = 0;
     for part in word.text()?.split(',') {

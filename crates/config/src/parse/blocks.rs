@@ -45,7 +45,16 @@ impl Blocks {
         let result = match &*keyword.lossy() {
             ".if" => self.begin(keyword, words, facts),
             ".elif" => self.otherwise(keyword, words, facts),
-            ".else" => self.last_branch(keyword).and_then(|()| args.end()),
+            ".else" => {
+                let is_branch = args.peek().is_some_and(|word| word.is("if"));
+                let read = self.last_branch(keyword).and_then(|()| args.end());
+                read.map_err(|diagnostic| {
+                    Box::new(match is_branch {
+                        true => diagnostic.help("a branch with a condition begins with `.elif`"),
+                        false => *diagnostic,
+                    })
+                })
+            }
             ".endif" => match self.open.pop() {
                 Some(_) => args.end(),
                 None => Err(unopened(keyword)),
@@ -57,6 +66,13 @@ impl Blocks {
                 let message = format!("unknown directive `{written}`");
                 let mut diagnostic = Diagnostic::error(code::BAD_DIRECTIVE, keyword.span(), message)
                     .suggest(written, DIRECTIVES);
+                if written.starts_with(".if") {
+                    // what follows is a block all the same
+                    self.open(keyword, false);
+                    if diagnostic.help.is_empty() {
+                        diagnostic = diagnostic.help("did you mean `.if`?");
+                    }
+                }
                 if diagnostic.help.is_empty() {
                     diagnostic = diagnostic.help(format!("the directives are {}", list(&DIRECTIVES)));
                 }
@@ -91,15 +107,19 @@ impl Blocks {
         }
         // an `.if` in lines that aren't read is not evaluated; a wrong one counts as one that doesn't hold
         let value = if outer { condition(words, facts) } else { Ok(false) };
-        let active = outer && matches!(value, Ok(true));
+        self.open(keyword, matches!(value, Ok(true)));
+        value.map(|_| ())
+    }
+
+    fn open(&mut self, keyword: &Word, holds: bool) {
+        let outer = self.active();
         self.open.push(Block {
             span: keyword.span(),
             outer,
-            active,
-            done: active,
+            active: outer && holds,
+            done: outer && holds,
             has_else: false,
         });
-        value.map(|_| ())
     }
 
     fn otherwise(&mut self, keyword: &Word, words: &[Word], facts: &Facts<'_>) -> Parsed<()> {

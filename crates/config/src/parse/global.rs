@@ -7,6 +7,7 @@ mod table;
 pub(crate) use table::rows;
 
 use super::args::{Args, Parsed, bad_argument};
+use super::elsewhere;
 use super::keyword::{Found, look_up};
 use super::log::log_target;
 use super::sampled;
@@ -31,7 +32,7 @@ pub(crate) fn statement(cx: &mut GlobalCx<'_>, words: &[Word]) {
     let Some(keyword) = words.first() else { return };
     let mut args = Args::of_statement(keyword, words);
     let result = look_up(&table::TABLES, keyword, "", "in section `global`")
-        .map_err(super::reader::or_section)
+        .map_err(|diagnostic| elsewhere::known(diagnostic, keyword))
         .and_then(|found| match found {
             Found::Served(_, parse) => {
                 parse(cx, &mut args)?;
@@ -85,10 +86,15 @@ fn resetenv(cx: &mut GlobalCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
 fn variable_name<'a>(args: &mut Args<'a>) -> Parsed<&'a [u8]> {
     let word = args.expect("the name of an environment variable")?;
     if word.bytes().is_empty() || word.bytes().contains(&b'=') {
-        return bad_argument(
-            word,
-            format!("`{}` can't be the name of an environment variable", word.lossy()),
-        );
+        let message = format!("`{}` can't be the name of an environment variable", word.lossy());
+        return bad_argument(word, message).map_err(|diagnostic: Box<Diagnostic>| {
+            Box::new(match word.lossy().split_once('=') {
+                Some((name, value)) if !name.is_empty() => {
+                    diagnostic.help(format!("put a blank in place of the `=`: `{name} {value}`"))
+                }
+                _ => *diagnostic,
+            })
+        });
     }
     Ok(word.bytes())
 }

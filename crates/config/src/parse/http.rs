@@ -23,7 +23,13 @@ pub(crate) fn header_name(word: &Word) -> Parsed<String> {
         Some(at) => {
             let part = word.part(at, at + 1);
             let message = format!("`{}` can't be in the name of a header", part.lossy());
-            fault(code::BAD_NAME, &part, message)
+            let is_colon = part.is(":") && at + 1 == word.bytes().len();
+            fault(code::BAD_NAME, &part, message).map_err(|diagnostic: Box<Diagnostic>| {
+                Box::new(match is_colon {
+                    true => diagnostic.help("write the name without the colon"),
+                    false => *diagnostic,
+                })
+            })
         }
     }
 }

@@ -23,6 +23,7 @@ use std::collections::HashMap;
 use tidegate_sample::{AclSet, ExternalId, Externals, Files, Place, Scope};
 
 use super::args::{Args, Parsed};
+use super::elsewhere;
 use super::keyword::{Found, Keyword, look_up};
 use super::server::check_name;
 use crate::diag::{Diagnostic, Diagnostics, closest, code};
@@ -197,7 +198,7 @@ impl Open {
                 .said
                 .extend(exact.or_else(|| closest(&keyword.lossy(), names())));
             let result = look_up(&[rows], keyword, "", &place)
-                .map_err(super::reader::or_section)
+                .map_err(|diagnostic| elsewhere::known(diagnostic, keyword))
                 .and_then(|found| match found {
                     Found::Served(_, parse) => {
                         parse(cx, &mut args)?;

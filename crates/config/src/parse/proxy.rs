@@ -9,6 +9,7 @@ use tidegate_sample::AclSet;
 use tidegate_sample::{Externals, Files, Place, Scope};
 
 use super::args::{Args, Parsed};
+use super::elsewhere;
 use super::keyword::{Found, KeywordDoc, Sections, look_up};
 use super::names::ProxyNames;
 use super::order::Order;
@@ -141,7 +142,9 @@ fn line(cx: &mut ProxyCx<'_>, keyword: &Word, args: &mut Args<'_>) -> Parsed<()>
         "in section `{}`",
         cx.section.names().first().copied().unwrap_or_default()
     );
-    match look_up(&table::TABLES, keyword, "", &place).map_err(super::reader::or_section)? {
+    match look_up(&table::TABLES, keyword, "", &place)
+        .map_err(|diagnostic| elsewhere::known(diagnostic, keyword))?
+    {
         Found::Served(row, parse) => {
             if !applies(
                 cx,

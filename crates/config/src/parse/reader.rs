@@ -284,19 +284,6 @@ fn predefined(environment: &mut Environment, options: &Options, sources: &Source
     }
 }
 
-/// An unknown keyword may be a misspelt section.
-pub(crate) fn or_section(mut diagnostic: Box<Diagnostic>) -> Box<Diagnostic> {
-    if diagnostic.code == code::UNKNOWN_KEYWORD && diagnostic.help.is_empty() {
-        let written = diagnostic.message.split('`').nth(1).unwrap_or_default();
-        if let Some(meant) = sections::meant(written) {
-            diagnostic
-                .help
-                .push(format!("did you mean the section `{}`?", meant.name));
-        }
-    }
-    diagnostic
-}
-
 fn is_keyword(word: &Word, current: &Current) -> bool {
     let known = |row: KeywordDoc| row.after.is_empty() && word.is(row.name);
     match current {

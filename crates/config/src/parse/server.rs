@@ -6,7 +6,7 @@ use super::address::server_address;
 use super::args::{Args, Parsed, bad_argument};
 use super::keyword::{Found, Keyword, KeywordDoc, Sections, look_up, not_yet, served};
 use crate::diag::{Diagnostic, Diagnostics, code};
-use crate::model::Server;
+use crate::model::{Server, ServerAddress};
 use crate::text::Word;
 use crate::units::TimeUnit;
 
@@ -208,7 +208,14 @@ pub(crate) fn server(
     let name_word = args.expect("a name")?;
     check_name(name_word)?;
     let name = crate::Spanned::new(name_word.text()?.to_owned(), name_word.span());
-    let address_word = args.expect("an address such as `192.0.2.1:80`")?;
+    let address_word = args
+        .expect("an address such as `192.0.2.1:80`")
+        .map_err(|diagnostic| {
+            Box::new(match server_address(name_word) {
+                Ok(ServerAddress::Name { .. }) | Err(_) => *diagnostic,
+                Ok(_) => diagnostic.help(format!("a name comes first: `<name> {}`", name_word.lossy())),
+            })
+        })?;
     let address = server_address(address_word);
     let mut settings = ServerSettings {
         id: None,

@@ -258,6 +258,7 @@ impl Parser<'_> {
         let span = offset..offset + name.len();
         let error = ParseError::new(span, format!("no such ACL: `{name}`"));
         Err(match name {
+            "if" | "unless" => error.help("a rule has one condition; `!` before an ACL negates it"),
             "and" | "&&" => error.help("ACLs side by side are joined by and: leave it out"),
             _ if name.starts_with('{') => error.help("put a space after the brace"),
             _ => error.suggest(did_you_mean(name, self.acls.names()).map(str::to_string)),

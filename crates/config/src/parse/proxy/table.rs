@@ -67,7 +67,13 @@ const ROWS: &[Keyword<Parse>] = &[
         let word = args.expect("the name of a backend")?;
         let id = cx.names.backend(word)?;
         cx.proxy.default_backend = Some(crate::Spanned::new(id, word.span()));
-        Ok(())
+        let is_rule = args.peek().is_some_and(|word| word.is("if") || word.is("unless"));
+        args.end().map_err(|diagnostic| {
+            Box::new(match is_rule {
+                true => diagnostic.help("a choice that depends on a condition is written `use_backend`"),
+                false => *diagnostic,
+            })
+        })
     }),
     served("log", ALL, "{ global | <target> [len <n>] [format <f>] <facility> [<level> [<minlevel>]] }",
         "where log lines go", logs::log),
