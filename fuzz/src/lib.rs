@@ -101,6 +101,9 @@ pub fn converters(case: &[u8], family: fn(&str) -> bool) {
 
 /// A fetch that gives these bytes.
 fn fetch_of(bytes: &[u8]) -> String {
+    if bytes.is_empty() {
+        return "str()".to_owned();
+    }
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("bin({hex})")
 }
