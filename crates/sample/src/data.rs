@@ -49,6 +49,13 @@ impl Data {
         Data::inline(bytes).unwrap_or_else(|| Data(Repr::Shared(Bytes::copy_from_slice(bytes))))
     }
 
+    /// The part `range` of bytes that others share too. Out of bounds gives what there is.
+    #[must_use]
+    pub fn shared(bytes: &Bytes, range: Range<usize>) -> Data {
+        let part = slice_of(bytes, &range);
+        Data::inline(part).unwrap_or_else(|| Data(Repr::Shared(bytes.slice_ref(part))))
+    }
+
     /// What `text` displays; does not allocate if that is short.
     #[must_use]
     pub fn format(text: fmt::Arguments<'_>) -> Data {

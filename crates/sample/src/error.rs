@@ -1,8 +1,10 @@
 //! What parsing reports when a text is not what it should be.
 
+use crate::pattern::{FileFaults, LoadError};
 use std::error::Error;
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// A fault in a text: where it is, what it is, and what may have been meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +17,8 @@ pub struct ParseError {
     pub help: Option<String>,
     /// The known name that was probably meant.
     pub suggestion: Option<String>,
+    /// What is wrong in the file that the text names, if that is the fault.
+    pub file: Option<Arc<FileFaults>>,
 }
 
 /// A [`ParseError`] in one of several words.
@@ -34,6 +38,7 @@ impl ParseError {
             message: message.into(),
             help: None,
             suggestion: None,
+            file: None,
         }
     }
 
@@ -49,6 +54,24 @@ impl ParseError {
     pub fn suggest(mut self, suggestion: Option<impl Into<String>>) -> ParseError {
         self.suggestion = suggestion.map(Into::into);
         self
+    }
+
+    /// The fault of a list that cannot be used.
+    pub(crate) fn of_list(span: Range<usize>, error: LoadError) -> ParseError {
+        match error {
+            LoadError::Message(message) => ParseError::new(span, message),
+            LoadError::File(faults) => {
+                let (at, why) = faults
+                    .faults
+                    .first()
+                    .map_or((0, ""), |(range, why)| (range.start, why.as_str()));
+                let message = format!("line {} of `{}`: {why}", faults.line(at), faults.name);
+                ParseError {
+                    file: Some(faults),
+                    ..ParseError::new(span, message)
+                }
+            }
+        }
     }
 
     /// The same fault when the text that was parsed begins `by` bytes into another.

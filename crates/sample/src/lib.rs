@@ -24,6 +24,7 @@ pub mod arg;
 pub mod convert;
 pub mod fetch;
 pub mod logformat;
+pub mod pattern;
 pub mod vars;
 
 mod cast;
@@ -42,7 +43,7 @@ mod unsupported;
 mod value;
 
 pub use acl::{
-    Acl, AclSet, Condition, MatchMethod, Polarity, Verdict, keywords as acl_keywords,
+    Acl, AclSet, Condition, Polarity, Verdict, keywords as acl_keywords,
     unserved_keywords as unserved_acl_keywords,
 };
 pub use cast::{cast, castable};
@@ -51,6 +52,7 @@ pub use did_you_mean::did_you_mean;
 pub use error::{ParseError, WordError};
 pub use expr::{Converter, Expr};
 pub use logformat::LogFormat;
+pub use pattern::{Lists, MatchMethod};
 pub use place::{Place, Places};
 pub use regex::Regex;
 pub use scope::{

@@ -1,5 +1,6 @@
 //! What an expression is parsed against: where it is used, and what is known there.
 
+use crate::pattern::Lists;
 use crate::place::Place;
 use crate::session::Session;
 use crate::value::Value;
@@ -15,8 +16,10 @@ pub struct Scope<'a> {
     pub can_wait: bool,
     /// The fetches and converters that scripts registered.
     pub externals: &'a dyn Externals,
-    /// The files that patterns come from (`-f`).
+    /// The files that patterns and maps come from.
     pub files: &'a dyn Files,
+    /// The lists that were loaded, for all that name one to share it; without them, whoever names one has its own.
+    pub lists: Option<&'a Lists>,
 }
 
 impl<'a> Scope<'a> {
@@ -28,6 +31,7 @@ impl<'a> Scope<'a> {
             can_wait: true,
             externals: &NoExternals,
             files: &NoFiles,
+            lists: None,
         }
     }
 
@@ -39,6 +43,7 @@ impl<'a> Scope<'a> {
             can_wait: true,
             externals: &NoExternals,
             files: &NoFiles,
+            lists: None,
         }
     }
 
@@ -52,6 +57,15 @@ impl<'a> Scope<'a> {
     #[must_use]
     pub fn with_files(self, files: &'a dyn Files) -> Scope<'a> {
         Scope { files, ..self }
+    }
+
+    /// The same with lists of patterns to share.
+    #[must_use]
+    pub fn with_lists(self, lists: &'a Lists) -> Scope<'a> {
+        Scope {
+            lists: Some(lists),
+            ..self
+        }
     }
 
     /// The same where nothing may suspend.

@@ -193,7 +193,9 @@ fn patterns_come_from_files() {
     let error = parse("if { src -f broken }").unwrap_err();
     assert_eq!(error.word, 4);
     assert!(
-        error.to_string().starts_with("line 2 of pattern file `broken`"),
+        error
+            .to_string()
+            .starts_with("line 2 of `broken`: `10.0.0.0/99` is not"),
         "{error}"
     );
     let error = parse("if { src -f gone }").unwrap_err();

@@ -1,6 +1,6 @@
 //! ACL keywords: names that stand for a fetch and a match method.
 
-use super::method::MatchMethod;
+use crate::pattern::MatchMethod;
 
 /// A keyword that is in no family.
 struct Keyword {

@@ -1,12 +1,11 @@
 //! One ACL line: an expression, a match method, flags and patterns.
 
 use super::keyword;
-use super::method::MatchMethod;
-use super::pattern::{Builder, Patterns};
-use super::version;
+use super::patterns::Patterns;
 use crate::did_you_mean::did_you_mean;
 use crate::error::{ParseError, WordError};
 use crate::expr::Expr;
+use crate::pattern::MatchMethod;
 use crate::scope::{ExternalRunner, Scope};
 use crate::session::Session;
 use std::ops::ControlFlow;
@@ -65,27 +64,22 @@ impl Acl {
             );
             return Err(ParseError::new(0..first.len(), message).in_word(0));
         }
-        let mut builder = Builder::new(method, flags.ignore_case);
-        for &(word, path) in &flags.files {
-            load(path, flags.map, &mut builder, scope)
-                .map_err(|message| ParseError::new(0..path.len(), message).in_word(word + 1))?;
+        let mut patterns = Patterns::new(method);
+        for file in &flags.files {
+            patterns
+                .file(file.name, file.map, file.ignore_case, scope)
+                .map_err(|error| error.in_word(file.word + 1))?;
         }
         let versions =
             flags.method.is_none() && keyword_method.is_some() && keyword::takes_versions(name_of(first));
-        for (index, word) in rest.iter().enumerate().skip(flags.used) {
-            let number = if versions {
-                version::as_number(word)
-            } else {
-                Ok(None)
-            };
-            number
-                .and_then(|number| builder.word(number.as_deref().unwrap_or(word)))
-                .map_err(|message| ParseError::new(0..word.len(), message).in_word(index + 1))?;
-        }
-        let acl = Acl {
-            expr,
-            patterns: builder.build(),
-        };
+        let words = rest.get(flags.used..).unwrap_or_default();
+        patterns
+            .words(words, flags.ignore_case, versions)
+            .map_err(|error| WordError {
+                word: error.word + flags.used + 1,
+                ..error
+            })?;
+        let acl = Acl { expr, patterns };
         let mut warnings = Vec::new();
         if let Some(meant) = meant.filter(|meant| flags.method.is_none() && *meant != method) {
             let message = format!("after a converter `{first}` is matched as `-m {method}`");
@@ -193,12 +187,20 @@ struct Flags<'a> {
     method: Option<MatchMethod>,
     ignore_case: bool,
     map: bool,
-    /// Pattern files with the index of their word.
-    files: Vec<(usize, &'a str)>,
+    files: Vec<FileFlag<'a>>,
     /// `--` was given.
     ended: bool,
     /// How many words the flags took.
     used: usize,
+}
+
+/// `-f`, and the flags that were given before it.
+struct FileFlag<'a> {
+    /// The index of the name's word.
+    word: usize,
+    name: &'a str,
+    ignore_case: bool,
+    map: bool,
 }
 
 impl<'a> Flags<'a> {
@@ -229,7 +231,7 @@ impl<'a> Flags<'a> {
                     flags.map = true;
                     1
                 }
-                "-m" => {
+                "-m" if flags.files.is_empty() => {
                     let name = argument("a match method")?;
                     let names = || MatchMethod::ALL.map(MatchMethod::name);
                     let method = MatchMethod::from_name(name).ok_or_else(|| {
@@ -241,8 +243,19 @@ impl<'a> Flags<'a> {
                     flags.method = Some(method);
                     2
                 }
+                "-m" => {
+                    let message = "`-m` stands after `-f`, whose file it says how to read";
+                    return Err(ParseError::new(0..flag.len(), message)
+                        .help("put `-m` before the files")
+                        .in_word(at));
+                }
                 "-f" => {
-                    flags.files.push((at + 1, argument("a file name")?));
+                    flags.files.push(FileFlag {
+                        word: at + 1,
+                        name: argument("a file name")?,
+                        ignore_case: flags.ignore_case,
+                        map: flags.map,
+                    });
                     2
                 }
                 "-u" => {
@@ -270,29 +283,4 @@ impl<'a> Flags<'a> {
         }
         Ok(flags)
     }
-}
-
-/// Adds the patterns of a file: one a line, or the first word of each line if it is a map.
-fn load(path: &str, map: bool, builder: &mut Builder, scope: &Scope<'_>) -> Result<(), String> {
-    let content = scope
-        .files
-        .read(path)
-        .map_err(|error| format!("cannot read pattern file `{path}`: {error}"))?;
-    for (index, line) in content.split(|byte| *byte == b'\n').enumerate() {
-        let line = line.strip_suffix(b"\r").unwrap_or(line).trim_ascii_start();
-        if line.is_empty() || line.starts_with(b"#") {
-            continue;
-        }
-        let at = || format!("line {} of pattern file `{path}`", index + 1);
-        let line = std::str::from_utf8(line).map_err(|_| format!("{} is not UTF-8", at()))?;
-        let pattern = if map {
-            line.split_ascii_whitespace().next().unwrap_or_default()
-        } else {
-            line
-        };
-        builder
-            .pattern(pattern)
-            .map_err(|message| format!("{}: {message}", at()))?;
-    }
-    Ok(())
 }

@@ -6,8 +6,7 @@
 mod condition;
 mod keyword;
 mod line;
-mod method;
-mod pattern;
+mod patterns;
 mod predefined;
 mod set;
 mod version;
@@ -15,5 +14,4 @@ mod version;
 pub use condition::{Condition, Polarity};
 pub use keyword::{keywords, unserved_keywords};
 pub use line::{Acl, Verdict};
-pub use method::MatchMethod;
 pub use set::AclSet;

@@ -79,7 +79,7 @@ impl MatchMethod {
     }
 
     /// The method for values of a type if the configuration names none.
-    pub(super) fn of_type(output: Type) -> Option<MatchMethod> {
+    pub(crate) fn of_type(output: Type) -> Option<MatchMethod> {
         match output {
             Type::Bool => Some(MatchMethod::Bool),
             Type::Int => Some(MatchMethod::Int),
@@ -90,7 +90,7 @@ impl MatchMethod {
     }
 
     /// The type that a value is cast to before it is matched.
-    pub(super) fn input(self) -> Type {
+    pub(crate) fn input(self) -> Type {
         match self {
             MatchMethod::Found => Type::Any,
             MatchMethod::Bool => Type::Bool,

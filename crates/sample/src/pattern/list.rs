@@ -1,0 +1,367 @@
+//! A list: entries that many threads match with while one of them is changed.
+//!
+//! Whoever matches takes the list's current [`Snapshot`], which never changes: no lock is taken for it. Whoever updates
+//! makes another one, which shares nearly everything with the one before, and puts it in its place.
+
+use super::entries::{Entries, Entry};
+use super::index::{Index, Way};
+use super::listed::{Found, Listed, Target, UpdateError};
+use super::output::Output;
+use super::writer::{Writer, full};
+use crate::value::Value;
+use arc_swap::ArcSwap;
+use std::fmt;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// No list holds more entries.
+pub(super) const ENTRIES_MAX: usize = 1 << 26;
+/// Versions of a list that may be prepared at one time.
+const PREPARED_MAX: usize = 64;
+
+/// What a list is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ListKind {
+    /// Patterns alone.
+    Patterns,
+    /// Patterns and the values that they stand for.
+    Map,
+}
+
+/// Patterns, perhaps with values, that all threads share and that can be changed while they do.
+pub struct List {
+    name: Box<str>,
+    kind: ListKind,
+    current: ArcSwap<Snapshot>,
+    writer: Mutex<Writer>,
+}
+
+/// A version of a list. It never changes.
+#[derive(Clone)]
+pub(super) struct Snapshot {
+    pub(super) entries: Entries,
+    /// One for each way in which the list is matched.
+    pub(super) indexes: Vec<Index>,
+}
+
+impl List {
+    pub(super) fn new(name: &str, kind: ListKind, entries: Entries) -> List {
+        let len = entries.iter().count();
+        List {
+            name: name.into(),
+            kind,
+            current: ArcSwap::from_pointee(Snapshot {
+                entries,
+                indexes: Vec::new(),
+            }),
+            writer: Mutex::new(Writer::new(len)),
+        }
+    }
+
+    /// The list's name: that of its file, or with `virt@`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether the entries have values.
+    #[must_use]
+    pub fn kind(&self) -> ListKind {
+        self.kind
+    }
+
+    /// The number of entries.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.lock().len
+    }
+
+    /// Whether there is no entry.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The version that is matched with, and the newest one that was prepared.
+    #[must_use]
+    pub fn versions(&self) -> (u32, u32) {
+        let writer = self.lock();
+        (writer.version, writer.newest)
+    }
+
+    /// The entries in the order in which they were added.
+    #[must_use]
+    pub fn entries(&self) -> Vec<Listed> {
+        let snapshot = self.current.load();
+        let mut all: Vec<Listed> = snapshot
+            .entries
+            .iter()
+            .map(|(_, entry)| Listed::of(entry))
+            .collect();
+        all.sort_by_key(|entry| entry.reference);
+        all
+    }
+
+    /// The entries that were added to a version that is not committed yet; none if there is no such version.
+    #[must_use]
+    pub fn prepared(&self, version: u32) -> Option<Vec<Listed>> {
+        let writer = self.lock();
+        Some(writer.prepared.get(&version)?.iter().map(Listed::of).collect())
+    }
+
+    /// What a text matches now, for each way in which the list is matched.
+    #[must_use]
+    pub fn look_up(&self, text: &[u8]) -> Vec<Found> {
+        let snapshot = self.current.load();
+        let found = snapshot.indexes.iter().map(|index| {
+            let slot = index.find_any(Value::str(text), &snapshot.entries);
+            Found {
+                method: index.way.method,
+                ignore_case: index.way.ignore_case,
+                entry: slot.and_then(|slot| snapshot.entries.get(slot)).map(Listed::of),
+            }
+        });
+        found.collect()
+    }
+
+    /// Adds an entry, also if there is one of its key already.
+    ///
+    /// # Errors
+    /// The key is no pattern for a way in which the list is matched, the value is none for what is made of it, or there
+    /// are too many entries.
+    pub fn add(&self, key: &[u8], value: Option<&[u8]>) -> Result<(), UpdateError> {
+        self.update(|writer, next| writer.add(next, self.kind, key, value))
+    }
+
+    /// Adds an entry unless there is one of its key: the action `add-acl`. Tells whether it did.
+    ///
+    /// # Errors
+    /// As [`List::add`].
+    pub fn add_missing(&self, key: &[u8], value: Option<&[u8]>) -> Result<bool, UpdateError> {
+        let known = |writer: &mut Writer, next: &Snapshot| !writer.slots(next, Target::Key(key)).is_empty();
+        if known(&mut self.lock(), &self.current.load()) {
+            return Ok(false);
+        }
+        self.update(|writer, next| match known(writer, next) {
+            true => Ok(false),
+            false => writer.add(next, self.kind, key, value).map(|()| true),
+        })
+    }
+
+    /// Gives all entries of a key, or one entry, another value. Tells how many there were.
+    ///
+    /// # Errors
+    /// The list is no map, or the value is none for what is made of it.
+    pub fn set(&self, target: Target<'_>, value: &[u8]) -> Result<usize, UpdateError> {
+        self.update(|writer, next| writer.set(next, self.kind, target, value))
+    }
+
+    /// Gives all entries of a key another value, or adds one: the action `set-map`.
+    ///
+    /// # Errors
+    /// As [`List::set`] and [`List::add`].
+    pub fn set_or_add(&self, key: &[u8], value: &[u8]) -> Result<(), UpdateError> {
+        self.update(
+            |writer, next| match writer.set(next, self.kind, Target::Key(key), value)? {
+                0 => writer.add(next, self.kind, key, Some(value)),
+                _ => Ok(()),
+            },
+        )
+    }
+
+    /// Takes all entries of a key, or one entry, away. Tells how many there were.
+    pub fn remove(&self, target: Target<'_>) -> usize {
+        let removed = self.update(|writer, next| Ok::<_, UpdateError>(writer.remove(next, target)));
+        removed.unwrap_or(0)
+    }
+
+    /// Takes all entries away.
+    pub fn clear(&self) {
+        let mut writer = self.lock();
+        // Nothing is wrong with no entries.
+        let _ = self.replace(&mut writer, Entries::default());
+    }
+
+    /// Begins a version that takes the place of the current one when it is committed.
+    ///
+    /// # Errors
+    /// Too many versions are being prepared.
+    pub fn prepare(&self) -> Result<u32, UpdateError> {
+        let mut writer = self.lock();
+        if writer.prepared.len() >= PREPARED_MAX {
+            let message = format!(
+                "`{}` has {PREPARED_MAX} versions that are not committed",
+                self.name
+            );
+            return Err(UpdateError(message));
+        }
+        writer.newest = writer.newest.wrapping_add(1);
+        let version = writer.newest;
+        writer.prepared.insert(version, Vec::new());
+        Ok(version)
+    }
+
+    /// Adds an entry to a version that is being prepared: nothing matches it before the commit.
+    ///
+    /// # Errors
+    /// There is no such version, or as [`List::add`].
+    pub fn add_to(&self, version: u32, key: &[u8], value: Option<&[u8]>) -> Result<(), UpdateError> {
+        let mut writer = self.lock();
+        writer.check(&self.current.load(), self.kind, key, value)?;
+        let order = writer.order;
+        let name = &self.name;
+        let Some(entries) = writer.prepared.get_mut(&version) else {
+            return Err(no_version(name, version));
+        };
+        if entries.len() >= ENTRIES_MAX {
+            return Err(full());
+        }
+        entries.push(Entry::own(key, value, order));
+        writer.order += 1;
+        Ok(())
+    }
+
+    /// Takes all entries away from a version that is being prepared.
+    ///
+    /// # Errors
+    /// There is no such version.
+    pub fn clear_version(&self, version: u32) -> Result<(), UpdateError> {
+        match self.lock().prepared.get_mut(&version) {
+            Some(entries) => {
+                entries.clear();
+                Ok(())
+            }
+            None => Err(no_version(&self.name, version)),
+        }
+    }
+
+    /// Puts a prepared version in the place of the current one, at once for all who match. Older ones are given up.
+    ///
+    /// # Errors
+    /// There is no such version.
+    pub fn commit(&self, version: u32) -> Result<(), UpdateError> {
+        let mut writer = self.lock();
+        let Some(prepared) = writer.prepared.remove(&version) else {
+            return Err(no_version(&self.name, version));
+        };
+        let mut entries = Entries::default();
+        for entry in prepared {
+            entries.push(entry);
+        }
+        self.replace(&mut writer, entries)?;
+        writer.version = version;
+        // Numbers wrap: what was prepared before this one is less than half a circle behind.
+        writer
+            .prepared
+            .retain(|other, _| other.wrapping_sub(version) < u32::MAX / 2);
+        Ok(())
+    }
+
+    /// Forgets a version that is being prepared.
+    ///
+    /// # Errors
+    /// There is no such version.
+    pub fn give_up(&self, version: u32) -> Result<(), UpdateError> {
+        match self.lock().prepared.remove(&version) {
+            Some(_) => Ok(()),
+            None => Err(no_version(&self.name, version)),
+        }
+    }
+
+    /// Makes the list matchable in a way, and holds its values to an output. Gives the number of the index.
+    ///
+    /// # Errors
+    /// Where in the texts of entries something is wrong, and what.
+    pub(super) fn match_by(&self, way: Way, output: Output) -> Result<usize, Vec<(Range<usize>, String)>> {
+        let mut writer = self.lock();
+        let mut next = Snapshot::clone(&self.current.load());
+        let mut faults = Vec::new();
+        if !writer.outputs.contains(&output) {
+            for (_, entry) in next.entries.iter() {
+                if let Err(message) = output.check(entry.value().unwrap_or_default()) {
+                    faults.push((entry.value_range(), message));
+                }
+            }
+        }
+        let known = next.indexes.iter().position(|index| index.way == way);
+        let at = known.unwrap_or(next.indexes.len());
+        if known.is_none() {
+            match Index::build(way, &next.entries) {
+                Ok(index) => next.indexes.push(index),
+                Err(found) => {
+                    let found = found.into_iter().filter_map(|(slot, message)| {
+                        next.entries.get(slot).map(|entry| (entry.key_range(), message))
+                    });
+                    faults.extend(found);
+                }
+            }
+        }
+        if !faults.is_empty() {
+            faults.sort_by_key(|(range, _)| range.start);
+            return Err(faults);
+        }
+        if !writer.outputs.contains(&output) {
+            writer.outputs.push(output);
+        }
+        if known.is_none() {
+            self.current.store(Arc::new(next));
+        }
+        Ok(at)
+    }
+
+    /// The version to match with.
+    pub(super) fn current(&self) -> arc_swap::Guard<Arc<Snapshot>> {
+        self.current.load()
+    }
+
+    fn update<T>(
+        &self,
+        change: impl FnOnce(&mut Writer, &mut Snapshot) -> Result<T, UpdateError>,
+    ) -> Result<T, UpdateError> {
+        let mut writer = self.lock();
+        let mut next = Snapshot::clone(&self.current.load());
+        let done = change(&mut writer, &mut next)?;
+        self.current.store(Arc::new(next));
+        Ok(done)
+    }
+
+    /// Puts other entries in the place of all.
+    fn replace(&self, writer: &mut Writer, entries: Entries) -> Result<(), UpdateError> {
+        let ways = self
+            .current
+            .load()
+            .indexes
+            .iter()
+            .map(|index| index.way)
+            .collect::<Vec<_>>();
+        let indexes = ways.into_iter().map(|way| Index::build(way, &entries));
+        let indexes = indexes.collect::<Result<Vec<_>, _>>().map_err(|faults| {
+            let first = faults.into_iter().next();
+            UpdateError(first.map_or_else(String::new, |(_, message)| message))
+        })?;
+        writer.len = entries.iter().count();
+        writer.free.clear();
+        writer.keys = None;
+        self.current.store(Arc::new(Snapshot { entries, indexes }));
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Writer> {
+        // Snapshots are put in place whole, so one who panicked left nothing half done that matters.
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn no_version(name: &str, version: u32) -> UpdateError {
+    UpdateError(format!(
+        "`{name}` has no version {version} that is being prepared"
+    ))
+}
+
+impl fmt::Debug for List {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("List")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
