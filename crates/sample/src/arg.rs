@@ -5,6 +5,7 @@ pub use crate::convert::json_query::path::JsonPath;
 use crate::cast::leading_int;
 use crate::data::Data;
 use crate::error::ParseError;
+use crate::pattern::View;
 use crate::scope::Scope;
 use crate::session::Session;
 use crate::value::Value;
@@ -122,6 +123,8 @@ pub enum Arg {
     Header(http::HeaderName),
     /// A value known before evaluation.
     Value(Value),
+    /// A map, and the way to look values up in it.
+    Map(View),
 }
 
 impl Arg {

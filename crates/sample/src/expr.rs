@@ -417,7 +417,15 @@ fn step(call: &Call<'_>, from: Type, scope: &Scope<'_>) -> Result<(Step, Type), 
             row.prepare.map_or(Ok(()), |prepare| prepare(args))?;
             row.bind.map_or(Ok(()), |bind| bind(args, scope))
         };
-        let args = arg::resolve(row.name, row.args, prepare, &call.args, call.list.clone())?;
+        let mut args = arg::resolve(row.name, row.args, prepare, &call.args, call.list.clone())?;
+        if let Some(lookup) = row.map {
+            let span = |index: usize| {
+                call.args
+                    .get(index)
+                    .map_or(call.list.clone(), |arg| arg.span.clone())
+            };
+            convert::map::load(&mut args, lookup, span, row.name, scope)?;
+        }
         let gives = if row.output == Type::Same {
             from
         } else {

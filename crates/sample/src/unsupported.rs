@@ -4,11 +4,7 @@
 const CONVERTERS: &str = "\
     aes_cbc_dec aes_cbc_enc aes_gcm_dec aes_gcm_enc capture-req capture-res debug fe_exists in_table \
     jwt_decrypt_cert jwt_decrypt_jwk jwt_decrypt_secret jwt_header_query jwt_payload_query jwt_verify \
-    jwt_verify_cert map map_beg map_beg_int map_beg_ip map_beg_key map_dir map_dir_int map_dir_ip \
-    map_dir_key map_dom map_dom_int map_dom_ip map_dom_key map_end map_end_int map_end_ip map_end_key \
-    map_int map_int_int map_int_ip map_int_key map_ip map_ip_int map_ip_ip map_ip_key map_reg \
-    map_reg_int map_reg_ip map_reg_key map_regm map_str map_str_int map_str_ip map_str_key map_sub \
-    map_sub_int map_sub_ip map_sub_key nbsrv srv_is_up srv_queue table_bytes_in_rate \
+    jwt_verify_cert nbsrv srv_is_up srv_queue table_bytes_in_rate \
     table_bytes_out_rate table_clr_gpc table_clr_gpc0 table_clr_gpc1 table_conn_cnt table_conn_cur \
     table_conn_rate table_expire table_glitch_cnt table_glitch_rate table_gpc table_gpc0 table_gpc0_rate \
     table_gpc1 table_gpc1_rate table_gpc_rate table_gpt table_gpt0 table_http_err_cnt \
@@ -46,7 +42,7 @@ mod tests {
         for alias in crate::logformat::aliases() {
             assert!(!is_alias(alias.name), "{}", alias.name);
         }
-        assert!(is_converter("map_beg") && is_alias("sslv"));
+        assert!(is_converter("nbsrv") && is_alias("sslv"));
         assert!(!is_converter("ma"));
     }
 }

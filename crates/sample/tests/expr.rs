@@ -325,11 +325,7 @@ fn mistakes_are_told_with_their_place() {
             0..10,
             "fetch `ssl_fc_sni` is not supported yet; TLS is not yet spoken on either side",
         ),
-        (
-            "src,map_ip(file)",
-            4..10,
-            "converter `map_ip` is not supported yet",
-        ),
+        ("str(x),nbsrv", 7..12, "converter `nbsrv` is not supported yet"),
         ("hdr(host,x)", 9..10, "`x` is not a valid integer for `hdr`"),
         ("hdr(a b)", 4..7, "`hdr`: this cannot be a header's name"),
         (

@@ -9,6 +9,7 @@ mod hash;
 mod json;
 pub(crate) mod json_query;
 mod language;
+pub(crate) mod map;
 mod mqtt;
 mod number;
 mod packet;
@@ -41,6 +42,7 @@ pub struct ConverterRow {
     pub doc: &'static str,
     pub(crate) prepare: Option<Prepare>,
     pub(crate) bind: Option<Bind>,
+    pub(crate) map: Option<map::Lookup>,
     run: Convert,
 }
 
@@ -81,6 +83,7 @@ pub(crate) const fn row(
         doc,
         prepare: None,
         bind: None,
+        map: None,
         run,
     }
 }
@@ -104,6 +107,7 @@ const TABLES: &[&[ConverterRow]] = &[
     mqtt::ROWS,
     protobuf::ROWS,
     variable::ROWS,
+    map::ROWS,
 ];
 
 /// The text that `change` makes of a text.
