@@ -7,6 +7,9 @@ use std::sync::{Arc, LazyLock};
 /// Entries of a shard, in the mean, at which there come to be twice as many shards.
 const SHARD_ENTRIES: usize = 256;
 
+/// Items on either side of a guess that are looked at one by one.
+const NEAR: usize = 24;
+
 /// Slots by the hash of their keys. Cloning is cheap, and a clone that is changed leaves the others alone.
 ///
 /// Keys are in the entries; only hashes are kept here. Hashes are keyed by a secret of the process, so that whoever
@@ -36,7 +39,7 @@ impl Hashed {
         let hash = hash(text);
         let shard = self.shards.get(self.shard_of(hash)).map(|shard| &shard[..]);
         let shard = shard.unwrap_or_default();
-        let from = shard.partition_point(|(other, _)| *other < hash);
+        let from = self.first(shard, hash);
         shard
             .get(from..)
             .unwrap_or_default()
@@ -87,6 +90,28 @@ impl Hashed {
                 self.len -= 1;
                 self.count(text.len(), false);
             }
+        }
+    }
+
+    /// The place of the first item of a shard that is not before a hash. Hashes are spread evenly, so it is near where
+    /// it would be if they were so to the last: one look at the memory, where halving would take several.
+    fn first(&self, shard: &[(u32, Slot)], hash: u32) -> usize {
+        let within = u64::from(hash << self.shards.len().trailing_zeros());
+        let guess = ((within * shard.len() as u64) >> 32) as usize;
+        let is_before = |at: usize| shard.get(at).is_some_and(|(other, _)| *other < hash);
+        let mut at = guess;
+        while is_before(at) && at < guess + NEAR {
+            at += 1;
+        }
+        while at > 0 && !is_before(at - 1) && at + NEAR > guess {
+            at -= 1;
+        }
+        let found = !is_before(at) && (at == 0 || is_before(at - 1));
+        if found {
+            at
+        } else {
+            // Many entries of one key have taken the places of others.
+            shard.partition_point(|(other, _)| *other < hash)
         }
     }
 

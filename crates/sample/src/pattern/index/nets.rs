@@ -61,7 +61,9 @@ impl<B: Bits> Net<B> {
 }
 
 impl<B: Bits + 'static> Key for Net<B> {
-    const CHUNK_NODES: usize = 256;
+    const CHUNK_NODES: usize = 2048;
+    const BLOCK_NODES: usize = 32;
+    const SCAN: bool = true;
     type Probe<'a> = Net<B>;
 
     fn probe(&self) -> Net<B> {

@@ -11,6 +11,11 @@ use std::sync::Arc;
 pub(in crate::pattern) trait Key: Clone {
     /// Nodes that are copied together when one of them changes.
     const CHUNK_NODES: usize;
+    /// Nodes that are searched together; see [`Chunk::index`].
+    const BLOCK_NODES: usize;
+    /// Whether to compare all keys of a block: for those that are compared at once and stand side by side, that is faster
+    /// than to jump between them, since the memory is asked for all of them at the same time.
+    const SCAN: bool;
     /// The same, borrowed.
     type Probe<'a>: Copy
     where
@@ -38,12 +43,48 @@ struct Node<K> {
 /// Keys and their slots. Cloning is cheap, and a clone that is changed leaves the others alone.
 #[derive(Clone)]
 pub(in crate::pattern) struct Prefixes<K> {
-    /// None is empty.
-    chunks: Arc<Vec<Chunk<K>>>,
+    /// The first key of each chunk, and the chunk; none is empty.
+    chunks: Arc<Vec<(K, Arc<Chunk<K>>)>>,
 }
 
-/// The first key, and all nodes.
-type Chunk<K> = (K, Arc<[Node<K>]>);
+/// Nodes in their order.
+#[derive(Clone)]
+struct Chunk<K> {
+    /// The first key of each block of nodes but the first: small enough to stay in the cache, so that a search waits for
+    /// memory once.
+    index: Box<[K]>,
+    nodes: Box<[Node<K>]>,
+}
+
+impl<K: Key> Chunk<K> {
+    /// A chunk of these nodes, and its first key; none without nodes.
+    fn of(nodes: Vec<Node<K>>) -> Option<(K, Arc<Chunk<K>>)> {
+        let first = nodes.first()?.key.clone();
+        let blocks = nodes.chunks(K::BLOCK_NODES).skip(1);
+        let index = blocks.filter_map(|block| Some(block.first()?.key.clone()));
+        let chunk = Chunk {
+            index: index.collect(),
+            nodes: nodes.into(),
+        };
+        Some((first, Arc::new(chunk)))
+    }
+
+    /// How many nodes are before what is searched.
+    fn search(&self, is_before: impl Fn(&K) -> bool) -> usize {
+        let block = match K::SCAN {
+            true => self.index.iter().filter(|key| is_before(key)).count(),
+            false => self.index.partition_point(&is_before),
+        };
+        let start = block * K::BLOCK_NODES;
+        let end = (start + K::BLOCK_NODES).min(self.nodes.len());
+        let nodes = self.nodes.get(start..end).unwrap_or_default();
+        start
+            + match K::SCAN {
+                true => nodes.iter().filter(|node| is_before(&node.key)).count(),
+                false => nodes.partition_point(|node| is_before(&node.key)),
+            }
+    }
+}
 
 /// A chunk's number, and the number of a node in it.
 type Position = (usize, usize);
@@ -52,30 +93,24 @@ impl<K: Key> Prefixes<K> {
     /// Makes it of all keys at once. Of equal keys those that come first stay first.
     pub(in crate::pattern) fn build(mut keys: Vec<(K, Slot)>) -> Prefixes<K> {
         keys.sort_by(|(a, _), (b, _)| K::order(a.probe(), b.probe()));
-        let mut chunks = Vec::with_capacity(keys.len() / K::CHUNK_NODES + 1);
         let mut above: Vec<K> = Vec::new();
-        for keys in keys.chunks(K::CHUNK_NODES) {
-            let nodes: Arc<[Node<K>]> = keys
-                .iter()
-                .map(|(key, slot)| {
-                    while above.last().is_some_and(|last| !is_above::<K>(last, key)) {
-                        above.pop();
-                    }
-                    let parent = above.last().map_or(0, |last| K::len(last.probe()) + 1);
-                    above.push(key.clone());
-                    Node {
-                        key: key.clone(),
-                        slot: *slot,
-                        parent,
-                    }
-                })
-                .collect();
-            if let Some(first) = nodes.first() {
-                chunks.push((first.key.clone(), nodes));
-            }
-        }
+        let chunks = keys.chunks(K::CHUNK_NODES).filter_map(|keys| {
+            let nodes = keys.iter().map(|(key, slot)| {
+                while above.last().is_some_and(|last| !is_above(last, key)) {
+                    above.pop();
+                }
+                let parent = above.last().map_or(0, |last| K::len(last.probe()) + 1);
+                above.push(key.clone());
+                Node {
+                    key: key.clone(),
+                    slot: *slot,
+                    parent,
+                }
+            });
+            Chunk::of(nodes.collect())
+        });
         Prefixes {
-            chunks: Arc::new(chunks),
+            chunks: Arc::new(chunks.collect()),
         }
     }
 
@@ -174,7 +209,7 @@ impl<K: Key> Prefixes<K> {
     }
 
     fn node(&self, (chunk, at): Position) -> Option<&Node<K>> {
-        self.chunks.get(chunk)?.1.get(at)
+        self.chunks.get(chunk)?.1.nodes.get(at)
     }
 
     /// The position before one.
@@ -183,7 +218,7 @@ impl<K: Key> Prefixes<K> {
             Some(at) => Some((chunk, at)),
             None => {
                 let chunk = chunk.checked_sub(1)?;
-                Some((chunk, self.chunks.get(chunk)?.1.len() - 1))
+                Some((chunk, self.chunks.get(chunk)?.1.nodes.len() - 1))
             }
         }
     }
@@ -191,7 +226,7 @@ impl<K: Key> Prefixes<K> {
     /// The position after one, in the next chunk if its own ends.
     fn after(&self, (chunk, at): Position) -> Position {
         match self.chunks.get(chunk) {
-            Some((_, nodes)) if at + 1 >= nodes.len() => (chunk + 1, 0),
+            Some((_, own)) if at + 1 >= own.nodes.len() => (chunk + 1, 0),
             _ => (chunk, at + 1),
         }
     }
@@ -205,7 +240,7 @@ impl<K: Key> Prefixes<K> {
     fn lower(&self, probe: K::Probe<'_>) -> Position {
         let (chunk, at) = self.search(|key| K::order(key.probe(), probe) == Ordering::Less);
         match self.chunks.get(chunk) {
-            Some((_, nodes)) if at >= nodes.len() => (chunk + 1, 0),
+            Some((_, own)) if at >= own.nodes.len() => (chunk + 1, 0),
             _ => (chunk, at),
         }
     }
@@ -215,10 +250,10 @@ impl<K: Key> Prefixes<K> {
         let Some(chunk) = chunks.checked_sub(1) else {
             return (0, 0);
         };
-        let nodes = self.chunks.get(chunk).map(|(_, nodes)| &nodes[..]);
-        let at = nodes
-            .unwrap_or_default()
-            .partition_point(|node| is_before(&node.key));
+        let at = self
+            .chunks
+            .get(chunk)
+            .map_or(0, |(_, chunk)| chunk.search(is_before));
         (chunk, at)
     }
 
@@ -226,18 +261,19 @@ impl<K: Key> Prefixes<K> {
     fn each_below(&mut self, at: Position, key: &K, change: impl Fn(&mut Node<K>)) {
         let (mut chunk, mut from) = at;
         loop {
-            let nodes = self.chunks.get(chunk).map(|(_, nodes)| &nodes[..]);
-            let Some(nodes) = nodes else { return };
-            let rest = nodes.get(from..).unwrap_or_default();
-            let below = rest.partition_point(|node| is_above::<K>(key, &node.key));
+            let Some((_, own)) = self.chunks.get(chunk) else {
+                return;
+            };
+            let nodes = own.nodes.len();
+            let rest = own.nodes.get(from..).unwrap_or_default();
+            let below = rest.partition_point(|node| is_above(key, &node.key));
             if below > 0 {
-                let Some((_, nodes)) = Arc::make_mut(&mut self.chunks).get_mut(chunk) else {
+                let Some((_, own)) = Arc::make_mut(&mut self.chunks).get_mut(chunk) else {
                     return;
                 };
-                let nodes = Arc::make_mut(nodes);
-                nodes.iter_mut().skip(from).take(below).for_each(&change);
+                let nodes = Arc::make_mut(own).nodes.iter_mut();
+                nodes.skip(from).take(below).for_each(&change);
             }
-            let nodes = self.chunks.get(chunk).map_or(0, |(_, nodes)| nodes.len());
             if from + below < nodes {
                 return;
             }
@@ -247,46 +283,36 @@ impl<K: Key> Prefixes<K> {
 
     fn put(&mut self, (chunk, at): Position, node: Node<K>) {
         let chunks = Arc::make_mut(&mut self.chunks);
-        let Some((_, nodes)) = chunks.get(chunk) else {
-            chunks.push((node.key.clone(), Arc::new([node])));
+        let Some((_, own)) = chunks.get(chunk) else {
+            chunks.extend(Chunk::of(vec![node]));
             return;
         };
-        let mut all = nodes.to_vec();
+        let mut all = own.nodes.to_vec();
         all.insert(at.min(all.len()), node);
         let rest = if all.len() > K::CHUNK_NODES {
             all.split_off(K::CHUNK_NODES / 2)
         } else {
             Vec::new()
         };
-        let entry = |nodes: Vec<Node<K>>| {
-            nodes
-                .first()
-                .map(|first| (first.key.clone(), nodes.clone().into()))
-        };
-        if let (Some(place), Some(entry)) = (chunks.get_mut(chunk), entry(all)) {
-            *place = entry;
+        if let (Some(place), Some(own)) = (chunks.get_mut(chunk), Chunk::of(all)) {
+            *place = own;
         }
-        if let Some(entry) = entry(rest) {
-            chunks.insert(chunk + 1, entry);
+        if let Some(rest) = Chunk::of(rest) {
+            chunks.insert(chunk + 1, rest);
         }
     }
 
     fn take(&mut self, (chunk, at): Position) {
         let chunks = Arc::make_mut(&mut self.chunks);
-        let Some((first, nodes)) = chunks.get_mut(chunk) else {
+        let Some(place) = chunks.get_mut(chunk) else {
             return;
         };
-        let rest: Arc<[Node<K>]> = nodes
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| *index != at)
-            .map(|(_, node)| node.clone())
-            .collect();
-        match rest.first() {
-            Some(node) => {
-                *first = node.key.clone();
-                *nodes = rest;
-            }
+        let mut rest = place.1.nodes.to_vec();
+        if at < rest.len() {
+            rest.remove(at);
+        }
+        match Chunk::of(rest) {
+            Some(own) => *place = own,
             None => {
                 chunks.remove(chunk);
             }
@@ -306,6 +332,8 @@ fn is_above<K: Key>(key: &K, below: &K) -> bool {
 
 impl Key for Arc<[u8]> {
     const CHUNK_NODES: usize = 512;
+    const BLOCK_NODES: usize = 32;
+    const SCAN: bool = false;
     type Probe<'a> = &'a [u8];
 
     fn probe(&self) -> &[u8] {
