@@ -30,7 +30,13 @@ impl Externals for Scripts {
 fn report(name: &str, text: &[u8]) -> String {
     let files = MemoryFiles::default()
         .with(name, text)
-        .with("pages/sorry.html", "<h1>sorry</h1>");
+        .with("pages/sorry.html", "<h1>sorry</h1>")
+        .with(
+            "countries.map",
+            "# country of each\n192.0.2.0/24\tFrance\n  192.0.2.0/240 Nörway\nnowhere x\n",
+        )
+        .with("nets.lst", "192.0.2.0/24\n")
+        .with("many.lst", "x\n".repeat(30));
     let environment: Environment = [("PORT", "8080"), ("BAD", "1x")].into_iter().collect();
     let options = Options {
         environment,

@@ -29,8 +29,8 @@ use tidegate_sample::vars::ProcVars;
 
 use crate::log::LogSpec;
 pub use crate::rules::{
-    Condition, HeaderEdit, HeaderMatch, OnFailure, Redirect, RedirectTo, ReplySpec, Rule, RuleAction,
-    RuleSet, Text, UseBackend,
+    Condition, HeaderEdit, HeaderMatch, ListChange, OnFailure, Redirect, RedirectTo, ReplySpec, Rule,
+    RuleAction, RuleSet, Text, UseBackend,
 };
 use crate::txn::Mode;
 

@@ -53,10 +53,14 @@ impl<'a> Scope<'a> {
         Scope { externals, ..self }
     }
 
-    /// The same with files for patterns.
+    /// The same with files for patterns, and the lists that come from them.
     #[must_use]
     pub fn with_files(self, files: &'a dyn Files) -> Scope<'a> {
-        Scope { files, ..self }
+        Scope {
+            files,
+            lists: files.lists(),
+            ..self
+        }
     }
 
     /// The same with lists of patterns to share.
@@ -127,6 +131,12 @@ pub trait Files {
     /// # Errors
     /// Whatever keeps the file from being read.
     fn read(&self, path: &str) -> std::io::Result<Vec<u8>>;
+
+    /// The lists that come from these files, for all that name one to share it; without them, whoever names one has
+    /// its own.
+    fn lists(&self) -> Option<&Lists> {
+        None
+    }
 }
 
 /// No fetches or converters but the built-in ones.

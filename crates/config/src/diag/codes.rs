@@ -91,6 +91,7 @@ codes! {
     BAD_ACL "TG0122" "an ACL isn't valid",
     BAD_LOG_FORMAT "TG0123" "a log-format string isn't valid",
     BAD_VARIABLE_NAME "TG0124" "the name of a variable isn't valid",
+    BAD_PATTERN "TG0125" "an entry of a file of patterns or of a map isn't valid",
 
     DUPLICATE_NAME "TG0200" "a name is used twice",
     UNKNOWN_BACKEND "TG0201" "a backend isn't defined",

@@ -11,6 +11,9 @@ pub use render::{Style, render};
 pub use suggest::closest;
 
 use std::collections::HashSet;
+use std::sync::Arc;
+
+use tidegate_sample::pattern::FileFaults;
 
 use crate::source::{Sources, Span};
 
@@ -51,6 +54,8 @@ pub struct Diagnostic {
     pub help: Vec<String>,
     /// What else there is to know.
     pub notes: Vec<String>,
+    /// The file of patterns that is at fault, until its faults are told one by one.
+    pub(crate) file: Option<Arc<FileFaults>>,
 }
 
 impl Diagnostic {
@@ -64,6 +69,7 @@ impl Diagnostic {
             related: Vec::new(),
             help: Vec::new(),
             notes: Vec::new(),
+            file: None,
         }
     }
 
@@ -195,6 +201,14 @@ impl Diagnostics {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
+    }
+
+    /// Puts others in the place of each.
+    pub(crate) fn replace_each(&mut self, others: impl FnMut(Diagnostic) -> Vec<Diagnostic>) {
+        self.items = std::mem::take(&mut self.items)
+            .into_iter()
+            .flat_map(others)
+            .collect();
     }
 
     /// Puts them in the order of files and lines; those without a place come first.

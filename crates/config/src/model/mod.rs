@@ -24,9 +24,13 @@ pub use proxy::{
     BackendTarget, Balance, ConnectionMode, ForwardFor, HttpReuse, LogSettings, Mode, Proxy, ProxyId,
     ProxyKind, RetryCount, Timeouts, UseBackend,
 };
-pub use rule::{Action, HeaderMatch, LuaCall, Rule, RuleSet};
+pub use rule::{Action, HeaderMatch, ListChange, LuaCall, Rule, RuleSet};
 pub use sampled::{Condition, Expr, LogFormat};
 pub use server::{Server, ServerAddress};
+
+use std::sync::Arc;
+
+use tidegate_sample::Lists;
 
 use crate::text::Environment;
 
@@ -39,6 +43,8 @@ pub struct Config {
     pub proxies: Vec<Proxy>,
     /// The environment after all `setenv`, `presetenv`, `unsetenv` and `resetenv` lines.
     pub environment: Environment,
+    /// The lists of patterns and maps that it names.
+    pub lists: Arc<Lists>,
 }
 
 impl Config {

@@ -1,8 +1,10 @@
 //! Rules: an action, and when it is taken.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tidegate_sample::Regex;
+use tidegate_sample::pattern::List;
 use tidegate_sample::vars::{Assignment, VarName};
 
 use super::global::ActionFailure;
@@ -119,8 +121,37 @@ pub enum Action {
     },
     /// `unset-var(NAME)`.
     UnsetVar(VarName),
+    /// `add-acl`, `del-acl`, `set-map` and `del-map`.
+    ChangeList {
+        /// The list of the file that is named in the parentheses.
+        list: Arc<List>,
+        /// What is done to it.
+        change: ListChange,
+    },
     /// `wait-for-body time T`: until the body is there or the buffer is full.
     WaitForBody(Duration),
+}
+
+/// What a rule does to a list of patterns or a map.
+#[derive(Debug)]
+pub enum ListChange {
+    /// Adds a pattern, unless it is there.
+    Add {
+        /// The pattern.
+        key: LogFormat,
+    },
+    /// Gives a key another value, or adds it.
+    Set {
+        /// The key.
+        key: LogFormat,
+        /// Its value.
+        value: LogFormat,
+    },
+    /// Takes a key away.
+    Remove {
+        /// The key.
+        key: LogFormat,
+    },
 }
 
 /// A call of a function that a script registered.

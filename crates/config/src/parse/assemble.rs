@@ -12,6 +12,7 @@ use super::hints;
 use super::keyword::Sections;
 use super::names::ProxyNames;
 use super::order::Order;
+use super::pattern_files;
 use super::proxy::{self, ProxyCx, section_of};
 use super::reader::{Draft, ReaderFiles, Section};
 use super::sections::SectionKind;
@@ -57,7 +58,10 @@ impl Draft {
             plan: &plan,
             global: &self.global,
             externals,
-            files: ReaderFiles(reader),
+            files: ReaderFiles {
+                reader,
+                lists: &self.lists,
+            },
         };
         for planned in &plan.proxies {
             let mut found = Diagnostics::default();
@@ -79,11 +83,13 @@ impl Draft {
             &self.trees,
             &self.environment,
         );
+        pattern_files::expand(&mut self.diagnostics, &mut self.sources);
         self.diagnostics.sort();
         let config = (!self.diagnostics.has_errors()).then_some(Config {
             global: self.global,
             proxies,
             environment: self.environment,
+            lists: self.lists,
         });
         Loaded {
             config,

@@ -15,6 +15,7 @@ mod log;
 mod names;
 mod order;
 mod others;
+mod pattern_files;
 mod proxy;
 mod reader;
 mod rules;

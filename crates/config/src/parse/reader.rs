@@ -5,7 +5,9 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use tidegate_sample::Lists;
 use tidegate_sample::{Files, logformat};
 
 use super::args::Args;
@@ -59,6 +61,7 @@ pub struct Draft {
     pub(crate) environment: Environment,
     pub(crate) sections: Vec<Section>,
     pub(crate) others: Others,
+    pub(crate) lists: Arc<Lists>,
 }
 
 impl Draft {
@@ -77,8 +80,13 @@ impl Draft {
             environment,
             sections: Vec::new(),
             others: Others::default(),
+            lists: Arc::default(),
         };
-        let files_for_samples = ReaderFiles(reader);
+        let lists = Arc::clone(&draft.lists);
+        let files_for_samples = ReaderFiles {
+            reader,
+            lists: &lists,
+        };
         for file in files {
             draft.file(file, &options, &files_for_samples);
         }
@@ -330,10 +338,17 @@ pub(crate) struct Section {
 
 /// Lets expressions read files by way of the configuration's reader.
 #[derive(Clone, Copy)]
-pub(crate) struct ReaderFiles<'r>(pub(crate) &'r dyn FileReader);
+pub(crate) struct ReaderFiles<'r> {
+    pub(crate) reader: &'r dyn FileReader,
+    pub(crate) lists: &'r Lists,
+}
 
 impl Files for ReaderFiles<'_> {
     fn read(&self, path: &str) -> io::Result<Vec<u8>> {
-        self.0.read(Path::new(path))
+        self.reader.read(Path::new(path))
+    }
+
+    fn lists(&self) -> Option<&Lists> {
+        Some(self.lists)
     }
 }

@@ -1,6 +1,7 @@
 //! Rules: `http-request`, `http-response`, `http-after-response`, `tcp-request`, `tcp-response`, `redirect`.
 
 mod actions;
+mod lists;
 mod pending;
 mod variable;
 
@@ -328,7 +329,12 @@ fn action(
 
 fn wrong_parentheses(row: &ActionRow, word: &Word) -> Box<Diagnostic> {
     if row.takes_inner {
-        let message = format!("`{}` takes the name of a variable in parentheses", row.name);
+        let what = if row.arguments.contains("(<file>)") {
+            "a file"
+        } else {
+            "a variable"
+        };
+        let message = format!("`{}` takes the name of {what} in parentheses", row.name);
         return Box::new(
             Diagnostic::error(code::MISSING_ARGUMENT, word.span().after(), message).label(format!(
                 "expected `{}`",

@@ -95,6 +95,7 @@ pub(crate) fn in_word(code: Code, word: &Word, error: ParseError) -> Box<Diagnos
 }
 
 fn with_advice(mut diagnostic: Diagnostic, error: ParseError) -> Box<Diagnostic> {
+    diagnostic.file = error.file;
     if let Some(suggestion) = error.suggestion {
         diagnostic = diagnostic.help(format!("did you mean `{suggestion}`?"));
     }

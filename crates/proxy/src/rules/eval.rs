@@ -6,10 +6,11 @@ use std::time::Duration;
 use http::StatusCode;
 use tidegate_sample::ExternalRunner;
 use tidegate_sample::Verdict as Match;
+use tidegate_sample::pattern::Target;
 
 use super::prepared::PreparedRule;
 use super::respond::{redirect, reply};
-use super::{HeaderEdit, OnFailure, Prepared, RuleAction, edit};
+use super::{HeaderEdit, ListChange, OnFailure, Prepared, RuleAction, edit};
 use crate::ext::{ActionOutcome, Failure, HttpService, TcpService};
 use crate::log::Level;
 use crate::reply::Reply;
@@ -245,6 +246,20 @@ async fn change(prepared: &PreparedRule, txn: &Rc<Txn>, runner: &dyn ExternalRun
         }
         RuleAction::UnsetVar(name) => {
             txn.unset_var(name);
+        }
+        RuleAction::ChangeList(list, change) => {
+            let done = match change {
+                ListChange::Add(key) => list.add_missing(&key.eval(txn, runner).await, None).map(drop),
+                ListChange::Set(key, value) => {
+                    let key = key.eval(txn, runner).await;
+                    list.set_or_add(&key, &value.eval(txn, runner).await)
+                }
+                ListChange::Remove(key) => {
+                    list.remove(Target::Key(&key.eval(txn, runner).await));
+                    Ok(())
+                }
+            };
+            let _ = done.inspect_err(|e| complain(e));
         }
         RuleAction::SetMethod(text) => {
             let text = text.eval(txn, runner).await;

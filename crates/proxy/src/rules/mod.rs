@@ -9,6 +9,6 @@ mod spec;
 pub(crate) use eval::{Next, Setting, Verdict, evaluate};
 pub(crate) use prepared::{Prepared, PreparedRules};
 pub use spec::{
-    Condition, HeaderEdit, HeaderMatch, OnFailure, Redirect, RedirectTo, ReplySpec, Rule, RuleAction,
-    RuleSet, Text, UseBackend,
+    Condition, HeaderEdit, HeaderMatch, ListChange, OnFailure, Redirect, RedirectTo, ReplySpec, Rule,
+    RuleAction, RuleSet, Text, UseBackend,
 };

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderName, StatusCode};
 use tidegate_sample::logformat::LogFormat;
+use tidegate_sample::pattern::List;
 use tidegate_sample::vars::{Assignment, VarName};
 use tidegate_sample::{Expr, ExternalRunner, Regex};
 
@@ -184,6 +185,8 @@ pub enum RuleAction {
     SetLogLevel(LogLevel),
     /// `set-src`: the client's address, port kept. Without an address, it stays as it is.
     SetSource(Expr),
+    /// `add-acl`, `del-acl`, `set-map` and `del-map`.
+    ChangeList(Arc<List>, ListChange),
     /// `wait-for-body time T`: until the body is there or the buffer is full.
     WaitForBody(Duration),
     /// An extension's action: `lua.NAME` with its arguments.
@@ -208,6 +211,16 @@ pub enum HeaderEdit {
     Add(HeaderName, Text),
     /// Remove fields.
     Del(HeaderMatch),
+}
+
+/// What a rule does to a list of patterns or a map.
+pub enum ListChange {
+    /// Adds a pattern, unless it is there.
+    Add(Text),
+    /// Gives a key another value, or adds it.
+    Set(Text, Text),
+    /// Takes a key away.
+    Remove(Text),
 }
 
 /// The fields that `del-header` removes.

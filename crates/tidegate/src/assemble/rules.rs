@@ -8,7 +8,7 @@ use tidegate_config::model::{self, Action, HeaderMatch as ModelMatch, LuaCall, R
 use tidegate_config::{Diagnostic, Span, Spanned, code, unknown_lua_name};
 use tidegate_lua_api::RuleSet as Registered;
 use tidegate_proxy::spec::{
-    HeaderEdit, HeaderMatch, Redirect, RedirectTo, ReplySpec, Rule, RuleAction, RuleSet, Text,
+    HeaderEdit, HeaderMatch, ListChange, Redirect, RedirectTo, ReplySpec, Rule, RuleAction, RuleSet, Text,
 };
 use tidegate_proxy::{LogLevel, Mode};
 
@@ -121,6 +121,14 @@ impl Assembly<'_> {
             Action::SetVar { to, value } => RuleAction::SetVar(to, value),
             Action::SetVarFormat { to, value } => RuleAction::SetVarFmt(to, value.into()),
             Action::UnsetVar(name) => RuleAction::UnsetVar(name),
+            Action::ChangeList { list, change } => RuleAction::ChangeList(
+                list,
+                match change {
+                    model::ListChange::Add { key } => ListChange::Add(key.into()),
+                    model::ListChange::Set { key, value } => ListChange::Set(key.into(), value.into()),
+                    model::ListChange::Remove { key } => ListChange::Remove(key.into()),
+                },
+            ),
             Action::WaitForBody(time) => RuleAction::WaitForBody(time),
         };
         Some(Rule {

@@ -50,7 +50,7 @@ impl Sets {
     }
 }
 
-type Parse = fn(&mut RuleCx<'_>, &mut Args<'_>) -> Parsed<Action>;
+pub(super) type Parse = fn(&mut RuleCx<'_>, &mut Args<'_>) -> Parsed<Action>;
 
 /// One action.
 #[derive(Debug)]
@@ -98,7 +98,8 @@ const fn row(
     }
 }
 
-const fn inner(
+/// A row of an action that has an argument in parentheses.
+pub(super) const fn inner(
     name: &'static str,
     sets: Sets,
     arguments: &'static str,
@@ -117,7 +118,7 @@ const fn inner(
 
 /// All actions.
 pub(super) fn all() -> impl Iterator<Item = &'static ActionRow> {
-    ROWS.iter().chain(super::pending::ROWS)
+    ROWS.iter().chain(super::lists::ROWS).chain(super::pending::ROWS)
 }
 
 /// The actions for reference pages, once for each set of rules.

@@ -5,7 +5,6 @@ use super::actions::{ActionRow, Sets, pending};
 /// The actions.
 #[rustfmt::skip]
 pub(super) const ROWS: &[ActionRow] = &[
-    pending("add-acl", Sets::HREQ.or(Sets::HRES)),
     pending("add-headers-bin", Sets::HREQ.or(Sets::HRES.or(Sets::HAFTER))),
     pending("attach-srv", Sets::SESS),
     pending("auth", Sets::HREQ),
@@ -13,9 +12,7 @@ pub(super) const ROWS: &[ActionRow] = &[
     pending("cache-use", Sets::HREQ),
     pending("capture", Sets::HREQ.or(Sets::HRES.or(Sets::HAFTER.or(Sets::TREQ)))),
     pending("close", Sets::TRES),
-    pending("del-acl", Sets::HREQ.or(Sets::HRES.or(Sets::HAFTER))),
     pending("del-headers-bin", Sets::HREQ.or(Sets::HRES.or(Sets::HAFTER))),
-    pending("del-map", Sets::HREQ.or(Sets::HRES.or(Sets::HAFTER))),
     pending("disable-l7-retry", Sets::HREQ),
     pending("do-log", Sets::CONN.or(Sets::SESS.or(Sets::TREQ.or(Sets::TRES.or(Sets::HREQ.or(Sets::HRES.or(Sets::HAFTER))))))),
     pending("do-resolve", Sets::TREQ.or(Sets::HREQ)),
@@ -44,7 +41,6 @@ pub(super) const ROWS: &[ActionRow] = &[
     pending("set-fc-mark", Sets::CONN.or(Sets::SESS.or(Sets::TREQ.or(Sets::TRES.or(Sets::HREQ.or(Sets::HRES)))))),
     pending("set-fc-tos", Sets::CONN.or(Sets::SESS.or(Sets::TREQ.or(Sets::TRES.or(Sets::HREQ.or(Sets::HRES)))))),
     pending("set-headers-bin", Sets::HREQ.or(Sets::HRES.or(Sets::HAFTER))),
-    pending("set-map", Sets::HREQ.or(Sets::HRES.or(Sets::HAFTER))),
     pending("set-mark", Sets::CONN.or(Sets::SESS.or(Sets::TREQ.or(Sets::TRES.or(Sets::HREQ.or(Sets::HRES)))))),
     pending("set-nice", Sets::TREQ.or(Sets::TRES.or(Sets::HREQ.or(Sets::HRES)))),
     pending("set-priority-class", Sets::TREQ.or(Sets::HREQ)),
