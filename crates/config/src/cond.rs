@@ -366,4 +366,18 @@ mod tests {
         );
         assert!(eval(&"(".repeat(100_000)).unwrap_err().message.contains("nested"));
     }
+
+    #[test]
+    fn each_option_of_the_manual_can_be_asked_about() {
+        let on = |name: &str| eval(&format!("enabled({name})")).unwrap();
+        let names =
+            "POLL EPOLL KQUEUE EVPORTS SPLICE GETADDRINFO REUSEPORT FAST-FORWARD SERVER-SSL-VERIFY-NONE";
+        let enabled: Vec<&str> = names.split(' ').filter(|name| on(name)).collect();
+        let wanted: &[&str] = if cfg!(target_os = "linux") {
+            &["EPOLL", "GETADDRINFO", "REUSEPORT"]
+        } else {
+            &["GETADDRINFO", "REUSEPORT"]
+        };
+        assert_eq!(enabled, wanted);
+    }
 }

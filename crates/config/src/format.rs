@@ -175,6 +175,16 @@ mod tests {
     }
 
     #[test]
+    fn messages_within_a_block_or_a_section_are_indented_like_its_lines() {
+        assert_eq!(
+            formatted(
+                "global\n.if 1\n daemon\n.if 1\n.notice x\n.endif\n.endif\n  .if 0\n.alert y\n  .endif\n"
+            ),
+            "global\n    .if 1\n        daemon\n        .if 1\n            .notice x\n        .endif\n    .endif\n    .if 0\n        .alert y\n    .endif\n"
+        );
+    }
+
+    #[test]
     fn what_was_probably_a_section_is_one() {
         assert_eq!(
             formatted("globl\n daemon\nmode http\n"),
