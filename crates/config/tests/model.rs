@@ -611,6 +611,10 @@ frontend two
 frontend three
     bind :82
     mode tcp
+frontend four
+    bind :83
+    mode tcp
+    option tcplog clf
 global
     log 192.0.2.1 local0
 ",
@@ -631,6 +635,7 @@ global
         tidegate_sample::logformat::TCP_FORMAT,
         "in TCP mode `httplog` is `tcplog`"
     );
+    assert_eq!(format(3), tidegate_sample::logformat::TCP_CLF_FORMAT);
 }
 
 #[test]

@@ -1,30 +1,25 @@
 //! From sections to proxies: which `defaults` apply, and the lines of both in their order.
 
-use std::collections::HashMap;
-
 use tidegate_sample::AclSet;
 use tidegate_sample::Externals;
 
-use super::address::endpoint;
-use super::args::{Args, Parsed};
 use super::check;
 use super::hints;
 use super::keyword::Sections;
-use super::names::ProxyNames;
 use super::order::Order;
 use super::pattern_files;
+use super::plan::{Plan, PlannedDefaults, PlannedProxy};
 use super::proxy::{self, ProxyCx, section_of};
 use super::reader::{Draft, ReaderFiles, Section};
-use super::sections::SectionKind;
-use super::server::{ServerSettings, check_name};
-use crate::diag::{Diagnostic, Diagnostics, code};
+use super::server::ServerSettings;
+use crate::diag::Diagnostics;
 use crate::model::{
-    Balance, Config, ConnectionMode, Global, HttpReuse, LogSettings, Mode, Proxy, ProxyId, ProxyKind,
-    RetryCount, RuleSet, Timeouts,
+    Balance, Config, ConnectionMode, Global, HttpReuse, LogSettings, Mode, Proxy, ProxyKind, RetryCount,
+    RuleSet, Timeouts,
 };
 use crate::resolve::{self, Registered};
-use crate::source::{Sources, Span, Spanned, to_u32};
-use crate::text::{FileReader, Word};
+use crate::source::{Sources, Spanned};
+use crate::text::FileReader;
 
 /// What reading a configuration gave.
 #[derive(Debug)]
@@ -97,199 +92,6 @@ impl Draft {
             sources: self.sources,
         }
     }
-}
-
-/// Which sections there are, and which `defaults` each of them has.
-struct Plan {
-    defaults: Vec<PlannedDefaults>,
-    proxies: Vec<PlannedProxy>,
-    names: ProxyNames,
-}
-
-struct PlannedDefaults {
-    /// Its place in the list of sections.
-    section: usize,
-    named: bool,
-    /// The `defaults` section that it begins with.
-    from: Option<usize>,
-}
-
-struct PlannedProxy {
-    section: usize,
-    kind: ProxyKind,
-    name: Spanned<String>,
-    defaults: Option<usize>,
-    /// Whether the header was without fault.
-    sound: bool,
-}
-
-impl Plan {
-    fn of(sections: &[Section], diagnostics: &mut Diagnostics) -> Plan {
-        let mut plan = Plan {
-            defaults: Vec::new(),
-            proxies: Vec::new(),
-            names: ProxyNames::default(),
-        };
-        let mut by_name: HashMap<String, (usize, Span)> = HashMap::new();
-        for (at, section) in sections.iter().enumerate() {
-            let Some(keyword) = section.header.first() else {
-                continue;
-            };
-            let mut args = Args::of_statement(keyword, &section.header);
-            let result = match section.kind {
-                SectionKind::Defaults => plan.defaults(at, &mut args, &mut by_name, sections),
-                SectionKind::Proxy(kind) => {
-                    plan.proxy(at, kind, &mut args, (&by_name, sections), diagnostics)
-                }
-                SectionKind::Global | SectionKind::Other(_) => Ok(()),
-            };
-            if let Err(diagnostic) = result {
-                diagnostics.push(*diagnostic);
-            }
-        }
-        plan
-    }
-
-    fn defaults(
-        &mut self,
-        section: usize,
-        args: &mut Args<'_>,
-        by_name: &mut HashMap<String, (usize, Span)>,
-        sections: &[Section],
-    ) -> Parsed<()> {
-        let name = args.peek().filter(|word| !word.is("from"));
-        let id = self.defaults.len();
-        // the section counts from here on, whatever is wrong with its header
-        self.defaults.push(PlannedDefaults {
-            section,
-            named: name.is_some(),
-            from: None,
-        });
-        if name.is_some() {
-            args.next();
-        }
-        let from = from(args, by_name, sections);
-        if let (Ok(from), Some(planned)) = (&from, self.defaults.last_mut()) {
-            planned.from = *from;
-        }
-        if let Some(word) = name {
-            check_name(word)?;
-            if let Some((_, first)) = by_name.insert(word.text()?.to_owned(), (id, word.span())) {
-                return Err(duplicate(word, "defaults section", first));
-            }
-        }
-        from?;
-        args.end()
-    }
-
-    fn proxy(
-        &mut self,
-        section: usize,
-        kind: ProxyKind,
-        args: &mut Args<'_>,
-        (by_name, sections): (&HashMap<String, (usize, Span)>, &[Section]),
-        diagnostics: &mut Diagnostics,
-    ) -> Parsed<()> {
-        let keyword = args.last();
-        let word = args.expect("a name");
-        let from = from(args, by_name, sections);
-        let defaults = match &from {
-            Ok(Some(defaults)) => Some(*defaults),
-            _ => self.defaults.len().checked_sub(1),
-        };
-        let name = match &word {
-            Ok(word) => Spanned::new(word.lossy().into_owned(), word.span()),
-            Err(_) => Spanned::new(String::new(), keyword),
-        };
-        let id = ProxyId(to_u32(self.proxies.len()));
-        let taken = if name.is_empty() {
-            None
-        } else {
-            self.names.add(kind, &name, id, name.span)
-        };
-        let sound = from.is_ok() && args.rest().is_empty();
-        self.proxies.push(PlannedProxy {
-            section,
-            kind,
-            name,
-            defaults,
-            sound,
-        });
-        let word = word?;
-        check_name(word)?;
-        if let Some(first) = taken {
-            diagnostics.push(*duplicate(word, "proxy", first));
-        }
-        from?;
-        args.end()
-            .map_err(|diagnostic| Box::new(header_advice(*diagnostic, args)))
-    }
-
-    /// A `defaults` section and those that it begins with, the first one first.
-    fn chain(&self, mut id: Option<usize>) -> Vec<&PlannedDefaults> {
-        let mut chain = Vec::new();
-        // `from` names sections that stand before, so there is no circle
-        while let Some(defaults) = id.and_then(|id| self.defaults.get(id)) {
-            chain.push(defaults);
-            id = defaults.from;
-        }
-        chain.reverse();
-        chain
-    }
-}
-
-/// `from NAME` at the end of a header.
-fn from(
-    args: &mut Args<'_>,
-    by_name: &HashMap<String, (usize, Span)>,
-    sections: &[Section],
-) -> Parsed<Option<usize>> {
-    if !args.take("from") {
-        return Ok(None);
-    }
-    let word = args.expect("the name of a `defaults` section")?;
-    let name = word.text()?;
-    if let Some((id, _)) = by_name.get(name) {
-        return Ok(Some(*id));
-    }
-    let message = format!("there is no `defaults` section `{name}` above");
-    let mut names: Vec<&str> = by_name.keys().map(String::as_str).collect();
-    names.sort_unstable();
-    let diagnostic = Diagnostic::error(code::UNKNOWN_DEFAULTS, word.span(), message);
-    // it isn't among those above
-    let below = sections
-        .iter()
-        .filter(|section| matches!(section.kind, SectionKind::Defaults))
-        .filter_map(|section| section.header.get(1))
-        .find(|known| known.is(name));
-    Err(Box::new(match below {
-        Some(below) => diagnostic
-            .related(below.span(), "it is defined below")
-            .help("move it before the sections that begin with it"),
-        None => diagnostic.suggest(name, names),
-    }))
-}
-
-/// What was meant by words that don't belong on a header.
-fn header_advice(diagnostic: Diagnostic, args: &Args<'_>) -> Diagnostic {
-    let Some(word) = args.peek() else {
-        return diagnostic;
-    };
-    if word.is("{") {
-        return diagnostic.help("a section has no braces: it ends where the next one begins");
-    }
-    if endpoint(word, true).is_ok() {
-        return diagnostic.help(format!(
-            "addresses are on lines of their own: `bind {}`",
-            word.lossy()
-        ));
-    }
-    diagnostic
-}
-
-fn duplicate(word: &Word, what: &str, first: Span) -> Box<Diagnostic> {
-    let message = format!("there is another {what} of the name `{}`", word.lossy());
-    Box::new(Diagnostic::error(code::DUPLICATE_NAME, word.span(), message).related(first, "the first one"))
 }
 
 /// What proxies are made from.

@@ -16,6 +16,7 @@ mod names;
 mod order;
 mod others;
 mod pattern_files;
+mod plan;
 mod proxy;
 mod reader;
 mod rules;

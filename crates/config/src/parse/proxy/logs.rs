@@ -1,7 +1,7 @@
 //! What log lines hold.
 
 use tidegate_sample::Place;
-use tidegate_sample::logformat::{CLF_FORMAT, HTTP_FORMAT, LogFormat, TCP_FORMAT};
+use tidegate_sample::logformat::{CLF_FORMAT, HTTP_FORMAT, LogFormat, TCP_CLF_FORMAT, TCP_FORMAT};
 
 use super::ProxyCx;
 use crate::diag::{Diagnostic, code};
@@ -20,6 +20,8 @@ pub(crate) enum FormatSource {
     Clf(Span),
     /// `option tcplog`.
     Tcp(Span),
+    /// `option tcplog clf`.
+    TcpClf(Span),
     /// `log-format`.
     Written(Word),
 }
@@ -62,6 +64,7 @@ pub(crate) fn settle_format(cx: &mut ProxyCx<'_>) {
             return;
         }
         FormatSource::Tcp(span) => (TCP_FORMAT, span),
+        FormatSource::TcpClf(span) => (TCP_CLF_FORMAT, span),
         FormatSource::Http(span) if is_http => (HTTP_FORMAT, span),
         FormatSource::Clf(span) if is_http => (CLF_FORMAT, span),
         FormatSource::Http(span) | FormatSource::Clf(span) => {

@@ -27,8 +27,11 @@ const ROWS: &[Keyword<Parse>] = &[
         cx.log_format = on.then_some(format);
         Ok(())
     }),
-    served("tcplog", ALL, "", "log TCP sessions", |cx, args, on| {
-        cx.log_format = on.then_some(FormatSource::Tcp(args.last()));
+    served("tcplog", ALL, "[clf]", "log TCP sessions", |cx, args, on| {
+        let word = args.last();
+        let clf = args.take("clf");
+        let format = if clf { FormatSource::TcpClf(word) } else { FormatSource::Tcp(word) };
+        cx.log_format = on.then_some(format);
         Ok(())
     }),
     served("dontlognull", F, "", "don't log connections without a byte", |cx, _, on| {
