@@ -1,6 +1,7 @@
 //! Arguments of fetches and converters: their declaration, their text, their values.
 
 pub use crate::convert::json_query::path::JsonPath;
+pub use crate::convert::jwt::key::PublicKey;
 
 use crate::cast::leading_int;
 use crate::data::Data;
@@ -113,6 +114,10 @@ pub enum Arg {
     Mask6(u128),
     /// A regular expression.
     Regex(pcre2::bytes::Regex),
+    /// A key that verifies signatures.
+    PublicKey(Arc<PublicKey>),
+    /// A variable that holds the path of a certificate.
+    Certificate(VarName),
     /// A path into a JSON text.
     JsonPath(Arc<JsonPath>),
     /// Field numbers of a protocol buffer, from the outermost on.

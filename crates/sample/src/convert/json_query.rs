@@ -31,6 +31,9 @@ pub(super) fn prepare(args: &mut Vec<Arg>) -> Result<(), ArgError> {
         *arg = Arg::JsonPath(Arc::new(path));
     }
     match at(args, 1).text() {
+        b"int" if matches!(at(args, 0), Arg::None) => {
+            Err(ArgError::new(0, "there is no type without a path"))
+        }
         b"" | b"int" => Ok(()),
         _ => Err(ArgError::new(1, "the only type is `int`")),
     }

@@ -8,6 +8,7 @@ mod forwarded;
 mod hash;
 mod json;
 pub(crate) mod json_query;
+pub(crate) mod jwt;
 mod language;
 pub(crate) mod map;
 mod mqtt;
@@ -60,7 +61,6 @@ impl ConverterRow {
     }
 
     /// The same with its arguments bound to what is known where it is used.
-    #[expect(dead_code, reason = "until the first that reads a file")]
     pub(crate) const fn bound(mut self, bind: Bind) -> ConverterRow {
         self.bind = Some(bind);
         self
@@ -101,6 +101,7 @@ const TABLES: &[&[ConverterRow]] = &[
     packet::IP,
     packet::TCP,
     json_query::ROWS,
+    jwt::ROWS,
     language::ROWS,
     x509::ROWS,
     fix::ROWS,
