@@ -365,3 +365,23 @@ impl fmt::Debug for List {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_and_goes_takes_no_room() {
+        let list = List::new("virt@x", ListKind::Map, Entries::default());
+        list.add(b"stays", Some(b"1")).unwrap();
+        for round in 0..5000_u32 {
+            let key = round.to_string();
+            list.set_or_add(key.as_bytes(), b"2").unwrap();
+            assert_eq!(list.remove(Target::Key(key.as_bytes())), 1);
+        }
+        list.add(b"last", Some(b"3")).unwrap();
+        assert_eq!(list.len(), 2);
+        let slots = list.current().entries.iter().map(|(slot, _)| slot).max();
+        assert_eq!(slots, Some(1));
+    }
+}
