@@ -2,11 +2,10 @@
 
 /// Converters.
 const CONVERTERS: &str = "\
-    aes_cbc_dec aes_cbc_enc aes_gcm_dec aes_gcm_enc capture-req capture-res debug fe_exists in_table \
-    jwt_decrypt_cert jwt_decrypt_jwk jwt_decrypt_secret nbsrv srv_is_up srv_queue table_bytes_in_rate \
-    table_bytes_out_rate table_clr_gpc table_clr_gpc0 table_clr_gpc1 table_conn_cnt table_conn_cur \
-    table_conn_rate table_expire table_glitch_cnt table_glitch_rate table_gpc table_gpc0 table_gpc0_rate \
-    table_gpc1 table_gpc1_rate table_gpc_rate table_gpt table_gpt0 table_http_err_cnt \
+    capture-req capture-res debug fe_exists in_table jwt_decrypt_cert nbsrv srv_is_up srv_queue \
+    table_bytes_in_rate table_bytes_out_rate table_clr_gpc table_clr_gpc0 table_clr_gpc1 table_conn_cnt \
+    table_conn_cur table_conn_rate table_expire table_glitch_cnt table_glitch_rate table_gpc table_gpc0 \
+    table_gpc0_rate table_gpc1 table_gpc1_rate table_gpc_rate table_gpt table_gpt0 table_http_err_cnt \
     table_http_err_rate table_http_fail_cnt table_http_fail_rate table_http_req_cnt table_http_req_rate \
     table_idle table_inc_gpc table_inc_gpc0 table_inc_gpc1 table_kbytes_in table_kbytes_out \
     table_server_id table_sess_cnt table_sess_rate table_trackers when wt6";

@@ -55,6 +55,21 @@ pub(super) fn query(text: &Data, args: &[Arg]) -> Option<Value> {
     }
 }
 
+/// The text of a member of a JSON object.
+pub(super) fn member(text: &Data, name: &str) -> Option<Data> {
+    let step = path::Step::Name(name.as_bytes().into());
+    match Scanner::new(text).find(&[step])? {
+        Token::Text(escaped) => scan::unescaped(text, escaped),
+        _ => None,
+    }
+}
+
+/// Whether a JSON object has a member of this name, whatever it is.
+pub(super) fn has_member(text: &Data, name: &str) -> bool {
+    let step = path::Step::Name(name.as_bytes().into());
+    Scanner::new(text).find(&[step]).is_some()
+}
+
 /// A number without its fraction; none if it is too large.
 fn integer(number: &str) -> Option<i64> {
     number.parse().ok().or_else(|| {

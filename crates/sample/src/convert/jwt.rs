@@ -1,5 +1,6 @@
 //! JSON Web Tokens: what is in them, and whether they are signed.
 
+mod decrypt;
 mod der;
 pub(crate) mod key;
 mod verify;
@@ -65,6 +66,27 @@ pub(super) const ROWS: &[ConverterRow] = &[
         |s, args, v| verify::run(s, args, v),
     )
     .bound(verify::bind_certificate),
+    row(
+        "jwt_decrypt_secret",
+        ArgSpec::new(1, &[ArgKind::Str]),
+        Type::Bin,
+        Type::Bin,
+        "what an encrypted JSON Web Token holds, by a secret in base64 or a variable that holds one: \
+         `jwt_decrypt_secret(\"GawgguFyGrWKav7AX4VKUg\")`; the token's `alg` is A128KW, A192KW, A256KW, A128GCMKW, A192GCMKW, \
+         A256GCMKW or dir; empty if that fails (7.3.1)",
+        |s, args, v| decrypt::with_secret(s, args, v),
+    )
+    .prepared(decrypt::prepare_secret),
+    row(
+        "jwt_decrypt_jwk",
+        ArgSpec::new(1, &[ArgKind::Str]),
+        Type::Bin,
+        Type::Bin,
+        "as `jwt_decrypt_secret`, by a JSON Web Key of kind `oct` or a variable that holds one: `jwt_decrypt_jwk(txn.jwk)`; \
+         those of kind RSA and EC are not supported (7.3.1)",
+        |s, args, v| decrypt::with_key(s, args, v),
+    )
+    .prepared(decrypt::prepare_key),
 ];
 
 /// Prepares a query; without a path there is none.

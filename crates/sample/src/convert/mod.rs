@@ -1,5 +1,6 @@
 //! Converters: the table of all of them, one row each.
 
+mod aes;
 mod date;
 mod digest;
 mod encode;
@@ -101,6 +102,7 @@ const TABLES: &[&[ConverterRow]] = &[
     packet::IP,
     packet::TCP,
     json_query::ROWS,
+    aes::ROWS,
     jwt::ROWS,
     language::ROWS,
     x509::ROWS,
