@@ -177,6 +177,12 @@ impl Sources {
         }
     }
 
+    /// The file of a span, as it was named, and its line, from 1.
+    pub fn file_and_line(&self, span: Span) -> Option<(&str, u32)> {
+        let source = self.get(span.file)?;
+        Some((&source.name, to_u32(source.position(span.start).line)))
+    }
+
     /// The bytes of a span.
     pub fn text(&self, span: Span) -> &[u8] {
         self.get(span.file)

@@ -7,6 +7,7 @@ use crate::cast::leading_int;
 use crate::data::Data;
 use crate::error::ParseError;
 use crate::pattern::View;
+use crate::scope::Proxies;
 use crate::scope::Scope;
 use crate::session::Session;
 use crate::value::Value;
@@ -14,6 +15,8 @@ use crate::vars::{self, VarName};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 use std::sync::Arc;
+
+mod proxy;
 
 /// What an argument must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +37,12 @@ pub enum ArgKind {
     Regex,
     /// The number of a field of a protocol buffer, or the numbers of nested ones with dots between them.
     ProtobufField,
+    /// A frontend; if left out, the one where the expression stands.
+    Frontend,
+    /// A backend; if left out, the one where the expression stands.
+    Backend,
+    /// A server, after its backend and a slash if that is not the one where the expression stands.
+    Server,
 }
 
 impl ArgKind {
@@ -49,6 +58,9 @@ impl ArgKind {
             ArgKind::Mask6 => "IPv6 mask",
             ArgKind::Regex => "regex",
             ArgKind::ProtobufField => "Protocol buffers field number",
+            ArgKind::Frontend => "frontend",
+            ArgKind::Backend => "backend",
+            ArgKind::Server => "server",
         }
     }
 }
@@ -130,6 +142,13 @@ pub enum Arg {
     Value(Value),
     /// A map, and the way to look values up in it.
     Map(View),
+    /// A server; without a backend it is the session's.
+    Server {
+        /// The backend's name.
+        backend: Option<Data>,
+        /// The server's name.
+        name: Data,
+    },
 }
 
 impl Arg {
@@ -274,6 +293,7 @@ pub(crate) fn resolve(
     prepare: impl FnOnce(&mut Vec<Arg>) -> Result<(), ArgError>,
     texts: &[ArgText],
     list: Range<usize>,
+    proxies: Option<&dyn Proxies>,
 ) -> Result<Box<[Arg]>, ParseError> {
     // `name()` is the same as `name` where there is no argument to be empty.
     let texts = match texts {
@@ -291,6 +311,10 @@ pub(crate) fn resolve(
     }
     let mut args = Vec::with_capacity(spec.kinds.len());
     for (index, kind) in spec.kinds.iter().enumerate() {
+        if let ArgKind::Frontend | ArgKind::Backend | ArgKind::Server = kind {
+            args.push(proxy::argument(owner, *kind, texts.get(index), &list, proxies)?);
+            continue;
+        }
         match texts.get(index) {
             Some(arg) if !arg.text.is_empty() || *kind == ArgKind::Str => {
                 args.push(value_of(owner, *kind, arg)?);
@@ -340,6 +364,8 @@ fn value_of(owner: &str, kind: ArgKind, arg: &ArgText) -> Result<Arg, ParseError
         ArgKind::ProtobufField => protobuf_field(text).map(Arg::ProtobufField).ok_or_else(|| {
             wrong().help("numbers are from 1 to 536870911, with dots between those of nested fields")
         }),
+        // Resolved by those who know the proxies.
+        ArgKind::Frontend | ArgKind::Backend | ArgKind::Server => Err(wrong()),
     }
 }
 

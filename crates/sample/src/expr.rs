@@ -1,5 +1,6 @@
 //! Expressions: a fetch and the converters that its sample goes through.
 
+use crate::acl::{AclCall, AclCallError};
 use crate::arg::{self, Arg, ArgText};
 use crate::cast::{cast, castable};
 use crate::convert::{self, ConverterRow};
@@ -32,10 +33,21 @@ enum Source {
         row: &'static FetchRow,
         args: Box<[Arg]>,
     },
+    Acls(AclCall),
     External {
         id: ExternalId,
         args: Box<[Value]>,
     },
+}
+
+impl Source {
+    fn suspends(&self) -> bool {
+        match self {
+            Source::Builtin { .. } => false,
+            Source::Acls(acls) => acls.suspends(),
+            Source::External { .. } => true,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -97,8 +109,7 @@ impl Expr {
             steps.push(step);
             end = call.span.end;
         }
-        let suspends = matches!(source, Source::External { .. })
-            || steps.iter().any(|step| matches!(step, Step::External { .. }));
+        let suspends = source.suspends() || steps.iter().any(|step| matches!(step, Step::External { .. }));
         let text = text.get(..end).unwrap_or(text);
         let expr = Expr {
             text: text.into(),
@@ -126,7 +137,7 @@ impl Expr {
             span: 0..0,
         };
         let (source, output, places) = source(&call, scope)?;
-        let suspends = matches!(source, Source::External { .. });
+        let suspends = source.suspends();
         let expr = Expr {
             text: name.into(),
             source,
@@ -196,6 +207,7 @@ impl Expr {
     pub(crate) fn may_change(&self, session: &dyn Session) -> bool {
         match &self.source {
             Source::Builtin { row, args } => row.changes.is_some_and(|changes| changes(session, args)),
+            Source::Acls(acls) => acls.may_change(session),
             Source::External { .. } => false,
         }
     }
@@ -204,6 +216,7 @@ impl Expr {
     pub fn eval(&self, session: &dyn Session) -> Option<Value> {
         match &self.source {
             Source::Builtin { row, args } => self.convert(session, row.run.one(session, args)?),
+            Source::Acls(acls) => self.convert(session, acls.eval(session)?),
             Source::External { .. } => None,
         }
     }
@@ -238,6 +251,8 @@ impl Expr {
         }
         let mut value = match &self.source {
             Source::Builtin { row, args } => row.run.one(session, args)?,
+            // Boxed: their own expressions may be made of ACLs too.
+            Source::Acls(acls) => Box::pin(acls.eval_async(session, runner)).await?,
             Source::External { id, args } => runner.fetch(*id, session, args).await?,
         };
         for step in &self.steps {
@@ -380,7 +395,19 @@ fn arg_texts(args: &[Value]) -> Vec<ArgText> {
 fn source(call: &Call<'_>, scope: &Scope<'_>) -> Result<(Source, Type, Places), ParseError> {
     if let Some(row) = fetch::find(call.name) {
         let prepare = |args: &mut Vec<Arg>| row.prepare.map_or(Ok(()), |prepare| prepare(args));
-        let args = arg::resolve(row.name, row.args, prepare, &call.args, call.list.clone())?;
+        let args = arg::resolve(
+            row.name,
+            row.args,
+            prepare,
+            &call.args,
+            call.list.clone(),
+            scope.proxies,
+        )?;
+        if row.name == "acl" {
+            let acls = acls(call, scope)?;
+            let places = row.places.and(acls.places());
+            return Ok((Source::Acls(acls), row.output, places));
+        }
         return Ok((Source::Builtin { row, args }, row.output, row.places));
     }
     if let Some(id) = scope.externals.fetch(call.name) {
@@ -411,13 +438,38 @@ fn source(call: &Call<'_>, scope: &Scope<'_>) -> Result<(Source, Type, Places), 
     )
 }
 
+/// The ACLs that the arguments of `acl()` name.
+fn acls(call: &Call<'_>, scope: &Scope<'_>) -> Result<AclCall, ParseError> {
+    if call.args.is_empty() {
+        return Err(ParseError::new(
+            call.name_span(),
+            "`acl` misses the name of an ACL",
+        ));
+    }
+    let names = call.args.iter().map(|arg| arg.text.as_str());
+    AclCall::new(names, scope).map_err(|error: AclCallError| {
+        let span = call
+            .args
+            .get(error.index)
+            .map_or(call.list.clone(), |arg| arg.span.clone());
+        ParseError::new(span, error.message).suggest(error.suggestion)
+    })
+}
+
 fn step(call: &Call<'_>, from: Type, scope: &Scope<'_>) -> Result<(Step, Type), ParseError> {
     let (step, takes, gives) = if let Some(row) = convert::find(call.name) {
         let prepare = |args: &mut Vec<Arg>| {
             row.prepare.map_or(Ok(()), |prepare| prepare(args))?;
             row.bind.map_or(Ok(()), |bind| bind(args, scope))
         };
-        let mut args = arg::resolve(row.name, row.args, prepare, &call.args, call.list.clone())?;
+        let mut args = arg::resolve(
+            row.name,
+            row.args,
+            prepare,
+            &call.args,
+            call.list.clone(),
+            scope.proxies,
+        )?;
         if let Some(lookup) = row.map {
             let span = |index: usize| {
                 call.args

@@ -23,6 +23,7 @@ pub mod acl;
 pub mod arg;
 pub mod convert;
 pub mod fetch;
+pub mod figures;
 pub mod logformat;
 pub mod pattern;
 pub mod vars;
@@ -56,7 +57,9 @@ pub use pattern::{Lists, MatchMethod};
 pub use place::{Place, Places};
 pub use regex::Regex;
 pub use scope::{
-    ExternalId, ExternalRunner, Externals, Files, LocalBoxFuture, LocalFiles, NoExternals, NoFiles, Scope,
+    ExternalId, ExternalRunner, Externals, Files, LocalBoxFuture, LocalFiles, NoExternals, NoFiles, Proxies,
+    Scope, Side,
 };
 pub use session::{Facts, Named, NoSession, Priority, Process, Session, Way};
+pub use unsupported::unserved_converters;
 pub use value::{Type, Value};

@@ -150,7 +150,7 @@ impl Place {
 }
 
 /// Up to so many directives are named as those that a fetch cannot be used in.
-const MISSING_MAX: usize = 4;
+const MISSING_MAX: usize = 5;
 
 /// A set of places.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! What an expression is parsed against: where it is used, and what is known there.
 
+use crate::acl::AclSet;
 use crate::pattern::Lists;
 use crate::place::Place;
 use crate::session::Session;
@@ -20,6 +21,10 @@ pub struct Scope<'a> {
     pub files: &'a dyn Files,
     /// The lists that were loaded, for all that name one to share it; without them, whoever names one has its own.
     pub lists: Option<&'a Lists>,
+    /// The proxies that arguments may name; `None` if only evaluation can tell which there are.
+    pub proxies: Option<&'a dyn Proxies>,
+    /// The ACLs that `acl()` may name.
+    pub acls: Option<&'a AclSet>,
 }
 
 impl<'a> Scope<'a> {
@@ -32,6 +37,8 @@ impl<'a> Scope<'a> {
             externals: &NoExternals,
             files: &NoFiles,
             lists: None,
+            proxies: None,
+            acls: None,
         }
     }
 
@@ -44,6 +51,8 @@ impl<'a> Scope<'a> {
             externals: &NoExternals,
             files: &NoFiles,
             lists: None,
+            proxies: None,
+            acls: None,
         }
     }
 
@@ -72,6 +81,24 @@ impl<'a> Scope<'a> {
         }
     }
 
+    /// The same where arguments may name these proxies only.
+    #[must_use]
+    pub fn with_proxies(self, proxies: &'a dyn Proxies) -> Scope<'a> {
+        Scope {
+            proxies: Some(proxies),
+            ..self
+        }
+    }
+
+    /// The same where `acl()` may name these.
+    #[must_use]
+    pub fn with_acls(self, acls: &'a AclSet) -> Scope<'a> {
+        Scope {
+            acls: Some(acls),
+            ..self
+        }
+    }
+
     /// The same where nothing may suspend.
     #[must_use]
     pub fn without_waiting(self) -> Scope<'a> {
@@ -80,6 +107,36 @@ impl<'a> Scope<'a> {
             ..self
         }
     }
+}
+
+/// The two sides that a proxy may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// It accepts connections.
+    Frontend,
+    /// It has servers.
+    Backend,
+}
+
+impl Side {
+    /// What a proxy with that side is called.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Side::Frontend => "frontend",
+            Side::Backend => "backend",
+        }
+    }
+}
+
+/// The proxies and servers of a configuration.
+pub trait Proxies {
+    /// The proxy in whose section the expression stands.
+    fn current(&self) -> &str;
+    /// The names of all proxies that have this side.
+    fn names(&self, side: Side) -> Vec<&str>;
+    /// The names of a backend's servers.
+    fn servers(&self, backend: &str) -> Vec<&str>;
 }
 
 /// The number by which the host of external fetches or converters knows one of them.

@@ -1,6 +1,7 @@
 //! What a fetch may ask of the session that it is evaluated for.
 
 use crate::data::Data;
+use crate::figures::{Figures, RulePlace, Settings, TcpFigures, Traffic};
 use crate::vars::{ProcVars, VarScope, VarStore};
 use http::{request, response};
 use std::any::Any;
@@ -115,6 +116,57 @@ pub trait Session {
         Facts::default()
     }
 
+    /// The counters of all proxies and servers.
+    fn figures(&self) -> Option<&dyn Figures> {
+        None
+    }
+
+    /// Client connections of the process.
+    fn process_connections(&self) -> Option<u64> {
+        None
+    }
+
+    /// Client connections of the listening socket that this one came through.
+    fn listener_connections(&self) -> Option<u64> {
+        None
+    }
+
+    /// What is configured for the frontend and, once there is one, the backend.
+    fn settings(&self) -> Option<Settings> {
+        None
+    }
+
+    /// Bytes that went through so far.
+    fn traffic(&self) -> Option<Traffic> {
+        None
+    }
+
+    /// What the kernel knows of the connection of the client ([`Way::Request`]) or to the server.
+    fn kernel(&self, _way: Way) -> Option<TcpFigures> {
+        None
+    }
+
+    /// The number of what went wrong with the connection of the client ([`Way::Request`]) or to the server: 0 for
+    /// nothing; none where there is no connection.
+    fn connection_error(&self, _way: Way) -> Option<u8> {
+        None
+    }
+
+    /// The rule that ended a rule set last.
+    fn last_rule(&self) -> Option<RulePlace> {
+        None
+    }
+
+    /// The rule that was waiting when the session ended.
+    fn waiting_rule(&self) -> Option<RulePlace> {
+        None
+    }
+
+    /// The number of the request or stream in the process; it may come again after very many.
+    fn number(&self) -> Option<u32> {
+        None
+    }
+
     /// What orders the request among queued ones.
     fn priority(&self) -> Priority {
         Priority::default()
@@ -217,6 +269,8 @@ pub struct Facts {
     pub user_ms: Option<i64>,
     /// The status that the client got (or will get); for sessions that failed before a response, too.
     pub status: Option<u16>,
+    /// The status that the server gave, whatever became of it.
+    pub server_status: Option<u16>,
     /// `%U`: bytes that the client sent.
     pub bytes_uploaded: u64,
     /// `%B`: bytes that the client was sent.

@@ -14,6 +14,11 @@ const CONVERTERS: &str = "\
 const ALIASES: &str = "\
     OG sslc sslv";
 
+/// The converters of HAProxy's that are not served yet.
+pub fn unserved_converters() -> impl Iterator<Item = &'static str> {
+    CONVERTERS.split_ascii_whitespace()
+}
+
 /// Whether HAProxy has a converter of this name.
 pub(crate) fn is_converter(name: &str) -> bool {
     has(CONVERTERS, name)

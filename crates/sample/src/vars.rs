@@ -215,6 +215,13 @@ impl ProcVars {
         shard.is_some_and(|mut shard| shard.remove(&name.name).is_some())
     }
 
+    /// Shows all names and values, in no particular order.
+    pub fn each(&self, visit: &mut dyn FnMut(&str, &Value)) {
+        for shard in self.shards.iter().filter_map(|shard| shard.read().ok()) {
+            shard.iter().for_each(|(name, value)| visit(name, value));
+        }
+    }
+
     fn shard(&self, name: &VarName) -> Option<&RwLock<HashMap<Arc<str>, Value>>> {
         self.shards.get((name.hash >> 60) as usize)
     }

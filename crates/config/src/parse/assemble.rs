@@ -1,11 +1,13 @@
 //! From sections to proxies: which `defaults` apply, and the lines of both in their order.
 
-use tidegate_sample::AclSet;
+use std::rc::Rc;
+
 use tidegate_sample::Externals;
 
 use super::check;
 use super::hints;
 use super::keyword::Sections;
+use super::names::Here;
 use super::order::Order;
 use super::pattern_files;
 use super::plan::{Plan, PlannedDefaults, PlannedProxy};
@@ -105,7 +107,8 @@ struct Parts<'p> {
 
 impl Parts<'_> {
     fn proxy(&self, planned: &PlannedProxy, diagnostics: &mut Diagnostics) -> Proxy {
-        let mut cx = self.cx(planned.kind, planned.name.clone(), diagnostics);
+        let here = self.plan.names.seen_from(&planned.name.value);
+        let mut cx = self.cx(planned.kind, planned.name.clone(), Some(&here), diagnostics);
         for defaults in self.plan.chain(planned.defaults) {
             self.defaults_lines(&mut cx, defaults);
         }
@@ -127,7 +130,7 @@ impl Parts<'_> {
             .and_then(|section| section.header.first());
         let Some(header) = header else { return };
         let name = Spanned::new(String::from("defaults"), header.span());
-        let mut cx = self.cx(ProxyKind::Listen, name, diagnostics);
+        let mut cx = self.cx(ProxyKind::Listen, name, None, diagnostics);
         for defaults in self.plan.chain(Some(id)) {
             self.defaults_lines(&mut cx, defaults);
         }
@@ -153,13 +156,15 @@ impl Parts<'_> {
         &'c self,
         kind: ProxyKind,
         name: Spanned<String>,
+        here: Option<&'c Here<'c>>,
         diagnostics: &'c mut Diagnostics,
     ) -> ProxyCx<'c> {
         ProxyCx {
             proxy: fresh(kind, name),
             section: section_of(kind),
             named_defaults: false,
-            acls: AclSet::default(),
+            acls: Rc::default(),
+            here,
             server_defaults: ServerSettings::default(),
             log_format: None,
             order: Order::default(),

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use tidegate_sample::{Proxies, Side};
+
 use super::args::Parsed;
 use crate::diag::{Diagnostic, code};
 use crate::model::{ProxyId, ProxyKind};
@@ -13,9 +15,52 @@ use crate::text::Word;
 pub(crate) struct ProxyNames {
     frontends: HashMap<String, (ProxyId, Span)>,
     backends: HashMap<String, (ProxyId, Span)>,
+    /// The servers of each backend.
+    servers: HashMap<String, Vec<String>>,
+}
+
+/// The names as expressions in the section of one proxy see them.
+pub(crate) struct Here<'n> {
+    names: &'n ProxyNames,
+    current: &'n str,
+}
+
+impl Proxies for Here<'_> {
+    fn current(&self) -> &str {
+        self.current
+    }
+
+    fn names(&self, side: Side) -> Vec<&str> {
+        let names = match side {
+            Side::Frontend => &self.names.frontends,
+            Side::Backend => &self.names.backends,
+        };
+        names.keys().map(String::as_str).collect()
+    }
+
+    fn servers(&self, backend: &str) -> Vec<&str> {
+        let servers = self.names.servers.get(backend);
+        servers.into_iter().flatten().map(String::as_str).collect()
+    }
 }
 
 impl ProxyNames {
+    /// What expressions in the section of this proxy may name.
+    pub(crate) fn seen_from<'n>(&'n self, current: &'n str) -> Here<'n> {
+        Here { names: self, current }
+    }
+
+    /// Adds the server of a `server` line.
+    pub(crate) fn add_server(&mut self, backend: &str, line: &[Word]) {
+        if let [keyword, name, ..] = line
+            && keyword.is("server")
+            && let Ok(name) = name.text()
+        {
+            let servers = self.servers.entry(backend.to_owned()).or_default();
+            servers.push(name.to_owned());
+        }
+    }
+
     /// Adds a proxy; gives the place of one of the same name on the same side.
     pub(crate) fn add(&mut self, kind: ProxyKind, name: &str, id: ProxyId, span: Span) -> Option<Span> {
         let mut taken = None;

@@ -54,7 +54,9 @@ impl Plan {
             let result = match section.kind {
                 SectionKind::Defaults => plan.defaults(at, &mut args, &mut by_name, sections),
                 SectionKind::Proxy(kind) => {
-                    plan.proxy(at, kind, &mut args, (&by_name, sections), diagnostics)
+                    let planned = plan.proxy(at, kind, &mut args, (&by_name, sections), diagnostics);
+                    plan.servers(&section.statements);
+                    planned
                 }
                 SectionKind::Global | SectionKind::Other(_) => Ok(()),
             };
@@ -138,6 +140,14 @@ impl Plan {
         from?;
         args.end()
             .map_err(|diagnostic| Box::new(header_advice(*diagnostic, args)))
+    }
+
+    /// Notes the servers of the proxy that was planned last.
+    fn servers(&mut self, statements: &[Vec<Word>]) {
+        let Some(proxy) = self.proxies.last() else { return };
+        for line in statements {
+            self.names.add_server(&proxy.name, line);
+        }
     }
 
     /// A `defaults` section and those that it begins with, the first one first.

@@ -5,13 +5,15 @@ mod options;
 mod table;
 mod timeouts;
 
+use std::rc::Rc;
+
 use tidegate_sample::AclSet;
 use tidegate_sample::{Externals, Files, Place, Scope};
 
 use super::args::{Args, Parsed};
 use super::elsewhere;
 use super::keyword::{Found, KeywordDoc, Sections, look_up};
-use super::names::ProxyNames;
+use super::names::{Here, ProxyNames};
 use super::order::Order;
 use super::server::ServerSettings;
 use crate::diag::{Diagnostic, Diagnostics, code};
@@ -27,7 +29,10 @@ pub(crate) struct ProxyCx<'c> {
     pub(crate) section: Sections,
     /// Whether the `defaults` section has a name: only then it may have rules.
     pub(crate) named_defaults: bool,
-    pub(crate) acls: AclSet,
+    /// The ACLs of the section, which expressions may ask too.
+    pub(crate) acls: Rc<AclSet>,
+    /// The proxies that expressions may name; `None` in a `defaults` section, which is checked for those that use it.
+    pub(crate) here: Option<&'c Here<'c>>,
     pub(crate) server_defaults: ServerSettings,
     pub(crate) log_format: Option<FormatSource>,
     pub(crate) order: Order,
@@ -41,9 +46,7 @@ pub(crate) struct ProxyCx<'c> {
 impl<'c> ProxyCx<'c> {
     /// What expressions are parsed against at a place.
     pub(crate) fn scope(&self, place: Place) -> Scope<'c> {
-        let scope = Scope::new(place)
-            .with_externals(self.externals)
-            .with_files(self.files);
+        let scope = self.known(Scope::new(place));
         if place == Place::Log {
             scope.without_waiting()
         } else {
@@ -51,11 +54,17 @@ impl<'c> ProxyCx<'c> {
         }
     }
 
+    fn known(&self, scope: Scope<'c>) -> Scope<'c> {
+        let scope = scope.with_externals(self.externals).with_files(self.files);
+        match self.here {
+            Some(here) => scope.with_proxies(here),
+            None => scope,
+        }
+    }
+
     /// What named ACLs are parsed against: whoever uses them checks the place.
     pub(crate) fn acl_scope(&self) -> Scope<'c> {
-        Scope::anywhere()
-            .with_externals(self.externals)
-            .with_files(self.files)
+        self.known(Scope::anywhere())
     }
 
     /// Whether the current line comes from a `defaults` section.
@@ -81,23 +90,24 @@ pub(crate) fn rows() -> impl Iterator<Item = KeywordDoc> {
 
 /// The ACLs of a section, which the rules of all its lines may use.
 pub(crate) fn declare_acls<'w>(cx: &mut ProxyCx<'_>, statements: impl Iterator<Item = &'w [Word]>) {
-    cx.acls = AclSet::default();
+    let mut acls = AclSet::default();
     for words in statements {
         let Some(keyword) = words.first().filter(|word| word.is("acl")) else {
             continue;
         };
-        if let Err(diagnostic) = acl(cx, keyword, words) {
+        if let Err(diagnostic) = acl(cx, keyword, words, &mut acls) {
             cx.diagnostics.push(*diagnostic);
             // the name is meant to exist: rules that use it aren't to blame
             let scope = cx.acl_scope();
             if let Some(Ok(name)) = words.get(1).map(Word::text) {
-                let _ = cx.acls.declare(&[name, "always_false"], &scope);
+                let _ = acls.declare(&[name, "always_false"], &scope);
             }
         }
     }
+    cx.acls = Rc::new(acls);
 }
 
-fn acl(cx: &mut ProxyCx<'_>, keyword: &Word, words: &[Word]) -> Parsed<()> {
+fn acl(cx: &mut ProxyCx<'_>, keyword: &Word, words: &[Word], acls: &mut AclSet) -> Parsed<()> {
     anonymous_defaults(cx, keyword)?;
     let mut args = Args::of_statement(keyword, words);
     args.expect("a name")?;
@@ -105,12 +115,7 @@ fn acl(cx: &mut ProxyCx<'_>, keyword: &Word, words: &[Word]) -> Parsed<()> {
         return Err(args.missing("a fetch such as `path`"));
     }
     let scope = cx.acl_scope();
-    super::sampled::declare_acl(
-        words.get(1..).unwrap_or_default(),
-        &mut cx.acls,
-        &scope,
-        cx.diagnostics,
-    )
+    super::sampled::declare_acl(words.get(1..).unwrap_or_default(), acls, &scope, cx.diagnostics)
 }
 
 /// Rules and ACLs can't be in a `defaults` section without a name.

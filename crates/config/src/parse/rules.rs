@@ -5,6 +5,8 @@ mod lists;
 mod pending;
 mod variable;
 
+use std::rc::Rc;
+
 use tidegate_sample::{Place, Scope};
 
 use super::args::{Args, Parsed, list};
@@ -169,7 +171,8 @@ pub(crate) fn redirect(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> 
     let span = args.last();
     cx.order.note(Rank::Redirect, span, cx.diagnostics);
     let set = Set::HttpRequest;
-    let scope = cx.scope(set.place(cx.proxy.kind));
+    let acls = Rc::clone(&cx.acls);
+    let scope = cx.scope(set.place(cx.proxy.kind)).with_acls(&acls);
     let action = http::redirect(args, &scope).map(Action::Redirect);
     let condition = condition(cx, args, &scope)?;
     let rule = Rule {
@@ -200,7 +203,8 @@ pub(crate) fn rule(cx: &mut ProxyCx<'_>, args: &mut Args<'_>, set: Set) -> Parse
         cx.order.note(rank, keyword, cx.diagnostics);
     }
     args.named(word);
-    let scope = cx.scope(set.place(cx.proxy.kind));
+    let acls = Rc::clone(&cx.acls);
+    let scope = cx.scope(set.place(cx.proxy.kind)).with_acls(&acls);
     let action = action(cx.diagnostics, set, scope, word, args);
     // the condition has faults of its own, which are worth telling beside those of the action
     let condition = match &action {

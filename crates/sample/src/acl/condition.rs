@@ -281,6 +281,7 @@ impl Parser<'_> {
         let scope = Scope {
             place: None,
             can_wait: true,
+            acls: Some(self.acls),
             ..*self.scope
         };
         let (acl, warnings) = Acl::parse(inner.get(..len).unwrap_or_default(), &scope).map_err(shift)?;

@@ -3,6 +3,7 @@
 //! An [`Acl`] is an expression and the patterns that its value is matched with; several of one name are
 //! one ACL that matches if any of them does. A [`Condition`] combines ACLs.
 
+mod call;
 mod condition;
 mod keyword;
 mod line;
@@ -11,6 +12,7 @@ mod predefined;
 mod set;
 mod version;
 
+pub(crate) use call::{AclCall, AclCallError};
 pub use condition::{Condition, Polarity};
 pub use keyword::{keywords, unserved_keywords};
 pub use line::{Acl, Verdict};

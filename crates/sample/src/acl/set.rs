@@ -33,6 +33,7 @@ impl AclSet {
         let scope = Scope {
             place: None,
             can_wait: true,
+            acls: Some(self),
             ..*scope
         };
         let (acl, warnings) = Acl::parse(rest, &scope).map_err(shift)?;

@@ -4,6 +4,7 @@ use super::places::{ANYWHERE, BACKEND, CLIENT, FRONTEND, PROCESS, REQUEST_KEPT, 
 use super::{FetchRow, row};
 use crate::arg::{Arg, ArgError, ArgKind, ArgSpec, at};
 use crate::date::since_epoch;
+use crate::figures::RulePlace;
 use crate::random;
 use crate::session::Named;
 use crate::value::{Type, Value};
@@ -160,6 +161,71 @@ pub(super) const ROWS: &[FetchRow] = &[
         |s, _| Some(Value::Int(i64::from(s.thread()) - 1)),
     ),
     row(
+        "tgroup",
+        NONE,
+        Type::Int,
+        ANYWHERE,
+        "the number of the thread's group: 0",
+        |_, _| Some(Value::Int(0)),
+    ),
+    row(
+        "quic_enabled",
+        NONE,
+        Type::Bool,
+        ANYWHERE,
+        "whether QUIC is served: false",
+        |_, _| Some(Value::Bool(false)),
+    ),
+    row(
+        "txn.id32",
+        NONE,
+        Type::Int,
+        PROCESS,
+        "the number of the request or stream in the process, in 32 bits",
+        |s, _| Some(Value::Int(s.number()?.into())),
+    ),
+    row(
+        "acl",
+        ArgSpec::new(1, &[ArgKind::Str; 12]),
+        Type::Bool,
+        ANYWHERE,
+        "whether all of these ACLs match; those after a `!` must not",
+        // The expression itself asks them.
+        |_, _| None,
+    ),
+    row(
+        "last_rule_file",
+        NONE,
+        Type::Str,
+        PROCESS,
+        "the file of the rule that ended a set of rules last",
+        |s, _| Some(Value::Str(s.last_rule()?.file)),
+    ),
+    row(
+        "last_rule_line",
+        NONE,
+        Type::Int,
+        PROCESS,
+        "the line of the rule that ended a set of rules last",
+        |s, _| Some(Value::Int(s.last_rule()?.line.into())),
+    ),
+    row(
+        "last_entity",
+        NONE,
+        Type::Str,
+        PROCESS,
+        "the file and line of the rule that ended a set of rules last",
+        |s, _| place(s.last_rule()),
+    ),
+    row(
+        "waiting_entity",
+        NONE,
+        Type::Str,
+        PROCESS,
+        "the file and line of the rule that was waiting when an error or a timeout ended the session",
+        |s, _| place(s.waiting_rule()),
+    ),
+    row(
         "uptime",
         NONE,
         Type::Int,
@@ -223,7 +289,8 @@ pub(super) const ROWS: &[FetchRow] = &[
         |s, _| name(s.frontend()),
     ),
     row("be_id", NONE, Type::Int, BACKEND, "the backend's id", |s, _| {
-        id(s.backend())
+        // Before one was chosen the frontend is where the session is.
+        id(s.backend().or_else(|| s.frontend()))
     }),
     row(
         "be_name",
@@ -231,7 +298,7 @@ pub(super) const ROWS: &[FetchRow] = &[
         Type::Str,
         BACKEND,
         "the backend's name",
-        |s, _| name(s.backend()),
+        |s, _| name(s.backend().or_else(|| s.frontend())),
     ),
     row("srv_id", NONE, Type::Int, SERVER, "the server's id", |s, _| {
         id(s.server())
@@ -263,6 +330,13 @@ fn id(named: Option<Named>) -> Option<Value> {
 
 fn name(named: Option<Named>) -> Option<Value> {
     Some(Value::Str(named?.name))
+}
+
+/// `FILE:LINE`
+fn place(rule: Option<RulePlace>) -> Option<Value> {
+    let rule = rule?;
+    let file = String::from_utf8_lossy(&rule.file);
+    Some(Value::str(format!("{file}:{}", rule.line)))
 }
 
 fn check_unit(args: &mut [Arg], index: usize) -> Result<(), ArgError> {

@@ -1,9 +1,12 @@
 //! Fetches: the table of all of them, one row each.
 
 mod auth;
+mod connection;
 mod constant;
 mod cookie;
+mod counters;
 mod distcc;
+mod dump;
 mod header;
 mod hello;
 mod internal;
@@ -13,6 +16,7 @@ mod rdp;
 mod reader;
 mod request;
 mod response;
+mod settings;
 mod tls;
 mod unserved;
 mod url_param;
@@ -141,6 +145,10 @@ const TABLES: &[&[FetchRow]] = &[
     distcc::ROWS,
     response::ROWS,
     internal::ROWS,
+    dump::ROWS,
+    counters::ROWS,
+    settings::ROWS,
+    connection::ROWS,
     constant::ROWS,
 ];
 
@@ -151,6 +159,7 @@ mod places {
     pub(super) const ANYWHERE: Places = Places::ALL;
     pub(super) const PROCESS: Places = Places::columns(b"YYYYYYYYYYYYYYYYYYYY.Y");
     pub(super) const CLIENT: Places = Places::columns(b"YYYYYYYYYYYYYYYYYYYY..");
+    pub(super) const SESSION: Places = Places::columns(b".YYYYYYYYYYYYYYYYYY...");
     pub(super) const FRONTEND: Places = Places::columns(b"YYYYYYYYYYYYYYYYYYY...");
     pub(super) const BACKEND: Places = Places::columns(b"......YYYYYYYYYYYYYY..");
     pub(super) const SERVER: Places = Places::columns(b"..........YYYYYYYYYY..");

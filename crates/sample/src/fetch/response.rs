@@ -188,28 +188,12 @@ pub(super) const ROWS: &[FetchRow] = &[
         |s, _| Some(Value::Bool(s.facts().server_connection_reused)),
     ),
     row(
-        "bytes_in",
+        "server_status",
         NONE,
         Type::Int,
-        REQUEST_KEPT,
-        "bytes received from the client",
-        |s, _| {
-            Some(Value::Int(
-                i64::try_from(s.facts().bytes_uploaded).unwrap_or(i64::MAX),
-            ))
-        },
-    ),
-    row(
-        "bytes_out",
-        NONE,
-        Type::Int,
-        RESPONSE_END,
-        "bytes sent to the client",
-        |s, _| {
-            Some(Value::Int(
-                i64::try_from(s.facts().bytes_read).unwrap_or(i64::MAX),
-            ))
-        },
+        SERVER_SIDE,
+        "the status that the server gave",
+        |s, _| Some(Value::Int(s.facts().server_status?.into())),
     ),
     row(
         "http_first_req",

@@ -182,12 +182,18 @@ pub(crate) fn example(row: &tidegate_sample::fetch::FetchRow) -> String {
         (ArgKind::Str, "bin") => "00",
         (ArgKind::Str, "bool") => "1",
         (ArgKind::Str, "var") => "txn.a",
+        (ArgKind::Str, "acl") => "TRUE",
         (ArgKind::Str, _) => "NAME",
+        (ArgKind::Server, _) => "b/s",
         (ArgKind::Ipv4, _) => "127.0.0.1",
         (ArgKind::Ipv6, _) => "::1",
         _ => "1",
     };
     let kinds = row.args.kinds.get(..row.args.required).unwrap_or_default();
     let args: Vec<&str> = kinds.iter().map(text).collect();
-    format!("{}({})", row.name, args.join(","))
+    if args.is_empty() {
+        row.name.to_owned()
+    } else {
+        format!("{}({})", row.name, args.join(","))
+    }
 }

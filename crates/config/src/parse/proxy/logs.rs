@@ -47,7 +47,7 @@ pub(super) fn log_format(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()
 }
 
 fn parse_log(cx: &ProxyCx<'_>, word: &Word) -> Parsed<LogFormat> {
-    LogFormat::parse_log(word.text()?, &cx.scope(Place::Log))
+    LogFormat::parse_log(word.text()?, &cx.scope(Place::Log).with_acls(&cx.acls))
         .map_err(|error| sampled::in_word(code::BAD_LOG_FORMAT, word, error))
 }
 
@@ -80,7 +80,7 @@ pub(crate) fn settle_format(cx: &mut ProxyCx<'_>) {
             (TCP_FORMAT, span)
         }
     };
-    match LogFormat::parse_log(text, &cx.scope(Place::Log)) {
+    match LogFormat::parse_log(text, &cx.scope(Place::Log).with_acls(&cx.acls)) {
         Ok(format) => cx.proxy.log.format = Some(format),
         Err(error) => {
             cx.diagnostics

@@ -1,5 +1,7 @@
 //! The first words of lines in `defaults`, `frontend`, `backend` and `listen` sections.
 
+use std::rc::Rc;
+
 use super::{ProxyCx, logs, options, timeouts};
 use crate::diag::{Diagnostic, code};
 use crate::model::{BackendTarget, Balance, HttpReuse, Mode, RetryCount, UseBackend};
@@ -298,7 +300,8 @@ fn use_backend(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
     let keyword = args.last();
     cx.order.note(Rank::UseBackend, keyword, cx.diagnostics);
     let word = args.expect("the name of a backend")?;
-    let scope = cx.scope(Place::UseBackend);
+    let acls = Rc::clone(&cx.acls);
+    let scope = cx.scope(Place::UseBackend).with_acls(&acls);
     let target = if word.bytes().contains(&b'%') {
         sampled::log_format(word, &scope).map(BackendTarget::Format)
     } else {

@@ -1,0 +1,316 @@
+//! The connections of a session: what the kernel measures, what went wrong, and what they carry.
+
+use super::places::{CLIENT, REQUEST_KEPT, RESPONSE_END, SERVER_SIDE, SESSION};
+use super::{FetchRow, row};
+use crate::arg::{Arg, ArgError, ArgKind, ArgSpec, at};
+use crate::figures::{TcpFigures, Traffic};
+use crate::session::{Session, Way};
+use crate::value::{Type, Value};
+
+const NONE: ArgSpec = ArgSpec::NONE;
+const UNIT: ArgSpec = ArgSpec::new(0, &[ArgKind::Str]);
+
+macro_rules! time {
+    ($name:literal, $way:expr, $doc:literal, $figure:ident) => {
+        row($name, UNIT, Type::Int, CLIENT, $doc, |s, args| {
+            let us = i64::from(s.kernel($way)?.$figure);
+            Some(Value::Int(match at(args, 0).text() {
+                b"us" => us,
+                _ => us / 1000,
+            }))
+        })
+        .prepared(unit)
+    };
+}
+
+macro_rules! count {
+    ($name:literal, $doc:literal, $figure:ident) => {
+        row($name, UNIT, Type::Int, CLIENT, $doc, |s, _| {
+            let figures: TcpFigures = s.kernel(Way::Request)?;
+            Some(Value::Int(figures.$figure.into()))
+        })
+        .prepared(no_unit)
+    };
+}
+
+macro_rules! bytes {
+    ($name:literal, $places:expr, $doc:literal, $figure:ident) => {
+        row($name, NONE, Type::Int, $places, $doc, |s, _| {
+            let traffic: Traffic = s.traffic()?;
+            Some(Value::Int(i64::try_from(traffic.$figure).unwrap_or(i64::MAX)))
+        })
+    };
+}
+
+/// Without HTTP/2 a connection carries one request after the other.
+const fn one(name: &'static str, places: crate::Places, doc: &'static str, way: super::One) -> FetchRow {
+    row(name, NONE, Type::Int, places, doc, way)
+}
+
+pub(super) const ROWS: &[FetchRow] = &[
+    time!(
+        "fc_rtt",
+        Way::Request,
+        "the round trip time of the client's connection, in `ms` (or `us`)",
+        rtt_us
+    ),
+    time!(
+        "fc_rttvar",
+        Way::Request,
+        "how much the round trip time of the client's connection varies, in `ms` (or `us`)",
+        rttvar_us
+    ),
+    time!(
+        "bc_rtt",
+        Way::Response,
+        "the round trip time of the server's connection, in `ms` (or `us`)",
+        rtt_us
+    ),
+    time!(
+        "bc_rttvar",
+        Way::Response,
+        "how much the round trip time of the server's connection varies, in `ms` (or `us`)",
+        rttvar_us
+    ),
+    count!(
+        "fc_unacked",
+        "segments to the client that are not acknowledged",
+        unacked
+    ),
+    count!(
+        "fc_sacked",
+        "segments to the client that are acknowledged selectively",
+        sacked
+    ),
+    count!("fc_lost", "segments to the client that are taken for lost", lost),
+    count!(
+        "fc_retrans",
+        "segments to the client that were sent again and are not acknowledged",
+        retrans
+    ),
+    count!(
+        "fc_fackets",
+        "segments to the client up to the last one that is acknowledged",
+        fackets
+    ),
+    count!(
+        "fc_reordering",
+        "by how many segments the way to the client changes their order",
+        reordering
+    ),
+    row(
+        "fc_err",
+        NONE,
+        Type::Int,
+        CLIENT,
+        "the number of what went wrong with the client's connection, 0 for nothing",
+        |s, _| error(s, Way::Request).map(|(id, ..)| Value::Int(id.into())),
+    ),
+    row(
+        "fc_err_name",
+        NONE,
+        Type::Str,
+        CLIENT,
+        "the name of what went wrong with the client's connection",
+        |s, _| error(s, Way::Request).map(|(_, name, _)| Value::str(name)),
+    ),
+    row(
+        "fc_err_str",
+        NONE,
+        Type::Str,
+        CLIENT,
+        "what went wrong with the client's connection",
+        |s, _| error(s, Way::Request).map(|(.., message)| Value::str(message)),
+    ),
+    row(
+        "bc_err",
+        NONE,
+        Type::Int,
+        SERVER_SIDE,
+        "the number of what went wrong with the server's connection, 0 for nothing",
+        |s, _| error(s, Way::Response).map(|(id, ..)| Value::Int(id.into())),
+    ),
+    row(
+        "bc_err_name",
+        NONE,
+        Type::Str,
+        SERVER_SIDE,
+        "the name of what went wrong with the server's connection",
+        |s, _| error(s, Way::Response).map(|(_, name, _)| Value::str(name)),
+    ),
+    row(
+        "bc_err_str",
+        NONE,
+        Type::Str,
+        SERVER_SIDE,
+        "what went wrong with the server's connection",
+        |s, _| error(s, Way::Response).map(|(.., message)| Value::str(message)),
+    ),
+    one(
+        "fc_nb_streams",
+        CLIENT,
+        "the number of requests that the client's connection carries at once",
+        |_, _| Some(Value::Int(1)),
+    ),
+    one(
+        "fc_settings_streams_limit",
+        SESSION,
+        "the number of requests that the client's connection may carry at once",
+        |_, _| Some(Value::Int(1)),
+    ),
+    one(
+        "bc_nb_streams",
+        SERVER_SIDE,
+        "the number of requests that the server's connection carries at once",
+        to_server,
+    ),
+    one(
+        "bc_settings_streams_limit",
+        SERVER_SIDE,
+        "the number of requests that the server's connection may carry at once",
+        to_server,
+    ),
+    one(
+        "bc_http_major",
+        SERVER_SIDE,
+        "the major version of HTTP that the server is spoken to in",
+        to_server,
+    ),
+    row(
+        "fc_rcvd_proxy",
+        NONE,
+        Type::Bool,
+        CLIENT,
+        "whether the client's connection began with a PROXY header",
+        // A listener that takes them is refused.
+        |_, _| Some(Value::Bool(false)),
+    ),
+    row(
+        "bc_be_queue",
+        NONE,
+        Type::Int,
+        SERVER_SIDE,
+        "how many waited for the backend before this one",
+        |s, _| Some(Value::Int(s.facts().backend_queue.into())),
+    ),
+    row(
+        "bc_srv_queue",
+        NONE,
+        Type::Int,
+        SERVER_SIDE,
+        "how many waited for the server before this one",
+        |s, _| Some(Value::Int(s.facts().server_queue.into())),
+    ),
+    row(
+        "fs.aborted",
+        NONE,
+        Type::Int,
+        SESSION,
+        "whether the client broke off",
+        |s, _| Some(Value::Bool(broke_off(s, b'C'))),
+    ),
+    row(
+        "bs.aborted",
+        NONE,
+        Type::Int,
+        SERVER_SIDE,
+        "whether the server broke off",
+        |s, _| Some(Value::Bool(broke_off(s, b'S'))),
+    ),
+    // Only HTTP/2 and QUIC have codes.
+    row(
+        "fs.rst_code",
+        NONE,
+        Type::Int,
+        SESSION,
+        "the code with which the client broke off",
+        |_, _| None,
+    ),
+    row(
+        "bs.rst_code",
+        NONE,
+        Type::Int,
+        SERVER_SIDE,
+        "the code with which the server broke off",
+        |_, _| None,
+    ),
+    bytes!(
+        "bytes_in",
+        REQUEST_KEPT,
+        "bytes that came from the client",
+        from_client
+    ),
+    bytes!(
+        "bytes_out",
+        RESPONSE_END,
+        "bytes that came from the server",
+        from_server
+    ),
+    bytes!(
+        "req.bytes_in",
+        REQUEST_KEPT,
+        "bytes that came from the client",
+        from_client
+    ),
+    bytes!(
+        "req.bytes_out",
+        REQUEST_KEPT,
+        "bytes that went to the server",
+        to_server
+    ),
+    bytes!(
+        "res.bytes_in",
+        RESPONSE_END,
+        "bytes that came from the server",
+        from_server
+    ),
+    bytes!(
+        "res.bytes_out",
+        RESPONSE_END,
+        "bytes that went to the client",
+        to_client
+    ),
+];
+
+fn unit(args: &mut Vec<Arg>) -> Result<(), ArgError> {
+    match at(args, 0) {
+        Arg::None => Ok(()),
+        Arg::Str(unit) if matches!(unit.as_slice(), b"ms" | b"us") => Ok(()),
+        _ => Err(ArgError::new(0, "the unit is `ms` or `us`")),
+    }
+}
+
+fn no_unit(args: &mut Vec<Arg>) -> Result<(), ArgError> {
+    match at(args, 0) {
+        Arg::None => Ok(()),
+        _ => Err(ArgError::new(0, "a number of segments has no unit")),
+    }
+}
+
+fn to_server(session: &dyn Session, _: &[Arg]) -> Option<Value> {
+    session.connection_error(Way::Response).map(|_| Value::Int(1))
+}
+
+fn broke_off(session: &dyn Session, who: u8) -> bool {
+    session
+        .facts()
+        .termination
+        .is_some_and(|[first, when]| first == who && matches!(when, b'H' | b'D' | b'R'))
+}
+
+/// The number, name and text of what went wrong, as the manual numbers them.
+fn error(session: &dyn Session, way: Way) -> Option<(u8, &'static str, &'static str)> {
+    let id = session.connection_error(way)?;
+    let (name, message) = match id {
+        0 => ("", "Success"),
+        2 => ("PROC_FDLIM", "Too many sockets on the process"),
+        3 => ("SYS_FDLIM", "Too many sockets on the system"),
+        4 => ("SYS_MEMLIM", "Out of system buffers"),
+        9 => ("FREE_PORTS", "Out of local source ports on the system"),
+        46 => ("EREFUSED", "ECONNREFUSED returned by OS"),
+        47 => ("ERESET", "ECONNRESET returned by OS"),
+        48 => ("EUNREACH", "ENETUNREACH returned by OS"),
+        _ => ("SOCK_ERR", "General socket error"),
+    };
+    Some((id, name, message))
+}
