@@ -12,11 +12,23 @@ use tidegate_sample::{Named, Process};
 
 use crate::log::Logger;
 use crate::packets::Packets;
+use crate::worker::Frontend;
+
+/// The two ends of the client's connection, as the system knows them.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Ends {
+    pub(crate) source: Option<SocketAddr>,
+    pub(crate) destination: Option<SocketAddr>,
+}
 
 /// What stays the same from one request of a connection to the next.
 pub(crate) struct Client {
+    pub(crate) ends: Ends,
+    /// The client's address; rules on the mere connection may have another put there.
     pub(crate) source: Cell<Option<SocketAddr>>,
     pub(crate) destination: Cell<Option<SocketAddr>>,
+    /// The frontend itself; none for a connection that isn't one.
+    pub(crate) home: Option<Rc<Frontend>>,
     pub(crate) frontend: Rc<Named>,
     pub(crate) listener: Rc<Named>,
     pub(crate) vars: RefCell<VarStore>,
@@ -41,8 +53,10 @@ impl Client {
         let logger = Rc::new(Logger::discard());
         Client {
             packets: Packets::new(logger.clone()),
+            ends: Ends { source, destination },
             source: Cell::new(source),
             destination: Cell::new(destination),
+            home: None,
             frontend: Rc::new(Named {
                 name: frontend.into(),
                 id: 0,

@@ -2,16 +2,17 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use tokio::sync::{Semaphore, watch};
 
 use crate::ext::ExtensionFactory;
+use crate::figures::{Board, PerWorker};
 use crate::listener::{BindError, BoundAddress, bind};
 use crate::log::LogWriter;
-use crate::spec::ProxySpec;
+use crate::spec::{BackendSpec, FrontendSpec, ProxySpec};
 use crate::upstream::ServerShared;
 use crate::worker::{Listening, Shared, Stop, Worker};
 
@@ -138,7 +139,7 @@ impl Running {
 
     /// HTTP requests and TCP streams so far.
     pub fn requests(&self) -> u64 {
-        self.shared.requests.load(Ordering::Relaxed)
+        self.shared.requests.total()
     }
 
     /// Log lines that were dropped because too many were waiting.
@@ -246,14 +247,19 @@ fn share(spec: ProxySpec, writer: Option<LogWriter>) -> Arc<Shared> {
         });
         shared.collect()
     });
+    let servers: Vec<Vec<Arc<ServerShared>>> = servers.collect();
+    let threads = global.threads.max(1);
+    let frontends: Vec<Arc<FrontendSpec>> = frontends.into_iter().map(Arc::new).collect();
+    let backends: Vec<Arc<BackendSpec>> = backends.into_iter().map(Arc::new).collect();
     Arc::new(Shared {
-        servers: servers.collect(),
+        board: Arc::new(Board::new(&frontends, &backends, &servers, threads)),
+        servers,
         frontend_connections: frontends.iter().map(|_| Arc::new(AtomicU32::new(0))).collect(),
         frontend_room: frontends.iter().map(|f| f.maxconn.map(room_for)).collect(),
-        frontends: frontends.into_iter().map(Arc::new).collect(),
-        backends: backends.into_iter().map(Arc::new).collect(),
+        frontends,
+        backends,
         connections: AtomicU32::new(0),
-        requests: AtomicU64::new(0),
+        requests: PerWorker::new(threads),
         room: room_for(global.maxconn),
         writer,
         global,

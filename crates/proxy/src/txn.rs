@@ -9,6 +9,7 @@ use std::task::Poll;
 use std::time::SystemTime;
 
 use http::{request, response};
+use tidegate_sample::figures::{Figures, RulePlace, Settings, TcpFigures};
 use tidegate_sample::vars::{self, ProcVars, VarName, VarScope, VarStore};
 use tidegate_sample::{Facts, Named, Priority, Process, Session, Value, Way};
 
@@ -17,11 +18,14 @@ use crate::client::Client;
 use crate::event::Event;
 use crate::ext::Failure;
 use crate::handle::{self, TxnHandle};
+use crate::kernel;
 use crate::log::Level;
 use crate::reply::Reply;
 use crate::spec::ServerAddress;
 use crate::timers::Times;
 use crate::upstream::Server;
+use crate::usage::TxnUsage;
+use crate::worker::Backend;
 
 /// HTTP or TCP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -83,6 +87,7 @@ pub struct Txn {
     priority: Cell<Priority>,
     pub(crate) facts: RefCell<Facts>,
     pub(crate) times: Times,
+    pub(crate) usage: TxnUsage,
     closed: Cell<bool>,
     closing: Event,
     handle: Cell<Option<TxnHandle>>,
@@ -127,6 +132,7 @@ impl Txn {
             priority: Cell::default(),
             facts: RefCell::default(),
             times: Times::default(),
+            usage: TxnUsage::default(),
             closed: Cell::new(false),
             closing: Event::default(),
             handle: Cell::new(None),
@@ -441,7 +447,8 @@ impl Txn {
     }
 
     /// Notes the server that is about to be used.
-    pub(crate) fn choose_server(&self, server: &Server) {
+    pub(crate) fn choose_server(&self, server: &Rc<Server>) {
+        self.usage.at_server(server);
         *self.server.borrow_mut() = Some(server.named.clone());
         self.backend_dst.set(match &server.spec.address {
             ServerAddress::Tcp(address) => Some(*address),
@@ -449,11 +456,28 @@ impl Txn {
         });
     }
 
+    /// Notes the backend that was chosen.
+    pub(crate) fn choose_backend(&self, backend: &Rc<Backend>) {
+        *self.backend.borrow_mut() = Some(backend.named.clone());
+        self.usage.in_backend(backend);
+    }
+
+    /// Notes the rule that ended a set of rules.
+    pub(crate) fn decided_by(&self, rule: Option<&Rc<RulePlace>>) {
+        *self.usage.last_rule.borrow_mut() = rule.cloned();
+    }
+
+    /// Notes the rule whose action may have to wait; `None` when it went on.
+    pub(crate) fn waits_for(&self, rule: Option<&Rc<RulePlace>>) {
+        *self.usage.waiting_rule.borrow_mut() = rule.cloned();
+    }
+
     /// Ends the transaction: handles die, private data are dropped, [`Txn::closed`] completes.
     pub(crate) fn close(&self) {
         if self.closed.replace(true) {
             return;
         }
+        self.usage.leave();
         if let Some(handle) = self.handle.take() {
             handle::release(handle);
         }
@@ -605,6 +629,69 @@ impl Session for Txn {
         let mut facts = self.facts.borrow().clone();
         self.times.fill(&mut facts, &self.client);
         facts
+    }
+
+    fn connection_src(&self) -> Option<SocketAddr> {
+        self.client.source.get()
+    }
+
+    fn connection_dst(&self) -> Option<SocketAddr> {
+        self.client.destination.get()
+    }
+
+    fn figures(&self) -> Option<&dyn Figures> {
+        Some(&*self.client.home.as_ref()?.board)
+    }
+
+    fn process_connections(&self) -> Option<u64> {
+        Some(self.client.home.as_ref()?.board.connections())
+    }
+
+    fn listener_connections(&self) -> Option<u64> {
+        let home = self.client.home.as_ref()?;
+        home.board
+            .listener_connections(home.spec.name.as_bytes(), self.client.listener.id)
+    }
+
+    fn settings(&self) -> Option<Settings> {
+        let home = self.client.home.as_ref()?;
+        Some(Settings {
+            client_timeout: home.spec.timeouts.client,
+            tarpit_timeout: home.spec.timeouts.tarpit,
+            default_backend: home.default_backend.clone(),
+            backend: self.usage.backend_settings(),
+        })
+    }
+
+    fn traffic(&self) -> Option<tidegate_sample::figures::Traffic> {
+        self.usage.traffic()
+    }
+
+    fn kernel(&self, way: Way) -> Option<TcpFigures> {
+        match way {
+            Way::Request => kernel::measure(self.client.ends.destination?, self.client.ends.source?),
+            Way::Response => kernel::measure(self.backend_src.get()?, self.backend_dst.get()?),
+        }
+    }
+
+    fn connection_error(&self, way: Way) -> Option<u8> {
+        match way {
+            Way::Request => Some(0),
+            Way::Response => self.usage.server_error.get(),
+        }
+    }
+
+    fn last_rule(&self) -> Option<RulePlace> {
+        self.usage.last_rule.borrow().as_deref().cloned()
+    }
+
+    fn waiting_rule(&self) -> Option<RulePlace> {
+        self.usage.waiting_rule.borrow().as_deref().cloned()
+    }
+
+    fn number(&self) -> Option<u32> {
+        // It wraps, as the name of its fetch says.
+        Some(self.usage.number.get() as u32)
     }
 
     fn priority(&self) -> Priority {

@@ -1,18 +1,18 @@
 //! A worker: one thread with its runtime, its listening sockets, its extensions and all state of its sessions.
 
 use std::cell::{Cell, RefCell};
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use tidegate_sample::{ExternalRunner, Named};
+use tidegate_sample::{Data, ExternalRunner, Named};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::client::Client;
+use crate::client::{Client, Ends};
 use crate::event::Event;
 use crate::ext::{Extensions, Spawner};
+use crate::figures::{Board, PerWorker, Usage};
 use crate::listener::{Acceptor, Bound, BoundAddress};
 use crate::log::{LogWriter, Logger};
 use crate::packets::Packets;
@@ -48,7 +48,9 @@ pub(crate) struct Shared {
     pub(crate) servers: Vec<Vec<Arc<ServerShared>>>,
     pub(crate) frontend_connections: Vec<Arc<AtomicU32>>,
     pub(crate) connections: AtomicU32,
-    pub(crate) requests: AtomicU64,
+    /// The numbers of requests and streams, which each worker gives out for itself.
+    pub(crate) requests: PerWorker,
+    pub(crate) board: Arc<Board>,
     pub(crate) room: Arc<Semaphore>,
     pub(crate) frontend_room: Vec<Option<Arc<Semaphore>>>,
     pub(crate) writer: Option<LogWriter>,
@@ -74,6 +76,7 @@ pub(crate) struct Worker {
     pub(crate) stopping: Cell<bool>,
     /// Where relays read into before they write.
     pub(crate) scratch: RefCell<Vec<u8>>,
+    requests: Arc<Usage>,
     sessions: Cell<usize>,
     session_ended: Event,
     extensions: Box<dyn Extensions>,
@@ -91,6 +94,10 @@ pub(crate) struct Frontend {
     pub(crate) http_response: PreparedRules,
     pub(crate) http_after_response: PreparedRules,
     pub(crate) connections: Arc<AtomicU32>,
+    pub(crate) usage: Arc<Usage>,
+    pub(crate) board: Arc<Board>,
+    /// The name of the default backend.
+    pub(crate) default_backend: Option<Data>,
 }
 
 /// A backend on a worker.
@@ -102,6 +109,7 @@ pub(crate) struct Backend {
     pub(crate) http_request: PreparedRules,
     pub(crate) http_response: PreparedRules,
     pub(crate) http_after_response: PreparedRules,
+    pub(crate) usage: Arc<Usage>,
 }
 
 impl Worker {
@@ -116,14 +124,27 @@ impl Worker {
     ) -> Result<Rc<Self>, String> {
         let mut frontends = Vec::with_capacity(shared.frontends.len());
         for (spec, connections) in shared.frontends.iter().zip(&shared.frontend_connections) {
-            frontends.push(Rc::new(Frontend::new(spec, connections, &shared, &*extensions)?));
+            frontends.push(Rc::new(Frontend::new(
+                spec,
+                connections,
+                &shared,
+                index,
+                &*extensions,
+            )?));
         }
         let mut backends = Vec::with_capacity(shared.backends.len());
         for (spec, servers) in shared.backends.iter().zip(&shared.servers) {
-            backends.push(Rc::new(Backend::new(spec, servers, index, &*extensions)?));
+            backends.push(Rc::new(Backend::new(
+                spec,
+                servers,
+                &shared,
+                index,
+                &*extensions,
+            )?));
         }
         Ok(Rc::new(Worker {
             index,
+            requests: shared.requests.of(index),
             wheel: Wheel::new(),
             runner: extensions.external_runner(),
             frontends,
@@ -166,9 +187,11 @@ impl Worker {
         }
     }
 
-    /// Counts a request or TCP stream.
-    pub(crate) fn count_request(&self) {
-        self.shared.requests.fetch_add(1, Ordering::Relaxed);
+    /// The number of the next request or TCP stream: no other worker gives out the same.
+    pub(crate) fn number_request(&self) -> u64 {
+        let workers = self.shared.global.threads.max(1) as u64;
+        let before = self.requests.number().wrapping_sub(1);
+        before.wrapping_mul(workers).wrapping_add(self.index as u64 + 1)
     }
 
     async fn all_ended(&self) {
@@ -218,6 +241,10 @@ impl Worker {
             name: spec.name.as_str().into(),
             id: spec.id,
         });
+        let usage = self
+            .shared
+            .board
+            .listener_of(&frontend.spec.name, spec.id, self.index);
         let acceptor = match Acceptor::new(bound) {
             Ok(acceptor) => acceptor,
             Err(e) => {
@@ -243,7 +270,11 @@ impl Worker {
                         }
                     }
                     let destination = fixed.or_else(|| stream.local());
-                    self.begin(&frontend, &named, stream, peer, destination, permits);
+                    let ends = Ends {
+                        source: peer,
+                        destination,
+                    };
+                    self.begin(&frontend, &named, &usage, stream, ends, permits);
                 }
                 // Out of descriptors, or the client was gone already: nothing that gets better at once.
                 Err(_) => timer.sleep(Duration::from_millis(10)).await,
@@ -255,14 +286,16 @@ impl Worker {
         self: &Rc<Self>,
         frontend: &Rc<Frontend>,
         listener: &Rc<Named>,
+        usage: &Arc<Usage>,
         stream: Stream,
-        source: Option<SocketAddr>,
-        destination: Option<SocketAddr>,
+        ends: Ends,
         permits: [Option<OwnedSemaphorePermit>; 3],
     ) {
         let client = Rc::new(Client {
-            source: Cell::new(source),
-            destination: Cell::new(destination),
+            ends,
+            source: Cell::new(ends.source),
+            destination: Cell::new(ends.destination),
+            home: Some(frontend.clone()),
             frontend: frontend.named.clone(),
             listener: listener.clone(),
             vars: RefCell::default(),
@@ -275,7 +308,8 @@ impl Worker {
             packets: Packets::new(frontend.logger.clone()),
             logger: frontend.logger.clone(),
         });
-        let counted = Counting::new(self.clone(), frontend.clone(), permits);
+        let second = self.shared.board.second(client.accepted_at);
+        let counted = Counting::new(self.clone(), frontend.clone(), usage.clone(), second, permits);
         let (worker, frontend) = (self.clone(), frontend.clone());
         tokio::task::spawn_local(async move {
             let _counted = counted;
@@ -288,17 +322,27 @@ impl Worker {
 struct Counting {
     worker: Rc<Worker>,
     frontend: Rc<Frontend>,
+    listener: Arc<Usage>,
     _permits: [Option<OwnedSemaphorePermit>; 3],
 }
 
 impl Counting {
-    fn new(worker: Rc<Worker>, frontend: Rc<Frontend>, permits: [Option<OwnedSemaphorePermit>; 3]) -> Self {
+    fn new(
+        worker: Rc<Worker>,
+        frontend: Rc<Frontend>,
+        listener: Arc<Usage>,
+        second: u32,
+        permits: [Option<OwnedSemaphorePermit>; 3],
+    ) -> Self {
+        frontend.usage.enter(second);
+        listener.enter(second);
         worker.sessions.set(worker.sessions.get() + 1);
         worker.shared.connections.fetch_add(1, Ordering::Relaxed);
         frontend.connections.fetch_add(1, Ordering::Relaxed);
         Counting {
             worker,
             frontend,
+            listener,
             _permits: permits,
         }
     }
@@ -309,6 +353,8 @@ impl Drop for Counting {
         self.worker.sessions.set(self.worker.sessions.get() - 1);
         self.worker.shared.connections.fetch_sub(1, Ordering::Relaxed);
         self.frontend.connections.fetch_sub(1, Ordering::Relaxed);
+        self.frontend.usage.leave();
+        self.listener.leave();
         if self.worker.sessions.get() == 0 {
             self.worker.session_ended.notify();
         }
@@ -320,8 +366,13 @@ impl Frontend {
         spec: &Arc<FrontendSpec>,
         connections: &Arc<AtomicU32>,
         shared: &Shared,
+        worker: usize,
         extensions: &dyn Extensions,
     ) -> Result<Self, String> {
+        let default_backend = spec
+            .default_backend
+            .filter(|backend| Some(*backend) != spec.own_backend)
+            .and_then(|backend| shared.backends.get(backend));
         let logger = match &shared.writer {
             Some(writer) if !spec.log.targets.is_empty() => {
                 let host = shared
@@ -352,6 +403,9 @@ impl Frontend {
             http_response: PreparedRules::new(&spec.http_response, Mode::Http, extensions)?,
             http_after_response: PreparedRules::new(&spec.http_after_response, Mode::Http, extensions)?,
             connections: connections.clone(),
+            usage: shared.board.frontend_of(&spec.name, worker),
+            board: shared.board.clone(),
+            default_backend: default_backend.map(|backend| backend.name.as_str().into()),
             spec: spec.clone(),
         })
     }
@@ -368,18 +422,22 @@ impl Frontend {
 impl Backend {
     fn new(
         spec: &Arc<BackendSpec>,
-        shared: &[Arc<ServerShared>],
+        servers: &[Arc<ServerShared>],
+        shared: &Shared,
         worker: usize,
         extensions: &dyn Extensions,
     ) -> Result<Self, String> {
-        let servers = spec.servers.iter().zip(shared).map(|(spec, shared)| {
+        let name = spec.name.as_str();
+        let servers = spec.servers.iter().zip(servers).enumerate();
+        let servers = servers.map(|(at, (spec, own))| {
             Rc::new(Server {
+                usage: shared.board.server_of(name, at, worker),
                 named: Rc::new(Named {
                     name: spec.name.as_str().into(),
                     id: spec.id,
                 }),
                 pool: Pool::new(spec.pool_max, spec.pool_purge_delay),
-                shared: shared.clone(),
+                shared: own.clone(),
                 credit: Cell::new(0),
                 spec: spec.clone(),
             })
@@ -390,6 +448,7 @@ impl Backend {
                 id: spec.id,
             }),
             balancer: Balancer::new(spec.balance, servers.collect(), worker),
+            usage: shared.board.backend_of(name, worker),
             tcp_content: PreparedRules::new(&spec.tcp_content, Mode::Tcp, extensions)?,
             http_request: PreparedRules::new(&spec.http_request, Mode::Http, extensions)?,
             http_response: PreparedRules::new(&spec.http_response, Mode::Http, extensions)?,

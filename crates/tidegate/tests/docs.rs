@@ -9,7 +9,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use tidegate_config::{CODES, KeywordDoc, Status, keyword_docs};
-use tidegate_sample::{acl_keywords, convert, fetch, logformat};
+use tidegate_sample::fetch::Unserved;
+use tidegate_sample::{acl_keywords, convert, fetch, logformat, unserved_acl_keywords, unserved_converters};
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
@@ -145,10 +146,69 @@ fn diagnostics() -> Result<String, std::fmt::Error> {
     Ok(page)
 }
 
+/// How much of what expressions are made of is served, and what is not.
+fn samples() -> Result<String, std::fmt::Error> {
+    let mut later: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut left_out: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (name, why) in fetch::unserved() {
+        let (reasons, reason) = match why {
+            Unserved::NotYet(reason) => (&mut later, reason),
+            Unserved::LeftOut(reason) => (&mut left_out, reason),
+        };
+        reasons.entry(reason).or_default().push(format!("`{name}`"));
+    }
+    let count = |reasons: &BTreeMap<&str, Vec<String>>| reasons.values().map(Vec::len).sum::<usize>();
+    let rows = [
+        ("fetches", fetch::all().count(), count(&later), count(&left_out)),
+        (
+            "converters",
+            convert::all().count(),
+            unserved_converters().count(),
+            0,
+        ),
+        (
+            "ACL keywords",
+            acl_keywords().count(),
+            unserved_acl_keywords().count(),
+            0,
+        ),
+    ];
+    let mut page = String::from(
+        "## Expressions, in numbers\n\nOf what HAProxy 3.5 has:\n\n| | all | served | refused for now | left out |\n|---|---|---|---|---|\n",
+    );
+    for (what, served, refused, left_out) in rows {
+        let all = served + refused + left_out;
+        writeln!(page, "| {what} | {all} | {served} | {refused} | {left_out} |")?;
+    }
+    page.push_str("\n| fetches | refused for now, because |\n|---|---|\n");
+    for (reason, names) in &later {
+        writeln!(page, "| {} | {} |", names.join(", "), cell(reason))?;
+    }
+    page.push_str("\n| fetches | left out, because |\n|---|---|\n");
+    for (reason, names) in &left_out {
+        writeln!(page, "| {} | {} |", names.join(", "), cell(reason))?;
+    }
+    let converters: Vec<String> = unserved_converters().map(|name| format!("`{name}`")).collect();
+    writeln!(
+        page,
+        "\n**Converters** that are refused for now: {}",
+        converters.join(", ")
+    )?;
+    let keywords: Vec<String> = unserved_acl_keywords()
+        .map(|(name, ..)| format!("`{name}`"))
+        .collect();
+    writeln!(
+        page,
+        "\n**ACL keywords** that are refused for now: {}",
+        keywords.join(", ")
+    )?;
+    Ok(page)
+}
+
 /// The keywords that are HAProxy's and do nothing, or are refused.
 fn unserved() -> Result<String, std::fmt::Error> {
-    let mut page =
-        String::from("## Refused, for now\n\nThese are HAProxy's keywords that a later version may serve.\n");
+    let mut page = samples()?;
+    page.push_str("\n## Refused, for now\n\nThese are HAProxy's keywords that a later version may serve.\n");
     for (after, rows) in keywords(|status| status == Status::NotYet) {
         let names: Vec<String> = rows.iter().map(|row| format!("`{}`", row.name)).collect();
         write!(page, "\n**{}**: {}\n", heading(after), names.join(", "))?;

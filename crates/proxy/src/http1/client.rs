@@ -1,6 +1,7 @@
 //! The servers' side: requests out, responses in.
 
 use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -18,6 +19,7 @@ pub(crate) struct ClientConn {
     sender: SendRequest<MessageBody>,
     conn: Box<Connection<TokioIo<Counted>, MessageBody>>,
     traffic: Rc<Traffic>,
+    local: Option<SocketAddr>,
     ended: bool,
 }
 
@@ -39,6 +41,7 @@ pub(crate) enum SendFailure {
 impl ClientConn {
     /// Prepares a connected stream for requests.
     pub(crate) async fn new(stream: Stream, head_bytes_max: usize) -> Result<Self, SendFailure> {
+        let local = stream.local();
         let (counted, traffic) = Counted::new(stream);
         let mut builder = Builder::new();
         builder.max_buf_size(head_bytes_max.max(8192));
@@ -50,8 +53,14 @@ impl ClientConn {
             sender,
             conn: Box::new(conn),
             traffic,
+            local,
             ended: false,
         })
+    }
+
+    /// The address that the server was connected from.
+    pub(crate) fn local(&self) -> Option<SocketAddr> {
+        self.local
     }
 
     /// Goes on with whatever is to be read and written. Ready when the connection has ended.

@@ -79,7 +79,10 @@ pub(crate) async fn evaluate(
         }
         match act(rule, txn, setting).await {
             Step::Next => {}
-            Step::End(verdict) => return at(verdict, 1),
+            Step::End(verdict) => {
+                txn.decided_by(rule.place.as_ref());
+                return at(verdict, 1);
+            }
         }
     }
     Next {
@@ -138,7 +141,10 @@ async fn act(prepared: &PreparedRule, txn: &Rc<Txn>, setting: &Setting<'_>) -> S
         }
         (RuleAction::WaitForBody(time), _) => Step::End(Verdict::WaitForBody(*time)),
         (RuleAction::Run { args, .. }, Prepared::Action(action)) => {
+            // If it is given up while it waits, this stays.
+            txn.waits_for(prepared.place.as_ref());
             let outcome = action.run(txn, args).await;
+            txn.waits_for(None);
             after_action(outcome, prepared, txn, setting)
         }
         _ => {

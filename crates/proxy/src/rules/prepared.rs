@@ -3,6 +3,8 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use tidegate_sample::figures::RulePlace;
+
 use crate::ext::{Action, Extensions, HttpService, TcpService};
 use crate::reply::Reply;
 use crate::rules::respond::constant_reply;
@@ -27,6 +29,7 @@ impl PreparedRules {
 pub(crate) struct PreparedRule {
     pub(crate) rule: Arc<Rule>,
     pub(crate) prepared: Prepared,
+    pub(crate) place: Option<Rc<RulePlace>>,
 }
 
 /// What a rule's action needs besides its own description.
@@ -70,6 +73,7 @@ impl PreparedRules {
             Ok(PreparedRule {
                 rule: rule.clone(),
                 prepared,
+                place: rule.place.clone().map(Rc::new),
             })
         };
         rules

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, StatusCode};
+use tidegate_sample::figures::RulePlace;
 use tidegate_sample::logformat::LogFormat;
 use tidegate_sample::pattern::List;
 use tidegate_sample::vars::{Assignment, VarName};
@@ -54,6 +55,8 @@ pub struct Rule {
     pub on_error: Option<OnFailure>,
     /// The rule as messages show it: `http-request lua.auth (tidegate.cfg:31)`.
     pub line: String,
+    /// The file and line of the configuration where it stands.
+    pub place: Option<RulePlace>,
 }
 
 impl Rule {
@@ -64,6 +67,7 @@ impl Rule {
             condition: None,
             on_error: None,
             line: line.into(),
+            place: None,
         }
     }
 

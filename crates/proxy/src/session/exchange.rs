@@ -45,15 +45,19 @@ impl HttpSession {
         self.traffic.swallow.set(false);
         self.busy.set(true);
         self.requests.set(self.requests.get() + 1);
-        self.worker.count_request();
         let txn = Txn::new(
             self.client.clone(),
             Mode::Http,
             self.worker.shared.global.buffer_bytes,
         );
+        let now = std::time::Instant::now();
+        let second = self.worker.shared.board.second(now);
+        self.frontend.usage.request(second);
+        txn.usage.second.set(second);
+        txn.usage.number.set(self.worker.number_request());
+        txn.usage.with_client(&self.traffic, self.read_before.get());
         if self.timed {
             txn.times.idle_since.set(Some(self.idle_since.get()));
-            let now = std::time::Instant::now();
             txn.times.started.set(Some(self.first_byte.get().unwrap_or(now)));
             txn.times.request.set(Some(now));
         }
@@ -110,7 +114,7 @@ impl HttpSession {
                 .finish_response(None, txn, error(StatusCode::SERVICE_UNAVAILABLE, false))
                 .await;
         };
-        *txn.backend.borrow_mut() = Some(backend.named.clone());
+        txn.choose_backend(&backend);
         if backend.spec.buffer_request && !frontend.spec.buffer_request {
             self.buffer_body(txn, &mut body, frontend.spec.timeouts.http_request)
                 .await;
@@ -241,6 +245,7 @@ impl HttpSession {
             }
         };
         let mut head = answer.head;
+        txn.facts.borrow_mut().server_status = Some(head.status.as_u16());
         forget_connection(&mut head.headers);
         let switched = head.status == StatusCode::SWITCHING_PROTOCOLS || connect && head.status.is_success();
         if switched && !(upgrade || connect) {

@@ -56,7 +56,7 @@ pub(crate) struct HttpSession {
     /// When the first byte of the next request was noticed.
     pub(crate) first_byte: Cell<Option<Instant>>,
     /// Bytes read when the connection became idle.
-    read_before: Cell<u64>,
+    pub(crate) read_before: Cell<u64>,
     /// Bytes written before the current response.
     pub(crate) written_before: Cell<u64>,
     /// True if anybody wants to know what happened when.

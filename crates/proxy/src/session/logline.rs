@@ -16,7 +16,7 @@ pub(crate) fn write(frontend: &Frontend, worker: &Worker, txn: &Rc<Txn>) {
         let state = *facts.termination.get_or_insert(*b"--");
         facts.process_connections = worker.shared.connections.load(Ordering::Relaxed);
         facts.frontend_connections = frontend.connections.load(Ordering::Relaxed);
-        facts.request_counter = worker.shared.requests.load(Ordering::Relaxed);
+        facts.request_counter = txn.usage.number.get();
         (facts.status, state)
     };
     let well = state == *b"--" || state == *b"LR";

@@ -41,7 +41,11 @@ pub(crate) async fn run(worker: Rc<Worker>, frontend: Rc<Frontend>, client: Rc<C
     let (counted, traffic) = Counted::marked(stream, Some(client.packets.clone()));
     let txn = Txn::new(client, Mode::Tcp, worker.shared.global.buffer_bytes);
     txn.phase.set(Phase::Content);
-    worker.count_request();
+    txn.usage.number.set(worker.number_request());
+    txn.usage
+        .second
+        .set(worker.shared.board.second(txn.client.accepted_at));
+    txn.usage.with_client(&traffic, 0);
     let session = TcpSession {
         timer: worker.wheel.timer(),
         worker,
@@ -71,7 +75,7 @@ impl TcpSession {
         let Some(backend) = self.choose_backend().await else {
             return Err(*b"SC");
         };
-        *self.txn.backend.borrow_mut() = Some(backend.named.clone());
+        self.txn.choose_backend(&backend);
         match self
             .content_rules(&backend.tcp_content, backend.spec.inspect_delay, pump)
             .await
@@ -207,6 +211,7 @@ impl TcpSession {
         times.connected.set(Some(Instant::now()));
         self.txn.backend_src.set(stream.local());
         let (server, from_server) = Counted::new(stream);
+        self.txn.usage.with_server(&from_server);
         let limits = Limits::new(&self.frontend.spec.timeouts, timeouts);
         // What rules let pass goes first, then what they left untouched.
         let channel = self.txn.request_channel();

@@ -65,6 +65,7 @@ impl HttpSession {
             let mut conn = match idle {
                 Some(conn) => {
                     txn.choose_server(&server);
+                    txn.backend_src.set(conn.local());
                     conn
                 }
                 None => {
@@ -75,6 +76,7 @@ impl HttpSession {
                 }
             };
             txn.facts.borrow_mut().server_connection_reused = reused;
+            txn.usage.with_server(conn.traffic());
             self.note(&txn.times.connected);
             let watch = self.body.borrow().clone();
             let sent = {
@@ -121,12 +123,10 @@ impl HttpSession {
         let timeouts = &backend.spec.timeouts;
         let connected = connect(&backend.balancer, server, attempts, timeouts, &self.timer, txn).await;
         let (server, stream) = connected.map_err(no_connection)?;
-        txn.backend_src.set(stream.local());
         let conn = ClientConn::new(stream, self.worker.shared.global.buffer_bytes).await;
-        Ok((
-            conn.map_err(|_| NoAnswer(StatusCode::BAD_GATEWAY, *b"SC"))?,
-            server,
-        ))
+        let conn = conn.map_err(|_| NoAnswer(StatusCode::BAD_GATEWAY, *b"SC"))?;
+        txn.backend_src.set(conn.local());
+        Ok((conn, server))
     }
 
     /// The request's head as the server is to see it. The transaction keeps its own: response rules and log lines look at

@@ -112,6 +112,7 @@ mod tests {
             spec,
             named,
             shared: Default::default(),
+            usage: Default::default(),
             pool,
             credit: Cell::new(0),
         })

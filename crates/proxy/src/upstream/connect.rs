@@ -48,7 +48,10 @@ pub(crate) async fn connect(
         txn.choose_server(&server);
         let failure = match timer.limit(timeouts.connect, open(&server.spec.address)).await {
             Ok(Ok(stream)) => return Ok((server, stream)),
-            Ok(Err(_)) => ConnectFailure::Refused,
+            Ok(Err(why)) => {
+                txn.usage.server_error.set(Some(error_number(&why)));
+                ConnectFailure::Refused
+            }
             Err(_) => ConnectFailure::TimedOut,
         };
         if retry == attempts.retries {
@@ -77,6 +80,18 @@ pub(crate) async fn connect(
             }
         }
         txn.facts.borrow_mut().retries = retry;
+    }
+}
+
+/// The number by which fetches know what went wrong.
+fn error_number(why: &io::Error) -> u8 {
+    match why.kind() {
+        io::ErrorKind::ConnectionRefused => 46,
+        io::ErrorKind::ConnectionReset => 47,
+        io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => 48,
+        io::ErrorKind::OutOfMemory => 4,
+        io::ErrorKind::AddrNotAvailable => 9,
+        _ => 6,
     }
 }
 

@@ -11,6 +11,7 @@ use std::sync::atomic::AtomicBool;
 
 use tidegate_sample::Named;
 
+use crate::figures::Usage;
 use crate::spec::ServerSpec;
 
 /// What all workers know of a server.
@@ -25,6 +26,7 @@ pub(crate) struct Server {
     pub(crate) spec: ServerSpec,
     pub(crate) named: Rc<Named>,
     pub(crate) shared: Arc<ServerShared>,
+    pub(crate) usage: Arc<Usage>,
     pub(crate) pool: pool::Pool,
     /// What the server is ahead (or behind) of its fair share of turns, by weight.
     pub(crate) credit: Cell<i64>,

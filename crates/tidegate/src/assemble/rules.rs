@@ -11,6 +11,7 @@ use tidegate_proxy::spec::{
     HeaderEdit, HeaderMatch, ListChange, Redirect, RedirectTo, ReplySpec, Rule, RuleAction, RuleSet, Text,
 };
 use tidegate_proxy::{LogLevel, Mode};
+use tidegate_sample::figures::RulePlace;
 
 use super::logs::level;
 use super::{Assembly, on_failure};
@@ -80,6 +81,10 @@ impl Assembly<'_> {
         let sources = self.around.sources;
         let word = String::from_utf8_lossy(sources.text(rule.span)).into_owned();
         let line = format!("{} {word} ({})", set.keyword, sources.place(rule.span));
+        let place = sources.file_and_line(rule.span).map(|(file, line)| RulePlace {
+            file: file.into(),
+            line,
+        });
         let mut on_error = None;
         let action = match rule.action {
             Action::Accept => RuleAction::Accept,
@@ -136,6 +141,7 @@ impl Assembly<'_> {
             condition: rule.condition,
             on_error,
             line,
+            place,
         })
     }
 

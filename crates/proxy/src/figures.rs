@@ -1,0 +1,413 @@
+//! What is counted of proxies, listeners and servers.
+//!
+//! Each worker counts for itself, in memory that no other writes to, with plain loads and stores. Whoever asks adds the
+//! workers up.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Instant;
+
+use tidegate_sample::figures::{BackendFigures, Figures, FrontendFigures, ServerFigures};
+
+use crate::rate::Rate;
+use crate::spec::{BackendSpec, FrontendSpec};
+use crate::upstream::{Server, ServerShared};
+use crate::worker::Backend;
+
+/// What one worker counts of one proxy, listener or server. No two share a line of the cache.
+#[derive(Default)]
+#[repr(align(128))]
+pub(crate) struct Usage {
+    current: AtomicU32,
+    total: AtomicU64,
+    sessions: Rate,
+    requests: Rate,
+}
+
+impl Usage {
+    /// A connection, request or stream has come.
+    pub(crate) fn enter(&self, second: u32) {
+        let current = self.current.load(Ordering::Relaxed);
+        self.current.store(current.wrapping_add(1), Ordering::Relaxed);
+        self.sessions.count(second);
+    }
+
+    /// It is gone.
+    pub(crate) fn leave(&self) {
+        let current = self.current.load(Ordering::Relaxed);
+        self.current.store(current.wrapping_sub(1), Ordering::Relaxed);
+    }
+
+    /// An HTTP request has come.
+    pub(crate) fn request(&self, second: u32) {
+        self.requests.count(second);
+    }
+
+    /// Counts without end; gives the count.
+    pub(crate) fn number(&self) -> u64 {
+        let total = self.total.load(Ordering::Relaxed).wrapping_add(1);
+        self.total.store(total, Ordering::Relaxed);
+        total
+    }
+
+    /// How many were counted without end.
+    pub(crate) fn total(&self) -> u64 {
+        self.total.load(Ordering::Relaxed)
+    }
+}
+
+/// The same thing as each worker counts it.
+#[derive(Clone)]
+pub(crate) struct PerWorker(Arc<[Arc<Usage>]>);
+
+impl PerWorker {
+    pub(crate) fn new(workers: usize) -> Self {
+        PerWorker((0..workers).map(|_| Arc::default()).collect())
+    }
+
+    /// That of one worker.
+    pub(crate) fn of(&self, worker: usize) -> Arc<Usage> {
+        self.0.get(worker).cloned().unwrap_or_default()
+    }
+
+    /// How many there are now.
+    pub(crate) fn current(&self) -> u64 {
+        self.0
+            .iter()
+            .map(|usage| u64::from(usage.current.load(Ordering::Relaxed)))
+            .sum()
+    }
+
+    /// All that were numbered.
+    pub(crate) fn total(&self) -> u64 {
+        self.0.iter().map(|usage| usage.total()).sum()
+    }
+
+    fn rate(&self, now: Now, which: impl Fn(&Usage) -> &Rate) -> u64 {
+        self.0
+            .iter()
+            .map(|usage| which(usage).per_second(now.second, now.millisecond))
+            .sum()
+    }
+}
+
+/// A moment, counted from the start of the data plane.
+#[derive(Clone, Copy)]
+struct Now {
+    second: u32,
+    millisecond: u32,
+}
+
+/// The counters of everything.
+pub(crate) struct Board {
+    started: Instant,
+    frontends: HashMap<Box<[u8]>, FrontendCounters>,
+    backends: HashMap<Box<[u8]>, BackendCounters>,
+}
+
+struct FrontendCounters {
+    usage: PerWorker,
+    /// By the listeners' numbers.
+    listeners: Vec<(u32, PerWorker)>,
+}
+
+struct BackendCounters {
+    usage: PerWorker,
+    servers: Vec<ServerCounters>,
+}
+
+struct ServerCounters {
+    name: Box<[u8]>,
+    weight: u32,
+    backup: bool,
+    shared: Arc<ServerShared>,
+    usage: PerWorker,
+}
+
+impl Board {
+    pub(crate) fn new(
+        frontends: &[Arc<FrontendSpec>],
+        backends: &[Arc<BackendSpec>],
+        servers: &[Vec<Arc<ServerShared>>],
+        workers: usize,
+    ) -> Self {
+        let frontend = |spec: &Arc<FrontendSpec>| {
+            let listeners = spec.listeners.iter();
+            let counters = FrontendCounters {
+                usage: PerWorker::new(workers),
+                listeners: listeners.map(|l| (l.id, PerWorker::new(workers))).collect(),
+            };
+            (key(&spec.name), counters)
+        };
+        let backend = |(spec, shared): (&Arc<BackendSpec>, &Vec<Arc<ServerShared>>)| {
+            let servers = spec
+                .servers
+                .iter()
+                .zip(shared)
+                .map(|(spec, shared)| ServerCounters {
+                    name: key(&spec.name),
+                    weight: spec.weight,
+                    backup: spec.backup,
+                    shared: shared.clone(),
+                    usage: PerWorker::new(workers),
+                });
+            let counters = BackendCounters {
+                usage: PerWorker::new(workers),
+                servers: servers.collect(),
+            };
+            (key(&spec.name), counters)
+        };
+        Board {
+            started: Instant::now(),
+            frontends: frontends.iter().map(frontend).collect(),
+            backends: backends.iter().zip(servers).map(backend).collect(),
+        }
+    }
+
+    /// The second that a moment is in.
+    pub(crate) fn second(&self, at: Instant) -> u32 {
+        // Wraps after more than a hundred years.
+        at.saturating_duration_since(self.started).as_secs() as u32
+    }
+
+    /// What a worker counts of a frontend.
+    pub(crate) fn frontend_of(&self, name: &str, worker: usize) -> Arc<Usage> {
+        let counters = self.frontends.get(name.as_bytes());
+        counters.map(|f| f.usage.of(worker)).unwrap_or_default()
+    }
+
+    /// What a worker counts of a listener.
+    pub(crate) fn listener_of(&self, frontend: &str, id: u32, worker: usize) -> Arc<Usage> {
+        let counters = self.listener(frontend.as_bytes(), id);
+        counters.map(|usage| usage.of(worker)).unwrap_or_default()
+    }
+
+    /// What a worker counts of a backend.
+    pub(crate) fn backend_of(&self, name: &str, worker: usize) -> Arc<Usage> {
+        let counters = self.backends.get(name.as_bytes());
+        counters.map(|b| b.usage.of(worker)).unwrap_or_default()
+    }
+
+    /// What a worker counts of a server, by its place in its backend.
+    pub(crate) fn server_of(&self, backend: &str, server: usize, worker: usize) -> Arc<Usage> {
+        let counters = self.backends.get(backend.as_bytes());
+        counters
+            .and_then(|b| b.servers.get(server))
+            .map(|s| s.usage.of(worker))
+            .unwrap_or_default()
+    }
+
+    /// Client connections of all frontends.
+    pub(crate) fn connections(&self) -> u64 {
+        self.frontends.values().map(|f| f.usage.current()).sum()
+    }
+
+    /// Client connections of a listener.
+    pub(crate) fn listener_connections(&self, frontend: &[u8], id: u32) -> Option<u64> {
+        self.listener(frontend, id).map(PerWorker::current)
+    }
+
+    fn listener(&self, frontend: &[u8], id: u32) -> Option<&PerWorker> {
+        let listeners = &self.frontends.get(frontend)?.listeners;
+        listeners
+            .iter()
+            .find(|(known, _)| *known == id)
+            .map(|(_, usage)| usage)
+    }
+
+    fn now(&self) -> Now {
+        let since = self.started.elapsed();
+        Now {
+            second: since.as_secs() as u32,
+            millisecond: since.subsec_millis(),
+        }
+    }
+}
+
+impl Figures for Board {
+    fn frontend(&self, name: &[u8]) -> Option<FrontendFigures> {
+        let usage = &self.frontends.get(name)?.usage;
+        let now = self.now();
+        Some(FrontendFigures {
+            connections: usage.current(),
+            sessions_per_second: usage.rate(now, |usage| &usage.sessions),
+            requests_per_second: usage.rate(now, |usage| &usage.requests),
+        })
+    }
+
+    fn backend(&self, name: &[u8]) -> Option<BackendFigures> {
+        let counters = self.backends.get(name)?;
+        let usable = |backup: bool| {
+            let servers = counters.servers.iter();
+            servers.filter(|s| s.backup == backup && s.is_usable()).count() as u64
+        };
+        let usable = match usable(false) {
+            // Of the backups the first alone is used.
+            0 => usable(true).min(1),
+            active => active,
+        };
+        // No server has a limit yet.
+        let left = if counters.servers.is_empty() {
+            Some(0)
+        } else {
+            None
+        };
+        Some(BackendFigures {
+            connections: counters.usage.current(),
+            sessions_per_second: counters.usage.rate(self.now(), |usage| &usage.sessions),
+            queued: 0,
+            usable_servers: usable,
+            connections_free: left,
+            slots_free: left,
+        })
+    }
+
+    fn server(&self, backend: &[u8], name: &[u8]) -> Option<ServerFigures> {
+        let servers = &self.backends.get(backend)?.servers;
+        let server = servers.iter().find(|server| *server.name == *name)?;
+        Some(ServerFigures {
+            connections: server.usage.current(),
+            sessions_per_second: server.usage.rate(self.now(), |usage| &usage.sessions),
+            queued: 0,
+            connections_free: None,
+            up: !server.shared.down.load(Ordering::Relaxed),
+            weight: server.weight,
+            initial_weight: server.weight,
+        })
+    }
+}
+
+impl ServerCounters {
+    fn is_usable(&self) -> bool {
+        self.weight > 0 && !self.shared.down.load(Ordering::Relaxed)
+    }
+}
+
+fn key(name: &str) -> Box<[u8]> {
+    name.as_bytes().into()
+}
+
+/// A transaction's stay in a backend. It is over when it is dropped, or before.
+pub(crate) struct InBackend {
+    pub(crate) backend: Rc<Backend>,
+    inside: bool,
+}
+
+impl InBackend {
+    pub(crate) fn enter(backend: &Rc<Backend>, second: u32) -> Self {
+        backend.usage.enter(second);
+        InBackend {
+            backend: backend.clone(),
+            inside: true,
+        }
+    }
+
+    /// The stay is over; the backend is still known.
+    pub(crate) fn leave(&mut self) {
+        if std::mem::take(&mut self.inside) {
+            self.backend.usage.leave();
+        }
+    }
+}
+
+impl Drop for InBackend {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+/// A transaction's use of a server, for as long as it is there.
+pub(crate) struct AtServer(Rc<Server>);
+
+impl AtServer {
+    pub(crate) fn enter(server: &Rc<Server>, second: u32) -> Self {
+        server.usage.enter(second);
+        AtServer(server.clone())
+    }
+}
+
+impl Drop for AtServer {
+    fn drop(&mut self) {
+        self.0.usage.leave();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{ListenerSpec, ServerSpec};
+    use crate::txn::Mode;
+
+    fn board(change: impl FnOnce(&mut BackendSpec)) -> (Board, Vec<Vec<Arc<ServerShared>>>) {
+        let mut frontend = FrontendSpec::new("f", Mode::Http);
+        let address = "127.0.0.1:1".parse().unwrap();
+        frontend.listeners = (1..3)
+            .map(|id| ListenerSpec {
+                id,
+                ..ListenerSpec::tcp("bind", address)
+            })
+            .collect();
+        let mut backend = BackendSpec::new("b", Mode::Http);
+        change(&mut backend);
+        let shared = vec![backend.servers.iter().map(|_| Arc::default()).collect()];
+        let board = Board::new(&[Arc::new(frontend)], &[Arc::new(backend)], &shared, 3);
+        (board, shared)
+    }
+
+    #[test]
+    fn the_workers_are_added_up() {
+        let (board, _) = board(|b| {
+            b.servers
+                .push(ServerSpec::tcp("s", "127.0.0.1:1".parse().unwrap()))
+        });
+        for worker in 0..3 {
+            let second = board.second(Instant::now());
+            let usage = board.frontend_of("f", worker);
+            usage.enter(second);
+            usage.enter(second);
+            usage.leave();
+            usage.request(second);
+            board.listener_of("f", 2, worker).enter(second);
+            board.server_of("b", 0, worker).enter(second);
+            board.backend_of("b", worker).enter(second);
+        }
+        let frontend = board.frontend(b"f").unwrap();
+        assert_eq!((frontend.connections, frontend.sessions_per_second), (3, 6));
+        assert_eq!(frontend.requests_per_second, 3);
+        assert_eq!(board.connections(), 3);
+        assert_eq!(board.listener_connections(b"f", 1), Some(0));
+        assert_eq!(board.listener_connections(b"f", 2), Some(3));
+        assert_eq!(board.backend(b"b").unwrap().connections, 3);
+        assert_eq!(board.server(b"b", b"s").unwrap().connections, 3);
+        assert!(board.frontend(b"b").is_none() && board.server(b"b", b"x").is_none());
+    }
+
+    #[test]
+    fn servers_are_usable_as_the_balancing_takes_them() {
+        let named = |name: &str, change: fn(&mut ServerSpec)| {
+            let mut spec = ServerSpec::tcp(name, "127.0.0.1:1".parse().unwrap());
+            change(&mut spec);
+            spec
+        };
+        let (board, shared) = board(|b| {
+            b.servers = vec![
+                named("a", |s| s.weight = 5),
+                named("drained", |s| s.weight = 0),
+                named("c", |_| {}),
+                named("backup", |s| s.backup = true),
+                named("other", |s| s.backup = true),
+            ];
+        });
+        let usable = || board.backend(b"b").unwrap().usable_servers;
+        assert_eq!(usable(), 2);
+        shared[0][0].down.store(true, Ordering::Relaxed);
+        assert_eq!(usable(), 1);
+        assert!(!board.server(b"b", b"a").unwrap().up && board.server(b"b", b"c").unwrap().up);
+        assert_eq!(board.server(b"b", b"a").unwrap().weight, 5);
+        shared[0][2].down.store(true, Ordering::Relaxed);
+        assert_eq!(usable(), 1);
+        assert_eq!(board.backend(b"b").unwrap().connections_free, None);
+    }
+}

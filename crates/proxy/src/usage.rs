@@ -1,0 +1,107 @@
+//! What a transaction takes part in and uses, for counters and for fetches that ask: its backend and server, its bytes,
+//! the rules that decided.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use tidegate_sample::figures::{self, BackendSettings, RulePlace};
+
+use crate::figures::{AtServer, InBackend};
+use crate::stream::Traffic;
+use crate::upstream::Server;
+use crate::worker::Backend;
+
+/// Everything of it for one transaction.
+#[derive(Default)]
+pub(crate) struct TxnUsage {
+    /// The number of the request or stream.
+    pub(crate) number: Cell<u64>,
+    /// The second in which it is counted.
+    pub(crate) second: Cell<u32>,
+    /// What went wrong with the server's connection, 0 for nothing; none before there was one.
+    pub(crate) server_error: Cell<Option<u8>>,
+    pub(crate) last_rule: RefCell<Option<Rc<RulePlace>>>,
+    pub(crate) waiting_rule: RefCell<Option<Rc<RulePlace>>>,
+    client: RefCell<Option<Flow>>,
+    server: RefCell<Option<Flow>>,
+    in_backend: RefCell<Option<InBackend>>,
+    at_server: RefCell<Option<AtServer>>,
+}
+
+/// Bytes on a connection since a transaction began to use it.
+struct Flow {
+    traffic: Rc<Traffic>,
+    read_before: u64,
+    written_before: u64,
+}
+
+impl Flow {
+    fn read(&self) -> u64 {
+        self.traffic.read.get().saturating_sub(self.read_before)
+    }
+
+    fn written(&self) -> u64 {
+        self.traffic.written.get().saturating_sub(self.written_before)
+    }
+}
+
+impl TxnUsage {
+    /// The client's connection; of what it sent, so much was there before.
+    pub(crate) fn with_client(&self, traffic: &Rc<Traffic>, read_before: u64) {
+        *self.client.borrow_mut() = Some(Flow {
+            traffic: traffic.clone(),
+            read_before,
+            written_before: traffic.written.get(),
+        });
+    }
+
+    /// The server's connection, from here on.
+    pub(crate) fn with_server(&self, traffic: &Rc<Traffic>) {
+        self.server_error.set(Some(0));
+        *self.server.borrow_mut() = Some(Flow {
+            traffic: traffic.clone(),
+            read_before: traffic.read.get(),
+            written_before: traffic.written.get(),
+        });
+    }
+
+    pub(crate) fn in_backend(&self, backend: &Rc<Backend>) {
+        *self.in_backend.borrow_mut() = Some(InBackend::enter(backend, self.second.get()));
+    }
+
+    pub(crate) fn at_server(&self, server: &Rc<Server>) {
+        *self.at_server.borrow_mut() = Some(AtServer::enter(server, self.second.get()));
+    }
+
+    /// The transaction is over: it is no longer counted.
+    pub(crate) fn leave(&self) {
+        self.at_server.borrow_mut().take();
+        if let Some(stay) = &mut *self.in_backend.borrow_mut() {
+            stay.leave();
+        }
+    }
+
+    pub(crate) fn backend_settings(&self) -> Option<BackendSettings> {
+        let stay = self.in_backend.borrow();
+        let spec = &stay.as_ref()?.backend.spec;
+        Some(BackendSettings {
+            connect_timeout: spec.timeouts.connect,
+            queue_timeout: spec.timeouts.queue,
+            server_timeout: spec.timeouts.server,
+            tarpit_timeout: spec.timeouts.tarpit,
+            tunnel_timeout: spec.timeouts.tunnel,
+            retries: spec.retries,
+        })
+    }
+
+    pub(crate) fn traffic(&self) -> Option<figures::Traffic> {
+        let (client, server) = (self.client.borrow(), self.server.borrow());
+        let client = client.as_ref()?;
+        Some(figures::Traffic {
+            from_client: client.read(),
+            to_client: client.written(),
+            to_server: server.as_ref().map_or(0, Flow::written),
+            from_server: server.as_ref().map_or(0, Flow::read),
+        })
+    }
+}
