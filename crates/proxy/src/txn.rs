@@ -3,22 +3,20 @@
 use std::any::Any;
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::future::{Future, poll_fn};
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::task::Poll;
-use std::time::SystemTime;
 
 use http::{request, response};
-use tidegate_sample::figures::{Figures, RulePlace, Settings, TcpFigures};
-use tidegate_sample::vars::{self, ProcVars, VarName, VarScope, VarStore};
-use tidegate_sample::{Facts, Named, Priority, Process, Session, Value, Way};
+use tidegate_sample::figures::RulePlace;
+use tidegate_sample::vars::{self, VarName, VarStore};
+use tidegate_sample::{Facts, Named, Priority, Session, Value, Way};
 
 use crate::channel::Channel;
 use crate::client::Client;
 use crate::event::Event;
 use crate::ext::Failure;
 use crate::handle::{self, TxnHandle};
-use crate::kernel;
 use crate::log::Level;
 use crate::reply::Reply;
 use crate::spec::ServerAddress;
@@ -26,6 +24,8 @@ use crate::timers::Times;
 use crate::upstream::Server;
 use crate::usage::TxnUsage;
 use crate::worker::Backend;
+
+mod view;
 
 /// HTTP or TCP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -536,194 +536,6 @@ impl std::fmt::Display for InvalidTarget {
 }
 
 impl std::error::Error for InvalidTarget {}
-
-impl Session for Txn {
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-
-    fn src(&self) -> Option<SocketAddr> {
-        self.source()
-    }
-
-    fn dst(&self) -> Option<SocketAddr> {
-        self.destination()
-    }
-
-    fn backend_src(&self) -> Option<SocketAddr> {
-        self.backend_src.get()
-    }
-
-    fn backend_dst(&self) -> Option<SocketAddr> {
-        self.backend_dst.get()
-    }
-
-    fn is_local(&self, address: IpAddr) -> Option<bool> {
-        let of_a_host = !address.is_unspecified() && !address.is_multicast();
-        // The system lets nobody take an address that is another machine's. Asking sends nothing.
-        let taken = || UdpSocket::bind((address, 0)).is_ok();
-        Some(address.is_loopback() || of_a_host && taken())
-    }
-
-    fn request(&self) -> Option<Ref<'_, request::Parts>> {
-        self.request_head()
-    }
-
-    fn response(&self) -> Option<Ref<'_, response::Parts>> {
-        self.response_head()
-    }
-
-    fn buffered(&self, way: Way) -> Option<Ref<'_, [u8]>> {
-        match (self.mode, way) {
-            (Mode::Http, Way::Request) => Some(self.request_body()),
-            (Mode::Http, Way::Response) => None,
-            (Mode::Tcp, Way::Request) => Some(self.request_channel.input()),
-            (Mode::Tcp, Way::Response) => Some(self.response_channel.input()),
-        }
-    }
-
-    fn buffered_to_end(&self, way: Way) -> bool {
-        match (self.mode, way) {
-            (Mode::Http, _) => self.request_body_ended.get(),
-            (Mode::Tcp, Way::Request) => !self.request_channel.may_recv() || self.request_channel.is_full(),
-            (Mode::Tcp, Way::Response) => {
-                !self.response_channel.may_recv() || self.response_channel.is_full()
-            }
-        }
-    }
-
-    fn may_change(&self) -> bool {
-        let growing = |channel: &Channel| channel.may_recv() && !channel.is_full();
-        match (self.mode, self.phase.get()) {
-            _ if !self.inspecting.get() => false,
-            (Mode::Tcp, Phase::Content) => growing(&self.request_channel),
-            (Mode::Tcp, Phase::ResponseContent) => growing(&self.response_channel),
-            _ => false,
-        }
-    }
-
-    fn way(&self) -> Way {
-        match self.phase.get() {
-            Phase::Response | Phase::ResponseContent => Way::Response,
-            _ => Way::Request,
-        }
-    }
-
-    fn frontend(&self) -> Option<Named> {
-        Some((*self.client.frontend).clone())
-    }
-
-    fn backend(&self) -> Option<Named> {
-        self.backend.borrow().as_deref().cloned()
-    }
-
-    fn server(&self) -> Option<Named> {
-        self.server.borrow().as_deref().cloned()
-    }
-
-    fn listener(&self) -> Option<Named> {
-        Some((*self.client.listener).clone())
-    }
-
-    fn facts(&self) -> Facts {
-        let mut facts = self.facts.borrow().clone();
-        self.times.fill(&mut facts, &self.client);
-        facts
-    }
-
-    fn connection_src(&self) -> Option<SocketAddr> {
-        self.client.source.get()
-    }
-
-    fn connection_dst(&self) -> Option<SocketAddr> {
-        self.client.destination.get()
-    }
-
-    fn figures(&self) -> Option<&dyn Figures> {
-        Some(&*self.client.home.as_ref()?.board)
-    }
-
-    fn process_connections(&self) -> Option<u64> {
-        Some(self.client.home.as_ref()?.board.connections())
-    }
-
-    fn listener_connections(&self) -> Option<u64> {
-        let home = self.client.home.as_ref()?;
-        home.board
-            .listener_connections(home.spec.name.as_bytes(), self.client.listener.id)
-    }
-
-    fn settings(&self) -> Option<Settings> {
-        let home = self.client.home.as_ref()?;
-        Some(Settings {
-            client_timeout: home.spec.timeouts.client,
-            tarpit_timeout: home.spec.timeouts.tarpit,
-            default_backend: home.default_backend.clone(),
-            backend: self.usage.backend_settings(),
-        })
-    }
-
-    fn traffic(&self) -> Option<tidegate_sample::figures::Traffic> {
-        self.usage.traffic()
-    }
-
-    fn kernel(&self, way: Way) -> Option<TcpFigures> {
-        match way {
-            Way::Request => kernel::measure(self.client.ends.destination?, self.client.ends.source?),
-            Way::Response => kernel::measure(self.backend_src.get()?, self.backend_dst.get()?),
-        }
-    }
-
-    fn connection_error(&self, way: Way) -> Option<u8> {
-        match way {
-            Way::Request => Some(0),
-            Way::Response => self.usage.server_error.get(),
-        }
-    }
-
-    fn last_rule(&self) -> Option<RulePlace> {
-        self.usage.last_rule.borrow().as_deref().cloned()
-    }
-
-    fn waiting_rule(&self) -> Option<RulePlace> {
-        self.usage.waiting_rule.borrow().as_deref().cloned()
-    }
-
-    fn number(&self) -> Option<u32> {
-        // It wraps, as the name of its fetch says.
-        Some(self.usage.number.get() as u32)
-    }
-
-    fn priority(&self) -> Priority {
-        self.priority.get()
-    }
-
-    fn process(&self) -> Option<&Process> {
-        self.client.process.as_deref()
-    }
-
-    fn thread(&self) -> u32 {
-        u32::try_from(self.client.worker).map_or(u32::MAX, |w| w.saturating_add(1))
-    }
-
-    fn vars(&self, scope: VarScope) -> Option<&RefCell<VarStore>> {
-        match scope {
-            VarScope::Sess => Some(&self.client.vars),
-            VarScope::Txn => Some(&self.txn_vars),
-            VarScope::Req => self.is_during(Way::Request).then_some(&self.req_vars),
-            VarScope::Res => self.is_during(Way::Response).then_some(&self.res_vars),
-            VarScope::Proc | VarScope::Check => None,
-        }
-    }
-
-    fn proc_vars(&self) -> Option<&ProcVars> {
-        Some(&self.client.proc_vars)
-    }
-
-    fn now(&self) -> SystemTime {
-        SystemTime::now()
-    }
-}
 
 /// Builds a [`Txn`] without a connection.
 #[derive(Default)]

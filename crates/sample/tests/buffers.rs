@@ -84,6 +84,10 @@ fn what_a_hello_does_not_say_is_absent() {
     let other_kind = [&[1][..], &block(2, b"a.b")].concat();
     let other_kind = message(1, [3, 3], Some(&[extension(0, &block(2, &other_kind))]));
     assert_eq!(value("req.ssl_sni", &other_kind), "-");
+    // One that is longer than its record is in pieces.
+    let mut pieces = full();
+    pieces[4] -= 1;
+    assert_eq!(values(&TLS, &pieces), "-|-|-|-|-|-");
     // The first version of SSL that could say more had another form.
     let mut sslv2 = vec![0x80, 46, 1, 3, 1, 0, 21, 0, 0, 0, 16];
     sslv2.extend([9; 37]);
