@@ -10,7 +10,7 @@ use std::time::{Instant, SystemTime};
 use tidegate_sample::vars::{ProcVars, VarStore};
 use tidegate_sample::{Named, Process};
 
-use crate::log::Logger;
+use crate::log::{LogWriter, Logger};
 use crate::packets::Packets;
 use crate::worker::Frontend;
 
@@ -39,6 +39,9 @@ pub(crate) struct Client {
     pub(crate) accepted_at: Instant,
     pub(crate) extension_slot: RefCell<Option<Box<dyn Any>>>,
     pub(crate) logger: Rc<Logger>,
+    pub(crate) writer: Option<LogWriter>,
+    /// Whether the worker stops softly.
+    pub(crate) stopping: Rc<Cell<bool>>,
     pub(crate) packets: Rc<Packets>,
 }
 
@@ -73,6 +76,8 @@ impl Client {
             accepted_at: Instant::now(),
             extension_slot: RefCell::default(),
             logger,
+            writer: None,
+            stopping: Rc::default(),
         }
     }
 }

@@ -73,7 +73,7 @@ pub(crate) struct Worker {
     pub(crate) frontends: Vec<Rc<Frontend>>,
     pub(crate) backends: Vec<Rc<Backend>>,
     /// Set once by a soft stop.
-    pub(crate) stopping: Cell<bool>,
+    pub(crate) stopping: Rc<Cell<bool>>,
     /// Where relays read into before they write.
     pub(crate) scratch: RefCell<Vec<u8>>,
     requests: Arc<Usage>,
@@ -149,7 +149,7 @@ impl Worker {
             runner: extensions.external_runner(),
             frontends,
             backends,
-            stopping: Cell::new(false),
+            stopping: Rc::default(),
             scratch: RefCell::new(vec![0; 64 * 1024]),
             sessions: Cell::new(0),
             session_ended: Event::default(),
@@ -307,6 +307,8 @@ impl Worker {
             extension_slot: RefCell::default(),
             packets: Packets::new(frontend.logger.clone()),
             logger: frontend.logger.clone(),
+            writer: self.shared.writer.clone(),
+            stopping: self.stopping.clone(),
         });
         let second = self.shared.board.second(client.accepted_at);
         let counted = Counting::new(self.clone(), frontend.clone(), usage.clone(), second, permits);

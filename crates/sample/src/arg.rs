@@ -1,5 +1,6 @@
 //! Arguments of fetches and converters: their declaration, their text, their values.
 
+pub use crate::acl::AclCall;
 pub use crate::convert::json_query::path::JsonPath;
 pub use crate::convert::jwt::key::PublicKey;
 
@@ -126,6 +127,8 @@ pub enum Arg {
     Mask6(u128),
     /// A regular expression.
     Regex(pcre2::bytes::Regex),
+    /// ACLs that a converter asks.
+    Acl(Arc<AclCall>),
     /// A key that verifies signatures.
     PublicKey(Arc<PublicKey>),
     /// A variable that holds the path of a certificate.

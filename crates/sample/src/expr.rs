@@ -422,11 +422,7 @@ fn source(call: &Call<'_>, scope: &Scope<'_>) -> Result<(Source, Type, Places), 
         ));
     }
     if let Some(why) = fetch::unserved_reason(call.name) {
-        let (message, reason) = match why {
-            Unserved::NotYet(reason) => (format!("fetch `{}` is not supported yet", call.name), reason),
-            Unserved::LeftOut(reason) => (format!("fetch `{}` is not supported", call.name), reason),
-        };
-        return Err(ParseError::new(call.name_span(), message).help(reason));
+        return Err(refused("fetch", call, why));
     }
     let known = scope.externals.fetch_names();
     let names = fetch::all()
@@ -454,6 +450,16 @@ fn acls(call: &Call<'_>, scope: &Scope<'_>) -> Result<AclCall, ParseError> {
             .map_or(call.list.clone(), |arg| arg.span.clone());
         ParseError::new(span, error.message).suggest(error.suggestion)
     })
+}
+
+/// The error for a name of HAProxy's that is not served.
+fn refused(what: &str, call: &Call<'_>, why: Unserved) -> ParseError {
+    let (when, reason) = match why {
+        Unserved::NotYet(reason) => (" yet", reason),
+        Unserved::LeftOut(reason) => ("", reason),
+    };
+    let message = format!("{what} `{}` is not supported{when}", call.name);
+    ParseError::new(call.name_span(), message).help(reason)
 }
 
 fn step(call: &Call<'_>, from: Type, scope: &Scope<'_>) -> Result<(Step, Type), ParseError> {
@@ -493,9 +499,8 @@ fn step(call: &Call<'_>, from: Type, scope: &Scope<'_>) -> Result<(Step, Type), 
             Type::Str,
             Type::Str,
         )
-    } else if unsupported::is_converter(call.name) {
-        let message = format!("converter `{}` is not supported yet", call.name);
-        return Err(ParseError::new(call.name_span(), message));
+    } else if let Some(why) = unsupported::converter_reason(call.name) {
+        return Err(refused("converter", call, why));
     } else {
         let known = scope.externals.converter_names();
         let names = convert::all()

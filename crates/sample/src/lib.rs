@@ -60,6 +60,5 @@ pub use scope::{
     ExternalId, ExternalRunner, Externals, Files, LocalBoxFuture, LocalFiles, NoExternals, NoFiles, Proxies,
     Scope, Side,
 };
-pub use session::{Facts, Named, NoSession, Priority, Process, Session, Way};
-pub use unsupported::unserved_converters;
+pub use session::{DebugSink, Facts, Named, NoSession, Priority, Process, Session, Way};
 pub use value::{Type, Value};

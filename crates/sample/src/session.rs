@@ -197,6 +197,9 @@ pub trait Session {
         None
     }
 
+    /// Writes a line that the `debug` converter made; whoever runs sessions decides when.
+    fn debug(&self, _to: DebugSink, _line: &str) {}
+
     /// The time.
     fn now(&self) -> SystemTime {
         SystemTime::now()
@@ -211,6 +214,15 @@ impl Session for NoSession {
     fn as_any(&self) -> &dyn Any {
         self
     }
+}
+
+/// Where the `debug` converter writes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DebugSink {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
 }
 
 /// A direction.
@@ -303,6 +315,8 @@ pub struct Facts {
     pub tls: bool,
     /// Whether this is the first request of its connection.
     pub first_request: bool,
+    /// Whether a service answers, or did.
+    pub service: bool,
     /// The server connection was already used by an earlier request.
     pub server_connection_reused: bool,
     /// `%CC`: the captured request cookie.
@@ -313,6 +327,21 @@ pub struct Facts {
     pub captured_request_headers: Vec<Option<Data>>,
     /// `%hs`: captured response headers, one item per `capture` line.
     pub captured_response_headers: Vec<Option<Data>>,
+}
+
+impl Facts {
+    /// Whether something went wrong, as `option dontlog-normal` has it: an error, a timeout, a retry, a redispatch or
+    /// a status from 500 on.
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        let ended_well = self
+            .termination
+            .is_none_or(|state| matches!(&state, b"--" | b"LR"));
+        !ended_well
+            || self.retries > 0
+            || self.redispatched
+            || self.status.is_some_and(|status| status >= 500)
+    }
 }
 
 /// What is the same for every session of the process.

@@ -1,27 +1,50 @@
 //! Names that HAProxy has and that are not supported yet: using one says so, instead of that it is unknown.
 
-/// Converters.
-const CONVERTERS: &str = "\
-    capture-req capture-res debug fe_exists in_table jwt_decrypt_cert nbsrv srv_is_up srv_queue \
-    table_bytes_in_rate table_bytes_out_rate table_clr_gpc table_clr_gpc0 table_clr_gpc1 table_conn_cnt \
-    table_conn_cur table_conn_rate table_expire table_glitch_cnt table_glitch_rate table_gpc table_gpc0 \
-    table_gpc0_rate table_gpc1 table_gpc1_rate table_gpc_rate table_gpt table_gpt0 table_http_err_cnt \
-    table_http_err_rate table_http_fail_cnt table_http_fail_rate table_http_req_cnt table_http_req_rate \
-    table_idle table_inc_gpc table_inc_gpc0 table_inc_gpc1 table_kbytes_in table_kbytes_out \
-    table_server_id table_sess_cnt table_sess_rate table_trackers when wt6";
+use crate::fetch::Unserved;
+
+/// The converters that are not served, by the reason.
+const CONVERTERS: &[(Unserved, &str)] = &[
+    (
+        Unserved::NotYet("there are no stick tables yet"),
+        "in_table table_bytes_in_rate table_bytes_out_rate table_clr_gpc table_clr_gpc0 table_clr_gpc1 \
+         table_conn_cnt table_conn_cur table_conn_rate table_expire table_glitch_cnt table_glitch_rate table_gpc \
+         table_gpc0 table_gpc0_rate table_gpc1 table_gpc1_rate table_gpc_rate table_gpt table_gpt0 \
+         table_http_err_cnt table_http_err_rate table_http_fail_cnt table_http_fail_rate table_http_req_cnt \
+         table_http_req_rate table_idle table_inc_gpc table_inc_gpc0 table_inc_gpc1 table_kbytes_in \
+         table_kbytes_out table_server_id table_sess_cnt table_sess_rate table_trackers",
+    ),
+    (
+        Unserved::NotYet("there are no slots to capture into: `declare capture` is not served yet"),
+        "capture-req capture-res",
+    ),
+    (
+        Unserved::LeftOut(
+            "the certificates that it takes are loaded by a `crt-store`, and no library in use decrypts with their private keys",
+        ),
+        "jwt_decrypt_cert",
+    ),
+    (
+        Unserved::LeftOut(
+            "the hash is documented nowhere but in HAProxy's source, which this project does not read",
+        ),
+        "wt6",
+    ),
+];
 
 /// Log-format aliases.
 const ALIASES: &str = "\
     OG sslc sslv";
 
-/// The converters of HAProxy's that are not served yet.
-pub fn unserved_converters() -> impl Iterator<Item = &'static str> {
-    CONVERTERS.split_ascii_whitespace()
+/// All converters of HAProxy's that are not served, with the reason.
+pub fn unserved() -> impl Iterator<Item = (&'static str, Unserved)> {
+    CONVERTERS
+        .iter()
+        .flat_map(|(why, names)| names.split_ascii_whitespace().map(|name| (name, *why)))
 }
 
-/// Whether HAProxy has a converter of this name.
-pub(crate) fn is_converter(name: &str) -> bool {
-    has(CONVERTERS, name)
+/// Why the converter of this name is not served, if HAProxy has it.
+pub(crate) fn converter_reason(name: &str) -> Option<Unserved> {
+    unserved().find(|(known, _)| *known == name).map(|(_, why)| why)
 }
 
 /// Whether HAProxy has a log-format alias of this name.
@@ -40,12 +63,12 @@ mod tests {
     #[test]
     fn what_is_supported_is_not_listed() {
         for row in crate::convert::all() {
-            assert!(!is_converter(row.name), "{}", row.name);
+            assert!(converter_reason(row.name).is_none(), "{}", row.name);
         }
         for alias in crate::logformat::aliases() {
             assert!(!is_alias(alias.name), "{}", alias.name);
         }
-        assert!(is_converter("nbsrv") && is_alias("sslv"));
-        assert!(!is_converter("ma"));
+        assert!(converter_reason("table_gpc").is_some() && is_alias("sslv"));
+        assert!(converter_reason("table").is_none());
     }
 }

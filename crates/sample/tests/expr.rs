@@ -325,7 +325,11 @@ fn mistakes_are_told_with_their_place() {
             0..10,
             "fetch `ssl_fc_sni` is not supported yet; TLS is not yet spoken on either side",
         ),
-        ("str(x),nbsrv", 7..12, "converter `nbsrv` is not supported yet"),
+        (
+            "str(x),in_table",
+            7..15,
+            "converter `in_table` is not supported yet; there are no stick tables yet",
+        ),
         ("hdr(host,x)", 9..10, "`x` is not a valid integer for `hdr`"),
         ("hdr(a b)", 4..7, "`hdr`: this cannot be a header's name"),
         (

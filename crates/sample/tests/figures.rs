@@ -211,6 +211,35 @@ fn counters_are_those_of_the_named_or_the_session_s() {
 }
 
 #[test]
+fn converters_ask_for_the_named() {
+    let session = at_backend(BackendFigures {
+        usable_servers: 2,
+        ..BackendFigures::default()
+    });
+    for (exprs, want) in [
+        (
+            "str(f),fe_exists str(F),fe_exists str(b),fe_exists str(),fe_exists",
+            "true false false false",
+        ),
+        ("str(b),nbsrv str(x),nbsrv str(f),nbsrv str(),nbsrv", "2 - - -"),
+        (
+            "str(b/s),srv_queue str(s),srv_queue str(b/x),srv_queue str(x/s),srv_queue",
+            "23 23 - -",
+        ),
+        (
+            "str(b/s),srv_is_up str(s),srv_is_up str(/s),srv_is_up str(b/),srv_is_up",
+            "true true - -",
+        ),
+    ] {
+        assert_eq!(values(&session, exprs), want, "{exprs}");
+    }
+    assert_eq!(
+        values(&Made::default(), "str(s),srv_queue str(b/s),srv_queue"),
+        "- 23"
+    );
+}
+
+#[test]
 fn settings_are_in_milliseconds() {
     let session = at_backend(BackendFigures::default());
     let exprs = "fe_client_timeout cur_client_timeout fe_tarpit_timeout cur_tarpit_timeout fe_defbe";

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use tidegate_config::{CODES, KeywordDoc, Status, keyword_docs};
 use tidegate_sample::fetch::Unserved;
-use tidegate_sample::{acl_keywords, convert, fetch, logformat, unserved_acl_keywords, unserved_converters};
+use tidegate_sample::{acl_keywords, convert, fetch, logformat, unserved_acl_keywords};
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
@@ -146,25 +146,61 @@ fn diagnostics() -> Result<String, std::fmt::Error> {
     Ok(page)
 }
 
+/// Names that are refused, by the reason.
+#[derive(Default)]
+struct Refused {
+    later: BTreeMap<&'static str, Vec<String>>,
+    left_out: BTreeMap<&'static str, Vec<String>>,
+}
+
+impl Refused {
+    fn of(names: impl Iterator<Item = (&'static str, Unserved)>) -> Refused {
+        let mut refused = Refused::default();
+        for (name, why) in names {
+            let (reasons, reason) = match why {
+                Unserved::NotYet(reason) => (&mut refused.later, reason),
+                Unserved::LeftOut(reason) => (&mut refused.left_out, reason),
+            };
+            reasons.entry(reason).or_default().push(format!("`{name}`"));
+        }
+        refused
+    }
+
+    fn later(&self) -> usize {
+        self.later.values().map(Vec::len).sum()
+    }
+
+    fn left_out(&self) -> usize {
+        self.left_out.values().map(Vec::len).sum()
+    }
+
+    fn write(&self, page: &mut String, what: &str) -> std::fmt::Result {
+        for (reasons, status) in [(&self.later, "refused for now"), (&self.left_out, "left out")] {
+            write!(page, "\n| {what} | {status}, because |\n|---|---|\n")?;
+            for (reason, names) in reasons {
+                writeln!(page, "| {} | {} |", names.join(", "), cell(reason))?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// How much of what expressions are made of is served, and what is not.
 fn samples() -> Result<String, std::fmt::Error> {
-    let mut later: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    let mut left_out: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for (name, why) in fetch::unserved() {
-        let (reasons, reason) = match why {
-            Unserved::NotYet(reason) => (&mut later, reason),
-            Unserved::LeftOut(reason) => (&mut left_out, reason),
-        };
-        reasons.entry(reason).or_default().push(format!("`{name}`"));
-    }
-    let count = |reasons: &BTreeMap<&str, Vec<String>>| reasons.values().map(Vec::len).sum::<usize>();
+    let fetches = Refused::of(fetch::unserved());
+    let converters = Refused::of(convert::unserved());
     let rows = [
-        ("fetches", fetch::all().count(), count(&later), count(&left_out)),
+        (
+            "fetches",
+            fetch::all().count(),
+            fetches.later(),
+            fetches.left_out(),
+        ),
         (
             "converters",
             convert::all().count(),
-            unserved_converters().count(),
-            0,
+            converters.later(),
+            converters.left_out(),
         ),
         (
             "ACL keywords",
@@ -180,20 +216,9 @@ fn samples() -> Result<String, std::fmt::Error> {
         let all = served + refused + left_out;
         writeln!(page, "| {what} | {all} | {served} | {refused} | {left_out} |")?;
     }
-    page.push_str("\n| fetches | refused for now, because |\n|---|---|\n");
-    for (reason, names) in &later {
-        writeln!(page, "| {} | {} |", names.join(", "), cell(reason))?;
+    for (what, refused) in [("fetches", fetches), ("converters", converters)] {
+        refused.write(&mut page, what)?;
     }
-    page.push_str("\n| fetches | left out, because |\n|---|---|\n");
-    for (reason, names) in &left_out {
-        writeln!(page, "| {} | {} |", names.join(", "), cell(reason))?;
-    }
-    let converters: Vec<String> = unserved_converters().map(|name| format!("`{name}`")).collect();
-    writeln!(
-        page,
-        "\n**Converters** that are refused for now: {}",
-        converters.join(", ")
-    )?;
     let keywords: Vec<String> = unserved_acl_keywords()
         .map(|(name, ..)| format!("`{name}`"))
         .collect();

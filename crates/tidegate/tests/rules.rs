@@ -2,7 +2,10 @@
 
 mod support;
 
+use std::io::{BufReader, Write};
+
 use support::Result;
+use support::origin::{head, origin, server};
 use support::site::Site;
 
 #[test]
@@ -58,5 +61,52 @@ frontend f
     let mut names: Vec<&str> = names.split(',').collect();
     names.sort_unstable();
     assert_eq!(names, ["a-two", "connection", "d-x", "e", "host"], "{answer}");
+    Ok(())
+}
+
+#[test]
+fn converters_see_how_the_session_went() -> Result<()> {
+    let script = "core.register_service('answer', 'http', function(applet)
+        applet:set_status(200)
+        applet:start_response()
+        applet:send('served')
+    end)";
+    let origin = origin(|stream| {
+        head(&mut BufReader::new(&stream))?;
+        (&stream).write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok")?;
+        Ok(())
+    })?;
+    let config = format!(
+        "global
+    lua-load site/script.lua
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 15s
+    timeout server 15s
+frontend f
+    bind 127.0.0.1:8080
+    log stdout format raw daemon
+    log-format \"%HP forwarded=%[int(1),when(forwarded)] toapplet=%[int(1),when(toapplet)] processed=%[int(1),when(processed)] error=%[int(1),when(error)] stopping=%[int(1),when(stopping)]\"
+    http-request set-var(txn.x) path,debug(seen,stdout)
+    http-request return content-type text/plain lf-string \"%[str(f),fe_exists]%[str(b),fe_exists]%[str(b),nbsrv]%[str(b/s),srv_is_up]%[str(b/s),srv_queue]%[str(x),nbsrv]\" if {{ path /exists }}
+    http-request return status 503 if {{ path /error }}
+    http-request use-service lua.answer if {{ path /service }}
+    default_backend b
+backend b
+    server s {}
+",
+        server(origin)
+    );
+    let site = Site::start("rules-sessions", &[("site.cfg", &config), ("script.lua", script)])?;
+    assert!(site.get("/exists")?.ends_with("\r\n10110"));
+    site.logged("[debug] seen: type=str </exists>")?;
+    site.logged("/exists forwarded=- toapplet=- processed=- error=- stopping=-")?;
+    site.get("/error")?;
+    site.logged("/error forwarded=- toapplet=- processed=- error=1 stopping=-")?;
+    assert!(site.get("/service")?.ends_with("served"));
+    site.logged("/service forwarded=- toapplet=1 processed=1 error=- stopping=-")?;
+    assert!(site.get("/server")?.ends_with("ok"));
+    site.logged("/server forwarded=1 toapplet=- processed=1 error=- stopping=-")?;
     Ok(())
 }

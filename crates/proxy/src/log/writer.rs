@@ -52,6 +52,14 @@ impl LogWriter {
         }
     }
 
+    /// Hands a line to a writer, or writes it at once where there is none since nothing is logged.
+    pub(crate) fn write(writer: Option<&LogWriter>, to: &LogTo, line: Vec<u8>) {
+        match writer {
+            Some(writer) => writer.send(to, line),
+            None => write(&mut HashMap::new(), to.clone(), &line),
+        }
+    }
+
     /// Lines that were dropped so far.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)

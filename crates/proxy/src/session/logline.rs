@@ -11,23 +11,21 @@ use crate::worker::{Frontend, Worker};
 pub(crate) fn write(frontend: &Frontend, worker: &Worker, txn: &Rc<Txn>) {
     let spec = &frontend.spec.log;
     let Some(line) = &spec.line else { return };
-    let (status, state) = {
+    let wrong = {
         let mut facts = txn.facts.borrow_mut();
-        let state = *facts.termination.get_or_insert(*b"--");
+        facts.termination.get_or_insert(*b"--");
         facts.process_connections = worker.shared.connections.load(Ordering::Relaxed);
         facts.frontend_connections = frontend.connections.load(Ordering::Relaxed);
         facts.request_counter = txn.usage.number.get();
-        (facts.status, state)
+        facts.is_error()
     };
-    let well = state == *b"--" || state == *b"LR";
-    let server_error = status.is_some_and(|s| s >= 500);
-    if spec.dont_log_normal && well && !server_error {
+    if spec.dont_log_normal && !wrong {
         return;
     }
     if spec.dont_log_null && txn.request_head().is_none() && txn.facts.borrow().bytes_uploaded == 0 {
         return;
     }
-    let usual = if spec.separate_errors && (!well || server_error) {
+    let usual = if spec.separate_errors && wrong {
         Level::Error
     } else {
         Level::Info

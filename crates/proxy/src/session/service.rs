@@ -35,6 +35,7 @@ pub(crate) async fn serve(
     body: MessageBody,
 ) -> Served {
     txn.phase.set(Phase::Service);
+    txn.facts.borrow_mut().service = true;
     let applet = HttpApplet::new(txn.clone(), body);
     let mut run = service.serve(applet.clone());
     let mut ended = None;

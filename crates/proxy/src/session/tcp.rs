@@ -161,6 +161,7 @@ impl TcpSession {
         pump: &mut Pump,
     ) -> Result<(), [u8; 2]> {
         self.txn.phase.set(Phase::Service);
+        self.txn.facts.borrow_mut().service = true;
         let mut run = service.serve(TcpApplet::new(self.txn.clone()));
         let limit = self.frontend.spec.timeouts.client;
         let ended = self.while_moving(limit, pump.while_running(&mut run)).await;

@@ -8,11 +8,12 @@ use std::time::SystemTime;
 use http::{request, response};
 use tidegate_sample::figures::{Figures, RulePlace, Settings, TcpFigures};
 use tidegate_sample::vars::{ProcVars, VarScope, VarStore};
-use tidegate_sample::{Facts, Named, Priority, Process, Session, Way};
+use tidegate_sample::{DebugSink, Facts, Named, Priority, Process, Session, Way};
 
 use super::{Mode, Phase, Txn};
 use crate::channel::Channel;
 use crate::kernel;
+use crate::log::{LogTo, LogWriter};
 
 impl Session for Txn {
     fn as_any(&self) -> &dyn Any {
@@ -173,6 +174,18 @@ impl Session for Txn {
 
     fn priority(&self) -> Priority {
         self.priority.get()
+    }
+
+    fn stopping(&self) -> bool {
+        self.client.stopping.get()
+    }
+
+    fn debug(&self, to: DebugSink, line: &str) {
+        let to = match to {
+            DebugSink::Stdout => LogTo::Stdout,
+            DebugSink::Stderr => LogTo::Stderr,
+        };
+        LogWriter::write(self.client.writer.as_ref(), &to, format!("{line}\n").into_bytes());
     }
 
     fn process(&self) -> Option<&Process> {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// The ACLs that the arguments name.
 #[derive(Debug)]
-pub(crate) struct AclCall {
+pub struct AclCall {
     terms: Box<[Term]>,
 }
 

@@ -12,7 +12,8 @@ mod predefined;
 mod set;
 mod version;
 
-pub(crate) use call::{AclCall, AclCallError};
+pub use call::AclCall;
+pub(crate) use call::AclCallError;
 pub use condition::{Condition, Polarity};
 pub use keyword::{keywords, unserved_keywords};
 pub use line::{Acl, Verdict};

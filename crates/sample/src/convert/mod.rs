@@ -1,9 +1,11 @@
 //! Converters: the table of all of them, one row each.
 
 mod aes;
+mod control;
 mod date;
 mod digest;
 mod encode;
+mod figure;
 mod fix;
 mod forwarded;
 mod hash;
@@ -20,6 +22,8 @@ mod regsub;
 mod string;
 mod variable;
 mod x509;
+
+pub use crate::unsupported::unserved;
 
 use crate::arg::{Arg, ArgSpec, Bind, Prepare};
 use crate::cast::{self, cast};
@@ -102,6 +106,8 @@ const TABLES: &[&[ConverterRow]] = &[
     packet::IP,
     packet::TCP,
     json_query::ROWS,
+    control::ROWS,
+    figure::ROWS,
     aes::ROWS,
     jwt::ROWS,
     language::ROWS,

@@ -14,7 +14,7 @@ use std::cell::{Cell, Ref, RefCell};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime};
 use tidegate_sample::vars::{ProcVars, VarScope, VarStore};
-use tidegate_sample::{Facts, Named, Process, Session, Way};
+use tidegate_sample::{DebugSink, Facts, Named, Process, Session, Way};
 
 pub(crate) struct Fake {
     pub(crate) src: Option<SocketAddr>,
@@ -30,6 +30,8 @@ pub(crate) struct Fake {
     pub(crate) facts: Facts,
     pub(crate) process: Process,
     pub(crate) now: SystemTime,
+    pub(crate) stopping: Cell<bool>,
+    pub(crate) debugged: RefCell<Vec<(DebugSink, String)>>,
 }
 
 impl Fake {
@@ -90,6 +92,8 @@ impl Fake {
                 environment: [("HX".to_string(), "envval".into())].into(),
             },
             now,
+            stopping: Cell::new(false),
+            debugged: RefCell::default(),
         };
         fake.set("txn.five", 5_i64.into());
         fake.set("txn.text", tidegate_sample::Value::str("hello"));
@@ -169,6 +173,12 @@ impl Session for Fake {
     }
     fn proc_vars(&self) -> Option<&ProcVars> {
         Some(&self.proc_vars)
+    }
+    fn stopping(&self) -> bool {
+        self.stopping.get()
+    }
+    fn debug(&self, to: DebugSink, line: &str) {
+        self.debugged.borrow_mut().push((to, line.to_string()));
     }
     fn now(&self) -> SystemTime {
         self.now
