@@ -99,12 +99,13 @@ backend b
         server(origin)
     );
     let site = Site::start("rules-sessions", &[("site.cfg", &config), ("script.lua", script)])?;
-    assert!(site.get("/exists")?.ends_with("\r\n10110"));
+    let answer = site.get("/exists")?;
+    assert!(answer.ends_with("\r\n10110"), "{answer} {}", site.output());
     site.logged("[debug] seen: type=str </exists>")?;
     site.logged("/exists forwarded=- toapplet=- processed=- error=- stopping=-")?;
     site.get("/error")?;
     site.logged("/error forwarded=- toapplet=- processed=- error=1 stopping=-")?;
-    assert!(site.get("/service")?.ends_with("served"));
+    assert!(site.get("/service")?.contains("served"));
     site.logged("/service forwarded=- toapplet=1 processed=1 error=- stopping=-")?;
     assert!(site.get("/server")?.ends_with("ok"));
     site.logged("/server forwarded=1 toapplet=- processed=1 error=- stopping=-")?;
