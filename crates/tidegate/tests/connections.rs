@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use support::Result;
 use support::origin::{head, origin, server};
+use support::program::free_port;
 use support::site::{Site, rest};
 
 /// One request on a connection that is kept, and its answer's status and body.
@@ -46,8 +47,8 @@ core.register_service("fail", "http", function() error("on purpose") end)
             to.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\norigin")?;
         }
     })?;
-    // Nobody listens there any more.
-    let gone = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    // Nobody listens there.
+    let gone = SocketAddr::from(([127, 0, 0, 1], free_port()?));
     let config = format!(
         "global\n    nbthread 1\n    lua-load site/site.lua\n\
          defaults\n    mode http\n    timeout connect 5s\n    timeout client 15s\n    timeout server 15s\n    retries 0\n\

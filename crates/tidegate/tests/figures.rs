@@ -4,12 +4,13 @@
 mod support;
 
 use std::io::{BufReader, Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
 
 use support::Result;
 use support::origin::{head, origin, server};
+use support::program::free_port;
 use support::site::{Site, rest};
 
 const DEFAULTS: &str = "\
@@ -172,8 +173,8 @@ fn what_a_response_came_from_is_known() -> Result<()> {
 
 #[test]
 fn a_server_that_refuses_is_named() -> Result<()> {
-    // Nobody listens where somebody just did.
-    let refusing = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    // Nobody listens there.
+    let refusing = SocketAddr::from(([127, 0, 0, 1], free_port()?));
     let config = format!(
         "{DEFAULTS}frontend f\n    bind 127.0.0.1:8080\n    \
          http-after-response set-header x-error \"%[bc_err] %[bc_err_name] %[bc_err_str]\"\n    default_backend b\n\

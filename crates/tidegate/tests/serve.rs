@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use support::Result;
 use support::origin::{head, origin, server};
-use support::program::binary;
+use support::program::{binary, free_port};
 use support::site::Site;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -416,7 +416,7 @@ fn in_the_background_it_writes_its_number_and_heeds_signals() -> Result<()> {
     let root = std::env::temp_dir().join(format!("tidegate-daemon-{}", std::process::id()));
     std::fs::create_dir_all(&root)?;
     for soft in [false, true] {
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
         let config = format!(
             "global\n    lua-load site.lua\n{DEFAULTS}listen site\n    bind {address}\n    \
              http-request use-service lua.slow if {{ path /slow }}\n    \

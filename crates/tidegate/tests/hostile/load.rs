@@ -1,11 +1,10 @@
 //! Scripts that never let the program start.
 
-use std::net::TcpListener;
 use std::process::Command;
 
 use crate::SITE;
 use crate::support::Result;
-use crate::support::program::binary;
+use crate::support::program::{binary, free_port};
 
 /// The exit status and the errors of the program, run with these flags on a script that never lets it start.
 fn refused(name: &str, flags: &[&str], script: &str) -> Result<(Option<i32>, String)> {
@@ -16,7 +15,7 @@ fn refused(name: &str, flags: &[&str], script: &str) -> Result<(Option<i32>, Str
         .replace("GLOBAL", "tune.lua.load-timeout 100ms")
         .replace("RULES", "")
         .replace("site/site.lua", "site.lua");
-    let free = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let free = free_port()?;
     std::fs::write(root.join("site.cfg"), lines.replace("8080", &free.to_string()))?;
     let output = Command::new(binary())
         .args(flags)

@@ -159,10 +159,28 @@ impl Drop for Files {
     }
 }
 
-/// The free ports that stand for those written in the files. They stay taken until all are chosen, so that none comes twice.
+/// The free ports that stand for those written in the files.
 #[derive(Default)]
 struct Ports {
-    given: Vec<(String, TcpListener)>,
+    given: Vec<(String, u16)>,
+}
+
+/// A port that nobody listens on, and that nobody else will be given: a port that the system picks and that is let go
+/// of again may be picked for the next test, or for a connection. So these lie below those that Linux picks from, and
+/// come once each; programs of tests that run at a time begin in different places.
+pub(crate) fn free_port() -> Result<u16> {
+    const FIRST: u32 = 10_000;
+    const PORTS: u32 = 22_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    for _ in 0..PORTS {
+        let nth = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = FIRST + (std::process::id().wrapping_mul(61).wrapping_add(nth)) % PORTS;
+        let port = u16::try_from(port)?;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err("no free port".into())
 }
 
 impl Ports {
@@ -184,12 +202,11 @@ impl Ports {
     }
 
     fn free(&mut self, port: &str) -> Result<u16> {
-        if let Some((_, listener)) = self.given.iter().find(|(known, _)| known == port) {
-            return Ok(listener.local_addr()?.port());
+        if let Some((_, free)) = self.given.iter().find(|(known, _)| known == port) {
+            return Ok(*free);
         }
-        let listener = TcpListener::bind((LOOPBACK.trim_end_matches(':'), 0))?;
-        let free = listener.local_addr()?.port();
-        self.given.push((port.to_owned(), listener));
+        let free = free_port()?;
+        self.given.push((port.to_owned(), free));
         Ok(free)
     }
 }
