@@ -5,6 +5,7 @@ mod support;
 use std::process::{Command, Output};
 
 use support::Result;
+use support::place::Place;
 use support::program::binary;
 
 const SITE: &str = "\
@@ -17,30 +18,6 @@ listen site
     bind 127.0.0.1:18080
     http-request return status 200
 ";
-
-/// A directory of its own for each test, removed at its end.
-struct Place(std::path::PathBuf);
-
-impl Place {
-    fn new(name: &str) -> Result<Place> {
-        let path = std::env::temp_dir().join(format!("tidegate-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path)?;
-        Ok(Place(path))
-    }
-
-    fn file(&self, name: &str, text: &str) -> Result<String> {
-        let path = self.0.join(name);
-        std::fs::write(&path, text)?;
-        Ok(path.display().to_string())
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        // What is left over is the temporary directory's to lose.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 fn tidegate(args: &[&str]) -> Result<Output> {
     Ok(Command::new(binary()).args(args).env("NO_COLOR", "1").output()?)

@@ -4,36 +4,14 @@ mod support;
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use support::Result;
+use support::place::Place;
 use support::program::binary;
 
 const ROUGH: &str = "global\ndaemon   # go\n\n\ndefaults\n\tmode  http\n";
 const NEAT: &str = "global\n    daemon # go\n\ndefaults\n    mode http\n";
-
-struct Place(PathBuf);
-
-impl Place {
-    fn new(name: &str) -> Result<Place> {
-        let path = std::env::temp_dir().join(format!("tidegate-fmt-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path)?;
-        Ok(Place(path))
-    }
-
-    fn file(&self, name: &str, text: &str) -> Result<String> {
-        let path = self.0.join(name);
-        std::fs::write(&path, text)?;
-        Ok(path.display().to_string())
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 fn fmt(args: &[&str]) -> Result<Output> {
     Ok(Command::new(binary())
@@ -49,7 +27,7 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn it_prints_and_leaves_the_file_alone() -> Result<()> {
-    let place = Place::new("print")?;
+    let place = Place::new("fmt-print")?;
     let file = place.file("a.cfg", ROUGH)?;
     let output = fmt(&[&file])?;
     assert_eq!(
@@ -82,7 +60,7 @@ fn it_reads_standard_input() -> Result<()> {
 
 #[test]
 fn check_tells_which_files_would_change() -> Result<()> {
-    let place = Place::new("check")?;
+    let place = Place::new("fmt-check")?;
     let (rough, neat) = (place.file("rough.cfg", ROUGH)?, place.file("neat.cfg", NEAT)?);
     let output = fmt(&["--check", &rough, &neat])?;
     assert_eq!(
@@ -100,7 +78,7 @@ fn check_tells_which_files_would_change() -> Result<()> {
 
 #[test]
 fn write_changes_the_file_and_nothing_else_of_it() -> Result<()> {
-    let place = Place::new("write")?;
+    let place = Place::new("fmt-write")?;
     let file = place.file("a.cfg", ROUGH)?;
     let link = place.0.join("link.cfg");
     std::os::unix::fs::symlink("a.cfg", &link)?;
@@ -123,7 +101,7 @@ fn write_changes_the_file_and_nothing_else_of_it() -> Result<()> {
 
 #[test]
 fn what_cannot_be_formatted_is_told_with_its_place() -> Result<()> {
-    let place = Place::new("faults")?;
+    let place = Place::new("fmt-faults")?;
     let binary = place.file("binary.cfg", "global\n    x\0\n")?;
     let faulty = place.file("faulty.cfg", "globl\nfrob  \"open\n")?;
     let output = fmt(&["--write", &binary, "/nonexistent/x.cfg", &faulty])?;

@@ -5,6 +5,7 @@
 
 pub(crate) mod curl;
 pub(crate) mod origin;
+pub(crate) mod place;
 pub(crate) mod program;
 pub(crate) mod site;
 pub(crate) mod transcript;
