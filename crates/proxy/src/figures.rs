@@ -12,8 +12,10 @@ use std::time::Instant;
 use tidegate_sample::figures::{BackendFigures, Figures, FrontendFigures, ServerFigures};
 
 use crate::rate::Rate;
-use crate::spec::{BackendSpec, FrontendSpec};
-use crate::upstream::{Server, ServerShared};
+use crate::spec::FrontendSpec;
+use crate::upstream::Server;
+use crate::upstream::shared::BackendState;
+use crate::upstream::state::ServerState;
 use crate::worker::Backend;
 
 /// What one worker counts of one proxy, listener or server. No two share a line of the cache.
@@ -119,20 +121,12 @@ struct BackendCounters {
 }
 
 struct ServerCounters {
-    name: Box<[u8]>,
-    weight: u32,
-    backup: bool,
-    shared: Arc<ServerShared>,
+    state: Arc<ServerState>,
     usage: PerWorker,
 }
 
 impl Board {
-    pub(crate) fn new(
-        frontends: &[Arc<FrontendSpec>],
-        backends: &[Arc<BackendSpec>],
-        servers: &[Vec<Arc<ServerShared>>],
-        workers: usize,
-    ) -> Self {
+    pub(crate) fn new(frontends: &[Arc<FrontendSpec>], states: &[Arc<BackendState>], workers: usize) -> Self {
         let frontend = |spec: &Arc<FrontendSpec>| {
             let listeners = spec.listeners.iter();
             let counters = FrontendCounters {
@@ -141,28 +135,21 @@ impl Board {
             };
             (key(&spec.name), counters)
         };
-        let backend = |(spec, shared): (&Arc<BackendSpec>, &Vec<Arc<ServerShared>>)| {
-            let servers = spec
-                .servers
-                .iter()
-                .zip(shared)
-                .map(|(spec, shared)| ServerCounters {
-                    name: key(&spec.name),
-                    weight: spec.weight,
-                    backup: spec.backup,
-                    shared: shared.clone(),
-                    usage: PerWorker::new(workers),
-                });
+        let backend = |state: &Arc<BackendState>| {
+            let servers = state.servers().iter().map(|state| ServerCounters {
+                state: state.clone(),
+                usage: PerWorker::new(workers),
+            });
             let counters = BackendCounters {
                 usage: PerWorker::new(workers),
                 servers: servers.collect(),
             };
-            (key(&spec.name), counters)
+            (key(state.name()), counters)
         };
         Board {
             started: Instant::now(),
             frontends: frontends.iter().map(frontend).collect(),
-            backends: backends.iter().zip(servers).map(backend).collect(),
+            backends: states.iter().map(backend).collect(),
         }
     }
 
@@ -241,7 +228,9 @@ impl Figures for Board {
         let counters = self.backends.get(name)?;
         let usable = |backup: bool| {
             let servers = counters.servers.iter();
-            servers.filter(|s| s.backup == backup && s.is_usable()).count() as u64
+            servers
+                .filter(|s| s.state.is_backup() == backup && s.state.is_usable())
+                .count() as u64
         };
         let usable = match usable(false) {
             // Of the backups the first alone is used.
@@ -266,22 +255,19 @@ impl Figures for Board {
 
     fn server(&self, backend: &[u8], name: &[u8]) -> Option<ServerFigures> {
         let servers = &self.backends.get(backend)?.servers;
-        let server = servers.iter().find(|server| *server.name == *name)?;
+        let server = servers
+            .iter()
+            .find(|server| server.state.name().as_bytes() == name)?;
         Some(ServerFigures {
             connections: server.usage.current(),
             sessions_per_second: server.usage.rate(self.now(), |usage| &usage.sessions),
             queued: 0,
             connections_free: None,
-            up: !server.shared.down.load(Ordering::Relaxed),
-            weight: server.weight,
-            initial_weight: server.weight,
+            up: server.state.is_up(),
+            weight: server.state.effective_weight(),
+            user_weight: server.state.weight(),
+            initial_weight: server.state.initial_weight(),
         })
-    }
-}
-
-impl ServerCounters {
-    fn is_usable(&self) -> bool {
-        self.weight > 0 && !self.shared.down.load(Ordering::Relaxed)
     }
 }
 
@@ -337,10 +323,11 @@ impl Drop for AtServer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{ListenerSpec, ServerSpec};
+    use crate::spec::{BackendSpec, ListenerSpec, ServerSpec};
     use crate::txn::Mode;
+    use crate::upstream::state::AdminState;
 
-    fn board(change: impl FnOnce(&mut BackendSpec)) -> (Board, Vec<Vec<Arc<ServerShared>>>) {
+    fn board(change: impl FnOnce(&mut BackendSpec)) -> (Board, Arc<BackendState>) {
         let mut frontend = FrontendSpec::new("f", Mode::Http);
         let address = "127.0.0.1:1".parse().unwrap();
         frontend.listeners = (1..3)
@@ -351,9 +338,9 @@ mod tests {
             .collect();
         let mut backend = BackendSpec::new("b", Mode::Http);
         change(&mut backend);
-        let shared = vec![backend.servers.iter().map(|_| Arc::default()).collect()];
-        let board = Board::new(&[Arc::new(frontend)], &[Arc::new(backend)], &shared, 3);
-        (board, shared)
+        let mut states = BackendState::all(&[Arc::new(backend)], Instant::now());
+        let board = Board::new(&[Arc::new(frontend)], &states, 3);
+        (board, states.remove(0))
     }
 
     #[test]
@@ -401,12 +388,13 @@ mod tests {
             ];
         });
         let usable = || board.backend(b"b").unwrap().usable_servers;
+        let take_out = |server: usize| shared.servers()[server].set_admin(AdminState::Maint, Instant::now());
         assert_eq!(usable(), 2);
-        shared[0][0].down.store(true, Ordering::Relaxed);
+        take_out(0);
         assert_eq!(usable(), 1);
         assert!(!board.server(b"b", b"a").unwrap().up && board.server(b"b", b"c").unwrap().up);
         assert_eq!(board.server(b"b", b"a").unwrap().weight, 5);
-        shared[0][2].down.store(true, Ordering::Relaxed);
+        take_out(2);
         assert_eq!(usable(), 1);
         assert_eq!(board.backend(b"b").unwrap().connections_free, None);
     }

@@ -36,3 +36,5 @@ pub use listener::{BindError, BoundAddress};
 pub use reply::Reply;
 pub use running::{Listen, Running, Shutdown, StartError, start};
 pub use txn::{Detached, InvalidTarget, LogLevel, Mode, Phase, Txn};
+pub use upstream::shared::BackendState;
+pub use upstream::state::{Admin, AdminState, Operational, ServerState, StaticWeights, WEIGHT_MAX};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use tokio::sync::{Semaphore, watch};
 
@@ -13,7 +14,7 @@ use crate::figures::{Board, PerWorker};
 use crate::listener::{BindError, BoundAddress, bind};
 use crate::log::LogWriter;
 use crate::spec::{BackendSpec, FrontendSpec, ProxySpec};
-use crate::upstream::ServerShared;
+use crate::upstream::shared::BackendState;
 use crate::worker::{Listening, Shared, Stop, Worker};
 
 /// Why nothing runs.
@@ -142,6 +143,11 @@ impl Running {
         self.shared.requests.total()
     }
 
+    /// The live state of all backends and their servers, in the order of the spec.
+    pub fn backends(&self) -> &[Arc<BackendState>] {
+        &self.shared.states
+    }
+
     /// Log lines that were dropped because too many were waiting.
     pub fn dropped_log_lines(&self) -> u64 {
         self.shared.writer.as_ref().map_or(0, LogWriter::dropped)
@@ -239,21 +245,13 @@ fn share(spec: ProxySpec, writer: Option<LogWriter>) -> Arc<Shared> {
         frontends,
         backends,
     } = spec;
-    let servers = backends.iter().map(|backend| {
-        let shared = backend.servers.iter().map(|server| {
-            let shared = ServerShared::default();
-            shared.down.store(server.disabled, Ordering::Relaxed);
-            Arc::new(shared)
-        });
-        shared.collect()
-    });
-    let servers: Vec<Vec<Arc<ServerShared>>> = servers.collect();
     let threads = global.threads.max(1);
     let frontends: Vec<Arc<FrontendSpec>> = frontends.into_iter().map(Arc::new).collect();
     let backends: Vec<Arc<BackendSpec>> = backends.into_iter().map(Arc::new).collect();
+    let states = BackendState::all(&backends, Instant::now());
     Arc::new(Shared {
-        board: Arc::new(Board::new(&frontends, &backends, &servers, threads)),
-        servers,
+        board: Arc::new(Board::new(&frontends, &states, threads)),
+        states,
         frontend_connections: frontends.iter().map(|_| Arc::new(AtomicU32::new(0))).collect(),
         frontend_room: frontends.iter().map(|f| f.maxconn.map(room_for)).collect(),
         frontends,

@@ -367,6 +367,12 @@ pub struct ServerSpec {
     pub backup: bool,
     /// `disabled`.
     pub disabled: bool,
+    /// `slowstart`: how long it takes to grow to its full share once it came up.
+    pub slowstart: Option<Duration>,
+    /// `maxconn`: most requests or streams that it serves at a time, all workers together; 0 for no limit.
+    pub maxconn: u32,
+    /// `track`: the server whose state it follows, as the backend's and the server's places.
+    pub track: Option<(BackendId, usize)>,
     /// `pool-max-conn`: idle connections that a worker keeps; `None` for no bound of its own.
     pub pool_max: Option<usize>,
     /// `pool-purge-delay`: how long an idle connection is kept.
@@ -394,6 +400,9 @@ impl ServerSpec {
             weight: 1,
             backup: false,
             disabled: false,
+            slowstart: None,
+            maxconn: 0,
+            track: None,
             pool_max: None,
             pool_purge_delay: Duration::from_secs(5),
         }

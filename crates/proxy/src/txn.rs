@@ -450,7 +450,7 @@ impl Txn {
     pub(crate) fn choose_server(&self, server: &Rc<Server>) {
         self.usage.at_server(server);
         *self.server.borrow_mut() = Some(server.named.clone());
-        self.backend_dst.set(match &server.spec.address {
+        self.backend_dst.set(match &*server.address() {
             ServerAddress::Tcp(address) => Some(*address),
             _ => None,
         });

@@ -22,9 +22,9 @@ use crate::spec::{BackendSpec, FrontendSpec, GlobalSpec, ListenerSpec};
 use crate::stream::Stream;
 use crate::timeouts::Wheel;
 use crate::txn::Mode;
+use crate::upstream::Server;
 use crate::upstream::balance::Balancer;
-use crate::upstream::pool::Pool;
-use crate::upstream::{Server, ServerShared};
+use crate::upstream::shared::BackendState;
 
 /// How often idle server connections are looked through.
 const PURGE_EVERY: Duration = Duration::from_secs(1);
@@ -45,7 +45,7 @@ pub(crate) struct Shared {
     pub(crate) global: GlobalSpec,
     pub(crate) frontends: Vec<Arc<FrontendSpec>>,
     pub(crate) backends: Vec<Arc<BackendSpec>>,
-    pub(crate) servers: Vec<Vec<Arc<ServerShared>>>,
+    pub(crate) states: Vec<Arc<BackendState>>,
     pub(crate) frontend_connections: Vec<Arc<AtomicU32>>,
     pub(crate) connections: AtomicU32,
     /// The numbers of requests and streams, which each worker gives out for itself.
@@ -133,14 +133,8 @@ impl Worker {
             )?));
         }
         let mut backends = Vec::with_capacity(shared.backends.len());
-        for (spec, servers) in shared.backends.iter().zip(&shared.servers) {
-            backends.push(Rc::new(Backend::new(
-                spec,
-                servers,
-                &shared,
-                index,
-                &*extensions,
-            )?));
+        for (spec, state) in shared.backends.iter().zip(&shared.states) {
+            backends.push(Rc::new(Backend::new(spec, state, &shared, index, &*extensions)?));
         }
         Ok(Rc::new(Worker {
             index,
@@ -161,7 +155,7 @@ impl Worker {
     /// Accepts and serves until it is told to stop.
     pub(crate) async fn run(self: Rc<Self>, listening: Vec<Listening>, mut stop: watch::Receiver<Stop>) {
         tokio::task::spawn_local(self.wheel.clone().drive());
-        if self.shared.servers.iter().any(|s| !s.is_empty()) {
+        if self.shared.states.iter().any(|s| !s.servers().is_empty()) {
             tokio::task::spawn_local(self.clone().purge());
         }
         self.extensions.start(&Spawner::new(self.index));
@@ -212,6 +206,9 @@ impl Worker {
             let now = Instant::now();
             for backend in &self.backends {
                 backend.balancer.servers().iter().for_each(|s| s.pool.purge(now));
+                if self.index == 0 {
+                    backend.balancer.shared().grow(now);
+                }
             }
         }
     }
@@ -424,32 +421,21 @@ impl Frontend {
 impl Backend {
     fn new(
         spec: &Arc<BackendSpec>,
-        servers: &[Arc<ServerShared>],
+        state: &Arc<BackendState>,
         shared: &Shared,
         worker: usize,
         extensions: &dyn Extensions,
     ) -> Result<Self, String> {
         let name = spec.name.as_str();
-        let servers = spec.servers.iter().zip(servers).enumerate();
-        let servers = servers.map(|(at, (spec, own))| {
-            Rc::new(Server {
-                usage: shared.board.server_of(name, at, worker),
-                named: Rc::new(Named {
-                    name: spec.name.as_str().into(),
-                    id: spec.id,
-                }),
-                pool: Pool::new(spec.pool_max, spec.pool_purge_delay),
-                shared: own.clone(),
-                credit: Cell::new(0),
-                spec: spec.clone(),
-            })
-        });
+        let servers = spec.servers.iter().zip(state.servers()).enumerate();
+        let servers = servers
+            .map(|(at, (spec, state))| Server::new(spec, state, shared.board.server_of(name, at, worker)));
         Ok(Backend {
             named: Rc::new(Named {
                 name: spec.name.as_str().into(),
                 id: spec.id,
             }),
-            balancer: Balancer::new(spec.balance, servers.collect(), worker),
+            balancer: Balancer::new(spec.balance, servers.collect(), state.clone(), worker),
             usage: shared.board.backend_of(name, worker),
             tcp_content: PreparedRules::new(&spec.tcp_content, Mode::Tcp, extensions)?,
             http_request: PreparedRules::new(&spec.http_request, Mode::Http, extensions)?,

@@ -54,8 +54,10 @@ pub struct ServerFigures {
     pub connections_free: Option<u64>,
     /// Whether it is in service.
     pub up: bool,
-    /// The weight that it has now.
+    /// The weight that counts now.
     pub weight: u32,
+    /// The weight that was set last.
+    pub user_weight: u32,
     /// The weight that it began with.
     pub initial_weight: u32,
 }

@@ -42,6 +42,7 @@ impl Figures for Made {
             connections_free: None,
             up: true,
             weight: 24,
+            user_weight: 26,
             initial_weight: 25,
         })
     }
@@ -193,7 +194,7 @@ fn counters_are_those_of_the_named_or_the_session_s() {
     assert_eq!(values(&session, exprs), "31 32 11 12 13 - 1 1 2 7 4 2 5 6 -");
     let exprs = "srv_conn(b/s) srv_conn(s) srv_conn_free(s) srv_queue(s) srv_sess_rate(s) srv_is_up(s) srv_weight(s) \
                  srv_uweight(s) srv_iweight(s) srv_conn(b/x) srv_conn(x/s)";
-    assert_eq!(values(&session, exprs), "21 21 -1 23 22 true 24 24 25 - -");
+    assert_eq!(values(&session, exprs), "21 21 -1 23 22 true 24 26 25 - -");
     assert_eq!(
         values(&Made::default(), "be_conn srv_conn(s) srv_conn(b/s)"),
         "- - 21"

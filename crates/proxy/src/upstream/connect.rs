@@ -2,7 +2,6 @@
 
 use std::io;
 use std::rc::Rc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::net::{TcpStream, UnixStream};
@@ -46,7 +45,8 @@ pub(crate) async fn connect(
     let mut retry = 0;
     loop {
         txn.choose_server(&server);
-        let failure = match timer.limit(timeouts.connect, open(&server.spec.address)).await {
+        let address = server.address().clone();
+        let failure = match timer.limit(timeouts.connect, open(&address)).await {
             Ok(Ok(stream)) => return Ok((server, stream)),
             Ok(Err(why)) => {
                 txn.usage.server_error.set(Some(error_number(&why)));
@@ -74,7 +74,7 @@ pub(crate) async fn connect(
                 timer
                     .sleep(timeouts.connect.map_or(second, |t| t.min(second)))
                     .await;
-                if server.shared.down.load(Ordering::Relaxed) {
+                if !server.state.is_up() {
                     server = balancer.pick(Some(&server)).ok_or(ConnectFailure::NoServer)?;
                 }
             }

@@ -118,14 +118,17 @@ pub(super) const ROWS: &[FetchRow] = &[
     server!("srv_is_up", Type::Bool, "whether a server is in service", |f| {
         Value::Bool(f.up)
     }),
-    server!("srv_weight", Type::Int, "a server's weight", |f| int(f
-        .weight
-        .into())),
+    server!(
+        "srv_weight",
+        Type::Int,
+        "a server's weight as it counts now",
+        |f| int(f.weight.into())
+    ),
     server!(
         "srv_uweight",
         Type::Int,
-        "a server's weight, as users see it",
-        |f| int(f.weight.into())
+        "a server's weight, as it was set last",
+        |f| int(f.user_weight.into())
     ),
     server!(
         "srv_iweight",

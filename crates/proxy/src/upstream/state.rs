@@ -1,0 +1,576 @@
+//! What all workers share of a server: whether it may be used, how much of the load it takes, where it is.
+//!
+//! Workers read it with plain loads. Whoever changes something (an operator, a health check, a resolver, the clock) does so
+//! through the methods here, which also pass it on to the servers that track this one and tell the workers to look again.
+
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use crate::spec::{ServerAddress, ServerSpec};
+
+/// A weight of 1 as it counts in balancing: a ramp has that many steps at least.
+pub(crate) const WEIGHT_SCALE: u32 = 16;
+
+/// The largest weight.
+pub const WEIGHT_MAX: u32 = 256;
+
+/// Why a server is out of service or takes no new sessions: HAProxy's mask of reasons.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Admin(u8);
+
+impl Admin {
+    /// An operator took it out of service.
+    pub const FORCED_MAINT: Admin = Admin(0x01);
+    /// The server that it tracks is out of service.
+    pub const INHERITED_MAINT: Admin = Admin(0x02);
+    /// It began out of service: `disabled`.
+    pub const CONFIG_MAINT: Admin = Admin(0x04);
+    /// An operator lets it run dry.
+    pub const FORCED_DRAIN: Admin = Admin(0x08);
+    /// The server that it tracks runs dry.
+    pub const INHERITED_DRAIN: Admin = Admin(0x10);
+    /// Its name has no address.
+    pub const RESOLUTION_MAINT: Admin = Admin(0x20);
+    const MAINT: u8 = 0x01 | 0x02 | 0x04 | 0x20;
+    const DRAIN: u8 = 0x08 | 0x10;
+
+    /// The mask.
+    pub fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// Whether all reasons of `other` are among these.
+    pub fn has(self, other: Admin) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Out of service.
+    pub fn is_maint(self) -> bool {
+        self.0 & Admin::MAINT != 0
+    }
+
+    /// Takes no new sessions but those that belong to it, while it is in service.
+    pub fn is_drain(self) -> bool {
+        !self.is_maint() && self.0 & Admin::DRAIN != 0
+    }
+}
+
+/// What an operator asks for (`set server … state`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdminState {
+    /// In service.
+    Ready,
+    /// No new sessions but those that belong to it.
+    Drain,
+    /// Out of service.
+    Maint,
+}
+
+/// What is known of a server's health, with HAProxy's numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Operational {
+    /// Down.
+    Stopped = 0,
+    /// Up since a short while, and growing to its full weight (`slowstart`).
+    Starting = 1,
+    /// Up.
+    Running = 2,
+    /// Up for sessions that belong to it only, as it said itself.
+    Stopping = 3,
+}
+
+impl Operational {
+    fn from_number(number: u8) -> Self {
+        match number {
+            0 => Operational::Stopped,
+            1 => Operational::Starting,
+            3 => Operational::Stopping,
+            _ => Operational::Running,
+        }
+    }
+}
+
+/// The algorithm is static: weights other than 0 and the first one don't count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StaticWeights;
+
+impl std::fmt::Display for StaticWeights {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the backend's algorithm is static and takes no weights but 0% and 100%")
+    }
+}
+
+impl std::error::Error for StaticWeights {}
+
+/// What the servers of a process share, so that changes come one after the other and everybody hears of them.
+#[derive(Clone)]
+pub(crate) struct Changes {
+    one_at_a_time: Arc<Mutex<()>>,
+    started: Instant,
+}
+
+impl Changes {
+    pub(crate) fn new(started: Instant) -> Self {
+        Changes {
+            one_at_a_time: Arc::default(),
+            started,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ()> {
+        self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ms(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.started).as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// What all workers share of one server.
+pub struct ServerState {
+    name: Box<str>,
+    id: u32,
+    backup: bool,
+    initial_weight: u32,
+    slowstart: Option<Duration>,
+    static_weights: bool,
+    changes: Changes,
+    /// Counts what changes the choice among the servers of its backend.
+    backend_version: Arc<AtomicU64>,
+    weight: AtomicU32,
+    /// What counts in balancing, in units of 1/[`WEIGHT_SCALE`].
+    effective: AtomicU32,
+    admin: AtomicU8,
+    operational: AtomicU8,
+    changed_ms: AtomicU64,
+    maxconn: AtomicU32,
+    address: Mutex<ServerAddress>,
+    address_version: AtomicU32,
+    trackers: OnceLock<Vec<Weak<ServerState>>>,
+}
+
+impl ServerState {
+    pub(crate) fn new(
+        spec: &ServerSpec,
+        static_weights: bool,
+        changes: &Changes,
+        backend_version: &Arc<AtomicU64>,
+    ) -> Self {
+        let admin = if spec.disabled {
+            Admin::FORCED_MAINT.0 | Admin::CONFIG_MAINT.0
+        } else {
+            0
+        };
+        ServerState {
+            name: spec.name.as_str().into(),
+            id: spec.id,
+            backup: spec.backup,
+            initial_weight: spec.weight,
+            slowstart: spec.slowstart.filter(|time| !time.is_zero()),
+            static_weights,
+            changes: changes.clone(),
+            backend_version: backend_version.clone(),
+            weight: AtomicU32::new(spec.weight),
+            effective: AtomicU32::new(spec.weight.saturating_mul(WEIGHT_SCALE)),
+            admin: AtomicU8::new(admin),
+            operational: AtomicU8::new(Operational::Running as u8),
+            changed_ms: AtomicU64::new(0),
+            maxconn: AtomicU32::new(spec.maxconn),
+            address: Mutex::new(spec.address.clone()),
+            address_version: AtomicU32::new(0),
+            trackers: OnceLock::new(),
+        }
+    }
+
+    /// The servers that follow this one. They take over what it is now.
+    pub(crate) fn track_by(&self, trackers: Vec<Weak<ServerState>>) {
+        let _ = self.trackers.set(trackers);
+        let _guard = self.changes.lock();
+        self.pass_on_admin(self.changes.started);
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its number in its backend.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Whether it is used only when no other can be.
+    pub fn is_backup(&self) -> bool {
+        self.backup
+    }
+
+    /// The weight as it was set last.
+    pub fn weight(&self) -> u32 {
+        self.weight.load(Ordering::Relaxed)
+    }
+
+    /// The weight of the configuration.
+    pub fn initial_weight(&self) -> u32 {
+        self.initial_weight
+    }
+
+    /// The weight as it counts now, `slowstart` applied; rounded up.
+    pub fn effective_weight(&self) -> u32 {
+        self.scaled_weight().div_ceil(WEIGHT_SCALE)
+    }
+
+    /// The same in units of 1/[`WEIGHT_SCALE`].
+    pub(crate) fn scaled_weight(&self) -> u32 {
+        self.effective.load(Ordering::Relaxed)
+    }
+
+    /// Sets the weight, cut to 256; 0 takes no new sessions.
+    ///
+    /// # Errors
+    /// If the backend's algorithm is static, any weight but 0 and the one of the configuration.
+    pub fn set_weight(&self, weight: u32, now: Instant) -> Result<(), StaticWeights> {
+        let weight = weight.min(WEIGHT_MAX);
+        if self.static_weights && weight != 0 && weight != self.initial_weight {
+            return Err(StaticWeights);
+        }
+        let _guard = self.changes.lock();
+        self.weight.store(weight, Ordering::Relaxed);
+        self.weigh(now);
+        Ok(())
+    }
+
+    /// Why it is out of service or runs dry.
+    pub fn admin(&self) -> Admin {
+        Admin(self.admin.load(Ordering::Relaxed))
+    }
+
+    /// Takes it out of service, into it, or lets it run dry, as an operator asked. Those that track it follow.
+    pub fn set_admin(&self, state: AdminState, now: Instant) {
+        let _guard = self.changes.lock();
+        let before = self.admin().0;
+        let forced = Admin::FORCED_MAINT.0 | Admin::FORCED_DRAIN.0;
+        let kept = before & !forced & !Admin::CONFIG_MAINT.0;
+        self.store_admin(
+            match state {
+                AdminState::Ready => kept,
+                AdminState::Drain => kept | Admin::FORCED_DRAIN.0,
+                AdminState::Maint => before | Admin::FORCED_MAINT.0,
+            },
+            now,
+        );
+    }
+
+    /// Notes whether its name has an address. Without one it is out of service.
+    pub fn set_resolved(&self, resolved: bool, now: Instant) {
+        let _guard = self.changes.lock();
+        let flag = Admin::RESOLUTION_MAINT.0;
+        let before = self.admin().0;
+        self.store_admin(if resolved { before & !flag } else { before | flag }, now);
+    }
+
+    /// What is known of its health.
+    pub fn operational(&self) -> Operational {
+        Operational::from_number(self.operational.load(Ordering::Relaxed))
+    }
+
+    /// Notes what is known of its health. One that comes up grows to its full weight if it has a `slowstart`. Those that
+    /// track it follow.
+    pub fn set_operational(&self, state: Operational, now: Instant) {
+        let _guard = self.changes.lock();
+        self.store_operational(state, now);
+    }
+
+    /// Whether it serves: in service, and not down.
+    pub fn is_up(&self) -> bool {
+        !self.admin().is_maint() && self.operational() != Operational::Stopped
+    }
+
+    /// Whether it takes new sessions that don't belong to it yet.
+    pub fn is_usable(&self) -> bool {
+        self.admin().0 == 0
+            && matches!(self.operational(), Operational::Starting | Operational::Running)
+            && self.scaled_weight() > 0
+    }
+
+    /// How long ago it last changed between up and down.
+    pub fn since_change(&self, now: Instant) -> Duration {
+        let ms = self.changes.ms(now);
+        Duration::from_millis(ms.saturating_sub(self.changed_ms.load(Ordering::Relaxed)))
+    }
+
+    /// Most requests or streams that it serves at a time; 0 for no limit.
+    pub fn maxconn(&self) -> u32 {
+        self.maxconn.load(Ordering::Relaxed)
+    }
+
+    /// Sets that limit.
+    pub fn set_maxconn(&self, limit: u32) {
+        self.maxconn.store(limit, Ordering::Relaxed);
+        self.tell();
+    }
+
+    /// Where it is.
+    pub fn address(&self) -> ServerAddress {
+        self.address
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Moves it. New connections go there; idle ones to the old place are closed. False if it is there already.
+    pub fn set_address(&self, address: ServerAddress) -> bool {
+        let mut held = self.address.lock().unwrap_or_else(PoisonError::into_inner);
+        if *held == address {
+            return false;
+        }
+        *held = address;
+        drop(held);
+        self.address_version.fetch_add(1, Ordering::Release);
+        self.tell();
+        true
+    }
+
+    /// Changes whenever the address does.
+    pub(crate) fn address_version(&self) -> u32 {
+        self.address_version.load(Ordering::Acquire)
+    }
+
+    /// Takes a further step of its `slowstart`, if it is on one.
+    pub(crate) fn grow(&self, now: Instant) {
+        if self.operational() != Operational::Starting {
+            return;
+        }
+        let _guard = self.changes.lock();
+        if self.growth(now) == FULL {
+            self.operational
+                .store(Operational::Running as u8, Ordering::Relaxed);
+        }
+        self.weigh(now);
+    }
+
+    /// How far its `slowstart` is, of [`FULL`].
+    fn growth(&self, now: Instant) -> u64 {
+        match self.slowstart {
+            Some(ramp) if self.operational() == Operational::Starting => {
+                let ramp = u64::try_from(ramp.as_millis()).unwrap_or(u64::MAX).max(1);
+                let since = u64::try_from(self.since_change(now).as_millis()).unwrap_or(u64::MAX);
+                (since.saturating_mul(FULL) / ramp).min(FULL)
+            }
+            _ => FULL,
+        }
+    }
+
+    /// What the ramp leaves of a limit: never less than 1.
+    pub(crate) fn ramped(&self, limit: u32, now: Instant) -> u32 {
+        match self.growth(now) {
+            FULL => limit,
+            part => u32::try_from(u64::from(limit) * part / FULL)
+                .unwrap_or(limit)
+                .max(1),
+        }
+    }
+
+    fn weigh(&self, now: Instant) {
+        let full = self.weight().saturating_mul(WEIGHT_SCALE);
+        let counts = if full == 0 { 0 } else { self.ramped(full, now) };
+        if self.effective.swap(counts, Ordering::Relaxed) != counts {
+            self.tell();
+        }
+    }
+
+    fn store_admin(&self, bits: u8, now: Instant) {
+        let before = Admin(self.admin.swap(bits, Ordering::Relaxed));
+        if before.0 == bits {
+            return;
+        }
+        let after = Admin(bits);
+        if before.is_maint() != after.is_maint() {
+            self.changed_ms.store(self.changes.ms(now), Ordering::Relaxed);
+            if before.is_maint() && self.operational() == Operational::Running {
+                self.begin(now);
+            }
+        }
+        self.tell();
+        self.pass_on_admin(now);
+    }
+
+    fn store_operational(&self, state: Operational, now: Instant) {
+        let before = self.operational();
+        if before == state || (before, state) == (Operational::Starting, Operational::Running) {
+            return;
+        }
+        self.operational.store(state as u8, Ordering::Relaxed);
+        let down = Operational::Stopped;
+        if (before == down) != (state == down) {
+            self.changed_ms.store(self.changes.ms(now), Ordering::Relaxed);
+        }
+        if before == down && state == Operational::Running {
+            self.begin(now);
+        } else {
+            self.weigh(now);
+        }
+        self.tell();
+        for tracker in self.trackers() {
+            tracker.store_operational(state, now);
+        }
+    }
+
+    /// It has just come up.
+    fn begin(&self, now: Instant) {
+        if self.slowstart.is_some() {
+            self.operational
+                .store(Operational::Starting as u8, Ordering::Relaxed);
+        }
+        self.weigh(now);
+    }
+
+    fn pass_on_admin(&self, now: Instant) {
+        let own = self.admin();
+        let inherited = Admin::INHERITED_MAINT.0 | Admin::INHERITED_DRAIN.0;
+        let mut passed = 0;
+        if own.is_maint() {
+            passed |= Admin::INHERITED_MAINT.0;
+        }
+        if own.0 & Admin::DRAIN != 0 {
+            passed |= Admin::INHERITED_DRAIN.0;
+        }
+        for tracker in self.trackers() {
+            tracker.store_admin(tracker.admin().0 & !inherited | passed, now);
+        }
+    }
+
+    fn trackers(&self) -> impl Iterator<Item = Arc<ServerState>> {
+        self.trackers
+            .get()
+            .into_iter()
+            .flatten()
+            .filter_map(Weak::upgrade)
+    }
+
+    /// Lets the workers look again.
+    fn tell(&self) {
+        self.backend_version.fetch_add(1, Ordering::Release);
+    }
+}
+
+/// All of a ramp.
+const FULL: u64 = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(started: Instant, ms: u64) -> Instant {
+        started + Duration::from_millis(ms)
+    }
+
+    fn state(change: impl FnOnce(&mut ServerSpec)) -> (Instant, ServerState) {
+        let started = Instant::now();
+        let mut spec = ServerSpec::tcp("s", "127.0.0.1:1".parse().unwrap());
+        change(&mut spec);
+        let version = Arc::default();
+        let state = ServerState::new(&spec, false, &Changes::new(started), &version);
+        (started, state)
+    }
+
+    #[test]
+    fn an_operator_takes_a_server_out_and_lets_it_run_dry() {
+        let (t, s) = state(|_| {});
+        assert!(s.is_up() && s.is_usable());
+        s.set_admin(AdminState::Drain, t);
+        assert!(s.is_up() && !s.is_usable() && s.admin().is_drain());
+        s.set_admin(AdminState::Maint, t);
+        assert!(!s.is_up() && s.admin().is_maint() && !s.admin().is_drain());
+        assert_eq!(s.admin().bits(), 0x09);
+        s.set_admin(AdminState::Ready, t);
+        assert!(s.is_usable());
+        assert_eq!(s.admin().bits(), 0);
+    }
+
+    #[test]
+    fn what_began_disabled_is_ready_once_an_operator_says_so() {
+        let (t, s) = state(|s| s.disabled = true);
+        assert_eq!((s.is_up(), s.admin().bits()), (false, 0x05));
+        s.set_admin(AdminState::Ready, t);
+        assert!(s.is_usable());
+    }
+
+    #[test]
+    fn a_server_that_comes_up_grows_to_its_weight() {
+        let (t, s) = state(|s| {
+            s.weight = 100;
+            s.slowstart = Some(Duration::from_secs(10));
+        });
+        assert_eq!(s.effective_weight(), 100, "not at the start of the process");
+        s.set_operational(Operational::Stopped, t);
+        assert!(!s.is_up());
+        s.set_operational(Operational::Running, at(t, 1000));
+        assert_eq!(s.operational(), Operational::Starting);
+        assert_eq!((s.scaled_weight(), s.is_usable()), (1, true));
+        s.grow(at(t, 6000));
+        assert_eq!((s.effective_weight(), s.weight()), (50, 100));
+        assert_eq!(s.ramped(30, at(t, 6000)), 15);
+        s.grow(at(t, 11_000));
+        assert_eq!(
+            (s.effective_weight(), s.operational()),
+            (100, Operational::Running)
+        );
+        s.set_admin(AdminState::Maint, at(t, 12_000));
+        s.set_admin(AdminState::Ready, at(t, 13_000));
+        s.grow(at(t, 14_000));
+        assert_eq!(s.effective_weight(), 10);
+        assert_eq!(s.since_change(at(t, 14_000)), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn those_that_track_a_server_follow_it() {
+        let t = Instant::now();
+        let changes = Changes::new(t);
+        let spec = |name: &str| ServerSpec::tcp(name, "127.0.0.1:1".parse().unwrap());
+        let new = |name: &str| Arc::new(ServerState::new(&spec(name), false, &changes, &Arc::default()));
+        let (a, b, c) = (new("a"), new("b"), new("c"));
+        a.track_by(vec![Arc::downgrade(&b)]);
+        b.track_by(vec![Arc::downgrade(&c)]);
+        a.set_admin(AdminState::Maint, t);
+        assert_eq!([a.admin().bits(), b.admin().bits(), c.admin().bits()], [1, 2, 2]);
+        c.set_admin(AdminState::Maint, t);
+        a.set_admin(AdminState::Drain, t);
+        assert_eq!(
+            [a.admin().bits(), b.admin().bits(), c.admin().bits()],
+            [8, 16, 17]
+        );
+        a.set_admin(AdminState::Ready, t);
+        assert_eq!([a.admin().bits(), b.admin().bits(), c.admin().bits()], [0, 0, 1]);
+        a.set_operational(Operational::Stopped, t);
+        assert!(!b.is_up() && c.operational() == Operational::Stopped);
+        a.set_operational(Operational::Running, t);
+        assert!(b.is_up());
+    }
+
+    #[test]
+    fn static_weights_are_on_or_off() {
+        let started = Instant::now();
+        let mut spec = ServerSpec::tcp("s", "127.0.0.1:1".parse().unwrap());
+        spec.weight = 20;
+        let version = Arc::default();
+        let s = ServerState::new(&spec, true, &Changes::new(started), &version);
+        assert_eq!(s.set_weight(10, started), Err(StaticWeights));
+        assert_eq!(s.set_weight(0, started), Ok(()));
+        assert!(!s.is_usable() && s.is_up());
+        assert_eq!(s.set_weight(20, started), Ok(()));
+        assert!(s.is_usable());
+        assert_eq!(version.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn a_server_moves() {
+        let (_, s) = state(|_| {});
+        let there = ServerAddress::Tcp("127.0.0.2:2".parse().unwrap());
+        let before = s.address_version();
+        assert!(s.set_address(there.clone()) && !s.set_address(there.clone()));
+        assert_eq!(s.address(), there);
+        assert_ne!(s.address_version(), before);
+    }
+}
