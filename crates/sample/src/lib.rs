@@ -60,5 +60,5 @@ pub use scope::{
     ExternalId, ExternalRunner, Externals, Files, LocalBoxFuture, LocalFiles, NoExternals, NoFiles, Proxies,
     Scope, Side,
 };
-pub use session::{DebugSink, Facts, LogOrigin, Named, NoSession, Priority, Process, Session, Way};
+pub use session::{DebugSink, Facts, Named, NoSession, Priority, Process, Session, Way};
 pub use value::{Type, Value};

@@ -14,6 +14,10 @@ const CONVERTERS: &[(Unserved, &str)] = &[
          table_kbytes_out table_server_id table_sess_cnt table_sess_rate table_trackers",
     ),
     (
+        Unserved::NotYet("there are no slots to capture into: `declare capture` is not served yet"),
+        "capture-req capture-res",
+    ),
+    (
         Unserved::LeftOut(
             "the certificates that it takes are loaded by a `crt-store`, and no library in use decrypts with their private keys",
         ),
@@ -27,6 +31,10 @@ const CONVERTERS: &[(Unserved, &str)] = &[
     ),
 ];
 
+/// Log-format aliases.
+const ALIASES: &str = "\
+    OG sslc sslv";
+
 /// All converters of HAProxy's that are not served, with the reason.
 pub fn unserved() -> impl Iterator<Item = (&'static str, Unserved)> {
     CONVERTERS
@@ -39,6 +47,15 @@ pub(crate) fn converter_reason(name: &str) -> Option<Unserved> {
     unserved().find(|(known, _)| *known == name).map(|(_, why)| why)
 }
 
+/// Whether HAProxy has a log-format alias of this name.
+pub(crate) fn is_alias(name: &str) -> bool {
+    has(ALIASES, name)
+}
+
+fn has(names: &str, name: &str) -> bool {
+    names.split_ascii_whitespace().any(|known| known == name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,7 +65,10 @@ mod tests {
         for row in crate::convert::all() {
             assert!(converter_reason(row.name).is_none(), "{}", row.name);
         }
-        assert!(converter_reason("table_gpc").is_some());
+        for alias in crate::logformat::aliases() {
+            assert!(!is_alias(alias.name), "{}", alias.name);
+        }
+        assert!(converter_reason("table_gpc").is_some() && is_alias("sslv"));
         assert!(converter_reason("table").is_none());
     }
 }

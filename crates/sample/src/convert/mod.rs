@@ -1,7 +1,6 @@
 //! Converters: the table of all of them, one row each.
 
 mod aes;
-mod capture;
 mod control;
 mod date;
 mod digest;
@@ -117,7 +116,6 @@ const TABLES: &[&[ConverterRow]] = &[
     mqtt::ROWS,
     protobuf::ROWS,
     variable::ROWS,
-    capture::ROWS,
     map::ROWS,
 ];
 

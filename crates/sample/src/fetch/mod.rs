@@ -1,7 +1,6 @@
 //! Fetches: the table of all of them, one row each.
 
 mod auth;
-mod capture;
 mod connection;
 mod constant;
 mod cookie;
@@ -25,7 +24,7 @@ mod url_param;
 pub(crate) use unserved::reason as unserved_reason;
 pub use unserved::{Unserved, unserved};
 
-pub(crate) use request::{http_version, uri_parts, uri_without_query};
+pub(crate) use request::{http_version, uri_parts};
 
 use crate::arg::{Arg, ArgSpec, Prepare};
 use crate::place::Places;
@@ -145,7 +144,6 @@ const TABLES: &[&[FetchRow]] = &[
     rdp::ROWS,
     distcc::ROWS,
     response::ROWS,
-    capture::ROWS,
     internal::ROWS,
     dump::ROWS,
     counters::ROWS,

@@ -99,6 +99,10 @@ const NOT_YET: &[(&str, &str)] = &[
         "\
          http_auth http_auth_group",
     ),
+    (
+        "`capture` lines are not read yet",
+        "capture.req.hdr capture.res.hdr",
+    ),
 ];
 
 /// Fetches that are left out, by the reason.

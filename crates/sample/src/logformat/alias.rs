@@ -1,9 +1,10 @@
 //! The aliases of the manual's section 8.2.6, one row each.
 
 use super::out::Out;
+use crate::data::Data;
 use crate::date::{self, Zone};
-use crate::fetch::{self, FetchRow, http_version};
-use crate::session::{Facts, Named, Session, Way};
+use crate::fetch::http_version;
+use crate::session::{Facts, Named, Session};
 use http::request;
 use std::collections::HashMap;
 use std::fmt;
@@ -58,14 +59,13 @@ const fn http(name: &'static str, doc: &'static str, write: fn(&mut Out<'_>, &dy
 
 const ROWS: &[Alias] = &[
     any("B", "bytes sent to the client", |o, _, f| {
-        o.sign(f.unfinished);
-        o.number(f.bytes_read, 0);
+        o.number(f.bytes_read, 0)
     }),
-    http("CC", "captured request cookie", |o, s, _| {
-        o.text(s.captured_cookie(Way::Request).as_deref())
+    http("CC", "captured request cookie", |o, _, f| {
+        o.text(f.captured_request_cookie.as_deref())
     }),
-    http("CS", "captured response cookie", |o, s, _| {
-        o.text(s.captured_cookie(Way::Response).as_deref())
+    http("CS", "captured response cookie", |o, _, f| {
+        o.text(f.captured_response_cookie.as_deref())
     }),
     any("H", "name of this machine or `node`", |o, s, _| {
         o.text(s.process().map(|p| &*p.node))
@@ -73,10 +73,8 @@ const ROWS: &[Alias] = &[
     http("HM", "request's method", |o, s, _| {
         request_field(o, s, |o, r| o.request_text(method(r)))
     }),
-    http("HP", "request's URI without its query", |o, s, _| {
-        request_field(o, s, |o, r| {
-            fetch::uri_without_query(&r.uri, |part| o.request_text(part.as_bytes()));
-        });
+    http("HP", "request's path", |o, s, _| {
+        request_field(o, s, |o, r| o.request_text(path(r)))
     }),
     http("HPO", "request's path without scheme and authority", |o, s, _| {
         request_field(o, s, |o, r| o.request_text(r.uri.path().as_bytes()));
@@ -99,19 +97,13 @@ const ROWS: &[Alias] = &[
         });
     }),
     any("ID", "unique id", |o, s, _| o.text(s.unique_id().as_deref())),
-    any("OG", "what made the log line", |o, _, f| {
-        o.literal(f.origin.name().as_bytes())
-    }),
     any("ST", "status code", |o, _, f| {
         o.int(f.status.map_or(-1, i64::from))
     }),
     any("T", "date in UTC", |o, s, _| {
         o.literal(&date::log_seconds(s.now(), Zone::Utc))
     }),
-    any("Ta", "active time of the request", |o, _, f| {
-        o.sign(f.unfinished);
-        time(o, f.active_ms);
-    }),
+    any("Ta", "active time of the request", |o, _, f| time(o, f.active_ms)),
     any("Tc", "time to connect", |o, _, f| time(o, f.connect_ms)),
     any("Td", "time to transfer the data", |o, _, f| time(o, f.data_ms)),
     any("Th", "time of the handshakes", |o, _, f| time(o, f.handshake_ms)),
@@ -133,13 +125,9 @@ const ROWS: &[Alias] = &[
     any("Ts", "date in seconds since 1970", |o, s, f| {
         o.number(started(s, f).0, 4)
     }),
-    any("Tt", "total time", |o, _, f| {
-        o.sign(f.unfinished);
-        time(o, f.total_ms);
-    }),
+    any("Tt", "total time", |o, _, f| time(o, f.total_ms)),
     any("Tu", "total time as the user felt it", |o, _, f| {
-        o.sign(f.unfinished);
-        time(o, f.user_ms);
+        time(o, f.user_ms)
     }),
     any("Tw", "time in queues", |o, _, f| time(o, f.queue_ms)),
     any("U", "bytes received from the client", |o, _, f| {
@@ -194,17 +182,17 @@ const ROWS: &[Alias] = &[
             }
         });
     }),
-    http("hr", "captured request headers", |o, s, _| {
-        captures(o, s, Way::Request)
+    http("hr", "captured request headers", |o, _, f| {
+        captures(o, &f.captured_request_headers)
     }),
-    http("hrl", "captured request headers, CLF style", |o, s, _| {
-        capture_list(o, s, Way::Request);
+    http("hrl", "captured request headers, CLF style", |o, _, f| {
+        capture_list(o, &f.captured_request_headers);
     }),
-    http("hs", "captured response headers", |o, s, _| {
-        captures(o, s, Way::Response)
+    http("hs", "captured response headers", |o, _, f| {
+        captures(o, &f.captured_response_headers)
     }),
-    http("hsl", "captured response headers, CLF style", |o, s, _| {
-        capture_list(o, s, Way::Response);
+    http("hsl", "captured response headers, CLF style", |o, _, f| {
+        capture_list(o, &f.captured_response_headers);
     }),
     any("lc", "number of log lines of the frontend", |o, _, f| {
         o.number(f.log_counter.into(), 4)
@@ -228,7 +216,9 @@ const ROWS: &[Alias] = &[
         });
     }),
     any("rc", "retries", |o, _, f| {
-        o.sign(f.redispatched);
+        if f.redispatched {
+            o.literal(b"+");
+        }
         o.int(f.retries.into());
     }),
     any("rt", "number of the request", |o, _, f| {
@@ -252,14 +242,6 @@ const ROWS: &[Alias] = &[
         "requests before this one in the server's queue",
         |o, _, f| o.int(f.server_queue.into()),
     ),
-    any("sslc", "cipher of the client's TLS", |o, s, _| {
-        static FETCH: LazyLock<Option<&FetchRow>> = LazyLock::new(|| fetch::find("ssl_fc_cipher"));
-        o.fetched(s, *FETCH);
-    }),
-    any("sslv", "version of the client's TLS", |o, s, _| {
-        static FETCH: LazyLock<Option<&FetchRow>> = LazyLock::new(|| fetch::find("ssl_fc_protocol"));
-        o.fetched(s, *FETCH);
-    }),
     any("t", "local date with milliseconds", |o, s, f| {
         o.literal(&date::log_millis(f.accepted.unwrap_or_else(|| s.now())));
     }),
@@ -318,39 +300,37 @@ fn method(request: &request::Parts) -> &[u8] {
     request.method.as_str().as_bytes()
 }
 
+fn path(request: &request::Parts) -> &[u8] {
+    request.uri.path().as_bytes()
+}
+
 fn uri(out: &mut Out<'_>, request: &request::Parts) {
-    fetch::uri_parts(&request.uri, |part| out.request_text(part.as_bytes()));
+    crate::fetch::uri_parts(&request.uri, |part| out.request_text(part.as_bytes()));
 }
 
 /// `{a|b}`
-fn captures(out: &mut Out<'_>, session: &dyn Session, way: Way) {
-    let Some(captured) = session.captures(way).filter(|slots| !slots.is_empty()) else {
+fn captures(out: &mut Out<'_>, captured: &[Option<Data>]) {
+    if captured.is_empty() {
         return;
-    };
+    }
     out.quoted(|out| {
         out.literal(b"{");
-        for (slot, text) in captured.iter().enumerate() {
-            if slot > 0 {
+        for (index, text) in captured.iter().enumerate() {
+            if index > 0 {
                 out.literal(b"|");
             }
-            out.header_text(text.as_deref().unwrap_or_default());
+            out.request_text(text.as_deref().unwrap_or_default());
         }
         out.literal(b"}");
     });
 }
 
 /// `"a" "b"`
-fn capture_list(out: &mut Out<'_>, session: &dyn Session, way: Way) {
-    let Some(captured) = session.captures(way) else {
-        return;
-    };
-    for (slot, text) in captured.iter().enumerate() {
-        if slot > 0 {
+fn capture_list(out: &mut Out<'_>, captured: &[Option<Data>]) {
+    for (index, text) in captured.iter().enumerate() {
+        if index > 0 {
             out.literal(b" ");
         }
-        match text.as_deref() {
-            Some(text) if !text.is_empty() => out.quoted(|out| out.header_text(text)),
-            _ => out.text(None),
-        }
+        out.text(text.as_deref());
     }
 }

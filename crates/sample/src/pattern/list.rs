@@ -3,7 +3,7 @@
 //! Whoever matches takes the list's current [`Snapshot`], which never changes: no lock is taken for it. Whoever updates
 //! makes another one, which shares nearly everything with the one before, and puts it in its place.
 
-use super::entries::{Entries, Entry};
+use super::entries::{Entries, Entry, Slot};
 use super::index::{Index, Way};
 use super::listed::{Found, Listed, Target, UpdateError};
 use super::output::Output;
@@ -100,6 +100,27 @@ impl List {
             .collect();
         all.sort_by_key(|entry| entry.reference);
         all
+    }
+
+    /// The same entries one by one, as they are now whatever becomes of the list meanwhile. Only their order is kept.
+    pub fn walk(&self) -> impl Iterator<Item = Listed> + use<> {
+        let snapshot = self.current.load_full();
+        let mut slots: Vec<(u64, Slot)> = snapshot
+            .entries
+            .iter()
+            .map(|(slot, entry)| (entry.order, slot))
+            .collect();
+        slots.sort_unstable();
+        slots
+            .into_iter()
+            .filter_map(move |(_, slot)| snapshot.entries.get(slot).map(Listed::of))
+    }
+
+    /// The number of entries, those of versions that are being prepared included.
+    #[must_use]
+    pub fn entry_count(&self) -> usize {
+        let writer = self.lock();
+        writer.len + writer.prepared.values().map(Vec::len).sum::<usize>()
     }
 
     /// The entries that were added to a version that is not committed yet; none if there is no such version.
@@ -383,5 +404,22 @@ mod tests {
         assert_eq!(list.len(), 2);
         let slots = list.current().entries.iter().map(|(slot, _)| slot).max();
         assert_eq!(slots, Some(1));
+    }
+
+    #[test]
+    fn a_walk_sees_the_list_as_it_was() {
+        let list = List::new("virt@x", ListKind::Map, Entries::default());
+        for key in [b"1", b"2", b"3"] {
+            list.add(key, Some(b"v")).unwrap();
+        }
+        list.remove(Target::Key(b"1"));
+        list.add(b"4", Some(b"v")).unwrap();
+        let version = list.prepare().unwrap();
+        list.add_to(version, b"5", Some(b"v")).unwrap();
+        assert_eq!((list.len(), list.entry_count()), (3, 4));
+        let walk = list.walk();
+        list.clear();
+        let keys: Vec<_> = walk.map(|entry| entry.key).collect();
+        assert_eq!(keys, [b"2", b"3", b"4"].map(|key| Box::from(&key[..])));
     }
 }

@@ -26,6 +26,8 @@ struct Loaded {
     list: Arc<List>,
     /// The text of the file, to point into where it is found to be wrong.
     text: Bytes,
+    /// How many there were before it.
+    order: usize,
 }
 
 /// Why a list cannot be used.
@@ -46,11 +48,13 @@ impl Lists {
             .map(|loaded| Arc::clone(&loaded.list))
     }
 
-    /// All lists, in the order of their names.
+    /// All lists, in the order in which the configuration named them first.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<List>> {
         let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        all.values().map(|loaded| Arc::clone(&loaded.list)).collect()
+        let mut all: Vec<&Loaded> = all.values().collect();
+        all.sort_by_key(|loaded| loaded.order);
+        all.into_iter().map(|loaded| Arc::clone(&loaded.list)).collect()
     }
 
     fn open(&self, name: ListName<'_>, kind: ListKind, files: &dyn Files) -> Result<Loaded, LoadError> {
@@ -58,7 +62,8 @@ impl Lists {
         if let Some(loaded) = all.get(name.name) {
             return same_kind(loaded, kind).map(|()| loaded.clone());
         }
-        let loaded = load(name, kind, files)?;
+        let mut loaded = load(name, kind, files)?;
+        loaded.order = all.len();
         all.insert(name.name.to_string(), loaded.clone());
         Ok(loaded)
     }
@@ -165,5 +170,6 @@ fn load(name: ListName<'_>, kind: ListKind, files: &dyn Files) -> Result<Loaded,
     Ok(Loaded {
         list: Arc::new(List::new(name.name, kind, entries)),
         text,
+        order: 0,
     })
 }
