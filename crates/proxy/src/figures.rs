@@ -33,6 +33,7 @@ impl Usage {
     pub(crate) fn enter(&self, second: u32) {
         let current = self.current.load(Ordering::Relaxed);
         self.current.store(current.wrapping_add(1), Ordering::Relaxed);
+        self.number();
         self.sessions.count(second);
     }
 
@@ -47,7 +48,7 @@ impl Usage {
         self.requests.count(second);
     }
 
-    /// Counts without end; gives the count.
+    /// Counts one more without end; gives the count.
     pub(crate) fn number(&self) -> u64 {
         let total = self.total.load(Ordering::Relaxed).wrapping_add(1);
         self.total.store(total, Ordering::Relaxed);
@@ -189,6 +190,11 @@ impl Board {
     /// Client connections of all frontends.
     pub(crate) fn connections(&self) -> u64 {
         self.frontends.values().map(|f| f.usage.current()).sum()
+    }
+
+    /// Client connections that all frontends ever had.
+    pub(crate) fn connections_total(&self) -> u64 {
+        self.frontends.values().map(|f| f.usage.total()).sum()
     }
 
     /// Client connections of a listener.

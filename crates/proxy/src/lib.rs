@@ -6,6 +6,7 @@
 mod applet;
 mod channel;
 mod client;
+mod control;
 mod event;
 pub mod ext;
 mod figures;
@@ -31,8 +32,9 @@ mod worker;
 
 pub use applet::{HttpApplet, RECEIVE_BYTES_MAX, SEND_BYTES_MAX, ServiceError, TcpApplet};
 pub use channel::{Channel, ChannelError};
+pub use control::{Control, Plane};
 pub use handle::{TxnHandle, lookup};
-pub use listener::{BindError, BoundAddress};
+pub use listener::{BindError, BoundAddress, OpenSocket};
 pub use reply::Reply;
 pub use running::{Listen, Running, Shutdown, StartError, start};
 pub use txn::{Detached, InvalidTarget, LogLevel, Mode, Phase, Txn};

@@ -58,6 +58,37 @@ impl fmt::Display for BoundAddress {
     }
 }
 
+/// A socket that listens, for whoever takes connections beside the workers.
+pub struct OpenSocket {
+    /// The socket. It doesn't block.
+    pub socket: OwnedFd,
+    /// Where it listens.
+    pub address: BoundAddress,
+}
+
+impl OpenSocket {
+    /// Opens the socket of a listener, with the same care as those of frontends.
+    ///
+    /// # Errors
+    /// The socket can't be had.
+    pub fn open(spec: &ListenerSpec) -> Result<OpenSocket, BindError> {
+        let failed = |error| BindError {
+            line: spec.line.clone(),
+            address: described(&spec.address),
+            error,
+        };
+        let mut bound = bind_all(spec, 1).map_err(failed)?;
+        let Some(Bound { socket, address }) = bound.pop() else {
+            return Err(failed(io::ErrorKind::NotFound.into()));
+        };
+        socket.set_nonblocking(true).map_err(failed)?;
+        Ok(OpenSocket {
+            socket: socket.into(),
+            address,
+        })
+    }
+}
+
 /// A socket that listens, not yet on any worker.
 pub(crate) struct Bound {
     pub(crate) socket: Socket,
@@ -93,7 +124,7 @@ fn bind_all(spec: &ListenerSpec, workers: usize) -> io::Result<Vec<Bound>> {
             Ok(bound)
         }
         ListenAddress::Unix(path) => {
-            let socket = unix(path, spec.unix_mode, backlog)?;
+            let socket = unix(path, spec, backlog)?;
             copies(socket, BoundAddress::Unix(path.clone()), workers)
         }
         ListenAddress::Abstract(name) => {
@@ -125,8 +156,8 @@ fn tcp(address: SocketAddr, v6only: Option<bool>, shared: bool, backlog: i32) ->
 }
 
 /// Replaces what a former process left; a socket that someone still listens on is left alone.
-fn unix(path: &Path, mode: Option<u32>, backlog: i32) -> io::Result<Socket> {
-    use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+fn unix(path: &Path, spec: &ListenerSpec, backlog: i32) -> io::Result<Socket> {
+    use std::os::unix::fs::{FileTypeExt, PermissionsExt, chown};
     let is_socket = std::fs::symlink_metadata(path).is_ok_and(|m| m.file_type().is_socket());
     if is_socket {
         match std::os::unix::net::UnixStream::connect(path) {
@@ -136,7 +167,10 @@ fn unix(path: &Path, mode: Option<u32>, backlog: i32) -> io::Result<Socket> {
     }
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.bind(&SockAddr::unix(path)?)?;
-    if let Some(mode) = mode {
+    if spec.unix_user.is_some() || spec.unix_group.is_some() {
+        chown(path, spec.unix_user, spec.unix_group)?;
+    }
+    if let Some(mode) = spec.unix_mode {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
     }
     socket.listen(backlog)?;

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use tokio::sync::{Semaphore, watch};
 
+use crate::control::Control;
 use crate::ext::ExtensionFactory;
 use crate::figures::{Board, PerWorker};
 use crate::listener::{BindError, BoundAddress, bind};
@@ -126,6 +127,11 @@ impl Running {
     /// A handle that stops everything, from any thread.
     pub fn shutdown(&self) -> Shutdown {
         self.shutdown.clone()
+    }
+
+    /// A handle for whoever watches and commands from outside the workers, from any thread.
+    pub fn control(&self) -> Control {
+        Control::new(&self.shared, &self.shutdown.stop)
     }
 
     /// Ends all sessions now.

@@ -227,6 +227,10 @@ pub struct ListenerSpec {
     pub v6only: Option<bool>,
     /// `mode`: the permissions of a Unix socket's file.
     pub unix_mode: Option<u32>,
+    /// `user`: the owner of a Unix socket's file, by number.
+    pub unix_user: Option<u32>,
+    /// `group`: the group of a Unix socket's file, by number.
+    pub unix_group: Option<u32>,
 }
 
 /// Where a listener listens.
@@ -256,6 +260,8 @@ impl ListenerSpec {
             backlog: None,
             v6only: None,
             unix_mode: None,
+            unix_user: None,
+            unix_group: None,
         }
     }
 
