@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use crate::source::Span;
+use super::runtime::{AccessLevel, SeverityOutput};
+use crate::source::{Span, Spanned};
 
 /// One address of a `bind` line. A line with several addresses or a range of ports gives several.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,4 +66,21 @@ pub struct BindOptions {
     pub v6_only: Option<bool>,
     /// `mode`: permissions of a Unix socket.
     pub unix_mode: Option<u32>,
+    /// `user` or `uid`: the owner of a Unix socket.
+    pub unix_user: Option<Spanned<Owner>>,
+    /// `group` or `gid`: the group of a Unix socket.
+    pub unix_group: Option<Spanned<Owner>>,
+    /// `level`: what those may do who connect to a socket of the runtime API.
+    pub level: AccessLevel,
+    /// `severity-output`: how a socket of the runtime API tells the severity of its messages.
+    pub severity: SeverityOutput,
+}
+
+/// A user or a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owner {
+    /// By its number.
+    Id(u32),
+    /// By its name, which the system knows.
+    Name(String),
 }

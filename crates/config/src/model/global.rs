@@ -6,6 +6,7 @@ use std::time::Duration;
 use tidegate_sample::vars::VarName;
 
 use super::log::LogTarget;
+use super::runtime::RuntimeSettings;
 use super::sampled::{Expr, LogFormat};
 use crate::source::{Span, Spanned};
 
@@ -42,6 +43,8 @@ pub struct Global {
     pub node: Option<String>,
     /// `description`: words for people.
     pub description: Option<String>,
+    /// The `stats` lines.
+    pub runtime: RuntimeSettings,
 }
 
 /// The `tune.` settings that aren't about scripts.

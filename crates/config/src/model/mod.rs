@@ -10,10 +10,11 @@ mod http;
 mod log;
 mod proxy;
 mod rule;
+mod runtime;
 mod sampled;
 mod server;
 
-pub use address::{Bind, BindAddress, BindOptions, PortRange};
+pub use address::{Bind, BindAddress, BindOptions, Owner, PortRange};
 pub use global::{
     ActionFailure, Global, LuaLibraries, LuaLoad, LuaPathKind, LuaPrependPath, LuaScope, LuaSettings,
     LuaStderr, LuaStep, ProcVar, ProcVarValue, TuneSettings,
@@ -25,6 +26,7 @@ pub use proxy::{
     ProxyKind, RetryCount, Timeouts, UseBackend,
 };
 pub use rule::{Action, HeaderMatch, ListChange, LuaCall, Rule, RuleSet};
+pub use runtime::{AccessLevel, RuntimeSettings, SeverityOutput};
 pub use sampled::{Condition, Expr, LogFormat};
 pub use server::{Server, ServerAddress};
 

@@ -4,7 +4,8 @@ use super::address::bind_address;
 use super::args::{Args, Parsed, bad_argument};
 use super::keyword::{Found, Keyword, KeywordDoc, Sections, left_out, look_up, no_effect, not_yet, served};
 use crate::diag::{Diagnostic, Diagnostics, code};
-use crate::model::{Bind, BindAddress, BindOptions};
+use crate::model::{AccessLevel, Bind, BindAddress, BindOptions, Owner, SeverityOutput};
+use crate::source::Spanned;
 use crate::text::Word;
 
 type Parse = fn(&mut BindOptions, &mut Args<'_>) -> Parsed<()>;
@@ -46,29 +47,47 @@ const ROWS: &[Keyword<Parse>] = &[
         }
         Ok(())
     }),
+    served("user", F, "<name>", "owner of a Unix socket", |bind, args| {
+        bind.unix_user = Some(owner_name(args, "a user")?);
+        Ok(())
+    }),
+    served("uid", F, "<number>", "owner of a Unix socket", |bind, args| {
+        bind.unix_user = Some(owner_number(args)?);
+        Ok(())
+    }),
+    served("group", F, "<name>", "group of a Unix socket", |bind, args| {
+        bind.unix_group = Some(owner_name(args, "a group")?);
+        Ok(())
+    }),
+    served("gid", F, "<number>", "group of a Unix socket", |bind, args| {
+        bind.unix_group = Some(owner_number(args)?);
+        Ok(())
+    }),
+    served("level", F, "{ user | operator | admin }", "rights on a socket of the runtime API", |bind, args| {
+        bind.level = args.one_of("a level", &AccessLevel::NAMES)?;
+        Ok(())
+    }),
+    served("severity-output", F, "{ none | number | string }", "severity in messages of the runtime API", |bind, args| {
+        bind.severity = args.one_of("a form of severities", &SeverityOutput::NAMES)?;
+        Ok(())
+    }),
+    no_effect("expose-fd", F, "no other process asks for listening sockets yet"),
     not_yet("accept-netscaler-cip", F, "accept NetScaler's client address header"),
     not_yet("accept-proxy", F, "accept the PROXY protocol"),
     not_yet("cc", F, "algorithm of congestion control"),
     not_yet("defer-accept", F, "accept a connection when its first bytes came"),
-    not_yet("expose-fd", F, "hand listening sockets to a new process"),
     not_yet("guid-prefix", F, "the beginning of unique names"),
     not_yet("idle-ping", F, "ask idle HTTP/2 clients whether they live"),
     not_yet("interface", F, "listen on one interface only"),
     not_yet("label", F, "a label for counters"),
-    not_yet("level", F, "rights on the runtime API"),
     not_yet("mss", F, "largest segment of TCP"),
     not_yet("namespace", F, "listen in a network namespace"),
     not_yet("nbconn", F, "connections of a reverse HTTP listener"),
     not_yet("proto", F, "force the protocol"),
-    not_yet("severity-output", F, "severity in answers of the runtime API"),
     not_yet("tcp-md5sig", F, "sign segments of TCP"),
     not_yet("tcp-ss", F, "saved SYN of TCP"),
     not_yet("tcp-ut", F, "how long sent bytes may stay unacknowledged"),
     not_yet("tfo", F, "fast open of TCP"),
-    not_yet("gid", F, "group of a Unix socket"),
-    not_yet("group", F, "group of a Unix socket"),
-    not_yet("uid", F, "owner of a Unix socket"),
-    not_yet("user", F, "owner of a Unix socket"),
     not_yet("transparent", F, "listen on addresses of others"),
     not_yet("ssl", F, "TLS"),
     left_out("process", F, "there are threads and no processes; see `nbthread`"),
@@ -162,6 +181,8 @@ pub(crate) fn bind(args: &mut Args<'_>, diagnostics: &mut Diagnostics) -> Parsed
         let mut options = options.clone();
         if !is_unix {
             options.unix_mode = None;
+            options.unix_user = None;
+            options.unix_group = None;
         }
         Bind {
             address,
@@ -170,6 +191,16 @@ pub(crate) fn bind(args: &mut Args<'_>, diagnostics: &mut Diagnostics) -> Parsed
         }
     });
     Ok(binds.collect())
+}
+
+fn owner_name(args: &mut Args<'_>, what: &str) -> Parsed<Spanned<Owner>> {
+    let name = args.spanned(what)?;
+    Ok(Spanned::new(Owner::Name(name.value), name.span))
+}
+
+fn owner_number(args: &mut Args<'_>) -> Parsed<Spanned<Owner>> {
+    let number = args.integer(0, u64::from(u32::MAX))?;
+    Ok(Spanned::new(Owner::Id(number), args.last()))
 }
 
 /// Reads the parameters of a `bind` line. Every fault is reported.

@@ -2,13 +2,12 @@
 
 mod lua;
 mod pending;
+mod stats;
 mod table;
-
-pub(crate) use table::rows;
 
 use super::args::{Args, Parsed, bad_argument};
 use super::elsewhere;
-use super::keyword::{Found, look_up};
+use super::keyword::{Found, KeywordDoc, look_up};
 use super::log::log_target;
 use super::sampled;
 use crate::diag::{Diagnostic, Diagnostics, code};
@@ -17,6 +16,11 @@ use crate::text::{Environment, Word};
 use crate::units::TimeUnit;
 use tidegate_sample::vars::VarScope;
 use tidegate_sample::{Files, Place, Scope};
+
+/// The keywords for reference pages.
+pub(crate) fn rows() -> impl Iterator<Item = KeywordDoc> {
+    table::rows().chain(stats::rows())
+}
 
 /// What lines of the `global` section act on.
 pub(crate) struct GlobalCx<'g> {

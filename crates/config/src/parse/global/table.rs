@@ -156,6 +156,23 @@ const ROWS: &[Keyword<Parse>] = &[
         super::set_var_fmt,
     ),
     served(
+        "stats",
+        G,
+        "<setting> ...",
+        "the sockets of the runtime API",
+        super::stats::line,
+    ),
+    served(
+        "tune.cli.max-payload-size",
+        G,
+        "<size>",
+        "longest text that may follow a command of the runtime API",
+        |cx, args| {
+            cx.global.runtime.payload_bytes_max = args.size()?;
+            Ok(())
+        },
+    ),
+    served(
         "tune.bufsize",
         G,
         "<size>",
