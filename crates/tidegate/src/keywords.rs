@@ -11,6 +11,8 @@ use tidegate_config::closest;
 use tidegate_lua_api::{Declared, RuleSet};
 use tidegate_sample::{Externals, Place, Type, acl_keywords, convert, fetch};
 
+use crate::runtime::{self, Status};
+
 /// A class of keywords.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Class {
@@ -103,9 +105,12 @@ pub(crate) fn list(request: &Request, scripts: &Declared) -> String {
                     .map(|(.., title)| *title);
                 let _ = writeln!(out, "# List of registered {}:", title.unwrap_or_default());
                 let mut lines = lines(*class, scripts);
-                if *class != Class::Cfg {
+                match class {
+                    Class::Cfg => {}
+                    // a command's name has several words
+                    Class::Cli => lines.sort(),
                     // HAProxy's lists are sorted by name, which is what follows the columns of a fetch
-                    lines.sort_by(|a, b| name(a).cmp(name(b)));
+                    _ => lines.sort_by(|a, b| name(a).cmp(name(b))),
                 }
                 if *class == Class::Smp {
                     out.push_str(&columns());
@@ -143,8 +148,15 @@ fn lines(class: Class, scripts: &Declared) -> Vec<String> {
             .map(|(name, fetch, method)| format!("{name} = {fetch} -m {}", method.name()))
             .collect(),
         Class::Cfg => configuration::lines(&actions(scripts)),
-        // there is no runtime API, and there are no filters
-        Class::Cli | Class::Flt => Vec::new(),
+        Class::Cli => runtime::commands()
+            .filter(|row| matches!(row.status, Status::Served(_) | Status::Experimental(_)))
+            .map(|row| match row.status {
+                Status::Experimental(_) => format!("{} [WORKER] [EXPERIM] ", row.words),
+                _ => format!("{} [WORKER] ", row.words),
+            })
+            .collect(),
+        // there are no filters
+        Class::Flt => Vec::new(),
         // the other way round than one would think: HAProxy writes what comes out first
         Class::Cnv => convert::all()
             .map(|row| {
@@ -310,6 +322,12 @@ mod tests {
         assert!(of(Class::Cnv).contains("\nb64dec: bin => str\n"));
         assert!(of(Class::Cnv).contains("\nunset-var(string): any => any\n"));
         assert!(of(Class::Acl).contains("\nhdr_beg = req.hdr -m beg\n"));
+        assert!(of(Class::Cli).contains("\nshow cli level [WORKER] \n"));
+        assert!(of(Class::Cli).contains("\nset var [WORKER] [EXPERIM] \n"));
+        assert!(
+            !of(Class::Cli).contains("debug dev"),
+            "what is refused isn't listed"
+        );
         assert_eq!(of(Class::Flt), "# List of registered filter names:\n");
     }
 

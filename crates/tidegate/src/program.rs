@@ -5,15 +5,17 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
+use tidegate_config::model::RuntimeSettings;
 use tidegate_config::{Diagnostics, Facts, Severity, evaluate_flag};
 use tidegate_lua_api::{LoadError, LogSink};
 use tidegate_proxy::log::{LogWriter, Logger};
 use tidegate_proxy::{Running, StartError, start};
 
-use crate::assemble::{Surroundings, assemble, targets};
+use crate::assemble::{Surroundings, assemble, listeners_of, targets};
 use crate::cli::{Command, Flags, USAGE, parse};
 use crate::load::{Site, options, site};
 use crate::report::Report;
+use crate::runtime::{self, Rights, SocketSpec, Sockets};
 use crate::{daemon, explain, fmt, keywords, signals, system};
 
 /// How the program ends. The numbers are HAProxy's.
@@ -114,16 +116,13 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
     let quiet = report.quiet || site.config.global.quiet;
     let report = Report { quiet, ..report };
     let plan = Plan::of(flags, &site);
+    let runtime = RuntimeApi::of(&site, &plan, report)?;
     let spec = prepare(site, &plan, report)?;
+    let idle = runtime.sockets.is_empty() && spec.proxies.frontends.iter().all(|f| f.listeners.is_empty());
     if flags.check {
-        return Ok(checked(&spec.proxies, report));
+        return Ok(checked(idle, report));
     }
-    if spec
-        .proxies
-        .frontends
-        .iter()
-        .all(|frontend| frontend.listeners.is_empty())
-    {
+    if idle {
         return Err(fail(
             "the configuration listens nowhere: add a `bind` line to a frontend".into(),
         ));
@@ -134,7 +133,13 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
     log.open(&plan)
         .map_err(|e| fail(format!("cannot start the thread that writes logs: {e}")))?;
     spec.scripts.run_init().map_err(|errors| fail(listed(&errors)))?;
+    let sockets =
+        Sockets::open(&runtime.sockets).map_err(|errors| fail(not_started(&StartError::Bind(errors))))?;
+    let line_bytes_max = spec.proxies.global.buffer_bytes;
     let running = start(spec.proxies, spec.scripts.factory()).map_err(|error| fail(not_started(&error)))?;
+    let RuntimeApi { settings, facts, .. } = runtime;
+    runtime::start(sockets, &settings, line_bytes_max, facts, running.control())
+        .map_err(|e| fail(format!("cannot serve the runtime API: {e}")))?;
     signals::watch(running.shutdown(), plan.hard_stop_after, report)
         .map_err(|e| fail(format!("cannot watch for signals: {e}")))?;
     ready(&running, &plan, report).map_err(|e| fail(format!("cannot finish starting: {e}")))?;
@@ -151,6 +156,7 @@ struct Plan {
     pid_file: Option<std::path::PathBuf>,
     hard_stop_after: Option<std::time::Duration>,
     connections_max: u32,
+    memory_mib_max: Option<u64>,
     node: String,
     logs: Vec<tidegate_proxy::log::LogTarget>,
     log_tag: Option<String>,
@@ -169,10 +175,56 @@ impl Plan {
             pid_file: flags.pid_file.clone().or_else(|| global.pid_file.clone()),
             hard_stop_after: global.hard_stop_after,
             connections_max: system::room_for_connections(wanted),
+            memory_mib_max: flags.memory_mib_max,
             node: node.unwrap_or_else(system::host_name),
             logs: targets(&global.logs),
             log_tag: global.log_tag.clone(),
         }
+    }
+}
+
+/// What the runtime API needs, before the rest has become the data plane's.
+struct RuntimeApi {
+    sockets: Vec<SocketSpec>,
+    settings: RuntimeSettings,
+    facts: runtime::Facts,
+}
+
+impl RuntimeApi {
+    fn of(site: &Site, plan: &Plan, report: Report) -> Result<RuntimeApi, Stop> {
+        let settings = site.config.global.runtime.clone();
+        let (mut sockets, mut faults) = (Vec::new(), Diagnostics::default());
+        for bind in &settings.sockets {
+            let rights = Rights::new(bind.options.level, bind.options.severity);
+            match listeners_of(bind, &site.sources) {
+                Ok(listeners) => sockets.extend(
+                    listeners
+                        .into_iter()
+                        .map(|listener| SocketSpec { listener, rights }),
+                ),
+                Err(fault) => faults.push(*fault),
+            }
+        }
+        if faults.has_errors() {
+            report.diagnostics(&faults, &site.sources);
+            return Err(Stop(Exit::Failure));
+        }
+        let environment = site.config.environment.iter();
+        let facts = runtime::Facts {
+            lists: Arc::clone(&site.config.lists),
+            proc_vars: Arc::clone(&site.proc_vars),
+            environment: environment
+                .map(|(name, value)| (name.to_vec(), value.to_vec()))
+                .collect(),
+            node: plan.node.clone(),
+            description: site.config.global.description.clone(),
+            memory_mib_max: plan.memory_mib_max.unwrap_or(0),
+        };
+        Ok(RuntimeApi {
+            sockets,
+            settings,
+            facts,
+        })
     }
 }
 
@@ -204,12 +256,8 @@ fn prepare(site: Site, plan: &Plan, report: Report) -> Result<Prepared, Stop> {
     }
 }
 
-fn checked(spec: &tidegate_proxy::spec::ProxySpec, report: Report) -> Exit {
-    if spec
-        .frontends
-        .iter()
-        .all(|frontend| frontend.listeners.is_empty())
-    {
+fn checked(idle: bool, report: Report) -> Exit {
+    if idle {
         report.answer("Configuration file has no error but will not start (no listener) => exit(2).");
         return Exit::Nothing;
     }

@@ -54,6 +54,35 @@ pub(crate) fn room_for_connections(wanted: u32) -> u32 {
         .clamp(1, wanted)
 }
 
+/// The most descriptors that the process may have.
+pub(crate) fn descriptors_max() -> u64 {
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+/// The number of a user.
+///
+/// # Errors
+/// If the system knows none of that name.
+pub(crate) fn user(name: &str) -> Result<u32, String> {
+    match nix::unistd::User::from_name(name) {
+        Ok(Some(user)) => Ok(user.uid.as_raw()),
+        Ok(None) => Err(format!("there is no user `{name}`")),
+        Err(error) => Err(format!("cannot look up the user `{name}`: {error}")),
+    }
+}
+
+/// The number of a group.
+///
+/// # Errors
+/// If the system knows none of that name.
+pub(crate) fn group(name: &str) -> Result<u32, String> {
+    match nix::unistd::Group::from_name(name) {
+        Ok(Some(group)) => Ok(group.gid.as_raw()),
+        Ok(None) => Err(format!("there is no group `{name}`")),
+        Err(error) => Err(format!("cannot look up the group `{name}`: {error}")),
+    }
+}
+
 /// The name of this machine.
 pub(crate) fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()

@@ -8,6 +8,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use tidegate::reference::{CommandStatus, runtime_commands};
 use tidegate_config::{CODES, KeywordDoc, Status, keyword_docs};
 use tidegate_sample::fetch::Unserved;
 use tidegate_sample::{acl_keywords, convert, fetch, logformat, unserved_acl_keywords};
@@ -38,6 +39,45 @@ fn the_compatibility_page_is_up_to_date() -> Result<()> {
 #[test]
 fn the_diagnostics_page_is_up_to_date() -> Result<()> {
     hold("diagnostics.md", |_| Ok(diagnostics()?))
+}
+
+#[test]
+fn the_runtime_page_is_up_to_date() -> Result<()> {
+    hold("runtime.md", |page| {
+        let (written, _) = page.split_once(MARK).ok_or("docs/runtime.md has lost its mark")?;
+        Ok(format!("{written}{MARK}{}", commands()?))
+    })
+}
+
+/// The commands of the runtime API, and those of HAProxy's that are refused.
+fn commands() -> Result<String, std::fmt::Error> {
+    let mut page = String::from("\n## Commands\n\n| command | least level | what it does |\n|---|---|---|\n");
+    let mut later = Vec::new();
+    let mut left_out: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for command in runtime_commands() {
+        let name = format!("`{}`", command.words);
+        match command.status {
+            CommandStatus::Served => writeln!(
+                page,
+                "| {} | {} | {} |",
+                code(format!("{} {}", command.words, command.arguments).trim_end()),
+                command.level.name(),
+                cell(command.doc)
+            )?,
+            CommandStatus::NotYet => later.push(name),
+            CommandStatus::LeftOut(reason) => left_out.entry(reason).or_default().push(name),
+        }
+    }
+    write!(
+        page,
+        "\n## Refused\n\nThese are HAProxy's commands that a later version may serve: {}.\n\n\
+         These are left out on purpose:\n\n| commands | why |\n|---|---|\n",
+        later.join(", ")
+    )?;
+    for (reason, names) in left_out {
+        writeln!(page, "| {} | {} |", names.join(", "), cell(reason))?;
+    }
+    Ok(page)
 }
 
 /// Compares a page with what it should be, or writes it.

@@ -1,7 +1,7 @@
 //! `bind` lines.
 
-use tidegate_config::model::{self, BindAddress};
-use tidegate_config::{Diagnostic, code};
+use tidegate_config::model::{self, Bind, BindAddress, Owner};
+use tidegate_config::{Diagnostic, Sources, Spanned, code};
 use tidegate_proxy::spec::{ListenAddress, ListenerSpec};
 
 use super::Assembly;
@@ -12,42 +12,78 @@ impl Assembly<'_> {
     pub(super) fn listeners(&mut self, proxy: &model::Proxy) -> Vec<ListenerSpec> {
         let mut listeners = Vec::new();
         for bind in &proxy.binds {
-            let place = self.around.sources.place(bind.span);
-            for address in self.addresses(bind) {
-                let written = String::from_utf8_lossy(self.around.sources.text(bind.span)).into_owned();
-                let mut listener = ListenerSpec::new(format!("bind {written} ({place})"), address);
+            let of_line = match listeners_of(bind, self.around.sources) {
+                Ok(of_line) => of_line,
+                Err(fault) => {
+                    self.faults.push(*fault);
+                    continue;
+                }
+            };
+            for mut listener in of_line {
                 let next = u32::try_from(listeners.len() + 1).unwrap_or(u32::MAX);
-                listener.name = bind.options.name.clone().unwrap_or_default();
                 listener.id = bind.options.id.unwrap_or(next);
-                listener.maxconn = bind
-                    .options
-                    .connections_max
-                    .map(|n| usize::try_from(n).unwrap_or(usize::MAX));
-                listener.backlog = bind.options.backlog.or(proxy.backlog);
-                listener.v6only = bind.options.v6_only;
-                listener.unix_mode = bind.options.unix_mode;
+                listener.backlog = listener.backlog.or(proxy.backlog);
                 listeners.push(listener);
             }
         }
         listeners
     }
+}
 
-    fn addresses(&mut self, bind: &model::Bind) -> Vec<ListenAddress> {
-        match &bind.address {
-            BindAddress::Tcp { ip, ports } => ports
-                .iter()
-                .map(|port| ListenAddress::Tcp((*ip, port).into()))
-                .collect(),
-            BindAddress::Unix(path) => vec![ListenAddress::Unix(path.clone())],
-            BindAddress::Abstract(name) => vec![ListenAddress::Abstract(name.clone())],
-            BindAddress::Fd(number) => match system::inherited(*number) {
-                Ok(fd) => vec![ListenAddress::Inherited(fd)],
-                Err(why) => {
-                    self.faults
-                        .push(Diagnostic::error(code::BAD_ADDRESS, bind.span, why));
-                    Vec::new()
-                }
-            },
+/// The listeners of a `bind` or `stats socket` line, one for each port.
+///
+/// # Errors
+/// It names a descriptor, a user or a group that isn't there.
+pub(crate) fn listeners_of(bind: &Bind, sources: &Sources) -> Result<Vec<ListenerSpec>, Box<Diagnostic>> {
+    let place = sources.place(bind.span);
+    let written = String::from_utf8_lossy(sources.text(bind.span));
+    let options = &bind.options;
+    let unix_user = owner(options.unix_user.as_ref(), system::user)?;
+    let unix_group = owner(options.unix_group.as_ref(), system::group)?;
+    let addresses = addresses(bind)?.into_iter();
+    let listeners = addresses.map(|address| {
+        let mut listener = ListenerSpec::new(format!("bind {written} ({place})"), address);
+        listener.name = options.name.clone().unwrap_or_default();
+        listener.maxconn = options
+            .connections_max
+            .map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+        listener.backlog = options.backlog;
+        listener.v6only = options.v6_only;
+        listener.unix_mode = options.unix_mode;
+        listener.unix_user = unix_user;
+        listener.unix_group = unix_group;
+        listener
+    });
+    Ok(listeners.collect())
+}
+
+fn addresses(bind: &Bind) -> Result<Vec<ListenAddress>, Box<Diagnostic>> {
+    Ok(match &bind.address {
+        BindAddress::Tcp { ip, ports } => {
+            let addresses = ports.iter().map(|port| (*ip, port).into());
+            addresses.map(ListenAddress::Tcp).collect()
         }
+        BindAddress::Unix(path) => vec![ListenAddress::Unix(path.clone())],
+        BindAddress::Abstract(name) => vec![ListenAddress::Abstract(name.clone())],
+        BindAddress::Fd(number) => {
+            let fd = system::inherited(*number)
+                .map_err(|why| Box::new(Diagnostic::error(code::BAD_ADDRESS, bind.span, why)))?;
+            vec![ListenAddress::Inherited(fd)]
+        }
+    })
+}
+
+/// The number of a user or group that is named by its number or its name.
+fn owner(
+    owner: Option<&Spanned<Owner>>,
+    look_up: fn(&str) -> Result<u32, String>,
+) -> Result<Option<u32>, Box<Diagnostic>> {
+    let Some(owner) = owner else { return Ok(None) };
+    match &owner.value {
+        Owner::Id(number) => Ok(Some(*number)),
+        Owner::Name(name) => match look_up(name) {
+            Ok(number) => Ok(Some(number)),
+            Err(why) => Err(Box::new(Diagnostic::error(code::BAD_ARGUMENT, owner.span, why))),
+        },
     }
 }

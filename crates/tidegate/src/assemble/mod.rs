@@ -3,6 +3,7 @@
 mod listen;
 mod logs;
 mod rules;
+mod variables;
 
 use std::collections::BTreeMap;
 use std::net::ToSocketAddrs;
@@ -22,7 +23,9 @@ use tidegate_sample::{Data, Process};
 
 use crate::{load, system};
 
+pub(crate) use listen::listeners_of;
 pub(crate) use logs::targets;
+pub(crate) use variables::OfProcess;
 
 /// What the assembly knows beside the model.
 pub(crate) struct Surroundings<'a> {
@@ -103,6 +106,7 @@ impl Assembly<'_> {
                 .map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), text(value)))
                 .collect(),
         };
+        variables::set(&global.variables, &process, &self.around.proc_vars);
         GlobalSpec {
             threads,
             maxconn: usize::try_from(self.around.connections_max).unwrap_or(usize::MAX),

@@ -1,0 +1,25 @@
+//! Tidegate: a Lua-first load balancer that runs HAProxy's configuration and scripts.
+//!
+//! The program is [`main`]. Whoever writes pages about it finds its tables in [`reference`](mod@reference).
+
+mod assemble;
+mod cli;
+mod daemon;
+mod explain;
+mod fmt;
+mod keywords;
+mod load;
+mod program;
+pub mod reference;
+mod report;
+mod runtime;
+mod signals;
+mod system;
+
+use std::process::ExitCode;
+
+/// The whole program, from its command line to its exit status.
+#[must_use]
+pub fn main() -> ExitCode {
+    program::run(std::env::args_os().skip(1)).into()
+}

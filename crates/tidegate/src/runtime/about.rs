@@ -1,0 +1,46 @@
+//! What the runtime API can be asked about.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use tidegate_config::model::AccessLevel;
+use tidegate_proxy::Control;
+use tidegate_sample::Lists;
+use tidegate_sample::vars::ProcVars;
+
+/// Everything that commands look at, beside their connection.
+pub(crate) struct About {
+    /// The data plane.
+    pub(crate) control: Control,
+    /// What holds for the process, from its configuration.
+    pub(crate) facts: Facts,
+    /// The sockets of the runtime API, as they are shown, with their levels.
+    pub(crate) sockets: Vec<(String, AccessLevel)>,
+    /// When the program began to serve.
+    pub(crate) started: Instant,
+    /// The same by the clock.
+    pub(crate) started_at: SystemTime,
+}
+
+impl About {
+    /// How long the program has been serving.
+    pub(crate) fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+/// What commands know of the configuration.
+pub(crate) struct Facts {
+    /// The lists of patterns and maps.
+    pub(crate) lists: Arc<Lists>,
+    /// The variables of the process.
+    pub(crate) proc_vars: Arc<ProcVars>,
+    /// The environment after the configuration changed it.
+    pub(crate) environment: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The name of this machine.
+    pub(crate) node: String,
+    /// `description`.
+    pub(crate) description: Option<String>,
+    /// `-m`, in MiB; 0 for no limit.
+    pub(crate) memory_mib_max: u64,
+}

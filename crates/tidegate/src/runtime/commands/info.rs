@@ -1,0 +1,196 @@
+//! `show info`: the process in figures.
+
+use std::time::{Duration, SystemTime};
+
+use tidegate_config::model::AccessLevel;
+use tidegate_proxy::Plane;
+
+use super::process::version;
+use crate::runtime::about::About;
+use crate::runtime::command::{Answer, Call, Command, Refusal, served};
+use crate::runtime::typed::{Nature, Origin, Scope, Tags, Typed, json_text};
+use crate::system;
+
+#[rustfmt::skip]
+pub(super) const COMMANDS: &[Command] = &[
+    served("show info", "[typed|json] [desc] [float]", AccessLevel::User, "the process in figures", show),
+];
+
+/// One figure.
+struct Field {
+    /// HAProxy's number for it.
+    position: u16,
+    name: &'static str,
+    tags: Tags,
+    doc: &'static str,
+    value: fn(&Source<'_>) -> Typed,
+}
+
+/// Where the figures come from.
+struct Source<'s> {
+    about: &'s About,
+    plane: &'s Plane,
+    uptime: Duration,
+    /// Whether fractions are wanted.
+    float: bool,
+}
+
+const fn field(
+    position: u16,
+    name: &'static str,
+    tags: Tags,
+    doc: &'static str,
+    value: fn(&Source<'_>) -> Typed,
+) -> Field {
+    Field {
+        position,
+        name,
+        tags,
+        doc,
+        value,
+    }
+}
+
+const PRODUCT: Tags = Tags(Origin::Product, Nature::Output, Scope::Service);
+const CONFIG: Tags = Tags(Origin::Config, Nature::Gauge, Scope::Service);
+const LIMIT: Tags = Tags(Origin::Config, Nature::Limit, Scope::Process);
+const GAUGE: Tags = Tags(Origin::Metric, Nature::Gauge, Scope::Process);
+const COUNT: Tags = Tags(Origin::Metric, Nature::Counter, Scope::Process);
+const RATE: Tags = Tags(Origin::Metric, Nature::Rate, Scope::Process);
+const AGE: Tags = Tags(Origin::Metric, Nature::Duration, Scope::Process);
+
+/// HAProxy's figures, in its order. Those of pools, pipes and other things that aren't here are left out.
+#[rustfmt::skip]
+const FIELDS: &[Field] = &[
+    field(0, "Name", PRODUCT, "the product's name", |_| Typed::text("Tidegate")),
+    field(1, "Version", PRODUCT, "the version of HAProxy's language, then the program's own", |_| Typed::Text(version())),
+    field(3, "Nbthread", CONFIG, "worker threads", |s| Typed::u32(s.plane.global().threads)),
+    field(4, "Nbproc", CONFIG, "processes, which is always 1", |_| Typed::U32(1)),
+    field(5, "Process_num", Tags(Origin::Key, Nature::Gauge, Scope::Process), "the process's number, which is always 1", |_| Typed::U32(1)),
+    field(6, "Pid", Tags(Origin::Status, Nature::Gauge, Scope::Process), "the process's number in the system", |_| Typed::U32(std::process::id())),
+    field(7, "Uptime", AGE, "time since the start", |s| Typed::Text(days(s.uptime))),
+    field(8, "Uptime_sec", AGE, "seconds since the start", |s| match s.float {
+        true => Typed::Float(s.uptime.as_secs_f64()),
+        false => Typed::u32(s.uptime.as_secs()),
+    }),
+    field(9, "Memmax_MB", LIMIT, "most memory of the process (`-m`), in MiB; 0 for no limit", |s| Typed::u32(s.about.facts.memory_mib_max)),
+    field(13, "Ulimit-n", LIMIT, "most descriptors of the process", |_| Typed::u32(system::descriptors_max())),
+    field(15, "Maxconn", LIMIT, "most client connections", |s| Typed::u32(s.plane.global().maxconn)),
+    field(16, "Hard_maxconn", LIMIT, "most client connections that the system has room for", |s| Typed::u32(s.plane.global().maxconn)),
+    field(17, "CurrConns", GAUGE, "client connections now", |s| Typed::U32(s.plane.connections())),
+    field(18, "CumConns", COUNT, "client connections since the start", |s| Typed::U64(s.plane.connections_total())),
+    field(19, "CumReq", COUNT, "requests and streams since the start", |s| Typed::U64(s.plane.requests())),
+    field(23, "Maxpipes", LIMIT, "pipes for splicing, which isn't done", |_| Typed::U32(0)),
+    field(24, "PipesUsed", GAUGE, "pipes for splicing, which isn't done", |_| Typed::U32(0)),
+    field(25, "PipesFree", GAUGE, "pipes for splicing, which isn't done", |_| Typed::U32(0)),
+    field(26, "ConnRate", RATE, "client connections in the last second", |s| Typed::u32(s.plane.connections_per_second())),
+    field(29, "SessRate", RATE, "sessions in the last second", |s| Typed::u32(s.plane.connections_per_second())),
+    field(50, "node", Tags(Origin::Config, Nature::Output, Scope::Service), "the name of this machine", |s| Typed::text(&s.about.facts.node)),
+    field(51, "description", Tags(Origin::Config, Nature::Output, Scope::Service), "`description` of the configuration", |s| {
+        Typed::text(s.about.facts.description.as_deref().unwrap_or_default())
+    }),
+    field(52, "Stopping", GAUGE, "1 while the process comes to its end", |s| Typed::U32(s.plane.is_stopping().into())),
+    field(55, "Listeners", GAUGE, "listening sockets of frontends and of the runtime API", listeners),
+    field(58, "DroppedLogs", COUNT, "log lines that were dropped because too many were waiting", |s| Typed::u32(s.plane.dropped_log_lines())),
+    field(59, "BusyPolling", GAUGE, "whether threads never sleep, which they do", |_| Typed::U32(0)),
+    field(62, "TotalSplicdedBytesOut", COUNT, "spliced bytes, of which there are none", |_| Typed::U64(0)),
+    field(64, "DebugCommandsIssued", COUNT, "dangerous commands, of which there are none", |_| Typed::U32(0)),
+    field(66, "Build info", PRODUCT, "the program's own version", |_| Typed::text(env!("CARGO_PKG_VERSION"))),
+    field(67, "Memmax_bytes", LIMIT, "most memory of the process (`-m`), in bytes; 0 for no limit", |s| Typed::U64(s.about.facts.memory_mib_max << 20)),
+    field(70, "Start_time_sec", AGE, "when the process began to serve, in seconds since 1970", started),
+];
+
+fn listeners(source: &Source<'_>) -> Typed {
+    let frontends = source.plane.frontends().map(|frontend| frontend.listeners.len());
+    Typed::u32(frontends.sum::<usize>() + source.about.sockets.len())
+}
+
+fn started(source: &Source<'_>) -> Typed {
+    let since = source
+        .about
+        .started_at
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    match source.float {
+        true => Typed::Float(since.as_secs_f64()),
+        false => Typed::u32(since.as_secs()),
+    }
+}
+
+/// `1d 2h03m04s`.
+fn days(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let (minutes, hours) = (seconds / 60, seconds / 3600);
+    format!(
+        "{}d {}h{:02}m{:02}s",
+        hours / 24,
+        hours % 24,
+        minutes % 60,
+        seconds % 60
+    )
+}
+
+fn show(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let plane = call.plane()?;
+    let source = Source {
+        about: call.about,
+        plane: &plane,
+        uptime: call.about.uptime(),
+        float: call.has("float"),
+    };
+    let fields = FIELDS.iter().map(|field| (field, (field.value)(&source)));
+    if call.has("json") {
+        let fields: Vec<String> = fields
+            .map(|(field, value)| {
+                format!(
+                    "{{\"field\":{{\"pos\":{},\"name\":{}}},\"processNum\":1,{},\"value\":{}}}",
+                    field.position,
+                    json_text(field.name),
+                    field.tags.json(),
+                    value.json()
+                )
+            })
+            .collect();
+        return Ok(format!("[{}]", fields.join(",")).into());
+    }
+    let (typed, desc) = (call.has("typed"), call.has("desc"));
+    let mut out = String::new();
+    for (field, value) in fields {
+        let Field {
+            position,
+            name,
+            tags,
+            doc,
+            ..
+        } = field;
+        match typed {
+            true => out.push_str(&format!("{position}.{name}.1:{tags}:{}:{value}", value.kind())),
+            false => out.push_str(&format!("{name}: {value}")),
+        }
+        if desc {
+            out.push_str(&format!(":\"{doc}\""));
+        }
+        out.push('\n');
+    }
+    Ok(out.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_in_order_and_come_once() {
+        let positions: Vec<_> = FIELDS.iter().map(|field| field.position).collect();
+        assert!(
+            positions.windows(2).all(|pair| pair[0] < pair[1]),
+            "{positions:?}"
+        );
+    }
+
+    #[test]
+    fn days_hours_minutes_and_seconds() {
+        assert_eq!(days(Duration::from_secs(0)), "0d 0h00m00s");
+        assert_eq!(days(Duration::from_secs(86_400 + 2 * 3600 + 184)), "1d 2h03m04s");
+    }
+}

@@ -1,0 +1,23 @@
+//! The commands, one file for each family.
+
+mod cli;
+mod info;
+mod lists;
+mod pending;
+mod process;
+mod vars;
+
+use super::command::Command;
+
+/// All of them.
+pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
+    let families: [&'static [Command]; 6] = [
+        cli::COMMANDS,
+        process::COMMANDS,
+        info::COMMANDS,
+        lists::COMMANDS,
+        vars::COMMANDS,
+        pending::COMMANDS,
+    ];
+    families.into_iter().flatten()
+}

@@ -1,0 +1,237 @@
+//! One connection to the runtime API: its lines, their payloads, and what is written for them.
+
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tidegate_config::model::{AccessLevel, SeverityOutput};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::time::timeout;
+
+use super::about::About;
+use super::command::{Answer, Mode, Refusal, SessionState, Severity};
+use super::dispatch::dispatch;
+use super::line::Line;
+use super::listen::Stream;
+
+/// What bounds all connections.
+#[derive(Clone, Copy)]
+pub(crate) struct Limits {
+    /// How long each may be silent; zero for no limit.
+    pub(crate) timeout: Duration,
+    /// How many there may be.
+    pub(crate) connections: usize,
+    /// The longest line.
+    pub(crate) line_bytes: usize,
+    /// The longest payload.
+    pub(crate) payload_bytes: usize,
+}
+
+/// What those may do who connect to a socket.
+#[derive(Clone, Copy)]
+pub(crate) struct Rights {
+    pub(crate) level: AccessLevel,
+    pub(crate) severity: SeverityOutput,
+}
+
+/// How long the rest of what a client sends is thrown away, so that it reads the answer before it hears of the end.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Serves a connection to its end.
+///
+/// # Errors
+/// The connection broke, or was silent for too long.
+pub(crate) async fn serve(
+    stream: Box<dyn Stream>,
+    rights: Rights,
+    about: Rc<About>,
+    limits: Limits,
+) -> io::Result<()> {
+    let mut connection = Connection {
+        stream: BufReader::new(stream),
+        about,
+        limits,
+        session: SessionState {
+            level: rights.level,
+            severity: rights.severity,
+            mode: Mode::OneLine,
+            timed: false,
+            timeout: limits.timeout,
+            expert: false,
+            experimental: false,
+        },
+    };
+    connection.lines().await?;
+    connection.stream.shutdown().await?;
+    let mut rest = tokio::io::sink();
+    let drained = tokio::io::copy(&mut connection.stream, &mut rest);
+    let _ = timeout(LINGER, drained).await;
+    Ok(())
+}
+
+struct Connection {
+    stream: BufReader<Box<dyn Stream>>,
+    about: Rc<About>,
+    limits: Limits,
+    session: SessionState,
+}
+
+/// What reading a line came to.
+enum Read {
+    Line(Vec<u8>),
+    TooLong,
+    /// The client is gone. What it didn't end is no line.
+    End,
+}
+
+impl Connection {
+    async fn lines(&mut self) -> io::Result<()> {
+        loop {
+            let line = match self.read(self.limits.line_bytes).await? {
+                Read::Line(line) => Line::parse(&line),
+                Read::TooLong => return self.too_long("line", self.limits.line_bytes).await,
+                Read::End => return Ok(()),
+            };
+            let payload = match &line.payload_end {
+                Some(end) => match self.payload(end).await? {
+                    Read::Line(payload) => Some(payload),
+                    Read::TooLong => return self.too_long("payload", self.limits.payload_bytes).await,
+                    Read::End => return Ok(()),
+                },
+                None => None,
+            };
+            let last = line.commands.len().saturating_sub(1);
+            for (at, words) in line.commands.iter().enumerate() {
+                let payload = payload.as_deref().filter(|_| at == last);
+                let answer = dispatch(words, payload, &self.about, &mut self.session);
+                if !self.answer(answer).await? {
+                    return Ok(());
+                }
+            }
+            if self.session.mode == Mode::OneLine {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Writes what a command came to; false if nothing may follow.
+    async fn answer(&mut self, answer: Result<Answer, Refusal>) -> io::Result<bool> {
+        match answer {
+            Ok(Answer::Done) => {}
+            Ok(Answer::Quit) => return Ok(false),
+            Ok(Answer::Data(data)) => self.write(&without_empty_lines(&data)).await?,
+            Ok(Answer::Parts(parts)) => {
+                for part in parts {
+                    self.write(&without_empty_lines(&part)).await?;
+                }
+            }
+            Ok(Answer::Message(severity, text)) | Err(Refusal(severity, text)) => {
+                self.message(severity, &text).await?;
+            }
+        }
+        let mut end = String::from("\n");
+        if self.session.mode == Mode::Prompt {
+            end.push_str(&self.prompt());
+        }
+        self.write(end.as_bytes()).await?;
+        Ok(true)
+    }
+
+    async fn message(&mut self, severity: Severity, text: &str) -> io::Result<()> {
+        let text = format!("{}{text}", severity.prefix(self.session.severity));
+        self.write(&without_empty_lines(text.as_bytes())).await
+    }
+
+    async fn too_long(&mut self, what: &str, bytes_max: usize) -> io::Result<()> {
+        let text = format!("The {what} is too long: it may have {bytes_max} bytes.");
+        self.message(Severity::Error, &text).await?;
+        self.write(b"\n").await
+    }
+
+    fn prompt(&self) -> String {
+        if !self.session.timed {
+            return "> ".into();
+        }
+        let seconds = self.about.uptime().as_secs();
+        let (minutes, hours) = (seconds / 60, seconds / 3600);
+        format!(
+            "[{}:{:02}:{:02}:{:02}]> ",
+            hours / 24,
+            hours % 24,
+            minutes % 60,
+            seconds % 60
+        )
+    }
+
+    /// The lines up to the one that ends them.
+    async fn payload(&mut self, end: &[u8]) -> io::Result<Read> {
+        let mut payload = Vec::new();
+        loop {
+            if self.session.mode == Mode::Prompt {
+                self.write(b"+ ").await?;
+            }
+            let left = self.limits.payload_bytes.saturating_sub(payload.len());
+            match self.read(left).await? {
+                Read::Line(line) if line.strip_suffix(b"\r").unwrap_or(&line) == end => {
+                    return Ok(Read::Line(payload));
+                }
+                Read::Line(line) => {
+                    payload.extend(line);
+                    payload.push(b'\n');
+                }
+                other => return Ok(other),
+            }
+        }
+    }
+
+    /// A line without its end.
+    async fn read(&mut self, bytes_max: usize) -> io::Result<Read> {
+        let mut line = Vec::new();
+        let most = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
+        let mut limited = (&mut self.stream).take(most);
+        patient(self.session.timeout, limited.read_until(b'\n', &mut line)).await?;
+        Ok(match line.pop() {
+            Some(b'\n') => Read::Line(line),
+            Some(_) if line.len() >= bytes_max => Read::TooLong,
+            _ => Read::End,
+        })
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        patient(self.session.timeout, self.stream.write_all(bytes)).await?;
+        patient(self.session.timeout, self.stream.flush()).await
+    }
+}
+
+/// Waits for as long as a client may be silent.
+async fn patient<T>(limit: Duration, what: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    if limit.is_zero() {
+        return what.await;
+    }
+    match timeout(limit, what).await {
+        Ok(done) => done,
+        Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    }
+}
+
+/// An empty line ends an answer, so there can be none within it; and each answer ends its last line.
+fn without_empty_lines(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len() + 1);
+    for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        out.extend_from_slice(line);
+        out.push(b'\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_has_no_empty_lines() {
+        assert_eq!(without_empty_lines(b"a\n\n\nb"), b"a\nb\n");
+        assert_eq!(without_empty_lines(b"\n"), b"");
+        assert_eq!(without_empty_lines(b"a\n"), b"a\n");
+    }
+}

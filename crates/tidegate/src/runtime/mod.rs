@@ -1,0 +1,82 @@
+//! The runtime API: what the program can be asked and told while it runs, over the sockets of `stats socket` lines.
+//!
+//! It has a thread and an event loop of its own. What it asks of the data plane are figures that the workers count
+//! anyway, and what it tells them are stores: no worker waits for it, and it waits for none.
+
+mod about;
+mod command;
+mod commands;
+mod connection;
+mod dispatch;
+mod line;
+mod listen;
+mod typed;
+
+use std::sync::mpsc;
+use std::time::{Instant, SystemTime};
+
+use tidegate_config::model::RuntimeSettings;
+use tidegate_proxy::Control;
+
+pub(crate) use about::Facts;
+pub(crate) use command::{Command, Status};
+pub(crate) use connection::Rights;
+pub(crate) use listen::{SocketSpec, Sockets};
+
+use about::About;
+use connection::Limits;
+
+/// Begins to take commands.
+///
+/// # Errors
+/// When there is no thread or event loop to be had, or a socket can't be used.
+pub(crate) fn start(
+    sockets: Sockets,
+    settings: &RuntimeSettings,
+    line_bytes_max: usize,
+    facts: Facts,
+    control: Control,
+) -> std::io::Result<()> {
+    if sockets.is_empty() {
+        return Ok(());
+    }
+    let limits = Limits {
+        timeout: settings.timeout,
+        connections: usize::try_from(settings.connections_max).unwrap_or(usize::MAX),
+        line_bytes: line_bytes_max,
+        payload_bytes: usize::try_from(settings.payload_bytes_max).unwrap_or(usize::MAX),
+    };
+    let about = About {
+        control,
+        facts,
+        sockets: sockets.shown(),
+        started: Instant::now(),
+        started_at: SystemTime::now(),
+    };
+    // The event loop can't move between threads, so the thread makes it, and says whether it could.
+    let (report, reported) = mpsc::channel();
+    let body = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build_local(Default::default())?;
+        let serving = runtime.block_on(async { listen::serve(sockets, about, limits) })?;
+        let _ = report.send(());
+        runtime.block_on(serving);
+        Ok(())
+    };
+    let thread = std::thread::Builder::new()
+        .name("runtime-api".into())
+        .spawn(body)?;
+    match reported.recv() {
+        Ok(()) => Ok(()),
+        // It ended before it could say that it serves.
+        Err(mpsc::RecvError) => thread
+            .join()
+            .unwrap_or_else(|_| Err(std::io::Error::other("its thread died"))),
+    }
+}
+
+/// The commands for reference pages and lists: the words, what follows, what it does, and whether it is served.
+pub(crate) fn commands() -> impl Iterator<Item = &'static Command> {
+    commands::all()
+}

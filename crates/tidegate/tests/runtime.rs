@@ -1,0 +1,387 @@
+//! The runtime API, over its real sockets.
+
+mod support;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use support::Result;
+use support::program::free_port;
+use support::site::Site;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A site with a runtime API, whose socket is `path`.
+struct Runtime {
+    site: Site,
+    path: PathBuf,
+}
+
+impl Runtime {
+    /// `stats` are the lines about the socket, `global` and `rest` what else there is.
+    fn start(name: &str, parameters: &str, global: &str, rest: &str) -> Result<Runtime> {
+        let path = std::env::temp_dir().join(format!("tidegate-rt-{name}-{}.sock", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        let config = format!(
+            "global\n    nbthread 2\n    stats socket {} {parameters}\n{global}\
+             defaults\n    mode http\n    timeout connect 5s\n    timeout client 15s\n    timeout server 15s\n\
+             listen site\n    bind 127.0.0.1:8080\n    http-request return status 200 content-type text/plain \
+             lf-string \"%[path,map(site/colours.map,none)]\\n\"\n{rest}",
+            path.display()
+        );
+        let files = [
+            ("site.cfg", config.as_str()),
+            ("colours.map", "/sky blue\n/grass green\n"),
+        ];
+        let site = Site::start(&format!("rt-{name}"), &files)?;
+        Ok(Runtime { site, path })
+    }
+
+    fn connect(&self) -> Result<UnixStream> {
+        let stream = UnixStream::connect(&self.path)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(stream)
+    }
+
+    /// What comes back for some lines, up to the end of the connection.
+    fn ask(&self, lines: &str) -> Result<String> {
+        exchange(self.connect()?, lines)
+    }
+
+    /// Asks until the answer has this in it.
+    fn until(&self, lines: &str, wanted: &str) -> Result<String> {
+        let start = Instant::now();
+        loop {
+            let answer = self.ask(lines)?;
+            if answer.contains(wanted) {
+                return Ok(answer);
+            }
+            if start.elapsed() > PATIENCE {
+                return Err(format!("`{wanted}` never came: {answer}").into());
+            }
+        }
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+fn exchange(mut stream: impl Read + Write, lines: &str) -> Result<String> {
+    stream.write_all(lines.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+const VERSION: &str = concat!("3.2.0-tidegate-", env!("CARGO_PKG_VERSION"), "\n\n");
+
+#[test]
+fn one_line_is_answered_and_the_connection_ends() -> Result<()> {
+    let runtime = Runtime::start("line", "level admin", "", "")?;
+    assert_eq!(runtime.ask("show version\n")?, VERSION);
+    assert_eq!(
+        runtime.ask("show version;show version\n")?,
+        format!("{VERSION}{VERSION}")
+    );
+    assert_eq!(
+        runtime.ask("show version\r\nshow version\n")?,
+        VERSION,
+        "the second line is not read"
+    );
+    assert_eq!(runtime.ask("echo a\\;b c\\ d\\\\\n")?, "a;b c d\\\n\n");
+    assert_eq!(runtime.ask("quit;show version\n")?, "");
+    let mut unended = runtime.connect()?;
+    unended.write_all(b"show version")?;
+    unended.shutdown(std::net::Shutdown::Write)?;
+    assert_eq!(
+        exchange(unended, "").unwrap_or_default(),
+        "",
+        "what has no end is no line"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_prompt_asks_for_line_after_line() -> Result<()> {
+    let runtime = Runtime::start("prompt", "level admin", "", "")?;
+    assert_eq!(
+        runtime.ask(
+            "prompt\nshow version\nadd map site/colours.map <<\n/sea grey\n\nget map site/colours.map /sea\nquit\n"
+        )?,
+        format!(
+            "\n> {VERSION}> + + \n> type=str, case=sensitive, found=yes, idx=tree, key=\"/sea\", value=\"grey\", \
+             type=\"str\"\n\n> "
+        )
+    );
+    assert_eq!(
+        runtime.ask("prompt i\nshow version\nprompt n;show version\n")?,
+        format!("\n{VERSION}\n{VERSION}"),
+        "no prompt, and an end after the line that asks for it"
+    );
+    assert!(runtime.ask("prompt timed\nquit\n")?.starts_with("\n[0:00:00:"));
+    Ok(())
+}
+
+#[test]
+fn maps_change_while_they_are_used() -> Result<()> {
+    let runtime = Runtime::start("maps", "level admin", "", "")?;
+    let body = |path: &str| -> Result<String> {
+        let answer = runtime.site.get(path)?;
+        Ok(answer
+            .split_once("\r\n\r\n")
+            .map_or("", |(_, body)| body.trim())
+            .to_owned())
+    };
+    assert_eq!(
+        runtime.ask("show map\n")?,
+        "# id (file) description\n0 (site/colours.map) map from a file. curr_ver=0 next_ver=0 entry_cnt=2\n\n"
+    );
+    assert_eq!(
+        runtime.ask("show map #0\n")?,
+        "0x0 /sky blue\n0x1 /grass green\n\n"
+    );
+    assert_eq!(body("/sea")?, "none");
+    assert_eq!(
+        runtime.ask("add map #0 /sea dark\\ grey;set map site/colours.map /sky red\n")?,
+        "\n\n"
+    );
+    assert_eq!((body("/sea")?, body("/sky")?), ("dark grey".into(), "red".into()));
+    assert_eq!(runtime.ask("set map #0 #0x0 black;del map #0 #1\n")?, "\n\n");
+    assert_eq!((body("/sky")?, body("/grass")?), ("black".into(), "none".into()));
+
+    assert_eq!(runtime.ask("prepare map #0\n")?, "New version created: 1\n\n");
+    let payload = "add map @1 #0 <<END\n/new one\n\n/newer  two words \nEND\n";
+    assert_eq!(runtime.ask(payload)?, "\n");
+    assert_eq!(body("/new")?, "none", "nothing matches it before the commit");
+    assert_eq!(
+        runtime.ask("show map @1 #0\n")?,
+        "0x3 /new one\n0x4 /newer two words\n\n"
+    );
+    assert!(
+        runtime
+            .ask("show map\n")?
+            .contains("curr_ver=0 next_ver=1 entry_cnt=4")
+    );
+    assert_eq!(runtime.ask("commit map @1 #0\n")?, "\n");
+    assert_eq!(
+        (body("/new")?, body("/newer")?),
+        ("one".into(), "two words".into())
+    );
+    assert_eq!(body("/sky")?, "none");
+    assert_eq!(runtime.ask("clear map #0;show map #0\n")?, "\n\n");
+    assert_eq!(body("/new")?, "none");
+    Ok(())
+}
+
+#[test]
+fn what_is_wrong_is_told() -> Result<()> {
+    let runtime = Runtime::start("wrong", "level admin", "", "")?;
+    for (line, wanted) in [
+        (
+            "show map #9",
+            "Unknown map identifier. Please use #<id> or <file>.",
+        ),
+        (
+            "show acl #0",
+            "Unknown ACL identifier. Please use #<id> or <file>.",
+        ),
+        (
+            "add map #0 /x",
+            "`add map` needs a map, a key and a value, or a map and a payload.",
+        ),
+        ("del map #0 /x", "Key not found."),
+        ("set map #0 /x y", "entry not found."),
+        (
+            "set map #0 #zz y",
+            "Malformed identifier. Please use #<id> or <key>.",
+        ),
+        ("commit map @7 #0", "Version number out of range."),
+        ("get var proc.x", "Variable not found."),
+        (
+            "set var proc.x int(1)",
+            "`set var` may change: it needs `experimental-mode on` first.",
+        ),
+        ("show table", "`show table` is not supported yet."),
+        (
+            "debug dev exit",
+            "`debug dev exit` is not supported: it looks into HAProxy's own internals.",
+        ),
+        (
+            "set timeout cli soon",
+            "`set timeout cli` needs a time in seconds.",
+        ),
+    ] {
+        assert_eq!(
+            runtime.ask(&format!("{line}\n"))?,
+            format!("{wanted}\n\n"),
+            "{line}"
+        );
+    }
+    let long = format!("echo {}\n", "x".repeat(20_000));
+    assert_eq!(
+        runtime.ask(&long)?,
+        "The line is too long: it may have 16384 bytes.\n\n"
+    );
+    assert_eq!(
+        runtime.ask("set severity-output number;del map #0 /x\n")?,
+        "\n[3]:Key not found.\n\n"
+    );
+    assert_eq!(
+        runtime.ask("set severity-output string;prepare map #0\n")?,
+        "\n[info]:New version created: 1\n\n"
+    );
+    Ok(())
+}
+
+#[test]
+fn variables_of_the_process_are_read_and_set() -> Result<()> {
+    let runtime = Runtime::start("vars", "level admin", "    set-var proc.n int(3)\n", "")?;
+    assert_eq!(
+        runtime.ask(
+            "get var proc.n;experimental-mode on;set var proc.n var(proc.n),add(1);get var proc.n;\
+             set var proc.t fmt %[var(proc.n)]\\ on\\ %[nbproc];get var proc.t\n"
+        )?,
+        "proc.n: type=sint value=<3>\n\n\n\nproc.n: type=sint value=<4>\n\n\nproc.t: type=str value=<4 on 1>\n\n"
+    );
+    let wrong = runtime.ask("experimental-mode on;set var proc.n nonsense(1);set var txn.n int(1)\n")?;
+    assert!(wrong.contains("unknown fetch `nonsense`"), "{wrong}");
+    assert!(
+        wrong.contains("`txn.n` is not a variable of the process"),
+        "{wrong}"
+    );
+    Ok(())
+}
+
+#[test]
+fn levels_say_what_may_be_done() -> Result<()> {
+    let runtime = Runtime::start("levels", "level admin", "", "")?;
+    assert_eq!(
+        runtime.ask("show cli level;user;show cli level;operator\n")?,
+        "admin\n\n\nuser\n\nPermission denied\n\n"
+    );
+    assert_eq!(
+        runtime.ask("operator;clear map #0;show env NO_SUCH_THING\n")?,
+        "\nPermission denied\n\nVariable not found\n\n"
+    );
+    assert_eq!(
+        runtime.ask("expert-mode on;expert-mode;operator;expert-mode\n")?,
+        "\nexpert-mode is ON\n\n\nPermission denied\n\n"
+    );
+    let open = runtime.ask("user;help\n")?;
+    assert!(
+        open.contains("  show map") && !open.contains("clear map"),
+        "{open}"
+    );
+    let found = runtime.ask("help show map\n")?;
+    assert_eq!(
+        found,
+        "The following commands may be given:\n  show map [[@<ver>] <map>]               : list the maps, or the \
+         entries of one\n\n"
+    );
+    let plain = Runtime::start("level", "", "", "")?;
+    assert_eq!(plain.ask("show cli level\n")?, "operator\n\n", "the default");
+    Ok(())
+}
+
+#[test]
+fn information_comes_in_four_layouts() -> Result<()> {
+    let runtime = Runtime::start("info", "level user", "    node here\n    maxconn 123\n", "")?;
+    runtime.site.get("/sky")?;
+    let plain = runtime.until("show info\n", "\nCurrConns: 0\n")?;
+    for line in [
+        "Name: Tidegate",
+        "Nbthread: 2",
+        "Maxconn: 123",
+        "CurrConns: 0",
+        "CumConns: ",
+        "node: here",
+        "Stopping: 0",
+        "Listeners: 2",
+    ] {
+        assert!(
+            plain.lines().any(|known| known.starts_with(line)),
+            "{line}: {plain}"
+        );
+    }
+    let count = |name: &str| -> Result<u64> {
+        let line = plain
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .ok_or("no such line")?;
+        Ok(line.trim_start_matches(": ").parse()?)
+    };
+    // The helper looked whether it listens before it asked.
+    assert!(count("CumConns")? >= 2 && count("CumReq")? == 1, "{plain}");
+    let typed = runtime.ask("show info typed desc\n")?;
+    assert!(
+        typed.contains("\n3.Nbthread.1:CGSV:u32:2:\"worker threads\"\n"),
+        "{typed}"
+    );
+    assert!(
+        runtime.ask("show info float\n")?.contains("\nUptime_sec: 0.") || !plain.contains("Uptime_sec: 0")
+    );
+    let json = runtime.ask("show info json\n")?;
+    let wanted = "{\"field\":{\"pos\":3,\"name\":\"Nbthread\"},\"processNum\":1,\"tags\":{\"origin\":\"Config\",\
+                  \"nature\":\"Gauge\",\"scope\":\"Service\"},\"value\":{\"type\":\"u32\",\"value\":2}}";
+    assert!(json.starts_with("[{") && json.contains(wanted), "{json}");
+    Ok(())
+}
+
+#[test]
+fn silence_ends_a_connection_and_others_wait_for_room() -> Result<()> {
+    let runtime = Runtime::start(
+        "room",
+        "level admin",
+        "    stats maxconn 1\n    stats timeout 300\n",
+        "",
+    )?;
+    let silent = runtime.connect()?;
+    // There is room for one: this is answered only when the silent one was sent away.
+    assert_eq!(runtime.ask("show version\n")?, VERSION);
+    assert_eq!(exchange(silent, "").unwrap_or_default(), "");
+    let mut patient = runtime.connect()?;
+    patient.write_all(b"prompt i;set timeout cli 15\n")?;
+    let mut reader = BufReader::new(patient.try_clone()?);
+    let mut line = String::new();
+    reader.read_line(&mut line)?;
+    reader.read_line(&mut line)?;
+    std::thread::sleep(Duration::from_millis(700));
+    patient.write_all(b"show version\nquit\n")?;
+    let mut rest = String::new();
+    reader.read_to_string(&mut rest)?;
+    assert_eq!((line.as_str(), rest.as_str()), ("\n\n", VERSION));
+    Ok(())
+}
+
+#[test]
+fn sockets_are_of_every_kind() -> Result<()> {
+    let port = free_port()?;
+    let name = format!("tidegate-rt-{}", std::process::id());
+    let more = format!(
+        "    stats socket ipv4@localhost:{port} level user\n    stats socket abns@{name} level admin\n"
+    );
+    let more = more.replace("localhost", "127.0.0.1");
+    // The helper gives every address of the file another port.
+    let runtime = Runtime::start("kinds", "mode 640 level admin", &more, "")?;
+    let mode = std::fs::metadata(&runtime.path)?.permissions().mode();
+    assert_eq!(mode & 0o777, 0o640);
+    let listed = runtime.ask("show cli sockets\n")?;
+    let lines: Vec<&str> = listed.lines().collect();
+    assert_eq!(lines[0], "# socket lvl processes");
+    assert_eq!(lines[1], format!("unix@{} admin all", runtime.path.display()));
+    let address = lines[2]
+        .strip_prefix("ipv4@")
+        .and_then(|rest| rest.strip_suffix(" user all"));
+    assert_eq!(lines[3], format!("abns@{name} admin all"));
+    let tcp = TcpStream::connect(address.ok_or("no TCP socket")?)?;
+    tcp.set_read_timeout(Some(PATIENCE))?;
+    assert_eq!(exchange(tcp, "show cli level\n")?, "user\n\n");
+    Ok(())
+}
