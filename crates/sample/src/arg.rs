@@ -11,6 +11,7 @@ use crate::pattern::View;
 use crate::scope::Proxies;
 use crate::scope::Scope;
 use crate::session::Session;
+use crate::stick::Table;
 use crate::value::Value;
 use crate::vars::{self, VarName};
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -18,6 +19,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 mod proxy;
+mod table;
+
+pub(crate) use table::table;
 
 /// What an argument must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +48,8 @@ pub enum ArgKind {
     Backend,
     /// A server, after its backend and a slash if that is not the one where the expression stands.
     Server,
+    /// A stick table; if left out where it must be given, the one of the section where the expression stands.
+    Table,
 }
 
 impl ArgKind {
@@ -62,6 +68,7 @@ impl ArgKind {
             ArgKind::Frontend => "frontend",
             ArgKind::Backend => "backend",
             ArgKind::Server => "server",
+            ArgKind::Table => "table",
         }
     }
 }
@@ -145,6 +152,8 @@ pub enum Arg {
     Value(Value),
     /// A map, and the way to look values up in it.
     Map(View),
+    /// A stick table.
+    Table(Arc<Table>),
     /// A server; without a backend it is the session's.
     Server {
         /// The backend's name.
@@ -318,6 +327,17 @@ pub(crate) fn resolve(
             args.push(proxy::argument(owner, *kind, texts.get(index), &list, proxies)?);
             continue;
         }
+        if *kind == ArgKind::Table {
+            let required = index < spec.required;
+            args.push(table::argument(
+                owner,
+                required,
+                texts.get(index),
+                &list,
+                proxies,
+            )?);
+            continue;
+        }
         match texts.get(index) {
             Some(arg) if !arg.text.is_empty() || *kind == ArgKind::Str => {
                 args.push(value_of(owner, *kind, arg)?);
@@ -368,7 +388,7 @@ fn value_of(owner: &str, kind: ArgKind, arg: &ArgText) -> Result<Arg, ParseError
             wrong().help("numbers are from 1 to 536870911, with dots between those of nested fields")
         }),
         // Resolved by those who know the proxies.
-        ArgKind::Frontend | ArgKind::Backend | ArgKind::Server => Err(wrong()),
+        ArgKind::Frontend | ArgKind::Backend | ArgKind::Server | ArgKind::Table => Err(wrong()),
     }
 }
 

@@ -26,6 +26,7 @@ pub mod fetch;
 pub mod figures;
 pub mod logformat;
 pub mod pattern;
+pub mod stick;
 pub mod vars;
 
 mod cast;

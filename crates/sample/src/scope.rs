@@ -4,6 +4,7 @@ use crate::acl::AclSet;
 use crate::pattern::Lists;
 use crate::place::Place;
 use crate::session::Session;
+use crate::stick::Tables;
 use crate::value::Value;
 use std::future::Future;
 use std::pin::Pin;
@@ -137,6 +138,10 @@ pub trait Proxies {
     fn names(&self, side: Side) -> Vec<&str>;
     /// The names of a backend's servers.
     fn servers(&self, backend: &str) -> Vec<&str>;
+    /// The stick tables; `None` if only evaluation can tell which there are.
+    fn tables(&self) -> Option<&Tables> {
+        None
+    }
 }
 
 /// The number by which the host of external fetches or converters knows one of them.

@@ -2,6 +2,7 @@
 
 use crate::data::Data;
 use crate::figures::{Figures, RulePlace, Settings, TcpFigures, Traffic};
+use crate::stick::{Tables, Tracked};
 use crate::vars::{ProcVars, VarScope, VarStore};
 use http::{request, response};
 use std::any::Any;
@@ -200,9 +201,28 @@ pub trait Session {
     /// Writes a line that the `debug` converter made; whoever runs sessions decides when.
     fn debug(&self, _to: DebugSink, _line: &str) {}
 
+    /// The stick tables, for expressions that were parsed where they were not known.
+    fn tables(&self) -> Option<&Tables> {
+        None
+    }
+
+    /// The entry that the stick counter of this number tracks.
+    fn tracked(&self, _counter: u32) -> Option<Ref<'_, Tracked>> {
+        None
+    }
+
     /// The time.
     fn now(&self) -> SystemTime {
         SystemTime::now()
+    }
+
+    /// Milliseconds on the clock of the stick tables, which never goes back.
+    fn ticks(&self) -> u64 {
+        let since = self
+            .now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     }
 }
 

@@ -19,6 +19,7 @@ mod number;
 mod packet;
 mod protobuf;
 mod regsub;
+mod stick;
 mod string;
 mod variable;
 mod x509;
@@ -117,6 +118,7 @@ const TABLES: &[&[ConverterRow]] = &[
     protobuf::ROWS,
     variable::ROWS,
     map::ROWS,
+    stick::ROWS,
 ];
 
 /// The text that `change` makes of a text.

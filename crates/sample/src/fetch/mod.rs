@@ -17,6 +17,7 @@ mod reader;
 mod request;
 mod response;
 mod settings;
+mod stick;
 mod tls;
 mod unserved;
 mod url_param;
@@ -149,6 +150,11 @@ const TABLES: &[&[FetchRow]] = &[
     counters::ROWS,
     settings::ROWS,
     connection::ROWS,
+    stick::TRACKED,
+    stick::ARRAYS,
+    stick::KEYS,
+    stick::SOURCE,
+    stick::TABLES,
     constant::ROWS,
 ];
 
