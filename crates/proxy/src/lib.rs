@@ -4,6 +4,7 @@
 //! in one; [`Txn`] is what it sees of it.
 
 mod applet;
+mod aside;
 mod channel;
 mod client;
 mod control;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tidegate_sample::{Data, ExternalRunner, Named};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use crate::aside::Aside;
 use crate::client::{Client, Ends};
 use crate::event::Event;
 use crate::ext::{Extensions, Spawner};
@@ -140,7 +141,7 @@ impl Worker {
             index,
             requests: shared.requests.of(index),
             wheel: Wheel::new(),
-            runner: extensions.external_runner(),
+            runner: Rc::new(Aside::new(extensions.external_runner())),
             frontends,
             backends,
             stopping: Rc::default(),

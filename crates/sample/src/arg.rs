@@ -8,10 +8,10 @@ use crate::cast::leading_int;
 use crate::data::Data;
 use crate::error::ParseError;
 use crate::pattern::View;
-use crate::scope::Proxies;
 use crate::scope::Scope;
 use crate::session::Session;
 use crate::stick::Table;
+use crate::userlist::UserList;
 use crate::value::Value;
 use crate::vars::{self, VarName};
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 mod proxy;
 mod table;
+mod userlist;
 
 pub(crate) use table::table;
 
@@ -50,6 +51,8 @@ pub enum ArgKind {
     Server,
     /// A stick table; if left out where it must be given, the one of the section where the expression stands.
     Table,
+    /// A `userlist` section.
+    UserList,
 }
 
 impl ArgKind {
@@ -69,6 +72,7 @@ impl ArgKind {
             ArgKind::Backend => "backend",
             ArgKind::Server => "server",
             ArgKind::Table => "table",
+            ArgKind::UserList => "user list",
         }
     }
 }
@@ -161,6 +165,8 @@ pub enum Arg {
         /// The server's name.
         name: Data,
     },
+    /// A userlist.
+    UserList(Arc<UserList>),
 }
 
 impl Arg {
@@ -305,7 +311,7 @@ pub(crate) fn resolve(
     prepare: impl FnOnce(&mut Vec<Arg>) -> Result<(), ArgError>,
     texts: &[ArgText],
     list: Range<usize>,
-    proxies: Option<&dyn Proxies>,
+    scope: &Scope<'_>,
 ) -> Result<Box<[Arg]>, ParseError> {
     // `name()` is the same as `name` where there is no argument to be empty.
     let texts = match texts {
@@ -324,7 +330,22 @@ pub(crate) fn resolve(
     let mut args = Vec::with_capacity(spec.kinds.len());
     for (index, kind) in spec.kinds.iter().enumerate() {
         if let ArgKind::Frontend | ArgKind::Backend | ArgKind::Server = kind {
-            args.push(proxy::argument(owner, *kind, texts.get(index), &list, proxies)?);
+            args.push(proxy::argument(
+                owner,
+                *kind,
+                texts.get(index),
+                &list,
+                scope.proxies,
+            )?);
+            continue;
+        }
+        if *kind == ArgKind::UserList {
+            args.push(userlist::argument(
+                owner,
+                texts.get(index),
+                &list,
+                scope.userlists,
+            )?);
             continue;
         }
         if *kind == ArgKind::Table {
@@ -334,7 +355,7 @@ pub(crate) fn resolve(
                 required,
                 texts.get(index),
                 &list,
-                proxies,
+                scope.proxies,
             )?);
             continue;
         }
@@ -387,8 +408,10 @@ fn value_of(owner: &str, kind: ArgKind, arg: &ArgText) -> Result<Arg, ParseError
         ArgKind::ProtobufField => protobuf_field(text).map(Arg::ProtobufField).ok_or_else(|| {
             wrong().help("numbers are from 1 to 536870911, with dots between those of nested fields")
         }),
-        // Resolved by those who know the proxies.
-        ArgKind::Frontend | ArgKind::Backend | ArgKind::Server | ArgKind::Table => Err(wrong()),
+        // Resolved by those who know the sections.
+        ArgKind::Frontend | ArgKind::Backend | ArgKind::Server | ArgKind::Table | ArgKind::UserList => {
+            Err(wrong())
+        }
     }
 }
 

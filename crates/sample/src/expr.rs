@@ -6,15 +6,17 @@ use crate::cast::{cast, castable};
 use crate::convert::{self, ConverterRow};
 use crate::did_you_mean::did_you_mean;
 use crate::error::ParseError;
-use crate::fetch::{self, FetchRow, Run, Unserved};
+use crate::fetch::{self, Begun, FetchRow, Run, Unserved};
 use crate::place::{Place, Places};
 use crate::scope::{ExternalId, ExternalRunner, Scope};
 use crate::session::Session;
 use crate::unsupported;
+use crate::userlist::UserList;
 use crate::value::{Type, Value};
 use std::fmt;
 use std::ops::{ControlFlow, Range};
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// A parsed expression, `fetch(args),converter(args),…`, ready to be evaluated by any thread.
 #[derive(Debug)]
@@ -24,7 +26,10 @@ pub struct Expr {
     steps: Box<[Step]>,
     output: Type,
     places: Places,
+    /// Whether evaluation may have to wait.
     suspends: bool,
+    /// Whether it gives nothing where it can't wait.
+    must_wait: bool,
 }
 
 #[derive(Debug)]
@@ -43,8 +48,16 @@ enum Source {
 impl Source {
     fn suspends(&self) -> bool {
         match self {
-            Source::Builtin { .. } => false,
+            Source::Builtin { row, .. } => matches!(row.run, Run::Long { .. }),
             Source::Acls(acls) => acls.suspends(),
+            Source::External { .. } => true,
+        }
+    }
+
+    fn must_wait(&self) -> bool {
+        match self {
+            Source::Builtin { .. } => false,
+            Source::Acls(acls) => acls.must_wait(),
             Source::External { .. } => true,
         }
     }
@@ -109,7 +122,8 @@ impl Expr {
             steps.push(step);
             end = call.span.end;
         }
-        let suspends = source.suspends() || steps.iter().any(|step| matches!(step, Step::External { .. }));
+        let external = steps.iter().any(|step| matches!(step, Step::External { .. }));
+        let (suspends, must_wait) = (source.suspends() || external, source.must_wait() || external);
         let text = text.get(..end).unwrap_or(text);
         let expr = Expr {
             text: text.into(),
@@ -118,6 +132,7 @@ impl Expr {
             output,
             places,
             suspends,
+            must_wait,
         };
         if let Some(place) = scope.place {
             expr.check(place, scope.can_wait)?;
@@ -137,7 +152,7 @@ impl Expr {
             span: 0..0,
         };
         let (source, output, places) = source(&call, scope)?;
-        let suspends = source.suspends();
+        let (suspends, must_wait) = (source.suspends(), source.must_wait());
         let expr = Expr {
             text: name.into(),
             source,
@@ -145,6 +160,7 @@ impl Expr {
             output,
             places,
             suspends,
+            must_wait,
         };
         if let Some(place) = scope.place {
             expr.check(place, scope.can_wait)?;
@@ -165,7 +181,7 @@ impl Expr {
             )
             .help(format!("it can be used {}", self.places.directives())));
         }
-        if self.suspends && !can_wait {
+        if self.must_wait && !can_wait {
             return Err(ParseError::new(
                 span,
                 format!("`{}` may have to wait, and {} cannot", self.text, place.name()),
@@ -198,6 +214,22 @@ impl Expr {
         self.suspends
     }
 
+    /// Whether evaluation gives nothing where it can't wait.
+    pub(crate) fn must_wait(&self) -> bool {
+        self.must_wait
+    }
+
+    /// The userlist that the fetch asks.
+    pub(crate) fn userlist(&self) -> Option<&Arc<UserList>> {
+        match &self.source {
+            Source::Builtin { args, .. } => args.iter().find_map(|arg| match arg {
+                Arg::UserList(list) => Some(list),
+                _ => None,
+            }),
+            _ => None,
+        }
+    }
+
     /// Whether the sample goes through converters.
     pub(crate) fn converts(&self) -> bool {
         !self.steps.is_empty()
@@ -212,7 +244,8 @@ impl Expr {
         }
     }
 
-    /// Evaluates an expression that does not suspend; one that does gives no sample.
+    /// Evaluates an expression without waiting. A fetch or converter of a script gives no sample; what else suspends
+    /// takes its time.
     pub fn eval(&self, session: &dyn Session) -> Option<Value> {
         match &self.source {
             Source::Builtin { row, args } => self.convert(session, row.run.one(session, args)?),
@@ -250,7 +283,13 @@ impl Expr {
             return self.eval(session);
         }
         let mut value = match &self.source {
-            Source::Builtin { row, args } => row.run.one(session, args)?,
+            Source::Builtin { row, args } => match &row.run {
+                Run::Long { begin, .. } => match begin(session, args) {
+                    Begun::Known(value) => value?,
+                    Begun::Work(work) => runner.long_work(work).await?,
+                },
+                run => run.one(session, args)?,
+            },
             // Boxed: their own expressions may be made of ACLs too.
             Source::Acls(acls) => Box::pin(acls.eval_async(session, runner)).await?,
             Source::External { id, args } => runner.fetch(*id, session, args).await?,
@@ -395,14 +434,7 @@ fn arg_texts(args: &[Value]) -> Vec<ArgText> {
 fn source(call: &Call<'_>, scope: &Scope<'_>) -> Result<(Source, Type, Places), ParseError> {
     if let Some(row) = fetch::find(call.name) {
         let prepare = |args: &mut Vec<Arg>| row.prepare.map_or(Ok(()), |prepare| prepare(args));
-        let args = arg::resolve(
-            row.name,
-            row.args,
-            prepare,
-            &call.args,
-            call.list.clone(),
-            scope.proxies,
-        )?;
+        let args = arg::resolve(row.name, row.args, prepare, &call.args, call.list.clone(), scope)?;
         if row.name == "acl" {
             let acls = acls(call, scope)?;
             let places = row.places.and(acls.places());
@@ -468,14 +500,7 @@ fn step(call: &Call<'_>, from: Type, scope: &Scope<'_>) -> Result<(Step, Type), 
             row.prepare.map_or(Ok(()), |prepare| prepare(args))?;
             row.bind.map_or(Ok(()), |bind| bind(args, scope))
         };
-        let mut args = arg::resolve(
-            row.name,
-            row.args,
-            prepare,
-            &call.args,
-            call.list.clone(),
-            scope.proxies,
-        )?;
+        let mut args = arg::resolve(row.name, row.args, prepare, &call.args, call.list.clone(), scope)?;
         if let Some(lookup) = row.map {
             let span = |index: usize| {
                 call.args

@@ -27,6 +27,7 @@ pub mod figures;
 pub mod logformat;
 pub mod pattern;
 pub mod stick;
+pub mod userlist;
 pub mod vars;
 
 mod cast;
@@ -58,8 +59,9 @@ pub use pattern::{Lists, MatchMethod};
 pub use place::{Place, Places};
 pub use regex::Regex;
 pub use scope::{
-    ExternalId, ExternalRunner, Externals, Files, LocalBoxFuture, LocalFiles, NoExternals, NoFiles, Proxies,
-    Scope, Side,
+    ExternalId, ExternalRunner, Externals, Files, LocalBoxFuture, LocalFiles, LongWork, NoExternals, NoFiles,
+    Proxies, Scope, Side,
 };
 pub use session::{DebugSink, Facts, Named, NoSession, Priority, Process, Session, Way};
+pub use userlist::{UserList, UserLists};
 pub use value::{Type, Value};

@@ -5,6 +5,7 @@ use crate::pattern::Lists;
 use crate::place::Place;
 use crate::session::Session;
 use crate::stick::Tables;
+use crate::userlist::UserLists;
 use crate::value::Value;
 use std::future::Future;
 use std::pin::Pin;
@@ -26,6 +27,8 @@ pub struct Scope<'a> {
     pub proxies: Option<&'a dyn Proxies>,
     /// The ACLs that `acl()` may name.
     pub acls: Option<&'a AclSet>,
+    /// The userlists that arguments may name.
+    pub userlists: Option<&'a UserLists>,
 }
 
 impl<'a> Scope<'a> {
@@ -40,6 +43,7 @@ impl<'a> Scope<'a> {
             lists: None,
             proxies: None,
             acls: None,
+            userlists: None,
         }
     }
 
@@ -54,6 +58,7 @@ impl<'a> Scope<'a> {
             lists: None,
             proxies: None,
             acls: None,
+            userlists: None,
         }
     }
 
@@ -96,6 +101,15 @@ impl<'a> Scope<'a> {
     pub fn with_acls(self, acls: &'a AclSet) -> Scope<'a> {
         Scope {
             acls: Some(acls),
+            ..self
+        }
+    }
+
+    /// The same where arguments may name these userlists.
+    #[must_use]
+    pub fn with_userlists(self, userlists: &'a UserLists) -> Scope<'a> {
+        Scope {
+            userlists: Some(userlists),
             ..self
         }
     }
@@ -181,7 +195,15 @@ pub trait ExternalRunner {
         input: Value,
         args: &'a [Value],
     ) -> LocalBoxFuture<'a, Option<Value>>;
+
+    /// Does what takes long without letting others wait for it. Here: at once, for those who have no others.
+    fn long_work(&self, work: LongWork) -> LocalBoxFuture<'_, Option<Value>> {
+        Box::pin(std::future::ready(work()))
+    }
 }
+
+/// What takes milliseconds of a processor, for any thread to do.
+pub type LongWork = Box<dyn FnOnce() -> Option<Value> + Send>;
 
 /// A boxed future of one thread.
 pub type LocalBoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;

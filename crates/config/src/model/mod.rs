@@ -32,7 +32,7 @@ pub use server::{Server, ServerAddress};
 
 use std::sync::Arc;
 
-use tidegate_sample::Lists;
+use tidegate_sample::{Lists, UserLists};
 
 use crate::text::Environment;
 
@@ -47,6 +47,8 @@ pub struct Config {
     pub environment: Environment,
     /// The lists of patterns and maps that it names.
     pub lists: Arc<Lists>,
+    /// The `userlist` sections.
+    pub userlists: UserLists,
 }
 
 impl Config {

@@ -58,6 +58,11 @@ pub enum Action {
     Reject,
     /// The request is answered with an error, the response replaced by one.
     Deny(HttpReply),
+    /// `auth`: the request is answered with a question for a user's name and password.
+    Auth {
+        /// What they are for.
+        realm: String,
+    },
     /// Like `Deny`, after `timeout tarpit`.
     Tarpit(HttpReply),
     /// The request is answered.

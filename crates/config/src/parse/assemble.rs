@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use tidegate_sample::Externals;
+use tidegate_sample::{Externals, UserLists};
 
 use super::check;
 use super::hints;
@@ -55,6 +55,7 @@ impl Draft {
             plan: &plan,
             global: &self.global,
             externals,
+            userlists: &self.userlists,
             files: ReaderFiles {
                 reader,
                 lists: &self.lists,
@@ -87,6 +88,7 @@ impl Draft {
             proxies,
             environment: self.environment,
             lists: self.lists,
+            userlists: self.userlists,
         });
         Loaded {
             config,
@@ -102,6 +104,7 @@ struct Parts<'p> {
     plan: &'p Plan,
     global: &'p Global,
     externals: &'p dyn Externals,
+    userlists: &'p UserLists,
     files: ReaderFiles<'p>,
 }
 
@@ -171,6 +174,7 @@ impl Parts<'_> {
             names: &self.plan.names,
             global: self.global,
             externals: self.externals,
+            userlists: self.userlists,
             files: &self.files,
             diagnostics,
         }

@@ -61,6 +61,9 @@ struct Reference {
 fn references(word: &[u8]) -> Vec<Reference> {
     let text = String::from_utf8_lossy(word);
     let mut found = Vec::new();
+    if is_hash(&text) {
+        return found;
+    }
     let mut quote = None;
     let mut rest = text.chars();
     while let Some(c) = rest.next() {
@@ -73,6 +76,13 @@ fn references(word: &[u8]) -> Vec<Reference> {
         }
     }
     found
+}
+
+/// Whether a word is a hash of a password, which has dollar signs of its own.
+fn is_hash(text: &str) -> bool {
+    let kind = text.trim_start_matches('\'').strip_prefix('$');
+    kind.and_then(|kind| kind.split_once('$'))
+        .is_some_and(|(kind, _)| (1..=2).contains(&kind.len()))
 }
 
 /// What stands behind a dollar sign.

@@ -1,8 +1,8 @@
-//! The sections that nothing of the data plane serves.
+//! The sections beside `global` and those of proxies.
 //!
-//! Each is read like any other section: its lines have tables of keywords, and what is wrong in them is reported at
-//! its place. The section itself is then refused by its name. It is never skipped: a configuration that relies on
-//! one doesn't start, and whoever brings it learns of all mistakes in one run.
+//! Each has a table of the keywords of its lines, and what is wrong in them is reported at its place. What one that is
+//! served says is [`Made`] at its end. One that nothing of the data plane serves is refused by its name. It is never
+//! skipped: a configuration that relies on one doesn't start, and whoever brings it learns of all mistakes in one run.
 
 mod acme;
 mod cache;
@@ -20,11 +20,11 @@ mod userlist;
 
 use std::collections::HashMap;
 
-use tidegate_sample::{AclSet, ExternalId, Externals, Files, Place, Scope};
+use tidegate_sample::{AclSet, ExternalId, Externals, Files, Place, Scope, UserList};
 
 use super::args::{Args, Parsed};
 use super::elsewhere;
-use super::keyword::{Found, Keyword, look_up};
+use super::keyword::{Found, Keyword, Status, look_up};
 use super::server::check_name;
 use crate::diag::{Diagnostic, Diagnostics, closest, code};
 use crate::source::Span;
@@ -33,15 +33,15 @@ use crate::text::Word;
 /// Takes the arguments of a line in.
 type Parse = fn(&mut OtherCx<'_>, &mut Args<'_>) -> Parsed<()>;
 
-/// A section of HAProxy's that is checked and then refused.
+/// A section of HAProxy's.
 #[derive(Debug)]
 pub(crate) struct Other {
     pub(crate) name: &'static str,
     /// What follows it, in the manual's notation.
     pub(crate) arguments: &'static str,
     pub(crate) doc: &'static str,
-    /// Why it never will be served, if that is so.
-    pub(crate) left_out: Option<&'static str>,
+    /// What is done with it, once its lines are checked.
+    pub(crate) status: Status<()>,
     header: Header,
     rows: &'static [Keyword<Parse>],
     /// What the lines must have told together.
@@ -99,11 +99,17 @@ impl Others {
         let Some(keyword) = words.first() else {
             return Open::of(other, None);
         };
-        diagnostics.push(refusal(other, keyword));
+        if let Some(refusal) = refusal(other, keyword) {
+            diagnostics.push(refusal);
+        }
         if let Err(diagnostic) = self.header(other, keyword, words) {
             diagnostics.push(*diagnostic);
         }
-        Open::of(other, Some(keyword.span()))
+        let mut open = Open::of(other, Some(keyword.span()));
+        if let Some(Ok(name)) = words.get(1).map(Word::text) {
+            name.clone_into(&mut open.state.name);
+        }
+        open
     }
 
     fn header(&mut self, other: &Other, keyword: &Word, words: &[Word]) -> Parsed<()> {
@@ -135,17 +141,30 @@ impl Others {
     }
 }
 
-fn refusal(other: &Other, keyword: &Word) -> Diagnostic {
-    match other.left_out {
-        Some(reason) => {
-            let message = format!("section `{}` is not supported", other.name);
-            Diagnostic::error(code::LEFT_OUT, keyword.span(), message).note(reason)
+fn refusal(other: &Other, keyword: &Word) -> Option<Diagnostic> {
+    let span = keyword.span();
+    match other.status {
+        Status::Served(()) => None,
+        Status::NoEffect(reason) => {
+            let message = format!("section `{}` has no effect", other.name);
+            Some(Diagnostic::notice(code::NO_EFFECT, span, message).note(reason))
         }
-        None => {
+        Status::LeftOut(reason) => {
+            let message = format!("section `{}` is not supported", other.name);
+            Some(Diagnostic::error(code::LEFT_OUT, span, message).note(reason))
+        }
+        Status::NotYet => {
             let message = format!("section `{}` is not supported yet", other.name);
-            Diagnostic::error(code::NOT_YET, keyword.span(), message)
+            Some(Diagnostic::error(code::NOT_YET, span, message))
         }
     }
+}
+
+/// What a section that is served says.
+#[derive(Debug)]
+pub(crate) enum Made {
+    /// `userlist`.
+    UserList(UserList),
 }
 
 /// A section of which lines are being read.
@@ -160,6 +179,8 @@ pub(crate) struct Open {
 struct State {
     /// The section's keyword.
     keyword: Option<Span>,
+    /// The section's name; empty if it has none.
+    name: String,
     /// The keywords of lines, also of those with mistakes.
     said: Vec<&'static str>,
     /// Names by what they name: a user, a server.
@@ -169,6 +190,9 @@ struct State {
     /// Values that have to fit together.
     numbers: HashMap<&'static str, (u64, Span)>,
     acls: AclSet,
+    accounts: userlist::Accounts,
+    /// What the section says, known at its end.
+    made: Option<Made>,
 }
 
 impl Open {
@@ -212,8 +236,8 @@ impl Open {
         });
     }
 
-    /// Checks what can only be checked when all lines are known.
-    pub(crate) fn end(&mut self, files: &dyn Files, diagnostics: &mut Diagnostics) {
+    /// Checks what can only be checked when all lines are known, and gives what they say.
+    pub(crate) fn end(&mut self, files: &dyn Files, diagnostics: &mut Diagnostics) -> Option<Made> {
         let end = self.other.end;
         self.with(files, diagnostics, |_, cx| {
             for (what, word) in std::mem::take(&mut cx.state.wanted) {
@@ -224,9 +248,10 @@ impl Open {
             }
             end(cx);
         });
+        self.state.made.take()
     }
 
-    /// What a section may refuse that isn't wrong is left out: the section is refused already.
+    /// What a section that is refused may refuse that isn't wrong is left out.
     fn with(
         &mut self,
         files: &dyn Files,
@@ -240,7 +265,9 @@ impl Open {
             diagnostics: &mut found,
         };
         work(self.other.rows, &mut cx);
-        found.retain(|item| !matches!(item.code, code::NOT_YET | code::LEFT_OUT | code::NO_EFFECT));
+        if !matches!(self.other.status, Status::Served(())) {
+            found.retain(|item| !matches!(item.code, code::NOT_YET | code::LEFT_OUT | code::NO_EFFECT));
+        }
         diagnostics.append(found);
     }
 }

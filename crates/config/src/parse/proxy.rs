@@ -8,7 +8,7 @@ mod timeouts;
 use std::rc::Rc;
 
 use tidegate_sample::AclSet;
-use tidegate_sample::{Externals, Files, Place, Scope};
+use tidegate_sample::{Externals, Files, Place, Scope, UserLists};
 
 use super::args::{Args, Parsed};
 use super::elsewhere;
@@ -39,6 +39,7 @@ pub(crate) struct ProxyCx<'c> {
     pub(crate) names: &'c ProxyNames,
     pub(crate) global: &'c Global,
     pub(crate) externals: &'c dyn Externals,
+    pub(crate) userlists: &'c UserLists,
     pub(crate) files: &'c dyn Files,
     pub(crate) diagnostics: &'c mut Diagnostics,
 }
@@ -55,7 +56,10 @@ impl<'c> ProxyCx<'c> {
     }
 
     fn known(&self, scope: Scope<'c>) -> Scope<'c> {
-        let scope = scope.with_externals(self.externals).with_files(self.files);
+        let scope = scope
+            .with_externals(self.externals)
+            .with_files(self.files)
+            .with_userlists(self.userlists);
         match self.here {
             Some(here) => scope.with_proxies(here),
             None => scope,

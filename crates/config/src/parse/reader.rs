@@ -7,14 +7,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tidegate_sample::Lists;
-use tidegate_sample::{Files, logformat};
+use tidegate_sample::{Files, Lists, UserLists, logformat};
 
 use super::args::Args;
 use super::blocks::Blocks;
 use super::global::{self, GlobalCx};
 use super::keyword::KeywordDoc;
-use super::others::{Open, Others};
+use super::others::{Made, Open, Others};
 use super::sections::{self, SectionKind, SectionRow};
 use crate::cond::Facts;
 use crate::diag::{Diagnostic, Diagnostics, code};
@@ -62,6 +61,7 @@ pub struct Draft {
     pub(crate) sections: Vec<Section>,
     pub(crate) others: Others,
     pub(crate) lists: Arc<Lists>,
+    pub(crate) userlists: UserLists,
 }
 
 impl Draft {
@@ -81,6 +81,7 @@ impl Draft {
             sections: Vec::new(),
             others: Others::default(),
             lists: Arc::default(),
+            userlists: UserLists::default(),
         };
         let lists = Arc::clone(&draft.lists);
         let files_for_samples = ReaderFiles {
@@ -118,6 +119,16 @@ impl Draft {
     ) {
         let fault = resolve::script_fault(load, message, detail, &mut self.sources, reader);
         self.diagnostics.push(fault);
+    }
+
+    /// The lists of patterns and maps that are read so far; reading the proxies adds theirs.
+    pub fn lists(&self) -> &Arc<Lists> {
+        &self.lists
+    }
+
+    /// The `userlist` sections.
+    pub fn userlists(&self) -> &UserLists {
+        &self.userlists
     }
 
     /// The texts.
@@ -274,7 +285,10 @@ impl Draft {
     /// A section ends where another begins, and at the end of a file.
     fn end(&mut self, current: &mut Current, files: &dyn Files) {
         if let Current::Other(open, _) = current {
-            open.end(files, &mut self.diagnostics);
+            match open.end(files, &mut self.diagnostics) {
+                Some(Made::UserList(list)) => self.userlists.add(list),
+                None => {}
+            }
         }
     }
 }

@@ -103,6 +103,8 @@ impl Set {
 /// What the arguments of an action are read with.
 pub(crate) struct RuleCx<'r> {
     pub(crate) set: Set,
+    /// The name of the proxy.
+    pub(crate) proxy: &'r str,
     pub(crate) scope: Scope<'r>,
     /// What is between the parentheses of `set-var(...)`.
     pub(crate) inner: Option<Word>,
@@ -205,7 +207,7 @@ pub(crate) fn rule(cx: &mut ProxyCx<'_>, args: &mut Args<'_>, set: Set) -> Parse
     args.named(word);
     let acls = Rc::clone(&cx.acls);
     let scope = cx.scope(set.place(cx.proxy.kind)).with_acls(&acls);
-    let action = action(cx.diagnostics, set, scope, word, args);
+    let action = action(cx.diagnostics, &cx.proxy.name.value, set, scope, word, args);
     // the condition has faults of its own, which are worth telling beside those of the action
     let condition = match &action {
         Ok(_) => condition(cx, args, &scope)?,
@@ -269,6 +271,7 @@ fn is_final(action: &Action) -> bool {
         Action::Accept
             | Action::Reject
             | Action::Deny(_)
+            | Action::Auth { .. }
             | Action::Tarpit(_)
             | Action::Return(_)
             | Action::Redirect(_)
@@ -280,6 +283,7 @@ const LUA_PREFIX: &str = "lua.";
 
 fn action(
     warnings: &mut Diagnostics,
+    proxy: &str,
     set: Set,
     scope: Scope<'_>,
     word: &Word,
@@ -311,6 +315,7 @@ fn action(
             parse(
                 &mut RuleCx {
                     set,
+                    proxy,
                     scope,
                     inner,
                     warnings,

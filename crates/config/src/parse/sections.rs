@@ -12,7 +12,7 @@ pub(crate) enum SectionKind {
     Global,
     Defaults,
     Proxy(ProxyKind),
-    /// One whose lines are checked, and which is then refused.
+    /// One with lines of its own kind.
     Other(&'static Other),
 }
 
@@ -100,10 +100,7 @@ pub(crate) fn docs() -> impl Iterator<Item = KeywordDoc> {
         arguments: row.arguments,
         doc: row.doc,
         status: match row.kind {
-            SectionKind::Other(other) => match other.left_out {
-                Some(reason) => Status::LeftOut(reason),
-                None => Status::NotYet,
-            },
+            SectionKind::Other(other) => other.status,
             _ => Status::Served(()),
         },
     })

@@ -9,7 +9,7 @@ use tidegate_sample::Verdict as Match;
 use tidegate_sample::pattern::Target;
 
 use super::prepared::PreparedRule;
-use super::respond::{redirect, reply};
+use super::respond::{challenge, redirect, reply};
 use super::{HeaderEdit, ListChange, OnFailure, Prepared, RuleAction, edit};
 use crate::ext::{ActionOutcome, Failure, HttpService, TcpService};
 use crate::log::Level;
@@ -120,6 +120,10 @@ async fn act(prepared: &PreparedRule, txn: &Rc<Txn>, setting: &Setting<'_>) -> S
             Step::End(Verdict::Reply { reply, refused: true })
         }
         (RuleAction::Deny(None), _) => Step::End(refusal(txn)),
+        (RuleAction::Auth(realm), _) => Step::End(Verdict::Reply {
+            reply: Rc::new(challenge(realm)),
+            refused: true,
+        }),
         (RuleAction::Tarpit(spec), _) => Step::End(Verdict::Tarpit(Rc::new(match spec {
             Some(spec) => Box::pin(reply(spec, txn, runner)).await,
             None => Reply::error(StatusCode::INTERNAL_SERVER_ERROR),

@@ -1,7 +1,7 @@
 //! Replies that rules describe.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use tidegate_sample::ExternalRunner;
 
 use super::{Redirect, RedirectTo, ReplySpec, Text};
@@ -84,6 +84,16 @@ pub(crate) async fn redirect(spec: &Redirect, txn: &Txn, runner: &dyn ExternalRu
     Some(reply)
 }
 
+/// The reply of `auth`.
+pub(crate) fn challenge(realm: &str) -> Reply {
+    let mut reply = Reply::error(StatusCode::UNAUTHORIZED);
+    let realm = realm.replace('\\', "\\\\").replace('"', "\\\"");
+    if let Some(value) = header_value(format!("Basic realm=\"{realm}\"").into()) {
+        reply.headers.insert(header::WWW_AUTHENTICATE, value);
+    }
+    reply
+}
+
 #[derive(Clone, Copy)]
 enum Kind {
     Location,
@@ -124,7 +134,6 @@ fn location(kind: Kind, text: &[u8], spec: &Redirect, txn: &Txn) -> Vec<u8> {
 mod tests {
     use super::*;
     use futures_util::FutureExt;
-    use http::StatusCode;
     use tidegate_sample::NoExternals;
 
     fn redirected(to: RedirectTo, change: impl FnOnce(&mut Redirect)) -> Option<String> {

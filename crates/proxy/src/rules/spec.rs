@@ -157,6 +157,8 @@ pub enum RuleAction {
     Accept,
     /// `deny`: refuse with this reply. `None` for 403 (502 for a response) with a page of ours.
     Deny(Option<ReplySpec>),
+    /// `auth`: ask for a user's name and password, for this realm.
+    Auth(String),
     /// `tarpit`: refuse after `timeout tarpit` with this reply (500 if `None`).
     Tarpit(Option<ReplySpec>),
     /// `reject`: close the connection without a word.

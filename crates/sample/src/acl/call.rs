@@ -93,6 +93,11 @@ impl AclCall {
         self.all().any(|acl| acl.expr().suspends())
     }
 
+    /// Whether one of them gives nothing where it can't wait.
+    pub(crate) fn must_wait(&self) -> bool {
+        self.all().any(|acl| acl.expr().must_wait())
+    }
+
     /// Whether more data may change what they say.
     pub(crate) fn may_change(&self, session: &dyn Session) -> bool {
         self.all().any(|acl| acl.expr().may_change(session))

@@ -9,6 +9,9 @@ struct Keyword {
     method: MatchMethod,
 }
 
+/// The keyword whose patterns are groups, one of which the user has to be in.
+pub(super) const GROUPS: &str = "http_auth_group";
+
 /// Families with all of the suffixes: the keyword's stem and the fetch.
 const FAMILIES: &[(&str, &str)] = &[
     ("base", "base"),
@@ -33,6 +36,11 @@ const SUFFIXES: &[(&str, MatchMethod)] = &[
 ];
 
 const SINGLE: &[Keyword] = &[
+    Keyword {
+        name: GROUPS,
+        fetch: "http_auth_group",
+        method: MatchMethod::Str,
+    },
     Keyword {
         name: "method",
         fetch: "method",
@@ -87,11 +95,6 @@ const SINGLE: &[Keyword] = &[
 
 /// Keywords that stand for a fetch which is not served.
 const UNSERVED: &[Keyword] = &[
-    Keyword {
-        name: "http_auth_group",
-        fetch: "http_auth_group",
-        method: MatchMethod::Str,
-    },
     Keyword {
         name: "ssl_fc_sni_end",
         fetch: "ssl_fc_sni",

@@ -65,6 +65,9 @@ impl Acl {
             return Err(ParseError::new(0..first.len(), message).in_word(0));
         }
         let mut patterns = Patterns::new(method);
+        if flags.method.is_none() && keyword_method.is_some() && name_of(first) == keyword::GROUPS {
+            patterns.of_groups(expr.userlist());
+        }
         for file in &flags.files {
             patterns
                 .file(file.name, file.map, file.ignore_case, scope)

@@ -5,13 +5,17 @@ use crate::cast::cast;
 use crate::error::{ParseError, WordError};
 use crate::pattern::{self, ListKind, MatchMethod, Output, View};
 use crate::scope::Scope;
+use crate::userlist::UserList;
 use crate::value::Value;
+use std::sync::Arc;
 
 /// What an ACL line's values are compared with.
 #[derive(Debug)]
 pub(super) struct Patterns {
     method: MatchMethod,
     views: Vec<View>,
+    /// The values are users of this list, and their groups are what is compared.
+    groups: Option<Arc<UserList>>,
 }
 
 impl Patterns {
@@ -19,7 +23,13 @@ impl Patterns {
         Patterns {
             method,
             views: Vec::new(),
+            groups: None,
         }
+    }
+
+    /// Compares the groups of users instead of their names.
+    pub(super) fn of_groups(&mut self, list: Option<&Arc<UserList>>) {
+        self.groups = list.cloned();
     }
 
     /// Adds the patterns of a file: its lines, or the first word of each line if it is a map.
@@ -91,6 +101,13 @@ impl Patterns {
         let Some(value) = cast(value, self.method.input()) else {
             return false;
         };
+        if let (Some(list), Value::Str(user)) = (&self.groups, &value) {
+            let is_wanted = |group: &[u8]| {
+                let group = Value::str(group);
+                self.views.iter().any(|view| view.matches(&group))
+            };
+            return list.groups(user).any(is_wanted);
+        }
         match self.method {
             MatchMethod::Found => true,
             MatchMethod::Bool => value == Value::Bool(true),

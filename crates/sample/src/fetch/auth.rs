@@ -1,19 +1,42 @@
-//! What a client says to authenticate itself.
+//! What a client says to authenticate itself, and whether a userlist believes it.
 
 use super::header::headers;
 use super::places::REQUEST;
-use super::{FetchRow, row};
+use super::{Begun, FetchRow, row};
 use crate::arg::{Arg, ArgError, ArgKind, ArgSpec, at};
 use crate::data::Data;
 use crate::session::{Session, Way};
+use crate::userlist::{Check, UserList};
 use crate::value::{Type, Value};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, HeaderName};
+use std::sync::Arc;
 
 const NONE: ArgSpec = ArgSpec::NONE;
 
 pub(super) const ROWS: &[FetchRow] = &[
+    row(
+        "http_auth",
+        ArgSpec::new(1, &[ArgKind::UserList]),
+        Type::Bool,
+        REQUEST,
+        "whether a userlist has the user and the password that the client sent by the scheme Basic",
+        |s, args| claim(s, args).map(|(list, user, password)| Value::Bool(list.is_right(&user, &password))),
+    )
+    .long(|s, args| verified(s, args, |user| Some(Value::Bool(user.is_some())))),
+    row(
+        "http_auth_group",
+        ArgSpec::new(1, &[ArgKind::UserList]),
+        Type::Str,
+        REQUEST,
+        "the user's name, if a userlist has the user and the password; as an ACL, whether the user is in one of the groups",
+        |s, args| {
+            let (list, user, password) = claim(s, args)?;
+            list.is_right(&user, &password).then_some(Value::Str(user))
+        },
+    )
+    .long(|s, args| verified(s, args, |user| user.map(Value::Str))),
     row(
         "http_auth_type",
         NONE,
@@ -73,6 +96,26 @@ pub(super) const ROWS: &[FetchRow] = &[
         Ok(())
     }),
 ];
+
+/// The userlist, and whom the client says to be.
+fn claim<'a>(session: &dyn Session, args: &'a [Arg]) -> Option<(&'a Arc<UserList>, Data, Data)> {
+    let Arg::UserList(list) = at(args, 0) else {
+        return None;
+    };
+    user_and_password(session).map(|(user, password)| (list, user, password))
+}
+
+/// The same for whoever can wait until a password is hashed. `sample` makes the sample of the user, if the password is
+/// right.
+fn verified(session: &dyn Session, args: &[Arg], sample: fn(Option<Data>) -> Option<Value>) -> Begun {
+    let Some((list, user, password)) = claim(session, args) else {
+        return Begun::Known(None);
+    };
+    match list.check(&user, &password) {
+        Check::Known(right) => Begun::Known(sample(right.then_some(user))),
+        Check::Hash(hashing) => Begun::Work(Box::new(move || sample(hashing.run().then_some(user)))),
+    }
+}
 
 /// What stands in a header, by its scheme.
 enum Credentials {

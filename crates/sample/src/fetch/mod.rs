@@ -29,6 +29,7 @@ pub(crate) use request::{http_version, uri_parts};
 
 use crate::arg::{Arg, ArgSpec, Prepare};
 use crate::place::Places;
+use crate::scope::LongWork;
 use crate::session::Session;
 use crate::value::{Type, Value};
 use std::collections::HashMap;
@@ -61,16 +62,27 @@ pub(crate) enum Run {
     One(One),
     /// Any number of samples: conditions look at each, expressions take the one that `one` chooses.
     Many { one: One, each: Each },
+    /// One sample at most, for which much may have to be computed: `begin` leaves that to whoever can wait.
+    Long { one: One, begin: Begin },
+}
+
+/// How far a fetch came without computing for long.
+pub(crate) enum Begun {
+    /// This is the sample, if there is one.
+    Known(Option<Value>),
+    /// This gives it.
+    Work(LongWork),
 }
 
 pub(crate) type Changes = fn(&dyn Session, &[Arg]) -> bool;
+pub(crate) type Begin = fn(&dyn Session, &[Arg]) -> Begun;
 pub(crate) type One = fn(&dyn Session, &[Arg]) -> Option<Value>;
 pub(crate) type Each = fn(&dyn Session, &[Arg], &mut dyn FnMut(Value) -> ControlFlow<()>) -> ControlFlow<()>;
 
 impl Run {
     pub(crate) fn one(&self, session: &dyn Session, args: &[Arg]) -> Option<Value> {
         match self {
-            Run::One(one) | Run::Many { one, .. } => one(session, args),
+            Run::One(one) | Run::Many { one, .. } | Run::Long { one, .. } => one(session, args),
         }
     }
 }
@@ -80,6 +92,7 @@ impl fmt::Debug for Run {
         f.write_str(match self {
             Run::One(_) => "One",
             Run::Many { .. } => "Many",
+            Run::Long { .. } => "Long",
         })
     }
 }
@@ -125,9 +138,18 @@ impl FetchRow {
 
     /// The same with many samples, of which the one so far is an expression's.
     pub(crate) const fn many(self, each: Each) -> FetchRow {
-        let (Run::One(one) | Run::Many { one, .. }) = self.run;
+        let (Run::One(one) | Run::Many { one, .. } | Run::Long { one, .. }) = self.run;
         FetchRow {
             run: Run::Many { one, each },
+            ..self
+        }
+    }
+
+    /// The same where whoever can wait begins like this.
+    pub(crate) const fn long(self, begin: Begin) -> FetchRow {
+        let (Run::One(one) | Run::Many { one, .. } | Run::Long { one, .. }) = self.run;
+        FetchRow {
+            run: Run::Long { one, begin },
             ..self
         }
     }

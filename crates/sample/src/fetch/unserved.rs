@@ -66,11 +66,6 @@ const NOT_YET: &[(&str, &str)] = &[
          fc_saved_syn",
     ),
     (
-        "`userlist` sections are not read yet",
-        "\
-         http_auth http_auth_group",
-    ),
-    (
         "`capture` lines are not read yet",
         "capture.req.hdr capture.res.hdr",
     ),

@@ -90,6 +90,7 @@ impl Assembly<'_> {
             Action::Accept => RuleAction::Accept,
             Action::Reject => RuleAction::Reject,
             Action::Deny(reply) => RuleAction::Deny(Some(self.reply(reply, rule.span)?)),
+            Action::Auth { realm } => RuleAction::Auth(realm),
             Action::Tarpit(reply) => RuleAction::Tarpit(Some(self.reply(reply, rule.span)?)),
             Action::Return(reply) => RuleAction::Return(self.reply(reply, rule.span)?),
             Action::Redirect(redirect) => RuleAction::Redirect(self.redirect(redirect, rule.span)?),

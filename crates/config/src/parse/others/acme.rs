@@ -3,12 +3,13 @@
 use super::forms::{line, listed, path, switch, text, time, word};
 use super::{Header, Other, OtherCx};
 use crate::parse::args::{Args, Parsed, bad_argument, pick};
+use crate::parse::keyword::Status;
 
 pub(super) const ACME: Other = Other {
     name: "acme",
     arguments: "<name>",
     doc: "certificates by ACME",
-    left_out: None,
+    status: Status::NotYet,
     header: Header::Name,
     rows: &[
         line("account-key", "<file>", "the key of the account", path),

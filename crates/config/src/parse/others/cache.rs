@@ -3,13 +3,14 @@
 use super::forms::{line, switch};
 use super::{Header, Other, OtherCx};
 use crate::parse::args::{Args, Parsed};
+use crate::parse::keyword::Status;
 use crate::{Diagnostic, code};
 
 pub(super) const CACHE: Other = Other {
     name: "cache",
     arguments: "<name>",
     doc: "a cache of responses",
-    left_out: None,
+    status: Status::NotYet,
     header: Header::Name,
     rows: &[
         line(

@@ -3,12 +3,13 @@
 use super::forms::{line, nothing_more, path, text};
 use super::{Header, Other, OtherCx};
 use crate::parse::args::{Args, Parsed};
+use crate::parse::keyword::Status;
 
 pub(super) const CRT_STORE: Other = Other {
     name: "crt-store",
     arguments: "[<name>]",
     doc: "a store of certificates",
-    left_out: None,
+    status: Status::NotYet,
     header: Header::MaybeName,
     rows: &[
         line("crt-base", "<directory>", "where certificates are", path),

@@ -6,13 +6,14 @@ use super::forms::{condition, line, log, path, text};
 use super::{Header, Other, OtherCx};
 use crate::parse::args::{Args, Parsed};
 use crate::parse::http::header_name;
+use crate::parse::keyword::Status;
 use crate::parse::sampled;
 
 pub(super) const FCGI_APP: Other = Other {
     name: "fcgi-app",
     arguments: "<name>",
     doc: "a FastCGI application",
-    left_out: None,
+    status: Status::NotYet,
     header: Header::Name,
     rows: &[
         line(

@@ -3,12 +3,13 @@
 use super::forms::{call, line, word};
 use super::{Header, Other, OtherCx};
 use crate::parse::args::{Args, Parsed};
+use crate::parse::keyword::Status;
 
 pub(super) const HEALTHCHECK: Other = Other {
     name: "healthcheck",
     arguments: "<name>",
     doc: "a named health check",
-    left_out: None,
+    status: Status::NotYet,
     header: Header::Name,
     rows: &[
         line(

@@ -6,6 +6,7 @@ use super::forms::{connections, line, listener, log, nothing_more, path, server,
 use super::{Header, Other, OtherCx};
 use crate::model::LogFormatKind;
 use crate::parse::args::{Args, Parsed};
+use crate::parse::keyword::Status;
 use crate::parse::sampled;
 use crate::{Diagnostic, code};
 
@@ -13,7 +14,7 @@ pub(super) const RING: Other = Other {
     name: "ring",
     arguments: "<name>",
     doc: "a ring of log lines",
-    left_out: None,
+    status: Status::NotYet,
     header: Header::Name,
     rows: &[
         line("backing-file", "<file>", "keep the ring in a file", path),
@@ -55,7 +56,7 @@ pub(super) const LOG_FORWARD: Other = Other {
     name: "log-forward",
     arguments: "<name>",
     doc: "a relay of log lines",
-    left_out: None,
+    status: Status::NotYet,
     header: Header::Name,
     rows: &[
         line(
@@ -107,7 +108,7 @@ pub(super) const LOG_PROFILE: Other = Other {
     name: "log-profile",
     arguments: "<name>",
     doc: "formats of log lines by step",
-    left_out: None,
+    status: Status::NotYet,
     header: Header::Name,
     rows: &[
         line(
@@ -160,7 +161,7 @@ pub(super) const TRACES: Other = Other {
     name: "traces",
     arguments: "",
     doc: "what is traced",
-    left_out: None,
+    status: Status::NotYet,
     header: Header::Nothing,
     rows: &[line("trace", "<source> [<arg>...]", "trace a part", words)],
     end: nothing_more,

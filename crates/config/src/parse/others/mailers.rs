@@ -4,13 +4,14 @@ use super::forms::{line, nothing_more, text, timeout};
 use super::{Header, Other, OtherCx};
 use crate::parse::address::endpoint;
 use crate::parse::args::{Args, Parsed, bad_argument, fault};
+use crate::parse::keyword::Status;
 use crate::{Diagnostic, code};
 
 pub(super) const MAILERS: Other = Other {
     name: "mailers",
     arguments: "<name>",
     doc: "mail servers for alerts",
-    left_out: None,
+    status: Status::NotYet,
     header: Header::Name,
     rows: &[
         line("mailer", "<name> <address>:<port>", "add a mail server", mailer),
@@ -28,7 +29,7 @@ pub(super) const HTTP_ERRORS: Other = Other {
     name: "http-errors",
     arguments: "<name>",
     doc: "a set of error pages",
-    left_out: None,
+    status: Status::NotYet,
     header: Header::Name,
     rows: &[line(
         "errorfile",

@@ -5,12 +5,13 @@ use super::{Header, Other, OtherCx, stick};
 use crate::parse::address::endpoint;
 use crate::parse::args::{Args, Parsed};
 use crate::parse::bind;
+use crate::parse::keyword::Status;
 
 pub(super) const PEERS: Other = Other {
     name: "peers",
     arguments: "<name>",
     doc: "other instances to share tables with",
-    left_out: None,
+    status: Status::NotYet,
     header: Header::Name,
     rows: &[
         line(

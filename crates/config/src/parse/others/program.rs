@@ -3,12 +3,13 @@
 use super::forms::{line, text, words};
 use super::{Header, Other, OtherCx};
 use crate::parse::args::{Args, Parsed};
+use crate::parse::keyword::Status;
 
 pub(super) const PROGRAM: Other = Other {
     name: "program",
     arguments: "<name>",
     doc: "a program to run",
-    left_out: Some("HAProxy took it away too; let the system's service manager run programs"),
+    status: Status::LeftOut("HAProxy took it away too; let the system's service manager run programs"),
     header: Header::Name,
     rows: &[
         line("command", "<command> [<arg>...]", "the program", words),

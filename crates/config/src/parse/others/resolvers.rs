@@ -4,6 +4,7 @@ use super::forms::{line, nothing, nothing_more, text, timeout};
 use super::{Header, Other, OtherCx};
 use crate::parse::address::endpoint;
 use crate::parse::args::{Args, Parsed};
+use crate::parse::keyword::Status;
 use crate::parse::server::{self, ServerSettings};
 use crate::units::TimeUnit;
 
@@ -11,7 +12,7 @@ pub(super) const RESOLVERS: Other = Other {
     name: "resolvers",
     arguments: "<name>",
     doc: "name servers",
-    left_out: None,
+    status: Status::NotYet,
     header: Header::Name,
     rows: &[
         line("accepted_payload_size", "<bytes>", "longest answer", |_, args| {

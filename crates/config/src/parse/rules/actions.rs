@@ -163,6 +163,7 @@ const ROWS: &[ActionRow] = &[
     }),
     row("redirect", Sets::HREQ.or(Sets::HRES), "{ location | prefix | scheme } <fmt> [<option>...]",
         "answer with a redirection", |cx, args| Ok(Action::Redirect(redirect(args, &cx.scope)?))),
+    row("auth", Sets::HREQ, "[realm <realm>]", "ask for the name and password of a user", auth),
     row("use-service", Sets::TREQ.or(Sets::HREQ), "lua.<name>", "let a script answer", use_service),
     row("add-header", Sets::HEADERS, "<name> <fmt>", "add a header", |cx, args| {
         let (name, value) = named_format(cx, args)?;
@@ -226,6 +227,22 @@ fn format(cx: &RuleCx<'_>, args: &mut Args<'_>) -> Parsed<crate::model::LogForma
 fn named_format(cx: &RuleCx<'_>, args: &mut Args<'_>) -> Parsed<(String, crate::model::LogFormat)> {
     let name = header_name(args.expect("the name of a header")?)?;
     Ok((name, format(cx, args)?))
+}
+
+fn auth(cx: &mut RuleCx<'_>, args: &mut Args<'_>) -> Parsed<Action> {
+    if !args.take("realm") {
+        return Ok(Action::Auth {
+            realm: cx.proxy.to_owned(),
+        });
+    }
+    let word = args.expect("a realm")?;
+    let realm = word.text()?;
+    if realm.chars().any(char::is_control) {
+        return bad_argument(word, "a realm has no control characters");
+    }
+    Ok(Action::Auth {
+        realm: realm.to_owned(),
+    })
 }
 
 fn use_service(_: &mut RuleCx<'_>, args: &mut Args<'_>) -> Parsed<Action> {

@@ -7,7 +7,6 @@ use super::actions::{ActionRow, Sets, pending};
 pub(super) const ROWS: &[ActionRow] = &[
     pending("add-headers-bin", Sets::HREQ.or(Sets::HRES.or(Sets::HAFTER))),
     pending("attach-srv", Sets::SESS),
-    pending("auth", Sets::HREQ),
     pending("cache-store", Sets::HRES),
     pending("cache-use", Sets::HREQ),
     pending("capture", Sets::HREQ.or(Sets::HRES.or(Sets::HAFTER.or(Sets::TREQ)))),
