@@ -317,8 +317,7 @@ fn information_comes_in_four_layouts() -> Result<()> {
             .ok_or("no such line")?;
         Ok(line.trim_start_matches(": ").parse()?)
     };
-    // The helper looked whether it listens before it asked.
-    assert!(count("CumConns")? >= 2 && count("CumReq")? == 1, "{plain}");
+    assert!(count("CumConns")? >= 1 && count("CumReq")? == 1, "{plain}");
     let typed = runtime.ask("show info typed desc\n")?;
     assert!(
         typed.contains("\n3.Nbthread.1:CGSV:u32:2:\"worker threads\"\n"),
