@@ -34,7 +34,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "conform",
-        about: "run the same samples through tidegate and HAProxy, and write what differs to docs/conformance.md",
+        about: "compare with HAProxy: the same samples through both, or HAProxy's reg-tests on tidegate",
         run: conform::run,
     },
     Command {

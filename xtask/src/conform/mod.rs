@@ -1,6 +1,6 @@
-//! `cargo xtask conform samples`: the same samples from this program and from HAProxy.
+//! `cargo xtask conform`: how this program compares with HAProxy.
 //!
-//! Both run one configuration that evaluates every expression of a group on each request to it. What differs is a fault,
+//! `samples`: both run one configuration that evaluates every expression of a group on each request to it. What differs is a fault,
 //! unless the cases list it with its reason.
 
 mod cases;
@@ -8,6 +8,7 @@ mod config;
 mod inputs;
 mod judge;
 mod names;
+mod reg_tests;
 mod report;
 mod run;
 
@@ -21,6 +22,7 @@ use cases::DIFFERENCES;
 
 const USAGE: &str = "\
 cargo xtask conform samples [OPTION]… [NAME]…
+cargo xtask conform reg-tests PATH [OPTION]…: `cargo xtask conform reg-tests --help` tells more
 
 Compares converters and fetches with those of HAProxy (Debian: package `haproxy`), and writes docs/conformance.md.
 With names, only the cases of those converters and fetches are run, and nothing is written.
@@ -40,7 +42,22 @@ struct Options {
     names: Vec<String>,
 }
 
-pub(crate) fn run(arguments: lexopt::Parser) -> Result<()> {
+pub(crate) fn run(mut arguments: lexopt::Parser) -> Result<()> {
+    match arguments.next()? {
+        None | Some(lexopt::Arg::Short('h') | lexopt::Arg::Long("help")) => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        Some(lexopt::Arg::Value(word)) if word == "samples" => run_samples(arguments),
+        Some(lexopt::Arg::Value(word)) if word == "reg-tests" => reg_tests::run(arguments),
+        Some(other) => {
+            let error = other.unexpected();
+            Err(format!("{error}: try `samples` or `reg-tests`").into())
+        }
+    }
+}
+
+fn run_samples(arguments: lexopt::Parser) -> Result<()> {
     let Some(options) = options(arguments)? else {
         print!("{USAGE}");
         return Ok(());
@@ -65,25 +82,17 @@ fn options(mut arguments: lexopt::Parser) -> Result<Option<Options>> {
         haproxy: PathBuf::from("haproxy"),
         names: Vec::new(),
     };
-    let mut what = None;
     while let Some(argument) = arguments.next()? {
         match argument {
             lexopt::Arg::Short('h') | lexopt::Arg::Long("help") => return Ok(None),
             lexopt::Arg::Long("seed") => options.seed = arguments.value()?.parse()?,
             lexopt::Arg::Long("tidegate") => options.tidegate = Some(arguments.value()?.into()),
             lexopt::Arg::Long("haproxy") => options.haproxy = arguments.value()?.into(),
-            lexopt::Arg::Value(word) if what.is_none() => what = Some(word.string()?),
             lexopt::Arg::Value(name) => options.names.push(name.string()?),
             other => return Err(other.unexpected().into()),
         }
     }
-    match what.as_deref() {
-        None => Ok(None),
-        Some("samples") => Ok(Some(options)),
-        Some(other) => {
-            Err(format!("there is nothing to compare that is called `{other}`: try `samples`").into())
-        }
-    }
+    Ok(Some(options))
 }
 
 /// The reference's version; without the reference, an error that says what is missing.
@@ -147,11 +156,14 @@ mod tests {
 
     #[test]
     fn the_command_line_says_what_to_compare() {
-        let options = parsed(&["samples", "--seed", "9", "lower"]).unwrap().unwrap();
+        let options = parsed(&["--seed", "9", "lower"]).unwrap().unwrap();
         assert_eq!((options.seed, options.names), (9, vec!["lower".to_owned()]));
-        assert!(parsed(&[]).unwrap().is_none());
-        let error = parsed(&["nothing"]).err().unwrap().to_string();
-        assert!(error.contains("`nothing`"), "{error}");
+        assert!(parsed(&["--help"]).unwrap().is_none());
+        let error = run(lexopt::Parser::from_args(["nothing"]))
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(error.contains("nothing"), "{error}");
     }
 
     #[test]
