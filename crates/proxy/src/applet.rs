@@ -10,10 +10,11 @@ use std::task::{Context, Poll};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
+use crate::body::MessageBody;
 use crate::channel::ChannelError;
 use crate::event::Event;
 use crate::ext::Run;
-use crate::http1::{MessageBody, ReasonPhrase};
+use crate::http1::ReasonPhrase;
 use crate::txn::Txn;
 
 /// Bytes that may be sent ahead of a slow client before [`HttpApplet::send`] waits.

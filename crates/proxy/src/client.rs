@@ -10,8 +10,10 @@ use std::time::{Instant, SystemTime};
 use tidegate_sample::vars::{ProcVars, VarStore};
 use tidegate_sample::{Named, Process};
 
+use crate::http2::Meter;
 use crate::log::{LogWriter, Logger};
 use crate::packets::Packets;
+use crate::spec::ListenProto;
 use crate::worker::Frontend;
 
 /// The two ends of the client's connection, as the system knows them.
@@ -43,6 +45,10 @@ pub(crate) struct Client {
     /// Whether the worker stops softly.
     pub(crate) stopping: Rc<Cell<bool>>,
     pub(crate) packets: Rc<Packets>,
+    /// What it speaks, if the listener says so.
+    pub(crate) proto: ListenProto,
+    /// What is counted on a connection that speaks HTTP/2.
+    pub(crate) h2: RefCell<Option<Rc<Meter>>>,
 }
 
 impl Client {
@@ -78,6 +84,8 @@ impl Client {
             logger,
             writer: None,
             stopping: Rc::default(),
+            proto: ListenProto::default(),
+            h2: RefCell::default(),
         }
     }
 }

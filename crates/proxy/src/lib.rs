@@ -5,6 +5,7 @@
 
 mod applet;
 mod aside;
+mod body;
 mod channel;
 mod client;
 mod control;
@@ -13,10 +14,12 @@ pub mod ext;
 mod figures;
 mod handle;
 pub mod http1;
+mod http2;
 mod kernel;
 mod listener;
 pub mod log;
 mod packets;
+mod pipe;
 mod rate;
 mod reply;
 mod rules;

@@ -58,6 +58,8 @@ pub struct GlobalSpec {
     pub buffer_bytes: usize,
     /// `tune.lua.action-failure`: what becomes of a request whose action broke, where the rule has no `on-error`.
     pub action_failure: OnFailure,
+    /// `tune.h2.…`.
+    pub h2: Http2Tuning,
     /// The process as fetches and log lines see it.
     pub process: Option<Arc<Process>>,
     /// The variables of the `proc` scope.
@@ -71,8 +73,57 @@ impl Default for GlobalSpec {
             maxconn: 10_000,
             buffer_bytes: 16_384,
             action_failure: OnFailure::Continue,
+            h2: Http2Tuning::default(),
             process: None,
             proc_vars: Arc::default(),
+        }
+    }
+}
+
+/// The `tune.h2.…` lines. `fe` are those of clients' connections, `be` those of servers'.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Http2Tuning {
+    /// `tune.h2.fe.max-concurrent-streams`: requests of one client connection at once.
+    pub fe_streams_max: u32,
+    /// `tune.h2.be.max-concurrent-streams`: requests on one server connection at once.
+    pub be_streams_max: u32,
+    /// `tune.h2.fe.initial-window-size`: bytes of a request's body that nobody has asked for yet.
+    pub fe_window_bytes: u32,
+    /// `tune.h2.be.initial-window-size`: bytes of a response's body that nobody has asked for yet.
+    pub be_window_bytes: u32,
+    /// `tune.h2.max-frame-size`: the longest frame that is taken.
+    pub frame_bytes_max: u32,
+    /// `tune.h2.header-table-size`: bytes of headers that are remembered for later ones.
+    pub table_bytes: u32,
+    /// `tune.h2.fe.glitches-threshold`: so many oddities end a client's connection; 0 for no bound of its own.
+    pub fe_glitches_max: u32,
+    /// `tune.h2.be.glitches-threshold`: the same for a server's.
+    pub be_glitches_max: u32,
+    /// `tune.h2.fe.rxbuf`: bytes of all request bodies of a connection that nobody has asked for yet.
+    pub fe_buffer_bytes: u32,
+    /// `tune.h2.be.rxbuf`: bytes of all response bodies of a connection that nobody has asked for yet.
+    pub be_buffer_bytes: u32,
+    /// `tune.h2.log-errors`: a connection that broke the protocol leaves a line in the log.
+    pub log_errors: bool,
+    /// `tune.h2.fe.max-total-streams`: so many requests on one client connection, then it ends; 0 for no bound.
+    pub fe_streams_total: u32,
+}
+
+impl Default for Http2Tuning {
+    fn default() -> Self {
+        Http2Tuning {
+            fe_streams_max: 100,
+            be_streams_max: 100,
+            fe_window_bytes: 65_536,
+            be_window_bytes: 65_536,
+            frame_bytes_max: 16_384,
+            table_bytes: 4096,
+            fe_glitches_max: 0,
+            be_glitches_max: 0,
+            fe_streams_total: 0,
+            fe_buffer_bytes: 1_638_400,
+            be_buffer_bytes: 1_638_400,
+            log_errors: true,
         }
     }
 }
@@ -176,6 +227,8 @@ pub struct FrontendSpec {
     pub http_close: HttpClose,
     /// `option http-buffer-request`: rules run when the request's body was received, as far as it fits the buffer.
     pub buffer_request: bool,
+    /// No `option disable-h2-upgrade`: a client may begin HTTP/2 where HTTP/1 is expected.
+    pub h2_upgrade: bool,
     /// The lines that its sessions log, and where to. Without targets nothing is logged.
     pub log: LogSpec,
 }
@@ -203,6 +256,7 @@ impl FrontendSpec {
             forward_for: None,
             http_close: HttpClose::default(),
             buffer_request: false,
+            h2_upgrade: true,
             log: LogSpec::default(),
         }
     }
@@ -231,6 +285,20 @@ pub struct ListenerSpec {
     pub unix_user: Option<u32>,
     /// `group`: the group of a Unix socket's file, by number.
     pub unix_group: Option<u32>,
+    /// `proto`: what clients speak, in HTTP mode.
+    pub proto: ListenProto,
+}
+
+/// What clients of a listener speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ListenProto {
+    /// HTTP/1, unless TLS agreed on HTTP/2 or the client begins with what HTTP/2 begins with.
+    #[default]
+    Any,
+    /// `proto h1`: HTTP/1, whatever comes.
+    Http1,
+    /// `proto h2`: HTTP/2, whatever comes.
+    Http2,
 }
 
 /// Where a listener listens.
@@ -262,6 +330,7 @@ impl ListenerSpec {
             unix_mode: None,
             unix_user: None,
             unix_group: None,
+            proto: ListenProto::default(),
         }
     }
 

@@ -19,7 +19,7 @@ use crate::log::{LogWriter, Logger};
 use crate::packets::Packets;
 use crate::rules::PreparedRules;
 use crate::session;
-use crate::spec::{BackendSpec, FrontendSpec, GlobalSpec, ListenerSpec};
+use crate::spec::{BackendSpec, FrontendSpec, GlobalSpec, ListenProto, ListenerSpec};
 use crate::stream::Stream;
 use crate::timeouts::Wheel;
 use crate::txn::Mode;
@@ -272,7 +272,7 @@ impl Worker {
                         source: peer,
                         destination,
                     };
-                    self.begin(&frontend, &named, &usage, stream, ends, permits);
+                    self.begin(&frontend, &named, &usage, stream, ends, spec.proto, permits);
                 }
                 // Out of descriptors, or the client was gone already: nothing that gets better at once.
                 Err(_) => timer.sleep(Duration::from_millis(10)).await,
@@ -280,6 +280,7 @@ impl Worker {
         }
     }
 
+    #[allow(clippy::too_many_arguments)]
     fn begin(
         self: &Rc<Self>,
         frontend: &Rc<Frontend>,
@@ -287,6 +288,7 @@ impl Worker {
         usage: &Arc<Usage>,
         stream: Stream,
         ends: Ends,
+        proto: ListenProto,
         permits: [Option<OwnedSemaphorePermit>; 3],
     ) {
         let client = Rc::new(Client {
@@ -307,6 +309,8 @@ impl Worker {
             logger: frontend.logger.clone(),
             writer: self.shared.writer.clone(),
             stopping: self.stopping.clone(),
+            proto,
+            h2: RefCell::default(),
         });
         let second = self.shared.board.second(client.accepted_at);
         let counted = Counting::new(self.clone(), frontend.clone(), usage.clone(), second, permits);

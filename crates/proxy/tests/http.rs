@@ -669,7 +669,7 @@ fn requests_that_make_no_sense_get_a_400_page() {
         "GET / HTTP/1.1\r\nHost: h\r\nContent-Length: +3\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
         "GET http://a/ HTTP/1.1\r\nHost: b\r\n\r\n",
-        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "PRI * HTTP/2.0\r\n: empty\r\n\r\n",
         "GET /\r\n",
         "GET / HTTP/1.1\r\nHost : h\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: h\r\n: empty\r\n\r\n",

@@ -51,6 +51,15 @@ impl PortRange {
     }
 }
 
+/// What `proto` names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HttpProto {
+    /// `h1`.
+    Http1,
+    /// `h2`.
+    Http2,
+}
+
 /// The parameters of a `bind` line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BindOptions {
@@ -74,6 +83,8 @@ pub struct BindOptions {
     pub level: AccessLevel,
     /// `severity-output`: how a socket of the runtime API tells the severity of its messages.
     pub severity: SeverityOutput,
+    /// `proto`: what clients speak.
+    pub proto: Option<HttpProto>,
 }
 
 /// A user or a group.

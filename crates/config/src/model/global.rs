@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tidegate_sample::vars::VarName;
 
+use super::http2::Http2Settings;
 use super::log::LogTarget;
 use super::runtime::RuntimeSettings;
 use super::sampled::{Expr, LogFormat};
@@ -52,11 +53,16 @@ pub struct Global {
 pub struct TuneSettings {
     /// `tune.bufsize`: bytes of a buffer; a request's or response's header section must fit.
     pub buffer_bytes: u32,
+    /// `tune.h2.…`.
+    pub h2: Http2Settings,
 }
 
 impl Default for TuneSettings {
     fn default() -> TuneSettings {
-        TuneSettings { buffer_bytes: 16_384 }
+        TuneSettings {
+            buffer_bytes: 16_384,
+            h2: Http2Settings::default(),
+        }
     }
 }
 

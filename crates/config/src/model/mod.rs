@@ -7,6 +7,7 @@
 mod address;
 mod global;
 mod http;
+mod http2;
 mod log;
 mod proxy;
 mod rule;
@@ -14,16 +15,17 @@ mod runtime;
 mod sampled;
 mod server;
 
-pub use address::{Bind, BindAddress, BindOptions, Owner, PortRange};
+pub use address::{Bind, BindAddress, BindOptions, HttpProto, Owner, PortRange};
 pub use global::{
     ActionFailure, Global, LuaLibraries, LuaLoad, LuaPathKind, LuaPrependPath, LuaScope, LuaSettings,
     LuaStderr, LuaStep, ProcVar, ProcVarValue, TuneSettings,
 };
 pub use http::{HttpReply, RedirectCookie, RedirectKind, RedirectRule, ReplyBody, ReplyContent, ReplyHeader};
+pub use http2::{Http2Settings, Http2Side};
 pub use log::{LogFacility, LogFormatKind, LogLevel, LogSink, LogTarget};
 pub use proxy::{
-    BackendTarget, Balance, ConnectionMode, ForwardFor, HttpReuse, LogSettings, Mode, Proxy, ProxyId,
-    ProxyKind, RetryCount, Timeouts, UseBackend,
+    BackendTarget, Balance, ConnectionMode, ForwardFor, HttpReuse, HttpWire, LogSettings, Mode, Proxy,
+    ProxyId, ProxyKind, RetryCount, Timeouts, UseBackend,
 };
 pub use rule::{Action, HeaderMatch, ListChange, LuaCall, Rule, RuleSet};
 pub use runtime::{AccessLevel, RuntimeSettings, SeverityOutput};

@@ -105,10 +105,19 @@ pub struct Proxy {
     pub forward_for: Option<ForwardFor>,
     /// `option http-buffer-request`: rules see requests with their bodies.
     pub buffer_request: bool,
+    /// What messages of HTTP may be like.
+    pub http: HttpWire,
     /// `option redispatch`: a session may go to another server when its own can't be reached.
     pub redispatch: bool,
     /// Everything about log lines.
     pub log: LogSettings,
+}
+
+/// Options on what messages of HTTP may be like, and how they are passed on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HttpWire {
+    /// `option disable-h2-upgrade`: clients don't begin HTTP/2 where HTTP/1 is expected.
+    pub disable_h2_upgrade: bool,
 }
 
 /// `timeout` lines. `None` and zero both mean no limit; only what was written is `Some`.

@@ -203,6 +203,7 @@ fn fresh(kind: ProxyKind, name: Spanned<String>) -> Proxy {
         connection_mode: ConnectionMode::default(),
         forward_for: None,
         buffer_request: false,
+        http: Default::default(),
         redispatch: false,
         log: LogSettings::default(),
     }

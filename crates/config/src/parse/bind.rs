@@ -4,7 +4,7 @@ use super::address::bind_address;
 use super::args::{Args, Parsed, bad_argument};
 use super::keyword::{Found, Keyword, KeywordDoc, Sections, left_out, look_up, no_effect, not_yet, served};
 use crate::diag::{Diagnostic, Diagnostics, code};
-use crate::model::{AccessLevel, Bind, BindAddress, BindOptions, Owner, SeverityOutput};
+use crate::model::{AccessLevel, Bind, BindAddress, BindOptions, HttpProto, Owner, SeverityOutput};
 use crate::source::Spanned;
 use crate::text::Word;
 
@@ -72,6 +72,10 @@ const ROWS: &[Keyword<Parse>] = &[
         Ok(())
     }),
     no_effect("expose-fd", F, "no other process asks for listening sockets yet"),
+    served("proto", F, "{ h1 | h2 }", "what clients speak, whatever they seem to", |bind, args| {
+        bind.proto = Some(http_proto(args)?);
+        Ok(())
+    }),
     not_yet("accept-netscaler-cip", F, "accept NetScaler's client address header"),
     not_yet("accept-proxy", F, "accept the PROXY protocol"),
     not_yet("cc", F, "algorithm of congestion control"),
@@ -83,7 +87,6 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("mss", F, "largest segment of TCP"),
     not_yet("namespace", F, "listen in a network namespace"),
     not_yet("nbconn", F, "connections of a reverse HTTP listener"),
-    not_yet("proto", F, "force the protocol"),
     not_yet("tcp-md5sig", F, "sign segments of TCP"),
     not_yet("tcp-ss", F, "saved SYN of TCP"),
     not_yet("tcp-ut", F, "how long sent bytes may stay unacknowledged"),
@@ -95,6 +98,14 @@ const ROWS: &[Keyword<Parse>] = &[
     no_effect("nice", F, "sessions have no priorities"),
     no_effect("thread", F, "all threads listen"),
 ];
+
+/// The name of a protocol.
+pub(super) fn http_proto(args: &mut Args<'_>) -> Parsed<HttpProto> {
+    args.one_of(
+        "`h1` or `h2`",
+        &[("h1", HttpProto::Http1), ("h2", HttpProto::Http2)],
+    )
+}
 
 /// Parameters that stand behind `ssl`; named so that they are known as what they are.
 const TLS: [&str; 41] = [

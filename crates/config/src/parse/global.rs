@@ -1,5 +1,6 @@
 //! The `global` section.
 
+mod http2;
 mod lua;
 mod pending;
 mod stats;

@@ -1,132 +1,36 @@
-//! Bodies that come from a peer.
+//! Bodies that come by HTTP/1.
 
-use std::cell::Cell;
-use std::collections::VecDeque;
 use std::pin::Pin;
-use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
+use http_body::{Body, Frame};
 use hyper::body::Incoming;
 
-/// Whether anybody waits for a body that its sender holds back.
-#[derive(Default)]
-pub(crate) struct BodyWatch {
-    awaited: Cell<bool>,
-    ended: Cell<bool>,
-}
+use crate::body::BodyError;
 
-impl BodyWatch {
-    /// True while more was asked for and hasn't come.
-    pub(crate) fn is_awaited(&self) -> bool {
-        self.awaited.get()
+/// A body that is being received.
+pub(crate) struct Receiving(Incoming);
+
+impl Receiving {
+    pub(super) fn new(incoming: Incoming) -> Self {
+        Receiving(incoming)
     }
 
-    /// True once the end has come, or an error.
-    pub(crate) fn is_ended(&self) -> bool {
-        self.ended.get()
-    }
-}
-
-/// The body of a message: pieces that are here already, then what is still to come from the wire.
-#[derive(Default)]
-pub struct MessageBody {
-    ahead: VecDeque<Bytes>,
-    wire: Option<Incoming>,
-    watch: Option<Rc<BodyWatch>>,
-}
-
-impl MessageBody {
-    /// Lets others see whether the rest of this body is waited for. `None` if nothing more will come.
-    pub(crate) fn watch(&mut self) -> Option<Rc<BodyWatch>> {
-        self.wire.as_ref()?;
-        Some(self.watch.get_or_insert_default().clone())
-    }
-
-    /// A body from the wire.
-    pub(crate) fn from_wire(wire: Incoming) -> Self {
-        let wire = if wire.is_end_stream() { None } else { Some(wire) };
-        MessageBody {
-            ahead: VecDeque::new(),
-            wire,
-            watch: None,
-        }
-    }
-
-    /// A body that is all here.
-    pub fn from_pieces(pieces: impl IntoIterator<Item = Bytes>) -> Self {
-        MessageBody {
-            ahead: pieces.into_iter().filter(|p| !p.is_empty()).collect(),
-            wire: None,
-            watch: None,
-        }
-    }
-
-    /// True if nothing (more) will come.
-    pub fn is_ended(&self) -> bool {
-        self.ahead.is_empty() && self.wire.as_ref().is_none_or(Body::is_end_stream)
-    }
-
-    /// The next piece; `None` at the end. Trailers are passed over.
-    pub fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, String>>> {
-        loop {
-            return match ready!(Pin::new(&mut *self).poll_frame(cx)) {
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(bytes) if !bytes.is_empty() => Poll::Ready(Some(Ok(bytes))),
-                    _ => continue,
-                },
-                Some(Err(e)) => Poll::Ready(Some(Err(e.to_string()))),
-                None => Poll::Ready(None),
-            };
-        }
-    }
-
-    /// Puts back what was read, to be read again.
-    pub(crate) fn unread(&mut self, piece: Bytes) {
-        if !piece.is_empty() {
-            self.ahead.push_front(piece);
-        }
-    }
-}
-
-impl Body for MessageBody {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
+    pub(crate) fn poll_frame(
+        &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        if let Some(piece) = self.ahead.pop_front() {
-            return Poll::Ready(Some(Ok(Frame::data(piece))));
-        }
-        let this = &mut *self;
-        let Some(wire) = &mut this.wire else {
-            return Poll::Ready(None);
-        };
-        let polled = Pin::new(&mut *wire).poll_frame(cx);
-        if let Some(watch) = &this.watch {
-            watch.awaited.set(polled.is_pending());
-            if matches!(polled, Poll::Ready(None | Some(Err(_)))) || wire.is_end_stream() {
-                watch.ended.set(true);
-            }
-        }
-        polled
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        Pin::new(&mut self.0)
+            .poll_frame(cx)
+            .map(|frame| frame.map(|f| f.map_err(BodyError::new)))
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.is_ended()
+    pub(crate) fn is_ended(&self) -> bool {
+        self.0.is_end_stream()
     }
 
-    fn size_hint(&self) -> SizeHint {
-        let ahead = self.ahead.iter().map(|p| p.len() as u64).sum::<u64>();
-        let Some(wire) = &self.wire else {
-            return SizeHint::with_exact(ahead);
-        };
-        match wire.size_hint().exact() {
-            Some(rest) => SizeHint::with_exact(ahead + rest),
-            None => SizeHint::default(),
-        }
+    pub(crate) fn remaining(&self) -> Option<u64> {
+        self.0.size_hint().exact()
     }
 }

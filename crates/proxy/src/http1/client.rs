@@ -11,7 +11,8 @@ use http::{Request, request, response};
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 
-use super::MessageBody;
+use super::Receiving;
+use crate::body::MessageBody;
 use crate::stream::{Counted, Stream, Traffic};
 
 /// A connection to a server, for one request at a time. Whoever holds it drives it.
@@ -101,7 +102,7 @@ impl ClientConn {
         match result {
             Ok(response) => {
                 let (head, body) = response.into_parts();
-                Ok((head, MessageBody::from_wire(body)))
+                Ok((head, MessageBody::http1(Receiving::new(body))))
             }
             Err(mut failed) => {
                 if let Some(request) = failed.take_message() {

@@ -7,8 +7,8 @@ mod body;
 mod client;
 mod server;
 
-pub(crate) use body::BodyWatch;
-pub use body::MessageBody;
+pub use crate::body::MessageBody;
+pub(crate) use body::Receiving;
 pub(crate) use client::{ClientConn, SendFailure};
 pub use hyper::ext::ReasonPhrase;
-pub(crate) use server::{Cut, End, ServerConn, ServerOptions, serve};
+pub(crate) use server::{End, ServerConn, ServerOptions, serve};

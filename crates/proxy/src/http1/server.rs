@@ -12,7 +12,8 @@ use hyper::server::conn::http1;
 use hyper::service::HttpService;
 use hyper_util::rt::TokioIo;
 
-use super::MessageBody;
+use super::Receiving;
+use crate::body::{Cut, MessageBody};
 use crate::stream::Counted;
 
 /// What is decided once for a connection.
@@ -56,7 +57,7 @@ where
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let (mut head, body) = request.into_parts();
         upgrades_by_hand(&mut head);
-        handle(head, MessageBody::from_wire(body))
+        handle(head, MessageBody::http1(Receiving::new(body)))
     });
     let mut builder = http1::Builder::new();
     builder
@@ -66,18 +67,6 @@ where
         .header_read_timeout(None);
     Connection(builder.serve_connection(TokioIo::new(stream), service))
 }
-
-/// A response that can't be completed: the connection is closed there and then.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Cut;
-
-impl std::fmt::Display for Cut {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the response was cut off")
-    }
-}
-
-impl std::error::Error for Cut {}
 
 /// The codec's own way of handing over upgraded streams needs them to be `Send`; ours are not and need nothing of it.
 fn upgrades_by_hand(head: &mut request::Parts) {

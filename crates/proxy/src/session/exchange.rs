@@ -8,11 +8,11 @@ use bytes::Bytes;
 use http::{Method, Response, StatusCode, request, response};
 
 use super::headers::{announce_close, forget_connection, objection, wants_upgrade};
-use super::http::HttpSession;
 use super::outgoing::{Active, Content, Outgoing};
 use super::service::{self, Served};
+use super::stream::{HttpStream, Wire};
 use super::upstream::Tunnel;
-use crate::http1::{Cut, MessageBody};
+use crate::body::{Cut, MessageBody};
 use crate::log::Level;
 use crate::reply::Reply;
 use crate::rules::{PreparedRules, Setting, Verdict, evaluate};
@@ -35,7 +35,7 @@ enum Ruled {
     Close,
 }
 
-impl HttpSession {
+impl HttpStream {
     /// Answers one request. An error closes the connection without (the rest of) a response.
     pub(crate) async fn handle(
         self: Rc<Self>,
@@ -44,7 +44,7 @@ impl HttpSession {
     ) -> Result<Response<Outgoing>, Cut> {
         self.traffic.swallow.set(false);
         self.busy.set(true);
-        self.requests.set(self.requests.get() + 1);
+        self.session.requests.set(self.session.requests.get() + 1);
         let txn = Txn::new(
             self.client.clone(),
             Mode::Http,
@@ -56,12 +56,12 @@ impl HttpSession {
         txn.usage.second.set(second);
         txn.usage.number.set(self.worker.number_request());
         txn.usage.with_client(&self.traffic, self.read_before.get());
-        if self.timed {
+        if self.session.timed {
             txn.times.idle_since.set(Some(self.idle_since.get()));
             txn.times.started.set(Some(self.first_byte.get().unwrap_or(now)));
             txn.times.request.set(Some(now));
         }
-        txn.facts.borrow_mut().first_request = self.requests.get() == 1;
+        txn.facts.borrow_mut().first_request = self.session.requests.get() == 1;
         *self.current.borrow_mut() = Some(txn.clone());
         *self.body.borrow_mut() = body.watch();
         let active = Active::new(self.clone(), txn.clone(), head.method == Method::HEAD);
@@ -70,13 +70,16 @@ impl HttpSession {
         let made = match objection {
             Some(status) => {
                 txn.facts.borrow_mut().termination = Some(*b"PR");
-                Some(error(status, true))
+                Some(error(status, self.wire == Wire::Http1))
             }
             None => self.respond(&txn, body).await,
         };
         let Some(mut made) = made else { return Err(Cut) };
         if made.close || self.worker.stopping.get() || self.frontend.spec.http_close == HttpClose::Close {
-            announce_close(&mut made.head.headers);
+            self.session.closing.set(true);
+            if self.wire == Wire::Http1 {
+                announce_close(&mut made.head.headers);
+            }
         }
         txn.facts.borrow_mut().status = Some(made.head.status.as_u16());
         // Rules have seen the server's own; what goes out is ours.

@@ -1,6 +1,9 @@
 //! Sessions: what becomes of a connection once it was accepted. LIFECYCLE.md draws it.
 
+mod answering;
 mod exchange;
+mod h1;
+mod h2;
 mod headers;
 mod http;
 mod lingering;
@@ -8,6 +11,7 @@ mod logline;
 mod outgoing;
 mod relay;
 mod service;
+mod stream;
 mod tcp;
 mod upstream;
 

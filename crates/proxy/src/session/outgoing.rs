@@ -9,10 +9,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::http::HttpSession;
 use super::service::Produced;
+use super::stream::{HttpStream, Wire};
 use super::upstream::Relayed;
-use crate::http1::Cut;
+use crate::body::Cut;
 use crate::txn::Txn;
 
 /// How long a service may go on after its response if no timeout says so.
@@ -50,8 +50,9 @@ impl Outgoing {
     /// The error that cuts the response off, once the connection was flushed: an error makes the codec drop what it
     /// holds, and the client is to get what there was.
     fn cut(&self, flushes_before: u64, cx: &Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        let traffic = &self.active.session.traffic;
-        if traffic.flushes() > flushes_before {
+        let traffic = &self.active.stream.traffic;
+        // A stream of HTTP/2 sees to that itself.
+        if self.active.stream.wire == Wire::Http2 || traffic.flushes() > flushes_before {
             return Poll::Ready(Some(Err(Cut)));
         }
         traffic.register_flush(cx);
@@ -81,7 +82,7 @@ impl Body for Outgoing {
                 return Poll::Ready(Some(Ok(Frame::data(bytes))));
             }
             Content::Server(relayed) => {
-                let polled = relayed.poll(cx, &this.active.session.timer, &this.active.txn);
+                let polled = relayed.poll(cx, &this.active.stream.timer, &this.active.txn);
                 if let Poll::Ready(Some(Ok(_))) = &polled
                     && relayed.is_ended()
                 {
@@ -95,7 +96,7 @@ impl Body for Outgoing {
         match &polled {
             Poll::Ready(None) => this.end(),
             Poll::Ready(Some(Err(_))) => {
-                let flushes = this.active.session.traffic.flushes();
+                let flushes = this.active.stream.traffic.flushes();
                 this.broken = Some(flushes);
                 return this.cut(flushes, cx);
             }
@@ -131,15 +132,15 @@ impl Drop for Outgoing {
         if nothing_left {
             self.active.complete.set(true);
         }
-        let session = &self.active.session;
+        let stream = &self.active.stream;
         if let Content::Service(produced) = &mut self.content {
             let timer = || {
-                let timer = session.worker.wheel.timer();
-                timer.arm(session.frontend.spec.timeouts.server.or(Some(LINGER)));
+                let timer = stream.worker.wheel.timer();
+                timer.arm(stream.frontend.spec.timeouts.server.or(Some(LINGER)));
                 timer
             };
             if let Some(rest) = produced.take_rest(timer) {
-                session.lingering.push(rest);
+                stream.session.lingering.push(rest);
             }
         }
         if let (Content::Server(relayed), true) = (&mut self.content, nothing_left) {
@@ -151,7 +152,7 @@ impl Drop for Outgoing {
 /// A transaction in progress. Dropping it ends the transaction: in order if it was marked complete, else because the
 /// client or the codec let go of it.
 pub(crate) struct Active {
-    pub(crate) session: Rc<HttpSession>,
+    pub(crate) stream: Rc<HttpStream>,
     pub(crate) txn: Rc<Txn>,
     /// The response's head was handed over.
     pub(crate) answered: Cell<bool>,
@@ -161,9 +162,9 @@ pub(crate) struct Active {
 }
 
 impl Active {
-    pub(crate) fn new(session: Rc<HttpSession>, txn: Rc<Txn>, bodyless: bool) -> Self {
+    pub(crate) fn new(stream: Rc<HttpStream>, txn: Rc<Txn>, bodyless: bool) -> Self {
         Active {
-            session,
+            stream,
             txn,
             answered: Cell::new(false),
             bodyless,
@@ -175,7 +176,7 @@ impl Active {
 impl Drop for Active {
     fn drop(&mut self) {
         if self
-            .session
+            .stream
             .tunnel
             .borrow()
             .as_ref()
@@ -188,6 +189,6 @@ impl Drop for Active {
             let state = if self.answered.get() { *b"CD" } else { *b"CH" };
             self.txn.facts.borrow_mut().termination.get_or_insert(state);
         }
-        self.session.end_transaction(&self.txn);
+        self.stream.end_transaction(&self.txn);
     }
 }

@@ -8,10 +8,11 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::ReadBuf;
 
+use crate::pipe::Pipe;
 use crate::spec::Timeouts;
-use crate::stream::{Counted, Traffic};
+use crate::stream::Traffic;
 use crate::worker::Worker;
 
 /// How long a relay may be silent.
@@ -74,9 +75,9 @@ impl RelayEnd {
 /// first.
 pub(crate) async fn relay(
     worker: &Rc<Worker>,
-    mut client: Counted,
+    client: &mut dyn Pipe,
     client_ahead: Bytes,
-    mut server: Counted,
+    server: &mut dyn Pipe,
     server_ahead: Bytes,
     limits: Limits,
 ) -> RelayEnd {
@@ -87,10 +88,10 @@ pub(crate) async fn relay(
     let end = poll_fn(|cx| {
         {
             let mut scratch = worker.scratch.borrow_mut();
-            if let Poll::Ready(Err(end)) = up.poll(cx, &mut client, &mut server, &mut scratch) {
+            if let Poll::Ready(Err(end)) = up.poll(cx, client, server, &mut scratch) {
                 return Poll::Ready(end.of(RelayEnd::ClientBroke, RelayEnd::ServerBroke));
             }
-            if let Poll::Ready(Err(end)) = down.poll(cx, &mut server, &mut client, &mut scratch) {
+            if let Poll::Ready(Err(end)) = down.poll(cx, server, client, &mut scratch) {
                 return Poll::Ready(end.of(RelayEnd::ServerBroke, RelayEnd::ClientBroke));
             }
         }
@@ -121,8 +122,8 @@ pub(crate) async fn relay(
     .await;
     if end != RelayEnd::Done {
         // What was cut short must not look like an orderly end to either side.
-        client.stream().reset_on_close();
-        server.stream().reset_on_close();
+        client.reset();
+        server.reset();
     }
     end
 }
@@ -164,8 +165,8 @@ impl Direction {
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        from: &mut Counted,
-        to: &mut Counted,
+        from: &mut dyn Pipe,
+        to: &mut dyn Pipe,
         scratch: &mut [u8],
     ) -> Poll<Result<(), Broke>> {
         loop {

@@ -7,12 +7,12 @@ use bytes::Bytes;
 use http::{Response, StatusCode, response};
 use http_body::{Frame, SizeHint};
 
-use super::http::HttpSession;
 use super::lingering::Rest;
 use super::outgoing::Content;
+use super::stream::HttpStream;
 use crate::applet::HttpApplet;
+use crate::body::{Cut, MessageBody};
 use crate::ext::{Failure, HttpService, Run};
-use crate::http1::{Cut, MessageBody};
 use crate::log::Level;
 use crate::timeouts::Timer;
 use crate::txn::{Phase, Txn};
@@ -28,7 +28,7 @@ pub(crate) enum Served {
 
 /// Lets a service run until its response starts.
 pub(crate) async fn serve(
-    session: &HttpSession,
+    stream: &HttpStream,
     service: &dyn HttpService,
     line: &Rc<str>,
     txn: &Rc<Txn>,
@@ -53,8 +53,8 @@ pub(crate) async fn serve(
             }
         }
     });
-    let limit = session.frontend.spec.timeouts.server;
-    if session.timer.limit(limit, started).await.is_err() {
+    let limit = stream.frontend.spec.timeouts.server;
+    if stream.timer.limit(limit, started).await.is_err() {
         txn.facts.borrow_mut().termination = Some(*b"sH");
         return Served::TimedOut;
     }

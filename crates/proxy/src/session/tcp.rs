@@ -222,7 +222,16 @@ impl TcpSession {
         let Some(client) = pump.release(answered).await else {
             return Err(*b"CD");
         };
-        let end = relay(&self.worker, client, ahead, server, Bytes::new(), limits).await;
+        let (mut client, mut server) = (client, server);
+        let end = relay(
+            &self.worker,
+            &mut client,
+            ahead,
+            &mut server,
+            Bytes::new(),
+            limits,
+        )
+        .await;
         self.txn.facts.borrow_mut().bytes_read = from_server.read.get();
         if end == RelayEnd::Done {
             Ok(())

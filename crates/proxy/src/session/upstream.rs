@@ -3,16 +3,17 @@
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, StatusCode, request, response};
 use http_body::{Body, Frame, SizeHint};
 
 use super::headers::{add_forwarded, announce_close, forget_connection};
-use super::http::HttpSession;
 use super::relay::Limits;
-use crate::http1::{BodyWatch, ClientConn, Cut, MessageBody, SendFailure};
+use super::stream::HttpStream;
+use crate::body::{BodyWatch, Cut, MessageBody};
+use crate::http1::{ClientConn, SendFailure};
 use crate::spec::{HttpClose, HttpReuse};
 use crate::stream::Traffic;
 use crate::timeouts::{Elapsed, Timer};
@@ -39,7 +40,7 @@ pub(crate) struct Answer {
 /// Why there is no answer: the status for the client, and the log's two letters.
 pub(crate) struct NoAnswer(pub(crate) StatusCode, pub(crate) [u8; 2]);
 
-impl HttpSession {
+impl HttpStream {
     /// Sends the request to a server of `backend` and waits for the head of its response.
     pub(crate) async fn ask(
         &self,
@@ -56,7 +57,7 @@ impl HttpSession {
         let repeatable = body.is_ended() && is_idempotent(&head.method);
         let mut reuse = match backend.spec.reuse {
             HttpReuse::Never => false,
-            HttpReuse::Safe => repeatable || self.requests.get() > 1,
+            HttpReuse::Safe => repeatable || self.session.requests.get() > 1,
             HttpReuse::Aggressive | HttpReuse::Always => true,
         };
         loop {
@@ -134,6 +135,10 @@ impl HttpSession {
     fn outgoing_head(&self, backend: &Backend, txn: &Txn) -> Result<request::Parts, NoAnswer> {
         let lost = NoAnswer(StatusCode::INTERNAL_SERVER_ERROR, *b"IH");
         let mut head = copy(&*txn.request_head().ok_or(lost)?);
+        if head.version == http::Version::HTTP_2 && head.method != Method::CONNECT {
+            // Requests of HTTP/2 always name their authority, which for HTTP/1 is the `host` field.
+            head.uri = origin_form(&head.uri);
+        }
         head.version = http::Version::HTTP_11;
         forget_connection(&mut head.headers);
         if self.closes_server(backend) {
@@ -191,13 +196,6 @@ impl HttpSession {
     fn closes_server(&self, backend: &Backend) -> bool {
         self.frontend.spec.http_close != HttpClose::KeepAlive
             || backend.spec.http_close != HttpClose::KeepAlive
-    }
-
-    /// Notes the time if anybody wants to know.
-    pub(crate) fn note(&self, moment: &std::cell::Cell<Option<Instant>>) {
-        if self.timed {
-            moment.set(Some(Instant::now()));
-        }
     }
 }
 
@@ -311,6 +309,12 @@ fn no_connection(failure: ConnectFailure) -> NoAnswer {
         ConnectFailure::TimedOut => *b"sC",
     };
     NoAnswer(StatusCode::SERVICE_UNAVAILABLE, state)
+}
+
+/// A target without scheme and authority.
+fn origin_form(uri: &http::Uri) -> http::Uri {
+    let path = uri.path_and_query().cloned();
+    path.map(http::Uri::from).unwrap_or_default()
 }
 
 /// Whether sending a request twice does no more than sending it once.

@@ -9,6 +9,8 @@
     clippy::indexing_slicing
 )]
 
+pub mod http2;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;

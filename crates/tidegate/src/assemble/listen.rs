@@ -1,8 +1,8 @@
 //! `bind` lines.
 
-use tidegate_config::model::{self, Bind, BindAddress, Owner};
+use tidegate_config::model::{self, Bind, BindAddress, HttpProto, Owner};
 use tidegate_config::{Diagnostic, Sources, Spanned, code};
-use tidegate_proxy::spec::{ListenAddress, ListenerSpec};
+use tidegate_proxy::spec::{ListenAddress, ListenProto, ListenerSpec};
 
 use super::Assembly;
 use crate::system;
@@ -52,6 +52,11 @@ pub(crate) fn listeners_of(bind: &Bind, sources: &Sources) -> Result<Vec<Listene
         listener.unix_mode = options.unix_mode;
         listener.unix_user = unix_user;
         listener.unix_group = unix_group;
+        listener.proto = match options.proto {
+            None => ListenProto::Any,
+            Some(HttpProto::Http1) => ListenProto::Http1,
+            Some(HttpProto::Http2) => ListenProto::Http2,
+        };
         listener
     });
     Ok(listeners.collect())

@@ -1,5 +1,6 @@
 //! From the configuration's model to what the data plane runs. This is the one place that knows both.
 
+mod http2;
 mod listen;
 mod logs;
 mod rules;
@@ -112,6 +113,7 @@ impl Assembly<'_> {
             maxconn: usize::try_from(self.around.connections_max).unwrap_or(usize::MAX),
             buffer_bytes: usize::try_from(global.tune.buffer_bytes).unwrap_or(usize::MAX),
             action_failure: on_failure(global.lua.action_failure),
+            h2: http2::tuning(&global.tune.h2),
             process: Some(Arc::new(process)),
             proc_vars: Arc::clone(&self.around.proc_vars),
         }
@@ -151,6 +153,7 @@ impl Assembly<'_> {
             frontend.forward_for = self.forward_for(&proxy);
             frontend.http_close = http_close(proxy.connection_mode);
             frontend.buffer_request = proxy.buffer_request;
+            frontend.h2_upgrade = !proxy.http.disable_h2_upgrade;
             frontend.log = logs::spec(std::mem::take(&mut proxy.log));
             spec.frontends.push(frontend);
         }

@@ -77,7 +77,10 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("checkcache", B, "refuse responses that may be cached by mistake"),
     not_yet("clitcpka", F, "keep-alive probes of TCP towards clients"),
     not_yet("contstats", F, "count while a transfer goes on"),
-    not_yet("disable-h2-upgrade", F, "don't take HTTP/2 on a clear port"),
+    served("disable-h2-upgrade", F, "", "don't take HTTP/2 where a client begins it unasked", |cx, _, on| {
+        cx.proxy.http.disable_h2_upgrade = on;
+        Ok(())
+    }),
     not_yet("error-log-format", F, "what a failed connection's log line holds"),
     not_yet("external-check", B, "check health by a program"),
     not_yet("h1-case-adjust-bogus-client", F, "adjust the case of header names"),

@@ -1,0 +1,202 @@
+//! The bodies of messages, whatever protocol brings them.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use crate::{http1, http2};
+
+/// Whether anybody waits for a body that its sender holds back.
+#[derive(Default)]
+pub(crate) struct BodyWatch {
+    awaited: Cell<bool>,
+    ended: Cell<bool>,
+}
+
+impl BodyWatch {
+    /// True while more was asked for and hasn't come.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.awaited.get()
+    }
+
+    /// True once the end has come, or an error.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.ended.get()
+    }
+}
+
+/// A response that can't be completed: its connection (or its stream) is closed there and then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cut;
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the response was cut off")
+    }
+}
+
+impl std::error::Error for Cut {}
+
+/// Why a body that comes from a peer broke off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BodyError(String);
+
+impl BodyError {
+    pub(crate) fn new(why: impl fmt::Display) -> Self {
+        BodyError(why.to_string())
+    }
+}
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BodyError {}
+
+/// Where the rest of a body comes from.
+enum Source {
+    Http1(http1::Receiving),
+    Http2(http2::Receiving),
+}
+
+impl Source {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self {
+            Source::Http1(body) => body.poll_frame(cx),
+            Source::Http2(body) => body.poll_frame(cx),
+        }
+    }
+
+    fn is_ended(&self) -> bool {
+        match self {
+            Source::Http1(body) => body.is_ended(),
+            Source::Http2(body) => body.is_ended(),
+        }
+    }
+
+    /// How much is still to come, if that was declared.
+    fn remaining(&self) -> Option<u64> {
+        match self {
+            Source::Http1(body) => body.remaining(),
+            Source::Http2(body) => body.remaining(),
+        }
+    }
+}
+
+/// The body of a message: pieces that are here already, then what is still to come from the wire.
+#[derive(Default)]
+pub struct MessageBody {
+    ahead: VecDeque<Bytes>,
+    source: Option<Source>,
+    watch: Option<Rc<BodyWatch>>,
+}
+
+impl MessageBody {
+    /// Lets others see whether the rest of this body is waited for. `None` if nothing more will come.
+    pub(crate) fn watch(&mut self) -> Option<Rc<BodyWatch>> {
+        self.source.as_ref()?;
+        Some(self.watch.get_or_insert_default().clone())
+    }
+
+    /// A body that comes by HTTP/1.
+    pub(crate) fn http1(receiving: http1::Receiving) -> Self {
+        MessageBody::from_source(Source::Http1(receiving))
+    }
+
+    /// A body that comes by HTTP/2.
+    pub(crate) fn http2(receiving: http2::Receiving) -> Self {
+        MessageBody::from_source(Source::Http2(receiving))
+    }
+
+    fn from_source(source: Source) -> Self {
+        MessageBody {
+            ahead: VecDeque::new(),
+            source: (!source.is_ended()).then_some(source),
+            watch: None,
+        }
+    }
+
+    /// A body that is all here.
+    pub fn from_pieces(pieces: impl IntoIterator<Item = Bytes>) -> Self {
+        MessageBody {
+            ahead: pieces.into_iter().filter(|p| !p.is_empty()).collect(),
+            source: None,
+            watch: None,
+        }
+    }
+
+    /// True if nothing (more) will come.
+    pub fn is_ended(&self) -> bool {
+        self.ahead.is_empty() && self.source.as_ref().is_none_or(Source::is_ended)
+    }
+
+    /// The next piece; `None` at the end. Trailers are passed over.
+    pub fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, String>>> {
+        loop {
+            return match ready!(Pin::new(&mut *self).poll_frame(cx)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(bytes) if !bytes.is_empty() => Poll::Ready(Some(Ok(bytes))),
+                    _ => continue,
+                },
+                Some(Err(e)) => Poll::Ready(Some(Err(e.to_string()))),
+                None => Poll::Ready(None),
+            };
+        }
+    }
+
+    /// Puts back what was read, to be read again.
+    pub(crate) fn unread(&mut self, piece: Bytes) {
+        if !piece.is_empty() {
+            self.ahead.push_front(piece);
+        }
+    }
+}
+
+impl Body for MessageBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(piece) = self.ahead.pop_front() {
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
+        }
+        let this = &mut *self;
+        let Some(source) = &mut this.source else {
+            return Poll::Ready(None);
+        };
+        let polled = source.poll_frame(cx);
+        if let Some(watch) = &this.watch {
+            watch.awaited.set(polled.is_pending());
+            if matches!(polled, Poll::Ready(None | Some(Err(_)))) || source.is_ended() {
+                watch.ended.set(true);
+            }
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.is_ended()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let ahead = self.ahead.iter().map(|p| p.len() as u64).sum::<u64>();
+        let Some(source) = &self.source else {
+            return SizeHint::with_exact(ahead);
+        };
+        match source.remaining() {
+            Some(rest) => SizeHint::with_exact(ahead + rest),
+            None => SizeHint::default(),
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! What a relay joins: anything that carries bytes both ways.
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::stream::{Counted, Traffic};
+
+/// One end of a relay.
+pub(crate) trait Pipe: AsyncRead + AsyncWrite + Unpin {
+    /// What was counted on it.
+    fn traffic(&self) -> &Traffic;
+
+    /// Makes its end look like what it is: not an orderly one.
+    fn reset(&mut self);
+}
+
+impl Pipe for Counted {
+    fn traffic(&self) -> &Traffic {
+        Counted::traffic(self)
+    }
+
+    fn reset(&mut self) {
+        self.stream().reset_on_close();
+    }
+}

@@ -1,0 +1,270 @@
+//! One request of an HTTP/2 connection: from its head to the last byte of its response.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use crate::http2::{Reason, RecvStream};
+use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderValue, Method, Response, StatusCode, request, response};
+use http_body::Body;
+
+use super::h2::Shared;
+use super::outgoing::Outgoing;
+use super::stream::HttpStream;
+use crate::body::{Cut, MessageBody};
+use crate::http2::{Duplex, Receiving, Responder, Sender, understand};
+use crate::reply::Reply;
+use crate::timeouts::Timer;
+
+/// Why a request is given up.
+enum GivenUp {
+    /// The client has let go of it.
+    Gone,
+    /// The client neither sends its body nor reads the response.
+    Stuck,
+    /// The response can't be completed.
+    Cut,
+}
+
+/// Serves one request.
+pub(super) async fn answer(
+    shared: Rc<Shared>,
+    stream: Rc<HttpStream>,
+    mut head: request::Parts,
+    body: RecvStream,
+    responder: Responder,
+) {
+    let asked = understand(&mut head);
+    let mut responder = responder;
+    if asked.malformed {
+        shared.meter.glitch();
+        return responder.reset(Reason::PROTOCOL_ERROR);
+    }
+    let tunnelled = asked.protocol.is_some() || head.method == Method::CONNECT;
+    let bodyless = head.method == Method::HEAD;
+    let (body, raw) = if tunnelled {
+        (MessageBody::default(), Some(body))
+    } else {
+        let receiving = Receiving::new(body, asked.length, Some(stream.traffic.clone()));
+        (MessageBody::http2(receiving), None)
+    };
+    let mut answering = Answering {
+        timer: stream.worker.wheel.timer(),
+        activity: u64::MAX,
+        shared,
+        stream,
+    };
+    let stream = answering.stream.clone();
+    stream.number.set(responder.stream_id());
+    let response = {
+        let mut handled = pin!(stream.clone().handle(head, body));
+        poll_fn(|cx| answering.poll_handled(cx, handled.as_mut(), &mut responder)).await
+    };
+    answering.shared.dirty.set(true);
+    match response {
+        Ok(response) => {
+            answering
+                .send(response, responder, bodyless, raw, asked.protocol.is_some())
+                .await
+        }
+        Err(GivenUp::Gone) => {}
+        Err(GivenUp::Cut) => responder.reset(Reason::CANCEL),
+        Err(GivenUp::Stuck) => {
+            let reply = Reply::error(StatusCode::REQUEST_TIMEOUT);
+            let mut head = Response::new(()).into_parts().0;
+            head.status = reply.status;
+            head.headers = reply.headers;
+            head.headers
+                .insert(CONTENT_LENGTH, HeaderValue::from(reply.body.len()));
+            if let Ok(mut sender) = responder.respond(head, false) {
+                let mut body = reply.body;
+                // A client that has no room for the page does without it.
+                let _ = poll_fn(|cx| Poll::Ready(sender.poll_send(cx, &mut body, true))).await;
+            }
+        }
+    }
+    stream.log_ended();
+}
+
+/// What is needed while a request is answered.
+struct Answering {
+    shared: Rc<Shared>,
+    stream: Rc<HttpStream>,
+    /// For the client.
+    timer: Timer,
+    activity: u64,
+}
+
+impl Answering {
+    fn poll_handled<F: Future<Output = Result<Response<Outgoing>, Cut>>>(
+        &mut self,
+        cx: &mut Context<'_>,
+        handled: Pin<&mut F>,
+        responder: &mut Responder,
+    ) -> Poll<Result<Response<Outgoing>, GivenUp>> {
+        let polled = handled.poll(cx);
+        for head in self.stream.informational.take() {
+            responder.inform(head);
+            self.shared.dirty.set(true);
+        }
+        if let Poll::Ready(response) = polled {
+            return Poll::Ready(response.map_err(|Cut| GivenUp::Cut));
+        }
+        if responder.poll_gone(cx).is_ready() {
+            return Poll::Ready(Err(GivenUp::Gone));
+        }
+        self.poll_late(cx, false).map(Err)
+    }
+
+    /// Ready when the client was waited for for too long.
+    fn poll_late(&mut self, cx: &mut Context<'_>, answered: bool) -> Poll<GivenUp> {
+        let stream = &self.stream;
+        if !stream.waits_for_client() {
+            self.timer.disarm();
+            self.activity = u64::MAX;
+            return Poll::Pending;
+        }
+        let now = stream.traffic.read.get() + stream.traffic.written.get();
+        if self.activity != now {
+            self.activity = now;
+            self.timer.arm(stream.frontend.spec.timeouts.client);
+        }
+        if self.timer.poll_elapsed(cx).is_pending() {
+            return Poll::Pending;
+        }
+        stream.client_is_stuck(answered);
+        Poll::Ready(GivenUp::Stuck)
+    }
+
+    /// Sends the response, and is the tunnel that it may have begun.
+    async fn send(
+        mut self,
+        response: Response<Outgoing>,
+        mut responder: Responder,
+        bodyless: bool,
+        raw: Option<RecvStream>,
+        upgraded: bool,
+    ) {
+        let (mut head, body) = response.into_parts();
+        let tunnel = self.stream.tunnel.take();
+        if tunnel.is_some() && upgraded && head.status == StatusCode::SWITCHING_PROTOCOLS {
+            // An extended CONNECT is answered as any other.
+            head.status = StatusCode::OK;
+            head.headers.remove("sec-websocket-accept");
+        }
+        self.stream.traffic.written.update(|w| w + head_bytes(&head));
+        if let Some(tunnel) = tunnel {
+            drop(body);
+            if let (Ok(sender), Some(raw)) = (responder.respond(head, false), raw) {
+                let mut client = Duplex::new(raw, sender, self.stream.traffic.clone());
+                self.stream.relay(tunnel, &mut client, Bytes::new()).await;
+            } else {
+                self.stream.end_transaction(&tunnel.txn);
+            }
+            return;
+        }
+        let without = bodyless || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        declare(&mut head, &body, bodyless, without);
+        let ended = without || body.is_end_stream();
+        let Ok(mut sender) = responder.respond(head, ended) else {
+            return;
+        };
+        if ended {
+            return self.shared.meter.served();
+        }
+        let mut body = body;
+        match self.send_body(&mut body, &mut sender).await {
+            Ok(()) => self.shared.meter.served(),
+            Err(GivenUp::Gone) => {}
+            Err(GivenUp::Stuck) => sender.reset(Reason::CANCEL),
+            Err(GivenUp::Cut) => {
+                // What came before is the client's.
+                self.shared.all_written().await;
+                sender.reset(Reason::INTERNAL_ERROR);
+            }
+        }
+        self.shared.dirty.set(true);
+    }
+
+    async fn send_body(&mut self, body: &mut Outgoing, sender: &mut Sender) -> Result<(), GivenUp> {
+        loop {
+            let frame = poll_fn(|cx| match Pin::new(&mut *body).poll_frame(cx) {
+                Poll::Ready(frame) => Poll::Ready(Ok(frame)),
+                Poll::Pending if sender.poll_gone(cx).is_ready() => Poll::Ready(Err(GivenUp::Gone)),
+                Poll::Pending => self.poll_late(cx, true).map(Err),
+            })
+            .await?;
+            self.shared.dirty.set(true);
+            let frame = match frame {
+                Some(frame) => frame.map_err(|Cut| GivenUp::Cut)?,
+                None => {
+                    let sent = poll_fn(|cx| sender.poll_send(cx, &mut Bytes::new(), true)).await;
+                    return sent.map(drop).map_err(|_| GivenUp::Gone);
+                }
+            };
+            match frame.into_data() {
+                Ok(mut data) => {
+                    let last = body.is_end_stream();
+                    self.send_data(&mut data, last, sender).await?;
+                    if last {
+                        return Ok(());
+                    }
+                }
+                Err(frame) => {
+                    if let Ok(trailers) = frame.into_trailers() {
+                        return sender.trailers(trailers).map_err(|_| GivenUp::Gone);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn send_data(&mut self, data: &mut Bytes, last: bool, sender: &mut Sender) -> Result<(), GivenUp> {
+        let stream = self.stream.clone();
+        loop {
+            let sent = poll_fn(|cx| match sender.poll_send(cx, data, last) {
+                Poll::Ready(sent) => Poll::Ready(sent.map_err(|_| GivenUp::Gone)),
+                Poll::Pending if sender.poll_gone(cx).is_ready() => Poll::Ready(Err(GivenUp::Gone)),
+                Poll::Pending => {
+                    stream.traffic.write_blocked.set(true);
+                    self.poll_late(cx, true).map(Err)
+                }
+            })
+            .await;
+            stream.traffic.write_blocked.set(false);
+            self.shared.dirty.set(true);
+            stream
+                .traffic
+                .written
+                .update(|w| w + *sent.as_ref().unwrap_or(&0) as u64);
+            sent?;
+            if data.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// About what a head takes in a log line's count of bytes.
+fn head_bytes(head: &response::Parts) -> u64 {
+    let fields = head.headers.iter();
+    let bytes: usize = fields.map(|(n, v)| n.as_str().len() + v.len() + 4).sum();
+    bytes as u64 + 16
+}
+
+/// Gives a response the length that its body is known to have.
+fn declare(head: &mut response::Parts, body: &Outgoing, bodyless: bool, without: bool) {
+    if head.headers.contains_key(CONTENT_LENGTH) || without && !bodyless {
+        return;
+    }
+    match body.size_hint().exact() {
+        Some(0) if bodyless => {}
+        Some(length) => {
+            head.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        None => {}
+    }
+}

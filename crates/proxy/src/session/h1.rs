@@ -1,0 +1,227 @@
+//! A client's connection that speaks HTTP/1: its requests one after the other, and its timeouts.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::StatusCode;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::http::{HttpSession, LOOK_AROUND};
+use super::stream::{HttpStream, Wire};
+use crate::http1::{End, ServerConn, ServerOptions, serve};
+use crate::http2::is_preface;
+use crate::reply::Reply;
+use crate::spec::HttpClose;
+use crate::stream::Counted;
+use crate::timeouts::Timer;
+use crate::txn::{Mode, Txn};
+
+/// How long a refused client may go on sending what nobody reads, so that it gets to read the refusal.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Why the codec no longer has the connection.
+enum Exit {
+    Ended(End),
+    /// Nothing came for too long; `began` if a request had begun.
+    NoRequest {
+        began: bool,
+    },
+    /// The client neither sends its body nor reads the response.
+    ClientStuck,
+    /// The worker is about to stop.
+    Stopping,
+}
+
+/// Serves HTTP/1 on a connection. Gives the stream back, with what was read from it, if the client turned out to speak
+/// HTTP/2.
+pub(super) async fn run(session: Rc<HttpSession>, counted: Counted) -> Option<(Counted, Bytes)> {
+    let traffic = session.traffic.clone();
+    traffic.swallow.set(true);
+    let options = ServerOptions {
+        head_bytes_max: session.worker.shared.global.buffer_bytes,
+        keep_alive: session.frontend.spec.http_close != HttpClose::Close,
+    };
+    let timer = session.worker.wheel.timer();
+    let accepted_at = session.client.accepted_at;
+    let stream = Rc::new(HttpStream::new(&session, Wire::Http1, traffic, accepted_at));
+    let handler = stream.clone();
+    let mut conn = serve(counted, options, move |head, body| {
+        handler.clone().handle(head, body)
+    });
+    let mut activity = u64::MAX;
+    let exit = poll_fn(|cx| stream.drive(cx, &mut conn, &timer, &mut activity)).await;
+    // Rare beside what comes before: boxed, so that a connection carries no room for it.
+    Box::pin(stream.leave(exit, conn, timer)).await
+}
+
+impl HttpStream {
+    /// Lets the codec go on and watches the client's timeouts.
+    fn drive(
+        &self,
+        cx: &mut Context<'_>,
+        conn: &mut impl ServerConn,
+        timer: &Timer,
+        activity: &mut u64,
+    ) -> Poll<Exit> {
+        let polled = conn.poll(cx);
+        self.log_ended();
+        let _ = self.session.lingering.poll(cx);
+        if let Poll::Ready(end) = polled {
+            return Poll::Ready(Exit::Ended(end));
+        }
+        let timeouts = &self.frontend.spec.timeouts;
+        let traffic = &self.traffic;
+        if self.busy.get() || traffic.write_blocked.get() {
+            // The client is waited for only if it is to send more of its body, or to read.
+            if !self.waits_for_client() {
+                timer.disarm();
+                *activity = u64::MAX;
+                return Poll::Pending;
+            }
+            let now = traffic.read.get() + traffic.written.get();
+            if *activity != now {
+                *activity = now;
+                timer.arm(timeouts.client);
+            }
+            return timer.poll_elapsed(cx).map(|_| Exit::ClientStuck);
+        }
+        traffic.swallow.set(true);
+        *activity = u64::MAX;
+        if self.worker.stopping.get() {
+            return Poll::Ready(Exit::Stopping);
+        }
+        let began = traffic.read.get() != self.read_before.get();
+        let requests = self.session.requests.get();
+        let (since, limit) = if began {
+            let since = self.first_byte.get().unwrap_or_else(|| {
+                let now = Instant::now();
+                self.first_byte.set(Some(now));
+                now
+            });
+            (since, timeouts.http_request.or(timeouts.client))
+        } else if requests == 0 {
+            (self.idle_since.get(), timeouts.http_request.or(timeouts.client))
+        } else {
+            (self.idle_since.get(), self.session.idle_limit())
+        };
+        match limit {
+            Some(limit) => timer.arm_from(since, limit),
+            None => timer.arm_from(since, LOOK_AROUND),
+        }
+        match timer.poll_elapsed(cx) {
+            Poll::Ready(_) if limit.is_some() => Poll::Ready(Exit::NoRequest { began }),
+            Poll::Ready(_) => {
+                timer.arm(Some(LOOK_AROUND));
+                timer.poll_elapsed(cx).map(|_| Exit::Stopping)
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// What is left to do when the codec is done with the connection.
+    /// Gives the stream back if it is to go on with HTTP/2.
+    async fn leave(&self, exit: Exit, conn: impl ServerConn, timer: Timer) -> Option<(Counted, Bytes)> {
+        let began_writing = self.traffic.written.get() > self.written_before.get();
+        match exit {
+            Exit::Ended(End::Closed | End::Failed) => {
+                let tunnel = self.tunnel.take();
+                if let Some(tunnel) = tunnel {
+                    let (mut stream, ahead) = conn.into_stream();
+                    self.relay(tunnel, &mut stream, ahead).await;
+                }
+            }
+            Exit::Ended(End::Malformed) => {
+                if self.traffic.swallow.get() {
+                    let (stream, ahead) = conn.into_stream();
+                    if self.session.may_become_http2() && is_preface(&ahead) {
+                        self.traffic.swallow.set(false);
+                        return Some((stream, ahead));
+                    }
+                    let status = self.traffic.swallowed.get();
+                    let status = status.and_then(|s| StatusCode::from_u16(s).ok());
+                    let status = status.unwrap_or(StatusCode::BAD_REQUEST);
+                    self.refuse(stream, &timer, status, *b"PR").await;
+                }
+            }
+            Exit::NoRequest { began } => {
+                if began || self.session.requests.get() == 0 {
+                    let (stream, _) = conn.into_stream();
+                    self.refuse(stream, &timer, StatusCode::REQUEST_TIMEOUT, *b"cR")
+                        .await;
+                }
+            }
+            Exit::ClientStuck => {
+                let ended = self.client_is_stuck(began_writing);
+                let (stream, _) = conn.into_stream();
+                if ended && !began_writing {
+                    self.answer(stream, &timer, StatusCode::REQUEST_TIMEOUT).await;
+                } else {
+                    stream.stream().reset_on_close();
+                }
+            }
+            Exit::Stopping => {}
+        }
+        self.log_ended();
+        poll_fn(|cx| self.session.lingering.poll(cx)).await;
+        None
+    }
+
+    /// Answers a request that could not be read, and logs it as one.
+    async fn refuse(&self, stream: Counted, timer: &Timer, status: StatusCode, termination: [u8; 2]) {
+        let txn = Txn::new(self.client.clone(), Mode::Http, 0);
+        {
+            let mut facts = txn.facts.borrow_mut();
+            facts.status = Some(status.as_u16());
+            facts.termination = Some(termination);
+        }
+        txn.times.idle_since.set(Some(self.idle_since.get()));
+        txn.times.started.set(self.first_byte.get());
+        self.answer(stream, timer, status).await;
+        self.end_transaction(&txn);
+    }
+
+    /// Writes a page of ours where the codec doesn't, and ends the connection such that the client can read it.
+    async fn answer(&self, mut stream: Counted, timer: &Timer, status: StatusCode) {
+        self.traffic.swallow.set(false);
+        let page = wire_page(status);
+        let _ = timer
+            .limit(Some(LINGER), async {
+                stream.write_all(&page).await?;
+                stream.shutdown().await?;
+                let mut sink = [0; 4096];
+                let mut left: usize = 256 * 1024;
+                loop {
+                    let n = stream.read(&mut sink).await?;
+                    left = left.saturating_sub(n);
+                    if n == 0 || left == 0 {
+                        return std::io::Result::Ok(());
+                    }
+                }
+            })
+            .await;
+    }
+}
+
+/// The bytes of an error page.
+fn wire_page(status: StatusCode) -> Vec<u8> {
+    let reply = Reply::error(status);
+    let reason = status.canonical_reason().unwrap_or("Error");
+    let mut page = format!(
+        "HTTP/1.1 {} {reason}\r\ncontent-length: {}\r\nconnection: close\r\n",
+        status.as_u16(),
+        reply.body.len()
+    )
+    .into_bytes();
+    for (name, value) in &reply.headers {
+        page.extend_from_slice(name.as_str().as_bytes());
+        page.extend_from_slice(b": ");
+        page.extend_from_slice(value.as_bytes());
+        page.extend_from_slice(b"\r\n");
+    }
+    page.extend_from_slice(b"\r\n");
+    page.extend_from_slice(&reply.body);
+    page
+}

@@ -1,0 +1,169 @@
+//! One stream of an HTTP connection: where a request and its response pass. HTTP/1 has one stream for all its requests,
+//! one after the other; HTTP/2 has one for each request.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::response;
+
+use super::http::HttpSession;
+use super::logline;
+use super::relay::relay;
+use super::upstream::Tunnel;
+use crate::body::BodyWatch;
+use crate::client::Client;
+use crate::pipe::Pipe;
+use crate::stream::Traffic;
+use crate::timeouts::Timer;
+use crate::txn::{Phase, Txn};
+use crate::worker::{Frontend, Worker};
+
+/// Which protocol the client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wire {
+    Http1,
+    Http2,
+}
+
+/// One stream of a client's connection.
+pub(crate) struct HttpStream {
+    pub(crate) worker: Rc<Worker>,
+    pub(crate) frontend: Rc<Frontend>,
+    pub(crate) client: Rc<Client>,
+    /// The connection, which others may share.
+    pub(crate) session: Rc<HttpSession>,
+    pub(crate) wire: Wire,
+    /// Its number on the connection; 0 for the one of HTTP/1.
+    pub(crate) number: Cell<u32>,
+    /// What is read from and written to the client here.
+    pub(crate) traffic: Rc<Traffic>,
+    /// For whatever the current request waits for on the other side.
+    pub(crate) timer: Timer,
+    /// Between a request's head and the end of its response.
+    pub(crate) busy: Cell<bool>,
+    /// The body of the current request, if it has one that has not ended.
+    pub(crate) body: RefCell<Option<Rc<BodyWatch>>>,
+    /// The current transaction.
+    pub(crate) current: RefCell<Option<Rc<Txn>>>,
+    /// A response switched protocols; this is the other side.
+    pub(crate) tunnel: RefCell<Option<Tunnel>>,
+    /// A transaction that ended and whose log line waits for the last bytes to be written.
+    pub(crate) ended: RefCell<Option<Rc<Txn>>>,
+    /// Informational responses that the client is to get before the final one.
+    pub(crate) informational: RefCell<Vec<response::Parts>>,
+    /// Since when there has been nothing to do.
+    pub(crate) idle_since: Cell<Instant>,
+    /// When the first byte of the next request was noticed.
+    pub(crate) first_byte: Cell<Option<Instant>>,
+    /// Bytes read when there was nothing to do any more.
+    pub(crate) read_before: Cell<u64>,
+    /// Bytes written before the current response.
+    pub(crate) written_before: Cell<u64>,
+}
+
+impl HttpStream {
+    pub(crate) fn new(
+        session: &Rc<HttpSession>,
+        wire: Wire,
+        traffic: Rc<Traffic>,
+        idle_since: Instant,
+    ) -> Self {
+        HttpStream {
+            worker: session.worker.clone(),
+            frontend: session.frontend.clone(),
+            client: session.client.clone(),
+            session: session.clone(),
+            wire,
+            number: Cell::new(0),
+            traffic,
+            timer: session.worker.wheel.timer(),
+            busy: Cell::new(false),
+            body: RefCell::default(),
+            current: RefCell::default(),
+            tunnel: RefCell::default(),
+            ended: RefCell::default(),
+            informational: RefCell::default(),
+            idle_since: Cell::new(idle_since),
+            first_byte: Cell::new(None),
+            read_before: Cell::new(0),
+            written_before: Cell::new(0),
+        }
+    }
+
+    /// A transaction is over: the stream is idle again, and its log line due once everything is written.
+    pub(crate) fn end_transaction(&self, txn: &Rc<Txn>) {
+        self.busy.set(false);
+        self.body.borrow_mut().take();
+        self.current.borrow_mut().take();
+        self.first_byte.set(None);
+        self.read_before.set(self.traffic.read.get());
+        let now = Instant::now();
+        self.idle_since.set(now);
+        txn.times.ended.set(Some(now));
+        txn.phase.set(Phase::Log);
+        if !self.session.lingering.has(txn) {
+            txn.close();
+        }
+        if self.session.timed {
+            *self.ended.borrow_mut() = Some(txn.clone());
+        }
+    }
+
+    /// Logs the transaction that has ended, if there is one.
+    pub(crate) fn log_ended(&self) {
+        if self.session.timed
+            && let Some(txn) = self.ended.take()
+        {
+            let written = self.traffic.written.get();
+            txn.facts.borrow_mut().bytes_read = written.saturating_sub(self.written_before.get());
+            self.written_before.set(written);
+            logline::write(&self.frontend, &self.worker, &txn);
+        }
+    }
+
+    /// Whether the client is the one that is waited for: to send more of its body, or to read.
+    pub(crate) fn waits_for_client(&self) -> bool {
+        self.traffic.write_blocked.get() || self.body_is_due()
+    }
+
+    /// Whether more of the request's body is waited for.
+    pub(crate) fn body_is_due(&self) -> bool {
+        self.body.borrow().as_ref().is_some_and(|b| b.is_awaited())
+    }
+
+    /// Notes for the log that the client was too slow. True if it was for its body.
+    pub(crate) fn client_is_stuck(&self, began_writing: bool) -> bool {
+        let due = self.body_is_due();
+        let txn = self.current.borrow().clone();
+        if let Some(txn) = txn {
+            let mut facts = txn.facts.borrow_mut();
+            facts.termination = Some(if began_writing { *b"cD" } else { *b"cH" });
+            if due && !began_writing {
+                facts.status = Some(http::StatusCode::REQUEST_TIMEOUT.as_u16());
+            }
+        }
+        due
+    }
+
+    /// Joins a client whose request has become a tunnel with its server.
+    pub(crate) async fn relay(&self, tunnel: Tunnel, client: &mut dyn Pipe, ahead: Bytes) {
+        let (mut server, server_ahead) = tunnel.conn.into_stream().await;
+        let limits = tunnel.limits;
+        let txn = tunnel.txn;
+        let end = relay(&self.worker, client, ahead, &mut server, server_ahead, limits).await;
+        txn.facts
+            .borrow_mut()
+            .termination
+            .get_or_insert(end.termination());
+        self.end_transaction(&txn);
+    }
+
+    /// Notes the time if anybody wants to know.
+    pub(crate) fn note(&self, moment: &Cell<Option<Instant>>) {
+        if self.session.timed {
+            moment.set(Some(Instant::now()));
+        }
+    }
+}

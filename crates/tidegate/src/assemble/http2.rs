@@ -1,0 +1,24 @@
+//! The settings of HTTP/2.
+
+use tidegate_config::model::Http2Settings;
+use tidegate_proxy::spec::Http2Tuning;
+
+/// What is set, and the defaults for the rest.
+pub(super) fn tuning(set: &Http2Settings) -> Http2Tuning {
+    let (fe, be, both) = (&set.clients, &set.servers, &set.both);
+    let default = Http2Tuning::default();
+    Http2Tuning {
+        fe_streams_max: fe.streams.or(both.streams).unwrap_or(default.fe_streams_max),
+        be_streams_max: be.streams.or(both.streams).unwrap_or(default.be_streams_max),
+        fe_window_bytes: fe.window.or(both.window).unwrap_or(default.fe_window_bytes),
+        be_window_bytes: be.window.or(both.window).unwrap_or(default.be_window_bytes),
+        fe_glitches_max: fe.glitches.unwrap_or(default.fe_glitches_max),
+        be_glitches_max: be.glitches.unwrap_or(default.be_glitches_max),
+        fe_buffer_bytes: fe.buffer.unwrap_or(default.fe_buffer_bytes),
+        be_buffer_bytes: be.buffer.unwrap_or(default.be_buffer_bytes),
+        fe_streams_total: set.total_streams.unwrap_or(default.fe_streams_total),
+        table_bytes: set.header_table.unwrap_or(default.table_bytes),
+        frame_bytes_max: set.frame_max.unwrap_or(default.frame_bytes_max),
+        log_errors: set.log_errors.unwrap_or(default.log_errors),
+    }
+}
