@@ -39,7 +39,7 @@ const FENCES: &[Fence] = &[
         reason: "the proxy and all below it know nothing of Lua",
     },
     Fence {
-        outsiders: &["hyper", "hyper-util"],
+        outsiders: &["hyper", "hyper-util", "h2"],
         only: &["proxy"],
         reason: "the HTTP codec is behind one module of proxy, so that it can be replaced",
     },
