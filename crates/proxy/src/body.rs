@@ -64,7 +64,8 @@ impl std::error::Error for BodyError {}
 /// Where the rest of a body comes from.
 enum Source {
     Http1(http1::Receiving),
-    Http2(http2::Receiving),
+    /// Boxed, so that bodies of HTTP/1 carry no room for it.
+    Http2(Box<http2::Receiving>),
 }
 
 impl Source {
@@ -113,7 +114,7 @@ impl MessageBody {
 
     /// A body that comes by HTTP/2.
     pub(crate) fn http2(receiving: http2::Receiving) -> Self {
-        MessageBody::from_source(Source::Http2(receiving))
+        MessageBody::from_source(Source::Http2(Box::new(receiving)))
     }
 
     fn from_source(source: Source) -> Self {

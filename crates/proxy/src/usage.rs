@@ -4,7 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use tidegate_sample::figures::{self, BackendSettings, RulePlace};
+use tidegate_sample::figures::{self, BackendSettings, HttpStreamFigures, RulePlace};
 
 use crate::figures::{AtServer, InBackend};
 use crate::stream::Traffic;
@@ -22,6 +22,10 @@ pub(crate) struct TxnUsage {
     pub(crate) server_error: Cell<Option<u8>>,
     pub(crate) last_rule: RefCell<Option<Rc<RulePlace>>>,
     pub(crate) waiting_rule: RefCell<Option<Rc<RulePlace>>>,
+    /// The number of the stream that carries it; 0 for HTTP/1.
+    pub(crate) client_stream: Cell<u32>,
+    /// The same for the server, with what is known of its connection.
+    pub(crate) server_stream: Cell<Option<HttpStreamFigures>>,
     client: RefCell<Option<Flow>>,
     server: RefCell<Option<Flow>>,
     in_backend: RefCell<Option<InBackend>>,

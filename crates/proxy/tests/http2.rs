@@ -22,6 +22,7 @@ use h2::ext::Protocol;
 use http::{Request, StatusCode};
 use tidegate_proxy::Mode;
 use tidegate_proxy::spec::*;
+use tidegate_sample::{LogFormat, Scope};
 
 fn return_text(text: &'static str) -> Rule {
     let mut reply = ReplySpec::status(StatusCode::OK);
@@ -528,4 +529,24 @@ fn a_flood_from_a_client_that_never_reads_ends_too() {
         assert!(start.elapsed() < PATIENCE);
         thread::sleep(Duration::from_millis(5));
     }
+}
+
+#[test]
+fn fetches_tell_of_the_connection_and_its_streams() {
+    let mut front = frontend(Mode::Http);
+    let text = "%[fs.id] %[fc_http_major] %[fc_nb_streams] %[fc_settings_streams_limit] %[fc_glitches]";
+    let mut reply = ReplySpec::status(StatusCode::OK);
+    reply.body = Some(Text::from(LogFormat::parse(text, &Scope::anywhere()).unwrap()));
+    front
+        .http_request
+        .push(Rule::new("http-request return", RuleAction::Return(reply)));
+    let mut spec = only(front);
+    spec.global.h2.fe_streams_max = 7;
+    let proxy = Proxy::start(spec);
+    run(async {
+        let mut client = Http2::connect(proxy.address()).await;
+        assert_eq!(client.get("http://h/").await.text(), "1 2 1 7 0");
+        assert_eq!(client.get("http://h/").await.text(), "3 2 1 7 0");
+    });
+    assert_eq!(proxy.client().get("/").text(), "0 1 1 1 0");
 }

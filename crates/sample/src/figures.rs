@@ -134,3 +134,18 @@ pub struct RulePlace {
     /// The line, from 1.
     pub line: u32,
 }
+
+/// What is known of a connection of HTTP, and of the stream on it that carries a transaction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HttpStreamFigures {
+    /// The major version of HTTP.
+    pub major: u8,
+    /// The stream's number; 0 for HTTP/1.
+    pub stream_id: u32,
+    /// How much was odd about what the peer sent.
+    pub glitches: u32,
+    /// Requests that the connection carries at once.
+    pub streams: u32,
+    /// Requests that it may carry at once.
+    pub streams_max: u32,
+}

@@ -1,7 +1,7 @@
 //! What a fetch may ask of the session that it is evaluated for.
 
 use crate::data::Data;
-use crate::figures::{Figures, RulePlace, Settings, TcpFigures, Traffic};
+use crate::figures::{Figures, HttpStreamFigures, RulePlace, Settings, TcpFigures, Traffic};
 use crate::stick::{Tables, Tracked};
 use crate::vars::{ProcVars, VarScope, VarStore};
 use http::{request, response};
@@ -150,6 +150,12 @@ pub trait Session {
     /// The number of what went wrong with the connection of the client ([`Way::Request`]) or to the server: 0 for
     /// nothing; none where there is no connection.
     fn connection_error(&self, _way: Way) -> Option<u8> {
+        None
+    }
+
+    /// What is known of the stream, on the connection of the client ([`Way::Request`]) or of the server, that carries this
+    /// transaction; none where there is no connection, or none of HTTP.
+    fn http_stream(&self, _way: Way) -> Option<HttpStreamFigures> {
         None
     }
 

@@ -5,8 +5,8 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::time::Duration;
 use tidegate_sample::figures::{
-    BackendFigures, BackendSettings, Figures, FrontendFigures, RulePlace, ServerFigures, Settings,
-    TcpFigures, Traffic,
+    BackendFigures, BackendSettings, Figures, FrontendFigures, HttpStreamFigures, RulePlace, ServerFigures,
+    Settings, TcpFigures, Traffic,
 };
 use tidegate_sample::vars::{self, ProcVars, VarName, VarScope, VarStore};
 use tidegate_sample::{Acl, AclSet, Expr, Facts, Named, Place, Proxies, Scope, Session, Side, Value, Way};
@@ -120,6 +120,19 @@ impl Session for Made {
         match way {
             Way::Request => Some(0),
             Way::Response => self.error,
+        }
+    }
+    fn http_stream(&self, way: Way) -> Option<HttpStreamFigures> {
+        let own = HttpStreamFigures {
+            major: 2,
+            stream_id: 75,
+            glitches: 76,
+            streams: 77,
+            streams_max: 78,
+        };
+        match way {
+            Way::Request => Some(own),
+            Way::Response => self.error.map(|_| HttpStreamFigures { stream_id: 79, ..own }),
         }
     }
     fn last_rule(&self) -> Option<RulePlace> {
@@ -293,11 +306,15 @@ fn what_went_wrong_has_a_number_a_name_and_a_text() {
     let exprs = "bc_err bc_err_name bc_err_str bc_http_major bc_nb_streams bc_settings_streams_limit";
     assert_eq!(
         values(&refused, exprs),
-        "46 EREFUSED ECONNREFUSED returned by OS 1 1 1"
+        "46 EREFUSED ECONNREFUSED returned by OS 2 77 78"
+    );
+    assert_eq!(
+        values(&refused, "bs.id bc_glitches fs.id fc_glitches"),
+        "79 76 75 76"
     );
     let exprs =
         "fc_nb_streams fc_settings_streams_limit fc_rcvd_proxy bc_be_queue bc_srv_queue server_status";
-    assert_eq!(values(&session, exprs), "1 1 false 92 93 299");
+    assert_eq!(values(&session, exprs), "77 78 false 92 93 299");
 }
 
 #[test]

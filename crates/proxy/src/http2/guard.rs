@@ -13,6 +13,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::{Buf, Bytes};
+use tidegate_sample::figures::HttpStreamFigures;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::PREFACE;
@@ -49,25 +50,41 @@ pub(crate) struct Meter {
     written: Cell<u64>,
     exhausted: Cell<bool>,
     glitches: Cell<u32>,
+    /// Requests in progress.
+    streams: Cell<u32>,
+    streams_max: u32,
     /// `tune.h2.fe.glitches-threshold`, `tune.h2.be.glitches-threshold`: 0 for none.
     glitches_max: u32,
 }
 
 impl Meter {
-    pub(crate) fn new(glitches_max: u32) -> Rc<Self> {
+    pub(crate) fn new(streams_max: u32, glitches_max: u32) -> Rc<Self> {
         Rc::new(Meter {
             left: Cell::new(BUDGET_MAX),
             refilled: Cell::new(Instant::now()),
             written: Cell::new(0),
             exhausted: Cell::new(false),
             glitches: Cell::new(0),
+            streams: Cell::new(0),
+            streams_max,
             glitches_max,
         })
     }
 
-    /// How much was odd.
-    pub(crate) fn glitches(&self) -> u32 {
-        self.glitches.get()
+    /// What is known of the connection, for the stream of this number.
+    pub(crate) fn figures(&self, stream_id: u32) -> HttpStreamFigures {
+        HttpStreamFigures {
+            major: 2,
+            stream_id,
+            glitches: self.glitches.get(),
+            streams: self.streams.get(),
+            streams_max: self.streams_max,
+        }
+    }
+
+    /// So many requests are in progress.
+    pub(crate) fn carries(&self, streams: usize) {
+        self.streams.set(u32::try_from(streams).unwrap_or(u32::MAX));
     }
 
     /// The peer did something odd that is no error.
@@ -279,7 +296,7 @@ mod tests {
     }
 
     fn seen(bytes: &[u8], step: usize) -> Rc<Meter> {
-        let meter = Meter::new(0);
+        let meter = Meter::new(1, 0);
         let mut frames = Frames::default();
         bytes.chunks(step).for_each(|chunk| frames.see(chunk, &meter));
         meter
@@ -297,7 +314,7 @@ mod tests {
         .concat();
         for step in 1..=bytes.len() {
             let meter = seen(&bytes, step);
-            assert_eq!(meter.glitches(), 2, "{step}");
+            assert_eq!(meter.glitches.get(), 2, "{step}");
             assert_eq!(meter.left.get(), BUDGET_MAX - 4 - 2 - 20, "{step}");
         }
     }
@@ -315,7 +332,7 @@ mod tests {
             assert!(seen(&flood, 4096).is_exhausted(), "{kind}");
         }
         assert!(!seen(&frame(DATA, 0, b"data").repeat(100_000), 4096).is_exhausted());
-        let meter = Meter::new(0);
+        let meter = Meter::new(1, 0);
         for _ in 0..10_000 {
             meter.frame(RST_STREAM, 0, 4);
             meter.served();
@@ -327,7 +344,7 @@ mod tests {
 
     #[test]
     fn a_threshold_of_glitches_ends_a_connection_too() {
-        let meter = Meter::new(3);
+        let meter = Meter::new(1, 3);
         meter.glitch();
         meter.glitch();
         assert!(!meter.is_exhausted());

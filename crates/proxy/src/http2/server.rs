@@ -46,7 +46,7 @@ pub(crate) struct ServerConn(Connection<Guarded, Bytes>);
 /// What became of a connection when it was polled.
 pub(crate) enum Polled {
     /// There is a request.
-    Request(request::Parts, RecvStream, Responder),
+    Request(Box<request::Parts>, RecvStream, Responder),
     /// It has ended, in order or not.
     Ended(Result<(), h2::Error>),
 }
@@ -83,7 +83,7 @@ impl ServerConn {
         self.0.poll_accept(cx).map(|accepted| match accepted {
             Some(Ok((request, respond))) => {
                 let (head, body) = request.into_parts();
-                Polled::Request(head, body, Responder(respond))
+                Polled::Request(Box::new(head), body, Responder(respond))
             }
             Some(Err(e)) => Polled::Ended(Err(e)),
             None => Polled::Ended(Ok(())),

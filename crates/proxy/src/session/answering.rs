@@ -33,10 +33,11 @@ enum GivenUp {
 pub(super) async fn answer(
     shared: Rc<Shared>,
     stream: Rc<HttpStream>,
-    mut head: request::Parts,
+    head: Box<request::Parts>,
     body: RecvStream,
     responder: Responder,
 ) {
+    let mut head = *head;
     let asked = understand(&mut head);
     let mut responder = responder;
     if asked.malformed {

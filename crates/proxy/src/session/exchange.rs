@@ -55,6 +55,7 @@ impl HttpStream {
         self.frontend.usage.request(second);
         txn.usage.second.set(second);
         txn.usage.number.set(self.worker.number_request());
+        txn.usage.client_stream.set(self.number.get());
         txn.usage.with_client(&self.traffic, self.read_before.get());
         if self.session.timed {
             txn.times.idle_since.set(Some(self.idle_since.get()));

@@ -86,7 +86,7 @@ enum Exit {
 pub(super) async fn run(session: Rc<HttpSession>, counted: Counted, ahead: Bytes) {
     let timer = session.worker.wheel.timer();
     let tuning = session.worker.shared.global.h2;
-    let meter = Meter::new(tuning.fe_glitches_max);
+    let meter = Meter::new(tuning.fe_streams_max, tuning.fe_glitches_max);
     *session.client.h2.borrow_mut() = Some(meter.clone());
     let settings = Settings {
         streams_max: tuning.fe_streams_max,
@@ -161,7 +161,9 @@ impl Connection {
                         self.idle_since,
                     );
                     let exchange = answering::answer(shared.clone(), Rc::new(stream), head, body, responder);
-                    self.exchanges.borrow_mut().push(Box::pin(exchange));
+                    let exchanges = self.exchanges.get_mut();
+                    exchanges.push(Box::pin(exchange));
+                    shared.meter.carries(exchanges.len());
                     self.activity = u64::MAX;
                 }
                 Poll::Ready(Polled::Ended(result)) => {
@@ -182,6 +184,7 @@ impl Connection {
         let exchanges = self.exchanges.get_mut();
         while let Poll::Ready(Some(())) = Pin::new(&mut *exchanges).poll_next(cx) {
             self.idle_since = Instant::now();
+            self.shared.meter.carries(exchanges.len());
         }
     }
 

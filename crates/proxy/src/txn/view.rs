@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::SystemTime;
 
 use http::{request, response};
-use tidegate_sample::figures::{Figures, RulePlace, Settings, TcpFigures};
+use tidegate_sample::figures::{Figures, HttpStreamFigures, RulePlace, Settings, TcpFigures};
 use tidegate_sample::vars::{ProcVars, VarScope, VarStore};
 use tidegate_sample::{DebugSink, Facts, Named, Priority, Process, Session, Way};
 
@@ -156,6 +156,25 @@ impl Session for Txn {
         match way {
             Way::Request => Some(0),
             Way::Response => self.usage.server_error.get(),
+        }
+    }
+
+    fn http_stream(&self, way: Way) -> Option<HttpStreamFigures> {
+        let http1 = HttpStreamFigures {
+            major: 1,
+            streams: 1,
+            streams_max: 1,
+            ..HttpStreamFigures::default()
+        };
+        match way {
+            Way::Request => Some(match &*self.client.h2.borrow() {
+                Some(meter) => meter.figures(self.usage.client_stream.get()),
+                None => http1,
+            }),
+            Way::Response => {
+                self.usage.server_error.get()?;
+                Some(self.usage.server_stream.get().unwrap_or(http1))
+            }
         }
     }
 

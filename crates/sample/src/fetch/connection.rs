@@ -3,7 +3,7 @@
 use super::places::{CLIENT, REQUEST_KEPT, RESPONSE_END, SERVER_SIDE, SESSION};
 use super::{FetchRow, row};
 use crate::arg::{Arg, ArgError, ArgKind, ArgSpec, at};
-use crate::figures::{TcpFigures, Traffic};
+use crate::figures::{HttpStreamFigures, TcpFigures, Traffic};
 use crate::session::{Session, Way};
 use crate::value::{Type, Value};
 
@@ -42,9 +42,13 @@ macro_rules! bytes {
     };
 }
 
-/// Without HTTP/2 a connection carries one request after the other.
-const fn one(name: &'static str, places: crate::Places, doc: &'static str, way: super::One) -> FetchRow {
-    row(name, NONE, Type::Int, places, doc, way)
+macro_rules! stream {
+    ($name:literal, $places:expr, $way:expr, $doc:literal, $figure:ident) => {
+        row($name, NONE, Type::Int, $places, $doc, |s, _| {
+            let figures: HttpStreamFigures = s.http_stream($way)?;
+            Some(Value::Int(figures.$figure.into()))
+        })
+    };
 }
 
 pub(super) const ROWS: &[FetchRow] = &[
@@ -146,35 +150,72 @@ pub(super) const ROWS: &[FetchRow] = &[
         "what went wrong with the server's connection",
         |s, _| error(s, Way::Response).map(|(.., message)| Value::str(message)),
     ),
-    one(
+    stream!(
         "fc_nb_streams",
         CLIENT,
+        Way::Request,
         "the number of requests that the client's connection carries at once",
-        |_, _| Some(Value::Int(1)),
+        streams
     ),
-    one(
+    stream!(
         "fc_settings_streams_limit",
         SESSION,
+        Way::Request,
         "the number of requests that the client's connection may carry at once",
-        |_, _| Some(Value::Int(1)),
+        streams_max
     ),
-    one(
+    stream!(
+        "fc_glitches",
+        CLIENT,
+        Way::Request,
+        "how much was odd about what the client sent",
+        glitches
+    ),
+    row(
+        "fs.id",
+        NONE,
+        Type::Str,
+        SESSION,
+        "the number of the stream on the client's connection; 0 for HTTP/1",
+        |s, _| {
+            let id = s.http_stream(Way::Request)?.stream_id;
+            Some(Value::Str(id.to_string().into()))
+        },
+    ),
+    stream!(
         "bc_nb_streams",
         SERVER_SIDE,
+        Way::Response,
         "the number of requests that the server's connection carries at once",
-        to_server,
+        streams
     ),
-    one(
+    stream!(
         "bc_settings_streams_limit",
         SERVER_SIDE,
+        Way::Response,
         "the number of requests that the server's connection may carry at once",
-        to_server,
+        streams_max
     ),
-    one(
+    stream!(
+        "bc_glitches",
+        SERVER_SIDE,
+        Way::Response,
+        "how much was odd about what the server sent",
+        glitches
+    ),
+    stream!(
+        "bs.id",
+        SERVER_SIDE,
+        Way::Response,
+        "the number of the stream on the server's connection; 0 for HTTP/1",
+        stream_id
+    ),
+    stream!(
         "bc_http_major",
         SERVER_SIDE,
+        Way::Response,
         "the major version of HTTP that the server is spoken to in",
-        to_server,
+        major
     ),
     row(
         "fc_rcvd_proxy",
@@ -285,10 +326,6 @@ fn no_unit(args: &mut Vec<Arg>) -> Result<(), ArgError> {
         Arg::None => Ok(()),
         _ => Err(ArgError::new(0, "a number of segments has no unit")),
     }
-}
-
-fn to_server(session: &dyn Session, _: &[Arg]) -> Option<Value> {
-    session.connection_error(Way::Response).map(|_| Value::Int(1))
 }
 
 fn broke_off(session: &dyn Session, who: u8) -> bool {

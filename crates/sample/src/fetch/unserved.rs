@@ -56,11 +56,6 @@ const NOT_YET: &[(&str, &str)] = &[
          spoe.engine-id",
     ),
     (
-        "HTTP/2 is not spoken yet",
-        "\
-         bs.id fs.id bc_glitches fc_glitches",
-    ),
-    (
         "packets that open a connection are not kept yet",
         "\
          fc_saved_syn",
