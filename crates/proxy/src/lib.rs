@@ -7,6 +7,7 @@ mod applet;
 mod aside;
 mod body;
 mod channel;
+pub mod check;
 mod client;
 mod control;
 mod event;

@@ -54,7 +54,9 @@ pub fn start(spec: ProxySpec, extensions: ExtensionFactory) -> Result<Running, S
     let failed = |e: std::io::Error| StartError::Workers(vec![format!("no thread: {e}")]);
     let mut log_thread = None;
     let mut writer = None;
-    if spec.frontends.iter().any(|f| !f.log.targets.is_empty()) {
+    let frontends = spec.frontends.iter().map(|frontend| &frontend.log);
+    let mut logs = frontends.chain(spec.backends.iter().map(|backend| &backend.log));
+    if logs.any(|log| !log.targets.is_empty()) {
         let (started, thread) = LogWriter::start().map_err(failed)?;
         writer = Some(started);
         log_thread = Some(thread);

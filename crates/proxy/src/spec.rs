@@ -27,6 +27,7 @@ use std::time::Duration;
 use tidegate_sample::Process;
 use tidegate_sample::vars::ProcVars;
 
+use crate::check::spec::{AgentSpec, CheckSpec};
 use crate::log::LogSpec;
 pub use crate::rules::{
     Condition, HeaderEdit, HeaderMatch, ListChange, OnFailure, Redirect, RedirectTo, ReplySpec, Rule,
@@ -64,6 +65,10 @@ pub struct GlobalSpec {
     pub process: Option<Arc<Process>>,
     /// The variables of the `proc` scope.
     pub proc_vars: Arc<ProcVars>,
+    /// `spread-checks`: by how many percent the time between checks varies at random.
+    pub check_spread_percent: u32,
+    /// `max-spread-checks`: most time over which the first checks are spread.
+    pub check_spread_max: Option<Duration>,
 }
 
 impl Default for GlobalSpec {
@@ -76,6 +81,8 @@ impl Default for GlobalSpec {
             h2: Http2Tuning::default(),
             process: None,
             proc_vars: Arc::default(),
+            check_spread_percent: 0,
+            check_spread_max: None,
         }
     }
 }
@@ -400,6 +407,8 @@ pub struct BackendSpec {
     pub http_close: HttpClose,
     /// `option http-buffer-request`.
     pub buffer_request: bool,
+    /// Where messages about its servers go.
+    pub log: LogSpec,
 }
 
 impl BackendSpec {
@@ -422,6 +431,7 @@ impl BackendSpec {
             http_after_response: RuleSet::default(),
             forward_for: None,
             http_close: HttpClose::default(),
+            log: LogSpec::default(),
             buffer_request: false,
         }
     }
@@ -452,6 +462,10 @@ pub struct ServerSpec {
     pub pool_max: Option<usize>,
     /// `pool-purge-delay`: how long an idle connection is kept.
     pub pool_purge_delay: Duration,
+    /// How its health is checked; it isn't, if `None`.
+    pub check: Option<Arc<CheckSpec>>,
+    /// How its agent is asked.
+    pub agent: Option<Arc<AgentSpec>>,
 }
 
 /// Where a server is.
@@ -478,6 +492,8 @@ impl ServerSpec {
             slowstart: None,
             maxconn: 0,
             track: None,
+            check: None,
+            agent: None,
             pool_max: None,
             pool_purge_delay: Duration::from_secs(5),
         }

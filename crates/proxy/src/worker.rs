@@ -10,12 +10,13 @@ use tidegate_sample::{Data, ExternalRunner, Named};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::aside::Aside;
+use crate::check;
 use crate::client::{Client, Ends};
 use crate::event::Event;
 use crate::ext::{Extensions, Spawner};
 use crate::figures::{Board, PerWorker, Usage};
 use crate::listener::{Acceptor, Bound, BoundAddress};
-use crate::log::{LogWriter, Logger};
+use crate::log::{LogSpec, LogWriter, Logger};
 use crate::packets::Packets;
 use crate::rules::PreparedRules;
 use crate::session;
@@ -111,6 +112,8 @@ pub(crate) struct Backend {
     pub(crate) http_response: PreparedRules,
     pub(crate) http_after_response: PreparedRules,
     pub(crate) usage: Arc<Usage>,
+    /// For messages about servers.
+    pub(crate) logger: Rc<Logger>,
 }
 
 impl Worker {
@@ -160,6 +163,7 @@ impl Worker {
             tokio::task::spawn_local(self.clone().purge());
         }
         self.extensions.start(&Spawner::new(self.index));
+        check::start(&self);
         let mut accepting = Vec::with_capacity(listening.len());
         for listening in listening {
             accepting.push(tokio::task::spawn_local(self.clone().accept(listening)).abort_handle());
@@ -377,29 +381,12 @@ impl Frontend {
             .default_backend
             .filter(|backend| Some(*backend) != spec.own_backend)
             .and_then(|backend| shared.backends.get(backend));
-        let logger = match &shared.writer {
-            Some(writer) if !spec.log.targets.is_empty() => {
-                let host = shared
-                    .global
-                    .process
-                    .as_ref()
-                    .map(|p| String::from_utf8_lossy(&p.hostname));
-                let host = host.unwrap_or_default();
-                Logger::new(
-                    writer.clone(),
-                    spec.log.targets.clone(),
-                    spec.log.tag.as_deref(),
-                    &host,
-                )
-            }
-            _ => Logger::discard(),
-        };
         Ok(Frontend {
             named: Rc::new(Named {
                 name: spec.name.as_str().into(),
                 id: spec.id,
             }),
-            logger: Rc::new(logger),
+            logger: Rc::new(logger(&spec.log, shared)),
             tcp_connection: PreparedRules::new(&spec.tcp_connection, Mode::Tcp, extensions)?,
             tcp_session: PreparedRules::new(&spec.tcp_session, Mode::Tcp, extensions)?,
             tcp_content: PreparedRules::new(&spec.tcp_content, Mode::Tcp, extensions)?,
@@ -442,11 +429,30 @@ impl Backend {
             }),
             balancer: Balancer::new(spec.balance, servers.collect(), state.clone(), worker),
             usage: shared.board.backend_of(name, worker),
+            logger: Rc::new(logger(&spec.log, shared)),
             tcp_content: PreparedRules::new(&spec.tcp_content, Mode::Tcp, extensions)?,
             http_request: PreparedRules::new(&spec.http_request, Mode::Http, extensions)?,
             http_response: PreparedRules::new(&spec.http_response, Mode::Http, extensions)?,
             http_after_response: PreparedRules::new(&spec.http_after_response, Mode::Http, extensions)?,
             spec: spec.clone(),
         })
+    }
+}
+
+/// The logger of a proxy.
+fn logger(spec: &LogSpec, shared: &Shared) -> Logger {
+    match &shared.writer {
+        Some(writer) if !spec.targets.is_empty() => {
+            let process = shared.global.process.as_ref();
+            let host = process.map(|process| String::from_utf8_lossy(&process.hostname));
+            let tag = spec.tag.as_deref();
+            Logger::new(
+                writer.clone(),
+                spec.targets.clone(),
+                tag,
+                &host.unwrap_or_default(),
+            )
+        }
+        _ => Logger::discard(),
     }
 }

@@ -46,6 +46,10 @@ pub struct Global {
     pub description: Option<String>,
     /// The `stats` lines.
     pub runtime: RuntimeSettings,
+    /// `spread-checks`: percent.
+    pub check_spread_percent: u32,
+    /// `max-spread-checks`
+    pub check_spread_max: Option<std::time::Duration>,
 }
 
 /// The `tune.` settings that aren't about scripts.

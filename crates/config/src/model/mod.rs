@@ -5,6 +5,7 @@
 //! can be bound.
 
 mod address;
+mod check;
 mod global;
 mod http;
 mod http2;
@@ -16,6 +17,10 @@ mod sampled;
 mod server;
 
 pub use address::{Bind, BindAddress, BindOptions, HttpProto, Owner, PortRange};
+pub use check::{
+    Agent, CheckAction, CheckConnect, CheckExpect, CheckKind, CheckMatch, CheckPattern, CheckPort,
+    CheckProgram, CheckRequest, CheckStep, CheckText, InitialState, Observe, OnError, ServerCheck,
+};
 pub use global::{
     ActionFailure, Global, LuaLibraries, LuaLoad, LuaPathKind, LuaPrependPath, LuaScope, LuaSettings,
     LuaStderr, LuaStep, ProcVar, ProcVarValue, TuneSettings,

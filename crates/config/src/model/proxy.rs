@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::address::Bind;
+use super::check::CheckProgram;
 use super::log::LogTarget;
 use super::rule::RuleSet;
 use super::sampled::{Condition, LogFormat};
@@ -109,6 +110,10 @@ pub struct Proxy {
     pub http: HttpWire,
     /// `option redispatch`: a session may go to another server when its own can't be reached.
     pub redispatch: bool,
+    /// What health checks of its servers do.
+    pub check: CheckProgram,
+    /// `option log-health-checks`
+    pub log_health_checks: bool,
     /// Everything about log lines.
     pub log: LogSettings,
 }

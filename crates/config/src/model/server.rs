@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::check::ServerCheck;
 use crate::source::{Span, Spanned};
 
 /// One `server` line, `default-server` lines applied.
@@ -27,6 +28,8 @@ pub struct Server {
     pub idle_max: Option<u32>,
     /// `pool-purge-delay`: how long idle connections are kept.
     pub idle_purge_delay: Duration,
+    /// Everything about its health.
+    pub check: ServerCheck,
 }
 
 /// Where to connect to.

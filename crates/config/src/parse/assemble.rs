@@ -5,6 +5,7 @@ use std::rc::Rc;
 use tidegate_sample::{Externals, UserLists};
 
 use super::check;
+use super::check_rules::Checks;
 use super::hints;
 use super::keyword::Sections;
 use super::names::Here;
@@ -16,8 +17,8 @@ use super::reader::{Draft, ReaderFiles, Section};
 use super::server::ServerSettings;
 use crate::diag::Diagnostics;
 use crate::model::{
-    Balance, Config, ConnectionMode, Global, HttpReuse, LogSettings, Mode, Proxy, ProxyKind, RetryCount,
-    RuleSet, Timeouts,
+    Balance, CheckProgram, Config, ConnectionMode, Global, HttpReuse, LogSettings, Mode, Proxy, ProxyKind,
+    RetryCount, RuleSet, Timeouts,
 };
 use crate::resolve::{self, Registered};
 use crate::source::{Sources, Spanned};
@@ -116,6 +117,7 @@ impl Parts<'_> {
             self.defaults_lines(&mut cx, defaults);
         }
         cx.section = section_of(planned.kind);
+        cx.checks.inherit();
         self.lines(&mut cx, planned.section);
         check::settle(&mut cx, planned.sound);
         cx.proxy
@@ -170,6 +172,7 @@ impl Parts<'_> {
             here,
             server_defaults: ServerSettings::default(),
             log_format: None,
+            checks: Checks::default(),
             order: Order::default(),
             names: &self.plan.names,
             global: self.global,
@@ -205,6 +208,8 @@ fn fresh(kind: ProxyKind, name: Spanned<String>) -> Proxy {
         buffer_request: false,
         http: Default::default(),
         redispatch: false,
+        check: CheckProgram::default(),
+        log_health_checks: false,
         log: LogSettings::default(),
     }
 }

@@ -2,18 +2,50 @@
 
 use super::proxy::{ProxyCx, described, settle_format};
 use crate::diag::{Diagnostic, Diagnostics, code};
-use crate::model::{BackendTarget, Mode, Proxy, ProxyId, Rule};
+use crate::model::{BackendTarget, Mode, Observe, Proxy, ProxyId, Rule};
 use crate::source::Span;
 
 /// Settles what the lines of a section left open.
 pub(crate) fn settle(cx: &mut ProxyCx<'_>, header_is_sound: bool) {
     settle_format(cx);
+    health(cx);
     http_in_tcp_mode(cx);
     // what is missing may be in a line that has a fault
     if header_is_sound && !cx.diagnostics.has_errors() {
         timeouts(&cx.proxy, cx.diagnostics);
         listeners(&cx.proxy, cx.diagnostics);
         ignored_logs(&cx.proxy, cx.diagnostics);
+    }
+}
+
+/// Puts the steps of health checks together, and holds the servers' parameters to them.
+fn health(cx: &mut ProxyCx<'_>) {
+    let checks = std::mem::take(&mut cx.checks);
+    if let Some((span, help)) = checks.unused().filter(|_| cx.proxy.kind.is_backend()) {
+        let message = "these rules are not used by any check";
+        cx.diagnostics
+            .push(Diagnostic::warning(code::NO_EFFECT, span, message).help(help));
+    }
+    cx.proxy.check = checks.finish();
+    for server in &cx.proxy.servers {
+        let span = server.name.span;
+        let check = &server.check;
+        if check.agent.enabled && check.agent.port.is_none() {
+            let message = "`agent-check` needs to know the agent's port";
+            cx.diagnostics.push(
+                Diagnostic::error(code::MISSING_ARGUMENT, span, message).help("add `agent-port <port>`"),
+            );
+        }
+        if check.observe == Some(Observe::Layer7) && cx.proxy.mode != Mode::Http {
+            let message = "`observe layer7` needs responses of HTTP, and this proxy is in TCP mode";
+            cx.diagnostics
+                .push(Diagnostic::error(code::WRONG_MODE, span, message).help("use `observe layer4`"));
+        }
+        if check.observe.is_some() && !check.enabled {
+            let message = "`observe` has no effect without health checks";
+            cx.diagnostics
+                .push(Diagnostic::warning(code::NO_EFFECT, span, message).help("add `check`"));
+        }
     }
 }
 

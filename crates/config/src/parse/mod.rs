@@ -6,6 +6,7 @@ mod assemble;
 mod bind;
 mod blocks;
 mod check;
+mod check_rules;
 mod elsewhere;
 mod global;
 mod hints;

@@ -11,6 +11,7 @@ use tidegate_sample::AclSet;
 use tidegate_sample::{Externals, Files, Place, Scope, UserLists};
 
 use super::args::{Args, Parsed};
+use super::check_rules::Checks;
 use super::elsewhere;
 use super::keyword::{Found, KeywordDoc, Sections, look_up};
 use super::names::{Here, ProxyNames};
@@ -35,6 +36,7 @@ pub(crate) struct ProxyCx<'c> {
     pub(crate) here: Option<&'c Here<'c>>,
     pub(crate) server_defaults: ServerSettings,
     pub(crate) log_format: Option<FormatSource>,
+    pub(crate) checks: Checks,
     pub(crate) order: Order,
     pub(crate) names: &'c ProxyNames,
     pub(crate) global: &'c Global,

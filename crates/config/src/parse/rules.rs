@@ -5,6 +5,8 @@ mod lists;
 mod pending;
 mod variable;
 
+pub(super) use variable::{assignment, variable};
+
 use std::rc::Rc;
 
 use tidegate_sample::{Place, Scope};

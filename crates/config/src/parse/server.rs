@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::address::server_address;
 use super::args::{Args, Parsed, bad_argument};
+use super::check_rules::address;
 use super::keyword::{Found, Keyword, KeywordDoc, Sections, look_up, not_yet, served};
 use crate::diag::{Diagnostic, Diagnostics, code};
-use crate::model::{Server, ServerAddress};
+use crate::model::{InitialState, Observe, OnError, Server, ServerAddress, ServerCheck};
 use crate::text::Word;
 use crate::units::TimeUnit;
 
@@ -19,6 +20,7 @@ pub(crate) struct ServerSettings {
     backup: bool,
     idle_max: Option<u32>,
     idle_purge_delay: Duration,
+    check: ServerCheck,
 }
 
 impl Default for ServerSettings {
@@ -30,6 +32,7 @@ impl Default for ServerSettings {
             backup: false,
             idle_max: None,
             idle_purge_delay: Duration::from_secs(5),
+            check: ServerCheck::default(),
         }
     }
 }
@@ -74,30 +77,118 @@ const ROWS: &[Keyword<Parse>] = &[
         server.idle_purge_delay = args.time(TimeUnit::Milliseconds)?;
         Ok(())
     }),
-    served("no-check", B, "", "no health checks, as without a word", |_, _| Ok(())),
-    served("no-agent-check", B, "", "no agent checks, as without a word", |_, _| Ok(())),
+    served("check", B, "", "check the server's health", |server, _| {
+        server.check.enabled = true;
+        Ok(())
+    }),
+    served("no-check", B, "", "don't check the server's health", |server, _| {
+        server.check.enabled = false;
+        Ok(())
+    }),
+    served("inter", B, "<time>", "time between checks", |server, args| {
+        server.check.inter = interval(args)?;
+        Ok(())
+    }),
+    served("fastinter", B, "<time>", "time between checks of a server that changes", |server, args| {
+        server.check.fast_inter = Some(interval(args)?);
+        Ok(())
+    }),
+    served("downinter", B, "<time>", "time between checks of a server that is down", |server, args| {
+        server.check.down_inter = Some(interval(args)?);
+        Ok(())
+    }),
+    served("rise", B, "<number>", "good checks in a row until a server is up", |server, args| {
+        server.check.rise = args.integer(1, 0x7fff_ffff)?;
+        Ok(())
+    }),
+    served("fall", B, "<number>", "bad checks in a row until a server is down", |server, args| {
+        server.check.fall = args.integer(1, 0x7fff_ffff)?;
+        Ok(())
+    }),
+    served("addr", B, "<address>", "address of health checks", |server, args| {
+        server.check.address = Some(address(args.expect("an address")?)?);
+        Ok(())
+    }),
+    served("port", B, "<port>", "port of health checks", |server, args| {
+        server.check.port = Some(args.integer(1, 65535)?);
+        Ok(())
+    }),
+    not_yet("check-ssl", B, "TLS in checks"),
+    not_yet("no-check-ssl", B, "no TLS in checks"),
+    not_yet("check-sni", B, "SNI of checks"),
+    not_yet("check-alpn", B, "protocols offered by checks"),
+    not_yet("check-send-proxy", B, "PROXY protocol in checks"),
+    served("no-check-send-proxy", B, "", "no PROXY protocol in checks, as without a word", |_, _| Ok(())),
+    served("init-state", B, "{ fully-up | up | down | fully-down | none }", "the state before the first check",
+        |server, args| {
+            let names = [
+                ("fully-up", Some(InitialState::FullyUp)),
+                ("up", Some(InitialState::Up)),
+                ("down", Some(InitialState::Down)),
+                ("fully-down", Some(InitialState::FullyDown)),
+                ("none", None),
+            ];
+            server.check.initial = args.one_of("an initial state", &names)?;
+            Ok(())
+        }),
+    served("observe", B, "{ layer4 | layer7 }", "judge the server by its traffic", |server, args| {
+        let names = [("layer4", Observe::Layer4), ("layer7", Observe::Layer7)];
+        server.check.observe = Some(args.one_of("what is observed", &names)?);
+        Ok(())
+    }),
+    served("error-limit", B, "<number>", "errors in a row until `on-error` acts", |server, args| {
+        server.check.errors_max = args.integer(1, 0x7fff_ffff)?;
+        Ok(())
+    }),
+    served("on-error", B, "{ fastinter | fail-check | sudden-death | mark-down }", "what follows errors in traffic",
+        |server, args| {
+            let names = [
+                ("fastinter", OnError::FastInter),
+                ("fail-check", OnError::FailCheck),
+                ("sudden-death", OnError::SuddenDeath),
+                ("mark-down", OnError::MarkDown),
+            ];
+            server.check.on_error = args.one_of("what follows errors", &names)?;
+            Ok(())
+        }),
+    served("agent-check", B, "", "ask an agent for the server's state", |server, _| {
+        server.check.agent.enabled = true;
+        Ok(())
+    }),
+    served("no-agent-check", B, "", "ask no agent", |server, _| {
+        server.check.agent.enabled = false;
+        Ok(())
+    }),
+    served("agent-addr", B, "<address>", "address of the agent", |server, args| {
+        server.check.agent.address = Some(address(args.expect("an address")?)?);
+        Ok(())
+    }),
+    served("agent-port", B, "<port>", "port of the agent", |server, args| {
+        server.check.agent.port = Some(args.integer(1, 65535)?);
+        Ok(())
+    }),
+    served("agent-inter", B, "<time>", "time between questions to the agent", |server, args| {
+        server.check.agent.inter = interval(args)?;
+        Ok(())
+    }),
+    served("agent-send", B, "<string>", "what the agent is sent", |server, args| {
+        server.check.agent.send = Some(args.text("a text")?.to_owned());
+        Ok(())
+    }),
+    not_yet("healthcheck", B, "a named health check"),
+    not_yet("on-marked-down", B, "what follows when a server goes down"),
+    not_yet("on-marked-up", B, "what follows when a server comes up"),
     served("no-ssl", B, "", "no TLS, as without a word", |_, _| Ok(())),
     served("no-send-proxy", B, "", "no PROXY protocol, as without a word", |_, _| Ok(())),
     served("no-send-proxy-v2", B, "", "no PROXY protocol, as without a word", |_, _| Ok(())),
-    not_yet("addr", B, "address of health checks"),
-    not_yet("agent-addr", B, "address of the agent"),
-    not_yet("agent-check", B, "ask an agent for the server's state"),
-    not_yet("agent-inter", B, "time between questions to the agent"),
-    not_yet("agent-port", B, "port of the agent"),
-    not_yet("agent-send", B, "what the agent is sent"),
     not_yet("allow-0rtt", B, "early data of TLS"),
     not_yet("alpn", B, "protocols offered in TLS"),
     not_yet("ca-file", B, "CAs that are trusted"),
     not_yet("cc", B, "algorithm of congestion control"),
-    not_yet("check", B, "check the server's health"),
-    not_yet("check-alpn", B, "protocols offered by checks"),
     not_yet("check-pool-conn-name", B, "name of pooled connections for checks"),
     not_yet("check-proto", B, "protocol of checks"),
     not_yet("check-reuse-pool", B, "checks take pooled connections"),
-    not_yet("check-send-proxy", B, "PROXY protocol in checks"),
-    not_yet("check-sni", B, "SNI of checks"),
     not_yet("check-sni-auto", B, "SNI of checks"),
-    not_yet("check-ssl", B, "TLS in checks"),
     not_yet("check-via-socks4", B, "checks through a SOCKS proxy"),
     not_yet("ciphers", B, "ciphers of TLS"),
     not_yet("ciphersuites", B, "cipher suites of TLS"),
@@ -106,10 +197,6 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("crl-file", B, "revoked certificates"),
     not_yet("crt", B, "the client's certificate"),
     not_yet("curves", B, "curves of TLS"),
-    not_yet("downinter", B, "time between checks of a server that is down"),
-    not_yet("error-limit", B, "errors until `on-error` acts"),
-    not_yet("fall", B, "failed checks until a server is down"),
-    not_yet("fastinter", B, "time between checks of a server that changes"),
     not_yet("force-sslv3", B, "a version of TLS"),
     not_yet("force-tlsv10", B, "a version of TLS"),
     not_yet("force-tlsv11", B, "a version of TLS"),
@@ -117,11 +204,8 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("force-tlsv13", B, "a version of TLS"),
     not_yet("guid", B, "a unique name"),
     not_yet("hash-key", B, "what consistent hashing hashes"),
-    not_yet("healthcheck", B, "a named health check"),
     not_yet("idle-ping", B, "ask idle HTTP/2 servers whether they live"),
     not_yet("init-addr", B, "how the address is found at start"),
-    not_yet("init-state", B, "the state at start"),
-    not_yet("inter", B, "time between checks"),
     not_yet("ktls", B, "TLS in the kernel"),
     not_yet("log-bufsize", B, "bytes of a log server's buffer"),
     not_yet("log-proto", B, "framing of log lines"),
@@ -131,9 +215,7 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("minconn", B, "least of a dynamic `maxconn`"),
     not_yet("namespace", B, "connect from a network namespace"),
     not_yet("no-check-reuse-pool", B, "checks don't take pooled connections"),
-    not_yet("no-check-send-proxy", B, "no PROXY protocol in checks"),
     not_yet("no-check-sni-auto", B, "no SNI of checks"),
-    not_yet("no-check-ssl", B, "no TLS in checks"),
     not_yet("no-renegotiate", B, "no renegotiation of TLS"),
     not_yet("no-send-proxy-v2-ssl", B, "no PROXY protocol with TLS's details"),
     not_yet("no-send-proxy-v2-ssl-cn", B, "no PROXY protocol with TLS's details"),
@@ -149,13 +231,8 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("no-verifyhost", B, "don't check the certificate's name"),
     not_yet("non-stick", B, "not in stick tables"),
     not_yet("npn", B, "protocols offered in TLS"),
-    not_yet("observe", B, "judge the server by its traffic"),
-    not_yet("on-error", B, "what follows errors in traffic"),
-    not_yet("on-marked-down", B, "what follows when a server goes down"),
-    not_yet("on-marked-up", B, "what follows when a server comes up"),
     not_yet("pool-conn-name", B, "name of pooled connections"),
     not_yet("pool-low-conn", B, "idle connections below which threads don't share"),
-    not_yet("port", B, "port of health checks"),
     not_yet("proto", B, "force the protocol"),
     not_yet("proxy-v2-options", B, "options of the PROXY protocol"),
     not_yet("redir", B, "redirect clients to the server"),
@@ -164,7 +241,6 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("resolve-opts", B, "options of DNS"),
     not_yet("resolve-prefer", B, "family preferred in DNS answers"),
     not_yet("resolvers", B, "name servers"),
-    not_yet("rise", B, "good checks until a server is up"),
     not_yet("send-proxy", B, "PROXY protocol"),
     not_yet("send-proxy-v2", B, "PROXY protocol"),
     not_yet("send-proxy-v2-ssl", B, "PROXY protocol"),
@@ -232,6 +308,7 @@ pub(crate) fn server(
         backup: settings.backup,
         idle_max: settings.idle_max,
         idle_purge_delay: settings.idle_purge_delay,
+        check: settings.check,
     })
 }
 
@@ -256,6 +333,18 @@ pub(crate) fn parameters(settings: &mut ServerSettings, args: &mut Args<'_>, dia
                 args.take_rest();
             }
         }
+    }
+}
+
+/// A time between checks, which is never none.
+fn interval(args: &mut Args<'_>) -> Parsed<Duration> {
+    let word = args.peek();
+    let time = args.time(TimeUnit::Milliseconds)?;
+    match word {
+        Some(word) if time < Duration::from_millis(1) => {
+            bad_argument(word, "checks need some time between them: at least `1ms`")
+        }
+        _ => Ok(time),
     }
 }
 

@@ -235,6 +235,11 @@ impl Logger {
         }
     }
 
+    /// Tells an operator: on standard error, for want of anywhere else.
+    pub(crate) fn notice(&self, level: Level, message: &str) {
+        eprintln!("[{}] {}", level.name(), harmless(message));
+    }
+
     /// Sends a session's line.
     pub(crate) fn line(&self, level: Level, text: &[u8]) {
         let Some(writer) = &self.writer else { return };

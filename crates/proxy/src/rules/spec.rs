@@ -9,7 +9,7 @@ use tidegate_sample::figures::RulePlace;
 use tidegate_sample::logformat::LogFormat;
 use tidegate_sample::pattern::List;
 use tidegate_sample::vars::{Assignment, VarName};
-use tidegate_sample::{Expr, ExternalRunner, Regex};
+use tidegate_sample::{Expr, ExternalRunner, Regex, Session};
 
 use crate::ext::ExtensionId;
 use crate::spec::BackendId;
@@ -125,11 +125,16 @@ impl Text {
 
     /// The value where nothing may wait.
     pub(crate) fn eval_now(&self, txn: &Txn) -> Bytes {
+        self.eval_for(txn)
+    }
+
+    /// The value for what is no transaction; nothing there may wait.
+    pub(crate) fn eval_for(&self, session: &dyn Session) -> Bytes {
         match self {
             Text::Literal(text) => text.clone(),
             Text::Format(format) => {
                 let mut text = Vec::new();
-                format.eval_into(&mut text, txn);
+                format.eval_into(&mut text, session);
                 text.into()
             }
         }

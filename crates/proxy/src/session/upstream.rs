@@ -13,6 +13,7 @@ use super::headers::{add_forwarded, announce_close, forget_connection};
 use super::relay::Limits;
 use super::stream::HttpStream;
 use crate::body::{BodyWatch, Cut, MessageBody};
+use crate::check::Traffic as Seen;
 use crate::http1::{ClientConn, SendFailure};
 use crate::spec::{HttpClose, HttpReuse};
 use crate::stream::Traffic;
@@ -85,8 +86,12 @@ impl HttpStream {
                 let sending = pin!(conn.send(head, body));
                 while_moving(&self.timer, timeouts.server, &traffic, watch.as_deref(), sending).await
             };
+            if let Err(_) | Ok(Err(SendFailure::Closed { .. } | SendFailure::Invalid)) = &sent {
+                server.saw(Seen::NoResponse);
+            }
             match sent {
                 Ok(Ok((head, body))) => {
+                    server.saw(Seen::Status(head.status.as_u16()));
                     self.note(&txn.times.response);
                     return Ok(Answer {
                         head,

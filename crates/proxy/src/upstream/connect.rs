@@ -8,6 +8,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 use super::Server;
 use super::balance::Balancer;
+use crate::check::Traffic;
 use crate::spec::{ServerAddress, Timeouts};
 use crate::stream::Stream;
 use crate::timeouts::Timer;
@@ -47,13 +48,17 @@ pub(crate) async fn connect(
         txn.choose_server(&server);
         let address = server.address().clone();
         let failure = match timer.limit(timeouts.connect, open(&address)).await {
-            Ok(Ok(stream)) => return Ok((server, stream)),
+            Ok(Ok(stream)) => {
+                server.saw(Traffic::Connected);
+                return Ok((server, stream));
+            }
             Ok(Err(why)) => {
                 txn.usage.server_error.set(Some(error_number(&why)));
                 ConnectFailure::Refused
             }
             Err(_) => ConnectFailure::TimedOut,
         };
+        server.saw(Traffic::NotConnected);
         if retry == attempts.retries {
             return Err(failure);
         }
@@ -95,7 +100,8 @@ fn error_number(why: &io::Error) -> u8 {
     }
 }
 
-async fn open(address: &ServerAddress) -> io::Result<Stream> {
+/// Connects to an address.
+pub(crate) async fn open(address: &ServerAddress) -> io::Result<Stream> {
     match address {
         ServerAddress::Tcp(address) => {
             let tcp = TcpStream::connect(address).await?;

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use tidegate_sample::Named;
 
 use self::state::ServerState;
+use crate::check::Traffic;
 use crate::figures::Usage;
 use crate::spec::{ServerAddress, ServerSpec};
 
@@ -44,6 +45,13 @@ impl Server {
             address: RefCell::new(state.address()),
             spec: spec.clone(),
         })
+    }
+
+    /// Takes in what a session saw of it, if anybody wants to know.
+    pub(crate) fn saw(&self, traffic: Traffic) {
+        if let Some(observing) = self.spec.check.as_ref().and_then(|check| check.observe.as_ref()) {
+            self.state.checks().observe(observing, traffic);
+        }
     }
 
     /// Where it is. Release it before any wait.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use crate::check::shared::CheckState;
 use crate::spec::{ServerAddress, ServerSpec};
 
 /// A weight of 1 as it counts in balancing: a ramp has that many steps at least.
@@ -43,6 +44,11 @@ impl Admin {
     /// Whether all reasons of `other` are among these.
     pub fn has(self, other: Admin) -> bool {
         self.0 & other.0 == other.0
+    }
+
+    /// An operator, or an agent, took it out of service or lets it run dry.
+    pub fn is_forced(self) -> bool {
+        self.0 & (Admin::FORCED_MAINT.0 | Admin::FORCED_DRAIN.0) != 0
     }
 
     /// Out of service.
@@ -149,6 +155,7 @@ pub struct ServerState {
     address: Mutex<ServerAddress>,
     address_version: AtomicU32,
     trackers: OnceLock<Vec<Weak<ServerState>>>,
+    checks: CheckState,
 }
 
 impl ServerState {
@@ -181,6 +188,7 @@ impl ServerState {
             address: Mutex::new(spec.address.clone()),
             address_version: AtomicU32::new(0),
             trackers: OnceLock::new(),
+            checks: CheckState::default(),
         }
     }
 
@@ -189,6 +197,11 @@ impl ServerState {
         let _ = self.trackers.set(trackers);
         let _guard = self.changes.lock();
         self.pass_on_admin(self.changes.started);
+    }
+
+    /// Its checks.
+    pub fn checks(&self) -> &CheckState {
+        &self.checks
     }
 
     /// Its name.

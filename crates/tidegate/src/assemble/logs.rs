@@ -4,12 +4,12 @@ use tidegate_config::model;
 use tidegate_proxy::log::{Level, LogSpec, LogTarget, LogTo, LogWrap};
 use tidegate_proxy::spec::Text;
 
-/// What a frontend logs.
-pub(super) fn spec(log: model::LogSettings) -> LogSpec {
+/// What a proxy logs.
+pub(super) fn spec(line: Option<model::LogFormat>, log: &model::LogSettings) -> LogSpec {
     LogSpec {
         targets: targets(&log.targets),
-        line: log.format.map(Text::from),
-        tag: log.tag,
+        line: line.map(Text::from),
+        tag: log.tag.clone(),
         dont_log_null: log.skip_empty,
         dont_log_normal: log.skip_normal,
         separate_errors: log.separate_errors,

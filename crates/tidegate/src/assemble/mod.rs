@@ -1,5 +1,6 @@
 //! From the configuration's model to what the data plane runs. This is the one place that knows both.
 
+mod checks;
 mod http2;
 mod listen;
 mod logs;
@@ -15,6 +16,7 @@ use tidegate_config::model::{self, Config, ProxyId};
 use tidegate_config::{Diagnostic, Diagnostics, Sources, code};
 use tidegate_lua_api::Declared;
 use tidegate_proxy::Mode;
+use tidegate_proxy::check::step::Program;
 use tidegate_proxy::spec::{
     BackendId, BackendSpec, Balance, ForwardFor, FrontendSpec, GlobalSpec, HttpClose, HttpReuse, OnFailure,
     ProxySpec, ServerAddress, ServerSpec, Timeouts, UseBackend,
@@ -116,6 +118,8 @@ impl Assembly<'_> {
             h2: http2::tuning(&global.tune.h2),
             process: Some(Arc::new(process)),
             proc_vars: Arc::clone(&self.around.proc_vars),
+            check_spread_percent: global.check_spread_percent,
+            check_spread_max: global.check_spread_max,
         }
     }
 
@@ -154,13 +158,15 @@ impl Assembly<'_> {
             frontend.http_close = http_close(proxy.connection_mode);
             frontend.buffer_request = proxy.buffer_request;
             frontend.h2_upgrade = !proxy.http.disable_h2_upgrade;
-            frontend.log = logs::spec(std::mem::take(&mut proxy.log));
+            frontend.log = logs::spec(proxy.log.format.take(), &proxy.log);
             spec.frontends.push(frontend);
         }
         if proxy.kind.is_backend() {
             let mut backend = BackendSpec::new(proxy.name.value.clone(), mode);
             backend.id = id;
-            backend.servers = self.servers(&proxy.servers);
+            let program = self.program(std::mem::take(&mut proxy.check), proxy.name.span);
+            backend.servers = self.servers(&proxy, &program);
+            backend.log = logs::spec(None, &proxy.log);
             backend.balance = match proxy.balance {
                 model::Balance::RoundRobin => Balance::RoundRobin,
                 model::Balance::First => Balance::First,
@@ -213,9 +219,9 @@ impl Assembly<'_> {
         choices
     }
 
-    fn servers(&mut self, servers: &[model::Server]) -> Vec<ServerSpec> {
-        let mut specs = Vec::with_capacity(servers.len());
-        for (at, server) in servers.iter().enumerate() {
+    fn servers(&mut self, proxy: &model::Proxy, program: &Arc<Program>) -> Vec<ServerSpec> {
+        let mut specs = Vec::with_capacity(proxy.servers.len());
+        for (at, server) in proxy.servers.iter().enumerate() {
             let address = match &server.address {
                 model::ServerAddress::Tcp { ip, port } => ServerAddress::Tcp((*ip, *port).into()),
                 model::ServerAddress::Unix(path) => ServerAddress::Unix(path.clone()),
@@ -244,6 +250,8 @@ impl Assembly<'_> {
             spec.disabled = server.disabled;
             spec.pool_max = server.idle_max.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
             spec.pool_purge_delay = server.idle_purge_delay;
+            spec.check = self.check(server, proxy, program);
+            spec.agent = self.agent(server, proxy);
             specs.push(spec);
         }
         specs

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::{GlobalCx, pending};
 use crate::parse::args::{Args, Parsed};
 use crate::parse::keyword::{Keyword, KeywordDoc, Sections, served};
+use crate::units::TimeUnit;
 
 /// Takes the arguments of a keyword in.
 pub(super) type Parse = fn(&mut GlobalCx<'_>, &mut Args<'_>) -> Parsed<()>;
@@ -102,6 +103,26 @@ const ROWS: &[Keyword<Parse>] = &[
         "let scripts start programs",
         |cx, _| {
             cx.global.insecure_fork_wanted = true;
+            Ok(())
+        },
+    ),
+    served(
+        "spread-checks",
+        G,
+        "<percent>",
+        "by how much the time between health checks varies at random",
+        |cx, args| {
+            cx.global.check_spread_percent = args.integer(0, 50)?;
+            Ok(())
+        },
+    ),
+    served(
+        "max-spread-checks",
+        G,
+        "<time>",
+        "over how much time the first health checks are spread",
+        |cx, args| {
+            cx.global.check_spread_max = Some(args.time(TimeUnit::Milliseconds)?);
             Ok(())
         },
     ),

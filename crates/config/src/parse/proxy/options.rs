@@ -5,10 +5,12 @@ use std::net::IpAddr;
 use super::{FormatSource, ProxyCx};
 use crate::model::{ConnectionMode, ForwardFor};
 use crate::parse::args::{Args, Parsed, bad_argument};
+use crate::parse::check_rules::{Kind, http_option, option_request};
 use crate::parse::keyword::{
     Found, Keyword, KeywordDoc, Sections, left_out, look_up, no_effect, not_yet, served,
 };
 use crate::text::Word;
+use tidegate_sample::Place;
 
 /// Takes the arguments of an option in; the flag is false after `no`.
 type Parse = fn(&mut ProxyCx<'_>, &mut Args<'_>, bool) -> Parsed<()>;
@@ -68,6 +70,22 @@ const ROWS: &[Keyword<Parse>] = &[
         cx.proxy.redispatch = on;
         Ok(())
     }),
+    served("httpchk", B, "[<method>] [<uri> [<version> [<host>]]]", "check health by HTTP", |cx, args, on| {
+        let option = http_option(args)?;
+        let scope = cx.scope(Place::Check).without_waiting();
+        let request = option_request(option, &scope)?;
+        cx.checks.kind = on.then(|| Kind::Http(Box::new(request)));
+        Ok(())
+    }),
+    served("tcp-check", B, "", "check health by `tcp-check` rules", |cx, _, on| {
+        cx.checks.kind = on.then_some(Kind::Tcp);
+        Ok(())
+    }),
+    not_yet("ssl-hello-chk", B, "check health by a TLS greeting"),
+    served("log-health-checks", B, "", "log changes of health", |cx, _, on| {
+        cx.proxy.log_health_checks = on;
+        Ok(())
+    }),
     not_yet("abortonclose", ALL, "give up requests whose client went away"),
     not_yet("accept-invalid-http-request", F, "let malformed requests through"),
     not_yet("accept-invalid-http-response", B, "let malformed responses through"),
@@ -92,13 +110,11 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("http-pretend-keepalive", B, "don't tell servers that connections are closed"),
     not_yet("http-restrict-req-hdr-names", ALL, "what becomes of unusual header names"),
     not_yet("http-use-proxy-header", F, "use the Proxy-Connection header"),
-    not_yet("httpchk", B, "check health by HTTP"),
     not_yet("httpslog", ALL, "log HTTPS requests"),
     not_yet("http-tunnel", ALL, "look at the first request only"),
     not_yet("idle-close-on-response", F, "close idle connections only with a response"),
     not_yet("independent-streams", ALL, "one side's silence isn't the other's"),
     not_yet("ldap-check", B, "check health by LDAP"),
-    not_yet("log-health-checks", B, "log changes of health"),
     not_yet("logasap", F, "log when the response begins"),
     not_yet("mysql-check", B, "check health by MySQL"),
     not_yet("nolinger", ALL, "close without lingering"),
@@ -111,8 +127,6 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("socket-stats", F, "counters for each listener"),
     not_yet("spop-check", B, "check health by SPOP"),
     not_yet("srvtcpka", B, "keep-alive probes of TCP towards servers"),
-    not_yet("ssl-hello-chk", B, "check health by a TLS greeting"),
-    not_yet("tcp-check", B, "check health by TCP"),
     not_yet("tcpka", ALL, "keep-alive probes of TCP"),
     not_yet("transparent", B, "connect to the original destination"),
     no_effect("splice-auto", ALL, "bytes are never copied by splicing"),

@@ -6,6 +6,7 @@ use super::{ProxyCx, logs, options, timeouts};
 use crate::diag::{Diagnostic, code};
 use crate::model::{BackendTarget, Balance, HttpReuse, Mode, RetryCount, UseBackend};
 use crate::parse::args::{Args, Parsed, fault, list};
+use crate::parse::check_rules::Speaks;
 use crate::parse::keyword::{Keyword, KeywordDoc, Sections, left_out, not_yet, served, unsupported};
 use crate::parse::order::Rank;
 use crate::parse::{bind, rules, sampled, server};
@@ -84,6 +85,10 @@ const ROWS: &[Keyword<Parse>] = &[
         cx.proxy.log.tag = Some(args.text("a tag")?.to_owned());
         Ok(())
     }),
+    served("http-check", B, "<rule> [<arg>...]", "a step of an HTTP health check",
+        |cx, args| check_rule(cx, args, Speaks::Http)),
+    served("tcp-check", B, "<rule> [<arg>...]", "a step of a TCP health check",
+        |cx, args| check_rule(cx, args, Speaks::Tcp)),
     served("maxconn", F, "<number>", "most connections; 0 for the process's limit", |cx, args| {
         cx.proxy.connections_max = Some(args.integer(0, 0x7fff_ffff)?).filter(|most| *most > 0);
         Ok(())
@@ -150,7 +155,6 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("hash-balance-factor", B, "bounds of consistent hashing"),
     not_yet("hash-preserve-affinity", B, "keep the hash's choice"),
     not_yet("hash-type", B, "how hashes choose servers"),
-    not_yet("http-check", B, "check health by HTTP"),
     not_yet("http-error", ALL, "a reply in place of an error page"),
     not_yet("http-send-name-header", B, "tell servers their names"),
     not_yet("ignore-persist", B_ONLY, "don't use a server by its cookie"),
@@ -174,7 +178,6 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("stats", ALL, "the page of statistics"),
     not_yet("stick", B_ONLY, "tie clients to servers by a table"),
     not_yet("stick-table", NO_DEFAULTS, "a table of what clients did"),
-    not_yet("tcp-check", B, "check health by TCP"),
     not_yet("transparent", B, "connect to the original destination"),
     not_yet("unique-id-format", F, "an identifier for each request"),
     not_yet("unique-id-header", F, "the header for the identifier"),
@@ -314,4 +317,9 @@ fn use_backend(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
         condition,
     });
     Ok(())
+}
+
+fn check_rule(cx: &mut ProxyCx<'_>, args: &mut Args<'_>, speaks: Speaks) -> Parsed<()> {
+    let scope = cx.scope(Place::Check).without_waiting();
+    cx.checks.rule(speaks, args, &scope)
 }

@@ -197,16 +197,16 @@ const ROWS: &[ActionRow] = &[
     row("set-src", Sets::CONN.or(Sets::SESS).or(Sets::TREQ).or(Sets::HREQ), "<expr>", "set the client's address",
         |cx, args| Ok(Action::SetSource(sampled::expression(args.expect("an expression")?, &cx.scope)?))),
     inner("set-var", Sets::ALL, "set-var(<name>[,<cond>...]) <expr>", "set a variable", |cx, args| {
-        let to = assignment(cx)?;
+        let to = assignment(cx.inner.as_ref())?;
         let value = sampled::expression(args.expect("an expression such as `path`")?, &cx.scope)?;
         Ok(Action::SetVar { to, value })
     }),
     inner("set-var-fmt", Sets::ALL, "set-var-fmt(<name>[,<cond>...]) <fmt>", "set a variable", |cx, args| {
-        let to = assignment(cx)?;
+        let to = assignment(cx.inner.as_ref())?;
         Ok(Action::SetVarFormat { to, value: format(cx, args)? })
     }),
     inner("unset-var", Sets::ALL, "unset-var(<name>)", "take a variable away", |cx, _| {
-        Ok(Action::UnsetVar(variable(cx)?))
+        Ok(Action::UnsetVar(variable(cx.inner.as_ref())?))
     }),
     row("wait-for-body", Sets::HREQ, "time <time>", "wait until the body is there", |_, args| {
         if !args.take("time") {

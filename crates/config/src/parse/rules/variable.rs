@@ -2,15 +2,14 @@
 
 use tidegate_sample::vars::{Assignment, VarCond, VarName};
 
-use super::RuleCx;
 use crate::diag::{Diagnostic, Severity, code};
 use crate::parse::args::{Parsed, bad_argument, pick};
 use crate::parse::sampled;
 use crate::text::Word;
 
-/// `NAME[,COND...]`
-pub(super) fn assignment(cx: &RuleCx<'_>) -> Parsed<Assignment> {
-    let (name, rest) = name_and_rest(cx)?;
+/// `NAME[,COND...]`, from what is between the parentheses.
+pub(crate) fn assignment(inner: Option<&Word>) -> Parsed<Assignment> {
+    let (name, rest) = name_and_rest(inner)?;
     let conditions = rest
         .iter()
         .map(|word| pick(word, "a condition of a variable", &VarCond::NAMES));
@@ -20,19 +19,19 @@ pub(super) fn assignment(cx: &RuleCx<'_>) -> Parsed<Assignment> {
     })
 }
 
-/// `NAME`
-pub(super) fn variable(cx: &RuleCx<'_>) -> Parsed<VarName> {
-    let (name, rest) = name_and_rest(cx)?;
+/// `NAME`, from what is between the parentheses.
+pub(crate) fn variable(inner: Option<&Word>) -> Parsed<VarName> {
+    let (name, rest) = name_and_rest(inner)?;
     match rest.first() {
         Some(extra) => bad_argument(extra, "conditions are for setting a variable"),
         None => Ok(name),
     }
 }
 
-fn name_and_rest(cx: &RuleCx<'_>) -> Parsed<(VarName, Vec<Word>)> {
+fn name_and_rest(inner: Option<&Word>) -> Parsed<(VarName, Vec<Word>)> {
     const MISSING: &str = "the name of a variable is missing in the parentheses";
     let missing = |diagnostic| Err(Box::new(diagnostic));
-    let Some(inner) = &cx.inner else {
+    let Some(inner) = inner else {
         return missing(Diagnostic::bare(
             Severity::Error,
             code::BAD_VARIABLE_NAME,

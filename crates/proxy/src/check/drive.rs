@@ -1,0 +1,458 @@
+//! The tasks that check servers, each from its worker's start to its end.
+
+use std::cell::{Cell, RefCell};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use tidegate_sample::Named;
+use tidegate_sample::figures::Figures;
+
+use super::agent::{self, Answer};
+use super::ask::ask;
+use super::health::{self, Change, Health};
+use super::opener::ToServer;
+use super::report::{self, Company};
+use super::run::{Finding, Limits, run};
+use super::session::CheckSession;
+use super::shared::{LastCheck, Wanted};
+use super::spec::{AgentSpec, CheckSpec, OnErrors};
+use super::status::Status;
+use crate::log::{Level, Logger};
+use crate::timeouts::Timer;
+use crate::upstream::shared::BackendState;
+use crate::upstream::state::{AdminState, Operational, ServerState};
+use crate::worker::Worker;
+
+/// Starts the checks that are this worker's: those of all servers are dealt out to the workers in turn.
+pub(crate) fn start(worker: &Rc<Worker>) {
+    let shared = &worker.shared;
+    let checked = || {
+        shared
+            .backends
+            .iter()
+            .flat_map(|backend| &backend.servers)
+            .filter_map(|server| server.check.as_ref())
+    };
+    let count = checked().count();
+    let shortest = checked().map(|check| check.pace.inter).min().unwrap_or_default();
+    let shortest = shared
+        .global
+        .check_spread_max
+        .map_or(shortest, |most| shortest.min(most));
+    let mut number = 0;
+    for (backend_at, backend) in shared.backends.iter().enumerate() {
+        let Some(state) = shared.states.get(backend_at) else {
+            continue;
+        };
+        for (server, own) in backend.servers.iter().zip(state.servers()) {
+            if server.check.is_none() && server.agent.is_none() {
+                continue;
+            }
+            let at = number;
+            number += 1;
+            if at % shared.global.threads.max(1) != worker.index {
+                continue;
+            }
+            let logger = worker
+                .backends
+                .get(backend_at)
+                .map(|backend| backend.logger.clone());
+            let named = |name: &str, id| {
+                Rc::new(Named {
+                    name: name.into(),
+                    id,
+                })
+            };
+            let subject = Rc::new(Subject {
+                worker: worker.clone(),
+                logger: logger.unwrap_or_else(|| Rc::new(Logger::discard())),
+                title: format!("{}/{}", backend.name, server.name),
+                backend: named(&backend.name, backend.id),
+                server: named(&server.name, server.id),
+                company: state.clone(),
+                state: own.clone(),
+                check_down: Cell::new(false),
+                stopping: Cell::new(false),
+                agent_down: Cell::new(false),
+            });
+            if let Some(check) = &server.check {
+                let offset =
+                    shortest * u32::try_from(at).unwrap_or(0) / u32::try_from(count.max(1)).unwrap_or(1);
+                let checking = Checking::new(subject.clone(), check.clone(), worker.wheel.timer());
+                tokio::task::spawn_local(checking.run(offset));
+            }
+            if let Some(agent) = &server.agent {
+                let address = agent
+                    .address
+                    .or(server.check.as_ref().and_then(|check| check.address));
+                let opener = ToServer {
+                    state: own.clone(),
+                    address,
+                    port: None,
+                };
+                tokio::task::spawn_local(ask_on(subject, agent.clone(), opener, worker.wheel.timer()));
+            }
+        }
+    }
+}
+
+/// A server, and what is known of it from both its checks and its agent.
+struct Subject {
+    worker: Rc<Worker>,
+    logger: Rc<Logger>,
+    /// `backend/server`
+    title: String,
+    backend: Rc<Named>,
+    server: Rc<Named>,
+    company: Arc<BackendState>,
+    state: Arc<ServerState>,
+    check_down: Cell<bool>,
+    stopping: Cell<bool>,
+    agent_down: Cell<bool>,
+}
+
+impl Subject {
+    /// Makes the server what checks and agent say together, and tells of a change.
+    fn settle(&self, why: Option<(&Finding, Duration)>) {
+        let state = match (
+            self.check_down.get() || self.agent_down.get(),
+            self.stopping.get(),
+        ) {
+            (true, _) => Operational::Stopped,
+            (false, true) => Operational::Stopping,
+            (false, false) => Operational::Running,
+        };
+        let is = |state| match state {
+            Operational::Starting | Operational::Running => Change::Up,
+            Operational::Stopped => Change::Down,
+            Operational::Stopping => Change::Stopping,
+        };
+        let before = is(self.state.operational());
+        if before == is(state) {
+            return;
+        }
+        let somebody = self.company.servers().iter().any(|server| server.is_usable());
+        self.state.set_operational(state, Instant::now());
+        let level = if is(state) == Change::Down {
+            Level::Alert
+        } else {
+            Level::Notice
+        };
+        let company = self.company();
+        self.tell(level, &report::change(&self.title, is(state), why, company));
+        if somebody && company.active + company.backup == 0 {
+            self.tell(
+                Level::Emergency,
+                &report::nobody(&String::from_utf8_lossy(&self.backend.name)),
+            );
+        }
+    }
+
+    fn tell(&self, level: Level, message: &str) {
+        if self.logger.is_silent() {
+            // An operator without a log has a terminal.
+            self.logger.notice(level, message);
+        } else {
+            self.logger.message(level, message);
+        }
+    }
+
+    fn company(&self) -> Company {
+        let usable = |backup| {
+            let servers = self.company.servers().iter();
+            servers
+                .filter(|server| server.is_backup() == backup && server.is_usable())
+                .count()
+        };
+        let board = &*self.worker.shared.board;
+        Company {
+            active: usable(false),
+            backup: usable(true),
+            sessions: board
+                .server(&self.backend.name, &self.server.name)
+                .map_or(0, |server| server.connections),
+            queued: board
+                .backend(&self.backend.name)
+                .map_or(0, |backend| backend.queued),
+        }
+    }
+
+    /// `http-check send-state`: how the server is seen.
+    fn seen_as(&self, health: &Health) -> Bytes {
+        let board = &*self.worker.shared.board;
+        let own = board
+            .server(&self.backend.name, &self.server.name)
+            .unwrap_or_default();
+        let all = board.backend(&self.backend.name).unwrap_or_default();
+        let (address, port) = match self.state.address() {
+            crate::spec::ServerAddress::Tcp(address) => {
+                (address.ip().to_string(), address.port().to_string())
+            }
+            _ => ("unix".to_owned(), "unix".to_owned()),
+        };
+        let servers = self.company.servers().iter();
+        let total: u32 = servers
+            .filter(|server| server.is_usable())
+            .map(|server| server.effective_weight())
+            .sum();
+        let (at, of) = health.progress();
+        let state = match (health.is_up(), self.stopping.get()) {
+            (true, true) => "NOLB".to_owned(),
+            (true, false) if at == of => "UP".to_owned(),
+            (true, false) => format!("UP {at}/{of}"),
+            (false, _) if at == 0 => "DOWN".to_owned(),
+            (false, _) => format!("DOWN {at}/{of}"),
+        };
+        let node = self
+            .worker
+            .shared
+            .global
+            .process
+            .as_ref()
+            .map(|process| process.node.clone());
+        let text = format!(
+            "{state}; address={address}; port={port}; name={}; node={}; weight={}/{total}; scur={}/{}; qcur={}",
+            self.title,
+            String::from_utf8_lossy(&node.unwrap_or_default()),
+            self.state.effective_weight(),
+            own.connections,
+            all.connections,
+            own.queued,
+        );
+        text.into()
+    }
+}
+
+/// The checks of one server.
+struct Checking {
+    subject: Rc<Subject>,
+    spec: Arc<CheckSpec>,
+    opener: ToServer,
+    timer: Timer,
+    health: RefCell<Health>,
+    last: Cell<Status>,
+    failures: Cell<u64>,
+    downs: Cell<u64>,
+}
+
+impl Checking {
+    fn new(subject: Rc<Subject>, spec: Arc<CheckSpec>, timer: Timer) -> Checking {
+        let health = Health::new(&spec.pace, spec.initial);
+        subject.check_down.set(!health.is_up());
+        if !health.is_up() {
+            // It was told so, not found out: nobody needs to hear of it.
+            subject
+                .state
+                .set_operational(Operational::Stopped, Instant::now());
+        }
+        Checking {
+            opener: ToServer {
+                state: subject.state.clone(),
+                address: spec.address,
+                port: spec.port,
+            },
+            health: RefCell::new(health),
+            last: Cell::default(),
+            failures: Cell::default(),
+            downs: Cell::default(),
+            subject,
+            spec,
+            timer,
+        }
+    }
+
+    async fn run(self, offset: Duration) {
+        self.timer.sleep(offset).await;
+        loop {
+            let began = Instant::now();
+            let checks = self.subject.state.checks();
+            if checks.is_enabled() && !self.subject.state.admin().is_maint() {
+                let finding = self.check().await;
+                self.note(&finding, began.elapsed());
+            }
+            let pause = self.health.borrow().pause(&self.spec.pace);
+            let pause = spread(pause, self.subject.worker.shared.global.check_spread_percent);
+            self.rest(pause.saturating_sub(began.elapsed())).await;
+        }
+    }
+
+    async fn check(&self) -> Finding {
+        let global = &self.subject.worker.shared.global;
+        let session = CheckSession::new(
+            self.subject.backend.clone(),
+            self.subject.server.clone(),
+            global.process.clone(),
+            global.proc_vars.clone(),
+        );
+        let program = &self.spec.program;
+        let state = program
+            .send_state
+            .then(|| self.subject.seen_as(&self.health.borrow()));
+        let limits = Limits::new(self.spec.pace.inter, self.spec.connect_timeout, self.spec.timeout);
+        run(
+            program,
+            &session,
+            &self.opener,
+            &self.timer,
+            limits,
+            global.buffer_bytes,
+            state,
+        )
+        .await
+    }
+
+    /// Waits for the next check; does meanwhile what it is asked for.
+    async fn rest(&self, pause: Duration) {
+        let until = Instant::now() + pause;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let checks = self.subject.state.checks();
+            let Ok(wanted) = self.timer.limit(Some(left), checks.asked()).await else {
+                return;
+            };
+            if self.obey(wanted) {
+                let soon = self.spec.pace.fast_inter.unwrap_or(self.spec.pace.inter);
+                return self.timer.sleep(left.min(soon)).await;
+            }
+        }
+    }
+
+    /// True if the next check is to come sooner.
+    fn obey(&self, wanted: Wanted) -> bool {
+        match wanted {
+            Wanted::Errors(OnErrors::FastInter) => return true,
+            Wanted::Errors(OnErrors::FailCheck) => {
+                self.note(&Finding::of(Status::Observed), Duration::ZERO);
+                return true;
+            }
+            Wanted::Errors(OnErrors::SuddenDeath) => {
+                self.health.borrow_mut().weaken();
+                return true;
+            }
+            Wanted::Errors(OnErrors::MarkDown) => {
+                self.health.borrow_mut().fail_at_once();
+            }
+            Wanted::Down => {
+                self.health.borrow_mut().fail_at_once();
+            }
+            Wanted::Up => {
+                self.health.borrow_mut().pass_at_once();
+                self.subject.stopping.set(false);
+            }
+            Wanted::Stopping => {
+                self.health.borrow_mut().pass_at_once();
+                self.subject.stopping.set(true);
+            }
+        }
+        self.subject.check_down.set(!self.health.borrow().is_up());
+        let finding = Finding::of(Status::Observed);
+        let why = matches!(wanted, Wanted::Errors(_)).then_some((&finding, Duration::ZERO));
+        self.subject.settle(why);
+        matches!(wanted, Wanted::Errors(_))
+    }
+
+    fn note(&self, finding: &Finding, took: Duration) {
+        let result = finding.status.result();
+        let mut health = self.health.borrow_mut();
+        let (before, was_up) = (health.progress(), health.is_up());
+        let change = health.note(result);
+        let (progress, up) = (health.progress(), health.is_up());
+        self.subject.stopping.set(health.is_stopping());
+        drop(health);
+        if result == health::Result::Failed && was_up {
+            self.failures.set(self.failures.get() + 1);
+        }
+        if change == Some(Change::Down) {
+            self.downs.set(self.downs.get() + 1);
+        }
+        self.subject.state.checks().note(LastCheck {
+            finding: finding.clone(),
+            at: SystemTime::now(),
+            took,
+            progress,
+            failures: self.failures.get(),
+            downs: self.downs.get(),
+        });
+        let news = self.last.replace(finding.status) != finding.status || before != progress || was_up != up;
+        if self.spec.log_all && news {
+            let line = report::check(&self.subject.title, finding, took, progress, up);
+            self.subject.tell(Level::Notice, &line);
+        }
+        self.subject.check_down.set(!up);
+        self.subject
+            .settle((!self.spec.log_all).then_some((finding, took)));
+    }
+}
+
+/// Asks an agent again and again.
+async fn ask_on(subject: Rc<Subject>, spec: Arc<AgentSpec>, opener: ToServer, timer: Timer) {
+    loop {
+        if subject.state.checks().is_agent_enabled()
+            && let Some(answer) = ask(&spec, &opener, &timer).await
+        {
+            heed(&subject, answer);
+        }
+        timer
+            .sleep(spread(
+                spec.inter,
+                subject.worker.shared.global.check_spread_percent,
+            ))
+            .await;
+    }
+}
+
+/// Does what an agent says.
+fn heed(subject: &Subject, answer: Answer) {
+    let now = Instant::now();
+    let state = &subject.state;
+    if let Some(weight) = answer.weight {
+        let weight = weight.of(state.initial_weight());
+        if state.set_weight(weight, now).is_err() {
+            let message = format!(
+                "{}: the agent asks for a weight that a static algorithm can't give",
+                subject.title
+            );
+            subject.logger.message(Level::Warning, &message);
+        }
+    }
+    if let Some(most) = answer.maxconn.filter(|most| *most != state.maxconn()) {
+        state.set_maxconn(most);
+    }
+    match answer.admin {
+        Some(agent::Admin::Ready) if state.admin().is_forced() => state.set_admin(AdminState::Ready, now),
+        Some(agent::Admin::Drain) => state.set_admin(AdminState::Drain, now),
+        Some(agent::Admin::Maint) => state.set_admin(AdminState::Maint, now),
+        Some(agent::Admin::Ready) | None => {}
+    }
+    match answer.operational {
+        Some(agent::Operational::Up) => subject.agent_down.set(false),
+        Some(agent::Operational::Down { word, why }) => {
+            subject.agent_down.set(true);
+            let info = match why {
+                Some(why) => format!("{word}: {why}"),
+                None => word.to_owned(),
+            };
+            let finding = Finding {
+                info: Some(info),
+                ..Finding::of(Status::L7Status)
+            };
+            return subject.settle(Some((&finding, Duration::ZERO)));
+        }
+        None => {}
+    }
+    subject.settle(None);
+}
+
+/// A time that is up to `percent` shorter or longer, so that checks of many servers don't fall together.
+fn spread(time: Duration, percent: u32) -> Duration {
+    if percent == 0 {
+        return time;
+    }
+    let most = time * percent / 100;
+    let random = RandomState::new().build_hasher().finish() % 1001;
+    let spread = most * 2 * u32::try_from(random).unwrap_or(0) / 1000;
+    time.saturating_sub(most) + spread
+}

@@ -1,0 +1,100 @@
+//! What to check, how often, and what follows: plain data.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::health::{InitialState, Pace};
+use super::step::Program;
+
+/// How a server is checked.
+#[derive(Clone, Debug)]
+pub struct CheckSpec {
+    /// How often, and how many results it takes.
+    pub pace: Pace,
+    /// `init-state`
+    pub initial: InitialState,
+    /// `timeout check`
+    pub timeout: Option<Duration>,
+    /// `timeout connect`
+    pub connect_timeout: Option<Duration>,
+    /// `addr`: where checks go instead of the server's own address.
+    pub address: Option<IpAddr>,
+    /// `port`
+    pub port: Option<u16>,
+    /// What is done.
+    pub program: Arc<Program>,
+    /// `option log-health-checks`: every change of what checks find is logged, not those of the server's state alone.
+    pub log_all: bool,
+    /// `observe`
+    pub observe: Option<Observing>,
+}
+
+impl CheckSpec {
+    /// A check that connects every two seconds.
+    #[must_use]
+    pub fn new(program: Arc<Program>) -> CheckSpec {
+        CheckSpec {
+            pace: Pace::default(),
+            initial: InitialState::default(),
+            timeout: None,
+            connect_timeout: None,
+            address: None,
+            port: None,
+            program,
+            log_all: false,
+            observe: None,
+        }
+    }
+}
+
+/// `observe`, `error-limit` and `on-error`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Observing {
+    /// What is watched.
+    pub layer: Layer,
+    /// Errors in a row until something is done.
+    pub errors_max: u32,
+    /// What is done then.
+    pub then: OnErrors,
+}
+
+/// What `observe` watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layer {
+    /// Connections.
+    Four,
+    /// Responses.
+    Seven,
+}
+
+/// What follows errors in the traffic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum OnErrors {
+    /// The next check comes sooner.
+    FastInter = 1,
+    /// It counts as a failed check, and the next comes sooner.
+    FailCheck = 2,
+    /// The next failed check takes the server down, and comes sooner.
+    SuddenDeath = 3,
+    /// The server is down.
+    MarkDown = 4,
+}
+
+/// How a server's agent is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentSpec {
+    /// `agent-addr`, falling back to the check's and then to the server's address.
+    pub address: Option<IpAddr>,
+    /// `agent-port`
+    pub port: u16,
+    /// `agent-inter`
+    pub inter: Duration,
+    /// `timeout check`
+    pub timeout: Option<Duration>,
+    /// `agent-send`
+    pub send: Bytes,
+}

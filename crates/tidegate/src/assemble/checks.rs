@@ -1,0 +1,214 @@
+//! Health checks: from `http-check` and `tcp-check` rules and the parameters of servers to what the data plane runs.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderName, Method, Version};
+use tidegate_config::model;
+use tidegate_config::{Diagnostic, Span, code};
+use tidegate_proxy::check::health::{InitialState, Pace};
+use tidegate_proxy::check::spec::{AgentSpec, CheckSpec, Layer, Observing, OnErrors};
+use tidegate_proxy::check::status::Status;
+use tidegate_proxy::check::step::{
+    Action, Connect, Expect, HeaderPattern, Kind, Pattern, Payload, Port, Program, Request, Step, TextMatch,
+};
+use tidegate_proxy::spec::Text;
+
+use super::Assembly;
+
+impl Assembly<'_> {
+    /// What the checks of a backend do.
+    pub(super) fn program(&mut self, program: model::CheckProgram, span: Span) -> Arc<Program> {
+        let steps = program.steps.into_iter();
+        let steps = steps.filter_map(|step| {
+            Some(Step {
+                action: self.action(step.action, span)?,
+                comment: step.comment,
+            })
+        });
+        Arc::new(Program {
+            kind: match program.kind {
+                model::CheckKind::Tcp => Kind::Tcp,
+                model::CheckKind::Http => Kind::Http,
+            },
+            steps: steps.collect(),
+            disable_on_404: program.disable_on_404,
+            send_state: program.send_state,
+        })
+    }
+
+    fn action(&mut self, action: model::CheckAction, span: Span) -> Option<Action> {
+        use model::CheckAction as From;
+        Some(match action {
+            From::Connect(connect) => Action::Connect(Box::new(connect_step(*connect))),
+            From::Send(bytes) => Action::Send(Payload::Text(Text::literal(bytes))),
+            From::SendFormat(format) => Action::Send(Payload::Text(format.into())),
+            From::SendHexFormat(format) => Action::Send(Payload::Hex(format)),
+            From::Request(request) => Action::Request(Box::new(self.request(*request, span)?)),
+            From::Expect(wanted) => Action::Expect(Box::new(expect(*wanted))),
+            From::SetVar { to, value } => Action::SetVar(to, value),
+            From::SetVarFormat { to, value } => Action::SetVarFmt(to, value),
+            From::UnsetVar(name) => Action::UnsetVar(name),
+        })
+    }
+
+    fn request(&mut self, request: model::CheckRequest, span: Span) -> Option<Request> {
+        let defaults = Request::default();
+        let method = match &request.method {
+            Some(method) => match Method::from_bytes(method.as_bytes()) {
+                Ok(method) => method,
+                Err(_) => {
+                    let message = format!("`{method}` is no method");
+                    self.faults
+                        .push(Diagnostic::error(code::BAD_ARGUMENT, span, message));
+                    return None;
+                }
+            },
+            None => defaults.method,
+        };
+        let mut headers = Vec::with_capacity(request.headers.len());
+        for (name, value) in request.headers {
+            match HeaderName::from_bytes(name.as_bytes()) {
+                Ok(name) => headers.push((name, value)),
+                Err(_) => {
+                    let message = format!("`{name}` is no name of a header");
+                    self.faults.push(Diagnostic::error(code::BAD_NAME, span, message));
+                }
+            }
+        }
+        Some(Request {
+            method,
+            uri: request.uri.map_or(defaults.uri, text),
+            version: match request.is_1_1 {
+                Some(true) => Version::HTTP_11,
+                Some(false) | None => Version::HTTP_10,
+            },
+            headers,
+            body: request.body.map(text),
+        })
+    }
+
+    /// How a server is checked, if it is.
+    pub(super) fn check(
+        &self,
+        server: &model::Server,
+        proxy: &model::Proxy,
+        program: &Arc<Program>,
+    ) -> Option<Arc<CheckSpec>> {
+        let lines = &server.check;
+        let limit = |time: Option<std::time::Duration>| time.filter(|time| !time.is_zero());
+        lines.enabled.then(|| {
+            Arc::new(CheckSpec {
+                pace: Pace {
+                    rise: lines.rise,
+                    fall: lines.fall,
+                    inter: lines.inter,
+                    fast_inter: lines.fast_inter,
+                    down_inter: lines.down_inter,
+                },
+                initial: match lines.initial {
+                    Some(model::InitialState::FullyUp) => InitialState::FullyUp,
+                    Some(model::InitialState::Down) => InitialState::Down,
+                    Some(model::InitialState::FullyDown) => InitialState::FullyDown,
+                    Some(model::InitialState::Up) | None => InitialState::Up,
+                },
+                timeout: limit(proxy.timeouts.check),
+                connect_timeout: limit(proxy.timeouts.connect),
+                address: lines.address,
+                port: lines.port,
+                program: program.clone(),
+                log_all: proxy.log_health_checks,
+                observe: lines.observe.map(|layer| Observing {
+                    layer: match layer {
+                        model::Observe::Layer4 => Layer::Four,
+                        model::Observe::Layer7 => Layer::Seven,
+                    },
+                    errors_max: lines.errors_max,
+                    then: match lines.on_error {
+                        model::OnError::FastInter => OnErrors::FastInter,
+                        model::OnError::FailCheck => OnErrors::FailCheck,
+                        model::OnError::SuddenDeath => OnErrors::SuddenDeath,
+                        model::OnError::MarkDown => OnErrors::MarkDown,
+                    },
+                }),
+            })
+        })
+    }
+
+    /// How a server's agent is asked, if there is one.
+    pub(super) fn agent(&self, server: &model::Server, proxy: &model::Proxy) -> Option<Arc<AgentSpec>> {
+        let agent = &server.check.agent;
+        let port = agent.port.filter(|_| agent.enabled)?;
+        Some(Arc::new(AgentSpec {
+            address: agent.address,
+            port,
+            inter: agent.inter,
+            timeout: proxy.timeouts.check.filter(|time| !time.is_zero()),
+            send: Bytes::from(agent.send.clone().unwrap_or_default()),
+        }))
+    }
+}
+
+fn connect_step(connect: model::CheckConnect) -> Connect {
+    Connect {
+        defaults: connect.defaults,
+        port: connect.port.map(|port| match port {
+            model::CheckPort::Fixed(port) => Port::Fixed(port),
+            model::CheckPort::Computed(expr) => Port::Computed(expr),
+        }),
+        address: connect.address,
+        linger: connect.linger,
+    }
+}
+
+fn expect(wanted: model::CheckExpect) -> Expect {
+    let status = |code: Option<&str>| code.and_then(Status::of_code);
+    Expect {
+        pattern: pattern(wanted.pattern),
+        negated: wanted.negated,
+        received_min: wanted.received_min,
+        ok_status: status(wanted.ok_status),
+        error_status: status(wanted.error_status),
+        timeout_status: status(wanted.timeout_status),
+        on_success: wanted.on_success,
+        on_error: wanted.on_error,
+        status_code: wanted.status_code,
+    }
+}
+
+fn pattern(pattern: model::CheckPattern) -> Pattern {
+    use model::CheckPattern as From;
+    let bytes = |bytes: Text, binary| Pattern::Bytes { bytes, binary };
+    match pattern {
+        From::Bytes(text) => bytes(Text::literal(text), false),
+        From::Format(format) => bytes(format.into(), false),
+        From::Binary(binary) => bytes(Text::literal(binary), true),
+        From::HexFormat(format) => Pattern::Hex(format),
+        From::Regex(regex) => Pattern::Regex(regex),
+        From::HexRegex(regex) => Pattern::HexRegex(regex),
+        From::Status(ranges) => Pattern::Status(ranges),
+        From::StatusRegex(regex) => Pattern::StatusRegex(regex),
+        From::Header { name, value, whole } => Pattern::Header(HeaderPattern {
+            name: text_match(name),
+            value: value.map(text_match),
+            whole,
+        }),
+    }
+}
+
+fn text_match(wanted: model::CheckText) -> TextMatch {
+    match wanted.method {
+        model::CheckMatch::Exact => TextMatch::Exact(text(wanted.text)),
+        model::CheckMatch::Prefix => TextMatch::Prefix(text(wanted.text)),
+        model::CheckMatch::Suffix => TextMatch::Suffix(text(wanted.text)),
+        model::CheckMatch::Contains => TextMatch::Contains(text(wanted.text)),
+        model::CheckMatch::Regex(regex) => TextMatch::Regex(regex),
+    }
+}
+
+fn text(body: model::ReplyBody) -> Text {
+    match body {
+        model::ReplyBody::Bytes(bytes) => Text::literal(bytes),
+        model::ReplyBody::Format(format) => format.into(),
+    }
+}

@@ -1,0 +1,325 @@
+//! Health checks in the running program: what they send, what they conclude, and where requests go then.
+
+mod support;
+
+use std::io::{BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use support::Result;
+use support::origin::{head, origin, server};
+use support::site::Site;
+
+/// A server of HTTP that answers checks (`/check`) with a status that the test may change, and everything else with its
+/// name.
+struct Checked {
+    address: SocketAddr,
+    status: Arc<AtomicU16>,
+    /// The heads of the checks so far.
+    checks: Arc<Mutex<Vec<String>>>,
+}
+
+impl Checked {
+    fn new(name: &'static str, status: u16) -> Result<Checked> {
+        let status = Arc::new(AtomicU16::new(status));
+        let checks = Arc::<Mutex<Vec<String>>>::default();
+        let (now, seen) = (status.clone(), checks.clone());
+        let address = origin(move |stream| {
+            let mut from = BufReader::new(stream.try_clone()?);
+            let mut to = stream;
+            let head = head(&mut from)?;
+            let (status, body) = if head.contains("/check") {
+                seen.lock().map_err(|_| "poisoned")?.push(head);
+                (now.load(Ordering::SeqCst), "checked")
+            } else {
+                (200, name)
+            };
+            let length = body.len();
+            let answer = format!(
+                "HTTP/1.1 {status} Said So\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+            );
+            Ok(to.write_all(answer.as_bytes())?)
+        })?;
+        Ok(Checked {
+            address,
+            status,
+            checks,
+        })
+    }
+
+    fn says(&self, status: u16) {
+        self.status.store(status, Ordering::SeqCst);
+    }
+
+    fn check(&self) -> Result<String> {
+        Ok(self
+            .checks
+            .lock()
+            .map_err(|_| "poisoned")?
+            .first()
+            .ok_or("not checked")?
+            .clone())
+    }
+}
+
+/// A site whose backend has these lines, with `log` lines on standard output.
+fn site(name: &str, backend: &str) -> Result<Site> {
+    let config = format!(
+        "global\n    nbthread 2\n    log stdout format raw local0\n\
+         defaults\n    mode http\n    log global\n    timeout connect 5s\n    timeout client 15s\n    timeout server 15s\n    \
+         retries 0\n    option log-health-checks\n\
+         frontend site\n    bind 127.0.0.1:8080\n    default_backend b\n\
+         backend b\n    default-server inter 50ms rise 2 fall 2\n{backend}"
+    );
+    Site::start(name, &[("site.cfg", &config)])
+}
+
+#[test]
+fn requests_go_where_checks_pass_and_come_back_when_they_pass_again() -> Result<()> {
+    let one = Checked::new("one", 200)?;
+    let two = Checked::new("two", 500)?;
+    let site = site(
+        "health-http",
+        &format!(
+            "    balance first\n    option httpchk GET /check?a HTTP/1.1 www.example\n    server two {} check\n    server one {} check\n",
+            server(two.address),
+            server(one.address)
+        ),
+    )?;
+    site.logged(
+        "Health check for server b/two failed, reason: Layer7 wrong status, code: 500, info: \"Said So\"",
+    )?;
+    site.logged("Server b/two is DOWN. 1 active and 0 backup servers left. 0 sessions active, 0 requeued, 0 remaining in queue.")?;
+    site.until("/", "one")?;
+    assert_eq!(
+        two.check()?,
+        "GET /check?a HTTP/1.1\r\nhost: www.example\r\nconnection: close\r\n\r\n"
+    );
+    two.says(302);
+    site.logged(
+        "Health check for server b/two succeeded, reason: Layer7 check passed, code: 302, check duration: ",
+    )?;
+    site.logged(
+        "Server b/two is UP. 2 active and 0 backup servers online. 0 sessions requeued, 0 total in queue.",
+    )?;
+    site.until("/", "two")?;
+    two.says(500);
+    one.says(503);
+    site.logged("backend b has no server available!")?;
+    let answer = site.get("/")?;
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    Ok(())
+}
+
+#[test]
+fn a_server_that_says_404_takes_no_new_requests() -> Result<()> {
+    let one = Checked::new("one", 200)?;
+    let two = Checked::new("two", 200)?;
+    let site = site(
+        "health-404",
+        &format!(
+            "    balance first\n    option httpchk GET /check\n    http-check disable-on-404\n    http-check send-state\n    server two {} check weight 3\n    server one {} check\n",
+            server(two.address),
+            server(one.address)
+        ),
+    )?;
+    site.until("/", "two")?;
+    two.says(404);
+    site.logged("Server b/two is stopping. 1 active and 0 backup servers online.")?;
+    site.until("/", "one")?;
+    two.says(200);
+    site.until("/", "two")?;
+    let state = two.check()?;
+    let wanted = format!(
+        "address={}; port={}; name=b/two; node=",
+        two.address.ip(),
+        two.address.port()
+    );
+    assert!(
+        state.contains("x-haproxy-server-state: UP") && state.contains(&wanted),
+        "{state}"
+    );
+    assert!(state.contains("; weight=3/4; scur=0/0; qcur=0\r\n"), "{state}");
+    Ok(())
+}
+
+#[test]
+fn what_is_expected_of_a_response_decides() -> Result<()> {
+    let well = Checked::new("well", 200)?;
+    let rows = [
+        (
+            "status 200,300-310",
+            "b/s succeeded, reason: Layer7 check passed, code: 200",
+        ),
+        (
+            "! status 200",
+            "b/s failed, reason: Layer7 wrong status, code: 200",
+        ),
+        ("rstatus ^4", "b/s failed, reason: Layer7 wrong status, code: 200"),
+        ("string checked", "b/s succeeded"),
+        (
+            "string missing",
+            "b/s failed, reason: Layer7 invalid response, info: \"HTTP content check did not match\"",
+        ),
+        (
+            "! rstring ch[e]cked",
+            "info: \"HTTP check matched unwanted content\"",
+        ),
+        ("fhdr name Connection value close", "b/s succeeded"),
+        (
+            "hdr name -m beg conn value -m end x comment \"no such header\"",
+            "info: \"Said So comment: no such header\"",
+        ),
+        (
+            "error-status L7STS on-error \"body %[res.hdr(content-length)]\" status-code int(77) string x",
+            "reason: Layer7 wrong status, code: 77, info: \"body 7\"",
+        ),
+        (
+            "ok-status L6OK on-success fine status 200",
+            "reason: Layer6 check passed, code: 200, info: \"fine\"",
+        ),
+    ];
+    for (at, (rule, wanted)) in rows.into_iter().enumerate() {
+        let lines = format!(
+            "    option httpchk GET /check\n    http-check expect {rule}\n    server s {} check\n",
+            server(well.address)
+        );
+        let site = site(&format!("health-expect-{at}"), &lines)?;
+        site.logged(wanted).map_err(|e| format!("{rule}: {e}"))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_conversation_can_have_several_steps_and_connections() -> Result<()> {
+    let said = Arc::<Mutex<Vec<u8>>>::default();
+    let heard = said.clone();
+    let address = origin(move |mut stream| {
+        stream.write_all(b"+OK ready\r\n")?;
+        let mut asked = [0; 4];
+        stream.read_exact(&mut asked)?;
+        heard.lock().map_err(|_| "poisoned")?.extend(asked);
+        Ok(stream.write_all(b"\x2bPONG")?)
+    })?;
+    let other = TcpListener::bind("127.0.0.1:0")?;
+    let port = other.local_addr()?.port();
+    let site = site(
+        "health-steps",
+        &format!(
+            "    mode http\n    option tcp-check\n    tcp-check set-var(check.word) str(PING)\n    tcp-check connect\n    \
+             tcp-check expect string +OK\n    tcp-check send-lf %[var(check.word)]\n    tcp-check expect binary 2b504F4e47\n    \
+             tcp-check connect port {port} linger comment \"the other port\"\n    server s {} check\n",
+            server(address)
+        ),
+    )?;
+    site.logged("Health check for server b/s succeeded, reason: Layer7 check passed, check duration: ")?;
+    assert_eq!(said.lock().map_err(|_| "poisoned")?.get(..4), Some(&b"PING"[..]));
+    drop(other);
+    site.logged(&format!(
+        "Health check for server b/s failed, reason: Layer4 connection problem, info: \"Connection refused at step 5 of tcp-check \
+         (connect port {port}) comment: the other port\""
+    ))?;
+    Ok(())
+}
+
+#[test]
+fn an_agent_moves_its_server() -> Result<()> {
+    let word = Arc::new(Mutex::new("drain\n"));
+    let says = word.clone();
+    let asked = Arc::<Mutex<String>>::default();
+    let heard = asked.clone();
+    let agent = origin(move |mut stream| {
+        let mut question = [0; 6];
+        stream.read_exact(&mut question)?;
+        heard
+            .lock()
+            .map_err(|_| "poisoned")?
+            .push_str(&String::from_utf8_lossy(&question));
+        let answer = *says.lock().map_err(|_| "poisoned")?;
+        Ok(stream.write_all(answer.as_bytes())?)
+    })?;
+    let one = Checked::new("one", 200)?;
+    let two = Checked::new("two", 200)?;
+    let site = site(
+        "health-agent",
+        &format!(
+            "    balance first\n    server two {} agent-check agent-port {} agent-inter 50ms agent-send \"who?\\r\\n\"\n    server one {}\n",
+            server(two.address),
+            agent.port(),
+            server(one.address)
+        ),
+    )?;
+    site.until("/", "one")?;
+    let say = |text| -> Result<()> {
+        *word.lock().map_err(|_| "poisoned")? = text;
+        Ok(())
+    };
+    say("ready\n")?;
+    site.until("/", "two")?;
+    say("down#disk is full\n")?;
+    site.logged("Server b/two is DOWN, reason: Layer7 wrong status, info: \"down: disk is full\"")?;
+    site.until("/", "one")?;
+    // What means nothing changes nothing.
+    say("whatever\n")?;
+    assert!(site.get("/")?.ends_with("one"));
+    say("up 100%\n")?;
+    site.until("/", "two")?;
+    assert!(asked.lock().map_err(|_| "poisoned")?.starts_with("who?\r\n"));
+    Ok(())
+}
+
+#[test]
+fn errors_in_the_traffic_count_where_they_are_observed() -> Result<()> {
+    // Checks pass, and yet requests fail.
+    let requests = Arc::new(AtomicUsize::new(0));
+    let count = requests.clone();
+    let broken = origin(move |stream| {
+        let mut from = BufReader::new(stream.try_clone()?);
+        let mut to = stream;
+        head(&mut from)?;
+        count.fetch_add(1, Ordering::SeqCst);
+        Ok(to.write_all(b"HTTP/1.1 500 Broken\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")?)
+    })?;
+    let site = site(
+        "health-observe",
+        &format!(
+            "    server s {} check inter 1h observe layer7 error-limit 3 on-error mark-down\n",
+            server(broken)
+        ),
+    )?;
+    site.logged("Health check for server b/s succeeded, reason: Layer4 check passed")?;
+    for _ in 0..2 {
+        assert!(site.get("/")?.starts_with("HTTP/1.1 500 "));
+    }
+    assert!(site.get("/")?.starts_with("HTTP/1.1 500 "));
+    site.logged("Server b/s is DOWN, reason: Health analyze")?;
+    let answer = site.get("/")?;
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert_eq!(requests.load(Ordering::SeqCst), 3);
+    Ok(())
+}
+
+#[test]
+fn a_server_can_begin_down_and_be_checked_elsewhere() -> Result<()> {
+    let checks = origin(|stream: TcpStream| {
+        // Held open until the other side has closed.
+        let mut rest = Vec::new();
+        (&stream).read_to_end(&mut rest)?;
+        Ok(())
+    })?;
+    let one = Checked::new("one", 200)?;
+    let site = site(
+        "health-elsewhere",
+        &format!(
+            "    server s {} check addr {} port {} init-state fully-down rise 2\n",
+            server(one.address),
+            checks.ip(),
+            checks.port()
+        ),
+    )?;
+    site.logged("Server b/s is UP. 1 active and 0 backup servers online.")?;
+    site.until("/", "one")?;
+    assert!(one.check().is_err());
+    Ok(())
+}
