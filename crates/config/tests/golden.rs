@@ -31,6 +31,11 @@ fn report(name: &str, text: &[u8]) -> String {
     let files = MemoryFiles::default()
         .with(name, text)
         .with("pages/sorry.html", "<h1>sorry</h1>")
+        .with("pages/sorry.http", "HTTP/1.1 503 Sorry\n\n<h1>sorry</h1>")
+        .with(
+            "pages/short.http",
+            "HTTP/1.1 503 Sorry\nContent-Length: 9\n\nsorry",
+        )
         .with(
             "countries.map",
             "# country of each\n192.0.2.0/24\tFrance\n  192.0.2.0/240 Nörway\nnowhere x\n",

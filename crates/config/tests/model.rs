@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tidegate_config::model::{
     Action, ActionFailure, BackendTarget, Balance, BindAddress, ConnectionMode, HeaderMatch, HttpReuse,
-    LogLevel, LogSink, LuaPathKind, LuaScope, LuaStderr, LuaStep, Mode, PortRange, Proxy, ProxyKind,
-    RedirectKind, ReplyBody, ReplyContent, ServerAddress,
+    LogLevel, LogSink, LuaPathKind, LuaScope, LuaStderr, LuaStep, Mode, NameMatch, PortRange, Proxy,
+    ProxyKind, RedirectKind, ReplyBody, ReplyContent, ServerAddress, TargetEdit, Tuning,
 };
 use tidegate_config::{Config, Draft, Environment, MemoryFiles, Options, Sources, Style};
 use tidegate_sample::NoExternals;
@@ -396,12 +396,12 @@ fn http_rules_keep_their_order_and_arguments() {
     assert!(matches!(next(), Action::AddHeader { name, value } if name == "a" && value.text() == "b"));
     assert!(matches!(next(), Action::SetHeader { name, value } if name == "a" && value.text() == "%[src]"));
     assert!(matches!(next(), Action::DelHeader(HeaderMatch::Exact(name)) if name == "a"));
-    assert!(matches!(next(), Action::DelHeader(HeaderMatch::Prefix(name)) if name == "a"));
+    assert!(matches!(next(), Action::DelHeader(HeaderMatch::By(NameMatch::Prefix, name)) if name == "a"));
     assert!(matches!(next(), Action::SetMethod(value) if value.text() == "GET"));
-    assert!(matches!(next(), Action::SetPath(value) if value.text() == "/a"));
-    assert!(matches!(next(), Action::SetPathQuery(value) if value.text() == "/a?b"));
-    assert!(matches!(next(), Action::SetQuery(value) if value.text() == "a=b"));
-    assert!(matches!(next(), Action::SetUri(value) if value.text() == "/u"));
+    assert!(matches!(next(), Action::EditTarget(TargetEdit::Path(value)) if value.text() == "/a"));
+    assert!(matches!(next(), Action::EditTarget(TargetEdit::PathQuery(value)) if value.text() == "/a?b"));
+    assert!(matches!(next(), Action::EditTarget(TargetEdit::Query(value)) if value.text() == "a=b"));
+    assert!(matches!(next(), Action::EditTarget(TargetEdit::Uri(value)) if value.text() == "/u"));
     assert!(
         matches!(next(), Action::SetVar { to, value } if to.name.name() == "a" && value.text() == "path,lower")
     );
@@ -415,10 +415,10 @@ fn http_rules_keep_their_order_and_arguments() {
     assert!(matches!(next(), Action::SetVarFormat { to, .. } if *to.conditions == [VarCond::NotExists]));
     assert!(matches!(next(), Action::DelHeader(HeaderMatch::Regex(regex)) if regex.is_match(b"x-a")));
     assert!(matches!(next(), Action::UnsetVar(name) if name.name() == "c"));
-    assert!(matches!(next(), Action::SetSource(value) if value.text() == "hdr_ip(x)"));
+    assert!(matches!(next(), Action::Tune(Tuning::Source(value)) if value.text() == "hdr_ip(x)"));
     assert!(matches!(next(), Action::SetLogLevel(None)));
     assert!(matches!(next(), Action::SetLogLevel(Some(LogLevel::Err))));
-    assert!(matches!(next(), Action::WaitForBody(time) if *time == Duration::from_secs(2)));
+    assert!(matches!(next(), Action::WaitForBody { time, .. } if *time == Duration::from_secs(2)));
     assert!(matches!(next(), Action::Deny(reply) if reply.status == 429));
     assert!(matches!(next(), Action::Tarpit(reply) if reply.status == 500));
     let Action::Return(reply) = next() else { panic!() };

@@ -26,9 +26,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             spec.backends.push(backend);
         }
         None => {
-            let mut reply = ReplySpec::status(http::StatusCode::OK);
-            reply.content_type = Some("text/plain".into());
-            reply.body = Some(Text::literal("hello\n"));
+            let reply =
+                ReplySpec::status(http::StatusCode::OK).with_body("text/plain", Text::literal("hello\n"));
             frontend
                 .http_request
                 .push(Rule::new("http-request return", RuleAction::Return(reply)));

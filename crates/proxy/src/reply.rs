@@ -16,6 +16,8 @@ pub struct Reply {
     pub body: Bytes,
     /// True if the client's connection is closed after it.
     pub close: bool,
+    /// Nothing is sent: the connection is closed instead.
+    pub(crate) silent: bool,
 }
 
 impl Reply {
@@ -27,6 +29,15 @@ impl Reply {
             headers: HeaderMap::new(),
             body: Bytes::new(),
             close: false,
+            silent: false,
+        }
+    }
+
+    /// No reply at all: the connection is closed. The log has this status.
+    pub(crate) fn silence(status: StatusCode) -> Self {
+        Reply {
+            silent: true,
+            ..Reply::new(status)
         }
     }
 
@@ -42,6 +53,10 @@ impl Reply {
             ),
             404 => ("404 Not Found", "There is nothing at this address."),
             405 => ("405 Method Not Allowed", "This method is not allowed here."),
+            407 => (
+                "407 Proxy Authentication Required",
+                "This proxy needs credentials.",
+            ),
             408 => ("408 Request Timeout", "The request did not arrive in time."),
             410 => ("410 Gone", "This resource is no longer available."),
             413 => (

@@ -257,6 +257,11 @@ fn share(spec: ProxySpec, writer: Option<LogWriter>) -> Arc<Shared> {
     let frontends: Vec<Arc<FrontendSpec>> = frontends.into_iter().map(Arc::new).collect();
     let backends: Vec<Arc<BackendSpec>> = backends.into_iter().map(Arc::new).collect();
     let states = BackendState::all(&backends, Instant::now());
+    let backend_names = backends
+        .iter()
+        .enumerate()
+        .map(|(id, backend)| (backend.name.clone(), id));
+    let backend_names = backend_names.collect();
     Arc::new(Shared {
         board: Arc::new(Board::new(&frontends, &states, threads)),
         states,
@@ -264,6 +269,7 @@ fn share(spec: ProxySpec, writer: Option<LogWriter>) -> Arc<Shared> {
         frontend_room: frontends.iter().map(|f| f.maxconn.map(room_for)).collect(),
         frontends,
         backends,
+        backend_names,
         connections: AtomicU32::new(0),
         requests: PerWorker::new(threads),
         room: room_for(global.maxconn),

@@ -30,8 +30,9 @@ use tidegate_sample::vars::ProcVars;
 use crate::check::spec::{AgentSpec, CheckSpec};
 use crate::log::LogSpec;
 pub use crate::rules::{
-    Condition, HeaderEdit, HeaderMatch, ListChange, OnFailure, Redirect, RedirectTo, ReplySpec, Rule,
-    RuleAction, RuleSet, Text, UseBackend,
+    BackendChoice, Condition, ErrorPage, ErrorPages, FilePage, HeaderEdit, HeaderMatch, ListChange,
+    NameMatch, Normalizer, OnFailure, Redirect, RedirectTo, ReplyContent, ReplySpec, Rule, RuleAction,
+    RuleSet, TargetEdit, TargetPart, Text, TimeoutKind, Tuning, UseBackend,
 };
 use crate::txn::Mode;
 
@@ -228,6 +229,8 @@ pub struct FrontendSpec {
     pub default_backend: Option<BackendId>,
     /// The backend half of this very `listen` section, if it is one.
     pub own_backend: Option<BackendId>,
+    /// `errorfile`, `http-error` and their kin.
+    pub error_pages: Arc<ErrorPages>,
     /// `option forwardfor`.
     pub forward_for: Option<ForwardFor>,
     /// `option http-server-close`, `option httpclose`.
@@ -260,6 +263,7 @@ impl FrontendSpec {
             use_backend: Vec::new(),
             default_backend: None,
             own_backend: None,
+            error_pages: Arc::default(),
             forward_for: None,
             http_close: HttpClose::default(),
             buffer_request: false,
@@ -401,6 +405,8 @@ pub struct BackendSpec {
     pub http_response: RuleSet,
     /// `http-after-response`.
     pub http_after_response: RuleSet,
+    /// `errorfile`, `http-error` and their kin.
+    pub error_pages: Arc<ErrorPages>,
     /// `option forwardfor`.
     pub forward_for: Option<ForwardFor>,
     /// `option http-server-close`, `option httpclose`.
@@ -429,6 +435,7 @@ impl BackendSpec {
             http_request: RuleSet::default(),
             http_response: RuleSet::default(),
             http_after_response: RuleSet::default(),
+            error_pages: Arc::default(),
             forward_for: None,
             http_close: HttpClose::default(),
             log: LogSpec::default(),

@@ -35,6 +35,24 @@ impl Stream {
             let _ = socket2::SockRef::from(tcp).set_linger(Some(std::time::Duration::ZERO));
         }
     }
+
+    /// Makes the close that follows a reset that gets no farther than this many hops (one, if nothing is said): the client
+    /// isn't told.
+    pub(crate) fn vanish_on_close(&self, hops: Option<u8>) {
+        if let Stream::Tcp(tcp) = self {
+            let hops = u32::from(hops.unwrap_or(1));
+            let socket = socket2::SockRef::from(tcp);
+            let is_v4 = tcp
+                .peer_addr()
+                .is_ok_and(|peer| peer.ip().to_canonical().is_ipv4());
+            // Where the system refuses, the client gets its reset.
+            let _ = match is_v4 {
+                true => socket.set_ttl_v4(hops),
+                false => socket.set_unicast_hops_v6(hops),
+            };
+        }
+        self.reset_on_close();
+    }
 }
 
 /// Pieces that are shorter than this together are copied side by side: the system takes one buffer faster than several.
@@ -75,6 +93,8 @@ pub(crate) struct Traffic {
     /// No response is owed to the peer. Whatever the codec writes then is its own answer to a request that it could not
     /// read; it is swallowed, and its status kept, so that the session can send a page of ours.
     pub(crate) swallow: Cell<bool>,
+    /// The close is one that the peer isn't told of; how far its reset goes.
+    pub(crate) vanish: Cell<Option<Option<u8>>>,
     /// The status of the answer that was swallowed.
     pub(crate) swallowed: Cell<Option<u16>>,
     /// How often the stream's owner had written all that it held.
@@ -162,6 +182,14 @@ impl Counted {
     }
 }
 
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if let Some(hops) = self.traffic.vanish.get() {
+            self.stream.vanish_on_close(hops);
+        }
+    }
+}
+
 impl AsyncRead for Counted {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -225,7 +253,7 @@ impl AsyncWrite for Counted {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // The codec ends the connection after its own answer; ours comes first.
-        if self.traffic.swallow.get() {
+        if self.traffic.swallow.get() || self.traffic.vanish.get().is_some() {
             return Poll::Ready(Ok(()));
         }
         Pin::new(&mut self.stream).poll_shutdown(cx)

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::future::{Future, poll_fn};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::{Rc, Weak};
 use std::task::Poll;
 
@@ -19,12 +19,14 @@ use crate::ext::Failure;
 use crate::handle::{self, TxnHandle};
 use crate::log::Level;
 use crate::reply::Reply;
-use crate::spec::ServerAddress;
+use crate::spec::{ServerAddress, Timeouts};
 use crate::timers::Times;
 use crate::upstream::Server;
 use crate::usage::TxnUsage;
 use crate::worker::Backend;
+use overrides::Overrides;
 
+mod overrides;
 mod view;
 
 /// HTTP or TCP.
@@ -64,6 +66,7 @@ pub struct Txn {
     me: Weak<Txn>,
     pub(crate) client: Rc<Client>,
     source: Cell<Option<SocketAddr>>,
+    destination: Cell<Option<SocketAddr>>,
     mode: Mode,
     pub(crate) phase: Cell<Phase>,
     /// Whether content rules may wait for more: `inspect-delay` is not over.
@@ -74,6 +77,8 @@ pub struct Txn {
     response_channel: Channel,
     request_body: RefCell<Vec<u8>>,
     request_body_ended: Cell<bool>,
+    response_body: RefCell<Vec<u8>>,
+    response_body_ended: Cell<bool>,
     pub(crate) backend: RefCell<Option<Rc<Named>>>,
     pub(crate) server: RefCell<Option<Rc<Named>>>,
     pub(crate) backend_dst: Cell<Option<SocketAddr>>,
@@ -87,6 +92,10 @@ pub struct Txn {
     priority: Cell<Priority>,
     pub(crate) facts: RefCell<Facts>,
     pub(crate) times: Times,
+    /// What rules set in place of what is configured.
+    pub(crate) overrides: Overrides,
+    /// `strict-mode` of the rules that are being evaluated.
+    pub(crate) strict: Cell<bool>,
     pub(crate) usage: TxnUsage,
     closed: Cell<bool>,
     closing: Event,
@@ -109,6 +118,9 @@ impl Txn {
         Rc::new_cyclic(|me| Txn {
             me: me.clone(),
             source: Cell::new(client.source.get()),
+            destination: Cell::new(client.destination.get()),
+            overrides: Overrides::default(),
+            strict: Cell::new(true),
             client,
             mode,
             phase: Cell::new(Phase::Request),
@@ -119,6 +131,8 @@ impl Txn {
             response_channel: Channel::new(buffer_bytes),
             request_body: RefCell::default(),
             request_body_ended: Cell::new(false),
+            response_body: RefCell::default(),
+            response_body_ended: Cell::new(false),
             backend: RefCell::default(),
             server: RefCell::default(),
             backend_dst: Cell::default(),
@@ -290,6 +304,11 @@ impl Txn {
         Ref::map(self.request_body.borrow(), Vec::as_slice)
     }
 
+    /// The response's body as far as it was buffered (`http-response wait-for-body`); empty when nothing was.
+    pub fn response_body(&self) -> Ref<'_, [u8]> {
+        Ref::map(self.response_body.borrow(), Vec::as_slice)
+    }
+
     /// The client's address; `None` on a Unix socket.
     pub fn source(&self) -> Option<SocketAddr> {
         self.source.get()
@@ -297,7 +316,7 @@ impl Txn {
 
     /// The address that the client connected to; `None` on a Unix socket.
     pub fn destination(&self) -> Option<SocketAddr> {
-        self.client.destination.get()
+        self.destination.get()
     }
 
     /// The frontend.
@@ -428,22 +447,45 @@ impl Txn {
         })
     }
 
-    /// The client's address as rules want it seen: the value is an address, or text of one. The port stays.
-    pub(crate) fn set_source(&self, value: &Value) {
-        let address = match value {
-            Value::Ipv4(v4) => Some((*v4).into()),
-            Value::Ipv6(v6) => Some((*v6).into()),
-            Value::Str(text) => std::str::from_utf8(text).ok().and_then(|t| t.parse().ok()),
-            _ => None,
-        };
-        if let Some(address) = address {
-            let port = self.source().map_or(0, |s| s.port());
-            let address = SocketAddr::new(address, port);
-            self.source.set(Some(address));
-            if matches!(self.phase(), Phase::Connection | Phase::Session) {
-                self.client.source.set(Some(address));
-            }
+    /// The client's address as rules want it seen; the port stays.
+    pub(crate) fn set_source(&self, address: IpAddr) {
+        let port = self.source().map_or(0, |s| s.port());
+        self.put_source(SocketAddr::new(address, port));
+    }
+
+    /// The client's port as rules want it seen. A client without an address gets the unspecified one.
+    pub(crate) fn set_source_port(&self, port: u16) {
+        self.put_source(SocketAddr::new(host(self.source()), port));
+    }
+
+    /// The address that the client connected to, as rules want it seen; the port stays.
+    pub(crate) fn set_destination(&self, address: IpAddr) {
+        let port = self.destination().map_or(0, |d| d.port());
+        self.put_destination(SocketAddr::new(address, port));
+    }
+
+    /// The port that the client connected to, likewise.
+    pub(crate) fn set_destination_port(&self, port: u16) {
+        self.put_destination(SocketAddr::new(host(self.destination()), port));
+    }
+
+    /// What rules on the mere connection set holds for all its requests.
+    fn put_source(&self, address: SocketAddr) {
+        self.source.set(Some(address));
+        if self.is_of_connection() {
+            self.client.source.set(Some(address));
         }
+    }
+
+    fn put_destination(&self, address: SocketAddr) {
+        self.destination.set(Some(address));
+        if self.is_of_connection() {
+            self.client.destination.set(Some(address));
+        }
+    }
+
+    fn is_of_connection(&self) -> bool {
+        matches!(self.phase(), Phase::Connection | Phase::Session)
     }
 
     /// Notes the server that is about to be used.
@@ -451,9 +493,35 @@ impl Txn {
         self.usage.at_server(server);
         *self.server.borrow_mut() = Some(server.named.clone());
         self.backend_dst.set(match &*server.address() {
-            ServerAddress::Tcp(address) => Some(*address),
+            ServerAddress::Tcp(address) => Some(self.address_of_server(*address)),
             _ => None,
         });
+    }
+
+    /// Where a server of this address is connected to: what it leaves open is as the client had it.
+    pub(crate) fn address_of_server(&self, address: SocketAddr) -> SocketAddr {
+        let Some(destination) = self.destination() else {
+            return address;
+        };
+        let ip = if address.ip().is_unspecified() {
+            destination.ip()
+        } else {
+            address.ip()
+        };
+        let port = if address.port() == 0 {
+            destination.port()
+        } else {
+            address.port()
+        };
+        SocketAddr::new(ip, port)
+    }
+
+    /// Whether a connection to this server is like any other's: it is connected to one address, and its packets aren't
+    /// marked for this transaction.
+    pub(crate) fn shares_connections(&self, server: &Server) -> bool {
+        let is_open = |address: &SocketAddr| address.ip().is_unspecified() || address.port() == 0;
+        let one_address = !matches!(&*server.address(), ServerAddress::Tcp(address) if is_open(address));
+        one_address && !self.overrides.marks_server()
     }
 
     /// Notes the backend that was chosen.
@@ -486,10 +554,19 @@ impl Txn {
         self.closing.notify();
     }
 
-    /// Keeps what was buffered of the request's body for fetches to look at.
-    pub(crate) fn buffer_body(&self, bytes: &[u8], ended: bool) {
-        self.request_body.borrow_mut().extend_from_slice(bytes);
-        self.request_body_ended.set(ended);
+    /// Keeps what was received ahead of a body for fetches to look at, in place of what was kept before.
+    pub(crate) fn put_body(&self, way: Way, pieces: &[bytes::Bytes], ended: bool) {
+        let (body, end) = match way {
+            Way::Request => (&self.request_body, &self.request_body_ended),
+            Way::Response => (&self.response_body, &self.response_body_ended),
+        };
+        *body.borrow_mut() = pieces.concat();
+        end.set(ended);
+    }
+
+    /// What is configured, and in its place what rules set.
+    pub(crate) fn timeouts(&self, configured: &Timeouts) -> Timeouts {
+        self.overrides.over(configured)
     }
 
     /// Forgets the variables of the `req` scope: the request has been processed.
@@ -517,6 +594,10 @@ impl Txn {
         head.uri = http::Uri::from_parts(parts).map_err(|e| InvalidTarget(e.to_string()))?;
         Ok(())
     }
+}
+
+fn host(address: Option<SocketAddr>) -> IpAddr {
+    address.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip())
 }
 
 impl Drop for Txn {
@@ -634,7 +715,7 @@ impl Detached {
             })
         });
         if !self.body.is_empty() {
-            txn.buffer_body(&self.body, true);
+            txn.put_body(Way::Request, &[self.body.into()], true);
         }
         let _ = txn.request_channel.append(&self.input);
         if mode == Mode::Tcp {

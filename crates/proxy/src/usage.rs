@@ -85,6 +85,11 @@ impl TxnUsage {
         }
     }
 
+    /// The backend, once one was chosen.
+    pub(crate) fn backend(&self) -> Option<Rc<Backend>> {
+        self.in_backend.borrow().as_ref().map(|stay| stay.backend.clone())
+    }
+
     pub(crate) fn backend_settings(&self) -> Option<BackendSettings> {
         let stay = self.in_backend.borrow();
         let spec = &stay.as_ref()?.backend.spec;

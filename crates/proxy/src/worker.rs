@@ -1,6 +1,7 @@
 //! A worker: one thread with its runtime, its listening sockets, its extensions and all state of its sessions.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -20,7 +21,7 @@ use crate::log::{LogSpec, LogWriter, Logger};
 use crate::packets::Packets;
 use crate::rules::PreparedRules;
 use crate::session;
-use crate::spec::{BackendSpec, FrontendSpec, GlobalSpec, ListenProto, ListenerSpec};
+use crate::spec::{BackendId, BackendSpec, FrontendSpec, GlobalSpec, ListenProto, ListenerSpec};
 use crate::stream::Stream;
 use crate::timeouts::Wheel;
 use crate::txn::Mode;
@@ -48,6 +49,7 @@ pub(crate) struct Shared {
     pub(crate) frontends: Vec<Arc<FrontendSpec>>,
     pub(crate) backends: Vec<Arc<BackendSpec>>,
     pub(crate) states: Vec<Arc<BackendState>>,
+    pub(crate) backend_names: HashMap<String, BackendId>,
     pub(crate) frontend_connections: Vec<Arc<AtomicU32>>,
     pub(crate) connections: AtomicU32,
     /// The numbers of requests and streams, which each worker gives out for itself.
@@ -191,6 +193,12 @@ impl Worker {
         let workers = self.shared.global.threads.max(1) as u64;
         let before = self.requests.number().wrapping_sub(1);
         before.wrapping_mul(workers).wrapping_add(self.index as u64 + 1)
+    }
+
+    /// The backend of this name.
+    pub(crate) fn backend_named(&self, name: &[u8]) -> Option<BackendId> {
+        let name = std::str::from_utf8(name).ok()?;
+        self.shared.backend_names.get(name).copied()
     }
 
     async fn all_ended(&self) {

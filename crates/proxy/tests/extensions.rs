@@ -39,8 +39,7 @@ fn service_rule(id: usize) -> Rule {
 }
 
 fn returning(text: &'static str) -> Rule {
-    let mut reply = ReplySpec::status(StatusCode::OK);
-    reply.body = Some(Text::literal(text));
+    let reply = ReplySpec::status(StatusCode::OK).with_body("text/plain", Text::literal(text));
     Rule::new("http-request return", RuleAction::Return(reply))
 }
 
@@ -787,8 +786,8 @@ impl Extensions for WithRunner {
 fn fetches_and_converters_may_wait_wherever_they_are_used() {
     use tidegate_sample::{LogFormat, Scope};
     let scope = Scope::anywhere().with_externals(&Names);
-    let mut reply = ReplySpec::status(StatusCode::OK);
-    reply.body = Some(LogFormat::parse("<%[lua.f(a),lua.c]>", &scope).unwrap().into());
+    let body = LogFormat::parse("<%[lua.f(a),lua.c]>", &scope).unwrap();
+    let reply = ReplySpec::status(StatusCode::OK).with_body("text/plain", body.into());
     let mut front = frontend(Mode::Http);
     front
         .http_request

@@ -21,9 +21,7 @@ use tidegate_proxy::Mode;
 use tidegate_proxy::spec::*;
 
 fn return_text(text: &'static str) -> Rule {
-    let mut reply = ReplySpec::status(StatusCode::OK);
-    reply.content_type = Some("text/plain".into());
-    reply.body = Some(Text::literal(text));
+    let reply = ReplySpec::status(StatusCode::OK).with_body("text/plain", Text::literal(text));
     Rule::new("http-request return", RuleAction::Return(reply))
 }
 
@@ -544,9 +542,13 @@ fn a_client_that_never_reads_is_given_up() {
 fn a_body_that_rules_looked_at_still_reaches_the_server_whole() {
     let mut spec = proxied(Mode::Http, &[mirror()]);
     let front = &mut spec.frontends[0];
-    front
-        .http_request
-        .push(Rule::new("wait-for-body", RuleAction::WaitForBody(PATIENCE)));
+    front.http_request.push(Rule::new(
+        "wait-for-body",
+        RuleAction::WaitForBody {
+            time: PATIENCE,
+            at_least: None,
+        },
+    ));
     let secret = condition("if { req.body -m sub secret }");
     front
         .http_request
@@ -579,8 +581,8 @@ fn the_request_is_changed_as_rules_say() {
     let name = VarName::parse("txn.seen").unwrap();
     let rules = [
         RuleAction::SetVar(name.into(), Expr::parse("path,upper", &scope).unwrap()),
-        RuleAction::SetPath(format("/new%[path]")),
-        RuleAction::SetQuery(Text::literal("q=1")),
+        RuleAction::Target(TargetEdit::Path(format("/new%[path]"))),
+        RuleAction::Target(TargetEdit::Query(Text::literal("q=1"))),
         RuleAction::SetMethod(Text::literal("PUT")),
         RuleAction::Header(HeaderEdit::Add(
             HeaderName::from_static("x-seen"),
@@ -589,7 +591,7 @@ fn the_request_is_changed_as_rules_say() {
         RuleAction::Header(HeaderEdit::Del(HeaderMatch::Exact(HeaderName::from_static(
             "x-gone",
         )))),
-        RuleAction::SetSource(Expr::parse("str(192.0.2.7)", &scope).unwrap()),
+        RuleAction::Tune(Tuning::Source(Expr::parse("str(192.0.2.7)", &scope).unwrap())),
     ];
     let mut spec = proxied(Mode::Http, &[echo_server()]);
     spec.frontends[0]
@@ -793,8 +795,7 @@ fn a_soft_stop_ends_idle_connections_and_lets_the_rest_finish() {
         client.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     });
     let mut spec = proxied(Mode::Http, &[addr]);
-    let mut reply = ReplySpec::status(StatusCode::OK);
-    reply.body = Some(Text::literal("here"));
+    let reply = ReplySpec::status(StatusCode::OK).with_body("text/plain", Text::literal("here"));
     spec.frontends[0]
         .http_request
         .push(Rule::new("return", RuleAction::Return(reply)).when(condition("if { path /here }")));

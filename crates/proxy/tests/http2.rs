@@ -25,8 +25,7 @@ use tidegate_proxy::spec::*;
 use tidegate_sample::{LogFormat, Scope};
 
 fn return_text(text: &'static str) -> Rule {
-    let mut reply = ReplySpec::status(StatusCode::OK);
-    reply.body = Some(Text::literal(text));
+    let reply = ReplySpec::status(StatusCode::OK).with_body("text/plain", Text::literal(text));
     Rule::new("http-request return", RuleAction::Return(reply))
 }
 
@@ -535,8 +534,8 @@ fn a_flood_from_a_client_that_never_reads_ends_too() {
 fn fetches_tell_of_the_connection_and_its_streams() {
     let mut front = frontend(Mode::Http);
     let text = "%[fs.id] %[fc_http_major] %[fc_nb_streams] %[fc_settings_streams_limit] %[fc_glitches]";
-    let mut reply = ReplySpec::status(StatusCode::OK);
-    reply.body = Some(Text::from(LogFormat::parse(text, &Scope::anywhere()).unwrap()));
+    let text = Text::from(LogFormat::parse(text, &Scope::anywhere()).unwrap());
+    let reply = ReplySpec::status(StatusCode::OK).with_body("text/plain", text);
     front
         .http_request
         .push(Rule::new("http-request return", RuleAction::Return(reply)));

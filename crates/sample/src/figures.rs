@@ -73,6 +73,12 @@ pub struct Settings {
     pub default_backend: Option<Data>,
     /// Those of the backend, once one was chosen.
     pub backend: Option<BackendSettings>,
+    /// `timeout client` or what a rule set in its place.
+    pub current_client_timeout: Option<Duration>,
+    /// `timeout tarpit` or what a rule set in its place; the backend's, once one was chosen.
+    pub current_tarpit_timeout: Option<Duration>,
+    /// The backend's, or what rules set in their place.
+    pub current_backend: Option<BackendSettings>,
 }
 
 /// What is configured for a backend.

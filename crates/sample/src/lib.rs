@@ -24,12 +24,14 @@ pub mod arg;
 pub mod convert;
 pub mod fetch;
 pub mod figures;
+pub mod header_list;
 pub mod logformat;
 pub mod pattern;
 pub mod stick;
 pub mod userlist;
 pub mod vars;
 
+mod amount;
 mod cast;
 mod data;
 mod date;
@@ -49,6 +51,7 @@ pub use acl::{
     Acl, AclSet, Condition, Polarity, Verdict, keywords as acl_keywords,
     unserved_keywords as unserved_acl_keywords,
 };
+pub use amount::Amount;
 pub use cast::{cast, castable};
 pub use data::Data;
 pub use did_you_mean::did_you_mean;

@@ -86,6 +86,19 @@ impl Session for Made {
                 tunnel_timeout: Some(Duration::from_secs(46)),
                 retries: 47,
             }),
+            current_client_timeout: Some(Duration::from_millis(141)),
+            current_tarpit_timeout: match self.backend {
+                Some(_) => None,
+                None => Some(Duration::from_millis(142)),
+            },
+            current_backend: self.backend.map(|_| BackendSettings {
+                connect_timeout: Some(Duration::from_millis(143)),
+                queue_timeout: Some(Duration::from_millis(144)),
+                server_timeout: Some(Duration::from_millis(145)),
+                tarpit_timeout: None,
+                tunnel_timeout: Some(Duration::from_secs(146)),
+                retries: 147,
+            }),
         })
     }
     fn traffic(&self) -> Option<Traffic> {
@@ -257,17 +270,20 @@ fn converters_ask_for_the_named() {
 fn settings_are_in_milliseconds() {
     let session = at_backend(BackendFigures::default());
     let exprs = "fe_client_timeout cur_client_timeout fe_tarpit_timeout cur_tarpit_timeout fe_defbe";
-    assert_eq!(values(&session, exprs), "41 41 42 0 def");
+    assert_eq!(values(&session, exprs), "41 141 42 0 def");
     let exprs = "be_connect_timeout cur_connect_timeout be_queue_timeout cur_queue_timeout be_server_timeout \
                  cur_server_timeout be_tarpit_timeout be_tunnel_timeout cur_tunnel_timeout be_max_retries \
                  cur_max_retries";
-    assert_eq!(values(&session, exprs), "43 43 44 44 45 45 0 46000 46000 47 47");
+    assert_eq!(
+        values(&session, exprs),
+        "43 143 44 144 45 145 0 46000 146000 47 147"
+    );
     assert_eq!(
         values(
             &Made::default(),
             "be_connect_timeout cur_tarpit_timeout be_max_retries"
         ),
-        "- 42 -"
+        "- 142 -"
     );
 }
 

@@ -1,5 +1,7 @@
 //! Replies that a rule makes.
 
+use std::sync::Arc;
+
 use super::sampled::LogFormat;
 
 /// A reply that `return`, `deny`, `tarpit` or `http-error` makes.
@@ -16,8 +18,10 @@ pub struct HttpReply {
 /// What a reply holds.
 #[derive(Debug)]
 pub enum ReplyContent {
-    /// The built-in page of the status; nothing for a status that isn't an error.
-    Default,
+    /// The page of the status: the proxy's own, or the one that is built in.
+    Page,
+    /// Nothing.
+    Nothing,
     /// A body.
     Body {
         /// `content-type`; absent only with an empty body.
@@ -25,6 +29,39 @@ pub enum ReplyContent {
         /// The body.
         body: ReplyBody,
     },
+    /// `errorfile`, and `errorfiles` with a section that has one for the status.
+    File(FilePage),
+}
+
+/// What is sent in place of the page of a status.
+#[derive(Debug)]
+pub enum ErrorPage {
+    /// What a file says.
+    File(FilePage),
+    /// `http-error`.
+    Reply(HttpReply),
+}
+
+/// What a file says that holds a whole response.
+#[derive(Debug, Clone)]
+pub enum FilePage {
+    /// It is empty: nothing is sent.
+    Silence,
+    /// This response.
+    Response(Arc<FileResponse>),
+}
+
+/// A response that was read from a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileResponse {
+    /// The status.
+    pub status: u16,
+    /// The reason phrase; the usual one if it is empty.
+    pub reason: String,
+    /// The headers, without those that concern a connection or the length.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The body.
+    pub body: Vec<u8>,
 }
 
 /// A reply's body.
@@ -56,17 +93,21 @@ pub struct RedirectRule {
     pub drop_query: bool,
     /// `append-slash`: a slash is added to a path without one at its end.
     pub append_slash: bool,
+    /// `keep-query`: the query string is added to a location.
+    pub keep_query: bool,
     /// `ignore-empty`: nothing happens when the location is empty.
     pub ignore_empty: bool,
-    /// `set-cookie` or `clear-cookie`.
+    /// `set-cookie`, `set-cookie-fmt` or `clear-cookie`.
     pub set_cookie: Option<RedirectCookie>,
 }
 
 /// The cookie that goes with a redirection.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum RedirectCookie {
     /// `set-cookie NAME[=VALUE]`.
     Set(String),
+    /// `set-cookie-fmt`.
+    Format(LogFormat),
     /// `clear-cookie NAME[=]`.
     Clear(String),
 }

@@ -25,16 +25,22 @@ pub use global::{
     ActionFailure, Global, LuaLibraries, LuaLoad, LuaPathKind, LuaPrependPath, LuaScope, LuaSettings,
     LuaStderr, LuaStep, ProcVar, ProcVarValue, TuneSettings,
 };
-pub use http::{HttpReply, RedirectCookie, RedirectKind, RedirectRule, ReplyBody, ReplyContent, ReplyHeader};
+pub use http::{
+    ErrorPage, FilePage, FileResponse, HttpReply, RedirectCookie, RedirectKind, RedirectRule, ReplyBody,
+    ReplyContent, ReplyHeader,
+};
 pub use http2::{Http2Settings, Http2Side};
 pub use log::{LogFacility, LogFormatKind, LogLevel, LogSink, LogTarget};
 pub use proxy::{
     BackendTarget, Balance, ConnectionMode, ForwardFor, HttpReuse, HttpWire, LogSettings, Mode, Proxy,
     ProxyId, ProxyKind, RetryCount, Timeouts, UseBackend,
 };
-pub use rule::{Action, HeaderMatch, ListChange, LuaCall, Rule, RuleSet};
+pub use rule::{
+    Action, HeaderMatch, ListChange, LuaCall, NameMatch, Normalizer, Rule, RuleSet, TargetEdit, TargetPart,
+    TimeoutName, Tuning,
+};
 pub use runtime::{AccessLevel, RuntimeSettings, SeverityOutput};
-pub use sampled::{Condition, Expr, LogFormat};
+pub use sampled::{Amount, Condition, Expr, LogFormat};
 pub use server::{Server, ServerAddress};
 
 use std::sync::Arc;

@@ -1,9 +1,11 @@
 //! Frontends and backends.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::address::Bind;
 use super::check::CheckProgram;
+use super::http::ErrorPage;
 use super::log::LogTarget;
 use super::rule::RuleSet;
 use super::sampled::{Condition, LogFormat};
@@ -102,6 +104,8 @@ pub struct Proxy {
     pub http_reuse: HttpReuse,
     /// How connections are kept.
     pub connection_mode: ConnectionMode,
+    /// `errorfile`, `errorloc`, `http-error` and their kin: by the status whose page they replace.
+    pub error_pages: BTreeMap<u16, ErrorPage>,
     /// `option forwardfor`.
     pub forward_for: Option<ForwardFor>,
     /// `option http-buffer-request`: rules see requests with their bodies.

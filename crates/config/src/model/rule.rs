@@ -10,7 +10,7 @@ use tidegate_sample::vars::{Assignment, VarName};
 use super::global::ActionFailure;
 use super::http::{HttpReply, RedirectRule};
 use super::log::LogLevel;
-use super::sampled::{Condition, Expr, LogFormat};
+use super::sampled::{Amount, Condition, Expr, LogFormat};
 use crate::source::{Span, Spanned};
 
 /// One rule.
@@ -91,14 +91,35 @@ pub enum Action {
     DelHeader(HeaderMatch),
     /// `set-method`.
     SetMethod(LogFormat),
-    /// `set-path`.
-    SetPath(LogFormat),
-    /// `set-pathq`: path and query string.
-    SetPathQuery(LogFormat),
-    /// `set-query`.
-    SetQuery(LogFormat),
-    /// `set-uri`.
-    SetUri(LogFormat),
+    /// `replace-header`, and `replace-value` if each part between commas is a value.
+    ReplaceHeader {
+        /// The header.
+        name: String,
+        /// What its values are matched against.
+        pattern: Regex,
+        /// What takes the place of one that matches.
+        with: LogFormat,
+        /// `replace-value`.
+        each: bool,
+    },
+    /// `add-headers-bin`, and `set-headers-bin` if those of the same names are removed first.
+    AddHeaderList {
+        /// The list.
+        list: Expr,
+        /// `set-headers-bin`.
+        replaces: bool,
+        /// `prefix`: only headers whose names begin so.
+        prefix: String,
+    },
+    /// `del-headers-bin`.
+    DelHeaderList {
+        /// The names.
+        list: Expr,
+        /// How they match.
+        by: NameMatch,
+    },
+    /// `set-path`, `replace-uri`, `normalize-uri` and their kin.
+    EditTarget(TargetEdit),
     /// `set-status`.
     SetStatus {
         /// The status.
@@ -108,8 +129,19 @@ pub enum Action {
     },
     /// `set-log-level`: the level of this session's log line; `None` for no line.
     SetLogLevel(Option<LogLevel>),
-    /// `set-src`: the client's address.
-    SetSource(Expr),
+    /// What settles how the rest of the session goes.
+    Tune(Tuning),
+    /// `strict-mode`: whether rewrites of the rules that follow have to succeed.
+    StrictMode(bool),
+    /// `pause`, in milliseconds.
+    Pause(Amount),
+    /// `silent-drop`.
+    SilentDrop {
+        /// `rst-ttl`.
+        rst_ttl: Option<u8>,
+    },
+    /// An action that has nothing to do here; a notice said why.
+    Nothing,
     /// `set-var(NAME[,COND...])`.
     SetVar {
         /// The variable, and when it is set.
@@ -133,8 +165,119 @@ pub enum Action {
         /// What is done to it.
         change: ListChange,
     },
-    /// `wait-for-body time T`: until the body is there or the buffer is full.
-    WaitForBody(Duration),
+    /// `wait-for-body`: until the body is there or the buffer is full.
+    WaitForBody {
+        /// `time`.
+        time: Duration,
+        /// `at-least`: so many bytes are enough.
+        at_least: Option<u64>,
+    },
+}
+
+/// A change to a request's target.
+#[derive(Debug)]
+pub enum TargetEdit {
+    /// `set-path`.
+    Path(LogFormat),
+    /// `set-pathq`: path and query string.
+    PathQuery(LogFormat),
+    /// `set-query`.
+    Query(LogFormat),
+    /// `set-uri`.
+    Uri(LogFormat),
+    /// `replace-path`, `replace-pathq` and `replace-uri`.
+    Replace(TargetPart, Regex, LogFormat),
+    /// `normalize-uri`.
+    Normalize(Normalizer),
+}
+
+/// A part of a request's target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetPart {
+    /// The path, without the query string.
+    Path,
+    /// Path and query string.
+    PathQuery,
+    /// All of it.
+    Uri,
+}
+
+/// One of the normalizations of `normalize-uri`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Normalizer {
+    /// `fragment-encode`.
+    FragmentEncode,
+    /// `fragment-strip`.
+    FragmentStrip,
+    /// `path-merge-slashes`.
+    PathMergeSlashes,
+    /// `path-strip-dot`.
+    PathStripDot,
+    /// `path-strip-dotdot`.
+    PathStripDotdot {
+        /// `full`.
+        full: bool,
+    },
+    /// `percent-decode-unreserved`.
+    PercentDecodeUnreserved {
+        /// `strict`.
+        strict: bool,
+    },
+    /// `percent-to-uppercase`.
+    PercentToUppercase {
+        /// `strict`.
+        strict: bool,
+    },
+    /// `query-sort-by-name`.
+    QuerySortByName,
+}
+
+/// What settles how the rest of a session goes.
+#[derive(Debug)]
+pub enum Tuning {
+    /// `set-timeout`, in milliseconds.
+    Timeout(TimeoutName, Amount),
+    /// `set-retries`.
+    Retries(Amount),
+    /// `disable-l7-retry`.
+    NoRequestRetry,
+    /// `set-src`.
+    Source(Expr),
+    /// `set-src-port`.
+    SourcePort(Amount),
+    /// `set-dst`.
+    Destination(Expr),
+    /// `set-dst-port`.
+    DestinationPort(Amount),
+    /// `set-fc-mark` and `set-mark`.
+    ClientMark(Amount),
+    /// `set-fc-tos` and `set-tos`.
+    ClientTos(Amount),
+    /// `set-bc-mark`.
+    ServerMark(Amount),
+    /// `set-bc-tos`.
+    ServerTos(Amount),
+    /// `set-priority-class`.
+    PriorityClass(Amount),
+    /// `set-priority-offset`.
+    PriorityOffset(Amount),
+}
+
+/// A timeout that `set-timeout` may set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeoutName {
+    /// `client`.
+    Client,
+    /// `connect`.
+    Connect,
+    /// `queue`.
+    Queue,
+    /// `server`.
+    Server,
+    /// `tarpit`.
+    Tarpit,
+    /// `tunnel`.
+    Tunnel,
 }
 
 /// What a rule does to a list of patterns or a map.
@@ -177,12 +320,31 @@ pub struct LuaCall {
 pub enum HeaderMatch {
     /// Of exactly this name.
     Exact(String),
-    /// Whose name begins with this.
-    Prefix(String),
-    /// Whose name ends with this.
-    Suffix(String),
-    /// Whose name holds this.
-    Contains(String),
+    /// Whose name matches this.
+    By(NameMatch, String),
     /// Whose name, in lower case, matches this.
     Regex(Regex),
+}
+
+/// How the names of headers match a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NameMatch {
+    /// They are the same.
+    Exact,
+    /// They begin with it.
+    Prefix,
+    /// They end with it.
+    Suffix,
+    /// They hold it.
+    Contains,
+}
+
+impl NameMatch {
+    /// The names of the ways to match.
+    pub(crate) const NAMES: [(&'static str, NameMatch); 4] = [
+        ("str", NameMatch::Exact),
+        ("beg", NameMatch::Prefix),
+        ("end", NameMatch::Suffix),
+        ("sub", NameMatch::Contains),
+    ];
 }

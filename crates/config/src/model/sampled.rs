@@ -1,3 +1,3 @@
 //! What `tidegate-sample` parses, under the names that the model uses.
 
-pub use tidegate_sample::{Condition, Expr, LogFormat};
+pub use tidegate_sample::{Amount, Condition, Expr, LogFormat};

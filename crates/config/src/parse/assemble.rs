@@ -204,6 +204,7 @@ fn fresh(kind: ProxyKind, name: Spanned<String>) -> Proxy {
         retries: RetryCount::default(),
         http_reuse: HttpReuse::default(),
         connection_mode: ConnectionMode::default(),
+        error_pages: std::collections::BTreeMap::new(),
         forward_for: None,
         buffer_request: false,
         http: Default::default(),

@@ -3,6 +3,7 @@
 use tidegate_sample::Scope;
 
 use super::args::{Args, Parsed, bad_argument, fault};
+use super::errors;
 use super::keyword::unsupported;
 use super::sampled;
 use crate::diag::{Diagnostic, Diagnostics, code};
@@ -14,11 +15,10 @@ use crate::text::Word;
 
 /// The name of a header. HAProxy takes any text; a name that no message can hold would only fail later.
 pub(crate) fn header_name(word: &Word) -> Parsed<String> {
-    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if word.bytes().is_empty() {
         return bad_argument(word, "the name of a header is empty");
     }
-    match word.bytes().iter().position(|byte| !token(*byte)) {
+    match word.bytes().iter().position(|byte| !is_token(*byte)) {
         None => Ok(word.text()?.to_owned()),
         Some(at) => {
             let part = word.part(at, at + 1);
@@ -34,34 +34,50 @@ pub(crate) fn header_name(word: &Word) -> Parsed<String> {
     }
 }
 
-/// The arguments of `return`, `deny` and `tarpit`.
+/// Whether a name of a header may hold this.
+pub(crate) fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// The reply of which only the status is given, and that status where it isn't either.
+#[derive(Clone, Copy)]
+pub(crate) enum DefaultReply {
+    /// The page of the status.
+    Page(u16),
+    /// An empty reply.
+    Nothing(u16),
+}
+
+/// The arguments of `return`, `deny`, `tarpit` and `http-error`.
 pub(crate) fn reply(
     args: &mut Args<'_>,
     scope: &Scope<'_>,
-    default_status: u16,
+    default: DefaultReply,
     warnings: &mut Diagnostics,
 ) -> Parsed<HttpReply> {
+    let (DefaultReply::Page(status) | DefaultReply::Nothing(status)) = default;
     let mut reply = HttpReply {
-        status: default_status,
-        content: ReplyContent::Default,
+        status,
+        content: ReplyContent::Nothing,
         headers: Vec::new(),
     };
     let mut content_type: Option<(String, Span)> = None;
     let mut body: Option<(ReplyBody, Span)> = None;
-    let mut has_status = false;
+    let mut page: Option<(ReplyContent, &Word)> = None;
+    let mut status_word = None;
     while let Some(word) = args.peek() {
         match &*word.lossy() {
-            "status" | "deny_status" if !has_status => {
+            "status" | "deny_status" if status_word.is_none() => {
                 args.next();
+                status_word = args.peek();
                 reply.status = args.integer(200, 599)?;
-                has_status = true;
             }
             "content-type" if content_type.is_none() => {
                 args.next();
                 let value = args.expect("a content type such as `text/plain`")?;
                 content_type = Some((value.text()?.to_owned(), value.span()));
             }
-            "string" | "lf-string" if body.is_none() => {
+            "string" | "lf-string" if body.is_none() && page.is_none() => {
                 args.next();
                 let value = args.expect("a string")?;
                 let content = if word.is("string") {
@@ -71,7 +87,7 @@ pub(crate) fn reply(
                 };
                 body = Some((content, word.span()));
             }
-            "file" | "lf-file" if body.is_none() => {
+            "file" | "lf-file" if body.is_none() && page.is_none() => {
                 args.next();
                 body = Some((
                     file(args.expect("a file")?, word.is("lf-file"), scope)?,
@@ -84,22 +100,37 @@ pub(crate) fn reply(
                 let value = sampled::log_format(args.expect("the value of the header")?, scope)?;
                 reply.headers.push(ReplyHeader { name, value });
             }
-            "default-errorfiles" => {
+            "default-errorfiles" if body.is_none() && page.is_none() => {
                 args.next();
+                page = Some((ReplyContent::Page, word));
             }
-            "errorfile" | "errorfiles" => return Err(Box::new(unsupported(word, ""))),
+            "errorfile" if body.is_none() && page.is_none() => {
+                args.next();
+                let file = errors::file_page(args.expect("a file")?, scope.files)?;
+                page = Some((ReplyContent::File(file), word));
+            }
+            "errorfiles" => return Err(Box::new(unsupported(word, ""))),
             _ => break,
         }
     }
+    if let Some((content, word)) = page {
+        let ignored = content_type.map(|(_, span)| span);
+        let ignored = ignored.or((!reply.headers.is_empty()).then(|| word.span()));
+        if let Some(span) = ignored {
+            let message = format!("only the status counts beside `{}`", word.lossy());
+            warnings.push(Diagnostic::warning(code::NO_EFFECT, span, message));
+        }
+        reply.headers.clear();
+        reply.content = content;
+        return with_page(reply, status_word);
+    }
+    let is_bare = body.is_none() && content_type.is_none() && reply.headers.is_empty();
     reply.content = match (body, content_type) {
         (Some((body, _)), Some((content_type, _))) => ReplyContent::Body {
             content_type: Some(content_type),
             body,
         },
-        (Some((ReplyBody::Bytes(bytes), _)), None) if bytes.is_empty() => ReplyContent::Body {
-            content_type: None,
-            body: ReplyBody::Bytes(bytes),
-        },
+        (Some((ReplyBody::Bytes(bytes), _)), None) if bytes.is_empty() => ReplyContent::Nothing,
         (Some((_, span)), None) => {
             let message = "a reply with a body needs a content type";
             return Err(Box::new(
@@ -110,11 +141,24 @@ pub(crate) fn reply(
         (None, Some((_, span))) => {
             let message = "the content type has no effect: the reply has no body";
             warnings.push(Diagnostic::warning(code::NO_EFFECT, span, message));
-            ReplyContent::Default
+            ReplyContent::Nothing
         }
-        (None, None) => ReplyContent::Default,
+        // `deny status 404` is a refusal with the page of that status; all other replies are what they say.
+        (None, None) if is_bare && matches!(default, DefaultReply::Page(_)) => {
+            reply.content = ReplyContent::Page;
+            return with_page(reply, status_word);
+        }
+        (None, None) => ReplyContent::Nothing,
     };
     Ok(reply)
+}
+
+/// A reply that is the page of its status, or a file's in place of that.
+fn with_page(reply: HttpReply, written: Option<&Word>) -> Parsed<HttpReply> {
+    match written {
+        Some(word) if !errors::STATUSES.contains(&reply.status) => Err(errors::no_page(word)),
+        _ => Ok(reply),
+    }
 }
 
 /// A body that is read from a file at start.
@@ -145,7 +189,8 @@ pub(crate) fn redirect(args: &mut Args<'_>, scope: &Scope<'_>) -> Parsed<Redirec
     let start = args.last();
     let mut kind = None;
     let mut rule_status = 302;
-    let (mut drop_query, mut append_slash, mut ignore_empty, mut set_cookie) = (false, false, false, None);
+    let (mut drop_query, mut keep_query, mut append_slash) = (false, false, false);
+    let (mut ignore_empty, mut set_cookie) = (false, None);
     while let Some(word) = args.peek().filter(|word| !word.is("if") && !word.is("unless")) {
         args.next();
         match &*word.lossy() {
@@ -167,9 +212,13 @@ pub(crate) fn redirect(args: &mut Args<'_>, scope: &Scope<'_>) -> Parsed<Redirec
             "ignore-empty" => ignore_empty = true,
             "set-cookie" => set_cookie = Some(RedirectCookie::Set(args.text("a cookie")?.to_owned())),
             "clear-cookie" => set_cookie = Some(RedirectCookie::Clear(args.text("a cookie")?.to_owned())),
-            "keep-query" | "set-cookie-fmt" => return Err(Box::new(unsupported(word, "redirect "))),
+            "set-cookie-fmt" => {
+                let format = sampled::log_format(args.expect("a cookie")?, scope)?;
+                set_cookie = Some(RedirectCookie::Format(format));
+            }
+            "keep-query" => keep_query = true,
             written => {
-                const WORDS: [&str; 9] = [
+                const WORDS: [&str; 11] = [
                     "location",
                     "prefix",
                     "scheme",
@@ -177,7 +226,9 @@ pub(crate) fn redirect(args: &mut Args<'_>, scope: &Scope<'_>) -> Parsed<Redirec
                     "drop-query",
                     "append-slash",
                     "ignore-empty",
+                    "keep-query",
                     "set-cookie",
+                    "set-cookie-fmt",
                     "clear-cookie",
                 ];
                 let message = format!("`redirect` doesn't take this argument: `{written}`");
@@ -204,6 +255,7 @@ pub(crate) fn redirect(args: &mut Args<'_>, scope: &Scope<'_>) -> Parsed<Redirec
         status: rule_status,
         drop_query,
         append_slash,
+        keep_query,
         ignore_empty,
         set_cookie,
     })

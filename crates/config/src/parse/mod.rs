@@ -8,6 +8,7 @@ mod blocks;
 mod check;
 mod check_rules;
 mod elsewhere;
+mod errors;
 mod global;
 mod hints;
 mod http;

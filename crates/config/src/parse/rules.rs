@@ -1,8 +1,11 @@
 //! Rules: `http-request`, `http-response`, `http-after-response`, `tcp-request`, `tcp-response`, `redirect`.
 
 mod actions;
+mod amount;
 mod lists;
 mod pending;
+mod rewrite;
+mod tune;
 mod variable;
 
 pub(super) use variable::{assignment, variable};
@@ -107,6 +110,9 @@ pub(crate) struct RuleCx<'r> {
     pub(crate) set: Set,
     /// The name of the proxy.
     pub(crate) proxy: &'r str,
+    /// What the rules are for.
+    pub(crate) kind: ProxyKind,
+    pub(crate) in_defaults: bool,
     pub(crate) scope: Scope<'r>,
     /// What is between the parentheses of `set-var(...)`.
     pub(crate) inner: Option<Word>,
@@ -209,7 +215,8 @@ pub(crate) fn rule(cx: &mut ProxyCx<'_>, args: &mut Args<'_>, set: Set) -> Parse
     args.named(word);
     let acls = Rc::clone(&cx.acls);
     let scope = cx.scope(set.place(cx.proxy.kind)).with_acls(&acls);
-    let action = action(cx.diagnostics, &cx.proxy.name.value, set, scope, word, args);
+    let of = (cx.proxy.kind, &*cx.proxy.name.value, cx.in_defaults());
+    let action = action(cx.diagnostics, set, of, scope, word, args);
     // the condition has faults of its own, which are worth telling beside those of the action
     let condition = match &action {
         Ok(_) => condition(cx, args, &scope)?,
@@ -278,6 +285,7 @@ fn is_final(action: &Action) -> bool {
             | Action::Return(_)
             | Action::Redirect(_)
             | Action::UseLuaService(_)
+            | Action::SilentDrop { .. }
     )
 }
 
@@ -285,8 +293,8 @@ const LUA_PREFIX: &str = "lua.";
 
 fn action(
     warnings: &mut Diagnostics,
-    proxy: &str,
     set: Set,
+    (kind, proxy, in_defaults): (ProxyKind, &str, bool),
     scope: Scope<'_>,
     word: &Word,
     args: &mut Args<'_>,
@@ -318,6 +326,8 @@ fn action(
                 &mut RuleCx {
                     set,
                     proxy,
+                    kind,
+                    in_defaults,
                     scope,
                     inner,
                     warnings,

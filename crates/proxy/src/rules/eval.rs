@@ -10,10 +10,12 @@ use tidegate_sample::pattern::Target;
 
 use super::prepared::PreparedRule;
 use super::respond::{challenge, redirect, reply};
-use super::{HeaderEdit, ListChange, OnFailure, Prepared, RuleAction, edit};
+use super::tune::tune;
+use super::{ListChange, OnFailure, Prepared, Rule, RuleAction, TargetEdit, edit, pages, target};
 use crate::ext::{ActionOutcome, Failure, HttpService, TcpService};
 use crate::log::Level;
 use crate::reply::Reply;
+use crate::timeouts::Timer;
 use crate::txn::{Phase, Txn};
 
 /// What a rule set decided.
@@ -32,10 +34,19 @@ pub(crate) enum Verdict {
     Reject,
     /// The stream or request is over; what was prepared is sent (`act.DONE`, `act.ABORT`).
     Done,
-    /// The request's body is to be waited for, as long as this; evaluation goes on at [`Next::rule`].
-    WaitForBody(Duration),
+    /// The message's body is to be waited for; evaluation goes on at [`Next::rule`].
+    WaitForBody(BodyWait),
+    /// The client's connection ends without a trace.
+    Vanish { rst_ttl: Option<u8> },
     /// The rule depends on data that has not come yet; evaluation goes on at [`Next::rule`].
     WaitForData,
+}
+
+/// How long a body is waited for, and how much of it is enough.
+#[derive(Clone, Copy)]
+pub(crate) struct BodyWait {
+    pub(crate) time: Duration,
+    pub(crate) at_least: Option<usize>,
 }
 
 /// A verdict, and the rule to go on with if the set was not finished.
@@ -51,6 +62,10 @@ pub(crate) struct Setting<'a> {
     /// True while more data may come that a condition depends on: a condition that misses it waits. When it is false,
     /// such a condition doesn't hold.
     pub(crate) may_wait: bool,
+    /// What rules wait with.
+    pub(crate) timer: &'a Timer,
+    /// Room for a message's head.
+    pub(crate) buffer_bytes: usize,
 }
 
 /// Evaluates the rules from number `first` on, one after the other, until one of them ends the set.
@@ -60,6 +75,9 @@ pub(crate) async fn evaluate(
     txn: &Rc<Txn>,
     setting: &Setting<'_>,
 ) -> Next {
+    if first == 0 {
+        txn.strict.set(true);
+    }
     for (index, rule) in rules.iter().enumerate() {
         let at = |verdict, offset| Next {
             verdict,
@@ -119,14 +137,14 @@ async fn act(prepared: &PreparedRule, txn: &Rc<Txn>, setting: &Setting<'_>) -> S
             let reply = Rc::new(Box::pin(reply(spec, txn, runner)).await);
             Step::End(Verdict::Reply { reply, refused: true })
         }
-        (RuleAction::Deny(None), _) => Step::End(refusal(txn)),
+        (RuleAction::Deny(None), _) => Step::End(refusal(txn, runner).await),
         (RuleAction::Auth(realm), _) => Step::End(Verdict::Reply {
-            reply: Rc::new(challenge(realm)),
+            reply: Rc::new(challenge(realm, txn, runner).await),
             refused: true,
         }),
         (RuleAction::Tarpit(spec), _) => Step::End(Verdict::Tarpit(Rc::new(match spec {
             Some(spec) => Box::pin(reply(spec, txn, runner)).await,
-            None => Reply::error(StatusCode::INTERNAL_SERVER_ERROR),
+            None => pages::error(StatusCode::INTERNAL_SERVER_ERROR, txn, runner).await,
         }))),
         (RuleAction::Redirect(spec), _) => match redirect(spec, txn, runner).await {
             Some(reply) => Step::End(Verdict::Reply {
@@ -143,13 +161,42 @@ async fn act(prepared: &PreparedRule, txn: &Rc<Txn>, setting: &Setting<'_>) -> S
         (RuleAction::UseService { .. }, Prepared::Tcp(service)) => {
             Step::End(Verdict::Tcp(service.clone(), rule.line.as_str().into()))
         }
-        (RuleAction::WaitForBody(time), _) => Step::End(Verdict::WaitForBody(*time)),
+        (RuleAction::WaitForBody { time, at_least }, _) => Step::End(Verdict::WaitForBody(BodyWait {
+            time: *time,
+            at_least: *at_least,
+        })),
+        (RuleAction::SilentDrop { rst_ttl }, _) => Step::End(Verdict::Vanish { rst_ttl: *rst_ttl }),
+        (RuleAction::StrictMode(on), _) => {
+            txn.strict.set(*on);
+            Step::Next
+        }
+        (RuleAction::Pause(time), _) => {
+            let time = time.eval(&**txn, runner).await;
+            if let Some(time) = time.and_then(|ms| u64::try_from(ms).ok()) {
+                setting.timer.sleep(Duration::from_millis(time)).await;
+            }
+            Step::Next
+        }
+        (RuleAction::Tune(tuning), _) => {
+            tune(tuning, txn, runner).await;
+            Step::Next
+        }
+        (
+            RuleAction::Header(_)
+            | RuleAction::Target(_)
+            | RuleAction::SetMethod(_)
+            | RuleAction::SetStatus(..),
+            _,
+        ) => match rewrite(rule, txn, setting).await {
+            Ok(()) => Step::Next,
+            Err(failed) => rewrite_failed(rule, txn, runner, &failed).await,
+        },
         (RuleAction::Run { args, .. }, Prepared::Action(action)) => {
             // If it is given up while it waits, this stays.
             txn.waits_for(prepared.place.as_ref());
             let outcome = action.run(txn, args).await;
             txn.waits_for(None);
-            after_action(outcome, prepared, txn, setting)
+            after_action(outcome, prepared, txn, setting).await
         }
         _ => {
             change(prepared, txn, runner).await;
@@ -158,45 +205,42 @@ async fn act(prepared: &PreparedRule, txn: &Rc<Txn>, setting: &Setting<'_>) -> S
     }
 }
 
-fn after_action(
+async fn after_action(
     outcome: ActionOutcome,
     prepared: &PreparedRule,
     txn: &Rc<Txn>,
     setting: &Setting<'_>,
 ) -> Step {
+    let runner = setting.runner;
     let in_response = txn.phase() == Phase::Response;
-    let error = |status| {
-        let status = if in_response {
-            StatusCode::BAD_GATEWAY
-        } else {
-            status
-        };
-        Step::End(Verdict::Reply {
-            reply: Rc::new(Reply::error(status)),
-            refused: true,
-        })
-    };
-    match outcome {
-        ActionOutcome::Continue => Step::Next,
-        ActionOutcome::Stop => Step::End(Verdict::Continue),
-        ActionOutcome::Done | ActionOutcome::Abort => Step::End(match txn.take_reply() {
-            Some(reply) => Verdict::Reply {
-                reply: Rc::new(reply),
-                refused: false,
-            },
-            None => Verdict::Done,
-        }),
-        ActionOutcome::Deny => Step::End(refusal(txn)),
-        ActionOutcome::Error => error(StatusCode::INTERNAL_SERVER_ERROR),
-        ActionOutcome::Invalid => error(StatusCode::BAD_REQUEST),
+    let status = match outcome {
+        ActionOutcome::Continue => return Step::Next,
+        ActionOutcome::Stop => return Step::End(Verdict::Continue),
+        ActionOutcome::Done | ActionOutcome::Abort => {
+            return Step::End(match txn.take_reply() {
+                Some(reply) => Verdict::Reply {
+                    reply: Rc::new(reply),
+                    refused: false,
+                },
+                None => Verdict::Done,
+            });
+        }
+        ActionOutcome::Deny => return Step::End(refusal(txn, runner).await),
         ActionOutcome::Failed(failure) => {
             report(txn, &prepared.rule.line, &failure);
-            match prepared.rule.on_error.unwrap_or(setting.on_failure) {
+            return match prepared.rule.on_error.unwrap_or(setting.on_failure) {
                 OnFailure::Continue => Step::Next,
-                OnFailure::Deny => Step::End(refusal(txn)),
-            }
+                OnFailure::Deny => Step::End(refusal(txn, runner).await),
+            };
         }
-    }
+        ActionOutcome::Error | ActionOutcome::Invalid if in_response => StatusCode::BAD_GATEWAY,
+        ActionOutcome::Error => StatusCode::INTERNAL_SERVER_ERROR,
+        ActionOutcome::Invalid => StatusCode::BAD_REQUEST,
+    };
+    Step::End(Verdict::Reply {
+        reply: Rc::new(pages::error(status, txn, runner).await),
+        refused: true,
+    })
 }
 
 fn report(txn: &Txn, line: &str, failure: &Failure) {
@@ -204,17 +248,86 @@ fn report(txn: &Txn, line: &str, failure: &Failure) {
 }
 
 /// A refusal: with the reply that was left, else with the page that belongs to it.
-fn refusal(txn: &Txn) -> Verdict {
+async fn refusal(txn: &Txn, runner: &dyn ExternalRunner) -> Verdict {
     let status = if txn.phase() == Phase::Response {
         StatusCode::BAD_GATEWAY
     } else {
         StatusCode::FORBIDDEN
     };
-    let reply = txn.take_reply().unwrap_or_else(|| Reply::error(status));
+    let reply = match txn.take_reply() {
+        Some(reply) => reply,
+        None => pages::error(status, txn, runner).await,
+    };
     Verdict::Reply {
         reply: Rc::new(reply),
         refused: true,
     }
+}
+
+/// Why a message can't be changed.
+enum Unwritable {
+    /// The rewrite failed: what becomes of it is for `strict-mode` to say.
+    Rewrite(String),
+    /// The client's own request is at fault.
+    BadRequest,
+}
+
+/// Changes the message.
+async fn rewrite(rule: &Rule, txn: &Rc<Txn>, setting: &Setting<'_>) -> Result<(), Unwritable> {
+    let runner = setting.runner;
+    let failed = |why: &dyn std::fmt::Display| Unwritable::Rewrite(why.to_string());
+    match &rule.action {
+        RuleAction::Header(header) => edit::edit(header, txn, runner, setting.buffer_bytes)
+            .await
+            .map_err(|why| failed(&why)),
+        RuleAction::SetMethod(text) => {
+            let method = text.eval(txn, runner).await;
+            txn.set_method(&method).map_err(|why| failed(&why))
+        }
+        RuleAction::SetStatus(status, reason) => match txn.set_status(*status, reason.as_deref()) {
+            true => Ok(()),
+            false => Err(failed(&"the reason can't be sent")),
+        },
+        RuleAction::Target(edit) => {
+            let done = match edit {
+                TargetEdit::Path(text) => txn.set_path(&text.eval(txn, runner).await),
+                TargetEdit::PathQuery(text) => txn.set_path_and_query(&text.eval(txn, runner).await),
+                TargetEdit::Query(text) => txn.set_query(&text.eval(txn, runner).await),
+                TargetEdit::Uri(text) => txn.set_uri(&text.eval(txn, runner).await),
+                TargetEdit::Replace(part, pattern, text) => {
+                    let text = text.eval(txn, runner).await;
+                    target::replace(*part, pattern, &text, txn)
+                }
+                TargetEdit::Normalize(normalizer) => {
+                    let target = txn
+                        .request_head()
+                        .and_then(|head| Some(head.uri.path_and_query()?.as_str().to_owned()));
+                    match target.map(|target| normalizer.apply(target.as_bytes())) {
+                        None => Ok(()),
+                        Some(Err(_)) => return Err(Unwritable::BadRequest),
+                        Some(Ok(target)) => txn.set_path_and_query(&target),
+                    }
+                }
+            };
+            done.map_err(|why| failed(&why))
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn rewrite_failed(rule: &Rule, txn: &Txn, runner: &dyn ExternalRunner, failed: &Unwritable) -> Step {
+    let status = match failed {
+        Unwritable::BadRequest => StatusCode::BAD_REQUEST,
+        Unwritable::Rewrite(_) if !txn.strict.get() => return Step::Next,
+        Unwritable::Rewrite(why) => {
+            txn.log(Level::Warning, &format!("{}: {why}", rule.line));
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
+    };
+    Step::End(Verdict::Reply {
+        reply: Rc::new(pages::error(status, txn, runner).await),
+        refused: true,
+    })
 }
 
 /// Actions that only change something.
@@ -224,22 +337,6 @@ async fn change(prepared: &PreparedRule, txn: &Rc<Txn>, runner: &dyn ExternalRun
         txn.log(Level::Warning, &format!("{line}: {why}"));
     };
     match &prepared.rule.action {
-        RuleAction::Header(header) => {
-            let text = match header {
-                HeaderEdit::Set(_, text) | HeaderEdit::Add(_, text) => Some(text.eval(txn, runner).await),
-                HeaderEdit::Del(_) => None,
-            };
-            let fits = if txn.phase() == Phase::Response {
-                txn.response_head_mut()
-                    .is_none_or(|mut head| edit::apply(header, text, &mut head.headers))
-            } else {
-                txn.request_head_mut()
-                    .is_none_or(|mut head| edit::apply(header, text, &mut head.headers))
-            };
-            if !fits {
-                complain(&"the value can't be sent as a header");
-            }
-        }
         RuleAction::SetVar(to, expr) => {
             let value = if expr.suspends() {
                 expr.eval_async(&**txn, runner).await
@@ -271,42 +368,7 @@ async fn change(prepared: &PreparedRule, txn: &Rc<Txn>, runner: &dyn ExternalRun
             };
             let _ = done.inspect_err(|e| complain(e));
         }
-        RuleAction::SetMethod(text) => {
-            let text = text.eval(txn, runner).await;
-            let _ = txn.set_method(&text).inspect_err(|e| complain(e));
-        }
-        RuleAction::SetPath(text) => {
-            let text = text.eval(txn, runner).await;
-            let _ = txn.set_path(&text).inspect_err(|e| complain(e));
-        }
-        RuleAction::SetPathQuery(text) => {
-            let text = text.eval(txn, runner).await;
-            let _ = txn.set_path_and_query(&text).inspect_err(|e| complain(e));
-        }
-        RuleAction::SetQuery(text) => {
-            let text = text.eval(txn, runner).await;
-            let _ = txn.set_query(&text).inspect_err(|e| complain(e));
-        }
-        RuleAction::SetUri(text) => {
-            let text = text.eval(txn, runner).await;
-            let _ = txn.set_uri(&text).inspect_err(|e| complain(e));
-        }
-        RuleAction::SetStatus(status, reason) => {
-            if !txn.set_status(*status, reason.as_deref()) {
-                complain(&"the reason can't be sent");
-            }
-        }
         RuleAction::SetLogLevel(level) => txn.set_log_level(*level),
-        RuleAction::SetSource(expr) => {
-            let value = if expr.suspends() {
-                expr.eval_async(&**txn, runner).await
-            } else {
-                expr.eval(&**txn)
-            };
-            if let Some(value) = value {
-                txn.set_source(&value);
-            }
-        }
         _ => complain(&"the action can't be used here"),
     }
 }

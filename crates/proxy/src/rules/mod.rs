@@ -2,13 +2,22 @@
 
 mod edit;
 mod eval;
+mod normalize;
+pub(crate) mod pages;
 mod prepared;
 mod respond;
 mod spec;
+mod target;
+mod tune;
 
-pub(crate) use eval::{Next, Setting, Verdict, evaluate};
+pub use edit::{HeaderEdit, HeaderMatch, NameMatch};
+pub(crate) use eval::{BodyWait, Next, Setting, Verdict, evaluate};
+pub use normalize::Normalizer;
+pub use pages::{ErrorPage, ErrorPages, FilePage, ReplyContent};
 pub(crate) use prepared::{Prepared, PreparedRules};
 pub use spec::{
-    Condition, HeaderEdit, HeaderMatch, ListChange, OnFailure, Redirect, RedirectTo, ReplySpec, Rule,
-    RuleAction, RuleSet, Text, UseBackend,
+    BackendChoice, Condition, ListChange, OnFailure, Redirect, RedirectTo, ReplySpec, Rule, RuleAction,
+    RuleSet, Text, UseBackend,
 };
+pub use target::{TargetEdit, TargetPart};
+pub use tune::{TimeoutKind, Tuning};

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use tidegate_sample::ExternalRunner;
 
+use super::pages::{self, ReplyContent};
 use super::{Redirect, RedirectTo, ReplySpec, Text};
 use crate::reply::Reply;
 use crate::txn::Txn;
@@ -14,11 +15,16 @@ pub(crate) fn constant_reply(spec: &ReplySpec) -> Option<Reply> {
     for (_, value) in &spec.headers {
         values.push(value.constant()?);
     }
-    let body = match &spec.body {
-        Some(body) => Some(body.constant()?),
-        None => None,
-    };
-    Some(assemble(spec, values, body))
+    match &spec.content {
+        // Each proxy may have a page of its own.
+        ReplyContent::Page => None,
+        ReplyContent::Nothing => Some(with_headers(Reply::new(spec.status), spec, values)),
+        ReplyContent::Body { content_type, body } => {
+            let reply = with_body(Reply::new(spec.status), content_type.as_deref(), body.constant()?);
+            Some(with_headers(reply, spec, values))
+        }
+        ReplyContent::File(page) => Some(page.reply(spec.status)),
+    }
 }
 
 /// The reply for a transaction.
@@ -27,24 +33,29 @@ pub(crate) async fn reply(spec: &ReplySpec, txn: &Txn, runner: &dyn ExternalRunn
     for (_, value) in &spec.headers {
         values.push(value.eval(txn, runner).await);
     }
-    let body = match &spec.body {
-        Some(body) => Some(body.eval(txn, runner).await),
-        None => None,
-    };
-    assemble(spec, values, body)
+    match &spec.content {
+        ReplyContent::Page => pages::error(spec.status, txn, runner).await,
+        ReplyContent::Nothing => with_headers(Reply::new(spec.status), spec, values),
+        ReplyContent::Body { content_type, body } => {
+            let body = body.eval(txn, runner).await;
+            let reply = with_body(Reply::new(spec.status), content_type.as_deref(), body);
+            with_headers(reply, spec, values)
+        }
+        ReplyContent::File(page) => page.reply(spec.status),
+    }
 }
 
-fn assemble(spec: &ReplySpec, values: Vec<Bytes>, body: Option<Bytes>) -> Reply {
-    let mut reply = match body {
-        Some(body) => Reply::new(spec.status).with_body(body),
-        None if spec.content_type.is_none() && spec.status.as_u16() >= 400 => Reply::error(spec.status),
-        None => Reply::new(spec.status),
-    };
-    if let Some(kind) = spec.content_type.as_deref().filter(|_| !reply.body.is_empty())
+fn with_body(reply: Reply, content_type: Option<&str>, body: Bytes) -> Reply {
+    let mut reply = reply.with_body(body);
+    if let Some(kind) = content_type.filter(|_| !reply.body.is_empty())
         && let Ok(value) = HeaderValue::from_str(kind)
     {
         reply.headers.insert(header::CONTENT_TYPE, value);
     }
+    reply
+}
+
+fn with_headers(mut reply: Reply, spec: &ReplySpec, values: Vec<Bytes>) -> Reply {
     for ((name, _), value) in spec.headers.iter().zip(values) {
         if let Some(value) = header_value(value) {
             reply.headers.append(name.clone(), value);
@@ -74,7 +85,7 @@ pub(crate) async fn redirect(spec: &Redirect, txn: &Txn, runner: &dyn ExternalRu
     let mut headers = HeaderMap::new();
     headers.insert(header::LOCATION, header_value(location.into())?);
     if let Some(cookie) = &spec.set_cookie {
-        headers.insert(header::SET_COOKIE, header_value(cookie.clone())?);
+        headers.insert(header::SET_COOKIE, header_value(cookie.eval(txn, runner).await)?);
     }
     let mut reply = Reply::new(spec.status);
     if matches!(spec.status.as_u16(), 302 | 303 | 307) {
@@ -85,8 +96,8 @@ pub(crate) async fn redirect(spec: &Redirect, txn: &Txn, runner: &dyn ExternalRu
 }
 
 /// The reply of `auth`.
-pub(crate) fn challenge(realm: &str) -> Reply {
-    let mut reply = Reply::error(StatusCode::UNAUTHORIZED);
+pub(crate) async fn challenge(realm: &str, txn: &Txn, runner: &dyn ExternalRunner) -> Reply {
+    let mut reply = pages::error(StatusCode::UNAUTHORIZED, txn, runner).await;
     let realm = realm.replace('\\', "\\\\").replace('"', "\\\"");
     if let Some(value) = header_value(format!("Basic realm=\"{realm}\"").into()) {
         reply.headers.insert(header::WWW_AUTHENTICATE, value);
@@ -102,12 +113,18 @@ enum Kind {
 }
 
 fn location(kind: Kind, text: &[u8], spec: &Redirect, txn: &Txn) -> Vec<u8> {
-    if let Kind::Location = kind {
-        return text.to_vec();
-    }
     let Some(head) = txn.request_head() else {
         return text.to_vec();
     };
+    if let Kind::Location = kind {
+        return match head.uri.query().filter(|_| spec.keep_query) {
+            Some(query) => {
+                let delimiter = if text.contains(&b'?') { b"&" } else { b"?" };
+                [text, delimiter, query.as_bytes()].concat()
+            }
+            None => text.to_vec(),
+        };
+    }
     let mut path = head.uri.path().as_bytes().to_vec();
     if spec.append_slash && path.last() != Some(&b'/') {
         path.push(b'/');
@@ -147,6 +164,7 @@ mod tests {
             status: StatusCode::FOUND,
             drop_query: false,
             append_slash: false,
+            keep_query: false,
             ignore_empty: false,
             set_cookie: None,
         };
@@ -173,6 +191,9 @@ mod tests {
             to(RedirectTo::Scheme(text("https"))),
             "https://example.com/a/b?c=d"
         );
+        let kept = |location| redirected(RedirectTo::Location(text(location)), |r| r.keep_query = true);
+        assert_eq!(kept("/x").unwrap(), "/x?c=d");
+        assert_eq!(kept("/x?y").unwrap(), "/x?y&c=d");
         let dropped = redirected(RedirectTo::Prefix(text("/")), |r| {
             r.drop_query = true;
             r.append_slash = true;

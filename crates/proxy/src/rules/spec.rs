@@ -9,8 +9,9 @@ use tidegate_sample::figures::RulePlace;
 use tidegate_sample::logformat::LogFormat;
 use tidegate_sample::pattern::List;
 use tidegate_sample::vars::{Assignment, VarName};
-use tidegate_sample::{Expr, ExternalRunner, Regex, Session};
+use tidegate_sample::{Amount, Expr, ExternalRunner, Session};
 
+use super::{HeaderEdit, ReplyContent, TargetEdit, Tuning};
 use crate::ext::ExtensionId;
 use crate::spec::BackendId;
 use crate::txn::{LogLevel, Txn};
@@ -182,24 +183,32 @@ pub enum RuleAction {
     UnsetVar(VarName),
     /// `set-method`.
     SetMethod(Text),
-    /// `set-path`: the path, not the query.
-    SetPath(Text),
-    /// `set-pathq`: path and query.
-    SetPathQuery(Text),
-    /// `set-query`: the query.
-    SetQuery(Text),
-    /// `set-uri`: the whole target.
-    SetUri(Text),
+    /// `set-path`, `replace-uri`, `normalize-uri` and their kin.
+    Target(TargetEdit),
     /// `set-status`, with its reason.
     SetStatus(StatusCode, Option<Bytes>),
     /// `set-log-level`.
     SetLogLevel(LogLevel),
-    /// `set-src`: the client's address, port kept. Without an address, it stays as it is.
-    SetSource(Expr),
+    /// `set-timeout`, `set-src`, `set-priority-class` and others that settle how the rest of the session goes.
+    Tune(Tuning),
+    /// `strict-mode`: whether a rewrite of a rule that follows has to succeed.
+    StrictMode(bool),
+    /// `pause`, in milliseconds.
+    Pause(Amount),
+    /// `silent-drop`: the connection ends, and the client isn't told. With `rst-ttl`, a reset that gets as far as this.
+    SilentDrop {
+        /// `rst-ttl`.
+        rst_ttl: Option<u8>,
+    },
     /// `add-acl`, `del-acl`, `set-map` and `del-map`.
     ChangeList(Arc<List>, ListChange),
-    /// `wait-for-body time T`: until the body is there or the buffer is full.
-    WaitForBody(Duration),
+    /// `wait-for-body`: until the body is there or the buffer is full.
+    WaitForBody {
+        /// `time`.
+        time: Duration,
+        /// `at-least`: so many bytes are enough.
+        at_least: Option<usize>,
+    },
     /// An extension's action: `lua.NAME` with its arguments.
     Run {
         /// The action's number.
@@ -214,16 +223,6 @@ pub enum RuleAction {
     },
 }
 
-/// A change to a message's headers.
-pub enum HeaderEdit {
-    /// Replace all fields of this name by one.
-    Set(HeaderName, Text),
-    /// Add a field.
-    Add(HeaderName, Text),
-    /// Remove fields.
-    Del(HeaderMatch),
-}
-
 /// What a rule does to a list of patterns or a map.
 pub enum ListChange {
     /// Adds a pattern, unless it is there.
@@ -234,41 +233,34 @@ pub enum ListChange {
     Remove(Text),
 }
 
-/// The fields that `del-header` removes.
-pub enum HeaderMatch {
-    /// This name.
-    Exact(HeaderName),
-    /// `-m beg`, in lower case.
-    Prefix(String),
-    /// `-m end`, in lower case.
-    Suffix(String),
-    /// `-m sub`, in lower case.
-    Contains(String),
-    /// `-m reg`, matched against names in lower case.
-    Regex(Regex),
-}
-
 /// A reply as a rule describes it.
 pub struct ReplySpec {
     /// The status.
     pub status: StatusCode,
-    /// The content type; none with an empty body.
-    pub content_type: Option<String>,
-    /// The body. `None` for the page that belongs to the status if it is one of an error, else empty.
-    pub body: Option<Text>,
+    /// What it holds.
+    pub content: ReplyContent,
     /// Further headers (`hdr NAME FMT`).
     pub headers: Vec<(HeaderName, Text)>,
 }
 
 impl ReplySpec {
-    /// A reply with this status and whatever belongs to it.
+    /// A reply with this status and the page that belongs to it.
     pub fn status(status: StatusCode) -> Self {
         ReplySpec {
             status,
-            content_type: None,
-            body: None,
+            content: ReplyContent::Page,
             headers: Vec::new(),
         }
+    }
+
+    /// The same reply with a body of this type.
+    #[must_use]
+    pub fn with_body(mut self, content_type: &str, body: Text) -> Self {
+        self.content = ReplyContent::Body {
+            content_type: Some(content_type.to_owned()),
+            body,
+        };
+        self
     }
 }
 
@@ -282,10 +274,12 @@ pub struct Redirect {
     pub drop_query: bool,
     /// `append-slash`.
     pub append_slash: bool,
+    /// `keep-query`: the request's query is added to a location.
+    pub keep_query: bool,
     /// `ignore-empty`: no redirect if the location is empty.
     pub ignore_empty: bool,
-    /// `set-cookie` and `clear-cookie`: the value of a `set-cookie` field.
-    pub set_cookie: Option<Bytes>,
+    /// `set-cookie`, `set-cookie-fmt` and `clear-cookie`: the value of a `set-cookie` field.
+    pub set_cookie: Option<Text>,
 }
 
 /// Where a redirect leads.
@@ -301,7 +295,15 @@ pub enum RedirectTo {
 /// A `use_backend` line.
 pub struct UseBackend {
     /// The backend.
-    pub backend: BackendId,
+    pub to: BackendChoice,
     /// When.
     pub condition: Option<Condition>,
+}
+
+/// Which backend a `use_backend` line names.
+pub enum BackendChoice {
+    /// This one.
+    Fixed(BackendId),
+    /// The one of the name that this gives; the default one, if there is none of that name.
+    Named(Text),
 }

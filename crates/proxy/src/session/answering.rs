@@ -17,6 +17,7 @@ use super::stream::HttpStream;
 use crate::body::{Cut, MessageBody};
 use crate::http2::{Duplex, Receiving, Responder, Sender, understand};
 use crate::reply::Reply;
+use crate::rules::pages;
 use crate::timeouts::Timer;
 
 /// Why a request is given up.
@@ -60,9 +61,10 @@ pub(super) async fn answer(
     };
     let stream = answering.stream.clone();
     stream.number.set(responder.stream_id());
-    let response = {
+    let (response, txn) = {
         let mut handled = pin!(stream.clone().handle(head, body));
-        poll_fn(|cx| answering.poll_handled(cx, handled.as_mut(), &mut responder)).await
+        let response = poll_fn(|cx| answering.poll_handled(cx, handled.as_mut(), &mut responder)).await;
+        (response, stream.current.borrow().clone())
     };
     answering.shared.dirty.set(true);
     match response {
@@ -74,7 +76,14 @@ pub(super) async fn answer(
         Err(GivenUp::Gone) => {}
         Err(GivenUp::Cut) => responder.reset(Reason::CANCEL),
         Err(GivenUp::Stuck) => {
-            let reply = Reply::error(StatusCode::REQUEST_TIMEOUT);
+            let status = StatusCode::REQUEST_TIMEOUT;
+            let reply = match &txn {
+                Some(txn) => pages::error(status, txn, &*stream.worker.runner).await,
+                None => Reply::error(status),
+            };
+            if reply.silent {
+                return responder.reset(Reason::CANCEL);
+            }
             let mut head = Response::new(()).into_parts().0;
             head.status = reply.status;
             head.headers = reply.headers;
@@ -131,7 +140,7 @@ impl Answering {
         let now = stream.traffic.read.get() + stream.traffic.written.get();
         if self.activity != now {
             self.activity = now;
-            self.timer.arm(stream.frontend.spec.timeouts.client);
+            self.timer.arm(stream.client_timeout());
         }
         if self.timer.poll_elapsed(cx).is_pending() {
             return Poll::Pending;

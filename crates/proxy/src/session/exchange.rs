@@ -1,12 +1,13 @@
 //! One request and its response: rules, choice of backend, service or server, rules again.
 
-use std::future::poll_fn;
 use std::rc::Rc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{Method, Response, StatusCode, request, response};
+use tidegate_sample::Way;
 
+use super::ahead::{Ahead, receive};
+use super::choice::choose_backend;
 use super::headers::{announce_close, forget_connection, objection, wants_upgrade};
 use super::outgoing::{Active, Content, Outgoing};
 use super::service::{self, Served};
@@ -15,8 +16,8 @@ use super::upstream::Tunnel;
 use crate::body::{Cut, MessageBody};
 use crate::log::Level;
 use crate::reply::Reply;
-use crate::rules::{PreparedRules, Setting, Verdict, evaluate};
-use crate::spec::{HttpClose, Timeouts};
+use crate::rules::{BodyWait, PreparedRules, Setting, Verdict, evaluate, pages};
+use crate::spec::{HttpClose, TimeoutKind, Timeouts};
 use crate::txn::{Mode, Phase, Txn};
 use crate::worker::Backend;
 
@@ -25,6 +26,8 @@ struct Made {
     head: response::Parts,
     content: Content,
     close: bool,
+    /// Nothing of it is sent: the connection is closed instead.
+    silent: bool,
 }
 
 /// What rules made of a request. Moved once per request: a box would cost more than the move.
@@ -71,11 +74,17 @@ impl HttpStream {
         let made = match objection {
             Some(status) => {
                 txn.facts.borrow_mut().termination = Some(*b"PR");
-                Some(error(status, self.wire == Wire::Http1))
+                Some(self.error(&txn, status, self.wire == Wire::Http1).await)
             }
             None => self.respond(&txn, body).await,
         };
-        let Some(mut made) = made else { return Err(Cut) };
+        let Some(mut made) = made.filter(|_| self.session.traffic.vanish.get().is_none()) else {
+            return Err(Cut);
+        };
+        if made.silent {
+            txn.facts.borrow_mut().status = Some(made.head.status.as_u16());
+            return Err(Cut);
+        }
         if made.close || self.worker.stopping.get() || self.frontend.spec.http_close == HttpClose::Close {
             self.session.closing.set(true);
             if self.wire == Wire::Http1 {
@@ -98,9 +107,10 @@ impl HttpStream {
     /// The response, rules applied; `None` to close.
     async fn respond(&self, txn: &Rc<Txn>, mut body: MessageBody) -> Option<Made> {
         let frontend = &self.frontend;
-        if frontend.spec.buffer_request {
-            self.buffer_body(txn, &mut body, frontend.spec.timeouts.http_request)
-                .await;
+        if frontend.spec.buffer_request
+            && let Err(late) = self.buffer_request(txn, &mut body).await
+        {
+            return self.finish_response(None, txn, late).await;
         }
         for rules in [&frontend.tcp_content, &frontend.http_request] {
             match self
@@ -112,16 +122,21 @@ impl HttpStream {
                 Ruled::Close => return None,
             }
         }
-        let Some(backend) = self.choose_backend(txn).await else {
+        let Some(backend) = choose_backend(&self.worker, &self.frontend, txn).await else {
             txn.facts.borrow_mut().termination = Some(*b"SC");
             return self
-                .finish_response(None, txn, error(StatusCode::SERVICE_UNAVAILABLE, false))
+                .finish_response(
+                    None,
+                    txn,
+                    self.error(txn, StatusCode::SERVICE_UNAVAILABLE, false).await,
+                )
                 .await;
         };
-        txn.choose_backend(&backend);
-        if backend.spec.buffer_request && !frontend.spec.buffer_request {
-            self.buffer_body(txn, &mut body, frontend.spec.timeouts.http_request)
-                .await;
+        if backend.spec.buffer_request
+            && !frontend.spec.buffer_request
+            && let Err(late) = self.buffer_request(txn, &mut body).await
+        {
+            return self.finish_response(Some(&backend), txn, late).await;
         }
         for rules in [&backend.tcp_content, &backend.http_request] {
             match self
@@ -163,9 +178,9 @@ impl HttpStream {
                     return Ruled::Made(made(&reply));
                 }
                 Verdict::Tarpit(reply) => {
-                    self.timer
-                        .sleep(timeouts.tarpit.or(timeouts.connect).unwrap_or(TARPIT))
-                        .await;
+                    let time = timeouts.tarpit.or(timeouts.connect);
+                    let time = txn.overrides.timeout(TimeoutKind::Tarpit, time);
+                    self.timer.sleep(time.unwrap_or(TARPIT)).await;
                     txn.facts.borrow_mut().termination = Some(*b"PT");
                     return Ruled::Made(made(&reply));
                 }
@@ -182,6 +197,7 @@ impl HttpStream {
                                         head: *head,
                                         content,
                                         close: false,
+                                        silent: false,
                                     },
                                 )
                                 .await
@@ -193,7 +209,7 @@ impl HttpStream {
                                     *b"SH"
                                 };
                                 txn.facts.borrow_mut().termination = Some(state);
-                                error(service::status_of(&failed), false)
+                                self.error(txn, service::status_of(&failed), false).await
                             }
                         },
                     );
@@ -203,13 +219,24 @@ impl HttpStream {
                         Level::Error,
                         &format!("{line}: a TCP service can't answer an HTTP request"),
                     );
-                    return Ruled::Made(error(StatusCode::INTERNAL_SERVER_ERROR, false));
+                    return Ruled::Made(self.error(txn, StatusCode::INTERNAL_SERVER_ERROR, false).await);
+                }
+                Verdict::Vanish { rst_ttl } => {
+                    txn.facts.borrow_mut().termination = Some(*b"PR");
+                    self.session.traffic.vanish.set(Some(rst_ttl));
+                    return Ruled::Close;
                 }
                 Verdict::Reject | Verdict::Done => {
                     txn.facts.borrow_mut().termination = Some(*b"PR");
+                    self.session.closing.set(true);
                     return Ruled::Close;
                 }
-                Verdict::WaitForBody(time) => Box::pin(self.buffer_body(txn, body, Some(time))).await,
+                Verdict::WaitForBody(wait) => {
+                    let wait = self.buffer_body(txn, body, Some(wait.time), wait.at_least);
+                    if let Err(late) = Box::pin(wait).await {
+                        return Ruled::Made(late);
+                    }
+                }
             }
         }
     }
@@ -217,22 +244,6 @@ impl HttpStream {
     /// A service's response goes through the response rules, as a server's does.
     async fn after_service(&self, txn: &Rc<Txn>, made: Made) -> Made {
         self.response_rules(&self.frontend.http_response, txn, made).await
-    }
-
-    async fn choose_backend(&self, txn: &Rc<Txn>) -> Option<Rc<Backend>> {
-        let spec = &self.frontend.spec;
-        let mut chosen = spec.default_backend;
-        for rule in &spec.use_backend {
-            let matched = match &rule.condition {
-                Some(condition) => condition.eval_async(&**txn, &*self.worker.runner).await,
-                None => true,
-            };
-            if matched {
-                chosen = Some(rule.backend);
-                break;
-            }
-        }
-        self.worker.backends.get(chosen?).cloned()
     }
 
     /// Asks a server, and makes of its answer what the client is to see.
@@ -245,7 +256,7 @@ impl HttpStream {
             Ok(answer) => answer,
             Err(no_answer) => {
                 txn.facts.borrow_mut().termination = Some(no_answer.1);
-                return error(no_answer.0, false);
+                return self.error(txn, no_answer.0, false).await;
             }
         };
         let mut head = answer.head;
@@ -254,10 +265,10 @@ impl HttpStream {
         let switched = head.status == StatusCode::SWITCHING_PROTOCOLS || connect && head.status.is_success();
         if switched && !(upgrade || connect) {
             txn.facts.borrow_mut().termination = Some(*b"PH");
-            return error(StatusCode::BAD_GATEWAY, false);
+            return self.error(txn, StatusCode::BAD_GATEWAY, false).await;
         }
         if switched {
-            let limits = self.tunnel_limits(backend);
+            let limits = self.tunnel_limits(backend, txn);
             let tunnel = Tunnel {
                 conn: answer.conn,
                 txn: txn.clone(),
@@ -268,13 +279,15 @@ impl HttpStream {
                 head,
                 content: Content::Empty,
                 close: false,
+                silent: false,
             };
         }
-        let content = Content::Server(self.relayed(backend, answer.body, answer.conn, answer.server));
+        let content = Content::Server(self.relayed(backend, answer.body, answer.conn, answer.server, txn));
         let made = Made {
             head,
             content,
             close: false,
+            silent: false,
         };
         let made = self.response_rules(&backend.http_response, txn, made).await;
         self.response_rules(&self.frontend.http_response, txn, made).await
@@ -293,7 +306,7 @@ impl HttpStream {
     }
 
     async fn response_rules(&self, rules: &PreparedRules, txn: &Rc<Txn>, made: Made) -> Made {
-        if rules.is_empty() {
+        if rules.is_empty() || made.silent {
             return made;
         }
         // Boxed, so that a request without such rules carries no room for them.
@@ -302,60 +315,126 @@ impl HttpStream {
 
     async fn apply_response_rules(&self, rules: &PreparedRules, txn: &Rc<Txn>, made: Made) -> Made {
         txn.phase.set(Phase::Response);
-        let Made { head, content, close } = made;
+        let Made {
+            head,
+            mut content,
+            close,
+            ..
+        } = made;
         *txn.response.borrow_mut() = Some(head);
-        let next = evaluate(rules.from(0), 0, txn, &self.setting()).await;
-        let head = txn.response.borrow_mut().take();
-        let replaced = |status, state: [u8; 2]| {
+        let mut first = 0;
+        loop {
+            let next = evaluate(rules.from(first), first, txn, &self.setting()).await;
+            first = next.rule;
+            if let Verdict::WaitForBody(wait) = next.verdict {
+                match Box::pin(self.buffer_response(txn, &mut content, wait)).await {
+                    Ok(()) => continue,
+                    Err(late) => return late,
+                }
+            }
+            let head = txn.response.borrow_mut().take();
+            let (status, state) = match (next.verdict, head) {
+                (Verdict::Reply { reply, refused }, _) => {
+                    let state = if refused { *b"PH" } else { *b"LH" };
+                    txn.facts.borrow_mut().termination = Some(state);
+                    return self::made(&reply);
+                }
+                (Verdict::Vanish { rst_ttl }, _) => {
+                    self.session.traffic.vanish.set(Some(rst_ttl));
+                    (StatusCode::BAD_GATEWAY, *b"PH")
+                }
+                (Verdict::Reject | Verdict::Done | Verdict::Tarpit(_), _) => {
+                    (StatusCode::BAD_GATEWAY, *b"PH")
+                }
+                (_, Some(head)) => {
+                    return Made {
+                        head,
+                        content,
+                        close,
+                        silent: false,
+                    };
+                }
+                (_, None) => (StatusCode::INTERNAL_SERVER_ERROR, *b"PH"),
+            };
             txn.facts.borrow_mut().termination = Some(state);
-            error(status, false)
-        };
-        match (next.verdict, head) {
-            (Verdict::Reply { reply, refused }, _) => {
-                let state = if refused { *b"PH" } else { *b"LH" };
-                txn.facts.borrow_mut().termination = Some(state);
-                self::made(&reply)
-            }
-            (Verdict::Reject | Verdict::Done | Verdict::Tarpit(_), _) => {
-                replaced(StatusCode::BAD_GATEWAY, *b"PH")
-            }
-            (_, Some(head)) => Made { head, content, close },
-            (_, None) => replaced(StatusCode::INTERNAL_SERVER_ERROR, *b"PH"),
+            return self.error(txn, status, false).await;
         }
     }
 
-    /// Receives the request's body as far as the buffer has room, for rules to look at.
-    async fn buffer_body(&self, txn: &Rc<Txn>, body: &mut MessageBody, time: Option<Duration>) {
+    /// `option http-buffer-request`.
+    async fn buffer_request(&self, txn: &Rc<Txn>, body: &mut MessageBody) -> Result<(), Made> {
+        let time = self.frontend.spec.timeouts.http_request;
+        Box::pin(self.buffer_body(txn, body, time, None)).await
+    }
+
+    /// Receives the request's body as far as the buffer has room, or until so much of it is there, for rules to look at. A
+    /// client that is late gets its answer.
+    async fn buffer_body(
+        &self,
+        txn: &Rc<Txn>,
+        body: &mut MessageBody,
+        time: Option<Duration>,
+        at_least: Option<usize>,
+    ) -> Result<(), Made> {
         let room = self.worker.shared.global.buffer_bytes;
-        let mut pieces: Vec<Bytes> = Vec::new();
-        let mut held = txn.request_body().len();
-        if held > 0 {
-            return;
+        let wanted = at_least.unwrap_or(room).min(room);
+        if txn.request_body().len() >= wanted || body.is_ended() {
+            return Ok(());
         }
-        let mut ended = body.is_ended();
-        let receive = async {
-            while held < room {
-                match poll_fn(|cx| body.poll_piece(cx)).await {
-                    Some(Ok(piece)) => {
-                        held += piece.len();
-                        pieces.push(piece);
-                    }
-                    Some(Err(_)) => break,
-                    None => {
-                        ended = true;
-                        break;
-                    }
-                }
-            }
+        // What was received before is in front again, and counts anew.
+        let received = self
+            .timer
+            .limit(time, receive(wanted, |cx| body.poll_piece(cx)))
+            .await;
+        let Ok(Ahead { pieces, ended }) = received else {
+            txn.facts.borrow_mut().termination = Some(*b"cR");
+            return Err(self.error(txn, StatusCode::REQUEST_TIMEOUT, true).await);
         };
-        // A body that is late is looked at as far as it came, as in HAProxy.
-        let _ = self.timer.limit(time, receive).await;
-        for piece in &pieces {
-            txn.buffer_body(piece, ended);
-        }
+        let ended = ended || body.is_ended();
+        txn.put_body(Way::Request, &pieces, ended);
         for piece in pieces.into_iter().rev() {
             body.unread(piece);
         }
+        Ok(())
+    }
+
+    /// The same with a response's body, which is a server's or all here; a server that is late is given up.
+    async fn buffer_response(
+        &self,
+        txn: &Rc<Txn>,
+        content: &mut Content,
+        wait: BodyWait,
+    ) -> Result<(), Made> {
+        let room = self.worker.shared.global.buffer_bytes;
+        let wanted = wait.at_least.unwrap_or(room).min(room);
+        match content {
+            Content::Empty => txn.put_body(Way::Response, &[], true),
+            Content::Full(bytes) => txn.put_body(Way::Response, std::slice::from_ref(bytes), true),
+            // What a service sends can't be looked at before it is sent.
+            Content::Service(_) => {}
+            Content::Server(relayed) => {
+                let timer = self.worker.wheel.timer();
+                let received = receive(wanted, |cx| relayed.poll_piece(cx, &self.timer, txn));
+                let Ok(Ahead { pieces, ended }) = timer.limit(Some(wait.time), received).await else {
+                    txn.facts.borrow_mut().termination = Some(*b"sD");
+                    return Err(self.error(txn, StatusCode::GATEWAY_TIMEOUT, false).await);
+                };
+                let ended = ended || relayed.is_ended();
+                txn.put_body(Way::Response, &pieces, ended);
+                for piece in pieces.into_iter().rev() {
+                    relayed.unread(piece);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The page that the proxies have for an error.
+    async fn error(&self, txn: &Rc<Txn>, status: StatusCode, close: bool) -> Made {
+        // Boxed: errors are rare, and pages may have to be computed.
+        let mut reply = Box::pin(pages::error(status, txn, &*self.worker.runner)).await;
+        reply.close |= close;
+        made(&reply)
     }
 
     fn setting(&self) -> Setting<'_> {
@@ -363,18 +442,14 @@ impl HttpStream {
             runner: &*self.worker.runner,
             on_failure: self.worker.shared.global.action_failure,
             may_wait: false,
+            timer: &self.timer,
+            buffer_bytes: self.worker.shared.global.buffer_bytes,
         }
     }
 }
 
 /// How long a tarpitted client waits if no timeout says so.
 const TARPIT: Duration = Duration::from_secs(10);
-
-fn error(status: StatusCode, close: bool) -> Made {
-    let mut reply = Reply::error(status);
-    reply.close = close;
-    made(&reply)
-}
 
 /// A reply as a response.
 fn made(reply: &Reply) -> Made {
@@ -399,5 +474,6 @@ fn made(reply: &Reply) -> Made {
         head,
         content,
         close: reply.close,
+        silent: reply.silent,
     }
 }

@@ -14,6 +14,7 @@ use super::stream::{HttpStream, Wire};
 use crate::http1::{End, ServerConn, ServerOptions, serve};
 use crate::http2::is_preface;
 use crate::reply::Reply;
+use crate::rules::pages;
 use crate::spec::HttpClose;
 use crate::stream::Counted;
 use crate::timeouts::Timer;
@@ -84,7 +85,7 @@ impl HttpStream {
             let now = traffic.read.get() + traffic.written.get();
             if *activity != now {
                 *activity = now;
-                timer.arm(timeouts.client);
+                timer.arm(self.client_timeout());
             }
             return timer.poll_elapsed(cx).map(|_| Exit::ClientStuck);
         }
@@ -155,9 +156,14 @@ impl HttpStream {
             }
             Exit::ClientStuck => {
                 let ended = self.client_is_stuck(began_writing);
+                let txn = self.current.borrow().clone();
                 let (stream, _) = conn.into_stream();
-                if ended && !began_writing {
-                    self.answer(stream, &timer, StatusCode::REQUEST_TIMEOUT).await;
+                if ended
+                    && !began_writing
+                    && let Some(txn) = txn
+                {
+                    self.answer(stream, &timer, &txn, StatusCode::REQUEST_TIMEOUT)
+                        .await;
                 } else {
                     stream.stream().reset_on_close();
                 }
@@ -179,14 +185,18 @@ impl HttpStream {
         }
         txn.times.idle_since.set(Some(self.idle_since.get()));
         txn.times.started.set(self.first_byte.get());
-        self.answer(stream, timer, status).await;
+        self.answer(stream, timer, &txn, status).await;
         self.end_transaction(&txn);
     }
 
     /// Writes a page of ours where the codec doesn't, and ends the connection such that the client can read it.
-    async fn answer(&self, mut stream: Counted, timer: &Timer, status: StatusCode) {
+    async fn answer(&self, mut stream: Counted, timer: &Timer, txn: &Txn, status: StatusCode) {
+        let reply = pages::error(status, txn, &*self.worker.runner).await;
+        if reply.silent {
+            return;
+        }
         self.traffic.swallow.set(false);
-        let page = wire_page(status);
+        let page = on_the_wire(&reply);
         let _ = timer
             .limit(Some(LINGER), async {
                 stream.write_all(&page).await?;
@@ -205,16 +215,20 @@ impl HttpStream {
     }
 }
 
-/// The bytes of an error page.
-fn wire_page(status: StatusCode) -> Vec<u8> {
-    let reply = Reply::error(status);
-    let reason = status.canonical_reason().unwrap_or("Error");
-    let mut page = format!(
-        "HTTP/1.1 {} {reason}\r\ncontent-length: {}\r\nconnection: close\r\n",
-        status.as_u16(),
-        reply.body.len()
-    )
-    .into_bytes();
+/// The bytes of a reply.
+fn on_the_wire(reply: &Reply) -> Vec<u8> {
+    let mut page = format!("HTTP/1.1 {} ", reply.status.as_u16()).into_bytes();
+    match &reply.reason {
+        Some(reason) => page.extend_from_slice(reason),
+        None => page.extend_from_slice(reply.status.canonical_reason().unwrap_or("Error").as_bytes()),
+    }
+    page.extend_from_slice(
+        format!(
+            "\r\ncontent-length: {}\r\nconnection: close\r\n",
+            reply.body.len()
+        )
+        .as_bytes(),
+    );
     for (name, value) in &reply.headers {
         page.extend_from_slice(name.as_str().as_bytes());
         page.extend_from_slice(b": ");

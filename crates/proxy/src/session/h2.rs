@@ -192,6 +192,9 @@ impl Connection {
     fn watch(&mut self, cx: &mut Context<'_>) -> Poll<Exit> {
         let shared = self.shared.clone();
         let session = &shared.session;
+        if session.traffic.vanish.get().is_some() {
+            return Poll::Ready(Exit::Gone);
+        }
         if shared.meter.is_exhausted() && self.ending != Some(Ending::Hard) {
             return self.end(Reason::ENHANCE_YOUR_CALM, cx);
         }

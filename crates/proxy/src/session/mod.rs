@@ -1,6 +1,8 @@
 //! Sessions: what becomes of a connection once it was accepted. LIFECYCLE.md draws it.
 
+mod ahead;
 mod answering;
+mod choice;
 mod exchange;
 mod h1;
 mod h2;
@@ -30,8 +32,13 @@ pub(crate) async fn run(worker: Rc<Worker>, frontend: Rc<Frontend>, client: Rc<C
         (Phase::Session, &frontend.tcp_session),
     ];
     for (phase, rules) in sets {
-        if !rules.is_empty() && !admitted(&worker, &client, phase, rules).await {
-            return;
+        if rules.is_empty() {
+            continue;
+        }
+        match admitted(&worker, &client, phase, rules).await {
+            Verdict::Continue => {}
+            Verdict::Vanish { rst_ttl } => return stream.vanish_on_close(rst_ttl),
+            _ => return,
         }
     }
     match frontend.spec.mode {
@@ -40,16 +47,19 @@ pub(crate) async fn run(worker: Rc<Worker>, frontend: Rc<Frontend>, client: Rc<C
     }
 }
 
-/// Whether the rules that look at the mere connection let it in.
-async fn admitted(worker: &Worker, client: &Rc<Client>, phase: Phase, rules: &PreparedRules) -> bool {
+/// What the rules that look at the mere connection decide.
+async fn admitted(worker: &Worker, client: &Rc<Client>, phase: Phase, rules: &PreparedRules) -> Verdict {
     let txn = Txn::new(client.clone(), Mode::Tcp, worker.shared.global.buffer_bytes);
     txn.phase.set(phase);
+    let timer = worker.wheel.timer();
     let setting = Setting {
         runner: &*worker.runner,
         on_failure: worker.shared.global.action_failure,
         may_wait: false,
+        timer: &timer,
+        buffer_bytes: worker.shared.global.buffer_bytes,
     };
     let next = evaluate(rules.from(0), 0, &txn, &setting).await;
     txn.close();
-    matches!(next.verdict, Verdict::Continue)
+    next.verdict
 }

@@ -3,7 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::response;
@@ -15,6 +15,7 @@ use super::upstream::Tunnel;
 use crate::body::BodyWatch;
 use crate::client::Client;
 use crate::pipe::Pipe;
+use crate::spec::TimeoutKind;
 use crate::stream::Traffic;
 use crate::timeouts::Timer;
 use crate::txn::{Phase, Txn};
@@ -120,6 +121,15 @@ impl HttpStream {
             txn.facts.borrow_mut().bytes_read = written.saturating_sub(self.written_before.get());
             self.written_before.set(written);
             logline::write(&self.frontend, &self.worker, &txn);
+        }
+    }
+
+    /// `timeout client`, or what a rule set in its place.
+    pub(crate) fn client_timeout(&self) -> Option<Duration> {
+        let configured = self.frontend.spec.timeouts.client;
+        match &*self.current.borrow() {
+            Some(txn) => txn.overrides.timeout(TimeoutKind::Client, configured),
+            None => configured,
         }
     }
 

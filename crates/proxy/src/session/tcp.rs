@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::choice::choose_backend;
 use super::logline;
 use super::relay::{Limits, RelayEnd, relay};
 use crate::applet::TcpApplet;
@@ -35,6 +36,8 @@ enum Decided {
     Serve(Rc<dyn TcpService>, Rc<str>),
     /// The stream ends; the log's two letters.
     End([u8; 2]),
+    /// The client's connection is gone.
+    Gone,
 }
 
 pub(crate) async fn run(worker: Rc<Worker>, frontend: Rc<Frontend>, client: Rc<Client>, stream: Stream) {
@@ -71,11 +74,11 @@ impl TcpSession {
             Decided::GoOn => {}
             Decided::Serve(service, line) => return self.service(&*service, &line, pump).await,
             Decided::End(state) => return self.end(pump, state).await,
+            Decided::Gone => return Err(*b"PR"),
         }
-        let Some(backend) = self.choose_backend().await else {
+        let Some(backend) = choose_backend(&self.worker, &self.frontend, &self.txn).await else {
             return Err(*b"SC");
         };
-        self.txn.choose_backend(&backend);
         match self
             .content_rules(&backend.tcp_content, backend.spec.inspect_delay, pump)
             .await
@@ -83,6 +86,7 @@ impl TcpSession {
             Decided::GoOn => {}
             Decided::Serve(service, line) => return self.service(&*service, &line, pump).await,
             Decided::End(state) => return self.end(pump, state).await,
+            Decided::Gone => return Err(*b"PR"),
         }
         self.relay_to_server(&backend, pump).await
     }
@@ -107,6 +111,8 @@ impl TcpSession {
                 runner: &*self.worker.runner,
                 on_failure: self.worker.shared.global.action_failure,
                 may_wait: !complete && !late,
+                timer: &self.timer,
+                buffer_bytes: self.worker.shared.global.buffer_bytes,
             };
             self.txn.inspecting.set(setting.may_wait);
             let seen = channel.input_len();
@@ -125,6 +131,10 @@ impl TcpSession {
                         return Decided::End(*b"CR");
                     }
                 }
+                Verdict::Vanish { rst_ttl } => {
+                    self.traffic.vanish.set(Some(rst_ttl));
+                    return Decided::Gone;
+                }
                 Verdict::Tcp(service, line) => return Decided::Serve(service, line),
                 // Replies mean nothing to a TCP client but that it is refused.
                 Verdict::Reject
@@ -135,22 +145,6 @@ impl TcpSession {
                 Verdict::Done => return Decided::End(*b"LR"),
             }
         }
-    }
-
-    async fn choose_backend(&self) -> Option<Rc<Backend>> {
-        let spec = &self.frontend.spec;
-        let mut chosen = spec.default_backend;
-        for rule in &spec.use_backend {
-            let matched = match &rule.condition {
-                Some(condition) => condition.eval_async(&*self.txn, &*self.worker.runner).await,
-                None => true,
-            };
-            if matched {
-                chosen = Some(rule.backend);
-                break;
-            }
-        }
-        self.worker.backends.get(chosen?).cloned()
     }
 
     /// Lets a service talk to the client until it ends, or the client breaks off or is silent for too long.
@@ -187,13 +181,13 @@ impl TcpSession {
     }
 
     async fn relay_to_server(&self, backend: &Backend, pump: &mut Pump) -> Result<(), [u8; 2]> {
-        let timeouts = &backend.spec.timeouts;
+        let timeouts = &self.txn.timeouts(&backend.spec.timeouts);
         let times = &self.txn.times;
         times.queued.set(Some(Instant::now()));
         times.connecting.set(times.queued.get());
         let server = backend.balancer.pick(None).ok_or(*b"SC")?;
         let attempts = Attempts {
-            retries: backend.spec.retries,
+            retries: self.txn.overrides.retries.get().unwrap_or(backend.spec.retries),
             redispatch: backend.spec.redispatch,
         };
         let connecting = connect(
@@ -213,7 +207,7 @@ impl TcpSession {
         self.txn.backend_src.set(stream.local());
         let (server, from_server) = Counted::new(stream);
         self.txn.usage.with_server(&from_server);
-        let limits = Limits::new(&self.frontend.spec.timeouts, timeouts);
+        let limits = Limits::new(&self.txn.timeouts(&self.frontend.spec.timeouts), timeouts);
         // What rules let pass goes first, then what they left untouched.
         let channel = self.txn.request_channel();
         channel.forward(None);

@@ -15,7 +15,7 @@ use super::stream::HttpStream;
 use crate::body::{BodyWatch, Cut, MessageBody};
 use crate::check::Traffic as Seen;
 use crate::http1::{ClientConn, SendFailure};
-use crate::spec::{HttpClose, HttpReuse};
+use crate::spec::{HttpClose, HttpReuse, TimeoutKind};
 use crate::stream::Traffic;
 use crate::timeouts::{Elapsed, Timer};
 use crate::txn::Txn;
@@ -49,7 +49,7 @@ impl HttpStream {
         txn: &Rc<Txn>,
         mut body: MessageBody,
     ) -> Result<Answer, NoAnswer> {
-        let timeouts = &backend.spec.timeouts;
+        let timeouts = &txn.timeouts(&backend.spec.timeouts);
         self.note(&txn.times.queued);
         self.note(&txn.times.connecting);
         let no_server = NoAnswer(StatusCode::SERVICE_UNAVAILABLE, *b"SC");
@@ -62,7 +62,11 @@ impl HttpStream {
             HttpReuse::Aggressive | HttpReuse::Always => true,
         };
         loop {
-            let idle = if reuse { server.pool.take() } else { None };
+            let idle = if reuse && txn.shares_connections(&server) {
+                server.pool.take()
+            } else {
+                None
+            };
             let reused = idle.is_some();
             let mut conn = match idle {
                 Some(conn) => {
@@ -123,10 +127,10 @@ impl HttpStream {
         txn: &Rc<Txn>,
     ) -> Result<(ClientConn, Rc<Server>), NoAnswer> {
         let attempts = Attempts {
-            retries: backend.spec.retries,
+            retries: txn.overrides.retries.get().unwrap_or(backend.spec.retries),
             redispatch: backend.spec.redispatch,
         };
-        let timeouts = &backend.spec.timeouts;
+        let timeouts = &txn.timeouts(&backend.spec.timeouts);
         let connected = connect(&backend.balancer, server, attempts, timeouts, &self.timer, txn).await;
         let (server, stream) = connected.map_err(no_connection)?;
         let conn = ClientConn::new(stream, self.worker.shared.global.buffer_bytes).await;
@@ -169,6 +173,7 @@ impl HttpStream {
         body: MessageBody,
         conn: ClientConn,
         server: Rc<Server>,
+        txn: &Txn,
     ) -> Relayed {
         let upload_goes_on = self.body.borrow().as_ref().is_some_and(|w| !w.is_ended());
         let mut conn = conn;
@@ -182,8 +187,10 @@ impl HttpStream {
         let mut relayed = Relayed {
             body,
             conn: held,
+            pooled: !self.closes_server(backend)
+                && backend.spec.reuse != HttpReuse::Never
+                && txn.shares_connections(&server),
             server,
-            pooled: !self.closes_server(backend) && backend.spec.reuse != HttpReuse::Never,
             limit: backend.spec.timeouts.server,
             waiting: false,
         };
@@ -194,8 +201,11 @@ impl HttpStream {
     }
 
     /// The limits of a tunnel between this client and a server of `backend`.
-    pub(crate) fn tunnel_limits(&self, backend: &Backend) -> Limits {
-        Limits::new(&self.frontend.spec.timeouts, &backend.spec.timeouts)
+    pub(crate) fn tunnel_limits(&self, backend: &Backend, txn: &Txn) -> Limits {
+        Limits::new(
+            &txn.timeouts(&self.frontend.spec.timeouts),
+            &txn.timeouts(&backend.spec.timeouts),
+        )
     }
 
     fn closes_server(&self, backend: &Backend) -> bool {
@@ -247,7 +257,7 @@ impl Relayed {
             Poll::Pending => {
                 if !self.waiting {
                     self.waiting = true;
-                    timer.arm(self.limit);
+                    timer.arm(txn.overrides.timeout(TimeoutKind::Server, self.limit));
                 }
                 match timer.poll_elapsed(cx) {
                     Poll::Ready(Elapsed) => {
@@ -258,6 +268,30 @@ impl Relayed {
                 }
             }
         }
+    }
+
+    /// The next piece of data, for whoever looks at the body ahead of the client.
+    pub(crate) fn poll_piece(
+        &mut self,
+        cx: &mut Context<'_>,
+        timer: &Timer,
+        txn: &Txn,
+    ) -> Poll<Option<Result<Bytes, Cut>>> {
+        loop {
+            let frame = match std::task::ready!(self.poll(cx, timer, txn)) {
+                Some(Ok(frame)) => frame,
+                Some(Err(cut)) => return Poll::Ready(Some(Err(cut))),
+                None => return Poll::Ready(None),
+            };
+            if let Ok(piece) = frame.into_data() {
+                return Poll::Ready(Some(Ok(piece)));
+            }
+        }
+    }
+
+    /// Puts back what was looked at.
+    pub(crate) fn unread(&mut self, piece: Bytes) {
+        self.body.unread(piece);
     }
 
     pub(crate) fn is_ended(&self) -> bool {

@@ -6,7 +6,9 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::SystemTime;
 
 use http::{request, response};
-use tidegate_sample::figures::{Figures, HttpStreamFigures, RulePlace, Settings, TcpFigures};
+use tidegate_sample::figures::{
+    BackendSettings, Figures, HttpStreamFigures, RulePlace, Settings, TcpFigures,
+};
 use tidegate_sample::vars::{ProcVars, VarScope, VarStore};
 use tidegate_sample::{DebugSink, Facts, Named, Priority, Process, Session, Way};
 
@@ -14,6 +16,7 @@ use super::{Mode, Phase, Txn};
 use crate::channel::Channel;
 use crate::kernel;
 use crate::log::{LogTo, LogWriter};
+use crate::rules::TimeoutKind;
 
 impl Session for Txn {
     fn as_any(&self) -> &dyn Any {
@@ -54,7 +57,7 @@ impl Session for Txn {
     fn buffered(&self, way: Way) -> Option<Ref<'_, [u8]>> {
         match (self.mode, way) {
             (Mode::Http, Way::Request) => Some(self.request_body()),
-            (Mode::Http, Way::Response) => None,
+            (Mode::Http, Way::Response) => Some(self.response_body()),
             (Mode::Tcp, Way::Request) => Some(self.request_channel.input()),
             (Mode::Tcp, Way::Response) => Some(self.response_channel.input()),
         }
@@ -62,7 +65,8 @@ impl Session for Txn {
 
     fn buffered_to_end(&self, way: Way) -> bool {
         match (self.mode, way) {
-            (Mode::Http, _) => self.request_body_ended.get(),
+            (Mode::Http, Way::Request) => self.request_body_ended.get(),
+            (Mode::Http, Way::Response) => self.response_body_ended.get(),
             (Mode::Tcp, Way::Request) => !self.request_channel.may_recv() || self.request_channel.is_full(),
             (Mode::Tcp, Way::Response) => {
                 !self.response_channel.may_recv() || self.response_channel.is_full()
@@ -133,11 +137,25 @@ impl Session for Txn {
 
     fn settings(&self) -> Option<Settings> {
         let home = self.client.home.as_ref()?;
+        let timeouts = &home.spec.timeouts;
+        let backend = self.usage.backend_settings();
+        let set = |which, configured| self.overrides.timeout(which, configured);
+        let tarpit = backend.map_or(timeouts.tarpit, |backend| backend.tarpit_timeout);
         Some(Settings {
-            client_timeout: home.spec.timeouts.client,
-            tarpit_timeout: home.spec.timeouts.tarpit,
+            client_timeout: timeouts.client,
+            tarpit_timeout: timeouts.tarpit,
             default_backend: home.default_backend.clone(),
-            backend: self.usage.backend_settings(),
+            backend,
+            current_client_timeout: set(TimeoutKind::Client, timeouts.client),
+            current_tarpit_timeout: set(TimeoutKind::Tarpit, tarpit),
+            current_backend: backend.map(|backend| BackendSettings {
+                connect_timeout: set(TimeoutKind::Connect, backend.connect_timeout),
+                queue_timeout: set(TimeoutKind::Queue, backend.queue_timeout),
+                server_timeout: set(TimeoutKind::Server, backend.server_timeout),
+                tarpit_timeout: set(TimeoutKind::Tarpit, backend.tarpit_timeout),
+                tunnel_timeout: set(TimeoutKind::Tunnel, backend.tunnel_timeout),
+                retries: self.overrides.retries.get().unwrap_or(backend.retries),
+            }),
         })
     }
 

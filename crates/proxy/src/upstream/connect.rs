@@ -1,14 +1,16 @@
 //! Connecting to a server.
 
 use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
 
 use super::Server;
 use super::balance::Balancer;
 use crate::check::Traffic;
+use crate::log::Level;
 use crate::spec::{ServerAddress, Timeouts};
 use crate::stream::Stream;
 use crate::timeouts::Timer;
@@ -47,7 +49,7 @@ pub(crate) async fn connect(
     loop {
         txn.choose_server(&server);
         let address = server.address().clone();
-        let failure = match timer.limit(timeouts.connect, open(&address)).await {
+        let failure = match timer.limit(timeouts.connect, open_for(&address, txn)).await {
             Ok(Ok(stream)) => {
                 server.saw(Traffic::Connected);
                 return Ok((server, stream));
@@ -100,6 +102,20 @@ fn error_number(why: &io::Error) -> u8 {
     }
 }
 
+/// Connects to a server for a transaction, as its rules want it.
+async fn open_for(address: &ServerAddress, txn: &Txn) -> io::Result<Stream> {
+    let ServerAddress::Tcp(written) = address else {
+        return open(address).await;
+    };
+    let address = txn.address_of_server(*written);
+    if !txn.overrides.marks_server() {
+        return open(&ServerAddress::Tcp(address)).await;
+    }
+    let tcp = connect_marked(address, txn).await?;
+    tcp.set_nodelay(true)?;
+    Ok(Stream::Tcp(tcp))
+}
+
 /// Connects to an address.
 pub(crate) async fn open(address: &ServerAddress) -> io::Result<Stream> {
     match address {
@@ -111,6 +127,28 @@ pub(crate) async fn open(address: &ServerAddress) -> io::Result<Stream> {
         ServerAddress::Unix(path) => Ok(Stream::Unix(UnixStream::connect(path).await?)),
         ServerAddress::Abstract(name) => Ok(Stream::Unix(connect_abstract(name)?)),
     }
+}
+
+/// A connection whose packets are marked from the first one on.
+async fn connect_marked(address: SocketAddr, txn: &Txn) -> io::Result<TcpStream> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    let options = socket2::SockRef::from(&socket);
+    let tos = txn.overrides.server_tos.get().map(|tos| match address.is_ipv4() {
+        true => options.set_tos_v4(tos.into()),
+        false => options.set_tclass_v6(tos.into()),
+    });
+    let mark = txn.overrides.server_mark.get().map(|mark| options.set_mark(mark));
+    for (what, set) in [("type of service", tos), ("mark", mark)] {
+        if let Some(Err(why)) = set {
+            let message = format!("the {what} of the server's packets can't be set: {why}");
+            txn.log(Level::Warning, &message);
+        }
+    }
+    socket.connect(address).await
 }
 
 /// Connecting to a local name either works at once or not at all.

@@ -18,7 +18,7 @@ mod mqtt;
 mod number;
 mod packet;
 mod protobuf;
-mod regsub;
+pub(crate) mod regsub;
 mod stick;
 mod string;
 mod variable;

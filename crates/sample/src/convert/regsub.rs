@@ -74,7 +74,7 @@ pub(super) fn replace(regex: &Regex, replacement: &[u8], all: bool, data: Data) 
 }
 
 /// Writes a replacement: `\0` to `\9` are groups, `\xNN` is a byte, `\` before anything else is dropped.
-pub(super) fn expand<'a>(
+pub(crate) fn expand<'a>(
     replacement: &[u8],
     result: &mut Vec<u8>,
     group: impl Fn(usize) -> Option<&'a [u8]>,

@@ -307,28 +307,12 @@ fn all_binary(session: &dyn Session, way: Way) -> Option<Value> {
     let mut bytes = Vec::new();
     for (name, value) in headers(session, way)?.iter() {
         for part in [name.as_str().as_bytes(), value.as_bytes()] {
-            push_varint(&mut bytes, part.len());
+            crate::header_list::push_varint(&mut bytes, part.len());
             bytes.extend_from_slice(part);
         }
     }
     bytes.extend_from_slice(&[0, 0]);
     Some(Value::bin(bytes))
-}
-
-/// A length in the variable form of the stream processing protocol: below 240 one byte, then 4 bits in the
-/// first byte and 7 in each that follows.
-fn push_varint(bytes: &mut Vec<u8>, value: usize) {
-    if value < 240 {
-        bytes.push(value as u8);
-        return;
-    }
-    bytes.push(value as u8 | 240);
-    let mut rest = (value - 240) >> 4;
-    while rest >= 128 {
-        bytes.push(rest as u8 | 128);
-        rest = (rest - 128) >> 7;
-    }
-    bytes.push(rest as u8);
 }
 
 #[cfg(test)]

@@ -1,5 +1,4 @@
-//! The timeouts and retries that are configured (`fe_`, `be_`), and those that hold (`cur_`), which are the same: no rule
-//! changes them yet.
+//! The timeouts and retries that are configured (`fe_`, `be_`), and those that hold (`cur_`): rules may set others.
 
 use super::places::{BACKEND, CLIENT, FRONTEND};
 use super::{FetchRow, row};
@@ -28,6 +27,14 @@ macro_rules! backend {
     };
 }
 
+macro_rules! current {
+    ($name:literal, $doc:literal, $time:ident) => {
+        row($name, NONE, Type::Int, BACKEND, $doc, |s, _| {
+            Some(milliseconds(s.settings()?.current_backend?.$time))
+        })
+    };
+}
+
 pub(super) const ROWS: &[FetchRow] = &[
     frontend!(
         "fe_client_timeout",
@@ -39,7 +46,7 @@ pub(super) const ROWS: &[FetchRow] = &[
         "cur_client_timeout",
         FRONTEND,
         "the client's timeout in milliseconds, 0 for none",
-        |settings| settings.client_timeout
+        |settings| settings.current_client_timeout
     ),
     frontend!(
         "fe_tarpit_timeout",
@@ -51,16 +58,14 @@ pub(super) const ROWS: &[FetchRow] = &[
         "cur_tarpit_timeout",
         CLIENT,
         "the timeout of a tarpit in milliseconds, 0 for none",
-        |settings| settings
-            .backend
-            .map_or(settings.tarpit_timeout, |backend| backend.tarpit_timeout)
+        |settings| settings.current_tarpit_timeout
     ),
     backend!(
         "be_connect_timeout",
         "`timeout connect` of the backend in milliseconds, 0 for none",
         connect_timeout
     ),
-    backend!(
+    current!(
         "cur_connect_timeout",
         "the timeout of connecting to a server in milliseconds, 0 for none",
         connect_timeout
@@ -70,7 +75,7 @@ pub(super) const ROWS: &[FetchRow] = &[
         "`timeout queue` of the backend in milliseconds, 0 for none",
         queue_timeout
     ),
-    backend!(
+    current!(
         "cur_queue_timeout",
         "the timeout of waiting for a server in milliseconds, 0 for none",
         queue_timeout
@@ -80,7 +85,7 @@ pub(super) const ROWS: &[FetchRow] = &[
         "`timeout server` of the backend in milliseconds, 0 for none",
         server_timeout
     ),
-    backend!(
+    current!(
         "cur_server_timeout",
         "the server's timeout in milliseconds, 0 for none",
         server_timeout
@@ -95,7 +100,7 @@ pub(super) const ROWS: &[FetchRow] = &[
         "`timeout tunnel` of the backend in milliseconds, 0 for none",
         tunnel_timeout
     ),
-    backend!(
+    current!(
         "cur_tunnel_timeout",
         "the timeout of a tunnel in milliseconds, 0 for none",
         tunnel_timeout
@@ -114,7 +119,7 @@ pub(super) const ROWS: &[FetchRow] = &[
         Type::Int,
         BACKEND,
         "how often a connection to a server is tried again",
-        |s, _| Some(Value::Int(backend(s)?.retries.into())),
+        |s, _| Some(Value::Int(s.settings()?.current_backend?.retries.into())),
     ),
     row(
         "fe_defbe",

@@ -1,9 +1,11 @@
 //! From the configuration's model to what the data plane runs. This is the one place that knows both.
 
 mod checks;
+mod edits;
 mod http2;
 mod listen;
 mod logs;
+mod replies;
 mod rules;
 mod variables;
 
@@ -18,8 +20,8 @@ use tidegate_lua_api::Declared;
 use tidegate_proxy::Mode;
 use tidegate_proxy::check::step::Program;
 use tidegate_proxy::spec::{
-    BackendId, BackendSpec, Balance, ForwardFor, FrontendSpec, GlobalSpec, HttpClose, HttpReuse, OnFailure,
-    ProxySpec, ServerAddress, ServerSpec, Timeouts, UseBackend,
+    BackendChoice, BackendId, BackendSpec, Balance, ForwardFor, FrontendSpec, GlobalSpec, HttpClose,
+    HttpReuse, OnFailure, ProxySpec, ServerAddress, ServerSpec, Timeouts, UseBackend,
 };
 use tidegate_sample::vars::ProcVars;
 use tidegate_sample::{Data, Process};
@@ -132,6 +134,7 @@ impl Assembly<'_> {
             model::Mode::Http => Mode::Http,
         };
         let mut rules = self.rules(std::mem::take(&mut proxy.rules), mode);
+        let pages = Arc::new(self.error_pages(std::mem::take(&mut proxy.error_pages), proxy.name.span));
         if proxy.kind.is_frontend() {
             let mut frontend = FrontendSpec::new(proxy.name.value.clone(), mode);
             frontend.id = id;
@@ -154,6 +157,7 @@ impl Assembly<'_> {
                 .and_then(|id| self.backend(id.value))
                 .or(own);
             frontend.own_backend = own;
+            frontend.error_pages = pages.clone();
             frontend.forward_for = self.forward_for(&proxy);
             frontend.http_close = http_close(proxy.connection_mode);
             frontend.buffer_request = proxy.buffer_request;
@@ -186,6 +190,7 @@ impl Assembly<'_> {
             backend.http_request = rules.http_request;
             backend.http_response = rules.http_response;
             backend.http_after_response = rules.http_after_response;
+            backend.error_pages = pages;
             backend.forward_for = self.forward_for(&proxy).filter(|_| !proxy.kind.is_frontend());
             backend.http_close = http_close(proxy.connection_mode);
             backend.buffer_request = proxy.buffer_request;
@@ -197,24 +202,21 @@ impl Assembly<'_> {
         self.backends.get(&id.index()).copied()
     }
 
-    fn choices(&mut self, lines: Vec<model::UseBackend>) -> Vec<UseBackend> {
+    fn choices(&self, lines: Vec<model::UseBackend>) -> Vec<UseBackend> {
         let mut choices = Vec::new();
         for line in lines {
-            match line.target {
-                model::BackendTarget::Proxy(id) => {
-                    if let Some(backend) = self.backend(id) {
-                        choices.push(UseBackend {
-                            backend,
-                            condition: line.condition,
-                        });
-                    }
-                }
-                model::BackendTarget::Format(_) => self.faults.push(Diagnostic::error(
-                    code::NOT_YET,
-                    line.span,
-                    "a backend named by a log-format string is not supported yet",
-                )),
-            }
+            let to = match line.target {
+                model::BackendTarget::Proxy(id) => match self.backend(id) {
+                    Some(backend) => BackendChoice::Fixed(backend),
+                    // Disabled: the rule is passed over.
+                    None => continue,
+                },
+                model::BackendTarget::Format(name) => BackendChoice::Named(name.into()),
+            };
+            choices.push(UseBackend {
+                to,
+                condition: line.condition,
+            });
         }
         choices
     }

@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, StatusCode};
-use tidegate_config::model::{self, Action, HeaderMatch as ModelMatch, LuaCall, ReplyBody, ReplyContent};
+use tidegate_config::model::{self, Action, HeaderMatch as ModelMatch, LuaCall};
 use tidegate_config::{Diagnostic, Span, Spanned, code, unknown_lua_name};
 use tidegate_lua_api::RuleSet as Registered;
 use tidegate_proxy::spec::{
-    HeaderEdit, HeaderMatch, ListChange, Redirect, RedirectTo, ReplySpec, Rule, RuleAction, RuleSet, Text,
+    HeaderEdit, HeaderMatch, ListChange, Redirect, RedirectTo, Rule, RuleAction, RuleSet, Text,
 };
 use tidegate_proxy::{LogLevel, Mode};
 use tidegate_sample::figures::RulePlace;
 
+use super::edits::{name_match, target_edit, tune};
 use super::logs::level;
 use super::{Assembly, on_failure};
 
@@ -107,23 +108,46 @@ impl Assembly<'_> {
             }
             Action::DelHeader(which) => RuleAction::Header(HeaderEdit::Del(match which {
                 ModelMatch::Exact(name) => HeaderMatch::Exact(self.header(&name, rule.span)?),
-                ModelMatch::Prefix(text) => HeaderMatch::Prefix(text.to_ascii_lowercase()),
-                ModelMatch::Suffix(text) => HeaderMatch::Suffix(text.to_ascii_lowercase()),
-                ModelMatch::Contains(text) => HeaderMatch::Contains(text.to_ascii_lowercase()),
+                ModelMatch::By(by, text) => HeaderMatch::By(name_match(by), text.to_ascii_lowercase()),
                 ModelMatch::Regex(regex) => HeaderMatch::Regex(regex),
             })),
+            Action::ReplaceHeader {
+                name,
+                pattern,
+                with,
+                each,
+            } => RuleAction::Header(HeaderEdit::Replace {
+                name: self.header(&name, rule.span)?,
+                pattern,
+                with: with.into(),
+                each,
+            }),
+            Action::AddHeaderList {
+                list,
+                replaces,
+                prefix,
+            } => RuleAction::Header(HeaderEdit::List {
+                list,
+                replaces,
+                prefix: prefix.to_ascii_lowercase(),
+            }),
+            Action::DelHeaderList { list, by } => RuleAction::Header(HeaderEdit::DelList {
+                list,
+                by: name_match(by),
+            }),
             Action::SetMethod(text) => RuleAction::SetMethod(text.into()),
-            Action::SetPath(text) => RuleAction::SetPath(text.into()),
-            Action::SetPathQuery(text) => RuleAction::SetPathQuery(text.into()),
-            Action::SetQuery(text) => RuleAction::SetQuery(text.into()),
-            Action::SetUri(text) => RuleAction::SetUri(text.into()),
+            Action::EditTarget(edit) => RuleAction::Target(target_edit(edit)),
             Action::SetStatus { status, reason } => {
                 RuleAction::SetStatus(self.status(status, rule.span)?, reason.map(Bytes::from))
             }
             Action::SetLogLevel(wanted) => RuleAction::SetLogLevel(
                 wanted.map_or(LogLevel::Silent, |wanted| LogLevel::Set(level(wanted))),
             ),
-            Action::SetSource(expr) => RuleAction::SetSource(expr),
+            Action::Tune(tuning) => RuleAction::Tune(tune(tuning)),
+            Action::StrictMode(on) => RuleAction::StrictMode(on),
+            Action::Pause(time) => RuleAction::Pause(time),
+            Action::SilentDrop { rst_ttl } => RuleAction::SilentDrop { rst_ttl },
+            Action::Nothing => return None,
             Action::SetVar { to, value } => RuleAction::SetVar(to, value),
             Action::SetVarFormat { to, value } => RuleAction::SetVarFmt(to, value.into()),
             Action::UnsetVar(name) => RuleAction::UnsetVar(name),
@@ -135,7 +159,10 @@ impl Assembly<'_> {
                     model::ListChange::Remove { key } => ListChange::Remove(key.into()),
                 },
             ),
-            Action::WaitForBody(time) => RuleAction::WaitForBody(time),
+            Action::WaitForBody { time, at_least } => RuleAction::WaitForBody {
+                time,
+                at_least: at_least.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
+            },
         };
         Some(Rule {
             action,
@@ -169,27 +196,12 @@ impl Assembly<'_> {
         found.map(|id| RuleAction::UseService { id })
     }
 
-    fn reply(&mut self, reply: model::HttpReply, span: Span) -> Option<ReplySpec> {
-        let mut spec = ReplySpec::status(self.status(reply.status, span)?);
-        if let ReplyContent::Body { content_type, body } = reply.content {
-            spec.content_type = content_type;
-            spec.body = Some(match body {
-                ReplyBody::Bytes(bytes) => Text::literal(bytes),
-                ReplyBody::Format(format) => format.into(),
-            });
-        }
-        for header in reply.headers {
-            spec.headers
-                .push((self.header(&header.name, span)?, header.value.into()));
-        }
-        Some(spec)
-    }
-
     fn redirect(&mut self, rule: model::RedirectRule, span: Span) -> Option<Redirect> {
         // A cookie that is set holds for the session; one that is cleared is out of date at once.
         let set_cookie = rule.set_cookie.map(|cookie| match cookie {
-            model::RedirectCookie::Set(cookie) => format!("{cookie}; path=/;"),
-            model::RedirectCookie::Clear(cookie) => format!("{cookie}; path=/; Max-Age=0;"),
+            model::RedirectCookie::Set(cookie) => Text::literal(format!("{cookie}; path=/;")),
+            model::RedirectCookie::Format(cookie) => cookie.into(),
+            model::RedirectCookie::Clear(cookie) => Text::literal(format!("{cookie}; path=/; Max-Age=0;")),
         });
         Some(Redirect {
             to: match rule.kind {
@@ -200,12 +212,13 @@ impl Assembly<'_> {
             status: self.status(rule.status, span)?,
             drop_query: rule.drop_query,
             append_slash: rule.append_slash,
+            keep_query: rule.keep_query,
             ignore_empty: rule.ignore_empty,
-            set_cookie: set_cookie.map(Bytes::from),
+            set_cookie,
         })
     }
 
-    fn header(&mut self, name: &str, span: Span) -> Option<HeaderName> {
+    pub(super) fn header(&mut self, name: &str, span: Span) -> Option<HeaderName> {
         let header = HeaderName::from_bytes(name.as_bytes()).ok();
         if header.is_none() {
             let message = format!("`{name}` is no name of a header");
@@ -214,7 +227,7 @@ impl Assembly<'_> {
         header
     }
 
-    fn status(&mut self, status: u16, span: Span) -> Option<StatusCode> {
+    pub(super) fn status(&mut self, status: u16, span: Span) -> Option<StatusCode> {
         let code = StatusCode::from_u16(status).ok();
         if code.is_none() {
             let message = format!("`{status}` is no status of HTTP");

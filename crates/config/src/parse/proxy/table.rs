@@ -9,7 +9,7 @@ use crate::parse::args::{Args, Parsed, fault, list};
 use crate::parse::check_rules::Speaks;
 use crate::parse::keyword::{Keyword, KeywordDoc, Sections, left_out, not_yet, served, unsupported};
 use crate::parse::order::Rank;
-use crate::parse::{bind, rules, sampled, server};
+use crate::parse::{bind, errors, rules, sampled, server};
 use tidegate_sample::Place;
 
 /// Takes the arguments of a keyword in.
@@ -89,6 +89,18 @@ const ROWS: &[Keyword<Parse>] = &[
         |cx, args| check_rule(cx, args, Speaks::Http)),
     served("tcp-check", B, "<rule> [<arg>...]", "a step of a TCP health check",
         |cx, args| check_rule(cx, args, Speaks::Tcp)),
+    served("errorfile", ALL, "<status> <file>", "a file in place of an error page", errors::errorfile),
+    served("errorloc", ALL, "<status> <url>", "a redirection in place of an error page", |cx, args| {
+        errors::errorloc(cx, args, 302)
+    }),
+    served("errorloc302", ALL, "<status> <url>", "a redirection in place of an error page", |cx, args| {
+        errors::errorloc(cx, args, 302)
+    }),
+    served("errorloc303", ALL, "<status> <url>", "a redirection in place of an error page, to be followed with GET",
+        |cx, args| errors::errorloc(cx, args, 303)),
+    served("http-error", ALL, "status <status> [content-type <type>] [{ default-errorfiles | errorfile <file> | string \
+        <str> | lf-string <fmt> | file <file> | lf-file <file> }] [hdr <name> <fmt>]...",
+        "a reply in place of an error page", errors::http_error),
     served("maxconn", F, "<number>", "most connections; 0 for the process's limit", |cx, args| {
         cx.proxy.connections_max = Some(args.integer(0, 0x7fff_ffff)?).filter(|most| *most > 0);
         Ok(())
@@ -140,11 +152,7 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("dynamic-cookie-key", B, "secret of dynamic cookies"),
     not_yet("email-alert", ALL, "mail about changes of health"),
     not_yet("error-log-format", F, "what a failed connection's log line holds"),
-    not_yet("errorfile", ALL, "a file in place of an error page"),
     not_yet("errorfiles", ALL, "a set of files in place of error pages"),
-    not_yet("errorloc", ALL, "a redirection in place of an error page"),
-    not_yet("errorloc302", ALL, "a redirection in place of an error page"),
-    not_yet("errorloc303", ALL, "a redirection in place of an error page"),
     not_yet("external-check", B, "check health by a program"),
     not_yet("filter", NO_DEFAULTS, "add a filter"),
     not_yet("filter-sequence", NO_DEFAULTS, "the order of filters"),
@@ -155,7 +163,6 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("hash-balance-factor", B, "bounds of consistent hashing"),
     not_yet("hash-preserve-affinity", B, "keep the hash's choice"),
     not_yet("hash-type", B, "how hashes choose servers"),
-    not_yet("http-error", ALL, "a reply in place of an error page"),
     not_yet("http-send-name-header", B, "tell servers their names"),
     not_yet("ignore-persist", B_ONLY, "don't use a server by its cookie"),
     not_yet("load-server-state-from-file", B, "state of servers kept over reloads"),

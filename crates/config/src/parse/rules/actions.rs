@@ -1,11 +1,12 @@
 //! The actions of rules.
 
+use super::amount;
 use super::variable::{assignment, variable};
 use super::{RuleCx, Set, lua_name};
 use crate::diag::{Diagnostic, code};
-use crate::model::{Action, HeaderMatch, LogLevel};
+use crate::model::{Action, HeaderMatch, LogLevel, NameMatch, RedirectKind, RedirectRule};
 use crate::parse::args::{Args, Parsed, bad_argument};
-use crate::parse::http::{header_name, redirect, reply};
+use crate::parse::http::{DefaultReply, header_name, redirect, reply};
 use crate::parse::keyword::{KeywordDoc, Sections, Status, unsupported};
 use crate::parse::{log, sampled};
 use crate::text::Word;
@@ -24,8 +25,8 @@ impl Sets {
     pub(super) const HREQ: Sets = Sets(16);
     pub(super) const HRES: Sets = Sets(32);
     pub(super) const HAFTER: Sets = Sets(64);
-    const TCP: Sets = Sets(1 | 2 | 4 | 8);
-    const HEADERS: Sets = Sets(16 | 32 | 64);
+    pub(super) const TCP: Sets = Sets(1 | 2 | 4 | 8);
+    pub(super) const HEADERS: Sets = Sets(16 | 32 | 64);
     const ALL: Sets = Sets(127);
 
     pub(super) const fn or(self, other: Sets) -> Sets {
@@ -81,7 +82,8 @@ pub(super) const fn pending(name: &'static str, sets: Sets) -> ActionRow {
     }
 }
 
-const fn row(
+/// A row of an action that works.
+pub(super) const fn row(
     name: &'static str,
     sets: Sets,
     arguments: &'static str,
@@ -118,7 +120,15 @@ pub(super) const fn inner(
 
 /// All actions.
 pub(super) fn all() -> impl Iterator<Item = &'static ActionRow> {
-    ROWS.iter().chain(super::lists::ROWS).chain(super::pending::ROWS)
+    [
+        ROWS,
+        super::lists::ROWS,
+        super::rewrite::ROWS,
+        super::tune::ROWS,
+        super::pending::ROWS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// The actions for reference pages, once for each set of rules.
@@ -143,8 +153,8 @@ pub(super) fn rows() -> impl Iterator<Item = KeywordDoc> {
     })
 }
 
-const REPLY: &str = "[{ status | deny_status } <code>] [content-type <type>] [{ string | file | lf-string | lf-file } \
-                     <arg>] [hdr <name> <fmt>]...";
+const REPLY: &str = "[{ status | deny_status } <code>] [content-type <type>] [{ default-errorfiles | errorfile <file> | \
+                     string <str> | file <file> | lf-string <fmt> | lf-file <file> }] [hdr <name> <fmt>]...";
 
 #[rustfmt::skip]
 const ROWS: &[ActionRow] = &[
@@ -153,16 +163,16 @@ const ROWS: &[ActionRow] = &[
     row("reject", Sets::TCP.or(Sets::HREQ), "", "close the connection without an answer", |_, _| Ok(Action::Reject)),
     row("deny", Sets::HREQ.or(Sets::HRES), REPLY, "refuse the request or response", |cx, args| {
         let status = if cx.set == Set::HttpRequest { 403 } else { 502 };
-        Ok(Action::Deny(reply(args, &cx.scope, status, cx.warnings)?))
+        Ok(Action::Deny(reply(args, &cx.scope, DefaultReply::Page(status), cx.warnings)?))
     }),
     row("tarpit", Sets::HREQ, REPLY, "refuse the request after `timeout tarpit`", |cx, args| {
-        Ok(Action::Tarpit(reply(args, &cx.scope, 500, cx.warnings)?))
+        Ok(Action::Tarpit(reply(args, &cx.scope, DefaultReply::Page(500), cx.warnings)?))
     }),
     row("return", Sets::HREQ.or(Sets::HRES), REPLY, "answer the request", |cx, args| {
-        Ok(Action::Return(reply(args, &cx.scope, 200, cx.warnings)?))
+        Ok(Action::Return(reply(args, &cx.scope, DefaultReply::Nothing(200), cx.warnings)?))
     }),
     row("redirect", Sets::HREQ.or(Sets::HRES), "{ location | prefix | scheme } <fmt> [<option>...]",
-        "answer with a redirection", |cx, args| Ok(Action::Redirect(redirect(args, &cx.scope)?))),
+        "answer with a redirection", |cx, args| Ok(Action::Redirect(redirect_rule(cx, args)?))),
     row("auth", Sets::HREQ, "[realm <realm>]", "ask for the name and password of a user", auth),
     row("use-service", Sets::TREQ.or(Sets::HREQ), "lua.<name>", "let a script answer", use_service),
     row("add-header", Sets::HEADERS, "<name> <fmt>", "add a header", |cx, args| {
@@ -175,14 +185,6 @@ const ROWS: &[ActionRow] = &[
     }),
     row("del-header", Sets::HEADERS, "<name> [-m { str | beg | end | sub | reg }]", "take headers away", del_header),
     row("set-method", Sets::HREQ, "<fmt>", "set the method", |cx, args| Ok(Action::SetMethod(format(cx, args)?))),
-    row("set-path", Sets::HREQ, "<fmt>", "set the path", |cx, args| Ok(Action::SetPath(format(cx, args)?))),
-    row("set-pathq", Sets::HREQ, "<fmt>", "set path and query string", |cx, args| {
-        Ok(Action::SetPathQuery(format(cx, args)?))
-    }),
-    row("set-query", Sets::HREQ, "<fmt>", "set the query string", |cx, args| {
-        Ok(Action::SetQuery(format(cx, args)?))
-    }),
-    row("set-uri", Sets::HREQ, "<fmt>", "set the whole URI", |cx, args| Ok(Action::SetUri(format(cx, args)?))),
     row("set-status", Sets::HRES.or(Sets::HAFTER), "<status> [reason <text>]", "set the status", |_, args| {
         let status = args.integer(100, 999)?;
         let reason = if args.take("reason") { Some(args.text("a reason")?.to_owned()) } else { None };
@@ -194,8 +196,6 @@ const ROWS: &[ActionRow] = &[
             let level: Option<LogLevel> = if word.is("silent") { None } else { Some(log::level(word)?) };
             Ok(Action::SetLogLevel(level))
         }),
-    row("set-src", Sets::CONN.or(Sets::SESS).or(Sets::TREQ).or(Sets::HREQ), "<expr>", "set the client's address",
-        |cx, args| Ok(Action::SetSource(sampled::expression(args.expect("an expression")?, &cx.scope)?))),
     inner("set-var", Sets::ALL, "set-var(<name>[,<cond>...]) <expr>", "set a variable", |cx, args| {
         let to = assignment(cx.inner.as_ref())?;
         let value = sampled::expression(args.expect("an expression such as `path`")?, &cx.scope)?;
@@ -208,20 +208,64 @@ const ROWS: &[ActionRow] = &[
     inner("unset-var", Sets::ALL, "unset-var(<name>)", "take a variable away", |cx, _| {
         Ok(Action::UnsetVar(variable(cx.inner.as_ref())?))
     }),
-    row("wait-for-body", Sets::HREQ, "time <time>", "wait until the body is there", |_, args| {
-        if !args.take("time") {
-            return Err(args.missing("`time <time>`"));
-        }
-        let time = args.time(TimeUnit::Milliseconds)?;
-        if let Some(word) = args.peek().filter(|word| word.is("at-least")) {
-            return Err(Box::new(unsupported(word, "wait-for-body ")));
-        }
-        Ok(Action::WaitForBody(time))
+    row("wait-for-body", Sets::HREQ.or(Sets::HRES), "time <time> [at-least <bytes>]", "wait until the body is there",
+        wait_for_body),
+    row("strict-mode", Sets::HEADERS, "{ on | off }", "whether rewrites of the rules that follow have to succeed",
+        |_, args| Ok(Action::StrictMode(args.on_off()?))),
+    row("pause", Sets::HREQ.or(Sets::HRES), "{ <time> | <expr> }", "wait", |cx, args| {
+        Ok(Action::Pause(amount::time(args, &cx.scope)?))
+    }),
+    row("silent-drop", Sets::TCP.or(Sets::HREQ).or(Sets::HRES), "[rst-ttl <ttl>]",
+        "end the connection without telling the client", |_, args| {
+            let rst_ttl = if args.take("rst-ttl") { Some(args.integer(1, 255)?) } else { None };
+            Ok(Action::SilentDrop { rst_ttl })
+        }),
+    row("set-nice", Sets::TREQ.or(Sets::TRES).or(Sets::HREQ).or(Sets::HRES), "<nice>", "set the session's priority",
+        |cx, args| {
+            amount::nice(args)?;
+            nothing_to_do(cx, args, "sessions share their thread evenly")
+        }),
+    row("wait-for-handshake", Sets::HREQ, "", "wait for the TLS handshake", |cx, args| {
+        nothing_to_do(cx, args, "no request is taken before its handshake is over")
     }),
 ];
 
-fn format(cx: &RuleCx<'_>, args: &mut Args<'_>) -> Parsed<crate::model::LogFormat> {
+/// An action that is accepted and has no effect; the rest of the line says when.
+fn nothing_to_do(cx: &mut RuleCx<'_>, args: &Args<'_>, why: &'static str) -> Parsed<Action> {
+    let message = format!("`{}` has no effect", args.name());
+    let notice = Diagnostic::notice(code::NO_EFFECT, args.last(), message).note(why);
+    cx.warnings.push(notice);
+    Ok(Action::Nothing)
+}
+
+fn wait_for_body(_: &mut RuleCx<'_>, args: &mut Args<'_>) -> Parsed<Action> {
+    if !args.take("time") {
+        return Err(args.missing("`time <time>`"));
+    }
+    let time = args.time(TimeUnit::Milliseconds)?;
+    let at_least = if args.take("at-least") {
+        Some(args.size()?).filter(|bytes| *bytes > 0)
+    } else {
+        None
+    };
+    if let Some(word) = args.peek().filter(|word| word.is("use-large-buffer")) {
+        return Err(Box::new(unsupported(word, "wait-for-body ")));
+    }
+    Ok(Action::WaitForBody { time, at_least })
+}
+
+pub(super) fn format(cx: &RuleCx<'_>, args: &mut Args<'_>) -> Parsed<crate::model::LogFormat> {
     sampled::log_format(args.expect("a log-format string")?, &cx.scope)
+}
+
+fn redirect_rule(cx: &RuleCx<'_>, args: &mut Args<'_>) -> Parsed<RedirectRule> {
+    let start = args.last();
+    let rule = redirect(args, &cx.scope)?;
+    if cx.set != Set::HttpRequest && !matches!(rule.kind, RedirectKind::Location(_)) {
+        let message = "a response is redirected to a `location` only";
+        return Err(Box::new(Diagnostic::error(code::BAD_ARGUMENT, start, message)));
+    }
+    Ok(rule)
 }
 
 fn named_format(cx: &RuleCx<'_>, args: &mut Args<'_>) -> Parsed<(String, crate::model::LogFormat)> {
@@ -265,21 +309,15 @@ fn del_header(_: &mut RuleCx<'_>, args: &mut Args<'_>) -> Parsed<Action> {
     if !args.take("-m") {
         return Ok(Action::DelHeader(HeaderMatch::Exact(header_name(word)?)));
     }
-    type Make = fn(&Word) -> Parsed<HeaderMatch>;
-    let make: Make = args.one_of(
-        "a method to match names",
-        &[
-            (
-                "str",
-                (|word| Ok(HeaderMatch::Exact(part_of_name(word)?))) as Make,
-            ),
-            ("beg", |word| Ok(HeaderMatch::Prefix(part_of_name(word)?))),
-            ("end", |word| Ok(HeaderMatch::Suffix(part_of_name(word)?))),
-            ("sub", |word| Ok(HeaderMatch::Contains(part_of_name(word)?))),
-            ("reg", |word| Ok(HeaderMatch::Regex(regex(word)?))),
-        ],
-    )?;
-    Ok(Action::DelHeader(make(word)?))
+    let names = NameMatch::NAMES.map(|(name, by)| (name, Some(by)));
+    let names = [&names[..], &[("reg", None)]].concat();
+    Ok(Action::DelHeader(
+        match args.one_of("a method to match names", &names)? {
+            Some(NameMatch::Exact) => HeaderMatch::Exact(part_of_name(word)?),
+            Some(by) => HeaderMatch::By(by, part_of_name(word)?),
+            None => HeaderMatch::Regex(regex(word)?),
+        },
+    ))
 }
 
 fn part_of_name(word: &Word) -> Parsed<String> {
@@ -289,6 +327,7 @@ fn part_of_name(word: &Word) -> Parsed<String> {
     header_name(word)
 }
 
-fn regex(word: &Word) -> Parsed<Regex> {
+/// A regular expression that tells upper from lower case.
+pub(super) fn regex(word: &Word) -> Parsed<Regex> {
     Regex::parse(word.text()?).or_else(|why| bad_argument(word, format!("not a regular expression: {why}")))
 }
