@@ -24,8 +24,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidegate_sample::Process;
 use tidegate_sample::vars::ProcVars;
+use tidegate_sample::{Expr, Process};
 
 use crate::check::spec::{AgentSpec, CheckSpec};
 use crate::log::LogSpec;
@@ -195,6 +195,51 @@ impl Default for ForwardFor {
     }
 }
 
+/// `option forwarded`: the parts of the header of RFC 7239.
+#[derive(Default)]
+pub struct Forwarded {
+    /// `proto`; the expression tells whether the client speaks TLS, where that can be asked.
+    pub proto: Option<Option<Expr>>,
+    /// `host`.
+    pub host: Option<ForwardedPart>,
+    /// `by`.
+    pub by: Option<ForwardedPart>,
+    /// `by_port`.
+    pub by_port: Option<ForwardedPart>,
+    /// `for`.
+    pub client: Option<ForwardedPart>,
+    /// `for_port`.
+    pub client_port: Option<ForwardedPart>,
+}
+
+/// Where a part of the header comes from.
+pub enum ForwardedPart {
+    /// From the connection or the request.
+    Own,
+    /// From an expression, which doesn't wait.
+    Sampled(Expr),
+}
+
+/// `option http-restrict-req-hdr-names`: what becomes of headers whose names hold more than letters, digits and hyphens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HeaderNames {
+    /// They pass.
+    #[default]
+    Preserve,
+    /// They are taken away.
+    Delete,
+    /// Requests with them are refused.
+    Reject,
+}
+
+/// `monitor-uri`: a request that asks how the proxy itself is.
+pub struct Monitor {
+    /// The target that asks; one that begins with a slash is compared with the path.
+    pub uri: String,
+    /// `monitor fail`: when it isn't well.
+    pub fail: Vec<Condition>,
+}
+
 /// A `frontend` section, or the client's side of a `listen` section.
 pub struct FrontendSpec {
     /// Its name.
@@ -233,6 +278,12 @@ pub struct FrontendSpec {
     pub error_pages: Arc<ErrorPages>,
     /// `option forwardfor`.
     pub forward_for: Option<ForwardFor>,
+    /// `option originalto`.
+    pub original_to: Option<ForwardFor>,
+    /// `option http-restrict-req-hdr-names`.
+    pub header_names: HeaderNames,
+    /// `monitor-uri`.
+    pub monitor: Option<Monitor>,
     /// `option http-server-close`, `option httpclose`.
     pub http_close: HttpClose,
     /// `option http-buffer-request`: rules run when the request's body was received, as far as it fits the buffer.
@@ -265,6 +316,9 @@ impl FrontendSpec {
             own_backend: None,
             error_pages: Arc::default(),
             forward_for: None,
+            original_to: None,
+            header_names: HeaderNames::default(),
+            monitor: None,
             http_close: HttpClose::default(),
             buffer_request: false,
             h2_upgrade: true,
@@ -409,6 +463,14 @@ pub struct BackendSpec {
     pub error_pages: Arc<ErrorPages>,
     /// `option forwardfor`.
     pub forward_for: Option<ForwardFor>,
+    /// `option originalto`.
+    pub original_to: Option<ForwardFor>,
+    /// `option forwarded`.
+    pub forwarded: Option<Forwarded>,
+    /// `http-send-name-header`.
+    pub send_name: Option<http::HeaderName>,
+    /// `option http-restrict-req-hdr-names`.
+    pub header_names: HeaderNames,
     /// `option http-server-close`, `option httpclose`.
     pub http_close: HttpClose,
     /// `option http-buffer-request`.
@@ -437,6 +499,10 @@ impl BackendSpec {
             http_after_response: RuleSet::default(),
             error_pages: Arc::default(),
             forward_for: None,
+            original_to: None,
+            forwarded: None,
+            send_name: None,
+            header_names: HeaderNames::default(),
             http_close: HttpClose::default(),
             log: LogSpec::default(),
             buffer_request: false,

@@ -296,3 +296,53 @@ backend b
     assert_eq!(status(&site.get("/all-of-it")?), "504");
     Ok(())
 }
+
+#[test]
+fn servers_are_told_of_clients_and_of_themselves() -> Result<()> {
+    let config = format!(
+        "{DEFAULTS}\
+frontend f
+    bind 127.0.0.1:8080
+    option forwardfor header X-Front
+    option originalto
+    option http-restrict-req-hdr-names delete
+    http-request set-src str(192.0.2.7)
+    use_backend strict if {{ path /strict }}
+    default_backend b
+backend b
+    option forwardfor header X-Back
+    option originalto header X-Dst except 127.0.0.0/8
+    option forwarded proto for by-expr str(_me)
+    http-send-name-header X-Server
+    server first {0}
+backend strict
+    option http-restrict-req-hdr-names reject
+    http-request set-header x_odd 1
+    server s {0}
+",
+        server(echo()?)
+    );
+    let site = Site::start("actions-told", &[("site.cfg", &config)])?;
+    let answer =
+        site.ask("GET / HTTP/1.1\r\nhost: x\r\nx_a: 1\r\nx-server: me\r\nconnection: close\r\n\r\n")?;
+    let seen = body(&answer).to_ascii_lowercase();
+    assert!(
+        seen.contains("x-back: 192.0.2.7\r\n") && !seen.contains("x-front"),
+        "{answer}"
+    );
+    assert!(
+        !seen.contains("x-dst") && !seen.contains("x-original-to"),
+        "{answer}"
+    );
+    assert!(
+        seen.contains("forwarded: proto=http;by=_me;for=192.0.2.7\r\n"),
+        "{answer}"
+    );
+    assert!(
+        seen.contains("x-server: first\r\n") && !seen.contains("x-server: me"),
+        "{answer}"
+    );
+    assert!(!seen.contains("x_a"), "{answer}");
+    assert_eq!(status(&site.get("/strict")?), "403");
+    Ok(())
+}

@@ -26,7 +26,11 @@ fn body(answer: &str) -> &str {
 #[test]
 fn each_proxy_has_pages_of_its_own() -> Result<()> {
     let config = format!(
-        "{DEFAULTS}\
+        "http-errors site
+    errorfile 413 site/own.http
+    errorfile 425 site/sorry.http
+    errorfile 404 site/sorry.http
+{DEFAULTS}\
     errorfile 404 site/shared.http
 frontend f
     bind 127.0.0.1:8080
@@ -36,6 +40,9 @@ frontend f
     errorloc303 410 http://other/gone
     http-error status 429 content-type text/plain lf-string \"slow down, %[src]; %[path]\" hdr x-why %[src]
     http-error status 404 default-errorfiles
+    errorfiles site 413
+    http-request deny deny_status 413 if {{ path /413 }}
+    http-request deny deny_status 425 errorfiles site if {{ path /425 }}
     errorfile 500 site/sorry.http
     http-error status 500
     http-request deny if {{ path /403 }}
@@ -76,6 +83,8 @@ backend none
         );
         assert!(answer.contains("\r\nx-after: 503"), "{path} {answer}");
     }
+    assert_eq!(body(&site.get("/413")?), "own");
+    assert_eq!(body(&site.get("/425")?), "sorry\n");
     let answer = site.get("/own")?;
     assert!(
         answer.starts_with("HTTP/1.1 200 OK\r\n") && body(&answer) == "own",
@@ -187,5 +196,32 @@ frontend f
     assert!(answer.contains("\r\nlocation: /new?x=1&a=b\r\n"), "{answer}");
     assert!(answer.contains("\r\nset-cookie: seen=/more\r\n"), "{answer}");
     assert!(site.get("/empty")?.starts_with("HTTP/1.1 204 "));
+    Ok(())
+}
+
+#[test]
+fn the_monitor_tells_how_the_proxy_is() -> Result<()> {
+    let config = format!(
+        "{DEFAULTS}\
+frontend f
+    bind 127.0.0.1:8080
+    log stdout format raw daemon
+    log-format \"%HP %ST\"
+    monitor-uri /alive
+    monitor fail if {{ method DELETE }}
+    errorfile 200 site/alive.http
+    http-request deny
+"
+    );
+    let site = Site::start(
+        "errors-monitor",
+        &[("site.cfg", &config), ("alive.http", "HTTP/1.0 200 OK\n\nwell")],
+    )?;
+    assert_eq!(body(&site.get("/alive?x=y")?), "well");
+    let answer = site.ask("DELETE /alive HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")?;
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(site.get("/dead")?.starts_with("HTTP/1.1 403 "));
+    site.logged("/dead 403")?;
+    assert!(!site.output().contains("/alive"), "{}", site.output());
     Ok(())
 }

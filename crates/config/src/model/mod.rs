@@ -32,8 +32,8 @@ pub use http::{
 pub use http2::{Http2Settings, Http2Side};
 pub use log::{LogFacility, LogFormatKind, LogLevel, LogSink, LogTarget};
 pub use proxy::{
-    BackendTarget, Balance, ConnectionMode, ForwardFor, HttpReuse, HttpWire, LogSettings, Mode, Proxy,
-    ProxyId, ProxyKind, RetryCount, Timeouts, UseBackend,
+    BackendTarget, Balance, ConnectionMode, ForwardFor, Forwarded, ForwardedPart, HeaderNames, HttpReuse,
+    HttpWire, LogSettings, Mode, Proxy, ProxyId, ProxyKind, RetryCount, Timeouts, UseBackend,
 };
 pub use rule::{
     Action, HeaderMatch, ListChange, LuaCall, NameMatch, Normalizer, Rule, RuleSet, TargetEdit, TargetPart,

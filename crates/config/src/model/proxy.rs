@@ -8,7 +8,7 @@ use super::check::CheckProgram;
 use super::http::ErrorPage;
 use super::log::LogTarget;
 use super::rule::RuleSet;
-use super::sampled::{Condition, LogFormat};
+use super::sampled::{Condition, Expr, LogFormat};
 use super::server::Server;
 use crate::source::{Span, Spanned};
 
@@ -108,6 +108,18 @@ pub struct Proxy {
     pub error_pages: BTreeMap<u16, ErrorPage>,
     /// `option forwardfor`.
     pub forward_for: Option<ForwardFor>,
+    /// `option originalto`: its `if_none` is never set.
+    pub original_to: Option<ForwardFor>,
+    /// `option forwarded`.
+    pub forwarded: Option<Forwarded>,
+    /// `http-send-name-header`: the header that tells servers their names.
+    pub send_name: Option<String>,
+    /// `option http-restrict-req-hdr-names`.
+    pub header_names: HeaderNames,
+    /// `monitor-uri`.
+    pub monitor_uri: Option<String>,
+    /// `monitor fail`: when the monitor reports a failure.
+    pub monitor_fail: Vec<Condition>,
     /// `option http-buffer-request`: rules see requests with their bodies.
     pub buffer_request: bool,
     /// What messages of HTTP may be like.
@@ -231,6 +243,44 @@ pub struct ForwardFor {
     pub except: Option<(std::net::IpAddr, u8)>,
     /// `if-none`: only when the request has no such header.
     pub if_none: bool,
+}
+
+/// `option forwarded`: the parts of the header of RFC 7239.
+#[derive(Debug, Default)]
+pub struct Forwarded {
+    /// `proto`; the expression tells whether the client speaks TLS, where that can be asked.
+    pub proto: Option<Option<Expr>>,
+    /// `host`.
+    pub host: Option<ForwardedPart>,
+    /// `by`.
+    pub by: Option<ForwardedPart>,
+    /// `by_port`.
+    pub by_port: Option<ForwardedPart>,
+    /// `for`.
+    pub client: Option<ForwardedPart>,
+    /// `for_port`.
+    pub client_port: Option<ForwardedPart>,
+}
+
+/// Where a part of the header comes from.
+#[derive(Debug)]
+pub enum ForwardedPart {
+    /// From the connection or the request.
+    Own,
+    /// From an expression.
+    Sampled(Expr),
+}
+
+/// `option http-restrict-req-hdr-names`: what becomes of headers with unusual names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HeaderNames {
+    /// They pass.
+    #[default]
+    Preserve,
+    /// They are taken away.
+    Delete,
+    /// Requests with them are refused.
+    Reject,
 }
 
 /// Everything about log lines.

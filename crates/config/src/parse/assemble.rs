@@ -6,6 +6,7 @@ use tidegate_sample::{Externals, UserLists};
 
 use super::check;
 use super::check_rules::Checks;
+use super::errors::ErrorSets;
 use super::hints;
 use super::keyword::Sections;
 use super::names::Here;
@@ -17,8 +18,8 @@ use super::reader::{Draft, ReaderFiles, Section};
 use super::server::ServerSettings;
 use crate::diag::Diagnostics;
 use crate::model::{
-    Balance, CheckProgram, Config, ConnectionMode, Global, HttpReuse, LogSettings, Mode, Proxy, ProxyKind,
-    RetryCount, RuleSet, Timeouts,
+    Balance, CheckProgram, Config, ConnectionMode, Global, HeaderNames, HttpReuse, LogSettings, Mode, Proxy,
+    ProxyKind, RetryCount, RuleSet, Timeouts,
 };
 use crate::resolve::{self, Registered};
 use crate::source::{Sources, Spanned};
@@ -57,6 +58,7 @@ impl Draft {
             global: &self.global,
             externals,
             userlists: &self.userlists,
+            http_errors: &self.http_errors,
             files: ReaderFiles {
                 reader,
                 lists: &self.lists,
@@ -106,6 +108,7 @@ struct Parts<'p> {
     global: &'p Global,
     externals: &'p dyn Externals,
     userlists: &'p UserLists,
+    http_errors: &'p ErrorSets,
     files: ReaderFiles<'p>,
 }
 
@@ -178,6 +181,7 @@ impl Parts<'_> {
             global: self.global,
             externals: self.externals,
             userlists: self.userlists,
+            http_errors: self.http_errors,
             files: &self.files,
             diagnostics,
         }
@@ -206,6 +210,12 @@ fn fresh(kind: ProxyKind, name: Spanned<String>) -> Proxy {
         connection_mode: ConnectionMode::default(),
         error_pages: std::collections::BTreeMap::new(),
         forward_for: None,
+        original_to: None,
+        forwarded: None,
+        send_name: None,
+        header_names: HeaderNames::default(),
+        monitor_uri: None,
+        monitor_fail: Vec::new(),
         buffer_request: false,
         http: Default::default(),
         redispatch: false,

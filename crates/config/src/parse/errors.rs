@@ -1,5 +1,6 @@
 //! Pages in place of those that are built in: `errorfile`, `errorloc`, `http-error` and their kin.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tidegate_sample::Files;
@@ -15,6 +16,12 @@ use crate::text::Word;
 pub(crate) const STATUSES: [u16; 19] = [
     200, 400, 401, 403, 404, 405, 407, 408, 410, 413, 414, 425, 429, 431, 500, 501, 502, 503, 504,
 ];
+
+/// The pages of one `http-errors` section, by their statuses.
+pub(crate) type ErrorSet = BTreeMap<u16, FilePage>;
+
+/// All `http-errors` sections, by their names.
+pub(crate) type ErrorSets = BTreeMap<String, ErrorSet>;
 
 /// The next word as a status that has a page.
 pub(crate) fn status(args: &mut Args<'_>) -> Parsed<u16> {
@@ -43,6 +50,47 @@ pub(crate) fn errorfile(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()>
     let page = file_page(args.expect("a file")?, cx.files)?;
     cx.proxy.error_pages.insert(status, ErrorPage::File(page));
     Ok(())
+}
+
+/// `errorfiles <name> [<status>...]`
+pub(crate) fn errorfiles(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
+    let word = args.expect("the name of an `http-errors` section")?;
+    let set = set(word, cx.http_errors)?;
+    if args.peek().is_none() {
+        for (status, page) in set {
+            cx.proxy
+                .error_pages
+                .insert(*status, ErrorPage::File(page.clone()));
+        }
+    }
+    while let Some(written) = args.peek() {
+        let status = status(args)?;
+        match set.get(&status) {
+            Some(page) => {
+                cx.proxy.error_pages.insert(status, ErrorPage::File(page.clone()));
+            }
+            None => cx.diagnostics.push(no_such_page(written, word, status)),
+        }
+    }
+    Ok(())
+}
+
+/// The pages of the section that a word names.
+pub(crate) fn set<'s>(word: &Word, sets: &'s ErrorSets) -> Parsed<&'s ErrorSet> {
+    let name = word.text()?;
+    sets.get(name).ok_or_else(|| {
+        let message = format!("there is no section `http-errors {name}`");
+        Box::new(
+            Diagnostic::error(code::BAD_ARGUMENT, word.span(), message)
+                .suggest(name, sets.keys().map(String::as_str)),
+        )
+    })
+}
+
+/// A page that a section doesn't have: what stands there goes on to be used.
+pub(crate) fn no_such_page(at: &Word, section: &Word, status: u16) -> Diagnostic {
+    let message = format!("`http-errors {}` has no page for {status}", section.lossy());
+    Diagnostic::warning(code::NO_EFFECT, at.span(), message)
 }
 
 /// `errorloc <status> <url>`, answered with a redirection of this status.
@@ -74,7 +122,13 @@ pub(crate) fn http_error(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()
     let written = word.and_then(|at| args.rest().get(at + 1));
     // It may be needed at any moment, with or without a request: what isn't there then gives nothing.
     let scope = cx.acl_scope();
-    let reply = http::reply(args, &scope, http::DefaultReply::Nothing(0), cx.diagnostics)?;
+    let reply = http::reply(
+        args,
+        &scope,
+        http::DefaultReply::Nothing(0),
+        cx.http_errors,
+        cx.diagnostics,
+    )?;
     let Some(written) = written else {
         let message = "`http-error` needs the status whose page it replaces";
         return Err(Box::new(

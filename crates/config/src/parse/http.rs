@@ -3,8 +3,7 @@
 use tidegate_sample::Scope;
 
 use super::args::{Args, Parsed, bad_argument, fault};
-use super::errors;
-use super::keyword::unsupported;
+use super::errors::{self, ErrorSets};
 use super::sampled;
 use crate::diag::{Diagnostic, Diagnostics, code};
 use crate::model::{
@@ -53,6 +52,7 @@ pub(crate) fn reply(
     args: &mut Args<'_>,
     scope: &Scope<'_>,
     default: DefaultReply,
+    sets: &ErrorSets,
     warnings: &mut Diagnostics,
 ) -> Parsed<HttpReply> {
     let (DefaultReply::Page(status) | DefaultReply::Nothing(status)) = default;
@@ -65,6 +65,7 @@ pub(crate) fn reply(
     let mut body: Option<(ReplyBody, Span)> = None;
     let mut page: Option<(ReplyContent, &Word)> = None;
     let mut status_word = None;
+    let mut section = None;
     while let Some(word) = args.peek() {
         match &*word.lossy() {
             "status" | "deny_status" if status_word.is_none() => {
@@ -109,7 +110,13 @@ pub(crate) fn reply(
                 let file = errors::file_page(args.expect("a file")?, scope.files)?;
                 page = Some((ReplyContent::File(file), word));
             }
-            "errorfiles" => return Err(Box::new(unsupported(word, ""))),
+            "errorfiles" if body.is_none() && page.is_none() => {
+                args.next();
+                let name = args.expect("the name of an `http-errors` section")?;
+                errors::set(name, sets)?;
+                section = Some(name);
+                page = Some((ReplyContent::Nothing, word));
+            }
             _ => break,
         }
     }
@@ -122,6 +129,12 @@ pub(crate) fn reply(
         }
         reply.headers.clear();
         reply.content = content;
+        if let Some(name) = section {
+            match errors::set(name, sets)?.get(&reply.status) {
+                Some(page) => reply.content = ReplyContent::File(page.clone()),
+                None => warnings.push(errors::no_such_page(word, name, reply.status)),
+            }
+        }
         return with_page(reply, status_word);
     }
     let is_bare = body.is_none() && content_type.is_none() && reply.headers.is_empty();

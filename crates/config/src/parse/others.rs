@@ -10,6 +10,7 @@ mod certificates;
 mod fcgi;
 mod forms;
 mod health;
+mod http_errors;
 mod logs;
 mod mailers;
 mod peers;
@@ -24,6 +25,7 @@ use tidegate_sample::{AclSet, ExternalId, Externals, Files, Place, Scope, UserLi
 
 use super::args::{Args, Parsed};
 use super::elsewhere;
+use super::errors::ErrorSet;
 use super::keyword::{Found, Keyword, Status, look_up};
 use super::server::check_name;
 use crate::diag::{Diagnostic, Diagnostics, closest, code};
@@ -70,7 +72,7 @@ pub(crate) const ALL: &[&Other] = &[
     &certificates::CRT_STORE,
     &fcgi::FCGI_APP,
     &health::HEALTHCHECK,
-    &mailers::HTTP_ERRORS,
+    &http_errors::HTTP_ERRORS,
     &logs::LOG_FORWARD,
     &logs::LOG_PROFILE,
     &mailers::MAILERS,
@@ -165,6 +167,8 @@ fn refusal(other: &Other, keyword: &Word) -> Option<Diagnostic> {
 pub(crate) enum Made {
     /// `userlist`.
     UserList(UserList),
+    /// `http-errors`.
+    HttpErrors(String, ErrorSet),
 }
 
 /// A section of which lines are being read.
@@ -191,6 +195,7 @@ struct State {
     numbers: HashMap<&'static str, (u64, Span)>,
     acls: AclSet,
     accounts: userlist::Accounts,
+    pages: ErrorSet,
     /// What the section says, known at its end.
     made: Option<Made>,
 }

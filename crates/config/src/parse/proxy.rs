@@ -1,5 +1,6 @@
 //! The lines of `defaults`, `frontend`, `backend` and `listen` sections.
 
+mod forwarded;
 mod logs;
 mod options;
 mod table;
@@ -13,6 +14,7 @@ use tidegate_sample::{Externals, Files, Place, Scope, UserLists};
 use super::args::{Args, Parsed};
 use super::check_rules::Checks;
 use super::elsewhere;
+use super::errors::ErrorSets;
 use super::keyword::{Found, KeywordDoc, Sections, look_up};
 use super::names::{Here, ProxyNames};
 use super::order::Order;
@@ -42,6 +44,8 @@ pub(crate) struct ProxyCx<'c> {
     pub(crate) global: &'c Global,
     pub(crate) externals: &'c dyn Externals,
     pub(crate) userlists: &'c UserLists,
+    /// The `http-errors` sections.
+    pub(crate) http_errors: &'c ErrorSets,
     pub(crate) files: &'c dyn Files,
     pub(crate) diagnostics: &'c mut Diagnostics,
 }

@@ -11,6 +11,7 @@ use tidegate_sample::{Files, Lists, UserLists, logformat};
 
 use super::args::Args;
 use super::blocks::Blocks;
+use super::errors::ErrorSets;
 use super::global::{self, GlobalCx};
 use super::keyword::KeywordDoc;
 use super::others::{Made, Open, Others};
@@ -62,6 +63,7 @@ pub struct Draft {
     pub(crate) others: Others,
     pub(crate) lists: Arc<Lists>,
     pub(crate) userlists: UserLists,
+    pub(crate) http_errors: ErrorSets,
 }
 
 impl Draft {
@@ -82,6 +84,7 @@ impl Draft {
             others: Others::default(),
             lists: Arc::default(),
             userlists: UserLists::default(),
+            http_errors: ErrorSets::default(),
         };
         let lists = Arc::clone(&draft.lists);
         let files_for_samples = ReaderFiles {
@@ -287,6 +290,9 @@ impl Draft {
         if let Current::Other(open, _) = current {
             match open.end(files, &mut self.diagnostics) {
                 Some(Made::UserList(list)) => self.userlists.add(list),
+                Some(Made::HttpErrors(name, pages)) => {
+                    self.http_errors.insert(name, pages);
+                }
                 None => {}
             }
         }

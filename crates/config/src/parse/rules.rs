@@ -15,6 +15,7 @@ use std::rc::Rc;
 use tidegate_sample::{Place, Scope};
 
 use super::args::{Args, Parsed, list};
+use super::errors::ErrorSets;
 use super::keyword::{KeywordDoc, Status};
 use super::order::Rank;
 use super::proxy::ProxyCx;
@@ -113,6 +114,8 @@ pub(crate) struct RuleCx<'r> {
     /// What the rules are for.
     pub(crate) kind: ProxyKind,
     pub(crate) in_defaults: bool,
+    /// The `http-errors` sections.
+    pub(crate) http_errors: &'r ErrorSets,
     pub(crate) scope: Scope<'r>,
     /// What is between the parentheses of `set-var(...)`.
     pub(crate) inner: Option<Word>,
@@ -215,7 +218,12 @@ pub(crate) fn rule(cx: &mut ProxyCx<'_>, args: &mut Args<'_>, set: Set) -> Parse
     args.named(word);
     let acls = Rc::clone(&cx.acls);
     let scope = cx.scope(set.place(cx.proxy.kind)).with_acls(&acls);
-    let of = (cx.proxy.kind, &*cx.proxy.name.value, cx.in_defaults());
+    let of = Standing {
+        kind: cx.proxy.kind,
+        proxy: &cx.proxy.name.value,
+        in_defaults: cx.in_defaults(),
+        http_errors: cx.http_errors,
+    };
     let action = action(cx.diagnostics, set, of, scope, word, args);
     // the condition has faults of its own, which are worth telling beside those of the action
     let condition = match &action {
@@ -291,10 +299,18 @@ fn is_final(action: &Action) -> bool {
 
 const LUA_PREFIX: &str = "lua.";
 
+/// Where a rule stands.
+struct Standing<'r> {
+    kind: ProxyKind,
+    proxy: &'r str,
+    in_defaults: bool,
+    http_errors: &'r ErrorSets,
+}
+
 fn action(
     warnings: &mut Diagnostics,
     set: Set,
-    (kind, proxy, in_defaults): (ProxyKind, &str, bool),
+    of: Standing<'_>,
     scope: Scope<'_>,
     word: &Word,
     args: &mut Args<'_>,
@@ -325,9 +341,10 @@ fn action(
             parse(
                 &mut RuleCx {
                     set,
-                    proxy,
-                    kind,
-                    in_defaults,
+                    proxy: of.proxy,
+                    kind: of.kind,
+                    in_defaults: of.in_defaults,
+                    http_errors: of.http_errors,
                     scope,
                     inner,
                     warnings,

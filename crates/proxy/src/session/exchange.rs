@@ -8,6 +8,7 @@ use tidegate_sample::Way;
 
 use super::ahead::{Ahead, receive};
 use super::choice::choose_backend;
+use super::forwarding::restrict_names;
 use super::headers::{announce_close, forget_connection, objection, wants_upgrade};
 use super::outgoing::{Active, Content, Outgoing};
 use super::service::{self, Served};
@@ -17,8 +18,8 @@ use crate::body::{Cut, MessageBody};
 use crate::log::Level;
 use crate::reply::Reply;
 use crate::rules::{BodyWait, PreparedRules, Setting, Verdict, evaluate, pages};
-use crate::spec::{HttpClose, TimeoutKind, Timeouts};
-use crate::txn::{Mode, Phase, Txn};
+use crate::spec::{HeaderNames, HttpClose, TimeoutKind, Timeouts};
+use crate::txn::{LogLevel, Mode, Phase, Txn};
 use crate::worker::Backend;
 
 /// A response, and how the rest is to treat it.
@@ -76,6 +77,7 @@ impl HttpStream {
                 txn.facts.borrow_mut().termination = Some(*b"PR");
                 Some(self.error(&txn, status, self.wire == Wire::Http1).await)
             }
+            None if self.asks_for_health(&txn) => self.tell_health(&txn).await,
             None => self.respond(&txn, body).await,
         };
         let Some(mut made) = made.filter(|_| self.session.traffic.vanish.get().is_none()) else {
@@ -122,6 +124,9 @@ impl HttpStream {
                 Ruled::Close => return None,
             }
         }
+        if let Err(refused) = self.restrict_names(frontend.spec.header_names, txn).await {
+            return self.finish_response(None, txn, refused).await;
+        }
         let Some(backend) = choose_backend(&self.worker, &self.frontend, txn).await else {
             txn.facts.borrow_mut().termination = Some(*b"SC");
             return self
@@ -148,9 +153,50 @@ impl HttpStream {
                 Ruled::Close => return None,
             }
         }
+        if let Err(refused) = self.restrict_names(backend.spec.header_names, txn).await {
+            return self.finish_response(Some(&backend), txn, refused).await;
+        }
         txn.end_request_scope();
         let made = self.server_answer(&backend, txn, body).await;
         self.finish_response(Some(&backend), txn, made).await
+    }
+
+    /// Whether the request is the one of `monitor-uri`.
+    fn asks_for_health(&self, txn: &Txn) -> bool {
+        let Some(monitor) = &self.frontend.spec.monitor else {
+            return false;
+        };
+        let head = txn.request_head();
+        head.is_some_and(|head| match monitor.uri.starts_with('/') {
+            true => head.uri.path() == monitor.uri,
+            false => head.uri == monitor.uri.as_str(),
+        })
+    }
+
+    /// `monitor-uri`: tells whether the proxy is well. Nobody wants to read of that in the log.
+    async fn tell_health(&self, txn: &Rc<Txn>) -> Option<Made> {
+        txn.set_log_level(LogLevel::Silent);
+        txn.facts.borrow_mut().termination = Some(*b"LR");
+        let mut status = StatusCode::OK;
+        for condition in self.frontend.spec.monitor.iter().flat_map(|m| &m.fail) {
+            if condition.eval_async(&**txn, &*self.worker.runner).await {
+                status = StatusCode::SERVICE_UNAVAILABLE;
+            }
+        }
+        let made = self.error(txn, status, false).await;
+        self.finish_response(None, txn, made).await
+    }
+
+    /// `option http-restrict-req-hdr-names`.
+    async fn restrict_names(&self, policy: HeaderNames, txn: &Rc<Txn>) -> Result<(), Made> {
+        let passes = txn
+            .request_head_mut()
+            .is_none_or(|mut head| restrict_names(policy, &mut head.headers));
+        if passes {
+            return Ok(());
+        }
+        txn.facts.borrow_mut().termination = Some(*b"PR");
+        Err(self.error(txn, StatusCode::FORBIDDEN, false).await)
     }
 
     /// Evaluates the rules of a request.

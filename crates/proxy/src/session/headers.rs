@@ -1,11 +1,7 @@
-//! Header fields that concern one connection and not the message, and those that a proxy adds.
-
-use std::net::IpAddr;
+//! Header fields that concern one connection and not the message, and requests that nobody should read.
 
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header, request};
-
-use crate::spec::ForwardFor;
 
 /// Removes what the codec decides for each side by itself: the framing, and the tokens `close` and `keep-alive`. Other
 /// tokens of `connection`, and the fields that they name, pass through, as in HAProxy.
@@ -51,20 +47,6 @@ pub(crate) fn wants_upgrade(headers: &HeaderMap) -> bool {
 /// Says that the connection ends with this message.
 pub(crate) fn announce_close(headers: &mut HeaderMap) {
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
-}
-
-/// `option forwardfor`.
-pub(crate) fn add_forwarded(spec: &ForwardFor, client: IpAddr, headers: &mut HeaderMap) {
-    let excepted = spec
-        .except
-        .iter()
-        .any(|(network, bits)| within(client, *network, *bits));
-    if excepted || spec.if_none && headers.contains_key(&spec.header) {
-        return;
-    }
-    if let Ok(value) = HeaderValue::try_from(client.to_string()) {
-        headers.append(spec.header.clone(), value);
-    }
 }
 
 /// The status by which a request is refused that the codec can read and nobody should.
@@ -114,16 +96,6 @@ fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
         .filter(|t| !t.is_empty())
 }
 
-fn within(address: IpAddr, network: IpAddr, bits: u8) -> bool {
-    let (a, n, width) = match (address, network) {
-        (IpAddr::V4(a), IpAddr::V4(n)) => (u128::from(a.to_bits()), u128::from(n.to_bits()), 32),
-        (IpAddr::V6(a), IpAddr::V6(n)) => (a.to_bits(), n.to_bits(), 128),
-        _ => return false,
-    };
-    let shift = width - u32::from(bits).min(width);
-    a.checked_shr(shift).unwrap_or(0) == n.checked_shr(shift).unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,16 +114,6 @@ mod tests {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
         forget_connection(&mut headers);
         assert!(!headers.contains_key(CONNECTION));
-    }
-
-    #[test]
-    fn networks_are_matched_by_prefix() {
-        let ip = |s: &str| s.parse::<IpAddr>().unwrap();
-        assert!(within(ip("10.1.2.3"), ip("10.0.0.0"), 8));
-        assert!(!within(ip("11.1.2.3"), ip("10.0.0.0"), 8));
-        assert!(within(ip("11.1.2.3"), ip("0.0.0.0"), 0));
-        assert!(within(ip("fe80::1"), ip("fe80::"), 10));
-        assert!(!within(ip("10.1.2.3"), ip("::"), 0));
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod ahead;
 mod answering;
 mod choice;
 mod exchange;
+mod forwarding;
 mod h1;
 mod h2;
 mod headers;

@@ -9,7 +9,8 @@ use bytes::Bytes;
 use http::{Method, StatusCode, request, response};
 use http_body::{Body, Frame, SizeHint};
 
-use super::headers::{add_forwarded, announce_close, forget_connection};
+use super::forwarding;
+use super::headers::{announce_close, forget_connection};
 use super::relay::Limits;
 use super::stream::HttpStream;
 use crate::body::{BodyWatch, Cut, MessageBody};
@@ -84,6 +85,12 @@ impl HttpStream {
             txn.facts.borrow_mut().server_connection_reused = reused;
             txn.usage.with_server(conn.traffic());
             self.note(&txn.times.connected);
+            if let (Some(header), Ok(name)) = (
+                &backend.spec.send_name,
+                http::HeaderValue::from_bytes(&server.named.name),
+            ) {
+                head.headers.insert(header.clone(), name);
+            }
             let watch = self.body.borrow().clone();
             let sent = {
                 let traffic = conn.traffic().clone();
@@ -153,16 +160,7 @@ impl HttpStream {
         if self.closes_server(backend) {
             announce_close(&mut head.headers);
         }
-        // One of the two is enough: `option forwardfor` in both a frontend and its backend adds one field.
-        let forward = self
-            .frontend
-            .spec
-            .forward_for
-            .as_ref()
-            .or(backend.spec.forward_for.as_ref());
-        if let (Some(spec), Some(source)) = (forward, txn.source()) {
-            add_forwarded(spec, source.ip(), &mut head.headers);
-        }
+        forwarding::tell(&self.frontend.spec, &backend.spec, txn, &mut head.headers);
         Ok(head)
     }
 

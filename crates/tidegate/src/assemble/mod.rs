@@ -20,8 +20,9 @@ use tidegate_lua_api::Declared;
 use tidegate_proxy::Mode;
 use tidegate_proxy::check::step::Program;
 use tidegate_proxy::spec::{
-    BackendChoice, BackendId, BackendSpec, Balance, ForwardFor, FrontendSpec, GlobalSpec, HttpClose,
-    HttpReuse, OnFailure, ProxySpec, ServerAddress, ServerSpec, Timeouts, UseBackend,
+    BackendChoice, BackendId, BackendSpec, Balance, ForwardFor, Forwarded, ForwardedPart, FrontendSpec,
+    GlobalSpec, HeaderNames, HttpClose, HttpReuse, Monitor, OnFailure, ProxySpec, ServerAddress, ServerSpec,
+    Timeouts, UseBackend,
 };
 use tidegate_sample::vars::ProcVars;
 use tidegate_sample::{Data, Process};
@@ -158,7 +159,13 @@ impl Assembly<'_> {
                 .or(own);
             frontend.own_backend = own;
             frontend.error_pages = pages.clone();
-            frontend.forward_for = self.forward_for(&proxy);
+            frontend.forward_for = self.forward_for(proxy.forward_for.as_ref());
+            frontend.original_to = self.forward_for(proxy.original_to.as_ref());
+            frontend.header_names = header_names(proxy.header_names);
+            frontend.monitor = proxy.monitor_uri.take().map(|uri| Monitor {
+                uri,
+                fail: std::mem::take(&mut proxy.monitor_fail),
+            });
             frontend.http_close = http_close(proxy.connection_mode);
             frontend.buffer_request = proxy.buffer_request;
             frontend.h2_upgrade = !proxy.http.disable_h2_upgrade;
@@ -191,7 +198,16 @@ impl Assembly<'_> {
             backend.http_response = rules.http_response;
             backend.http_after_response = rules.http_after_response;
             backend.error_pages = pages;
-            backend.forward_for = self.forward_for(&proxy).filter(|_| !proxy.kind.is_frontend());
+            // Those of a `listen` section are its frontend's already.
+            let own = !proxy.kind.is_frontend();
+            backend.forward_for = self.forward_for(proxy.forward_for.as_ref().filter(|_| own));
+            backend.original_to = self.forward_for(proxy.original_to.as_ref().filter(|_| own));
+            backend.forwarded = proxy.forwarded.take().map(forwarded);
+            backend.header_names = header_names(proxy.header_names);
+            backend.send_name = proxy
+                .send_name
+                .as_ref()
+                .and_then(|name| self.header(name, proxy.name.span));
             backend.http_close = http_close(proxy.connection_mode);
             backend.buffer_request = proxy.buffer_request;
             spec.backends.push(backend);
@@ -265,21 +281,37 @@ impl Assembly<'_> {
             .push(Diagnostic::error(code::BAD_ADDRESS, server.address_span, message));
     }
 
-    fn forward_for(&mut self, proxy: &model::Proxy) -> Option<ForwardFor> {
-        let option = proxy.forward_for.as_ref()?;
-        match http::HeaderName::from_bytes(option.header.as_bytes()) {
-            Ok(header) => Some(ForwardFor {
-                header,
-                except: option.except.into_iter().collect(),
-                if_none: option.if_none,
-            }),
-            Err(_) => {
-                let message = format!("`{}` is no name of a header (option forwardfor)", option.header);
-                self.faults
-                    .push(Diagnostic::error(code::BAD_NAME, proxy.name.span, message));
-                None
-            }
-        }
+    fn forward_for(&mut self, option: Option<&model::ForwardFor>) -> Option<ForwardFor> {
+        let option = option?;
+        Some(ForwardFor {
+            // The grammar has seen to it that this is a header's name.
+            header: http::HeaderName::from_bytes(option.header.as_bytes()).ok()?,
+            except: option.except.into_iter().collect(),
+            if_none: option.if_none,
+        })
+    }
+}
+
+fn header_names(policy: model::HeaderNames) -> HeaderNames {
+    match policy {
+        model::HeaderNames::Preserve => HeaderNames::Preserve,
+        model::HeaderNames::Delete => HeaderNames::Delete,
+        model::HeaderNames::Reject => HeaderNames::Reject,
+    }
+}
+
+fn forwarded(header: model::Forwarded) -> Forwarded {
+    let part = |part: model::ForwardedPart| match part {
+        model::ForwardedPart::Own => ForwardedPart::Own,
+        model::ForwardedPart::Sampled(expr) => ForwardedPart::Sampled(expr),
+    };
+    Forwarded {
+        proto: header.proto,
+        host: header.host.map(part),
+        by: header.by.map(part),
+        by_port: header.by_port.map(part),
+        client: header.client.map(part),
+        client_port: header.client_port.map(part),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::{FormatSource, ProxyCx};
-use crate::model::{ConnectionMode, ForwardFor};
+use super::{FormatSource, ProxyCx, forwarded};
+use crate::model::{ConnectionMode, ForwardFor, HeaderNames};
 use crate::parse::args::{Args, Parsed, bad_argument};
 use crate::parse::check_rules::{Kind, http_option, option_request};
 use crate::parse::keyword::{
@@ -62,7 +62,32 @@ const ROWS: &[Keyword<Parse>] = &[
         connection_mode(cx, ConnectionMode::Close, on)
     }),
     served("forwardfor", ALL, "[except <network>] [header <name>] [if-none]", "tell servers the client's address",
-        forward_for),
+        |cx, args, on| {
+            cx.proxy.forward_for = if on { Some(forward_for(args, "X-Forwarded-For", true)?) } else { None };
+            Ok(())
+        }),
+    served("originalto", ALL, "[except <network>] [header <name>]", "tell servers the original destination",
+        |cx, args, on| {
+            cx.proxy.original_to = if on { Some(forward_for(args, "X-Original-To", false)?) } else { None };
+            Ok(())
+        }),
+    served("forwarded", B, "[proto] [host | host-expr <expr>] [by | by-expr <expr>] [by_port | by_port-expr <expr>] \
+        [for | for-expr <expr>] [for_port | for_port-expr <expr>]", "tell servers of the client by RFC 7239",
+        forwarded::forwarded),
+    served("http-restrict-req-hdr-names", ALL, "{ preserve | delete | reject }",
+        "what becomes of headers whose names hold more than letters, digits and hyphens", |cx, args, on| {
+            let names = [
+                ("preserve", HeaderNames::Preserve),
+                ("delete", HeaderNames::Delete),
+                ("reject", HeaderNames::Reject),
+            ];
+            cx.proxy.header_names = if on {
+                args.one_of("what is done with unusual names", &names)?
+            } else {
+                HeaderNames::Preserve
+            };
+            Ok(())
+        }),
     served("redispatch", B, "", "use another server when one can't be reached", |cx, args, on| {
         if let Some(word) = args.peek() {
             return Err(Box::new(crate::parse::keyword::unsupported(word, "option redispatch ")));
@@ -108,7 +133,6 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("http-ignore-probes", F, "don't answer or log empty connections"),
     not_yet("http-no-delay", ALL, "send every part at once"),
     not_yet("http-pretend-keepalive", B, "don't tell servers that connections are closed"),
-    not_yet("http-restrict-req-hdr-names", ALL, "what becomes of unusual header names"),
     not_yet("http-use-proxy-header", F, "use the Proxy-Connection header"),
     not_yet("httpslog", ALL, "log HTTPS requests"),
     not_yet("http-tunnel", ALL, "look at the first request only"),
@@ -118,7 +142,6 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("logasap", F, "log when the response begins"),
     not_yet("mysql-check", B, "check health by MySQL"),
     not_yet("nolinger", ALL, "close without lingering"),
-    not_yet("originalto", ALL, "tell servers the original destination"),
     not_yet("persist", B, "use a server by its cookie even when it is down"),
     not_yet("pgsql-check", B, "check health by PostgreSQL"),
     not_yet("prefer-last-server", B, "use the last server again"),
@@ -172,13 +195,10 @@ fn connection_mode(cx: &mut ProxyCx<'_>, mode: ConnectionMode, on: bool) -> Pars
     Ok(())
 }
 
-fn forward_for(cx: &mut ProxyCx<'_>, args: &mut Args<'_>, on: bool) -> Parsed<()> {
-    if !on {
-        cx.proxy.forward_for = None;
-        return Ok(());
-    }
+/// The arguments of `forwardfor` and `originalto`.
+fn forward_for(args: &mut Args<'_>, header: &str, may_be_there: bool) -> Parsed<ForwardFor> {
     let mut rule = ForwardFor {
-        header: String::from("X-Forwarded-For"),
+        header: header.to_owned(),
         except: None,
         if_none: false,
     };
@@ -187,14 +207,13 @@ fn forward_for(cx: &mut ProxyCx<'_>, args: &mut Args<'_>, on: bool) -> Parsed<()
             rule.except = Some(network(args.expect("a network such as `192.0.2.0/24`")?)?);
         } else if args.take("header") {
             rule.header = crate::parse::http::header_name(args.expect("the name of a header")?)?;
-        } else if args.take("if-none") {
+        } else if may_be_there && args.take("if-none") {
             rule.if_none = true;
         } else {
             break;
         }
     }
-    cx.proxy.forward_for = Some(rule);
-    Ok(())
+    Ok(rule)
 }
 
 fn network(word: &Word) -> Parsed<(IpAddr, u8)> {

@@ -90,6 +90,13 @@ const ROWS: &[Keyword<Parse>] = &[
     served("tcp-check", B, "<rule> [<arg>...]", "a step of a TCP health check",
         |cx, args| check_rule(cx, args, Speaks::Tcp)),
     served("errorfile", ALL, "<status> <file>", "a file in place of an error page", errors::errorfile),
+    served("errorfiles", ALL, "<name> [<status>...]", "the pages of an `http-errors` section", errors::errorfiles),
+    served("monitor-uri", F, "<uri>", "the URI that tells whether the proxy itself is well", |cx, args| {
+        cx.proxy.monitor_uri = Some(args.text("a URI")?.to_owned());
+        Ok(())
+    }),
+    served("monitor", F_ONLY, "fail { if | unless } <condition>", "when the monitor reports a failure", monitor),
+    served("http-send-name-header", B, "<header>", "tell servers their names", send_name),
     served("errorloc", ALL, "<status> <url>", "a redirection in place of an error page", |cx, args| {
         errors::errorloc(cx, args, 302)
     }),
@@ -152,7 +159,6 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("dynamic-cookie-key", B, "secret of dynamic cookies"),
     not_yet("email-alert", ALL, "mail about changes of health"),
     not_yet("error-log-format", F, "what a failed connection's log line holds"),
-    not_yet("errorfiles", ALL, "a set of files in place of error pages"),
     not_yet("external-check", B, "check health by a program"),
     not_yet("filter", NO_DEFAULTS, "add a filter"),
     not_yet("filter-sequence", NO_DEFAULTS, "the order of filters"),
@@ -163,15 +169,12 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("hash-balance-factor", B, "bounds of consistent hashing"),
     not_yet("hash-preserve-affinity", B, "keep the hash's choice"),
     not_yet("hash-type", B, "how hashes choose servers"),
-    not_yet("http-send-name-header", B, "tell servers their names"),
     not_yet("ignore-persist", B_ONLY, "don't use a server by its cookie"),
     not_yet("load-server-state-from-file", B, "state of servers kept over reloads"),
     not_yet("log-format-sd", F, "structured data of log lines"),
     not_yet("log-steps", F, "when log lines are written"),
     not_yet("max-keep-alive-queue", B, "sessions that wait for a server of theirs"),
     not_yet("max-session-srv-conns", F, "idle server connections of a client"),
-    not_yet("monitor", F_ONLY, "when the monitor reports a failure"),
-    not_yet("monitor-uri", F, "the path that answers for the proxy itself"),
     not_yet("persist", B, "use RDP cookies"),
     not_yet("rate-limit", F, "most sessions per second"),
     not_yet("retry-on", B, "when a request is tried again"),
@@ -282,6 +285,34 @@ fn server_line(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
         ));
     }
     cx.proxy.servers.push(server);
+    Ok(())
+}
+
+fn monitor(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
+    if !args.take("fail") {
+        return Err(args.missing("`fail`"));
+    }
+    let acls = Rc::clone(&cx.acls);
+    let scope = cx.scope(Place::FrontendHttpRequest).with_acls(&acls);
+    match rules::condition(cx, args, &scope)? {
+        Some(condition) => cx.proxy.monitor_fail.push(condition),
+        None => return Err(args.missing("`if` or `unless`")),
+    }
+    Ok(())
+}
+
+fn send_name(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
+    const FORBIDDEN: [&str; 4] = ["connection", "content-length", "host", "transfer-encoding"];
+    let word = args.expect("the name of a header")?;
+    let name = crate::parse::http::header_name(word)?;
+    if FORBIDDEN
+        .iter()
+        .any(|forbidden| name.eq_ignore_ascii_case(forbidden))
+    {
+        let message = format!("`{name}` is not the proxy's to set");
+        return fault(code::BAD_NAME, word, message);
+    }
+    cx.proxy.send_name = Some(name);
     Ok(())
 }
 

@@ -153,7 +153,7 @@ pub(super) fn rows() -> impl Iterator<Item = KeywordDoc> {
     })
 }
 
-const REPLY: &str = "[{ status | deny_status } <code>] [content-type <type>] [{ default-errorfiles | errorfile <file> | \
+const REPLY: &str = "[{ status | deny_status } <code>] [content-type <type>] [{ default-errorfiles | errorfile <file> | errorfiles <name> | \
                      string <str> | file <file> | lf-string <fmt> | lf-file <file> }] [hdr <name> <fmt>]...";
 
 #[rustfmt::skip]
@@ -163,13 +163,13 @@ const ROWS: &[ActionRow] = &[
     row("reject", Sets::TCP.or(Sets::HREQ), "", "close the connection without an answer", |_, _| Ok(Action::Reject)),
     row("deny", Sets::HREQ.or(Sets::HRES), REPLY, "refuse the request or response", |cx, args| {
         let status = if cx.set == Set::HttpRequest { 403 } else { 502 };
-        Ok(Action::Deny(reply(args, &cx.scope, DefaultReply::Page(status), cx.warnings)?))
+        Ok(Action::Deny(reply(args, &cx.scope, DefaultReply::Page(status), cx.http_errors, cx.warnings)?))
     }),
     row("tarpit", Sets::HREQ, REPLY, "refuse the request after `timeout tarpit`", |cx, args| {
-        Ok(Action::Tarpit(reply(args, &cx.scope, DefaultReply::Page(500), cx.warnings)?))
+        Ok(Action::Tarpit(reply(args, &cx.scope, DefaultReply::Page(500), cx.http_errors, cx.warnings)?))
     }),
     row("return", Sets::HREQ.or(Sets::HRES), REPLY, "answer the request", |cx, args| {
-        Ok(Action::Return(reply(args, &cx.scope, DefaultReply::Nothing(200), cx.warnings)?))
+        Ok(Action::Return(reply(args, &cx.scope, DefaultReply::Nothing(200), cx.http_errors, cx.warnings)?))
     }),
     row("redirect", Sets::HREQ.or(Sets::HRES), "{ location | prefix | scheme } <fmt> [<option>...]",
         "answer with a redirection", |cx, args| Ok(Action::Redirect(redirect_rule(cx, args)?))),
