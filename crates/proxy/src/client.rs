@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use tidegate_sample::vars::{ProcVars, VarStore};
-use tidegate_sample::{Named, Process};
+use tidegate_sample::{Named, Process, Tls};
 
 use crate::http2::Meter;
 use crate::log::{LogWriter, Logger};
@@ -39,6 +39,12 @@ pub(crate) struct Client {
     pub(crate) worker: usize,
     pub(crate) accepted: SystemTime,
     pub(crate) accepted_at: Instant,
+    /// When hands were shaken and the session could begin.
+    pub(crate) ready_at: Cell<Instant>,
+    /// The connection's TLS.
+    pub(crate) tls: RefCell<Option<Rc<Tls>>>,
+    /// The number of what went wrong with the connection; 0 for nothing.
+    pub(crate) error: Cell<u8>,
     pub(crate) extension_slot: RefCell<Option<Box<dyn Any>>>,
     pub(crate) logger: Rc<Logger>,
     pub(crate) writer: Option<LogWriter>,
@@ -80,6 +86,9 @@ impl Client {
             worker,
             accepted: SystemTime::now(),
             accepted_at: Instant::now(),
+            ready_at: Cell::new(Instant::now()),
+            tls: RefCell::default(),
+            error: Cell::new(0),
             extension_slot: RefCell::default(),
             logger,
             writer: None,

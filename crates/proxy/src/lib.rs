@@ -30,6 +30,7 @@ pub mod spec;
 mod stream;
 mod timeouts;
 mod timers;
+mod tls;
 mod txn;
 mod upstream;
 mod usage;

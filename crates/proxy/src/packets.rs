@@ -58,7 +58,7 @@ impl Packets {
         }
         self.due.set(false);
         // A Unix socket has no packets.
-        let Stream::Tcp(tcp) = stream else { return };
+        let Some(tcp) = stream.tcp() else { return };
         let socket = SockRef::from(tcp);
         let is_v4 = tcp
             .peer_addr()
@@ -100,10 +100,7 @@ mod tests {
         let packets = Packets::new(Rc::new(Logger::discard()));
         let (tcp, _client) = connected("127.0.0.1:0").await;
         let (mut counted, _) = Counted::marked(Stream::Tcp(tcp), Some(packets.clone()));
-        let tos = |counted: &Counted| match counted.stream() {
-            Stream::Tcp(tcp) => SockRef::from(tcp).tos_v4().unwrap(),
-            Stream::Unix(_) => 0,
-        };
+        let tos = |counted: &Counted| SockRef::from(counted.stream().tcp().unwrap()).tos_v4().unwrap();
         counted.write_all(b"a").await.unwrap();
         assert_eq!(tos(&counted), 0);
         packets.set_tos(0x20);

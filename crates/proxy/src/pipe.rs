@@ -1,5 +1,7 @@
 //! What a relay joins: anything that carries bytes both ways.
 
+use std::task::Context;
+
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::stream::{Counted, Traffic};
@@ -11,6 +13,9 @@ pub(crate) trait Pipe: AsyncRead + AsyncWrite + Unpin {
 
     /// Makes its end look like what it is: not an orderly one.
     fn reset(&mut self);
+
+    /// Sends what was written and is still held. Only what is below TLS holds anything.
+    fn push(&mut self, _cx: &mut Context<'_>) {}
 }
 
 impl Pipe for Counted {
@@ -20,5 +25,9 @@ impl Pipe for Counted {
 
     fn reset(&mut self) {
         self.stream().reset_on_close();
+    }
+
+    fn push(&mut self, cx: &mut Context<'_>) {
+        Counted::push(self, cx);
     }
 }

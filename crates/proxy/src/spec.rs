@@ -58,6 +58,8 @@ pub struct GlobalSpec {
     pub maxconn: usize,
     /// `tune.bufsize`: room for a request's head, and what content rules can look at, in bytes (at least 8192).
     pub buffer_bytes: usize,
+    /// `tune.ssl.capture-buffer-size`: bytes that are kept of what clients say first when they speak TLS.
+    pub tls_capture_bytes: usize,
     /// `tune.lua.action-failure`: what becomes of a request whose action broke, where the rule has no `on-error`.
     pub action_failure: OnFailure,
     /// `tune.h2.…`.
@@ -78,6 +80,7 @@ impl Default for GlobalSpec {
             threads: 1,
             maxconn: 10_000,
             buffer_bytes: 16_384,
+            tls_capture_bytes: 0,
             action_failure: OnFailure::Continue,
             h2: Http2Tuning::default(),
             process: None,
@@ -141,6 +144,8 @@ impl Default for Http2Tuning {
 pub struct Timeouts {
     /// `timeout client`: inactivity of the client while it is expected to send or to read.
     pub client: Option<Duration>,
+    /// `timeout client-hs`: for a client's handshake; falls back to `client`.
+    pub client_hs: Option<Duration>,
     /// `timeout client-fin`: as `client`, once the other side has ended; falls back to it.
     pub client_fin: Option<Duration>,
     /// `timeout http-request`: from the first byte of a request to the end of its head; falls back to `client`.
@@ -350,6 +355,8 @@ pub struct ListenerSpec {
     pub unix_user: Option<u32>,
     /// `group`: the group of a Unix socket's file, by number.
     pub unix_group: Option<u32>,
+    /// `ssl`: what hands are shaken with.
+    pub tls: Option<Arc<tidegate_tls::Acceptor>>,
     /// `proto`: what clients speak, in HTTP mode.
     pub proto: ListenProto,
 }
@@ -396,6 +403,7 @@ impl ListenerSpec {
             unix_user: None,
             unix_group: None,
             proto: ListenProto::default(),
+            tls: None,
         }
     }
 

@@ -1,4 +1,4 @@
-//! Byte streams: TCP and Unix sockets, with what a session counts and notices about them.
+//! Byte streams: TCP and Unix sockets, bare or below TLS, with what a session counts and notices about them.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -12,25 +12,48 @@ use tokio::net::{TcpStream, UnixStream};
 
 use crate::event::Event;
 use crate::packets::Packets;
+use crate::tls::Secure;
 
-/// A connected socket.
+/// A connected socket, or what is above TLS on one.
 pub(crate) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Tls(Box<Secure>),
 }
 
 impl Stream {
+    /// The TCP socket, if it is one, be it below TLS.
+    pub(crate) fn tcp(&self) -> Option<&TcpStream> {
+        match self {
+            Stream::Tcp(tcp) => Some(tcp),
+            Stream::Unix(_) => None,
+            Stream::Tls(secure) => secure.socket().tcp(),
+        }
+    }
+
     /// Our own IP address.
     pub(crate) fn local(&self) -> Option<SocketAddr> {
+        self.tcp()?.local_addr().ok()
+    }
+
+    /// The protocol that ALPN agreed on.
+    pub(crate) fn alpn(&self) -> Option<&[u8]> {
         match self {
-            Stream::Tcp(tcp) => tcp.local_addr().ok(),
-            Stream::Unix(_) => None,
+            Stream::Tls(secure) => secure.alpn(),
+            Stream::Tcp(_) | Stream::Unix(_) => None,
+        }
+    }
+
+    /// Takes an end of TLS that was not announced for an error.
+    pub(crate) fn refuse_truncation(&mut self) {
+        if let Stream::Tls(secure) = self {
+            secure.refuse_truncation();
         }
     }
 
     /// Makes the close that follows a reset, so that nothing of the connection lingers.
     pub(crate) fn reset_on_close(&self) {
-        if let Stream::Tcp(tcp) = self {
+        if let Some(tcp) = self.tcp() {
             // A connection that can't be reset is closed the usual way.
             let _ = socket2::SockRef::from(tcp).set_linger(Some(std::time::Duration::ZERO));
         }
@@ -39,7 +62,7 @@ impl Stream {
     /// Makes the close that follows a reset that gets no farther than this many hops (one, if nothing is said): the client
     /// isn't told.
     pub(crate) fn vanish_on_close(&self, hops: Option<u8>) {
-        if let Stream::Tcp(tcp) = self {
+        if let Some(tcp) = self.tcp() {
             let hops = u32::from(hops.unwrap_or(1));
             let socket = socket2::SockRef::from(tcp);
             let is_v4 = tcp
@@ -138,6 +161,12 @@ impl Counted {
             },
             traffic,
         )
+    }
+
+    /// Sends what was written and is still held: nothing that is not below TLS holds anything.
+    pub(crate) fn push(&mut self, cx: &mut Context<'_>) {
+        // What fails here fails again when something is read or written.
+        let _ = Pin::new(&mut self.stream).poll_flush(cx);
     }
 
     fn mark(&self) {
@@ -245,7 +274,19 @@ impl AsyncWrite for Counted {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match Pin::new(&mut self.stream).poll_flush(cx) {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(why)) => {
+                self.traffic.failed.set(true);
+                return Poll::Ready(Err(why));
+            }
+            Poll::Pending => {
+                self.traffic.write_blocked.set(true);
+                return Poll::Pending;
+            }
+        }
+        self.traffic.write_blocked.set(false);
         self.traffic.flushes.set(self.traffic.flushes.get() + 1);
         self.traffic.flushed.notify();
         Poll::Ready(Ok(()))
@@ -265,6 +306,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Stream::Tcp(tcp) => Pin::new(tcp).poll_read(cx, buf),
             Stream::Unix(unix) => Pin::new(unix).poll_read(cx, buf),
+            Stream::Tls(secure) => Pin::new(&mut **secure).poll_read(cx, buf),
         }
     }
 }
@@ -274,6 +316,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Stream::Tcp(tcp) => Pin::new(tcp).poll_write(cx, buf),
             Stream::Unix(unix) => Pin::new(unix).poll_write(cx, buf),
+            Stream::Tls(secure) => Pin::new(&mut **secure).poll_write(cx, buf),
         }
     }
 
@@ -285,6 +328,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Stream::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
             Stream::Unix(unix) => Pin::new(unix).poll_write_vectored(cx, bufs),
+            Stream::Tls(secure) => Pin::new(&mut **secure).poll_write_vectored(cx, bufs),
         }
     }
 
@@ -292,14 +336,18 @@ impl AsyncWrite for Stream {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Stream::Tcp(_) | Stream::Unix(_) => Poll::Ready(Ok(())),
+            Stream::Tls(secure) => Pin::new(&mut **secure).poll_flush(cx),
+        }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Stream::Tcp(tcp) => Pin::new(tcp).poll_shutdown(cx),
             Stream::Unix(unix) => Pin::new(unix).poll_shutdown(cx),
+            Stream::Tls(secure) => Pin::new(&mut **secure).poll_shutdown(cx),
         }
     }
 }

@@ -32,13 +32,14 @@ impl Times {
     /// Puts the durations where log lines look for them.
     pub(crate) fn fill(&self, facts: &mut Facts, client: &Client) {
         let end = self.ended.get();
-        let idle_since = self.idle_since.get().or(Some(client.accepted_at));
+        let idle_since = self.idle_since.get().or(Some(client.ready_at.get()));
         facts.accepted = Some(client.accepted);
         facts.request_started = self
             .started
             .get()
             .map(|at| client.accepted + at.saturating_duration_since(client.accepted_at));
-        facts.handshake_ms = Some(0);
+        facts.handshake_ms = between(Some(client.accepted_at), Some(client.ready_at.get()));
+        facts.tls = client.tls.borrow().is_some();
         facts.idle_ms = between(idle_since, self.started.get());
         facts.request_ms = between(self.started.get(), self.request.get());
         facts.queue_ms = between(self.queued.get(), self.connecting.get());

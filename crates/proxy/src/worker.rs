@@ -20,7 +20,7 @@ use crate::listener::{Acceptor, Bound, BoundAddress};
 use crate::log::{LogSpec, LogWriter, Logger};
 use crate::packets::Packets;
 use crate::rules::PreparedRules;
-use crate::session;
+use crate::session::{self, Welcome};
 use crate::spec::{BackendId, BackendSpec, FrontendSpec, GlobalSpec, ListenProto, ListenerSpec};
 use crate::stream::Stream;
 use crate::timeouts::Wheel;
@@ -255,6 +255,7 @@ impl Worker {
             .shared
             .board
             .listener_of(&frontend.spec.name, spec.id, self.index);
+        let welcome = Rc::new(Welcome::of(&spec));
         let acceptor = match Acceptor::new(bound) {
             Ok(acceptor) => acceptor,
             Err(e) => {
@@ -284,7 +285,9 @@ impl Worker {
                         source: peer,
                         destination,
                     };
-                    self.begin(&frontend, &named, &usage, stream, ends, spec.proto, permits);
+                    self.begin(
+                        &frontend, &named, &usage, &welcome, stream, ends, spec.proto, permits,
+                    );
                 }
                 // Out of descriptors, or the client was gone already: nothing that gets better at once.
                 Err(_) => timer.sleep(Duration::from_millis(10)).await,
@@ -292,17 +295,22 @@ impl Worker {
         }
     }
 
-    #[allow(clippy::too_many_arguments)]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "all of them are the listener's, and it has but one caller"
+    )]
     fn begin(
         self: &Rc<Self>,
         frontend: &Rc<Frontend>,
         listener: &Rc<Named>,
         usage: &Arc<Usage>,
+        welcome: &Rc<Welcome>,
         stream: Stream,
         ends: Ends,
         proto: ListenProto,
         permits: [Option<OwnedSemaphorePermit>; 3],
     ) {
+        let accepted_at = Instant::now();
         let client = Rc::new(Client {
             ends,
             source: Cell::new(ends.source),
@@ -315,7 +323,10 @@ impl Worker {
             process: self.shared.global.process.clone(),
             worker: self.index,
             accepted: SystemTime::now(),
-            accepted_at: Instant::now(),
+            accepted_at,
+            ready_at: Cell::new(accepted_at),
+            tls: RefCell::default(),
+            error: Cell::new(0),
             extension_slot: RefCell::default(),
             packets: Packets::new(frontend.logger.clone()),
             logger: frontend.logger.clone(),
@@ -326,10 +337,10 @@ impl Worker {
         });
         let second = self.shared.board.second(client.accepted_at);
         let counted = Counting::new(self.clone(), frontend.clone(), usage.clone(), second, permits);
-        let (worker, frontend) = (self.clone(), frontend.clone());
+        let (worker, frontend, welcome) = (self.clone(), frontend.clone(), welcome.clone());
         tokio::task::spawn_local(async move {
             let _counted = counted;
-            session::run(worker, frontend, client, stream).await;
+            session::run(worker, frontend, client, &welcome, stream).await;
         });
     }
 }

@@ -30,6 +30,7 @@ pub mod pattern;
 pub mod stick;
 pub mod userlist;
 pub mod vars;
+pub mod x509;
 
 mod amount;
 mod cast;
@@ -44,6 +45,7 @@ mod random;
 mod regex;
 mod scope;
 mod session;
+mod tls;
 mod unsupported;
 mod value;
 
@@ -66,5 +68,6 @@ pub use scope::{
     Proxies, Scope, Side,
 };
 pub use session::{DebugSink, Facts, Named, NoSession, Priority, Process, Session, Way};
+pub use tls::{Tls, hello_server_name};
 pub use userlist::{UserList, UserLists};
 pub use value::{Type, Value};

@@ -3,12 +3,14 @@
 use crate::data::Data;
 use crate::figures::{Figures, HttpStreamFigures, RulePlace, Settings, TcpFigures, Traffic};
 use crate::stick::{Tables, Tracked};
+use crate::tls::Tls;
 use crate::vars::{ProcVars, VarScope, VarStore};
 use http::{request, response};
 use std::any::Any;
 use std::cell::{Ref, RefCell};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 use std::time::SystemTime;
 
 /// The session as fetches, converters, conditions and log lines see it.
@@ -144,6 +146,11 @@ pub trait Session {
 
     /// What the kernel knows of the connection of the client ([`Way::Request`]) or to the server.
     fn kernel(&self, _way: Way) -> Option<TcpFigures> {
+        None
+    }
+
+    /// The TLS of the connection of the client ([`Way::Request`]) or to the server; none where there is no TLS.
+    fn tls(&self, _way: Way) -> Option<Rc<Tls>> {
         None
     }
 

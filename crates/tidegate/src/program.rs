@@ -98,14 +98,15 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
         (site.config.global.zero_warning, "`zero-warning` is set"),
     ];
     let warned = site.diagnostics.count(Severity::Warning) > 0;
-    let strict = strict.iter().find(|(applies, _)| *applies && warned);
+    let unforgiving = strict.iter().find(|(applies, _)| *applies).map(|(_, why)| *why);
+    let strict = unforgiving.filter(|_| warned);
     // what keeps the program from starting is shown however quiet it shall be
     let shown = Report {
         quiet: report.quiet && strict.is_none(),
         ..report
     };
     shown.diagnostics(&site.diagnostics, &site.sources);
-    if let Some((_, why)) = strict {
+    if let Some(why) = strict {
         return Err(fail(format!("warnings were found, and {why}")));
     }
     if let Some(request) = &flags.keywords {
@@ -115,7 +116,10 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
     }
     let quiet = report.quiet || site.config.global.quiet;
     let report = Report { quiet, ..report };
-    let plan = Plan::of(flags, &site);
+    let plan = Plan {
+        strict: unforgiving,
+        ..Plan::of(flags, &site)
+    };
     let runtime = RuntimeApi::of(&site, &plan, report)?;
     let spec = prepare(site, &plan, report)?;
     let idle = runtime.sockets.is_empty() && spec.proxies.frontends.iter().all(|f| f.listeners.is_empty());
@@ -160,6 +164,8 @@ struct Plan {
     node: String,
     logs: Vec<tidegate_proxy::log::LogTarget>,
     log_tag: Option<String>,
+    /// Why warnings keep the program from starting, if they do.
+    strict: Option<&'static str>,
 }
 
 impl Plan {
@@ -179,6 +185,7 @@ impl Plan {
             node: node.unwrap_or_else(system::host_name),
             logs: targets(&global.logs),
             log_tag: global.log_tag.clone(),
+            strict: None,
         }
     }
 }
@@ -243,10 +250,24 @@ fn prepare(site: Site, plan: &Plan, report: Report) -> Result<Prepared, Stop> {
         node: plan.node.clone(),
     };
     match assemble(site.config, &around) {
-        Ok(proxies) => Ok(Prepared {
-            proxies,
-            scripts: site.scripts,
-        }),
+        Ok((proxies, warnings)) => {
+            let warned = warnings.count(Severity::Warning) > 0;
+            let shown = Report {
+                quiet: report.quiet && (plan.strict.is_none() || !warned),
+                ..report
+            };
+            shown.diagnostics(&warnings, &site.sources);
+            match plan.strict.filter(|_| warned) {
+                Some(why) => {
+                    report.error(&format!("warnings were found, and {why}"));
+                    Err(Stop(Exit::Failure))
+                }
+                None => Ok(Prepared {
+                    proxies,
+                    scripts: site.scripts,
+                }),
+            }
+        }
         Err(faults) => {
             let mut faults: Diagnostics = faults;
             faults.sort();

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::runtime::{AccessLevel, SeverityOutput};
+use super::tls::BindTls;
 use crate::source::{Span, Spanned};
 
 /// One address of a `bind` line. A line with several addresses or a range of ports gives several.
@@ -85,6 +86,10 @@ pub struct BindOptions {
     pub severity: SeverityOutput,
     /// `proto`: what clients speak.
     pub proto: Option<HttpProto>,
+    /// `ssl`: clients speak TLS.
+    pub ssl: bool,
+    /// What they are received with then.
+    pub tls: BindTls,
 }
 
 /// A user or a group.

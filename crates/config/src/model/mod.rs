@@ -15,6 +15,7 @@ mod rule;
 mod runtime;
 mod sampled;
 mod server;
+mod tls;
 
 pub use address::{Bind, BindAddress, BindOptions, HttpProto, Owner, PortRange};
 pub use check::{
@@ -42,6 +43,7 @@ pub use rule::{
 pub use runtime::{AccessLevel, RuntimeSettings, SeverityOutput};
 pub use sampled::{Amount, Condition, Expr, LogFormat};
 pub use server::{Server, ServerAddress};
+pub use tls::{BindCertificate, BindTls, TlsSettings, TlsVerify, TlsVersion};
 
 use std::sync::Arc;
 

@@ -160,6 +160,8 @@ pub struct Timeouts {
     pub tarpit: Option<Duration>,
     /// Silence of either side of a tunnel.
     pub tunnel: Option<Duration>,
+    /// Time for a client's TLS handshake.
+    pub client_hs: Option<Duration>,
     /// Silence of a client that closed its side.
     pub client_fin: Option<Duration>,
     /// Silence of a server that closed its side.

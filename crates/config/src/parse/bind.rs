@@ -3,8 +3,12 @@
 use super::address::bind_address;
 use super::args::{Args, Parsed, bad_argument};
 use super::keyword::{Found, Keyword, KeywordDoc, Sections, left_out, look_up, no_effect, not_yet, served};
+use super::tls;
 use crate::diag::{Diagnostic, Diagnostics, code};
-use crate::model::{AccessLevel, Bind, BindAddress, BindOptions, HttpProto, Owner, SeverityOutput};
+use crate::model::{
+    AccessLevel, Bind, BindAddress, BindCertificate, BindOptions, HttpProto, Owner, SeverityOutput,
+    TlsVersion,
+};
 use crate::source::Spanned;
 use crate::text::Word;
 
@@ -92,7 +96,6 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("tcp-ut", F, "how long sent bytes may stay unacknowledged"),
     not_yet("tfo", F, "fast open of TCP"),
     not_yet("transparent", F, "listen on addresses of others"),
-    not_yet("ssl", F, "TLS"),
     left_out("process", F, "there are threads and no processes; see `nbthread`"),
     no_effect("shards", F, "each thread has its own listening socket"),
     no_effect("nice", F, "sessions have no priorities"),
@@ -107,54 +110,146 @@ pub(super) fn http_proto(args: &mut Args<'_>) -> Parsed<HttpProto> {
     )
 }
 
-/// Parameters that stand behind `ssl`; named so that they are known as what they are.
-const TLS: [&str; 41] = [
-    "allow-0rtt",
-    "alpn",
-    "ca-file",
-    "ca-ignore-err",
-    "ca-sign-file",
-    "ca-sign-pass",
-    "ca-verify-file",
-    "ciphers",
-    "ciphersuites",
-    "client-sigalgs",
-    "crl-file",
-    "crt",
-    "crt-ignore-err",
-    "crt-list",
-    "curves",
-    "default-crt",
-    "ecdhe",
-    "force-sslv3",
-    "force-tlsv10",
-    "force-tlsv11",
-    "force-tlsv12",
-    "force-tlsv13",
-    "generate-certificates",
-    "ktls",
-    "no-alpn",
-    "no-ca-names",
-    "no-sslv3",
-    "no-strict-sni",
-    "no-tls-tickets",
-    "no-tlsv10",
-    "no-tlsv11",
-    "no-tlsv12",
-    "no-tlsv13",
-    "npn",
-    "prefer-client-ciphers",
-    "sigalgs",
-    "ssl-max-ver",
-    "ssl-min-ver",
-    "strict-sni",
-    "tls-ticket-keys",
-    "tls-tickets",
+/// The parameters of TLS.
+#[rustfmt::skip]
+const TLS: &[Keyword<Parse>] = &[
+    served("ssl", F, "", "clients speak TLS", |bind, _| {
+        bind.ssl = true;
+        Ok(())
+    }),
+    served("crt", F, "<cert>", "a file or directory of certificates with their keys", |bind, args| {
+        certificate(bind, args, BindCertificate::Plain)
+    }),
+    served("default-crt", F, "<cert>", "a certificate for clients that ask for no other", |bind, args| {
+        certificate(bind, args, BindCertificate::Default)
+    }),
+    served("strict-sni", F, "", "refuse clients that ask for no certificate that there is", |bind, _| {
+        bind.tls.strict_sni = Some(true);
+        Ok(())
+    }),
+    served("no-strict-sni", F, "", "give such clients the default certificate", |bind, _| {
+        bind.tls.strict_sni = Some(false);
+        Ok(())
+    }),
+    served("alpn", F, "<protocols>", "protocols to agree on with clients, the preferred one first", |bind, args| {
+        tls::alpn(&mut bind.tls.settings, args)
+    }),
+    served("no-alpn", F, "", "no protocols to agree on", |bind, _| {
+        bind.tls.settings.alpn = Some(Vec::new());
+        Ok(())
+    }),
+    served("ciphers", F, "<ciphers>", "ciphers of TLS 1.2, as OpenSSL writes them", |bind, args| {
+        bind.tls.settings.ciphers = tls::word(args, "a list of ciphers")?;
+        Ok(())
+    }),
+    served("ciphersuites", F, "<suites>", "cipher suites of TLS 1.3", |bind, args| {
+        bind.tls.settings.ciphersuites = tls::word(args, "a list of cipher suites")?;
+        Ok(())
+    }),
+    served("curves", F, "<curves>", "curves for the exchange of keys", |bind, args| {
+        bind.tls.settings.curves = tls::word(args, "a list of curves")?;
+        Ok(())
+    }),
+    served("ecdhe", F, "<curve>", "a curve for the exchange of keys, where `curves` names none", |bind, args| {
+        let curve = tls::word(args, "the name of a curve")?;
+        if bind.tls.settings.curves.is_none() {
+            bind.tls.settings.curves = curve;
+        }
+        Ok(())
+    }),
+    served("ssl-min-ver", F, "<version>", "the oldest version of TLS", |bind, args| {
+        tls::version_min(&mut bind.tls.settings, args)
+    }),
+    served("ssl-max-ver", F, "<version>", "the newest version of TLS", |bind, args| {
+        tls::version_max(&mut bind.tls.settings, args)
+    }),
+    served("force-tlsv12", F, "", "TLS 1.2 only", |bind, args| {
+        tls::only(&mut bind.tls.settings, args, TlsVersion::Tls12);
+        Ok(())
+    }),
+    served("force-tlsv13", F, "", "TLS 1.3 only", |bind, args| {
+        tls::only(&mut bind.tls.settings, args, TlsVersion::Tls13);
+        Ok(())
+    }),
+    served("no-sslv3", F, "", "no SSL 3.0, as without a word", |_, _| Ok(())),
+    served("no-tlsv10", F, "", "no TLS 1.0, as without a word", |_, _| Ok(())),
+    served("no-tlsv11", F, "", "no TLS 1.1, as without a word", |_, _| Ok(())),
+    served("no-tlsv12", F, "", "no TLS 1.2", |bind, _| {
+        bind.tls.settings.versions_without.push(TlsVersion::Tls12);
+        Ok(())
+    }),
+    served("no-tlsv13", F, "", "no TLS 1.3", |bind, _| {
+        bind.tls.settings.versions_without.push(TlsVersion::Tls13);
+        Ok(())
+    }),
+    served("verify", F, "none|optional|required", "whether clients are asked for a certificate", |bind, args| {
+        tls::verify_client(&mut bind.tls.settings, args)
+    }),
+    served("ca-file", F, "<file>", "authorities that vouch for clients", |bind, args| {
+        bind.tls.settings.ca_file = tls::word(args, "a file")?;
+        Ok(())
+    }),
+    served("ca-verify-file", F, "<file>", "such authorities that clients aren't told of", |bind, args| {
+        bind.tls.settings.ca_verify_file = tls::word(args, "a file")?;
+        Ok(())
+    }),
+    served("crl-file", F, "<file>", "certificates of clients that were revoked", |bind, args| {
+        bind.tls.settings.crl_file = tls::word(args, "a file")?;
+        Ok(())
+    }),
+    served("ca-ignore-err", F, "<errors>", "what may be wrong with those that vouch for a client", |bind, args| {
+        bind.tls.settings.ca_ignored = tls::word(args, "errors")?;
+        Ok(())
+    }),
+    served("crt-ignore-err", F, "<errors>", "what may be wrong with a client's certificate", |bind, args| {
+        bind.tls.settings.crt_ignored = tls::word(args, "errors")?;
+        Ok(())
+    }),
+    served("no-ca-names", F, "", "tell clients of no authorities", |bind, _| {
+        bind.tls.settings.no_ca_names = true;
+        Ok(())
+    }),
+    served("tls-tickets", F, "", "sessions go on by tickets, as without a word", |bind, _| {
+        bind.tls.settings.tickets = Some(true);
+        Ok(())
+    }),
+    served("no-tls-tickets", F, "", "sessions don't go on by tickets", |bind, _| {
+        bind.tls.settings.tickets = Some(false);
+        Ok(())
+    }),
+    not_yet("crt-list", F, "a list of certificates with settings of their own"),
+    not_yet("tls-ticket-keys", F, "keys of tickets that several processes share"),
+    no_effect("allow-0rtt", F, "early data are never taken: clients send what they hold again after the handshake"),
+    no_effect("prefer-client-ciphers", F, "the cipher that comes first here is taken; all there are are strong"),
+    no_effect("ktls", F, "encryption is not left to the kernel"),
+    left_out("force-sslv3", F, tls::TOO_OLD),
+    left_out("force-tlsv10", F, tls::TOO_OLD),
+    left_out("force-tlsv11", F, tls::TOO_OLD),
+    left_out("generate-certificates", F, "certificates come from files only"),
+    left_out("ca-sign-file", F, "certificates come from files only"),
+    left_out("ca-sign-pass", F, "certificates come from files only"),
+    left_out("npn", F, "ALPN has taken the place of NPN"),
+    left_out("sigalgs", F, "the TLS library has no choice of signature algorithms"),
+    left_out("client-sigalgs", F, "the TLS library has no choice of signature algorithms"),
+    left_out("ech", F, "the TLS library does not take encrypted first messages"),
+    left_out("ocsp-update", F, "responses of OCSP are read from files only"),
 ];
+
+fn certificate(bind: &mut BindOptions, args: &mut Args<'_>, of: fn(String) -> BindCertificate) -> Parsed<()> {
+    if let Some(path) = tls::word(args, "a file")? {
+        bind.tls
+            .certificates
+            .push(Spanned::new(of(path.value), path.span));
+    }
+    Ok(())
+}
+
+/// Parameters without effect that have no argument.
+const ALONE: [&str; 3] = ["allow-0rtt", "prefer-client-ciphers", "ktls"];
 
 /// The keywords for reference pages.
 pub(crate) fn rows() -> impl Iterator<Item = KeywordDoc> {
-    ROWS.iter().map(|row| row.doc("bind"))
+    ROWS.iter().chain(TLS).map(|row| row.doc("bind"))
 }
 
 /// Reads a `bind` line: one [`Bind`] for each of its addresses.
@@ -187,6 +282,10 @@ pub(crate) fn bind(args: &mut Args<'_>, diagnostics: &mut Diagnostics) -> Parsed
         return bad_argument(word, "an address is empty");
     }
     let options = parameters(args, diagnostics);
+    if let (false, Some(certificate)) = (options.ssl, options.tls.certificates.first()) {
+        let message = "certificates have no effect without `ssl`";
+        diagnostics.push(Diagnostic::warning(code::NO_EFFECT, certificate.span, message));
+    }
     let binds = addresses.into_iter().map(|(address, span)| {
         let is_unix = matches!(address, BindAddress::Unix(_) | BindAddress::Abstract(_));
         let mut options = options.clone();
@@ -231,6 +330,7 @@ pub(crate) fn parameters(args: &mut Args<'_>, diagnostics: &mut Diagnostics) -> 
 
 fn is_served(word: &Word) -> bool {
     ROWS.iter()
+        .chain(TLS)
         .any(|row| word.is(row.name) && matches!(row.status, super::keyword::Status::Served(_)))
 }
 
@@ -240,14 +340,12 @@ fn parameter(
     args: &mut Args<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Parsed<()> {
-    if TLS.iter().any(|name| word.is(name)) {
-        return Err(Box::new(super::keyword::unsupported(word, "bind ... ssl ")));
-    }
-    match look_up(&[ROWS], word, "bind ", "")? {
+    match look_up(&[ROWS, TLS], word, "bind ", "")? {
         Found::Served(_, parse) => parse(options, args),
         Found::Nothing(notice) => {
-            // each of these has one argument
-            args.next();
+            if !ALONE.iter().any(|name| word.is(name)) {
+                args.next();
+            }
             diagnostics.push(*notice);
             Ok(())
         }

@@ -25,6 +25,7 @@ mod rules;
 mod sampled;
 mod sections;
 mod server;
+mod tls;
 
 pub use assemble::Loaded;
 pub use blocks::evaluate_flag;

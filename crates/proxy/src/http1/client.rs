@@ -41,8 +41,10 @@ pub(crate) enum SendFailure {
 
 impl ClientConn {
     /// Prepares a connected stream for requests.
-    pub(crate) async fn new(stream: Stream, head_bytes_max: usize) -> Result<Self, SendFailure> {
+    pub(crate) async fn new(mut stream: Stream, head_bytes_max: usize) -> Result<Self, SendFailure> {
         let local = stream.local();
+        // A body may end with the connection: then a cut must not look like its end.
+        stream.refuse_truncation();
         let (counted, traffic) = Counted::new(stream);
         let mut builder = Builder::new();
         builder.max_buf_size(head_bytes_max.max(8192));

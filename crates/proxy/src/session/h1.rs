@@ -46,7 +46,7 @@ pub(super) async fn run(session: Rc<HttpSession>, counted: Counted) -> Option<(C
         keep_alive: session.frontend.spec.http_close != HttpClose::Close,
     };
     let timer = session.worker.wheel.timer();
-    let accepted_at = session.client.accepted_at;
+    let accepted_at = session.client.ready_at.get();
     let stream = Rc::new(HttpStream::new(&session, Wire::Http1, traffic, accepted_at));
     let handler = stream.clone();
     let mut conn = serve(counted, options, move |head, body| {

@@ -115,7 +115,7 @@ pub(super) async fn run(session: Rc<HttpSession>, counted: Counted, ahead: Bytes
         conn,
         exchanges: RefCell::default(),
         timer,
-        idle_since: session.client.accepted_at,
+        idle_since: session.client.ready_at.get(),
         ending: None,
         activity: u64::MAX,
     };
@@ -259,7 +259,7 @@ fn log_refused(session: &Rc<HttpSession>) {
         return;
     }
     let traffic = session.traffic.clone();
-    let stream = HttpStream::new(session, Wire::Http2, traffic, session.client.accepted_at);
+    let stream = HttpStream::new(session, Wire::Http2, traffic, session.client.ready_at.get());
     let txn = Txn::new(session.client.clone(), Mode::Http, 0);
     txn.facts.borrow_mut().termination = Some(*b"PR");
     stream.end_transaction(&txn);

@@ -51,6 +51,12 @@ impl HttpSession {
 
 /// Serves a connection until it ends.
 pub(crate) async fn run(worker: Rc<Worker>, frontend: Rc<Frontend>, client: Rc<Client>, stream: Stream) {
+    let agreed = stream.alpn() == Some(b"h2");
+    let speaks_http2 = match client.proto {
+        ListenProto::Any => agreed,
+        ListenProto::Http1 => false,
+        ListenProto::Http2 => true,
+    };
     let (counted, traffic) = Counted::marked(stream, Some(client.packets.clone()));
     let timed = !frontend.logger.is_silent();
     let session = Rc::new(HttpSession {
@@ -63,7 +69,7 @@ pub(crate) async fn run(worker: Rc<Worker>, frontend: Rc<Frontend>, client: Rc<C
         lingering: Lingering::default(),
         timed,
     });
-    if session.client.proto == ListenProto::Http2 {
+    if speaks_http2 {
         return Box::pin(h2::run(session, counted, Bytes::new())).await;
     }
     if let Some((counted, ahead)) = h1::run(session.clone(), counted).await {

@@ -17,6 +17,7 @@ mod service;
 mod stream;
 mod tcp;
 mod upstream;
+mod welcome;
 
 use std::rc::Rc;
 
@@ -26,13 +27,28 @@ use crate::stream::Stream;
 use crate::txn::{Mode, Phase, Txn};
 use crate::worker::{Frontend, Worker};
 
+pub(crate) use welcome::Welcome;
+
 /// The life of one client connection.
-pub(crate) async fn run(worker: Rc<Worker>, frontend: Rc<Frontend>, client: Rc<Client>, stream: Stream) {
+pub(crate) async fn run(
+    worker: Rc<Worker>,
+    frontend: Rc<Frontend>,
+    client: Rc<Client>,
+    welcome: &Welcome,
+    mut stream: Stream,
+) {
     let sets = [
         (Phase::Connection, &frontend.tcp_connection),
         (Phase::Session, &frontend.tcp_session),
     ];
     for (phase, rules) in sets {
+        if phase == Phase::Session && !welcome.is_plain() {
+            // Boxed, so that sessions without handshakes carry no room for them.
+            match Box::pin(welcome.shake_hands(&worker, &frontend, &client, stream)).await {
+                Some(ready) => stream = ready,
+                None => return,
+            }
+        }
         if rules.is_empty() {
             continue;
         }

@@ -185,7 +185,12 @@ impl Direction {
                 return Poll::Ready(Ok(()));
             }
             let mut buffer = ReadBuf::new(scratch);
-            ready!(Pin::new(&mut *from).poll_read(cx, &mut buffer)).map_err(|_| Broke::From)?;
+            let Poll::Ready(read) = Pin::new(&mut *from).poll_read(cx, &mut buffer) else {
+                // Nobody else would send what TLS holds back.
+                to.push(cx);
+                return Poll::Pending;
+            };
+            read.map_err(|_| Broke::From)?;
             let mut read = buffer.filled();
             if read.is_empty() {
                 self.read_ended = true;

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::cell::{Ref, RefCell};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::rc::Rc;
 use std::time::SystemTime;
 
 use http::{request, response};
@@ -10,7 +11,7 @@ use tidegate_sample::figures::{
     BackendSettings, Figures, HttpStreamFigures, RulePlace, Settings, TcpFigures,
 };
 use tidegate_sample::vars::{ProcVars, VarScope, VarStore};
-use tidegate_sample::{DebugSink, Facts, Named, Priority, Process, Session, Way};
+use tidegate_sample::{DebugSink, Facts, Named, Priority, Process, Session, Tls, Way};
 
 use super::{Mode, Phase, Txn};
 use crate::channel::Channel;
@@ -170,9 +171,16 @@ impl Session for Txn {
         }
     }
 
+    fn tls(&self, way: Way) -> Option<Rc<Tls>> {
+        match way {
+            Way::Request => self.client.tls.borrow().clone(),
+            Way::Response => None,
+        }
+    }
+
     fn connection_error(&self, way: Way) -> Option<u8> {
         match way {
-            Way::Request => Some(0),
+            Way::Request => Some(self.client.error.get()),
             Way::Response => self.usage.server_error.get(),
         }
     }

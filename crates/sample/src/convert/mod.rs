@@ -25,6 +25,7 @@ mod variable;
 mod x509;
 
 pub use crate::unsupported::unserved;
+pub(crate) use x509::VERIFY_ERRORS;
 
 use crate::arg::{Arg, ArgSpec, Bind, Prepare};
 use crate::cast::{self, cast};

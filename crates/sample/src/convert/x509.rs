@@ -14,7 +14,10 @@ pub(super) const ROWS: &[ConverterRow] = &[row(
      `X509_V_ERR_CERT_HAS_EXPIRED`; the number where there is no name (7.3.1)",
     |_, _, v| match v {
         Value::Int(int) => Some(
-            match usize::try_from(int).ok().and_then(|index| NAMES.get(index)) {
+            match usize::try_from(int)
+                .ok()
+                .and_then(|index| VERIFY_ERRORS.get(index))
+            {
                 Some(name) => Value::str(format!("X509_V_{name}")),
                 None => Value::Str(cast::int_text(int)),
             },
@@ -24,7 +27,7 @@ pub(super) const ROWS: &[ConverterRow] = &[row(
 )];
 
 /// What comes after `X509_V_` in the names of OpenSSL 3.0, by number.
-const NAMES: [&str; 95] = [
+pub(crate) const VERIFY_ERRORS: [&str; 95] = [
     "OK",
     "ERR_UNSPECIFIED",
     "ERR_UNABLE_TO_GET_ISSUER_CERT",

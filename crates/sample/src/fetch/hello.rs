@@ -39,7 +39,7 @@ pub(super) struct Message<'a> {
 
 /// What a ClientHello says.
 #[derive(Clone, Copy)]
-pub(super) struct Client<'a> {
+pub(crate) struct Client<'a> {
     /// The cipher suites, two bytes each.
     pub(super) ciphers: &'a [u8],
     extensions: Option<&'a [u8]>,
@@ -54,6 +54,14 @@ pub(super) fn start(bytes: &[u8]) -> Start<'_> {
             Some(body) => Start::Message(Message { kind, body }),
             None => Start::Short,
         },
+    }
+}
+
+/// The ClientHello that `record` is.
+pub(crate) fn client_hello(record: &[u8]) -> Option<Client<'_>> {
+    match start(record) {
+        Start::Message(message) => message.client(),
+        Start::Short | Start::Other => None,
     }
 }
 
@@ -149,7 +157,7 @@ impl<'a> Client<'a> {
     }
 
     /// The host that the client asks for.
-    pub(super) fn server_name(self) -> Option<&'a [u8]> {
+    pub(crate) fn server_name(self) -> Option<&'a [u8]> {
         let mut names = Reader(self.list(extension::SERVER_NAME, 2)?);
         loop {
             let (kind, name) = (names.u8()?, names.block(2)?);

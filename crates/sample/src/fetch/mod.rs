@@ -22,6 +22,8 @@ mod tls;
 mod unserved;
 mod url_param;
 
+pub use connection::connection_error;
+pub(crate) use hello::client_hello;
 pub(crate) use unserved::reason as unserved_reason;
 pub use unserved::{Unserved, unserved};
 

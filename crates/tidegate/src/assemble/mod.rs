@@ -7,6 +7,7 @@ mod listen;
 mod logs;
 mod replies;
 mod rules;
+mod tls;
 mod variables;
 
 use std::collections::BTreeMap;
@@ -47,15 +48,19 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) node: String,
 }
 
-/// Makes the data plane's description, or says all that stands in its way.
+/// Makes the data plane's description, with what is worth a warning, or says all that stands in its way.
 ///
 /// # Errors
 /// What only shows now: names that no script registered, hosts that don't resolve, descriptors that aren't there.
-pub(crate) fn assemble(config: Config, around: &Surroundings<'_>) -> Result<ProxySpec, Diagnostics> {
+pub(crate) fn assemble(
+    config: Config,
+    around: &Surroundings<'_>,
+) -> Result<(ProxySpec, Diagnostics), Diagnostics> {
     let mut assembly = Assembly {
         around,
         faults: Diagnostics::default(),
         backends: backend_numbers(&config),
+        tls: tls::Store::default(),
     };
     let global = assembly.global(&config);
     let mut spec = ProxySpec {
@@ -72,7 +77,7 @@ pub(crate) fn assemble(config: Config, around: &Surroundings<'_>) -> Result<Prox
     if assembly.faults.has_errors() {
         Err(assembly.faults)
     } else {
-        Ok(spec)
+        Ok((spec, assembly.faults))
     }
 }
 
@@ -81,6 +86,7 @@ struct Assembly<'a> {
     faults: Diagnostics,
     /// From a proxy's place in the model to its backend's number.
     backends: BTreeMap<usize, BackendId>,
+    tls: tls::Store,
 }
 
 /// Backends get their numbers in the order of the configuration.
@@ -123,6 +129,7 @@ impl Assembly<'_> {
             proc_vars: Arc::clone(&self.around.proc_vars),
             check_spread_percent: global.check_spread_percent,
             check_spread_max: global.check_spread_max,
+            ..GlobalSpec::default()
         }
     }
 
@@ -335,6 +342,7 @@ fn timeouts(lines: &model::Timeouts) -> Timeouts {
     let limit = |time: Option<std::time::Duration>| time.filter(|time| !time.is_zero());
     Timeouts {
         client: limit(lines.client),
+        client_hs: limit(lines.client_hs),
         client_fin: limit(lines.client_fin),
         http_request: limit(lines.http_request),
         http_keep_alive: limit(lines.http_keep_alive),

@@ -30,8 +30,10 @@ impl Site {
         let config = std::fs::read_to_string(program.directory().join("site.cfg"))?;
         let binds = config
             .lines()
-            .filter_map(|line| line.trim().strip_prefix("bind 127"))
-            .map(|rest| format!("127{rest}").parse())
+            .filter_map(|line| line.trim().strip_prefix("bind "))
+            .filter_map(|rest| rest.split(' ').next())
+            .filter(|address| address.starts_with("127"))
+            .map(str::parse)
             .collect::<Result<Vec<SocketAddr>, _>>()?;
         for bind in &binds {
             program.wait_for(*bind)?;

@@ -29,7 +29,7 @@ const ROWS: &[Keyword<Field>] = &[
     served("client-fin", F, T, "silence of a client that closed its side", |timeouts| &mut timeouts.client_fin),
     served("server-fin", B, T, "silence of a server that closed its side", |timeouts| &mut timeouts.server_fin),
     served("check", B, T, "extra time for a check's answer", |timeouts| &mut timeouts.check),
-    crate::parse::keyword::not_yet("client-hs", F, "time for a TLS handshake"),
+    served("client-hs", F, T, "time for a client's TLS handshake", |timeouts| &mut timeouts.client_hs),
 ];
 
 /// The keywords for reference pages.

@@ -1,0 +1,67 @@
+//! What comes before a session: the handshakes below it.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tidegate_tls::Acceptor;
+
+use super::logline;
+use crate::client::Client;
+use crate::spec::ListenerSpec;
+use crate::stream::Stream;
+use crate::timeouts::Elapsed;
+use crate::tls::{self, Kept, Refused};
+use crate::worker::{Frontend, Worker};
+
+/// How a listener's clients are received.
+pub(crate) struct Welcome {
+    tls: Option<Arc<Acceptor>>,
+}
+
+impl Welcome {
+    pub(crate) fn of(listener: &ListenerSpec) -> Welcome {
+        Welcome {
+            tls: listener.tls.clone(),
+        }
+    }
+
+    /// Whether a session begins at once.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.tls.is_none()
+    }
+
+    /// Shakes hands. `None` where that failed; it has been logged.
+    pub(crate) async fn shake_hands(
+        &self,
+        worker: &Worker,
+        frontend: &Frontend,
+        client: &Rc<Client>,
+        mut stream: Stream,
+    ) -> Option<Stream> {
+        if let Some(acceptor) = &self.tls {
+            let kept = Kept {
+                hello_bytes: worker.shared.global.tls_capture_bytes,
+            };
+            let timeouts = &frontend.spec.timeouts;
+            let timer = worker.wheel.timer();
+            let limit = timeouts.client_hs.or(timeouts.client);
+            let shaken = timer.limit(limit, tls::accept(stream, acceptor, kept)).await;
+            let refused = match shaken {
+                Ok(Ok((secure, known))) => {
+                    *client.tls.borrow_mut() = Some(known);
+                    stream = secure;
+                    client.ready_at.set(Instant::now());
+                    return Some(stream);
+                }
+                Ok(Err(refused)) => refused,
+                Err(Elapsed) => Refused::too_late(),
+            };
+            client.error.set(refused.error);
+            *client.tls.borrow_mut() = Some(refused.tls);
+            logline::write_refused(frontend, worker, client);
+            return None;
+        }
+        Some(stream)
+    }
+}

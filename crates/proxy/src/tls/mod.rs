@@ -1,0 +1,10 @@
+//! TLS on connections: handshakes, and what is known once they are over. What they are made with comes from
+//! `tidegate-tls`.
+
+mod accept;
+mod seen;
+mod wire;
+
+pub(crate) use accept::{Refused, accept};
+pub(crate) use seen::Kept;
+pub(crate) use wire::Secure;

@@ -1,0 +1,39 @@
+//! TLS as a configuration means it: from the files and names of `bind`, `server` and `crt-list` lines to what a handshake
+//! is made with. There are no sockets here; [`Acceptor`] and [`Connector`] are given to whoever has one.
+//!
+//! Names of ciphers, curves and versions are OpenSSL's, since that is what configurations are written in. What rustls does
+//! not have is said when the name is read.
+
+mod acceptor;
+mod authorities;
+mod identity;
+mod load;
+mod notes;
+mod sni;
+mod suites;
+#[cfg(test)]
+mod testing;
+mod verify;
+mod versions;
+
+pub use acceptor::{AcceptSettings, Acceptor, AcceptorBuilder, ClientAuth};
+pub use authorities::{Authorities, revocation_lists};
+pub use identity::{Identity, Parts};
+pub use load::{Extra, Loader};
+pub use notes::{Notes, Secret, Verdict, noting};
+pub use suites::{Curves, Suites, cipher_name};
+pub use verify::Ignored;
+pub use versions::{Version, Versions};
+
+/// What authorities have revoked, in DER form.
+pub type RevocationList = rustls::pki_types::CertificateRevocationListDer<'static>;
+
+use std::sync::{Arc, OnceLock};
+
+use rustls::crypto::{CryptoProvider, ring};
+
+/// What all the cryptography comes from.
+pub fn provider() -> &'static Arc<CryptoProvider> {
+    static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
+    PROVIDER.get_or_init(|| Arc::new(ring::default_provider()))
+}
