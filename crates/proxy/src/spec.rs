@@ -539,6 +539,8 @@ pub struct ServerSpec {
     pub maxconn: u32,
     /// `track`: the server whose state it follows, as the backend's and the server's places.
     pub track: Option<(BackendId, usize)>,
+    /// `proto`: what it speaks, in HTTP mode.
+    pub proto: ServerProto,
     /// `pool-max-conn`: idle connections that a worker keeps; `None` for no bound of its own.
     pub pool_max: Option<usize>,
     /// `pool-purge-delay`: how long an idle connection is kept.
@@ -547,6 +549,18 @@ pub struct ServerSpec {
     pub check: Option<Arc<CheckSpec>>,
     /// How its agent is asked.
     pub agent: Option<Arc<AgentSpec>>,
+}
+
+/// What a server speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ServerProto {
+    /// HTTP/1, unless TLS agrees on HTTP/2.
+    #[default]
+    Any,
+    /// `proto h1`: HTTP/1.
+    Http1,
+    /// `proto h2`: HTTP/2.
+    Http2,
 }
 
 /// Where a server is.
@@ -575,6 +589,7 @@ impl ServerSpec {
             track: None,
             check: None,
             agent: None,
+            proto: ServerProto::default(),
             pool_max: None,
             pool_purge_delay: Duration::from_secs(5),
         }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::address::HttpProto;
 use super::check::ServerCheck;
 use crate::source::{Span, Spanned};
 
@@ -30,6 +31,8 @@ pub struct Server {
     pub idle_purge_delay: Duration,
     /// Everything about its health.
     pub check: ServerCheck,
+    /// `proto`: what it speaks.
+    pub proto: Option<HttpProto>,
 }
 
 /// Where to connect to.

@@ -7,7 +7,7 @@ use super::args::{Args, Parsed, bad_argument};
 use super::check_rules::address;
 use super::keyword::{Found, Keyword, KeywordDoc, Sections, look_up, not_yet, served};
 use crate::diag::{Diagnostic, Diagnostics, code};
-use crate::model::{InitialState, Observe, OnError, Server, ServerAddress, ServerCheck};
+use crate::model::{HttpProto, InitialState, Observe, OnError, Server, ServerAddress, ServerCheck};
 use crate::text::Word;
 use crate::units::TimeUnit;
 
@@ -21,6 +21,7 @@ pub(crate) struct ServerSettings {
     idle_max: Option<u32>,
     idle_purge_delay: Duration,
     check: ServerCheck,
+    proto: Option<HttpProto>,
 }
 
 impl Default for ServerSettings {
@@ -33,6 +34,7 @@ impl Default for ServerSettings {
             idle_max: None,
             idle_purge_delay: Duration::from_secs(5),
             check: ServerCheck::default(),
+            proto: None,
         }
     }
 }
@@ -178,6 +180,10 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("healthcheck", B, "a named health check"),
     not_yet("on-marked-down", B, "what follows when a server goes down"),
     not_yet("on-marked-up", B, "what follows when a server comes up"),
+    served("proto", B, "{ h1 | h2 }", "what the server speaks, whatever TLS agrees on", |server, args| {
+        server.proto = Some(super::bind::http_proto(args)?);
+        Ok(())
+    }),
     served("no-ssl", B, "", "no TLS, as without a word", |_, _| Ok(())),
     served("no-send-proxy", B, "", "no PROXY protocol, as without a word", |_, _| Ok(())),
     served("no-send-proxy-v2", B, "", "no PROXY protocol, as without a word", |_, _| Ok(())),
@@ -233,7 +239,6 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("npn", B, "protocols offered in TLS"),
     not_yet("pool-conn-name", B, "name of pooled connections"),
     not_yet("pool-low-conn", B, "idle connections below which threads don't share"),
-    not_yet("proto", B, "force the protocol"),
     not_yet("proxy-v2-options", B, "options of the PROXY protocol"),
     not_yet("redir", B, "redirect clients to the server"),
     not_yet("renegotiate", B, "renegotiation of TLS"),
@@ -309,6 +314,7 @@ pub(crate) fn server(
         idle_max: settings.idle_max,
         idle_purge_delay: settings.idle_purge_delay,
         check: settings.check,
+        proto: settings.proto,
     })
 }
 

@@ -14,6 +14,7 @@ use hyper_util::rt::TokioIo;
 use super::Receiving;
 use crate::body::MessageBody;
 use crate::stream::{Counted, Stream, Traffic};
+use crate::upstream::link::SendFailure;
 
 /// A connection to a server, for one request at a time. Whoever holds it drives it.
 pub(crate) struct ClientConn {
@@ -22,21 +23,6 @@ pub(crate) struct ClientConn {
     traffic: Rc<Traffic>,
     local: Option<SocketAddr>,
     ended: bool,
-}
-
-/// Why no response came.
-pub(crate) enum SendFailure {
-    /// The connection was closed before anything of the request was sent; here it is.
-    Unsent(Box<(request::Parts, MessageBody)>),
-    /// The connection was closed or reset; `silent` if not one byte of a response had come.
-    Closed {
-        /// Nothing at all was answered.
-        silent: bool,
-    },
-    /// What came is no response.
-    Invalid,
-    /// The request's own body broke off: its client went or sent rubbish.
-    Body,
 }
 
 impl ClientConn {

@@ -9,6 +9,6 @@ mod server;
 
 pub use crate::body::MessageBody;
 pub(crate) use body::Receiving;
-pub(crate) use client::{ClientConn, SendFailure};
+pub(crate) use client::ClientConn;
 pub use hyper::ext::ReasonPhrase;
 pub(crate) use server::{End, ServerConn, ServerOptions, serve};

@@ -227,6 +227,18 @@ impl Guarded {
     }
 }
 
+impl Guarded {
+    /// What a server sends.
+    pub(super) fn server(io: Counted, meter: Rc<Meter>) -> Self {
+        Guarded {
+            io,
+            ahead: Bytes::new(),
+            frames: Frames::default(),
+            meter,
+        }
+    }
+}
+
 impl AsyncRead for Guarded {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();

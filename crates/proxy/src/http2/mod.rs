@@ -5,15 +5,18 @@
 //! streams that switched protocols to somebody else, all without `Send`. What h2 does not bound (how often a peer may make
 //! it answer) is bounded in front of it, by [`guard`].
 
+mod client;
 mod guard;
 mod receiving;
 mod request;
 mod server;
+mod translate;
 mod tunnel;
 
 use http::HeaderMap;
 use http::header::{CONNECTION, TRANSFER_ENCODING, UPGRADE};
 
+pub(crate) use client::{ClientConn, ClientStream};
 pub(crate) use guard::Meter;
 pub(crate) use h2::{Reason, RecvStream};
 pub(crate) use receiving::Receiving;

@@ -31,14 +31,14 @@ pub(crate) struct Settings {
 
 /// Streams of one connection that were reset and of which frames may still come; and resets by our side for the peer's
 /// errors, after which it is told to calm down.
-const RESET_STREAMS_MAX: usize = 50;
-const ERRORS_MAX: usize = 100;
+pub(super) const RESET_STREAMS_MAX: usize = 50;
+pub(super) const ERRORS_MAX: usize = 100;
 
 /// The largest window that the protocol knows.
-const WINDOW_BYTES_MAX: u32 = (1 << 31) - 1;
+pub(super) const WINDOW_BYTES_MAX: u32 = (1 << 31) - 1;
 
 /// What may wait of one response's body for the socket.
-const SEND_BUFFER_BYTES: usize = 64 * 1024;
+pub(super) const SEND_BUFFER_BYTES: usize = 64 * 1024;
 
 /// A connection whose requests are being served.
 pub(crate) struct ServerConn(Connection<Guarded, Bytes>);

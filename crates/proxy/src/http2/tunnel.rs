@@ -9,6 +9,7 @@ use bytes::{Buf, Bytes};
 use h2::{Reason, RecvStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::client::ClientStream;
 use super::server::{Sender, to_io};
 use crate::pipe::Pipe;
 use crate::stream::Traffic;
@@ -24,6 +25,8 @@ pub(crate) struct Duplex {
     held: Bytes,
     ended: bool,
     traffic: Rc<Traffic>,
+    /// The room that it takes on its connection to a server.
+    room: Option<ClientStream>,
 }
 
 impl Duplex {
@@ -34,7 +37,14 @@ impl Duplex {
             held: Bytes::new(),
             ended: false,
             traffic,
+            room: None,
         }
+    }
+
+    /// The same, taking this room as long as it lives.
+    pub(super) fn on(mut self, room: ClientStream) -> Self {
+        self.room = Some(room);
+        self
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::response;
 
+use super::headers::forget_connection;
 use super::http::HttpSession;
 use super::logline;
 use super::relay::relay;
@@ -159,15 +160,26 @@ impl HttpStream {
 
     /// Joins a client whose request has become a tunnel with its server.
     pub(crate) async fn relay(&self, tunnel: Tunnel, client: &mut dyn Pipe, ahead: Bytes) {
-        let (mut server, server_ahead) = tunnel.conn.into_stream().await;
         let limits = tunnel.limits;
         let txn = tunnel.txn;
-        let end = relay(&self.worker, client, ahead, &mut server, server_ahead, limits).await;
-        txn.facts
-            .borrow_mut()
-            .termination
-            .get_or_insert(end.termination());
+        let termination = match tunnel.conn.into_pipe().await {
+            Some((mut server, server_ahead)) => {
+                let end = relay(&self.worker, client, ahead, &mut *server, server_ahead, limits).await;
+                end.termination()
+            }
+            None => *b"SD",
+        };
+        txn.facts.borrow_mut().termination.get_or_insert(termination);
         self.end_transaction(&txn);
+    }
+
+    /// Sends an informational response before the final one.
+    pub(crate) fn inform(&self, mut head: response::Parts) {
+        // The codec of HTTP/1 sends none.
+        if self.wire == Wire::Http2 {
+            forget_connection(&mut head.headers);
+            self.informational.borrow_mut().push(head);
+        }
     }
 
     /// Notes the time if anybody wants to know.

@@ -15,18 +15,23 @@ use super::relay::Limits;
 use super::stream::HttpStream;
 use crate::body::{BodyWatch, Cut, MessageBody};
 use crate::check::Traffic as Seen;
-use crate::http1::{ClientConn, SendFailure};
-use crate::spec::{HttpClose, HttpReuse, TimeoutKind};
-use crate::stream::Traffic;
+use crate::http1;
+use crate::http2::{self, Settings};
+use crate::spec::{HttpClose, HttpReuse, ServerProto, TimeoutKind};
+use crate::stream::{Stream, Traffic};
 use crate::timeouts::{Elapsed, Timer};
 use crate::txn::Txn;
 use crate::upstream::Server;
 use crate::upstream::connect::{Attempts, ConnectFailure, connect};
+use crate::upstream::link::{Link, SendFailure};
 use crate::worker::Backend;
+
+/// How often a request that no server has looked at is sent.
+const TRIES_MAX: u32 = 4;
 
 /// A server's side of a connection that switched protocols.
 pub(crate) struct Tunnel {
-    pub(crate) conn: ClientConn,
+    pub(crate) conn: Link,
     pub(crate) txn: Rc<Txn>,
     pub(crate) limits: Limits,
 }
@@ -35,7 +40,7 @@ pub(crate) struct Tunnel {
 pub(crate) struct Answer {
     pub(crate) head: response::Parts,
     pub(crate) body: MessageBody,
-    pub(crate) conn: ClientConn,
+    pub(crate) conn: Link,
     pub(crate) server: Rc<Server>,
 }
 
@@ -56,13 +61,16 @@ impl HttpStream {
         let no_server = NoAnswer(StatusCode::SERVICE_UNAVAILABLE, *b"SC");
         let mut server = backend.balancer.pick(None).ok_or(no_server)?;
         let mut head = self.outgoing_head(backend, txn)?;
-        let repeatable = body.is_ended() && is_idempotent(&head.method);
+        let bodyless = body.is_ended();
+        let repeatable = bodyless && is_idempotent(&head.method);
+        let mut tries = 0;
         let mut reuse = match backend.spec.reuse {
             HttpReuse::Never => false,
             HttpReuse::Safe => repeatable || self.session.requests.get() > 1,
             HttpReuse::Aggressive | HttpReuse::Always => true,
         };
         loop {
+            tries += 1;
             let idle = if reuse && txn.shares_connections(&server) {
                 server.pool.take()
             } else {
@@ -94,7 +102,7 @@ impl HttpStream {
             let watch = self.body.borrow().clone();
             let sent = {
                 let traffic = conn.traffic().clone();
-                let sending = pin!(conn.send(head, body));
+                let sending = pin!(conn.send(head, body, |head| self.inform(head)));
                 while_moving(&self.timer, timeouts.server, &traffic, watch.as_deref(), sending).await
             };
             if let Err(_) | Ok(Err(SendFailure::Closed { .. } | SendFailure::Invalid)) = &sent {
@@ -104,6 +112,7 @@ impl HttpStream {
                 Ok(Ok((head, body))) => {
                     server.saw(Seen::Status(head.status.as_u16()));
                     self.note(&txn.times.response);
+                    txn.usage.server_stream.set(conn.figures());
                     return Ok(Answer {
                         head,
                         body,
@@ -111,7 +120,12 @@ impl HttpStream {
                         server,
                     });
                 }
-                Ok(Err(SendFailure::Unsent(request))) => (head, body) = *request,
+                Ok(Err(SendFailure::Unsent(request))) if tries < TRIES_MAX => (head, body) = *request,
+                // The server says that it hasn't looked at the request: another connection may do.
+                Ok(Err(SendFailure::Refused)) if bodyless && tries < TRIES_MAX => {
+                    head = self.outgoing_head(backend, txn)?;
+                    body = MessageBody::default();
+                }
                 Ok(Err(SendFailure::Closed { silent: true })) if reused && repeatable => {
                     // The server closed an idle connection just as it was used: not the request's fault.
                     head = self.outgoing_head(backend, txn)?;
@@ -119,7 +133,9 @@ impl HttpStream {
                     reuse = false;
                 }
                 Ok(Err(SendFailure::Body)) => return Err(NoAnswer(StatusCode::BAD_REQUEST, *b"CH")),
-                Ok(Err(SendFailure::Closed { .. })) => return Err(NoAnswer(StatusCode::BAD_GATEWAY, *b"SH")),
+                Ok(Err(SendFailure::Closed { .. } | SendFailure::Unsent(_) | SendFailure::Refused)) => {
+                    return Err(NoAnswer(StatusCode::BAD_GATEWAY, *b"SH"));
+                }
                 Ok(Err(SendFailure::Invalid)) => return Err(NoAnswer(StatusCode::BAD_GATEWAY, *b"PH")),
                 Err(Elapsed) => return Err(NoAnswer(StatusCode::GATEWAY_TIMEOUT, *b"sH")),
             }
@@ -132,7 +148,7 @@ impl HttpStream {
         backend: &Backend,
         server: Rc<Server>,
         txn: &Rc<Txn>,
-    ) -> Result<(ClientConn, Rc<Server>), NoAnswer> {
+    ) -> Result<(Link, Rc<Server>), NoAnswer> {
         let attempts = Attempts {
             retries: txn.overrides.retries.get().unwrap_or(backend.spec.retries),
             redispatch: backend.spec.redispatch,
@@ -140,10 +156,45 @@ impl HttpStream {
         let timeouts = &txn.timeouts(&backend.spec.timeouts);
         let connected = connect(&backend.balancer, server, attempts, timeouts, &self.timer, txn).await;
         let (server, stream) = connected.map_err(no_connection)?;
-        let conn = ClientConn::new(stream, self.worker.shared.global.buffer_bytes).await;
+        let conn = self.greet(backend, &server, stream, txn).await;
         let conn = conn.map_err(|_| NoAnswer(StatusCode::BAD_GATEWAY, *b"SC"))?;
         txn.backend_src.set(conn.local());
         Ok((conn, server))
+    }
+
+    /// Makes of a stream what carries requests.
+    async fn greet(
+        &self,
+        backend: &Backend,
+        server: &Server,
+        stream: Stream,
+        txn: &Txn,
+    ) -> Result<Link, SendFailure> {
+        let global = &self.worker.shared.global;
+        let encrypted = matches!(stream, Stream::Tls(_));
+        let speaks_http2 = match server.spec.proto {
+            ServerProto::Any => stream.alpn() == Some(b"h2"),
+            proto => proto == ServerProto::Http2,
+        };
+        if !speaks_http2 {
+            let conn = http1::ClientConn::new(stream, global.buffer_bytes).await?;
+            return Ok(Link::Http1(conn));
+        }
+        let settings = Settings {
+            streams_max: global.h2.be_streams_max,
+            window_bytes: global.h2.be_window_bytes,
+            frame_bytes_max: global.h2.frame_bytes_max,
+            table_bytes: global.h2.table_bytes,
+            buffer_bytes: global.h2.be_buffer_bytes,
+            head_bytes_max: u32::try_from(global.buffer_bytes).unwrap_or(u32::MAX),
+        };
+        let conn = http2::ClientConn::new(stream, encrypted, settings, global.h2.be_glitches_max).await?;
+        let link = Link::Http2(Box::new(conn.stream()));
+        let shared = backend.spec.reuse != HttpReuse::Never && txn.shares_connections(server);
+        if shared && !self.closes_server(backend) {
+            server.pool.share(&conn);
+        }
+        Ok(link)
     }
 
     /// The request's head as the server is to see it. The transaction keeps its own: response rules and log lines look at
@@ -169,15 +220,14 @@ impl HttpStream {
         &self,
         backend: &Backend,
         body: MessageBody,
-        conn: ClientConn,
+        conn: Link,
         server: Rc<Server>,
         txn: &Txn,
     ) -> Relayed {
         let upload_goes_on = self.body.borrow().as_ref().is_some_and(|w| !w.is_ended());
-        let mut conn = conn;
         let held = if upload_goes_on {
             // While the client doesn't read, nobody polls the response, and yet its request must go on.
-            tokio::task::spawn_local(async move { std::future::poll_fn(|cx| conn.drive(cx)).await });
+            tokio::task::spawn_local(conn.drive_on());
             None
         } else {
             Some(conn)
@@ -215,7 +265,7 @@ impl HttpStream {
 /// A response's body as it comes from its server.
 pub(crate) struct Relayed {
     body: MessageBody,
-    conn: Option<ClientConn>,
+    conn: Option<Link>,
     server: Rc<Server>,
     pooled: bool,
     limit: Option<Duration>,

@@ -2,6 +2,7 @@
 
 pub(crate) mod balance;
 pub(crate) mod connect;
+pub(crate) mod link;
 pub(crate) mod pool;
 pub(crate) mod shared;
 pub(crate) mod state;

@@ -1,13 +1,19 @@
-//! Idle connections of one server, on one worker.
+//! Connections of one server that can serve more requests, on one worker.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use super::link::Link;
 use crate::http1::ClientConn;
+use crate::http2;
 
-/// Connections that wait for their next request, the one used last on top.
+/// Connections that wait for their next request, and those that serve several at once.
 pub(crate) struct Pool {
+    /// Of HTTP/1, the one used last on top.
     idle: RefCell<Vec<(ClientConn, Instant)>>,
+    /// Of HTTP/2.
+    shared: RefCell<Vec<Rc<http2::ClientConn>>>,
     max: usize,
     purge_after: Duration,
 }
@@ -16,37 +22,68 @@ impl Pool {
     pub(crate) fn new(max: Option<usize>, purge_after: Duration) -> Self {
         Pool {
             idle: RefCell::default(),
+            shared: RefCell::default(),
             max: max.unwrap_or(usize::MAX),
             purge_after,
         }
     }
 
-    /// A connection that is ready for a request. Those that their server has closed meanwhile are dropped.
-    pub(crate) fn take(&self) -> Option<ClientConn> {
+    /// A link that is ready for a request. Connections that their server has closed meanwhile are dropped.
+    pub(crate) fn take(&self) -> Option<Link> {
         loop {
-            let (mut conn, _) = self.idle.borrow_mut().pop()?;
+            let Some((mut conn, _)) = self.idle.borrow_mut().pop() else {
+                return self.stream();
+            };
             if conn.is_usable() {
-                return Some(conn);
+                return Some(Link::Http1(conn));
             }
         }
     }
 
-    /// Keeps a connection for later, if it can serve again and there is room.
-    pub(crate) fn put(&self, mut conn: ClientConn) {
-        if self.idle.borrow().len() < self.max && conn.is_usable() {
+    /// A stream of a connection that has room for one.
+    fn stream(&self) -> Option<Link> {
+        let mut shared = self.shared.borrow_mut();
+        if shared.is_empty() {
+            return None;
+        }
+        shared.retain(|conn| conn.is_open());
+        let stream = shared.iter().find_map(http2::ClientConn::reserve)?;
+        Some(Link::Http2(Box::new(stream)))
+    }
+
+    /// Gives a link back for later, if it can serve again and there is room.
+    pub(crate) fn put(&self, link: Link) {
+        // A stream's room on its connection is free again once the stream is dropped.
+        if let Link::Http1(mut conn) = link
+            && self.idle.borrow().len() < self.max
+            && conn.is_usable()
+        {
             self.idle.borrow_mut().push((conn, Instant::now()));
         }
     }
 
+    /// Lets others have streams of this connection.
+    pub(crate) fn share(&self, conn: &Rc<http2::ClientConn>) {
+        self.shared.borrow_mut().push(conn.clone());
+    }
+
     /// Drops what was closed by its server or has been idle for too long.
     pub(crate) fn purge(&self, now: Instant) {
-        self.idle.borrow_mut().retain_mut(|(conn, since)| {
-            now.saturating_duration_since(*since) < self.purge_after && conn.is_usable()
+        let old = |since: Instant| now.saturating_duration_since(since) >= self.purge_after;
+        self.idle
+            .borrow_mut()
+            .retain_mut(|(conn, since)| !old(*since) && conn.is_usable());
+        let mut idle = 0;
+        self.shared.borrow_mut().retain(|conn| {
+            let since = conn.idle_since();
+            idle += usize::from(since.is_some());
+            conn.is_open() && !since.is_some_and(|since| old(since) || idle > self.max)
         });
     }
 
-    /// Drops all.
+    /// Drops all that carry nothing, and lets nobody have more of the others.
     pub(crate) fn clear(&self) {
         self.idle.borrow_mut().clear();
+        self.shared.borrow_mut().clear();
     }
 }

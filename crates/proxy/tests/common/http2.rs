@@ -155,3 +155,75 @@ impl Client {
         }
     }
 }
+
+/// A request as a server of HTTP/2 gets it.
+pub struct Asked {
+    /// The number of the connection, from 0.
+    pub connection: usize,
+    pub head: http::request::Parts,
+    pub body: RecvStream,
+    pub respond: h2::server::SendResponse<Bytes>,
+}
+
+/// A server of HTTP/2: each request is handed to `serve`.
+pub fn http2_server<F: Future<Output = ()> + 'static>(
+    builder: h2::server::Builder,
+    serve: impl Fn(Asked) -> F + Send + Sync + 'static,
+) -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let serve = std::sync::Arc::new(serve);
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let accept = async {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            for connection in 0.. {
+                let (tcp, _) = listener.accept().await.unwrap();
+                let (builder, serve) = (builder.clone(), serve.clone());
+                tokio::task::spawn_local(async move {
+                    let mut conn = builder.handshake::<_, Bytes>(tcp).await.unwrap();
+                    // It ends when the proxy closes the connection.
+                    while let Some(Ok((request, respond))) = conn.accept().await {
+                        let (head, body) = request.into_parts();
+                        let asked = Asked {
+                            connection,
+                            head,
+                            body,
+                            respond,
+                        };
+                        tokio::task::spawn_local(serve(asked));
+                    }
+                });
+            }
+        };
+        runtime.block_on(tokio::task::LocalSet::new().run_until(accept));
+    });
+    address
+}
+
+impl Asked {
+    /// What it looks like, for tests to look at.
+    pub fn text(&self) -> String {
+        let mut text = format!("{} {}\n", self.head.method, self.head.uri);
+        for (name, value) in &self.head.headers {
+            text += &format!("{name}: {}\n", value.to_str().unwrap());
+        }
+        text
+    }
+
+    /// Answers with a body that is at hand.
+    pub fn answer(mut self, response: http::response::Builder, body: impl Into<Bytes>) {
+        let body = body.into();
+        let mut stream = self
+            .respond
+            .send_response(response.body(()).unwrap(), body.is_empty())
+            .unwrap();
+        if !body.is_empty() {
+            stream.send_data(body, true).unwrap();
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! The settings of HTTP/2.
 
-use tidegate_config::model::Http2Settings;
-use tidegate_proxy::spec::Http2Tuning;
+use tidegate_config::model::{Http2Settings, HttpProto};
+use tidegate_proxy::spec::{Http2Tuning, ServerProto};
 
 /// What is set, and the defaults for the rest.
 pub(super) fn tuning(set: &Http2Settings) -> Http2Tuning {
@@ -20,5 +20,14 @@ pub(super) fn tuning(set: &Http2Settings) -> Http2Tuning {
         table_bytes: set.header_table.unwrap_or(default.table_bytes),
         frame_bytes_max: set.frame_max.unwrap_or(default.frame_bytes_max),
         log_errors: set.log_errors.unwrap_or(default.log_errors),
+    }
+}
+
+/// What a server speaks.
+pub(super) fn server_proto(proto: Option<HttpProto>) -> ServerProto {
+    match proto {
+        None => ServerProto::Any,
+        Some(HttpProto::Http1) => ServerProto::Http1,
+        Some(HttpProto::Http2) => ServerProto::Http2,
     }
 }

@@ -277,6 +277,7 @@ impl Assembly<'_> {
             spec.pool_purge_delay = server.idle_purge_delay;
             spec.check = self.check(server, proxy, program);
             spec.agent = self.agent(server, proxy);
+            spec.proto = http2::server_proto(server.proto);
             specs.push(spec);
         }
         specs

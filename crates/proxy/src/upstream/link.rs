@@ -1,0 +1,105 @@
+//! The way of one request to a server: a connection of its own, or a stream of one that is shared.
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{request, response};
+use tidegate_sample::figures::HttpStreamFigures;
+
+use crate::body::MessageBody;
+use crate::pipe::Pipe;
+use crate::stream::Traffic;
+use crate::{http1, http2};
+
+/// What carries a request to a server and its response back.
+pub(crate) enum Link {
+    /// A connection of HTTP/1, for this request alone.
+    Http1(http1::ClientConn),
+    /// A stream of HTTP/2.
+    Http2(Box<http2::ClientStream>),
+}
+
+/// Why no response came.
+pub(crate) enum SendFailure {
+    /// The connection was closed before anything of the request was sent; here it is.
+    Unsent(Box<(request::Parts, MessageBody)>),
+    /// The server says that it has not looked at the request, which may be sent again.
+    Refused,
+    /// The connection was closed or reset; `silent` if not one byte of a response had come.
+    Closed {
+        /// Nothing at all was answered.
+        silent: bool,
+    },
+    /// What came is no response.
+    Invalid,
+    /// The request's own body broke off: its client went or sent rubbish.
+    Body,
+}
+
+impl Link {
+    /// The address that the server was connected from.
+    pub(crate) fn local(&self) -> Option<SocketAddr> {
+        match self {
+            Link::Http1(conn) => conn.local(),
+            Link::Http2(stream) => stream.local(),
+        }
+    }
+
+    /// What was counted for this request or, on a connection of its own, for it and those before it.
+    pub(crate) fn traffic(&self) -> &Rc<Traffic> {
+        match self {
+            Link::Http1(conn) => conn.traffic(),
+            Link::Http2(stream) => stream.traffic(),
+        }
+    }
+
+    /// What is known of the stream; none for HTTP/1.
+    pub(crate) fn figures(&self) -> Option<HttpStreamFigures> {
+        match self {
+            Link::Http1(_) => None,
+            Link::Http2(stream) => Some(stream.figures()),
+        }
+    }
+
+    /// Goes on with whatever is to be read and written. Ready when there is nothing more of it.
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Link::Http1(conn) => conn.drive(cx),
+            Link::Http2(stream) => stream.drive(cx),
+        }
+    }
+
+    /// Sends a request and waits for the head of its response. The request's body goes on being sent while the link is
+    /// driven. Informational responses go to `informed`.
+    pub(crate) async fn send(
+        &mut self,
+        head: request::Parts,
+        body: MessageBody,
+        informed: impl FnMut(response::Parts),
+    ) -> Result<(response::Parts, MessageBody), SendFailure> {
+        match self {
+            Link::Http1(conn) => conn.send(head, body).await,
+            Link::Http2(stream) => Box::pin(stream.send(head, body, informed)).await,
+        }
+    }
+
+    /// Waits for what is still to be sent.
+    pub(crate) async fn drive_on(mut self) {
+        poll_fn(|cx| self.drive(cx)).await;
+    }
+
+    /// The stream of bytes after a response that switched protocols, with what was read of it and not used. None if it
+    /// can't be had.
+    pub(crate) async fn into_pipe(self) -> Option<(Box<dyn Pipe>, Bytes)> {
+        match self {
+            Link::Http1(conn) => {
+                let (stream, ahead) = conn.into_stream().await;
+                Some((Box::new(stream), ahead))
+            }
+            Link::Http2(stream) => Some((Box::new(stream.into_duplex()?), Bytes::new())),
+        }
+    }
+}
