@@ -323,3 +323,26 @@ fn a_server_can_begin_down_and_be_checked_elsewhere() -> Result<()> {
     assert!(one.check().is_err());
     Ok(())
 }
+
+#[test]
+fn a_section_says_what_the_checks_of_one_server_do() -> Result<()> {
+    let one = Checked::new("one", 200)?;
+    let config = format!(
+        "global\n    nbthread 1\n    log stdout format raw local0\n\
+         healthcheck web\n    type httpchk\n    http-check send meth GET uri /check hdr x-a %[str(b)]\n    \
+         http-check expect status 404\n\
+         defaults\n    mode http\n    log global\n    timeout connect 5s\n    timeout client 15s\n    timeout server 15s\n\
+         frontend site\n    bind 127.0.0.1:8080\n    default_backend b\n\
+         backend b\n    server s {} check inter 50ms healthcheck web\n    server t {} check inter 50ms\n",
+        server(one.address),
+        server(one.address)
+    );
+    let site = Site::start("health-section", &[("site.cfg", &config)])?;
+    site.logged("Server b/s is DOWN, reason: Layer7 wrong status, code: 200, info: \"Said So\"")?;
+    assert_eq!(
+        one.check()?,
+        "GET /check HTTP/1.0\r\nx-a: b\r\nconnection: close\r\n\r\n"
+    );
+    site.until("/", "one")?;
+    Ok(())
+}

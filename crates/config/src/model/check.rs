@@ -8,6 +8,7 @@ use tidegate_sample::vars::{Assignment, VarName};
 
 use super::http::ReplyBody;
 use super::sampled::{Expr, LogFormat};
+use crate::source::Spanned;
 
 /// What checks of a backend, or a `healthcheck` section, do.
 #[derive(Debug, Default)]
@@ -207,6 +208,8 @@ pub struct ServerCheck {
     pub address: Option<IpAddr>,
     /// `port`
     pub port: Option<u16>,
+    /// `healthcheck`: the section that says what checks do.
+    pub section: Option<Spanned<String>>,
     /// `init-state`
     pub initial: Option<InitialState>,
     /// `observe`
@@ -230,6 +233,7 @@ impl Default for ServerCheck {
             fall: 3,
             address: None,
             port: None,
+            section: None,
             initial: None,
             observe: None,
             errors_max: 10,

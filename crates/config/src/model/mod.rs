@@ -45,6 +45,7 @@ pub use sampled::{Amount, Condition, Expr, LogFormat};
 pub use server::{Server, ServerAddress};
 pub use tls::{BindCertificate, BindTls, TlsSettings, TlsVerify, TlsVersion};
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tidegate_sample::{Lists, UserLists};
@@ -64,6 +65,8 @@ pub struct Config {
     pub lists: Arc<Lists>,
     /// The `userlist` sections.
     pub userlists: UserLists,
+    /// The `healthcheck` sections, by their names.
+    pub checks: BTreeMap<String, CheckProgram>,
 }
 
 impl Config {

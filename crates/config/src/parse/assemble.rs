@@ -75,6 +75,7 @@ impl Draft {
             self.diagnostics.append_new(found);
         }
         check::proxies(&proxies, &mut self.diagnostics);
+        check::named_checks(&proxies, &self.checks, &mut self.diagnostics);
         if let Some(registered) = registered {
             resolve::lua_names(&proxies, registered, &mut self.diagnostics);
         }
@@ -92,6 +93,7 @@ impl Draft {
             environment: self.environment,
             lists: self.lists,
             userlists: self.userlists,
+            checks: self.checks,
         });
         Loaded {
             config,

@@ -1,8 +1,10 @@
 //! What can only be judged when a section, or all of them, have been read.
 
+use std::collections::BTreeMap;
+
 use super::proxy::{ProxyCx, described, settle_format};
 use crate::diag::{Diagnostic, Diagnostics, code};
-use crate::model::{BackendTarget, Mode, Observe, Proxy, ProxyId, Rule};
+use crate::model::{BackendTarget, CheckProgram, Mode, Observe, Proxy, ProxyId, Rule};
 use crate::source::Span;
 
 /// Settles what the lines of a section left open.
@@ -45,6 +47,24 @@ fn health(cx: &mut ProxyCx<'_>) {
             let message = "`observe` has no effect without health checks";
             cx.diagnostics
                 .push(Diagnostic::warning(code::NO_EFFECT, span, message).help("add `check`"));
+        }
+    }
+}
+
+/// Servers name sections that there are.
+pub(crate) fn named_checks(
+    proxies: &[Proxy],
+    checks: &BTreeMap<String, CheckProgram>,
+    diagnostics: &mut Diagnostics,
+) {
+    let servers = proxies.iter().flat_map(|proxy| &proxy.servers);
+    for name in servers.filter_map(|server| server.check.section.as_ref()) {
+        if !checks.contains_key(&name.value) {
+            let message = format!("there is no section `healthcheck {}`", name.value);
+            diagnostics.push(
+                Diagnostic::error(code::BAD_ARGUMENT, name.span, message)
+                    .suggest(&name.value, checks.keys().map(String::as_str)),
+            );
         }
     }
 }

@@ -24,11 +24,13 @@ use std::collections::HashMap;
 use tidegate_sample::{AclSet, ExternalId, Externals, Files, Place, Scope, UserList};
 
 use super::args::{Args, Parsed};
+use super::check_rules::Checks;
 use super::elsewhere;
 use super::errors::ErrorSet;
 use super::keyword::{Found, Keyword, Status, look_up};
 use super::server::check_name;
 use crate::diag::{Diagnostic, Diagnostics, closest, code};
+use crate::model::CheckProgram;
 use crate::source::Span;
 use crate::text::Word;
 
@@ -169,6 +171,8 @@ pub(crate) enum Made {
     UserList(UserList),
     /// `http-errors`.
     HttpErrors(String, ErrorSet),
+    /// `healthcheck`, with its name.
+    Check(String, CheckProgram),
 }
 
 /// A section of which lines are being read.
@@ -196,6 +200,7 @@ struct State {
     acls: AclSet,
     accounts: userlist::Accounts,
     pages: ErrorSet,
+    checks: Checks,
     /// What the section says, known at its end.
     made: Option<Made>,
 }

@@ -3,6 +3,7 @@
 //! The `global` section is read first because scripts are loaded by it, and what scripts register (fetches,
 //! converters) is part of the language in which the proxies are written.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use super::others::{Made, Open, Others};
 use super::sections::{self, SectionKind, SectionRow};
 use crate::cond::Facts;
 use crate::diag::{Diagnostic, Diagnostics, code};
-use crate::model::Global;
+use crate::model::{CheckProgram, Global};
 use crate::resolve;
 use crate::source::{FileId, Sources, Spanned};
 use crate::text::{Environment, FileReader, Surroundings, TokenKind, Tree, Word, decode_line, read_paths};
@@ -64,6 +65,7 @@ pub struct Draft {
     pub(crate) lists: Arc<Lists>,
     pub(crate) userlists: UserLists,
     pub(crate) http_errors: ErrorSets,
+    pub(crate) checks: BTreeMap<String, CheckProgram>,
 }
 
 impl Draft {
@@ -85,6 +87,7 @@ impl Draft {
             lists: Arc::default(),
             userlists: UserLists::default(),
             http_errors: ErrorSets::default(),
+            checks: BTreeMap::new(),
         };
         let lists = Arc::clone(&draft.lists);
         let files_for_samples = ReaderFiles {
@@ -292,6 +295,9 @@ impl Draft {
                 Some(Made::UserList(list)) => self.userlists.add(list),
                 Some(Made::HttpErrors(name, pages)) => {
                     self.http_errors.insert(name, pages);
+                }
+                Some(Made::Check(name, program)) => {
+                    self.checks.insert(name, program);
                 }
                 None => {}
             }

@@ -177,7 +177,10 @@ const ROWS: &[Keyword<Parse>] = &[
         server.check.agent.send = Some(args.text("a text")?.to_owned());
         Ok(())
     }),
-    not_yet("healthcheck", B, "a named health check"),
+    served("healthcheck", B, "<name>", "what checks do: a section", |server, args| {
+        server.check.section = Some(args.spanned("the name of a `healthcheck` section")?);
+        Ok(())
+    }),
     not_yet("on-marked-down", B, "what follows when a server goes down"),
     not_yet("on-marked-up", B, "what follows when a server comes up"),
     served("proto", B, "{ h1 | h2 }", "what the server speaks, whatever TLS agrees on", |server, args| {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderName, Method, Version};
 use tidegate_config::model;
-use tidegate_config::{Diagnostic, Span, code};
+use tidegate_config::{Code, Diagnostic, Severity, Span, code};
 use tidegate_proxy::check::health::{InitialState, Pace};
 use tidegate_proxy::check::spec::{AgentSpec, CheckSpec, Layer, Observing, OnErrors};
 use tidegate_proxy::check::status::Status;
@@ -18,7 +18,7 @@ use super::Assembly;
 
 impl Assembly<'_> {
     /// What the checks of a backend do.
-    pub(super) fn program(&mut self, program: model::CheckProgram, span: Span) -> Arc<Program> {
+    pub(super) fn program(&mut self, program: model::CheckProgram, span: Option<Span>) -> Arc<Program> {
         let steps = program.steps.into_iter();
         let steps = steps.filter_map(|step| {
             Some(Step {
@@ -37,7 +37,7 @@ impl Assembly<'_> {
         })
     }
 
-    fn action(&mut self, action: model::CheckAction, span: Span) -> Option<Action> {
+    fn action(&mut self, action: model::CheckAction, span: Option<Span>) -> Option<Action> {
         use model::CheckAction as From;
         Some(match action {
             From::Connect(connect) => Action::Connect(Box::new(connect_step(*connect))),
@@ -52,15 +52,14 @@ impl Assembly<'_> {
         })
     }
 
-    fn request(&mut self, request: model::CheckRequest, span: Span) -> Option<Request> {
+    fn request(&mut self, request: model::CheckRequest, span: Option<Span>) -> Option<Request> {
         let defaults = Request::default();
         let method = match &request.method {
             Some(method) => match Method::from_bytes(method.as_bytes()) {
                 Ok(method) => method,
                 Err(_) => {
                     let message = format!("`{method}` is no method");
-                    self.faults
-                        .push(Diagnostic::error(code::BAD_ARGUMENT, span, message));
+                    self.faults.push(fault(code::BAD_ARGUMENT, span, message));
                     return None;
                 }
             },
@@ -72,7 +71,7 @@ impl Assembly<'_> {
                 Ok(name) => headers.push((name, value)),
                 Err(_) => {
                     let message = format!("`{name}` is no name of a header");
-                    self.faults.push(Diagnostic::error(code::BAD_NAME, span, message));
+                    self.faults.push(fault(code::BAD_NAME, span, message));
                 }
             }
         }
@@ -97,6 +96,10 @@ impl Assembly<'_> {
     ) -> Option<Arc<CheckSpec>> {
         let lines = &server.check;
         let limit = |time: Option<std::time::Duration>| time.filter(|time| !time.is_zero());
+        let named = lines
+            .section
+            .as_ref()
+            .and_then(|name| self.checks.get(&name.value));
         lines.enabled.then(|| {
             Arc::new(CheckSpec {
                 pace: Pace {
@@ -116,7 +119,7 @@ impl Assembly<'_> {
                 connect_timeout: limit(proxy.timeouts.connect),
                 address: lines.address,
                 port: lines.port,
-                program: program.clone(),
+                program: named.unwrap_or(program).clone(),
                 log_all: proxy.log_health_checks,
                 observe: lines.observe.map(|layer| Observing {
                     layer: match layer {
@@ -146,6 +149,14 @@ impl Assembly<'_> {
             timeout: proxy.timeouts.check.filter(|time| !time.is_zero()),
             send: Bytes::from(agent.send.clone().unwrap_or_default()),
         }))
+    }
+}
+
+/// A fault at its place, if it has one.
+fn fault(code: Code, span: Option<Span>, message: String) -> Diagnostic {
+    match span {
+        Some(span) => Diagnostic::error(code, span, message),
+        None => Diagnostic::bare(Severity::Error, code, message),
     }
 }
 

@@ -61,12 +61,17 @@ pub(crate) fn assemble(
         faults: Diagnostics::default(),
         backends: backend_numbers(&config),
         tls: tls::Store::default(),
+        checks: BTreeMap::new(),
     };
     let global = assembly.global(&config);
     let mut spec = ProxySpec {
         global,
         ..ProxySpec::default()
     };
+    for (name, program) in config.checks {
+        let program = assembly.program(program, None);
+        assembly.checks.insert(name, program);
+    }
     for (at, proxy) in config.proxies.into_iter().enumerate() {
         if proxy.disabled {
             continue;
@@ -87,6 +92,8 @@ struct Assembly<'a> {
     /// From a proxy's place in the model to its backend's number.
     backends: BTreeMap<usize, BackendId>,
     tls: tls::Store,
+    /// What the `healthcheck` sections say, by their names.
+    checks: BTreeMap<String, Arc<Program>>,
 }
 
 /// Backends get their numbers in the order of the configuration.
@@ -182,7 +189,7 @@ impl Assembly<'_> {
         if proxy.kind.is_backend() {
             let mut backend = BackendSpec::new(proxy.name.value.clone(), mode);
             backend.id = id;
-            let program = self.program(std::mem::take(&mut proxy.check), proxy.name.span);
+            let program = self.program(std::mem::take(&mut proxy.check), Some(proxy.name.span));
             backend.servers = self.servers(&proxy, &program);
             backend.log = logs::spec(None, &proxy.log);
             backend.balance = match proxy.balance {

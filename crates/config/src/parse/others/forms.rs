@@ -114,11 +114,6 @@ pub(super) fn condition(cx: &mut OtherCx<'_>, args: &mut Args<'_>) -> Parsed<()>
     sampled::condition(words, &cx.state.acls, &scope, cx.diagnostics).map(|_| ())
 }
 
-/// One of a few words, which may have arguments in parentheses.
-pub(super) fn call(args: &mut Args<'_>, what: &str, names: &[&'static str]) -> Parsed<()> {
-    one_of_calls(args.expect(what)?, what, names).map(|_| ())
-}
-
 /// The name that a word begins with, before its arguments in parentheses.
 pub(super) fn one_of_calls(word: &Word, what: &str, names: &[&'static str]) -> Parsed<&'static str> {
     let end = word.bytes().iter().position(|byte| *byte == b'(');

@@ -1,88 +1,88 @@
 //! `healthcheck`: a health check that servers refer to by its name.
 
-use super::forms::{call, line, word};
-use super::{Header, Other, OtherCx};
+use super::forms::line;
+use super::{Header, Made, Other, OtherCx};
 use crate::parse::args::{Args, Parsed};
-use crate::parse::keyword::Status;
+use crate::parse::check_rules::{Kind, Speaks, http_option, option_request};
+use crate::parse::keyword::{Status, unsupported};
+use tidegate_sample::Place;
 
 pub(super) const HEALTHCHECK: Other = Other {
     name: "healthcheck",
     arguments: "<name>",
     doc: "a named health check",
-    status: Status::NotYet,
+    status: Status::Served(()),
     header: Header::Name,
     rows: &[
         line(
             "http-check",
             "<rule> [<arg>...]",
             "a step of an HTTP check",
-            |_, args| {
-                call(args, "a rule of `http-check`", &HTTP_RULES)?;
-                args.take_rest();
-                Ok(())
-            },
+            |cx, args| rule(cx, args, Speaks::Http),
         ),
         line(
             "tcp-check",
             "<rule> [<arg>...]",
             "a step of a TCP check",
-            |_, args| {
-                call(args, "a rule of `tcp-check`", &TCP_RULES)?;
-                args.take_rest();
-                Ok(())
-            },
+            |cx, args| rule(cx, args, Speaks::Tcp),
         ),
-        line("type", "<type> [<arg>...]", "what is spoken", kind),
+        line(
+            "type",
+            "{ tcp-check | httpchk [<method>] [<uri> [<version> [<host>]]] }",
+            "what is spoken",
+            kind,
+        ),
     ],
     end,
 };
 
-const HTTP_RULES: [&str; 9] = [
-    "comment",
-    "connect",
-    "disable-on-404",
-    "expect",
-    "send",
-    "send-state",
-    "set-var",
-    "set-var-fmt",
-    "unset-var",
+#[derive(Clone, Copy)]
+enum Type {
+    Tcp,
+    Http,
+    Pending,
+}
+
+const TYPES: [(&str, Type); 9] = [
+    ("tcp-check", Type::Tcp),
+    ("httpchk", Type::Http),
+    ("ssl-hello-chk", Type::Pending),
+    ("smtpchk", Type::Pending),
+    ("pgsql-check", Type::Pending),
+    ("redis-check", Type::Pending),
+    ("mysql-check", Type::Pending),
+    ("ldap-check", Type::Pending),
+    ("spop-check", Type::Pending),
 ];
 
-const TCP_RULES: [&str; 10] = [
-    "comment",
-    "connect",
-    "expect",
-    "send",
-    "send-lf",
-    "send-binary",
-    "send-binary-lf",
-    "set-var",
-    "set-var-fmt",
-    "unset-var",
-];
-
-const TYPES: [(&str, bool); 9] = [
-    ("tcp-check", false),
-    ("httpchk", true),
-    ("ssl-hello-chk", false),
-    ("smtpchk", true),
-    ("pgsql-check", true),
-    ("redis-check", false),
-    ("mysql-check", true),
-    ("ldap-check", false),
-    ("spop-check", false),
-];
+fn rule(cx: &mut OtherCx<'_>, args: &mut Args<'_>, speaks: Speaks) -> Parsed<()> {
+    let scope = cx.scope(Place::Check).without_waiting();
+    cx.state.checks.rule(speaks, args, &scope)
+}
 
 fn kind(cx: &mut OtherCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
-    let takes_arguments = args.one_of("a type of health check", &TYPES)?;
-    if takes_arguments && args.peek().is_some() {
-        word(cx, args)?;
-        args.take_rest();
-    }
+    let word = args.peek();
+    let kind = match args.one_of("a type of health check", &TYPES)? {
+        Type::Tcp => Kind::Tcp,
+        Type::Http => {
+            let option = http_option(args)?;
+            let scope = cx.scope(Place::Check).without_waiting();
+            Kind::Http(Box::new(option_request(option, &scope)?))
+        }
+        Type::Pending => {
+            args.take_rest();
+            return match word {
+                Some(word) => Err(Box::new(unsupported(word, "type "))),
+                None => Ok(()),
+            };
+        }
+    };
+    cx.state.checks.kind = Some(kind);
     Ok(())
 }
 
 fn end(cx: &mut OtherCx<'_>) {
     cx.require("type", "say what is spoken, such as `type httpchk`");
+    let checks = std::mem::take(&mut cx.state.checks);
+    cx.state.made = Some(Made::Check(cx.state.name.clone(), checks.finish()));
 }
