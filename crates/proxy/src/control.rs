@@ -6,9 +6,11 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
-use tidegate_sample::figures::{BackendFigures, Figures, FrontendFigures, ServerFigures};
+use tidegate_sample::figures::Figures;
 use tokio::sync::watch;
 
+use crate::counts::Count;
+use crate::figures::Usage;
 use crate::log::LogWriter;
 use crate::spec::{BackendSpec, FrontendSpec, GlobalSpec};
 use crate::upstream::shared::BackendState;
@@ -79,8 +81,8 @@ impl Plane {
     /// Client connections of the last second.
     #[must_use]
     pub fn connections_per_second(&self) -> u64 {
-        let frontends = self.frontends().filter_map(|f| self.frontend_figures(&f.name));
-        frontends.map(|figures| figures.sessions_per_second).sum()
+        let frontends = self.frontends().filter_map(|f| self.frontend_totals(&f.name));
+        frontends.map(|totals| totals.per_second).sum()
     }
 
     /// HTTP requests and TCP streams so far.
@@ -106,21 +108,69 @@ impl Plane {
         backends.map(|(spec, state)| (&**spec, &**state))
     }
 
-    /// What is counted of a frontend.
+    /// What was counted of a frontend.
     #[must_use]
-    pub fn frontend_figures(&self, name: &str) -> Option<FrontendFigures> {
-        self.shared.board.frontend(name.as_bytes())
+    pub fn frontend_totals(&self, name: &str) -> Option<Totals> {
+        self.shared.board.frontend_totals(name)
     }
 
-    /// What is counted of a backend.
+    /// What was counted of a backend.
     #[must_use]
-    pub fn backend_figures(&self, name: &str) -> Option<BackendFigures> {
-        self.shared.board.backend(name.as_bytes())
+    pub fn backend_totals(&self, name: &str) -> Option<Totals> {
+        self.shared.board.backend_totals(name)
     }
 
-    /// What is counted of a server.
+    /// What was counted of a server, by its place in its backend.
     #[must_use]
-    pub fn server_figures(&self, backend: &str, server: &str) -> Option<ServerFigures> {
-        self.shared.board.server(backend.as_bytes(), server.as_bytes())
+    pub fn server_totals(&self, backend: &str, server: usize) -> Option<Totals> {
+        self.shared.board.server_totals(backend, server)
+    }
+
+    /// The servers of a backend that balancing may use now.
+    #[must_use]
+    pub fn usable_servers(&self, backend: &str) -> u64 {
+        let figures = self.shared.board.backend(backend.as_bytes());
+        figures.map_or(0, |figures| figures.usable_servers)
+    }
+
+    /// The idle connections to a server, for each worker.
+    #[must_use]
+    pub fn idle_connections(&self, backend: &str, server: usize) -> Vec<u32> {
+        self.shared.board.idle(backend, server)
+    }
+
+    /// Forgets the highest figures of everything, and all that was counted if `all` is to be forgotten.
+    pub fn clear_counters(&self, all: bool) {
+        self.shared.board.clear(all);
+    }
+
+    /// Forgets what was counted of one server.
+    pub fn clear_server_counters(&self, backend: &str, server: usize) {
+        self.shared.board.clear_server(backend, server);
+    }
+}
+
+/// What was counted of a proxy or server, all workers together.
+pub struct Totals {
+    /// Sessions, requests or streams now.
+    pub current: u64,
+    /// The most at a time: for each worker its own, added up, so that there may never have been as many.
+    pub current_max: u64,
+    /// All so far.
+    pub total: u64,
+    /// Those of the last second.
+    pub per_second: u64,
+    /// HTTP requests of the last second.
+    pub requests_per_second: u64,
+    /// Seconds since the last one came.
+    pub seconds_since_last: Option<u32>,
+    pub(crate) counts: Vec<Arc<Usage>>,
+}
+
+impl Totals {
+    /// How often something was counted.
+    #[must_use]
+    pub fn of(&self, count: Count) -> u64 {
+        self.counts.iter().map(|usage| usage.counts.of(count)).sum()
     }
 }

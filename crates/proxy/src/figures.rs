@@ -11,6 +11,8 @@ use std::time::Instant;
 
 use tidegate_sample::figures::{BackendFigures, Figures, FrontendFigures, ServerFigures};
 
+use crate::control::Totals;
+use crate::counts::{Count, Counts};
 use crate::rate::Rate;
 use crate::spec::FrontendSpec;
 use crate::upstream::Server;
@@ -23,16 +25,26 @@ use crate::worker::Backend;
 #[repr(align(128))]
 pub(crate) struct Usage {
     current: AtomicU32,
+    current_max: AtomicU32,
+    /// Connections to a server that wait for their next request.
+    idle: AtomicU32,
     total: AtomicU64,
+    /// The second of the last one, counted from 1; 0 for none.
+    last: AtomicU32,
     sessions: Rate,
     requests: Rate,
+    pub(crate) counts: Counts,
 }
 
 impl Usage {
     /// A connection, request or stream has come.
     pub(crate) fn enter(&self, second: u32) {
-        let current = self.current.load(Ordering::Relaxed);
-        self.current.store(current.wrapping_add(1), Ordering::Relaxed);
+        let current = self.current.load(Ordering::Relaxed).wrapping_add(1);
+        self.current.store(current, Ordering::Relaxed);
+        if current > self.current_max.load(Ordering::Relaxed) {
+            self.current_max.store(current, Ordering::Relaxed);
+        }
+        self.last.store(second.saturating_add(1), Ordering::Relaxed);
         self.number();
         self.sessions.count(second);
     }
@@ -46,6 +58,24 @@ impl Usage {
     /// An HTTP request has come.
     pub(crate) fn request(&self, second: u32) {
         self.requests.count(second);
+        self.counts.add(Count::Requests, 1);
+    }
+
+    /// So many connections to the server are idle.
+    pub(crate) fn set_idle(&self, connections: usize) {
+        let connections = u32::try_from(connections).unwrap_or(u32::MAX);
+        self.idle.store(connections, Ordering::Relaxed);
+    }
+
+    /// Forgets the highest figures, and what was counted too if all is to be forgotten.
+    fn clear(&self, all: bool) {
+        self.current_max
+            .store(self.current.load(Ordering::Relaxed), Ordering::Relaxed);
+        if all {
+            self.counts.clear();
+            self.total.store(0, Ordering::Relaxed);
+            self.last.store(0, Ordering::Relaxed);
+        }
     }
 
     /// Counts one more without end; gives the count.
@@ -86,6 +116,31 @@ impl PerWorker {
     /// All that were numbered.
     pub(crate) fn total(&self) -> u64 {
         self.0.iter().map(|usage| usage.total()).sum()
+    }
+
+    /// Everything that was counted, all workers together.
+    fn totals(&self, now: Now) -> Totals {
+        let sum = |of: &dyn Fn(&Usage) -> u64| self.0.iter().map(|usage| of(usage)).sum();
+        let last = self
+            .0
+            .iter()
+            .map(|usage| usage.last.load(Ordering::Relaxed))
+            .max();
+        Totals {
+            current: self.current(),
+            current_max: sum(&|usage| usage.current_max.load(Ordering::Relaxed).into()),
+            total: self.total(),
+            per_second: self.rate(now, |usage| &usage.sessions),
+            requests_per_second: self.rate(now, |usage| &usage.requests),
+            seconds_since_last: last
+                .filter(|last| *last > 0)
+                .map(|last| now.second.saturating_sub(last - 1)),
+            counts: self.0.iter().map(Arc::clone).collect(),
+        }
+    }
+
+    fn clear(&self, all: bool) {
+        self.0.iter().for_each(|usage| usage.clear(all));
     }
 
     fn rate(&self, now: Now, which: impl Fn(&Usage) -> &Rate) -> u64 {
@@ -202,6 +257,54 @@ impl Board {
         self.listener(frontend, id).map(PerWorker::current)
     }
 
+    /// What was counted of a frontend.
+    pub(crate) fn frontend_totals(&self, name: &str) -> Option<Totals> {
+        Some(self.frontends.get(name.as_bytes())?.usage.totals(self.now()))
+    }
+
+    /// What was counted of a backend.
+    pub(crate) fn backend_totals(&self, name: &str) -> Option<Totals> {
+        Some(self.backends.get(name.as_bytes())?.usage.totals(self.now()))
+    }
+
+    /// What was counted of a server, by its place in its backend.
+    pub(crate) fn server_totals(&self, backend: &str, server: usize) -> Option<Totals> {
+        let servers = &self.backends.get(backend.as_bytes())?.servers;
+        Some(servers.get(server)?.usage.totals(self.now()))
+    }
+
+    /// The idle connections to a server, for each worker.
+    pub(crate) fn idle(&self, backend: &str, server: usize) -> Vec<u32> {
+        let servers = self.backends.get(backend.as_bytes()).map(|b| &b.servers);
+        let usage = servers.and_then(|servers| servers.get(server)).map(|s| &s.usage);
+        let workers = usage.map(|usage| usage.0.iter());
+        workers
+            .into_iter()
+            .flatten()
+            .map(|usage| usage.idle.load(Ordering::Relaxed))
+            .collect()
+    }
+
+    /// Forgets the highest figures of everything, and what was counted too if all is to be forgotten.
+    pub(crate) fn clear(&self, all: bool) {
+        for frontend in self.frontends.values() {
+            frontend.usage.clear(all);
+            frontend.listeners.iter().for_each(|(_, usage)| usage.clear(all));
+        }
+        for backend in self.backends.values() {
+            backend.usage.clear(all);
+            backend.servers.iter().for_each(|server| server.usage.clear(all));
+        }
+    }
+
+    /// Forgets what was counted of one server.
+    pub(crate) fn clear_server(&self, backend: &str, server: usize) {
+        let servers = self.backends.get(backend.as_bytes()).map(|b| &b.servers);
+        if let Some(server) = servers.and_then(|servers| servers.get(server)) {
+            server.usage.clear(true);
+        }
+    }
+
     fn listener(&self, frontend: &[u8], id: u32) -> Option<&PerWorker> {
         let listeners = &self.frontends.get(frontend)?.listeners;
         listeners
@@ -296,11 +399,13 @@ impl InBackend {
         }
     }
 
-    /// The stay is over; the backend is still known.
-    pub(crate) fn leave(&mut self) {
-        if std::mem::take(&mut self.inside) {
+    /// The stay is over; the backend is still known. False if it was over before.
+    pub(crate) fn leave(&mut self) -> bool {
+        let inside = std::mem::take(&mut self.inside);
+        if inside {
             self.backend.usage.leave();
         }
+        inside
     }
 }
 
@@ -317,6 +422,11 @@ impl AtServer {
     pub(crate) fn enter(server: &Rc<Server>, second: u32) -> Self {
         server.usage.enter(second);
         AtServer(server.clone())
+    }
+
+    /// What is counted of the server.
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.0.usage.counts
     }
 }
 

@@ -10,6 +10,7 @@ mod channel;
 pub mod check;
 mod client;
 mod control;
+mod counts;
 mod event;
 pub mod ext;
 mod figures;
@@ -38,7 +39,8 @@ mod worker;
 
 pub use applet::{HttpApplet, RECEIVE_BYTES_MAX, SEND_BYTES_MAX, ServiceError, TcpApplet};
 pub use channel::{Channel, ChannelError};
-pub use control::{Control, Plane};
+pub use control::{Control, Plane, Totals};
+pub use counts::Count;
 pub use handle::{TxnHandle, lookup};
 pub use listener::{BindError, BoundAddress, OpenSocket};
 pub use reply::Reply;

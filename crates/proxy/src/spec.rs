@@ -423,6 +423,17 @@ pub enum Balance {
     First,
 }
 
+impl Balance {
+    /// The name in configurations.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Balance::RoundRobin => "roundrobin",
+            Balance::First => "first",
+        }
+    }
+}
+
 /// `http-reuse`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HttpReuse {
@@ -443,6 +454,8 @@ pub struct BackendSpec {
     pub name: String,
     /// Its number, from 1, unique among proxies.
     pub id: u32,
+    /// Whether the configuration gave it that number.
+    pub has_own_id: bool,
     /// HTTP or TCP.
     pub mode: Mode,
     /// The servers.
@@ -493,6 +506,7 @@ impl BackendSpec {
         BackendSpec {
             name: name.into(),
             id: 1,
+            has_own_id: false,
             mode,
             servers: Vec::new(),
             balance: Balance::default(),
@@ -525,6 +539,8 @@ pub struct ServerSpec {
     pub name: String,
     /// Its number in its backend, from 1.
     pub id: u32,
+    /// Whether the configuration gave it that number.
+    pub has_own_id: bool,
     /// Where it is.
     pub address: ServerAddress,
     /// `weight`, 0 to 256; 0 takes no new connections.
@@ -580,6 +596,7 @@ impl ServerSpec {
         ServerSpec {
             name: name.into(),
             id: 1,
+            has_own_id: false,
             address,
             weight: 1,
             backup: false,

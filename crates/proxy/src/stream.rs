@@ -1,16 +1,19 @@
 //! Byte streams: TCP and Unix sockets, bare or below TLS, with what a session counts and notices about them.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::counts::Count;
 use crate::event::Event;
+use crate::figures::Usage;
 use crate::packets::Packets;
 use crate::tls::Secure;
 
@@ -120,12 +123,47 @@ pub(crate) struct Traffic {
     pub(crate) vanish: Cell<Option<Option<u8>>>,
     /// The status of the answer that was swallowed.
     pub(crate) swallowed: Cell<Option<u16>>,
+    account: OnceCell<Account>,
     /// How often the stream's owner had written all that it held.
     flushes: Cell<u64>,
     flushed: Event,
 }
 
+/// Whose bytes a stream's are, and how many of them were counted.
+struct Account {
+    usage: Arc<Usage>,
+    read: Cell<u64>,
+    written: Cell<u64>,
+}
+
+impl Drop for Traffic {
+    fn drop(&mut self) {
+        self.settle();
+    }
+}
+
 impl Traffic {
+    /// From its first byte on, the stream is a client's of this frontend.
+    pub(crate) fn belongs_to(&self, usage: &Arc<Usage>) {
+        self.account.get_or_init(|| Account {
+            usage: usage.clone(),
+            read: Cell::new(0),
+            written: Cell::new(0),
+        });
+    }
+
+    /// Counts the bytes that came and went since this was last done. The rest is counted when the stream ends.
+    pub(crate) fn settle(&self) {
+        let Some(account) = self.account.get() else { return };
+        let (read, written) = (self.read.get(), self.written.get());
+        let counts = &account.usage.counts;
+        counts.add(Count::BytesIn, read.wrapping_sub(account.read.replace(read)));
+        counts.add(
+            Count::BytesOut,
+            written.wrapping_sub(account.written.replace(written)),
+        );
+    }
+
     /// How often the stream's owner had written all that it held.
     pub(crate) fn flushes(&self) -> u64 {
         self.flushes.get()

@@ -14,6 +14,7 @@ use tidegate_sample::{Facts, Named, Priority, Session, Value, Way};
 
 use crate::channel::Channel;
 use crate::client::Client;
+use crate::counts::Ending;
 use crate::event::Event;
 use crate::ext::Failure;
 use crate::handle::{self, TxnHandle};
@@ -545,7 +546,8 @@ impl Txn {
         if self.closed.replace(true) {
             return;
         }
-        self.usage.leave();
+        let ending = Ending::of(&self.facts.borrow(), self.mode() == Mode::Http);
+        self.usage.leave(self.client.home.as_deref(), &ending);
         if let Some(handle) = self.handle.take() {
             handle::release(handle);
         }

@@ -6,10 +6,11 @@ use std::rc::Rc;
 
 use tidegate_sample::figures::{self, BackendSettings, HttpStreamFigures, RulePlace};
 
+use crate::counts::{Count, Counts, Ending};
 use crate::figures::{AtServer, InBackend};
 use crate::stream::Traffic;
 use crate::upstream::Server;
-use crate::worker::Backend;
+use crate::worker::{Backend, Frontend};
 
 /// Everything of it for one transaction.
 #[derive(Default)]
@@ -51,7 +52,10 @@ impl Flow {
 
 impl TxnUsage {
     /// The client's connection; of what it sent, so much was there before.
-    pub(crate) fn with_client(&self, traffic: &Rc<Traffic>, read_before: u64) {
+    pub(crate) fn with_client(&self, home: Option<&Frontend>, traffic: &Rc<Traffic>, read_before: u64) {
+        if let Some(home) = home {
+            traffic.belongs_to(&home.usage);
+        }
         *self.client.borrow_mut() = Some(Flow {
             traffic: traffic.clone(),
             read_before,
@@ -77,11 +81,30 @@ impl TxnUsage {
         *self.at_server.borrow_mut() = Some(AtServer::enter(server, self.second.get()));
     }
 
-    /// The transaction is over: it is no longer counted.
-    pub(crate) fn leave(&self) {
-        self.at_server.borrow_mut().take();
+    /// The transaction is over: it is no longer among those that there are, and how it ended is counted.
+    pub(crate) fn leave(&self, home: Option<&Frontend>, ending: &Ending) {
+        if let Some(home) = home {
+            ending.count_at_frontend(&home.usage.counts);
+        }
+        if let Some(client) = &*self.client.borrow() {
+            client.traffic.settle();
+        }
+        let server = self.server.borrow();
+        let bytes = server
+            .as_ref()
+            .map_or((0, 0), |flow| (flow.written(), flow.read()));
+        let count = |counts: &Counts| {
+            ending.count_at_server(counts);
+            counts.add(Count::BytesIn, bytes.0);
+            counts.add(Count::BytesOut, bytes.1);
+        };
+        if let Some(stay) = self.at_server.borrow_mut().take() {
+            count(stay.counts());
+        }
         if let Some(stay) = &mut *self.in_backend.borrow_mut() {
-            stay.leave();
+            if stay.leave() {
+                count(&stay.backend.usage.counts);
+            }
         }
     }
 

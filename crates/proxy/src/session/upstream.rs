@@ -72,7 +72,7 @@ impl HttpStream {
         loop {
             tries += 1;
             let idle = if reuse && txn.shares_connections(&server) {
-                server.pool.take()
+                server.idle_connection()
             } else {
                 None
             };

@@ -39,8 +39,8 @@ impl Server {
                 id: spec.id,
             }),
             state: state.clone(),
+            pool: pool::Pool::new(spec.pool_max, spec.pool_purge_delay, usage.clone()),
             usage,
-            pool: pool::Pool::new(spec.pool_max, spec.pool_purge_delay),
             credit: Cell::new(0),
             address_version: Cell::new(state.address_version()),
             address: RefCell::new(state.address()),
@@ -53,6 +53,13 @@ impl Server {
         if let Some(observing) = self.spec.check.as_ref().and_then(|check| check.observe.as_ref()) {
             self.state.checks().observe(observing, traffic);
         }
+    }
+
+    /// An idle connection to where it is now.
+    pub(crate) fn idle_connection(&self) -> Option<link::Link> {
+        // Whoever asks for the address drops what leads elsewhere.
+        drop(self.address());
+        self.pool.take()
     }
 
     /// Where it is. Release it before any wait.

@@ -2,9 +2,11 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::link::Link;
+use crate::figures::Usage;
 use crate::http1::ClientConn;
 use crate::http2;
 
@@ -14,15 +16,17 @@ pub(crate) struct Pool {
     idle: RefCell<Vec<(ClientConn, Instant)>>,
     /// Of HTTP/2.
     shared: RefCell<Vec<Rc<http2::ClientConn>>>,
+    usage: Arc<Usage>,
     max: usize,
     purge_after: Duration,
 }
 
 impl Pool {
-    pub(crate) fn new(max: Option<usize>, purge_after: Duration) -> Self {
+    pub(crate) fn new(max: Option<usize>, purge_after: Duration, usage: Arc<Usage>) -> Self {
         Pool {
             idle: RefCell::default(),
             shared: RefCell::default(),
+            usage,
             max: max.unwrap_or(usize::MAX),
             purge_after,
         }
@@ -30,6 +34,12 @@ impl Pool {
 
     /// A link that is ready for a request. Connections that their server has closed meanwhile are dropped.
     pub(crate) fn take(&self) -> Option<Link> {
+        let found = self.find();
+        self.tell();
+        found
+    }
+
+    fn find(&self) -> Option<Link> {
         loop {
             let Some((mut conn, _)) = self.idle.borrow_mut().pop() else {
                 return self.stream();
@@ -59,6 +69,7 @@ impl Pool {
             && conn.is_usable()
         {
             self.idle.borrow_mut().push((conn, Instant::now()));
+            self.tell();
         }
     }
 
@@ -79,11 +90,20 @@ impl Pool {
             idle += usize::from(since.is_some());
             conn.is_open() && !since.is_some_and(|since| old(since) || idle > self.max)
         });
+        self.tell();
     }
 
     /// Drops all that carry nothing, and lets nobody have more of the others.
     pub(crate) fn clear(&self) {
         self.idle.borrow_mut().clear();
         self.shared.borrow_mut().clear();
+        self.tell();
+    }
+
+    /// Tells how many connections carry nothing.
+    fn tell(&self) {
+        let shared = self.shared.borrow();
+        let shared = shared.iter().filter(|conn| conn.idle_since().is_some()).count();
+        self.usage.set_idle(self.idle.borrow().len() + shared);
     }
 }
