@@ -5,80 +5,11 @@ mod support;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use support::Result;
 use support::program::free_port;
-use support::site::Site;
-
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A site with a runtime API, whose socket is `path`.
-struct Runtime {
-    site: Site,
-    path: PathBuf,
-}
-
-impl Runtime {
-    /// `stats` are the lines about the socket, `global` and `rest` what else there is.
-    fn start(name: &str, parameters: &str, global: &str, rest: &str) -> Result<Runtime> {
-        let path = std::env::temp_dir().join(format!("tidegate-rt-{name}-{}.sock", std::process::id()));
-        let _ = std::fs::remove_file(&path);
-        let config = format!(
-            "global\n    nbthread 2\n    stats socket {} {parameters}\n{global}\
-             defaults\n    mode http\n    timeout connect 5s\n    timeout client 15s\n    timeout server 15s\n\
-             listen site\n    bind 127.0.0.1:8080\n    http-request return status 200 content-type text/plain \
-             lf-string \"%[path,map(site/colours.map,none)]\\n\"\n{rest}",
-            path.display()
-        );
-        let files = [
-            ("site.cfg", config.as_str()),
-            ("colours.map", "/sky blue\n/grass green\n"),
-        ];
-        let site = Site::start(&format!("rt-{name}"), &files)?;
-        Ok(Runtime { site, path })
-    }
-
-    fn connect(&self) -> Result<UnixStream> {
-        let stream = UnixStream::connect(&self.path)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        Ok(stream)
-    }
-
-    /// What comes back for some lines, up to the end of the connection.
-    fn ask(&self, lines: &str) -> Result<String> {
-        exchange(self.connect()?, lines)
-    }
-
-    /// Asks until the answer has this in it.
-    fn until(&self, lines: &str, wanted: &str) -> Result<String> {
-        let start = Instant::now();
-        loop {
-            let answer = self.ask(lines)?;
-            if answer.contains(wanted) {
-                return Ok(answer);
-            }
-            if start.elapsed() > PATIENCE {
-                return Err(format!("`{wanted}` never came: {answer}").into());
-            }
-        }
-    }
-}
-
-impl Drop for Runtime {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
-    }
-}
-
-fn exchange(mut stream: impl Read + Write, lines: &str) -> Result<String> {
-    stream.write_all(lines.as_bytes())?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer)
-}
+use support::runtime::{PATIENCE, Runtime, exchange};
 
 const VERSION: &str = concat!("3.2.0-tidegate-", env!("CARGO_PKG_VERSION"), "\n\n");
 

@@ -10,7 +10,7 @@ mod rules;
 mod tls;
 mod variables;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::ToSocketAddrs;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -62,6 +62,7 @@ pub(crate) fn assemble(
         backends: backend_numbers(&config),
         tls: tls::Store::default(),
         checks: BTreeMap::new(),
+        numbers: numbers(config.proxies.iter().map(|proxy| proxy.id), FIRST_PROXY),
     };
     let global = assembly.global(&config);
     let mut spec = ProxySpec {
@@ -94,6 +95,8 @@ struct Assembly<'a> {
     tls: tls::Store,
     /// What the `healthcheck` sections say, by their names.
     checks: BTreeMap<String, Arc<Program>>,
+    /// The numbers of the proxies, by their places in the model.
+    numbers: Vec<u32>,
 }
 
 /// Backends get their numbers in the order of the configuration.
@@ -106,6 +109,17 @@ fn backend_numbers(config: &Config) -> BTreeMap<usize, BackendId> {
     backends
         .enumerate()
         .map(|(number, (at, _))| (at, number))
+        .collect()
+}
+
+/// The number of the first proxy that has none of its own. HAProxy leaves out 1.
+const FIRST_PROXY: u32 = 2;
+
+/// The numbers of things of which some have one of their own: the others take, in turn, those that are free.
+fn numbers(own: impl Iterator<Item = Option<u32>> + Clone, first: u32) -> Vec<u32> {
+    let taken: BTreeSet<u32> = own.clone().flatten().collect();
+    let mut free = (first..).filter(|number| !taken.contains(number));
+    own.map(|own| own.or_else(|| free.next()).unwrap_or(u32::MAX))
         .collect()
 }
 
@@ -141,9 +155,7 @@ impl Assembly<'_> {
     }
 
     fn proxy(&mut self, mut proxy: model::Proxy, at: usize, own: Option<BackendId>, spec: &mut ProxySpec) {
-        let id = proxy
-            .id
-            .unwrap_or_else(|| u32::try_from(at + 1).unwrap_or(u32::MAX));
+        let id = self.numbers.get(at).copied().unwrap_or_default();
         let mode = match proxy.mode {
             model::Mode::Tcp => Mode::Tcp,
             model::Mode::Http => Mode::Http,
@@ -190,6 +202,7 @@ impl Assembly<'_> {
             let mut backend = BackendSpec::new(proxy.name.value.clone(), mode);
             backend.id = id;
             let program = self.program(std::mem::take(&mut proxy.check), Some(proxy.name.span));
+            backend.has_own_id = proxy.id.is_some();
             backend.servers = self.servers(&proxy, &program);
             backend.log = logs::spec(None, &proxy.log);
             backend.balance = match proxy.balance {
@@ -253,7 +266,8 @@ impl Assembly<'_> {
 
     fn servers(&mut self, proxy: &model::Proxy, program: &Arc<Program>) -> Vec<ServerSpec> {
         let mut specs = Vec::with_capacity(proxy.servers.len());
-        for (at, server) in proxy.servers.iter().enumerate() {
+        let numbers = numbers(proxy.servers.iter().map(|server| server.id), 1);
+        for (server, number) in proxy.servers.iter().zip(numbers) {
             let address = match &server.address {
                 model::ServerAddress::Tcp { ip, port } => ServerAddress::Tcp((*ip, *port).into()),
                 model::ServerAddress::Unix(path) => ServerAddress::Unix(path.clone()),
@@ -274,9 +288,8 @@ impl Assembly<'_> {
                 }
             };
             let mut spec = ServerSpec::new(server.name.value.clone(), address);
-            spec.id = server
-                .id
-                .unwrap_or_else(|| u32::try_from(at + 1).unwrap_or(u32::MAX));
+            spec.id = number;
+            spec.has_own_id = server.id.is_some();
             spec.weight = server.weight.into();
             spec.backup = server.backup;
             spec.disabled = server.disabled;
@@ -360,5 +373,18 @@ fn timeouts(lines: &model::Timeouts) -> Timeouts {
         server_fin: limit(lines.server_fin),
         tunnel: limit(lines.tunnel),
         tarpit: limit(lines.tarpit),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_those_that_are_free() {
+        let of = |own: &[Option<u32>]| numbers(own.iter().copied(), FIRST_PROXY);
+        assert_eq!(of(&[None, None]), [2, 3]);
+        assert_eq!(of(&[None, Some(1), Some(2)]), [3, 1, 2]);
+        assert_eq!(of(&[Some(3), None, None]), [3, 2, 4]);
     }
 }

@@ -8,6 +8,7 @@ mod command;
 mod commands;
 mod connection;
 mod dispatch;
+mod find;
 mod line;
 mod listen;
 mod typed;

@@ -7,6 +7,7 @@ use std::fmt;
 pub(crate) enum Typed {
     U32(u32),
     U64(u64),
+    S32(i32),
     Float(f64),
     Text(String),
 }
@@ -27,6 +28,7 @@ impl Typed {
         match self {
             Typed::U32(_) => "u32",
             Typed::U64(_) => "u64",
+            Typed::S32(_) => "s32",
             Typed::Float(_) => "flt",
             Typed::Text(_) => "str",
         }
@@ -47,6 +49,7 @@ impl fmt::Display for Typed {
         match self {
             Typed::U32(value) => value.fmt(f),
             Typed::U64(value) => value.fmt(f),
+            Typed::S32(value) => value.fmt(f),
             Typed::Float(value) => write!(f, "{value:.6}"),
             Typed::Text(text) => f.write_str(text),
         }
@@ -77,9 +80,13 @@ pub(crate) enum Origin {
 pub(crate) enum Nature {
     Gauge,
     Limit,
+    Max,
+    Average,
+    Age,
     Rate,
     Counter,
     Duration,
+    Name,
     Output,
 }
 
@@ -104,9 +111,13 @@ impl Tags {
             match nature {
                 Nature::Gauge => ('G', "Gauge"),
                 Nature::Limit => ('L', "Limit"),
+                Nature::Max => ('M', "Max"),
+                Nature::Average => ('a', "Average"),
+                Nature::Age => ('A', "Age"),
                 Nature::Rate => ('R', "Rate"),
                 Nature::Counter => ('C', "Counter"),
                 Nature::Duration => ('D', "Duration"),
+                Nature::Name => ('N', "Name"),
                 Nature::Output => ('O', "Output"),
             },
             match scope {
@@ -142,6 +153,7 @@ mod tests {
         assert_eq!(Typed::u32(u64::MAX), Typed::U32(u32::MAX));
         assert_eq!(Typed::Float(1.5).to_string(), "1.500000");
         assert_eq!(Typed::text("a\"b").json(), r#"{"type":"str","value":"a\"b"}"#);
+        assert_eq!(Typed::S32(-1).json(), r#"{"type":"s32","value":-1}"#);
         let tags = Tags(Origin::Metric, Nature::Rate, Scope::Service);
         assert_eq!(tags.to_string(), "MRSV");
         assert_eq!(

@@ -5,17 +5,21 @@ mod info;
 mod lists;
 mod pending;
 mod process;
+mod servers;
+mod stat;
 mod vars;
 
 use super::command::Command;
 
 /// All of them.
 pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
-    let families: [&'static [Command]; 6] = [
+    let families: [&'static [Command]; 8] = [
         cli::COMMANDS,
         process::COMMANDS,
         info::COMMANDS,
         lists::COMMANDS,
+        servers::COMMANDS,
+        stat::COMMANDS,
         vars::COMMANDS,
         pending::COMMANDS,
     ];

@@ -1,0 +1,373 @@
+//! Commands about servers: their state, weight, address and limits.
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use tidegate_config::model::AccessLevel;
+use tidegate_proxy::check::health;
+use tidegate_proxy::check::shared::Wanted;
+use tidegate_proxy::spec::{BackendSpec, ServerAddress, ServerSpec};
+use tidegate_proxy::{AdminState, Operational, Plane, ServerState, WEIGHT_MAX};
+
+use crate::runtime::command::{Answer, Call, Command, Refusal, Severity, served};
+use crate::runtime::find;
+
+use AccessLevel::{Admin, User};
+
+#[rustfmt::skip]
+pub(super) const COMMANDS: &[Command] = &[
+    served("show backend", "", User, "list the backends", backends),
+    served("show servers state", "[<backend>]", User, "the state of servers", states),
+    served("show servers conn", "[<backend>]", User, "the connections to servers, in use and idle", connections),
+    served("get weight", "<backend>/<server>", User, "the weight of a server, now and at first", weight),
+    served("set weight", "<backend>/<server> <weight>[%]", Admin, "set the weight of a server", |call| {
+        let plane = call.plane()?;
+        let server = server(&plane, call)?;
+        set_weight(&server, call.text(1))
+    }),
+    served("set server", "<backend>/<server> {state | weight | health | addr} ...", Admin, "change a server", set),
+    served("set maxconn server", "<backend>/<server> <number>", Admin, "set how much a server takes at a time", maxconn),
+    served("enable server", "<backend>/<server>", Admin, "put a server into service", |call| admin(call, AdminState::Ready)),
+    served("enable health", "<backend>/<server>", Admin, "let a server be checked", |call| enable_health(call, true)),
+    served("disable health", "<backend>/<server>", Admin, "let a server not be checked", |call| enable_health(call, false)),
+    served("enable agent", "<backend>/<server>", Admin, "let a server's agent be asked", |call| enable_agent(call, true)),
+    served("disable agent", "<backend>/<server>", Admin, "let a server's agent not be asked", |call| enable_agent(call, false)),
+    served("disable server", "<backend>/<server>", Admin, "take a server out of service", |call| admin(call, AdminState::Maint)),
+];
+
+/// The server that the first argument names.
+fn server(plane: &Plane, call: &Call<'_>) -> Result<Arc<ServerState>, Refusal> {
+    find::server(plane, call.text(0)).map(|(_, server)| server)
+}
+
+fn backends(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let mut text = String::from("# name\n");
+    for (backend, _) in call.plane()?.backends() {
+        text.push_str(&backend.name);
+        text.push('\n');
+    }
+    Ok(text.into())
+}
+
+/// The servers of all backends, or of the one that the first argument names.
+fn each(
+    call: &Call<'_>,
+    mut show: impl FnMut(&Plane, &BackendSpec, usize, (&ServerSpec, &ServerState)),
+) -> Result<(), Refusal> {
+    let plane = call.plane()?;
+    let wanted = match call.text(0) {
+        Some(name) => Some(find::backend(&plane, &name)?.id()),
+        None => None,
+    };
+    for (backend, state) in plane.backends() {
+        if wanted.is_none_or(|id| id == backend.id) {
+            for (at, (spec, server)) in backend.servers.iter().zip(state.servers()).enumerate() {
+                show(&plane, backend, at, (spec, server));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn states(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let mut text = String::from(
+        "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight \
+         srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state srv_agent_state \
+         bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord srv_use_ssl srv_check_port srv_check_addr \
+         srv_agent_addr srv_agent_port\n",
+    );
+    each(call, |_, backend, _, (spec, server)| {
+        let (address, port) = place(&server.address());
+        let check = check_columns(spec, server);
+        let _ = writeln!(
+            text,
+            "{} {} {} {} {address} {} {} {} {} {} {check} {} {} - \
+             {port} - 0 0 - - 0",
+            backend.id,
+            backend.name,
+            server.id(),
+            server.name(),
+            server.operational() as u8,
+            server.admin().bits(),
+            server.weight(),
+            server.initial_weight(),
+            server.since_change(Instant::now()).as_secs(),
+            u8::from(backend.has_own_id),
+            u8::from(spec.has_own_id),
+        );
+    })?;
+    Ok(text.into())
+}
+
+fn connections(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let threads = call.plane()?.global().threads;
+    let mut text = format!(
+        "# bkname/svname bkid/svid addr port - purge_delay served used_cur used_max need_est idle_sess unsafe_nb safe_nb \
+         idle_lim idle_cur idle_per_thr[{threads}]\n"
+    );
+    each(call, |plane, backend, at, (spec, server)| {
+        let (address, port) = place(&server.address());
+        let totals = plane.server_totals(&backend.name, at);
+        let (used, most) = totals.map_or((0, 0), |totals| (totals.current, totals.current_max));
+        let idle = plane.idle_connections(&backend.name, at);
+        let limit = spec
+            .pool_max
+            .map_or(String::from("-1"), |limit| limit.to_string());
+        let per_thread: Vec<String> = idle.iter().map(ToString::to_string).collect();
+        let _ = writeln!(
+            text,
+            "{}/{} {}/{} {address} {port} - {} {used} {used} {most} {most} 0 0 {all} {limit} {all} {}",
+            backend.name,
+            server.name(),
+            backend.id,
+            server.id(),
+            spec.pool_purge_delay.as_millis(),
+            per_thread.join(" "),
+            all = idle.iter().sum::<u32>(),
+        );
+    })?;
+    Ok(text.into())
+}
+
+/// `srv_check_status` to `srv_agent_state`, with HAProxy's numbers.
+fn check_columns(spec: &ServerSpec, server: &ServerState) -> String {
+    const CONFIGURED: u8 = 2;
+    const ENABLED: u8 = 4;
+    const PAUSED: u8 = 8;
+    const AGENT: u8 = 16;
+    let paused = if server.admin().is_maint() { PAUSED } else { 0 };
+    let enabled = |enabled| if enabled { ENABLED } else { 0 };
+    let checks = server.checks();
+    let agent = match spec.agent {
+        Some(_) => AGENT | CONFIGURED | enabled(checks.is_agent_enabled()),
+        None => 0,
+    };
+    let Some(check) = &spec.check else {
+        return format!("1 0 2 0 {agent}");
+    };
+    let state = CONFIGURED | enabled(checks.is_enabled()) | paused;
+    let Some(last) = checks.last() else {
+        return format!("1 0 {} {state} {agent}", check.pace.rise);
+    };
+    let result = match last.finding.status.result() {
+        health::Result::Failed => 2,
+        health::Result::Passed => 3,
+        health::Result::Conditional => 4,
+    };
+    // HAProxy counts up to `rise` where a server comes up, and on to `rise + fall - 1` while it stays.
+    let (done, needed) = last.progress;
+    let health = match server.operational() {
+        Operational::Stopped => done.min(check.pace.rise.saturating_sub(1)),
+        _ => check.pace.rise + needed.saturating_sub(done).saturating_sub(1),
+    };
+    let number = last.finding.status as u8 + 1;
+    format!("{number} {result} {health} {state} {agent}")
+}
+
+/// An address and a port as they are listed.
+fn place(address: &ServerAddress) -> (String, u16) {
+    match address {
+        ServerAddress::Tcp(address) => (address.ip().to_string(), address.port()),
+        ServerAddress::Unix(path) => (format!("unix@{}", path.display()), 0),
+        ServerAddress::Abstract(name) => (format!("abns@{}", String::from_utf8_lossy(name)), 0),
+    }
+}
+
+fn weight(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let server = server(&call.plane()?, call)?;
+    Ok(format!("{} (initial {})", server.weight(), server.initial_weight()).into())
+}
+
+fn set_weight(server: &ServerState, text: Option<String>) -> Result<Answer, Refusal> {
+    let text = text.ok_or_else(|| Refusal::error("Require <weight> or <weight%>."))?;
+    let no_number = || Refusal::error(format!("`{text}` is no weight."));
+    let weight = match text.strip_suffix('%') {
+        Some(percent) => {
+            let percent: i64 = percent.parse().map_err(|_| no_number())?;
+            let percent =
+                u32::try_from(percent).map_err(|_| Refusal::error("Relative weight must be positive."))?;
+            let weight = u64::from(server.initial_weight()) * u64::from(percent) / 100;
+            u32::try_from(weight).unwrap_or(u32::MAX).min(WEIGHT_MAX)
+        }
+        None => {
+            let weight: i64 = text.parse().map_err(|_| no_number())?;
+            let weight = u32::try_from(weight).ok().filter(|weight| *weight <= WEIGHT_MAX);
+            weight
+                .ok_or_else(|| Refusal::error("Absolute weight can only be between 0 and 256 inclusive."))?
+        }
+    };
+    let set = server.set_weight(weight, Instant::now());
+    set.map_err(|fixed| Refusal::error(fixed.to_string()))?;
+    Ok(Answer::Done)
+}
+
+fn admin(call: &mut Call<'_>, state: AdminState) -> Result<Answer, Refusal> {
+    server(&call.plane()?, call)?.set_admin(state, Instant::now());
+    Ok(Answer::Done)
+}
+
+fn maxconn(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let server = server(&call.plane()?, call)?;
+    let limit = call.text(1).ok_or_else(|| Refusal::error("Require <maxconn>."))?;
+    let limit = limit
+        .parse()
+        .map_err(|_| Refusal::error(format!("`{limit}` is no number of connections.")))?;
+    server.set_maxconn(limit);
+    Ok(Answer::Done)
+}
+
+/// What `set server` can change, by HAProxy's words; those without a function are not served yet.
+type Change = fn(&ServerState, &Call<'_>) -> Result<Answer, Refusal>;
+const CHANGES: &[(&str, Option<Change>)] = &[
+    ("addr", Some(set_address)),
+    ("agent", None),
+    ("agent-addr", None),
+    ("agent-port", None),
+    ("agent-send", None),
+    ("check-addr", None),
+    ("check-port", None),
+    ("fqdn", None),
+    ("health", Some(set_health)),
+    ("name", None),
+    ("ssl", None),
+    ("state", Some(set_state)),
+    ("weight", Some(|server, call| set_weight(server, call.text(2)))),
+];
+
+fn set(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let server = server(&call.plane()?, call)?;
+    let what = call.text(1).unwrap_or_default();
+    match CHANGES.iter().find(|(name, _)| *name == what) {
+        Some((_, Some(change))) => change(&server, call),
+        Some((name, None)) => Err(Refusal::error(format!(
+            "`set server ... {name}` is not supported yet."
+        ))),
+        None => {
+            let served = CHANGES.iter().filter(|(_, change)| change.is_some());
+            let served: Vec<&str> = served.map(|(name, _)| *name).collect();
+            Err(Refusal::error(format!(
+                "usage: set server <backend>/<server> {{{}}} ...",
+                served.join(" | ")
+            )))
+        }
+    }
+}
+
+fn set_state(server: &ServerState, call: &Call<'_>) -> Result<Answer, Refusal> {
+    let state = match call.text(2).as_deref() {
+        Some("ready") => AdminState::Ready,
+        Some("drain") => AdminState::Drain,
+        Some("maint") => AdminState::Maint,
+        _ => {
+            return Err(Refusal::error(
+                "'set server <srv> state' expects 'ready', 'drain' and 'maint'.",
+            ));
+        }
+    };
+    server.set_admin(state, Instant::now());
+    Ok(Answer::Done)
+}
+
+fn set_health(server: &ServerState, call: &Call<'_>) -> Result<Answer, Refusal> {
+    let health = match call.text(2).as_deref() {
+        Some("up") => Operational::Running,
+        Some("stopping") => Operational::Stopping,
+        Some("down") => Operational::Stopped,
+        _ => {
+            return Err(Refusal::error(
+                "'set server <srv> health' expects 'up', 'stopping', or 'down'.",
+            ));
+        }
+    };
+    match health {
+        // Who checks the server goes on from there.
+        _ if is_checked(call, server)? => server.checks().want(match health {
+            Operational::Stopped => Wanted::Down,
+            Operational::Stopping => Wanted::Stopping,
+            _ => Wanted::Up,
+        }),
+        health => server.set_operational(health, Instant::now()),
+    }
+    Ok(Answer::Done)
+}
+
+fn is_checked(call: &Call<'_>, server: &ServerState) -> Result<bool, Refusal> {
+    Ok(spec_of(call, server)?.0)
+}
+
+/// Whether a server is checked, and whether it has an agent.
+fn spec_of(call: &Call<'_>, server: &ServerState) -> Result<(bool, bool), Refusal> {
+    let plane = call.plane()?;
+    let (backend, _) = find::server(&plane, call.text(0))?;
+    let of_backend = plane.backends().find(|(spec, _)| spec.name == backend);
+    let spec = of_backend.and_then(|(spec, _)| spec.servers.iter().find(|spec| spec.id == server.id()));
+    Ok(spec.map_or((false, false), |spec| {
+        (spec.check.is_some(), spec.agent.is_some())
+    }))
+}
+
+fn enable_health(call: &mut Call<'_>, enabled: bool) -> Result<Answer, Refusal> {
+    let server = server(&call.plane()?, call)?;
+    if !spec_of(call, &server)?.0 {
+        return Err(Refusal::error("Health checks are not enabled on this server."));
+    }
+    server.checks().enable(enabled);
+    Ok(Answer::Done)
+}
+
+fn enable_agent(call: &mut Call<'_>, enabled: bool) -> Result<Answer, Refusal> {
+    let server = server(&call.plane()?, call)?;
+    if !spec_of(call, &server)?.1 {
+        return Err(Refusal::error("Agent was not configured on this server."));
+    }
+    server.checks().enable_agent(enabled);
+    Ok(Answer::Done)
+}
+
+/// `addr <ip> [port <port>]`
+fn set_address(server: &ServerState, call: &Call<'_>) -> Result<Answer, Refusal> {
+    let wanted = call
+        .text(2)
+        .ok_or_else(|| Refusal::error("`set server ... addr` needs an address, and may have a port."))?;
+    let wanted: IpAddr = wanted
+        .parse()
+        .map_err(|_| Refusal::error(format!("Invalid addr '{wanted}' by 'stats socket command'")))?;
+    let ServerAddress::Tcp(before) = server.address() else {
+        return Err(Refusal::error(
+            "The server is at no IP address that could be changed.",
+        ));
+    };
+    let port = match (call.text(3).as_deref(), call.text(4)) {
+        (None, _) => None,
+        (Some("port"), Some(port)) => {
+            let number: Option<u16> = port.parse().ok().filter(|port| *port > 0);
+            Some(
+                number
+                    .ok_or_else(|| Refusal::error(format!("`{port}` is no port that a server can have.")))?,
+            )
+        }
+        (Some("port"), None) => return Err(Refusal::error("The port is missing.")),
+        (Some(other), _) => return Err(Refusal::error(format!("`{other}` is not `port`."))),
+    };
+    let mut changes = Vec::new();
+    if wanted == before.ip() {
+        changes.push(String::from("no need to change the addr"));
+    } else {
+        changes.push(format!("IP changed from '{}' to '{wanted}'", before.ip()));
+    }
+    match port {
+        Some(port) if port != before.port() => {
+            changes.push(format!("port changed from '{}' to '{port}'", before.port()));
+        }
+        Some(_) => changes.push(String::from("no need to change the port")),
+        None => {}
+    }
+    server.set_address(ServerAddress::Tcp(SocketAddr::new(
+        wanted,
+        port.unwrap_or(before.port()),
+    )));
+    let text = format!("{} by 'stats socket command'", changes.join(", "));
+    Ok(Answer::Message(Severity::Info, text))
+}

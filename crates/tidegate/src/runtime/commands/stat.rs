@@ -1,0 +1,198 @@
+//! `show stat`: proxies and servers in figures, and how they are forgotten.
+
+mod fields;
+
+use tidegate_config::model::AccessLevel;
+use tidegate_proxy::Plane;
+
+use crate::runtime::command::{Answer, Call, Command, Refusal, served};
+use crate::runtime::find;
+use crate::runtime::typed::json_text;
+use fields::{FIELDS, Kind, Object, objects};
+
+use AccessLevel::{Admin, Operator, User};
+
+#[rustfmt::skip]
+pub(super) const COMMANDS: &[Command] = &[
+    served("show stat", "[{<iid>|<proxy>} <type> <sid>] [typed|json] [desc] [up|no-maint]", User, "proxies and servers in figures", show),
+    served("clear counters", "", Operator, "forget the highest figures", |call| {
+        call.plane()?.clear_counters(false);
+        Ok(Answer::Done)
+    }),
+    served("clear counters all", "", Admin, "forget everything that was counted", |call| {
+        call.plane()?.clear_counters(true);
+        Ok(Answer::Done)
+    }),
+    served("clear counters server", "<backend>/<server> [force]", Admin, "forget everything that was counted of a server", clear_server),
+];
+
+fn clear_server(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let plane = call.plane()?;
+    let (backend, server) = find::server(&plane, call.text(0))?;
+    let all = plane.backends().find(|(spec, _)| spec.name == backend);
+    let at = all.and_then(|(_, state)| state.servers().iter().position(|known| known.id() == server.id()));
+    if let Some(at) = at {
+        plane.clear_server_counters(&backend, at);
+    }
+    Ok(Answer::Done)
+}
+
+/// What of all there is shall be shown.
+struct Wanted {
+    proxy: Option<u32>,
+    kinds: u64,
+    server: Option<u32>,
+    up: bool,
+    no_maint: bool,
+}
+
+impl Wanted {
+    fn of(call: &Call<'_>, plane: &Plane) -> Result<Wanted, Refusal> {
+        let mut wanted = Wanted {
+            proxy: None,
+            kinds: u64::MAX,
+            server: None,
+            up: call.has("up"),
+            no_maint: call.has("no-maint"),
+        };
+        // `domain proxy` is what there is.
+        let skip = if call.text(0).as_deref() == Some("domain") {
+            2
+        } else {
+            0
+        };
+        if skip > 0 && call.text(1).as_deref() != Some("proxy") {
+            return Err(Refusal::error("The only domain that is served is `proxy`."));
+        }
+        let (Some(proxy), Some(kinds), Some(server)) =
+            (call.text(skip), call.text(skip + 1), call.text(skip + 2))
+        else {
+            return Ok(wanted);
+        };
+        let (Ok(kinds), Ok(server)) = (kinds.parse::<i64>(), server.parse::<i64>()) else {
+            return Ok(wanted);
+        };
+        wanted.kinds = kinds as u64;
+        wanted.server = u32::try_from(server).ok();
+        wanted.proxy = match proxy.parse::<i64>() {
+            Ok(number) => u32::try_from(number).ok(),
+            Err(_) => Some(number_of(plane, &proxy)?),
+        };
+        Ok(wanted)
+    }
+
+    fn takes(&self, object: &Object) -> bool {
+        let of_server = self
+            .server
+            .is_none_or(|id| object.kind != Kind::Server || object.server_id == id);
+        let is_down = |status: &str| status.starts_with("DOWN") || status.starts_with("MAINT");
+        self.proxy.is_none_or(|id| object.proxy_id == id)
+            && self.kinds & (1 << object.kind as u64) != 0
+            && of_server
+            && !(self.up && is_down(&object.status))
+            && !(self.no_maint && object.status.starts_with("MAINT"))
+    }
+}
+
+fn number_of(plane: &Plane, name: &str) -> Result<u32, Refusal> {
+    let frontends = plane.frontends().map(|frontend| (&frontend.name, frontend.id));
+    let mut proxies = frontends.chain(plane.backends().map(|(backend, _)| (&backend.name, backend.id)));
+    let found = proxies.find(|(known, _)| *known == name);
+    found
+        .map(|(_, id)| id)
+        .ok_or_else(|| Refusal::error("No such proxy."))
+}
+
+fn show(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let plane = call.plane()?;
+    let wanted = Wanted::of(call, &plane)?;
+    let objects: Vec<Object> = objects(&plane)
+        .into_iter()
+        .filter(|object| wanted.takes(object))
+        .collect();
+    if call.has("json") {
+        return Ok(json(&objects).into());
+    }
+    if call.has("typed") {
+        return Ok(typed(&objects, call.has("desc")).into());
+    }
+    let mut out = String::from("# ");
+    for field in FIELDS {
+        out.push_str(field.name);
+        out.push(',');
+    }
+    for object in &objects {
+        out.push('\n');
+        for field in FIELDS {
+            if let Some(value) = (field.value)(object) {
+                out.push_str(&quoted(&value.to_string()));
+            }
+            out.push(',');
+        }
+    }
+    Ok(out.into())
+}
+
+/// A value that may stand between commas.
+fn quoted(value: &str) -> String {
+    match value.contains([',', '"']) {
+        true => format!("\"{}\"", value.replace('"', "\"\"")),
+        false => value.to_owned(),
+    }
+}
+
+fn typed(objects: &[Object], desc: bool) -> String {
+    let mut out = String::new();
+    for object in objects {
+        for (position, field) in FIELDS.iter().enumerate() {
+            let Some(value) = (field.value)(object) else {
+                continue;
+            };
+            out.push_str(&format!(
+                "{}.{}.{}.{position}.{}.1:{}:{}:{value}",
+                object.kind.letter(),
+                object.proxy_id,
+                object.server_id,
+                field.name,
+                field.tags,
+                value.kind()
+            ));
+            if desc {
+                out.push_str(&format!(":\"{}\"", field.doc));
+            }
+            out.push('\n');
+        }
+    }
+    out
+}
+
+fn json(objects: &[Object]) -> String {
+    let object = |object: &Object| {
+        let fields = FIELDS.iter().enumerate().filter_map(|(position, field)| {
+            let value = (field.value)(object)?;
+            Some(format!(
+                "{{\"objType\":\"{}\",\"proxyId\":{},\"id\":{},\"field\":{{\"pos\":{position},\"name\":{}}},\
+                 \"processNum\":1,{},\"value\":{}}}",
+                object.kind.name(),
+                object.proxy_id,
+                object.server_id,
+                json_text(field.name),
+                field.tags.json(),
+                value.json()
+            ))
+        });
+        format!("[{}]", fields.collect::<Vec<_>>().join(","))
+    };
+    format!("[{}]", objects.iter().map(object).collect::<Vec<_>>().join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_with_commas_are_quoted() {
+        assert_eq!(quoted("a"), "a");
+        assert_eq!(quoted("a,b \"c\""), "\"a,b \"\"c\"\"\"");
+    }
+}

@@ -1,0 +1,442 @@
+//! The columns of `show stat`, in HAProxy's order, and the rows that they are of.
+
+use std::time::Instant;
+
+use tidegate_proxy::check::shared::LastCheck;
+use tidegate_proxy::spec::{BackendSpec, FrontendSpec, ListenAddress, ServerAddress};
+use tidegate_proxy::{Admin, Count, Mode, Operational, Plane, ServerState, Totals};
+
+use crate::runtime::typed::{Nature, Origin, Scope, Tags, Typed};
+
+/// What a row is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Frontend = 0,
+    Backend = 1,
+    Server = 2,
+}
+
+impl Kind {
+    pub(super) fn letter(self) -> char {
+        match self {
+            Kind::Frontend => 'F',
+            Kind::Backend => 'B',
+            Kind::Server => 'S',
+        }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Kind::Frontend => "Frontend",
+            Kind::Backend => "Backend",
+            Kind::Server => "Server",
+        }
+    }
+}
+
+/// One row.
+pub(super) struct Object {
+    pub(super) kind: Kind,
+    pub(super) proxy_id: u32,
+    pub(super) server_id: u32,
+    pub(super) status: String,
+    proxy: String,
+    name: String,
+    totals: Totals,
+    http: bool,
+    /// Most sessions at a time; none for no limit.
+    limit: Option<u64>,
+    weight: Option<u32>,
+    first_weight: Option<u32>,
+    active: u32,
+    backup: u32,
+    since_change: Option<u64>,
+    address: Option<String>,
+    algorithm: Option<&'static str>,
+    idle: Option<u32>,
+    idle_limit: Option<u64>,
+    /// Rise and fall, of a server that is checked.
+    pace: Option<(u32, u32)>,
+    last_check: Option<LastCheck>,
+}
+
+/// One column.
+pub(super) struct Field {
+    pub(super) name: &'static str,
+    pub(super) tags: Tags,
+    pub(super) doc: &'static str,
+    /// The value; none where the row has none.
+    pub(super) value: fn(&Object) -> Option<Typed>,
+}
+
+/// All rows: frontends, and backends behind their servers, in the order of the configuration.
+pub(super) fn objects(plane: &Plane) -> Vec<Object> {
+    let mut rows: Vec<(u32, Vec<Object>)> = Vec::new();
+    for frontend in plane.frontends() {
+        rows.push((frontend.id, of_frontend(plane, frontend).into_iter().collect()));
+    }
+    for (backend, state) in plane.backends() {
+        let servers = state.servers().iter().enumerate();
+        let mut objects: Vec<Object> = servers
+            .filter_map(|(at, server)| of_server(plane, backend, at, server))
+            .collect();
+        objects.extend(of_backend(plane, backend, state.servers()));
+        rows.push((backend.id, objects));
+    }
+    // The two halves of a `listen` section have one number; a stable sort keeps its frontend first.
+    rows.sort_by_key(|(id, _)| *id);
+    rows.into_iter().flat_map(|(_, objects)| objects).collect()
+}
+
+fn of_frontend(plane: &Plane, frontend: &FrontendSpec) -> Option<Object> {
+    let limit = frontend.maxconn.unwrap_or(plane.global().maxconn);
+    Some(Object {
+        kind: Kind::Frontend,
+        proxy_id: frontend.id,
+        server_id: 0,
+        status: if plane.is_stopping() { "STOP" } else { "OPEN" }.into(),
+        proxy: frontend.name.clone(),
+        name: "FRONTEND".into(),
+        totals: plane.frontend_totals(&frontend.name)?,
+        http: frontend.mode == Mode::Http,
+        limit: Some(limit as u64),
+        weight: None,
+        first_weight: None,
+        active: 0,
+        backup: 0,
+        since_change: None,
+        address: frontend
+            .listeners
+            .first()
+            .map(|listener| match &listener.address {
+                ListenAddress::Tcp(address) => address.to_string(),
+                _ => "unix".into(),
+            }),
+        algorithm: None,
+        idle: None,
+        idle_limit: None,
+        pace: None,
+        last_check: None,
+    })
+}
+
+fn of_server(plane: &Plane, backend: &BackendSpec, at: usize, server: &ServerState) -> Option<Object> {
+    let spec = backend.servers.get(at)?;
+    let (active, backup) = if server.is_backup() { (0, 1) } else { (1, 0) };
+    Some(Object {
+        kind: Kind::Server,
+        proxy_id: backend.id,
+        server_id: server.id(),
+        status: status(server, spec.check.is_some()),
+        proxy: backend.name.clone(),
+        name: server.name().to_owned(),
+        totals: plane.server_totals(&backend.name, at)?,
+        http: backend.mode == Mode::Http,
+        limit: Some(u64::from(server.maxconn())).filter(|limit| *limit > 0),
+        weight: Some(server.effective_weight()),
+        first_weight: Some(server.weight()),
+        active,
+        backup,
+        since_change: Some(server.since_change(Instant::now()).as_secs()),
+        address: Some(match server.address() {
+            ServerAddress::Tcp(address) => address.to_string(),
+            ServerAddress::Unix(_) | ServerAddress::Abstract(_) => "unix".into(),
+        }),
+        algorithm: None,
+        idle: Some(plane.idle_connections(&backend.name, at).iter().sum()),
+        idle_limit: spec.pool_max.map(|limit| limit as u64),
+        pace: spec
+            .check
+            .as_ref()
+            .map(|check| (check.pace.rise, check.pace.fall)),
+        last_check: server.checks().last().filter(|_| spec.check.is_some()),
+    })
+}
+
+fn status(server: &ServerState, checked: bool) -> String {
+    let admin = server.admin();
+    if admin.is_maint() {
+        return match (
+            admin.has(Admin::FORCED_MAINT),
+            admin.has(Admin::RESOLUTION_MAINT),
+            admin.has(Admin::INHERITED_MAINT),
+        ) {
+            (false, true, _) => "MAINT (resolution)",
+            (false, false, true) => "MAINT (via)",
+            _ => "MAINT",
+        }
+        .into();
+    }
+    // On its way to the other state, it tells how far it is.
+    let progress = server
+        .checks()
+        .last()
+        .filter(|_| checked)
+        .map(|last| last.progress);
+    let progress = match progress {
+        Some((done, needed)) if done > 0 && done < needed => format!(" {done}/{needed}"),
+        _ => String::new(),
+    };
+    let state = match server.operational() {
+        Operational::Stopped => "DOWN",
+        _ if admin.is_drain() => "DRAIN",
+        Operational::Stopping => "NOLB",
+        Operational::Starting | Operational::Running if checked => "UP",
+        Operational::Starting | Operational::Running => return "no check".into(),
+    };
+    format!("{state}{progress}")
+}
+
+fn of_backend(
+    plane: &Plane,
+    backend: &BackendSpec,
+    servers: &[std::sync::Arc<ServerState>],
+) -> Option<Object> {
+    let usable = |backup: bool| {
+        servers
+            .iter()
+            .filter(move |server| server.is_backup() == backup && server.is_usable())
+    };
+    let (active, reserve) = (usable(false).count(), usable(true).count());
+    // Backups serve only where no other does.
+    let weight = usable(active == 0).map(|server| server.effective_weight()).sum();
+    let status = if active + reserve > 0 || servers.is_empty() {
+        "UP"
+    } else {
+        "DOWN"
+    };
+    Some(Object {
+        kind: Kind::Backend,
+        proxy_id: backend.id,
+        server_id: 0,
+        status: status.into(),
+        proxy: backend.name.clone(),
+        name: "BACKEND".into(),
+        totals: plane.backend_totals(&backend.name)?,
+        http: backend.mode == Mode::Http,
+        limit: None,
+        weight: Some(weight),
+        first_weight: Some(servers.iter().map(|server| server.weight()).sum()),
+        active: u32::try_from(active).unwrap_or(u32::MAX),
+        backup: u32::try_from(reserve).unwrap_or(u32::MAX),
+        since_change: servers
+            .iter()
+            .map(|server| server.since_change(Instant::now()).as_secs())
+            .min(),
+        address: None,
+        algorithm: Some(backend.balance.name()),
+        idle: None,
+        idle_limit: None,
+        pace: None,
+        last_check: None,
+    })
+}
+
+const GAUGE: Tags = Tags(Origin::Metric, Nature::Gauge, Scope::Process);
+const MAX: Tags = Tags(Origin::Metric, Nature::Max, Scope::Process);
+const COUNT: Tags = Tags(Origin::Metric, Nature::Counter, Scope::Process);
+const RATE: Tags = Tags(Origin::Metric, Nature::Rate, Scope::Process);
+const AVERAGE: Tags = Tags(Origin::Metric, Nature::Average, Scope::Process);
+const AGE: Tags = Tags(Origin::Metric, Nature::Age, Scope::Process);
+const DURATION: Tags = Tags(Origin::Metric, Nature::Duration, Scope::Process);
+const OUTPUT: Tags = Tags(Origin::Metric, Nature::Output, Scope::Process);
+const LIMIT: Tags = Tags(Origin::Config, Nature::Limit, Scope::Process);
+const CONFIG: Tags = Tags(Origin::Config, Nature::Gauge, Scope::Service);
+
+fn front(object: &Object) -> bool {
+    object.kind == Kind::Frontend
+}
+
+fn back(object: &Object) -> bool {
+    object.kind != Kind::Frontend
+}
+
+fn only_server(object: &Object) -> bool {
+    object.kind == Kind::Server
+}
+
+fn count(object: &Object, count: Count) -> Option<Typed> {
+    Some(Typed::U64(object.totals.of(count)))
+}
+
+fn only(object: &Object, kind: Kind, count: Count) -> Option<Typed> {
+    (object.kind == kind).then(|| Typed::U64(object.totals.of(count)))
+}
+
+fn behind(object: &Object, count: Count) -> Option<Typed> {
+    back(object).then(|| Typed::U64(object.totals.of(count)))
+}
+
+fn response(object: &Object, count: Count) -> Option<Typed> {
+    object.http.then(|| Typed::U64(object.totals.of(count)))
+}
+
+fn check(object: &Object, value: impl Fn(&LastCheck) -> Typed) -> Option<Typed> {
+    object.last_check.as_ref().map(value)
+}
+
+const fn field(
+    name: &'static str,
+    tags: Tags,
+    doc: &'static str,
+    value: fn(&Object) -> Option<Typed>,
+) -> Field {
+    Field {
+        name,
+        tags,
+        doc,
+        value,
+    }
+}
+
+/// A column of HAProxy's for which there is no figure here. It is there all the same: columns are known by their place.
+const fn empty(name: &'static str, tags: Tags) -> Field {
+    field(name, tags, "no figure", |_| None)
+}
+
+/// The columns. Each has the place that it has in HAProxy.
+#[rustfmt::skip]
+pub(super) const FIELDS: &[Field] = &[
+    field("pxname", Tags(Origin::Key, Nature::Name, Scope::Service), "the proxy's name", |o| Some(Typed::text(&o.proxy))),
+    field("svname", Tags(Origin::Key, Nature::Name, Scope::Service), "the server's name, FRONTEND or BACKEND", |o| Some(Typed::text(&o.name))),
+    empty("qcur", GAUGE),
+    empty("qmax", MAX),
+    field("scur", GAUGE, "sessions now", |o| Some(Typed::u32(o.totals.current))),
+    field("smax", MAX, "most sessions at a time; the workers' own maxima added up", |o| Some(Typed::u32(o.totals.current_max))),
+    field("slim", LIMIT, "limit of sessions", |o| o.limit.map(Typed::u32)),
+    field("stot", COUNT, "sessions so far", |o| Some(Typed::U64(o.totals.total))),
+    field("bin", COUNT, "bytes in", |o| count(o, Count::BytesIn)),
+    field("bout", COUNT, "bytes out", |o| count(o, Count::BytesOut)),
+    field("dreq", COUNT, "requests that rules refused", |o| count(o, Count::DeniedRequests)),
+    empty("dresp", COUNT),
+    field("ereq", COUNT, "requests that could not be read or never came whole", |o| only(o, Kind::Frontend, Count::RequestErrors)),
+    field("econ", COUNT, "connections to servers that failed", |o| behind(o, Count::ConnectErrors)),
+    field("eresp", COUNT, "responses that never came whole", |o| behind(o, Count::ResponseErrors)),
+    field("wretr", COUNT, "further attempts to connect", |o| behind(o, Count::Retries)),
+    field("wredis", COUNT, "requests that went to another server", |o| behind(o, Count::Redispatches)),
+    field("status", Tags(Origin::Status, Nature::Gauge, Scope::Process), "the state", |o| Some(Typed::text(&o.status))),
+    field("weight", AVERAGE, "the weight as it counts", |o| o.weight.map(Typed::U32)),
+    field("act", Tags(Origin::Status, Nature::Gauge, Scope::Process), "active servers", |o| back(o).then_some(Typed::U32(o.active))),
+    field("bck", Tags(Origin::Status, Nature::Gauge, Scope::Process), "backup servers", |o| back(o).then_some(Typed::U32(o.backup))),
+    field("chkfail", COUNT, "failed checks while it was up", |o| check(o, |last| Typed::U64(last.failures))),
+    field("chkdown", COUNT, "times that it went down", |o| check(o, |last| Typed::U64(last.downs))),
+    field("lastchg", AGE, "seconds since it last went up or down", |o| o.since_change.map(Typed::u32)),
+    empty("downtime", COUNT),
+    empty("qlimit", CONFIG),
+    field("pid", Tags(Origin::Key, Nature::Gauge, Scope::Process), "the process's number, which is always 1", |_| Some(Typed::U32(1))),
+    field("iid", Tags(Origin::Key, Nature::Gauge, Scope::Service), "the proxy's number", |o| Some(Typed::U32(o.proxy_id))),
+    field("sid", Tags(Origin::Key, Nature::Gauge, Scope::Service), "the server's number", |o| Some(Typed::U32(o.server_id))),
+    empty("throttle", AVERAGE),
+    field("lbtot", COUNT, "times that a server was chosen", |o| back(o).then_some(Typed::U64(o.totals.total))),
+    empty("tracked", CONFIG),
+    field("type", CONFIG, "0 for a frontend, 1 for a backend, 2 for a server", |o| Some(Typed::U32(o.kind as u32))),
+    field("rate", RATE, "sessions in the last second", |o| Some(Typed::u32(o.totals.per_second))),
+    empty("rate_lim", LIMIT),
+    empty("rate_max", MAX),
+    field("check_status", OUTPUT, "how the last check ended", |o| check(o, |last| Typed::text(last.finding.status.code()))),
+    field("check_code", OUTPUT, "the code of the last check", |o| o.last_check.as_ref()?.finding.code.map(|code| Typed::Text(code.to_string()))),
+    field("check_duration", DURATION, "how long the last check took, in ms", |o| check(o, |last| Typed::U64(u64::try_from(last.took.as_millis()).unwrap_or(u64::MAX)))),
+    field("hrsp_1xx", COUNT, "responses with a status of 1xx", |o| response(o, Count::Informational)),
+    field("hrsp_2xx", COUNT, "responses with a status of 2xx", |o| response(o, Count::Successful)),
+    field("hrsp_3xx", COUNT, "responses with a status of 3xx", |o| response(o, Count::Redirecting)),
+    field("hrsp_4xx", COUNT, "responses with a status of 4xx", |o| response(o, Count::ClientError)),
+    field("hrsp_5xx", COUNT, "responses with a status of 5xx", |o| response(o, Count::ServerError)),
+    field("hrsp_other", COUNT, "responses with another status", |o| response(o, Count::OtherStatus)),
+    empty("hanafail", OUTPUT),
+    field("req_rate", RATE, "requests in the last second", |o| front(o).then(|| Typed::u32(o.totals.requests_per_second))),
+    empty("req_rate_max", MAX),
+    field("req_tot", COUNT, "requests so far", |o| only(o, Kind::Frontend, Count::Requests)),
+    field("cli_abrt", COUNT, "transfers that the client broke off", |o| behind(o, Count::ClientAborts)),
+    field("srv_abrt", COUNT, "transfers that the server broke off", |o| behind(o, Count::ServerAborts)),
+    empty("comp_in", COUNT),
+    empty("comp_out", COUNT),
+    empty("comp_byp", COUNT),
+    empty("comp_rsp", COUNT),
+    field("lastsess", AGE, "seconds since the last session", |o| back(o).then(|| o.totals.seconds_since_last.map_or(Typed::S32(-1), |s| Typed::S32(i32::try_from(s).unwrap_or(i32::MAX))))),
+    field("last_chk", OUTPUT, "what the last check got", |o| o.last_check.as_ref()?.finding.info.as_deref().map(Typed::text)),
+    empty("last_agt", OUTPUT),
+    empty("qtime", AVERAGE),
+    empty("ctime", AVERAGE),
+    empty("rtime", AVERAGE),
+    empty("ttime", AVERAGE),
+    empty("agent_status", OUTPUT),
+    empty("agent_code", OUTPUT),
+    empty("agent_duration", DURATION),
+    field("check_desc", OUTPUT, "how the last check ended, in words", |o| check(o, |last| Typed::text(last.finding.status.description()))),
+    empty("agent_desc", OUTPUT),
+    field("check_rise", CONFIG, "checks that bring it up", |o| o.pace.map(|(rise, _)| Typed::U32(rise))),
+    field("check_fall", CONFIG, "checks that bring it down", |o| o.pace.map(|(_, fall)| Typed::U32(fall))),
+    empty("check_health", CONFIG),
+    empty("agent_rise", CONFIG),
+    empty("agent_fall", CONFIG),
+    empty("agent_health", CONFIG),
+    field("addr", CONFIG, "the address", |o| o.address.as_deref().filter(|_| o.kind == Kind::Server).map(Typed::text)),
+    empty("cookie", CONFIG),
+    field("mode", CONFIG, "`http` or `tcp`", |o| Some(Typed::text(if o.http { "http" } else { "tcp" }))),
+    field("algo", CONFIG, "how servers are chosen", |o| o.algorithm.map(Typed::text)),
+    field("conn_rate", RATE, "connections in the last second", |o| front(o).then(|| Typed::u32(o.totals.per_second))),
+    empty("conn_rate_max", MAX),
+    field("conn_tot", COUNT, "connections so far", |o| front(o).then_some(Typed::U64(o.totals.total))),
+    empty("intercepted", COUNT),
+    empty("dcon", COUNT),
+    empty("dses", COUNT),
+    empty("wrew", COUNT),
+    empty("connect", COUNT),
+    empty("reuse", COUNT),
+    empty("cache_lookups", COUNT),
+    empty("cache_hits", COUNT),
+    field("srv_icur", GAUGE, "idle connections", |o| o.idle.map(Typed::U32)),
+    field("src_ilim", LIMIT, "limit of idle connections", |o| o.idle_limit.map(Typed::u32)),
+    empty("qtime_max", MAX),
+    empty("ctime_max", MAX),
+    empty("rtime_max", MAX),
+    empty("ttime_max", MAX),
+    empty("eint", COUNT),
+    empty("idle_conn_cur", GAUGE),
+    field("safe_conn_cur", GAUGE, "idle connections", |o| o.idle.map(Typed::U32)),
+    field("used_conn_cur", GAUGE, "connections in use", |o| only_server(o).then_some(Typed::u32(o.totals.current))),
+    field("need_conn_est", GAUGE, "connections that are needed", |o| only_server(o).then_some(Typed::u32(o.totals.current_max))),
+    field("uweight", AVERAGE, "the weight that was set", |o| o.first_weight.map(Typed::U32)),
+    empty("agg_server_status", GAUGE),
+    empty("agg_server_check_status", GAUGE),
+    empty("agg_check_status", GAUGE),
+    empty("srid", CONFIG),
+    field("sess_other", COUNT, "sessions that are not HTTP", |o| front(o).then(|| Typed::U64(if o.http { 0 } else { o.totals.total }))),
+    empty("h1_sess", COUNT),
+    empty("h2_sess", COUNT),
+    empty("h3_sess", COUNT),
+    empty("req_other", COUNT),
+    empty("h1req", COUNT),
+    empty("h2req", COUNT),
+    empty("h3req", COUNT),
+    empty("proto", CONFIG),
+    empty("priv_idle_cur", GAUGE),
+    empty("reqbin", COUNT),
+    empty("reqbout", COUNT),
+    empty("resbin", COUNT),
+    empty("resbout", COUNT),
+    empty("cache_hint_hits", COUNT),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_where_the_manual_has_them() {
+        for (position, name) in [
+            (0, "pxname"),
+            (17, "status"),
+            (32, "type"),
+            (55, "lastsess"),
+            (73, "addr"),
+            (88, "srv_icur"),
+            (99, "uweight"),
+            (112, "proto"),
+            (118, "cache_hint_hits"),
+        ] {
+            assert_eq!(FIELDS[position].name, name);
+        }
+        assert_eq!(FIELDS.len(), 119);
+    }
+}

@@ -1,0 +1,56 @@
+//! Proxies and servers by what commands call them: a name, or a number after `#`.
+
+use std::sync::Arc;
+
+use tidegate_proxy::{BackendState, Plane, ServerState};
+
+use super::command::Refusal;
+
+/// Whether `text` is the name, or the number after `#`.
+fn is_called(text: &str, name: &str, id: u32) -> bool {
+    text == name || text.strip_prefix('#').and_then(|number| number.parse().ok()) == Some(id)
+}
+
+/// The backend of a name or number.
+pub(super) fn backend<'p>(plane: &'p Plane, text: &str) -> Result<&'p BackendState, Refusal> {
+    let mut backends = plane.backends().map(|(_, state)| state);
+    let found = backends.find(|backend| is_called(text, backend.name(), backend.id()));
+    // HAProxy takes a bare number, too, where only a backend can be meant.
+    let by_number = || {
+        let id: u32 = text.parse().ok()?;
+        plane
+            .backends()
+            .map(|(_, state)| state)
+            .find(|backend| backend.id() == id)
+    };
+    found
+        .or_else(by_number)
+        .ok_or_else(|| Refusal::error("No such backend."))
+}
+
+/// The backend and server that `<backend>/<server>` stands for.
+pub(super) fn server(plane: &Plane, text: Option<String>) -> Result<(String, Arc<ServerState>), Refusal> {
+    let malformed = || Refusal::error("Require 'backend/server'.");
+    let text = text.ok_or_else(malformed)?;
+    let (of_backend, of_server) = text.split_once('/').ok_or_else(malformed)?;
+    let backend = backend(plane, of_backend)?;
+    let server = backend
+        .servers()
+        .iter()
+        .find(|server| is_called(of_server, server.name(), server.id()));
+    match server {
+        Some(server) => Ok((backend.name().to_owned(), server.clone())),
+        None => Err(Refusal::error("No such server.")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_numbers() {
+        assert!(is_called("app", "app", 3) && is_called("#3", "app", 3));
+        assert!(!is_called("3", "app", 3) && !is_called("#4", "app", 3) && !is_called("#", "app", 0));
+    }
+}

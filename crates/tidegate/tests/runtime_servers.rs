@@ -1,0 +1,300 @@
+//! The runtime API's commands about servers and figures.
+
+mod support;
+
+use std::io::{BufReader, Write};
+use std::net::SocketAddr;
+
+use support::Result;
+use support::origin::{head, origin, server};
+use support::runtime::Runtime;
+
+/// An origin that answers every request with its name.
+fn named(name: &'static str) -> Result<SocketAddr> {
+    origin(move |mut stream| {
+        let mut reader = BufReader::new(stream.try_clone()?);
+        while head(&mut reader).is_ok() {
+            write!(
+                stream,
+                "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{name}",
+                name.len()
+            )?;
+        }
+        Ok(())
+    })
+}
+
+/// A site whose second listener goes to the servers `a` and `b` of the backend `app`.
+fn start(name: &str, a: SocketAddr, b: SocketAddr) -> Result<Runtime> {
+    let rest = format!(
+        "frontend front\n    bind 127.0.0.1:8081\n    default_backend app\n\
+         backend app\n    id 30\n    server a {}\n    server b {} weight 10 id 7\n",
+        server(a),
+        server(b)
+    );
+    Runtime::start(name, "level admin", "", &rest)
+}
+
+fn body(runtime: &Runtime) -> Result<String> {
+    let mut stream = runtime.site.connect(1)?;
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")?;
+    let answer = support::site::rest(stream)?;
+    let (_, body) = answer.split_once("\r\n\r\n").ok_or("no answer")?;
+    Ok(body.to_owned())
+}
+
+/// The servers that a few requests in turn go to.
+fn used(runtime: &Runtime) -> Result<String> {
+    let mut used: Vec<String> = (0..12).map(|_| body(runtime)).collect::<Result<_>>()?;
+    used.sort();
+    used.dedup();
+    Ok(used.join(" "))
+}
+
+#[test]
+fn weights_and_states_change_where_requests_go() -> Result<()> {
+    let runtime = start("servers", named("a")?, named("b")?)?;
+    assert_eq!(runtime.ask("show backend\n")?, "# name\nsite\napp\n\n");
+    assert_eq!(
+        runtime.ask("get weight app/b;get weight #30/#7\n")?,
+        "10 (initial 10)\n\n10 (initial 10)\n\n"
+    );
+    assert_eq!(runtime.ask("set weight app/b 0\n")?, "\n");
+    assert_eq!(used(&runtime)?, "a");
+    assert_eq!(
+        runtime.ask("set server app/b weight 50%;get weight app/b\n")?,
+        "\n5 (initial 10)\n\n"
+    );
+    assert_eq!(runtime.ask("disable server app/a\n")?, "\n");
+    assert_eq!(used(&runtime)?, "b");
+    assert_eq!(
+        runtime.ask("enable server app/a;set server app/b state drain\n")?,
+        "\n\n"
+    );
+    assert_eq!(used(&runtime)?, "a");
+    assert_eq!(
+        runtime.ask("set server app/b state ready;set server app/a health down\n")?,
+        "\n\n"
+    );
+    assert_eq!(used(&runtime)?, "b");
+    assert_eq!(runtime.ask("set server app/b state maint\n")?, "\n");
+    assert!(body(&runtime)?.contains("503"), "nobody serves");
+    Ok(())
+}
+
+#[test]
+fn the_state_of_servers_is_shown() -> Result<()> {
+    let (a, b) = (named("a")?, named("b")?);
+    let runtime = start("state", a, b)?;
+    runtime.ask("set server app/a state maint;set weight app/b 3\n")?;
+    let shown = runtime.ask("show servers state app\n")?;
+    let lines: Vec<&str> = shown.lines().collect();
+    assert_eq!(lines[0], "1");
+    assert!(lines[1].starts_with("# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state "));
+    let columns = |line: &str| -> Vec<String> { line.split(' ').map(str::to_owned).collect() };
+    let without_age = |line: &str| {
+        let mut columns = columns(line);
+        columns.remove(9);
+        columns.join(" ")
+    };
+    assert_eq!(columns(lines[1]).len() - 1, columns(lines[2]).len());
+    assert_eq!(
+        without_age(lines[2]),
+        format!(
+            "30 app 1 a 127.0.0.1 2 1 1 1 1 0 2 0 0 1 0 - {} - 0 0 - - 0",
+            a.port()
+        )
+    );
+    assert_eq!(
+        without_age(lines[3]),
+        format!(
+            "30 app 7 b 127.0.0.1 2 0 3 10 1 0 2 0 0 1 1 - {} - 0 0 - - 0",
+            b.port()
+        )
+    );
+    body(&runtime)?;
+    let conn = runtime.ask("show servers conn app\n")?;
+    let lines: Vec<&str> = conn.lines().collect();
+    assert!(lines[0].ends_with(" idle_lim idle_cur idle_per_thr[2]"), "{conn}");
+    let b = columns(lines[2]);
+    assert_eq!(b[..6], ["app/b", "30/7", "127.0.0.1", &b[3], "-", "5000"]);
+    assert_eq!(
+        b.len(),
+        columns(lines[0]).len() - 1 + 1,
+        "one more column for the second thread"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_server_moves() -> Result<()> {
+    let (a, b) = (named("a")?, named("b")?);
+    let runtime = start("moves", a, a)?;
+    assert_eq!(used(&runtime)?, "a");
+    let moved = format!(
+        "set server app/a addr 127.0.0.1 port {port};set server app/b addr 127.0.0.1 port {port}\n",
+        port = b.port()
+    );
+    let said = format!(
+        "no need to change the addr, port changed from '{}' to '{}' by 'stats socket command'\n\n",
+        a.port(),
+        b.port()
+    );
+    assert_eq!(runtime.ask(&moved)?, said.repeat(2));
+    assert_eq!(used(&runtime)?, "b");
+    Ok(())
+}
+
+#[test]
+fn what_is_wrong_with_servers_is_told() -> Result<()> {
+    let runtime = start("wrong-server", named("a")?, named("b")?)?;
+    for (line, wanted) in [
+        ("get weight", "Require 'backend/server'."),
+        ("get weight app", "Require 'backend/server'."),
+        ("get weight nope/a", "No such backend."),
+        ("get weight app/nope", "No such server."),
+        (
+            "set weight app/a 257",
+            "Absolute weight can only be between 0 and 256 inclusive.",
+        ),
+        ("set weight app/a -5%", "Relative weight must be positive."),
+        ("set weight app/a much", "`much` is no weight."),
+        (
+            "set server app/a state off",
+            "'set server <srv> state' expects 'ready', 'drain' and 'maint'.",
+        ),
+        (
+            "set server app/a colour red",
+            "usage: set server <backend>/<server> {addr | health | state | weight} ...",
+        ),
+        (
+            "set server app/a fqdn x.example",
+            "`set server ... fqdn` is not supported yet.",
+        ),
+        (
+            "set server app/a addr nowhere",
+            "Invalid addr 'nowhere' by 'stats socket command'",
+        ),
+        (
+            "set server app/a addr ::1 port 0",
+            "`0` is no port that a server can have.",
+        ),
+        ("show servers state nope", "No such backend."),
+        (
+            "set maxconn server app/a few",
+            "`few` is no number of connections.",
+        ),
+    ] {
+        assert_eq!(
+            runtime.ask(&format!("{line}\n"))?,
+            format!("{wanted}\n\n"),
+            "{line}"
+        );
+    }
+    assert_eq!(
+        runtime.ask("user;set weight app/a 3\n")?,
+        "\nPermission denied\n\n"
+    );
+    Ok(())
+}
+
+/// A value of a table in CSV.
+fn csv(table: &str, proxy: &str, server: &str, column: &str) -> Result<String> {
+    let mut lines = table.lines();
+    let header = lines
+        .next()
+        .and_then(|line| line.strip_prefix("# "))
+        .ok_or("no header")?;
+    let at = header
+        .split(',')
+        .position(|name| name == column)
+        .ok_or("no such column")?;
+    let row = lines
+        .find(|line| line.starts_with(&format!("{proxy},{server},")))
+        .ok_or("no such row")?;
+    Ok(row.split(',').nth(at).unwrap_or_default().to_owned())
+}
+
+#[test]
+fn figures_count_what_was_served() -> Result<()> {
+    let runtime = start("stat", named("a")?, named("b")?)?;
+    runtime.ask("disable server app/a\n")?;
+    for _ in 0..3 {
+        assert_eq!(body(&runtime)?, "b");
+    }
+    // The last bytes of a client are counted when its connection has ended.
+    let table = runtime.until("show stat\n", "front,FRONTEND,,,0,")?;
+    let of = |proxy: &str, server: &str, column: &str| csv(&table, proxy, server, column);
+    assert_eq!(of("front", "FRONTEND", "hrsp_2xx")?, "3");
+    assert_eq!(of("front", "FRONTEND", "req_tot")?, "3");
+    assert_eq!(of("front", "FRONTEND", "iid")?, "3", "the first number is 2");
+    assert_eq!(of("front", "FRONTEND", "status")?, "OPEN");
+    assert_eq!(of("app", "b", "hrsp_2xx")?, "3");
+    assert_eq!(
+        (of("app", "b", "stot")?, of("app", "a", "stot")?),
+        ("3".into(), "0".into())
+    );
+    assert_eq!(
+        (of("app", "a", "status")?, of("app", "b", "status")?),
+        ("MAINT".into(), "no check".into())
+    );
+    assert_eq!(
+        (of("app", "BACKEND", "status")?, of("app", "BACKEND", "act")?),
+        ("UP".into(), "1".into())
+    );
+    assert_eq!(
+        (of("app", "BACKEND", "weight")?, of("app", "BACKEND", "algo")?),
+        ("10".into(), "roundrobin".into())
+    );
+    let request = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".len();
+    assert_eq!(of("front", "FRONTEND", "bin")?, (3 * request).to_string());
+    let answer = of("front", "FRONTEND", "bout")?.parse::<usize>()?;
+    assert!(answer > 3 * 20 && answer < 3 * 200, "{answer}");
+    assert!(
+        of("app", "b", "bin")?.parse::<usize>()? > 3 * 20
+            && of("app", "b", "bout")?.parse::<usize>()? > 3 * 20
+    );
+
+    let one = runtime.ask("show stat app 4 7\n")?;
+    assert_eq!(one.lines().count(), 3, "header, server, empty line: {one}");
+    assert_eq!(
+        runtime
+            .ask("show stat 30 2 -1\n")?
+            .lines()
+            .nth(1)
+            .map(|line| &line[..12]),
+        Some("app,BACKEND,")
+    );
+    let up = runtime.ask("show stat app -1 -1 up\n")?;
+    assert!(!up.contains("app,a,") && up.contains("app,b,"), "{up}");
+    assert_eq!(runtime.ask("show stat nope -1 -1\n")?, "No such proxy.\n\n");
+    let typed = runtime.ask("show stat app 4 7 typed\n")?;
+    assert!(typed.contains("S.30.7.40.hrsp_2xx.1:MCPV:u64:3\n"), "{typed}");
+    assert!(
+        typed.contains("S.30.7.17.status.1:SGPV:str:no check\n"),
+        "{typed}"
+    );
+    let json = runtime.ask("show stat app 4 7 json\n")?;
+    let wanted = "{\"objType\":\"Server\",\"proxyId\":30,\"id\":7,\"field\":{\"pos\":40,\"name\":\"hrsp_2xx\"},\"processNum\":1,";
+    assert!(json.starts_with("[[{") && json.contains(wanted), "{json}");
+
+    runtime.ask("clear counters server app/b\n")?;
+    let table = runtime.ask("show stat\n")?;
+    assert_eq!(
+        (
+            csv(&table, "app", "b", "stot")?,
+            csv(&table, "app", "BACKEND", "stot")?
+        ),
+        ("0".into(), "3".into())
+    );
+    runtime.ask("clear counters all\n")?;
+    let table = runtime.ask("show stat\n")?;
+    assert_eq!(
+        (
+            csv(&table, "app", "BACKEND", "hrsp_2xx")?,
+            csv(&table, "front", "FRONTEND", "bin")?
+        ),
+        ("0".into(), "0".into())
+    );
+    Ok(())
+}
