@@ -9,7 +9,7 @@ use std::task::Poll;
 
 use http::{request, response};
 use tidegate_sample::figures::RulePlace;
-use tidegate_sample::vars::{self, VarName, VarStore};
+use tidegate_sample::vars::{self, VarName, VarScope, VarStore};
 use tidegate_sample::{Facts, Named, Priority, Session, Value, Way};
 
 use crate::channel::Channel;
@@ -116,6 +116,8 @@ pub enum LogLevel {
 
 impl Txn {
     pub(crate) fn new(client: Rc<Client>, mode: Mode, buffer_bytes: usize) -> Rc<Self> {
+        let txn_vars = client.vars.borrow().inside(VarScope::Txn);
+        let (req_vars, res_vars) = (txn_vars.inside(VarScope::Req), txn_vars.inside(VarScope::Res));
         Rc::new_cyclic(|me| Txn {
             me: me.clone(),
             source: Cell::new(client.source.get()),
@@ -138,9 +140,9 @@ impl Txn {
             server: RefCell::default(),
             backend_dst: Cell::default(),
             backend_src: Cell::default(),
-            txn_vars: RefCell::default(),
-            req_vars: RefCell::default(),
-            res_vars: RefCell::default(),
+            txn_vars: RefCell::new(txn_vars),
+            req_vars: RefCell::new(req_vars),
+            res_vars: RefCell::new(res_vars),
             extension_slot: RefCell::default(),
             reply: RefCell::default(),
             log_level: Cell::new(LogLevel::Default),

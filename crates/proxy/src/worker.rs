@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
+use tidegate_sample::vars::VarStore;
 use tidegate_sample::{Data, ExternalRunner, Named};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
@@ -318,7 +319,7 @@ impl Worker {
             home: Some(frontend.clone()),
             frontend: frontend.named.clone(),
             listener: listener.clone(),
-            vars: RefCell::default(),
+            vars: RefCell::new(VarStore::of_session(&self.shared.global.proc_vars)),
             proc_vars: self.shared.global.proc_vars.clone(),
             process: self.shared.global.process.clone(),
             worker: self.index,

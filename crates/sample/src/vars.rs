@@ -1,16 +1,20 @@
 //! Variables: names, and the stores of each scope.
 
 mod cond;
+mod limits;
 
 pub use cond::{Assignment, VarCond};
+pub use limits::VarLimits;
 
 use crate::did_you_mean::did_you_mean;
 use crate::error::ParseError;
 use crate::session::Session;
 use crate::value::Value;
+use limits::{Account, Total, bytes};
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::rc::Rc;
 use std::sync::{Arc, RwLock};
 
 /// How long a variable lives and who sees it.
@@ -142,9 +146,29 @@ impl fmt::Debug for VarName {
 #[derive(Debug, Default)]
 pub struct VarStore {
     entries: Vec<(u64, Arc<str>, Value)>,
+    /// What they take, where that is limited.
+    account: Option<Rc<Account>>,
 }
 
 impl VarStore {
+    /// The variables of a session, within the limits of the process.
+    #[must_use]
+    pub fn of_session(process: &ProcVars) -> VarStore {
+        VarStore {
+            entries: Vec::new(),
+            account: process.total.as_ref().map(Account::of_session),
+        }
+    }
+
+    /// The variables of a scope that lies in the one of these.
+    #[must_use]
+    pub fn inside(&self, scope: VarScope) -> VarStore {
+        VarStore {
+            entries: Vec::new(),
+            account: self.account.as_ref().map(|account| account.inside(scope)),
+        }
+    }
+
     /// The value of a variable.
     #[must_use]
     pub fn value(&self, name: &VarName) -> Option<&Value> {
@@ -154,8 +178,14 @@ impl VarStore {
             .map(|e| &e.2)
     }
 
-    /// Sets a variable.
-    pub fn set(&mut self, name: &VarName, value: Value) {
+    /// Sets a variable and says whether there was room for it. If not, the variable is gone.
+    pub fn set(&mut self, name: &VarName, value: Value) -> bool {
+        if let Some(account) = self.account.clone() {
+            self.unset(name);
+            if !account.take(bytes(&value)) {
+                return false;
+            }
+        }
         let known = self
             .entries
             .iter_mut()
@@ -164,6 +194,7 @@ impl VarStore {
             Some(entry) => entry.2 = value,
             None => self.entries.push((name.hash, name.name.clone(), value)),
         }
+        true
     }
 
     /// Removes a variable and says whether it was there.
@@ -172,17 +203,30 @@ impl VarStore {
             .entries
             .iter()
             .position(|(hash, known, _)| *hash == name.hash && *known == name.name);
-        known.map(|index| self.entries.swap_remove(index)).is_some()
+        let gone = known.map(|index| self.entries.swap_remove(index));
+        if let (Some(account), Some((.., value))) = (&self.account, &gone) {
+            account.give_back(bytes(value));
+        }
+        gone.is_some()
     }
 
     /// Forgets all variables, keeping the room for the next transaction's.
     pub fn clear(&mut self) {
+        if let Some(account) = &self.account {
+            account.give_back(self.entries.iter().map(|(.., value)| bytes(value)).sum());
+        }
         self.entries.clear();
     }
 
     /// All names and values, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.entries.iter().map(|(_, name, value)| (&**name, value))
+    }
+}
+
+impl Drop for VarStore {
+    fn drop(&mut self) {
+        self.clear();
     }
 }
 
@@ -193,26 +237,51 @@ impl VarStore {
 #[derive(Debug, Default)]
 pub struct ProcVars {
     shards: [RwLock<HashMap<Arc<str>, Value>>; 16],
+    /// What all variables of the process take, where that is limited.
+    total: Option<Arc<Total>>,
 }
 
 impl ProcVars {
+    /// No variables yet, and the limits of all scopes.
+    #[must_use]
+    pub fn with_limits(limits: VarLimits) -> ProcVars {
+        ProcVars {
+            shards: Default::default(),
+            total: Total::new(limits),
+        }
+    }
+
     /// The value of a variable.
     #[must_use]
     pub fn value(&self, name: &VarName) -> Option<Value> {
         self.shard(name)?.read().ok()?.get(&name.name).cloned()
     }
 
-    /// Sets a variable.
-    pub fn set(&self, name: &VarName, value: Value) {
-        if let Some(mut shard) = self.shard(name).and_then(|shard| shard.write().ok()) {
-            shard.insert(name.name.clone(), value);
+    /// Sets a variable and says whether there was room for it. If not, the variable is gone.
+    pub fn set(&self, name: &VarName, value: Value) -> bool {
+        let Some(mut shard) = self.shard(name).and_then(|shard| shard.write().ok()) else {
+            return false;
+        };
+        if let Some(total) = &self.total {
+            if let Some(value) = shard.remove(&name.name) {
+                total.give_back(bytes(&value));
+            }
+            if !total.take(bytes(&value)) {
+                return false;
+            }
         }
+        shard.insert(name.name.clone(), value);
+        true
     }
 
     /// Removes a variable and says whether it was there.
     pub fn unset(&self, name: &VarName) -> bool {
         let shard = self.shard(name).and_then(|shard| shard.write().ok());
-        shard.is_some_and(|mut shard| shard.remove(&name.name).is_some())
+        let gone = shard.and_then(|mut shard| shard.remove(&name.name));
+        if let (Some(total), Some(value)) = (&self.total, &gone) {
+            total.give_back(bytes(value));
+        }
+        gone.is_some()
     }
 
     /// Shows all names and values, in no particular order.
@@ -235,22 +304,19 @@ pub fn value(session: &dyn Session, name: &VarName) -> Option<Value> {
     }
 }
 
-/// Sets a variable and says whether its scope exists there.
+/// Sets a variable and says whether it did: its scope exists there, and has room for it.
 pub fn set(session: &dyn Session, name: &VarName, value: Value) -> bool {
     // What outlives the request must not keep the request's buffer.
     match name.scope {
         VarScope::Proc => session
             .proc_vars()
-            .map(|vars| vars.set(name, value.detached()))
-            .is_some(),
+            .is_some_and(|vars| vars.set(name, value.detached())),
         VarScope::Sess => session
             .vars(name.scope)
-            .map(|vars| vars.borrow_mut().set(name, value.detached()))
-            .is_some(),
+            .is_some_and(|vars| vars.borrow_mut().set(name, value.detached())),
         scope => session
             .vars(scope)
-            .map(|vars| vars.borrow_mut().set(name, value))
-            .is_some(),
+            .is_some_and(|vars| vars.borrow_mut().set(name, value)),
     }
 }
 
@@ -292,6 +358,42 @@ mod tests {
         assert!(store.unset(&a) && !store.unset(&a));
         assert_eq!(store.value(&a), None);
         assert_eq!(store.iter().collect::<Vec<_>>(), [("b", &Value::Int(2))]);
+    }
+
+    #[test]
+    fn a_scope_counts_for_those_that_it_lies_in() {
+        let name = |text| VarName::parse(text).unwrap();
+        let text = |len: usize| Value::str("x".repeat(len).as_str());
+        let limits = VarLimits {
+            proc: Some(200),
+            sess: Some(100),
+            reqres: Some(60),
+            ..VarLimits::default()
+        };
+        let process = ProcVars::with_limits(limits);
+        let mut session = VarStore::of_session(&process);
+        let mut txn = session.inside(VarScope::Txn);
+        let mut req = txn.inside(VarScope::Req);
+        assert!(req.set(&name("req.a"), text(60)));
+        assert!(!req.set(&name("req.b"), text(1)), "the request is full");
+        assert!(txn.set(&name("txn.a"), text(40)));
+        assert!(!txn.set(&name("txn.b"), text(1)) && !session.set(&name("sess.a"), Value::Int(1)));
+        assert!(txn.set(&name("txn.a"), text(10)), "what it took before is free");
+        assert!(session.set(&name("sess.a"), Value::Ipv6(std::net::Ipv6Addr::LOCALHOST)));
+        assert!(!txn.set(&name("txn.a"), text(25)) && txn.value(&name("txn.a")).is_none());
+        assert!(process.set(&name("proc.a"), text(124)));
+        assert!(
+            !process.set(&name("proc.b"), text(1)),
+            "76 of 200 are the session's"
+        );
+        drop(req);
+        assert!(process.set(&name("proc.b"), text(60)));
+        assert!(!txn.set(&name("txn.a"), text(1)), "the process is full");
+        assert!(process.unset(&name("proc.a")));
+        txn.set(&name("txn.a"), text(84));
+        txn.clear();
+        drop((txn, session));
+        assert!(process.set(&name("proc.a"), text(140)) && !process.set(&name("proc.c"), text(1)));
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub(crate) fn options(local_name: Option<&str>, diagnostic: bool) -> Options {
 pub(crate) fn site(flags: &Flags, log: LogSink, report: Report) -> Result<Site, ()> {
     let options = options(flags.local_name.as_deref(), flags.diagnostic);
     let mut draft = Draft::read(&flags.files, &DiskFiles, options);
-    let proc_vars = Arc::new(ProcVars::default());
+    let proc_vars = Arc::new(ProcVars::with_limits(draft.global().tune.vars));
     let settings = settings(&draft, log, Arc::clone(&proc_vars));
     let (specs, loads) = scripts(&draft.global().lua);
     report.step(|| format!("loading {} scripts", specs.len()));
@@ -147,6 +147,8 @@ fn settings(draft: &Draft, log: LogSink, proc_vars: Arc<ProcVars>) -> Settings {
         prepend_cpath: paths(LuaPathKind::Cpath),
         log,
         proc_vars,
+        lists: Arc::clone(draft.lists()),
+        userlists: Arc::new(draft.userlists().clone()),
         threads: threads(global.threads),
         ..defaults
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tidegate_sample::vars::VarName;
+use tidegate_sample::vars::{VarLimits, VarName};
 
 use super::http2::Http2Settings;
 use super::log::LogTarget;
@@ -59,6 +59,8 @@ pub struct TuneSettings {
     pub buffer_bytes: u32,
     /// `tune.h2.…`.
     pub h2: Http2Settings,
+    /// `tune.vars.*`: how much memory variables may take.
+    pub vars: VarLimits,
 }
 
 impl Default for TuneSettings {
@@ -66,6 +68,7 @@ impl Default for TuneSettings {
         TuneSettings {
             buffer_bytes: 16_384,
             h2: Http2Settings::default(),
+            vars: VarLimits::default(),
         }
     }
 }

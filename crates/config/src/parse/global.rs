@@ -5,6 +5,7 @@ mod lua;
 mod pending;
 mod stats;
 mod table;
+mod vars;
 
 use super::args::{Args, Parsed, bad_argument};
 use super::elsewhere;
