@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 use mlua::{Function, Lua, Result};
 use tidegate_exec::{ObjectClass, Scalar, Scalars, function};
 use tidegate_proxy::Txn;
-use tidegate_sample::{Converter, Scope, convert};
+use tidegate_sample::{Converter, convert};
 
 use crate::calls::{self, Calls, NoTxn};
 use crate::env::Env;
@@ -52,7 +52,7 @@ fn method(lua: &Lua, env: &Arc<Env>, name: &'static str, method: &str) -> Result
         move |_, (this, input, args): (This<Converters>, Scalar, Scalars)| {
             let txn = this.live()?;
             let args: calls::Samples = args.0.into_iter().map(value::of_scalar).collect();
-            let converter = calls.find(args, |args| Converter::new(name, args, &Scope::anywhere()));
+            let converter = calls.find(args, |args| Converter::new(name, args, &env.scope()));
             let converter = converter.map_err(|error| calls::wrong(&known_as, &error))?;
             let input = value::of_scalar(input);
             let found = match &txn {

@@ -1,10 +1,12 @@
 //! What the functions of one state share: settings, what scripts registered, and how far start-up is.
 
+use std::io;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mlua::{Function, MultiValue};
 use tidegate_proxy::log::Level;
+use tidegate_sample::{Files, LocalFiles, Scope};
 
 use crate::declared::Key;
 use crate::settings::Settings;
@@ -49,6 +51,17 @@ pub(crate) struct Item {
     pub(crate) function: Function,
 }
 
+/// Reads no file: requests are served, and a file that takes long would keep them waiting.
+struct LoadedOnly;
+
+impl Files for LoadedOnly {
+    fn read(&self, _: &str) -> io::Result<Vec<u8>> {
+        Err(io::Error::other(
+            "it was not loaded at start: name it in the configuration, or in a call while the script is loaded",
+        ))
+    }
+}
+
 impl Env {
     pub(crate) fn new(settings: Settings, state_id: usize, tasks: Arc<AtomicUsize>) -> Arc<Self> {
         static GENERATIONS: AtomicU64 = AtomicU64::new(0);
@@ -76,6 +89,19 @@ impl Env {
 
     pub(crate) fn enter_stage(&self, stage: Stage) {
         self.stage.store(stage as u8, Ordering::Release);
+    }
+
+    /// What fetches and converters that scripts call are made for: while scripts are loaded they may read files, as the
+    /// configuration may; later they find the lists that were loaded, and no others.
+    pub(crate) fn scope(&self) -> Scope<'_> {
+        let files: &dyn Files = match self.stage() {
+            Stage::Load | Stage::Init => &LocalFiles,
+            Stage::Serve => &LoadedOnly,
+        };
+        Scope::anywhere()
+            .with_files(files)
+            .with_lists(&self.settings.lists)
+            .with_userlists(&self.settings.userlists)
     }
 
     /// Logs a failure that belongs to no session.

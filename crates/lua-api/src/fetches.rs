@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 use mlua::{Function, Lua, Result};
 use tidegate_exec::{ObjectClass, Scalar, Scalars, function};
 use tidegate_proxy::Txn;
-use tidegate_sample::{Expr, Scope, fetch};
+use tidegate_sample::{Expr, fetch};
 
 use crate::calls::{self, Calls, NoTxn};
 use crate::env::Env;
@@ -49,7 +49,7 @@ fn method(lua: &Lua, env: &Arc<Env>, name: &'static str, method: &str) -> Result
     function(lua, method, move |_, (this, args): (This<Fetches>, Scalars)| {
         let txn = this.live()?;
         let args: calls::Samples = args.0.into_iter().map(value::of_scalar).collect();
-        let expr = calls.find(args, |args| Expr::of_fetch(name, args, &Scope::anywhere()));
+        let expr = calls.find(args, |args| Expr::of_fetch(name, args, &env.scope()));
         let expr = expr.map_err(|error| calls::wrong(&known_as, &error))?;
         let found = match &txn {
             Some(txn) => expr.eval(&**txn),

@@ -9,6 +9,7 @@ use mlua::StdLib;
 use tidegate_exec::{Limits, VmOptions};
 use tidegate_proxy::log::Level;
 use tidegate_sample::vars::ProcVars;
+use tidegate_sample::{Lists, UserLists};
 
 /// Where messages go that belong to no session (`core.log`, failures of tasks): the log targets of the
 /// process. Says whether there was one that took it.
@@ -59,6 +60,10 @@ pub struct Settings {
     pub log: LogSink,
     /// The variables of the `proc` scope.
     pub proc_vars: Arc<ProcVars>,
+    /// The lists of patterns and maps that the configuration names, for converters that scripts call.
+    pub lists: Arc<Lists>,
+    /// The `userlist` sections, for fetches that scripts call.
+    pub userlists: Arc<UserLists>,
     /// `nbthread`, for `core.get_info`.
     pub threads: usize,
 }
@@ -106,6 +111,8 @@ impl Default for Settings {
             tasks_max: 10_000,
             log: Arc::new(|_, _| false),
             proc_vars: Arc::default(),
+            lists: Arc::default(),
+            userlists: Arc::default(),
             threads: 1,
         }
     }

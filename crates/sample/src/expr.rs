@@ -277,12 +277,43 @@ impl Expr {
         }
     }
 
+    /// Whether one of the values that the fetch has `is` what is wanted, once converted: [`Expr::eval_each`] for what
+    /// suspends.
+    pub(crate) async fn any_async(
+        &self,
+        session: &dyn Session,
+        runner: &dyn ExternalRunner,
+        is: &dyn Fn(Value) -> bool,
+    ) -> bool {
+        let Source::Builtin {
+            row: FetchRow {
+                run: Run::Many { each, .. },
+                ..
+            },
+            args,
+        } = &self.source
+        else {
+            return self.eval_async(session, runner).await.is_some_and(is);
+        };
+        let mut values = Vec::new();
+        let _ = each(session, args, &mut |value| {
+            values.push(value);
+            ControlFlow::Continue(())
+        });
+        for value in values {
+            if self.convert_async(session, runner, value).await.is_some_and(is) {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Evaluates any expression, waiting where it must. One that does not suspend never waits.
     pub async fn eval_async(&self, session: &dyn Session, runner: &dyn ExternalRunner) -> Option<Value> {
         if !self.suspends {
             return self.eval(session);
         }
-        let mut value = match &self.source {
+        let value = match &self.source {
             Source::Builtin { row, args } => match &row.run {
                 Run::Long { begin, .. } => match begin(session, args) {
                     Begun::Known(value) => value?,
@@ -294,6 +325,15 @@ impl Expr {
             Source::Acls(acls) => Box::pin(acls.eval_async(session, runner)).await?,
             Source::External { id, args } => runner.fetch(*id, session, args).await?,
         };
+        self.convert_async(session, runner, value).await
+    }
+
+    async fn convert_async(
+        &self,
+        session: &dyn Session,
+        runner: &dyn ExternalRunner,
+        mut value: Value,
+    ) -> Option<Value> {
         for step in &self.steps {
             value = match step {
                 Step::Builtin { row, args } => row.apply(session, args, value)?,

@@ -217,7 +217,11 @@ pub(crate) fn rule(cx: &mut ProxyCx<'_>, args: &mut Args<'_>, set: Set) -> Parse
     }
     args.named(word);
     let acls = Rc::clone(&cx.acls);
-    let scope = cx.scope(set.place(cx.proxy.kind)).with_acls(&acls);
+    let mut scope = cx.scope(set.place(cx.proxy.kind)).with_acls(&acls);
+    if set == Set::TcpConnection {
+        // There is no session yet that a script could belong to.
+        scope = scope.without_waiting();
+    }
     let of = Standing {
         kind: cx.proxy.kind,
         proxy: &cx.proxy.name.value,

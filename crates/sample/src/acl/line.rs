@@ -125,8 +125,9 @@ impl Acl {
         if !self.expr.suspends() {
             return self.test(session);
         }
-        let value = self.expr.eval_async(session, runner).await;
-        self.verdict(value.is_some_and(|value| self.patterns.matches(value)), session)
+        let is = |value| self.patterns.matches(value);
+        let matched = self.expr.any_async(session, runner, &is).await;
+        self.verdict(matched, session)
     }
 
     fn verdict(&self, matched: bool, session: &dyn Session) -> Verdict {
