@@ -95,7 +95,7 @@ fn variables_of_the_process_are_read_without_a_session() {
     let site = Site::with(
         "core.register_fetches('f', function() return core.get_var('proc.x') end)",
         false,
-        |settings| settings.proc_vars.set(&name, tidegate_sample::Value::Int(3)),
+        |settings| assert!(settings.proc_vars.set(&name, tidegate_sample::Value::Int(3))),
     );
     let value = run(site.fetch("f", &*http("/"), &[]));
     assert_eq!(value, Some(tidegate_sample::Value::Int(3)));
