@@ -118,8 +118,7 @@ pub(crate) fn load(
 
 fn text(_: &dyn Session, args: &[Arg], input: Value) -> Option<Value> {
     let view = map(args)?;
-    view.find(&input, |entry, _| Value::Str(entry.value_data()))
-        .or_else(|| default(args))
+    view.value(&input).map(Value::Str).or_else(|| default(args))
 }
 
 fn key(_: &dyn Session, args: &[Arg], input: Value) -> Option<Value> {

@@ -80,6 +80,15 @@ impl Entry {
         }
     }
 
+    /// Where the value is in a text, if that is the one that holds it.
+    pub(super) fn value_in(&self, page: &Arc<Bytes>) -> Option<InPage> {
+        let len = u16::try_from(self.value_len).ok()?;
+        Arc::ptr_eq(&self.page, page).then_some(InPage {
+            at: self.value_at,
+            len,
+        })
+    }
+
     fn data(&self, at: u32, len: u32) -> Data {
         Data::shared(&self.page, at as usize..at as usize + len as usize)
     }
@@ -89,12 +98,33 @@ impl Entry {
         self.key_at as usize..self.key_at as usize + self.key_len as usize
     }
 
-    /// Where the value stands in the text; after the key if there is none.
+    /// Where the value stands in the line of a file; after the key if there is none.
     pub(super) fn value_range(&self) -> Range<usize> {
+        let end = self.key_range().end;
         match self.value_len {
-            Entry::NO_VALUE => self.key_range().end..self.key_range().end,
-            len => self.value_at as usize..self.value_at as usize + len as usize,
+            Entry::NO_VALUE => end..end,
+            // It is kept where it stood first, which may be in another line.
+            len => {
+                let behind = self.page.get(end..).unwrap_or_default();
+                let blanks = behind.iter().take_while(|byte| matches!(byte, b' ' | b'\t'));
+                let start = end + blanks.count();
+                start..start + len as usize
+            }
         }
+    }
+}
+
+/// Where a short value is in a text that is known.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::pattern) struct InPage {
+    pub(super) at: u32,
+    pub(super) len: u16,
+}
+
+impl InPage {
+    /// The value, sharing the text.
+    pub(super) fn data(self, page: &Bytes) -> Data {
+        Data::shared(page, self.at as usize..self.at as usize + usize::from(self.len))
     }
 }
 
@@ -132,6 +162,14 @@ impl Entries {
             None => None,
         };
         entry.filter(|entry| entry.order != Entry::GONE)
+    }
+
+    /// The text that the first entry is in.
+    pub(super) fn page(&self) -> Arc<Bytes> {
+        self.iter()
+            .next()
+            .map(|(_, entry)| Arc::clone(&entry.page))
+            .unwrap_or_default()
     }
 
     /// The key at a slot; empty if there is no entry.

@@ -3,6 +3,7 @@
 use super::entries::{Entries, Entry, page, to_u32};
 use super::list::ListKind;
 use bytes::Bytes;
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -42,6 +43,7 @@ impl fmt::Debug for FileFaults {
 /// of the line is no entry. In a map the key is the first word and the value the rest, without the blanks around it.
 pub(super) fn read(text: Bytes, kind: ListKind) -> Entries {
     let text = page(text);
+    let mut values = Values::default();
     let mut entries = Entries::default();
     let mut order = 0;
     let mut from = 0;
@@ -66,13 +68,30 @@ pub(super) fn read(text: Bytes, kind: ListKind) -> Entries {
                 let value = start + key + after.iter().take_while(|byte| is_blank(**byte)).count();
                 let trailing = after.iter().rev().take_while(|byte| is_blank(**byte)).count();
                 let end = (line.len() - trailing).max(value);
-                (range(start, start + key), Some(range(value, end)))
+                let value = values.first(line.get(value..end).unwrap_or_default(), range(value, end));
+                (range(start, start + key), Some(value))
             }
         };
         entries.push(Entry::of_page(&text, key, value, order));
         order += 1;
     }
     entries
+}
+
+/// Different values of a file that are remembered: what has more of them hardly repeats them.
+const VALUES_MAX: usize = 1 << 16;
+
+/// Where values stood first: all entries of a value share that place, which is then in the cache more often.
+#[derive(Default)]
+struct Values<'t>(HashMap<&'t [u8], Range<u32>>);
+
+impl<'t> Values<'t> {
+    fn first(&mut self, value: &'t [u8], at: Range<u32>) -> Range<u32> {
+        if self.0.len() >= VALUES_MAX {
+            return self.0.get(value).cloned().unwrap_or(at);
+        }
+        self.0.entry(value).or_insert(at).clone()
+    }
 }
 
 fn is_blank(byte: u8) -> bool {

@@ -5,6 +5,7 @@ use super::list::{List, ListKind};
 use super::listed::Listed;
 use super::method::MatchMethod;
 use super::output::Output;
+use crate::data::Data;
 use crate::error::ParseError;
 use crate::scope::Scope;
 use crate::value::Value;
@@ -55,13 +56,25 @@ impl View {
 
     /// Whether a value that has the method's type matches a pattern now.
     pub(crate) fn matches(&self, value: &Value) -> bool {
-        self.find(value, |_, _| ()).is_some()
+        let snapshot = self.list.current();
+        let index = snapshot.indexes.get(self.index);
+        index.is_some_and(|index| index.find(value, &snapshot.entries).is_some())
     }
 
     /// Hands the entry that a value matches now to `then`, with its regular expression if it is one.
     pub(crate) fn find<T>(&self, value: &Value, then: impl FnOnce(&Entry, Option<&Regex>) -> T) -> Option<T> {
         let snapshot = self.list.current();
-        let (slot, regex) = snapshot.indexes.get(self.index)?.find(value, &snapshot.entries)?;
-        Some(then(snapshot.entries.get(slot)?, regex))
+        let hit = snapshot.indexes.get(self.index)?.find(value, &snapshot.entries)?;
+        Some(then(snapshot.entries.get(hit.slot)?, hit.regex))
+    }
+
+    /// The value of the entry that a value matches now. The entry itself is not looked at where the index knows that.
+    pub(crate) fn value(&self, value: &Value) -> Option<Data> {
+        let snapshot = self.list.current();
+        let hit = snapshot.indexes.get(self.index)?.find(value, &snapshot.entries)?;
+        match hit.value {
+            Some((page, at)) => Some(at.data(page)),
+            None => Some(snapshot.entries.get(hit.slot)?.value_data()),
+        }
     }
 }

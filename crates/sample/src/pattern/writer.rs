@@ -117,9 +117,11 @@ impl Writer {
             let Some(entry) = next.entries.get(*slot) else {
                 continue;
             };
-            // Indexes hold nothing of an entry but its slot and its key.
             let entry = Entry::own(entry.key(), Some(value), entry.order);
             next.entries.set(*slot, entry);
+            for index in &mut next.indexes {
+                index.revalue(*slot, &next.entries);
+            }
         }
         Ok(slots.len())
     }

@@ -13,8 +13,13 @@ pub(super) type Parse = fn(&mut GlobalCx<'_>, &mut Args<'_>) -> Parsed<()>;
 const G: Sections = Sections::GLOBAL;
 
 /// All keywords of the section.
-pub(super) const TABLES: [&[Keyword<Parse>]; 5] =
-    [ROWS, super::http2::ROWS, super::lua::ROWS, super::vars::ROWS, pending::ROWS];
+pub(super) const TABLES: [&[Keyword<Parse>]; 5] = [
+    ROWS,
+    super::http2::ROWS,
+    super::lua::ROWS,
+    super::vars::ROWS,
+    pending::ROWS,
+];
 
 /// The keywords for reference pages.
 pub(crate) fn rows() -> impl Iterator<Item = KeywordDoc> {

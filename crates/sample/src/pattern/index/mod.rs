@@ -1,6 +1,7 @@
 //! What a list's patterns are looked up with, for each way to match them.
 
 mod hashed;
+mod ipv4;
 mod nets;
 mod prefixes;
 mod ranges;
@@ -11,12 +12,13 @@ mod texts;
 pub(super) use hashed::Hashed;
 pub(super) use nets::{Net, Network};
 
-use super::entries::{Entries, Slot};
+use super::entries::{Entries, InPage, Slot};
 use super::method::MatchMethod;
 use super::parse;
 use crate::arg;
 use crate::cast::cast;
 use crate::value::Value;
+use bytes::Bytes;
 use nets::Nets;
 use pcre2::bytes::Regex;
 use prefixes::Prefixes;
@@ -34,8 +36,15 @@ pub(super) struct Way {
     pub(super) ignore_case: bool,
 }
 
-/// What matched: the entry's slot, and its regular expression if it is one.
-pub(super) type Hit<'i> = (Slot, Option<&'i Regex>);
+/// What matched.
+pub(super) struct Hit<'i> {
+    /// The entry's slot.
+    pub(super) slot: Slot,
+    /// The entry's regular expression, if it is one.
+    pub(super) regex: Option<&'i Regex>,
+    /// Where the entry's value is, if the index knows.
+    pub(super) value: Option<(&'i Arc<Bytes>, InPage)>,
+}
 
 /// The patterns of a list, ready to be matched in one way. Cloning is cheap, and a clone that is changed leaves the
 /// others alone.
@@ -68,7 +77,7 @@ impl Index {
         let kind = match way.method {
             MatchMethod::Found | MatchMethod::Bool => Kind::Nothing,
             MatchMethod::Int | MatchMethod::Len => Kind::Ranges(Ranges::build(parsed.all(parse::range))),
-            MatchMethod::Ip => Kind::Nets(Nets::build(parsed.all(parse::network))),
+            MatchMethod::Ip => Kind::Nets(Nets::build(parsed.all(parse::network), entries)),
             MatchMethod::Reg => {
                 let mut regexes = Regexes::default();
                 for (regex, slot) in parsed.all(|key| regex(key, way.ignore_case)) {
@@ -136,7 +145,7 @@ impl Index {
             }
             Kind::Nets(nets) => {
                 if let Ok(network) = parse::network(key) {
-                    nets.insert(network, slot);
+                    nets.insert(network, slot, entries);
                 }
             }
             Kind::Texts(texts) => texts.insert(key, slot),
@@ -147,6 +156,15 @@ impl Index {
                     regexes.insert(slot, regex);
                 }
             }
+        }
+    }
+
+    /// Notes that the entry at a slot has another value.
+    pub(super) fn revalue(&mut self, slot: Slot, entries: &Entries) {
+        if let Kind::Nets(nets) = &mut self.kind
+            && let Ok(network) = parse::network(entries.key(slot))
+        {
+            nets.revalue(network, slot);
         }
     }
 
@@ -181,26 +199,42 @@ impl Index {
             (Kind::Ranges(ranges), Value::Str(text)) => {
                 ranges.find(i64::try_from(text.len()).unwrap_or(i64::MAX), entries)
             }
-            (Kind::Nets(nets), Value::Ipv4(ip)) => nets.find(IpAddr::V4(*ip), entries),
-            (Kind::Nets(nets), Value::Ipv6(ip)) => nets.find(IpAddr::V6(*ip), entries),
+            (Kind::Nets(nets), Value::Ipv4(ip)) => return net(nets, IpAddr::V4(*ip), entries),
+            (Kind::Nets(nets), Value::Ipv6(ip)) => return net(nets, IpAddr::V6(*ip), entries),
             (Kind::Texts(texts), Value::Str(text) | Value::Bin(text)) => texts.find(text, entries),
             (Kind::Prefixes(prefixes), Value::Str(text)) => {
                 prefixes.longest(&folded(text, self.way.ignore_case))
             }
             (Kind::Substrings(substrings), Value::Str(text)) => substrings.find(text, entries),
             (Kind::Regexes(regexes), Value::Str(text)) => {
-                return regexes.find(text).map(|(slot, regex)| (slot, Some(regex)));
+                return regexes.find(text).map(|(slot, regex)| Hit {
+                    slot,
+                    regex: Some(regex),
+                    value: None,
+                });
             }
             _ => None,
         };
-        slot.map(|slot| (slot, None))
+        slot.map(|slot| Hit {
+            slot,
+            regex: None,
+            value: None,
+        })
     }
 
     /// As [`Index::find`], for a value of any type.
     pub(super) fn find_any(&self, value: Value, entries: &Entries) -> Option<Slot> {
         self.find(&cast(value, self.way.method.input())?, entries)
-            .map(|(slot, _)| slot)
+            .map(|hit| hit.slot)
     }
+}
+
+fn net<'i>(nets: &'i Nets, ip: IpAddr, entries: &Entries) -> Option<Hit<'i>> {
+    nets.find(ip, entries).map(|found| Hit {
+        slot: found.slot,
+        regex: None,
+        value: found.value,
+    })
 }
 
 /// Parses the keys of all entries, and keeps what is wrong with them.

@@ -1,6 +1,7 @@
 //! Addresses and networks.
 
 use super::super::entries::{Entries, Slot};
+use super::ipv4::{Ipv4Nets, NetFound};
 use super::prefixes::{Key, Prefixes};
 use crate::cast::embedded_ipv4;
 use std::cmp::Ordering;
@@ -10,8 +11,8 @@ use std::sync::Arc;
 /// The first bits of an integer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::pattern) struct Net<B> {
-    bits: B,
-    len: u8,
+    pub(super) bits: B,
+    pub(super) len: u8,
 }
 
 /// Integers of a width.
@@ -101,13 +102,16 @@ pub(in crate::pattern) enum Network {
 /// Networks, and IPv4 networks with holes in their masks, which are few and tried one by one.
 #[derive(Clone)]
 pub(in crate::pattern) struct Nets {
-    v4: Prefixes<Net<u32>>,
+    v4: Ipv4Nets,
     masked: Arc<Vec<(u32, u32, Slot)>>,
     v6: Prefixes<Net<u128>>,
 }
 
 impl Nets {
-    pub(in crate::pattern) fn build(networks: impl Iterator<Item = (Network, Slot)>) -> Nets {
+    pub(in crate::pattern) fn build(
+        networks: impl Iterator<Item = (Network, Slot)>,
+        entries: &Entries,
+    ) -> Nets {
         let (mut v4, mut masked, mut v6) = (Vec::new(), Vec::new(), Vec::new());
         for (network, slot) in networks {
             match network {
@@ -117,15 +121,15 @@ impl Nets {
             }
         }
         Nets {
-            v4: Prefixes::build(v4),
+            v4: Ipv4Nets::build(v4, entries),
             masked: Arc::new(masked),
             v6: Prefixes::build(v6),
         }
     }
 
-    pub(in crate::pattern) fn insert(&mut self, network: Network, slot: Slot) {
+    pub(in crate::pattern) fn insert(&mut self, network: Network, slot: Slot, entries: &Entries) {
         match network {
-            Network::V4(net) => self.v4.insert(net, slot),
+            Network::V4(net) => self.v4.insert(net, slot, entries),
             Network::Masked(net, mask) => Arc::make_mut(&mut self.masked).push((net, mask, slot)),
             Network::V6(net) => self.v6.insert(net, slot),
         }
@@ -133,32 +137,42 @@ impl Nets {
 
     pub(in crate::pattern) fn remove(&mut self, network: Network, slot: Slot) {
         match network {
-            Network::V4(net) => self.v4.remove(&net, slot),
+            Network::V4(net) => self.v4.remove(net, slot),
             Network::Masked(..) => Arc::make_mut(&mut self.masked).retain(|(.., other)| *other != slot),
             Network::V6(net) => self.v6.remove(&net, slot),
         }
     }
 
+    /// Notes that an entry has another value.
+    pub(in crate::pattern) fn revalue(&mut self, network: Network, slot: Slot) {
+        if let Network::V4(net) = network {
+            self.v4.revalue(net, slot);
+        }
+    }
+
     /// The smallest network of an address' own kind that holds it, else of the other kind.
-    pub(in crate::pattern) fn find(&self, ip: IpAddr, entries: &Entries) -> Option<Slot> {
+    pub(in crate::pattern) fn find(&self, ip: IpAddr, entries: &Entries) -> Option<NetFound<'_>> {
         match ip {
             IpAddr::V4(ip) => self
                 .v4(ip, entries)
-                .or_else(|| self.v6.longest(Net::host(u128::from(ip.to_ipv6_mapped())))),
+                .or_else(|| self.v6(u128::from(ip.to_ipv6_mapped()))),
             IpAddr::V6(ip) => self
-                .v6
-                .longest(Net::host(u128::from(ip)))
+                .v6(u128::from(ip))
                 .or_else(|| self.v4(embedded_ipv4(ip)?, entries)),
         }
     }
 
-    fn v4(&self, ip: Ipv4Addr, entries: &Entries) -> Option<Slot> {
+    fn v4(&self, ip: Ipv4Addr, entries: &Entries) -> Option<NetFound<'_>> {
         let ip = u32::from(ip);
-        self.v4.longest(Net::host(ip)).or_else(|| {
-            self.masked
-                .iter()
-                .filter(|(net, mask, _)| ip & mask == *net)
-                .fold(None, |best, (.., slot)| entries.first(best, Some(*slot)))
+        self.v4.longest(ip).or_else(|| {
+            let holding = self.masked.iter().filter(|(net, mask, _)| ip & mask == *net);
+            let slot = holding.fold(None, |best, (.., slot)| entries.first(best, Some(*slot)))?;
+            Some(NetFound { slot, value: None })
         })
+    }
+
+    fn v6(&self, ip: u128) -> Option<NetFound<'_>> {
+        let slot = self.v6.longest(Net::host(ip))?;
+        Some(NetFound { slot, value: None })
     }
 }
