@@ -7,13 +7,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use tidegate_sample::stick::{Count, Tables};
 use tidegate_sample::vars::{ProcVars, VarStore};
 use tidegate_sample::{Named, Process, Tls};
 
+use crate::clock::ticks;
 use crate::http2::Meter;
 use crate::log::{LogWriter, Logger};
 use crate::packets::Packets;
 use crate::spec::ListenProto;
+use crate::stick::Counters;
 use crate::worker::Frontend;
 
 /// The two ends of the client's connection, as the system knows them.
@@ -34,6 +37,11 @@ pub(crate) struct Client {
     pub(crate) frontend: Rc<Named>,
     pub(crate) listener: Rc<Named>,
     pub(crate) vars: RefCell<VarStore>,
+    /// What it tracks in stick tables, for all of its requests.
+    pub(crate) counters: Counters,
+    /// Of the odd things that it did to HTTP/2, those that were counted in stick tables.
+    pub(crate) glitches_counted: Cell<u32>,
+    pub(crate) tables: Arc<Tables>,
     pub(crate) proc_vars: Arc<ProcVars>,
     pub(crate) process: Option<Arc<Process>>,
     pub(crate) worker: usize,
@@ -81,6 +89,9 @@ impl Client {
                 id: 0,
             }),
             vars: RefCell::default(),
+            counters: Counters::default(),
+            glitches_counted: Cell::default(),
+            tables: Arc::default(),
             proc_vars: Arc::default(),
             process: None,
             worker,
@@ -95,6 +106,29 @@ impl Client {
             stopping: Rc::default(),
             proto: ListenProto::default(),
             h2: RefCell::default(),
+        }
+    }
+}
+
+impl Client {
+    /// Odd things that it did to HTTP/2 since this was asked last.
+    pub(crate) fn new_glitches(&self) -> u32 {
+        let all = self
+            .h2
+            .borrow()
+            .as_ref()
+            .map_or(0, |meter| meter.figures(0).glitches);
+        all.saturating_sub(self.glitches_counted.replace(all))
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        if !self.counters.is_empty() {
+            let now = ticks();
+            let glitches = self.new_glitches();
+            self.counters.count(Count::Glitch, glitches.into(), now);
+            self.counters.release(now);
         }
     }
 }

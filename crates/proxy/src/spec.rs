@@ -24,6 +24,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tidegate_sample::stick::{Stick, Tables};
 use tidegate_sample::vars::ProcVars;
 use tidegate_sample::{Expr, Process};
 
@@ -68,6 +69,8 @@ pub struct GlobalSpec {
     pub process: Option<Arc<Process>>,
     /// The variables of the `proc` scope.
     pub proc_vars: Arc<ProcVars>,
+    /// The stick tables.
+    pub tables: Arc<Tables>,
     /// `spread-checks`: by how many percent the time between checks varies at random.
     pub check_spread_percent: u32,
     /// `max-spread-checks`: most time over which the first checks are spread.
@@ -85,6 +88,7 @@ impl Default for GlobalSpec {
             h2: Http2Tuning::default(),
             process: None,
             proc_vars: Arc::default(),
+            tables: Arc::default(),
             check_spread_percent: 0,
             check_spread_max: None,
         }
@@ -464,6 +468,8 @@ pub struct BackendSpec {
     pub balance: Balance,
     /// Its timeouts (`connect`, `queue`, `server`, `server-fin`, `tunnel`, `tarpit`).
     pub timeouts: Timeouts,
+    /// `stick` lines in order.
+    pub stick: Vec<Stick>,
     /// `retries`: how often to try again to connect.
     pub retries: u32,
     /// `option redispatch`: the last retry goes to another server.
@@ -511,6 +517,7 @@ impl BackendSpec {
             servers: Vec::new(),
             balance: Balance::default(),
             timeouts: Timeouts::default(),
+            stick: Vec::new(),
             retries: 3,
             redispatch: false,
             reuse: HttpReuse::default(),
@@ -549,6 +556,8 @@ pub struct ServerSpec {
     pub backup: bool,
     /// `disabled`.
     pub disabled: bool,
+    /// `stick` and `non-stick`: whether tables keep who uses it; if nothing is said, only backups are not kept.
+    pub stick: Option<bool>,
     /// `slowstart`: how long it takes to grow to its full share once it came up.
     pub slowstart: Option<Duration>,
     /// `maxconn`: most requests or streams that it serves at a time, all workers together; 0 for no limit.
@@ -601,6 +610,7 @@ impl ServerSpec {
             weight: 1,
             backup: false,
             disabled: false,
+            stick: None,
             slowstart: None,
             maxconn: 0,
             track: None,
@@ -610,6 +620,11 @@ impl ServerSpec {
             pool_max: None,
             pool_purge_delay: Duration::from_secs(5),
         }
+    }
+
+    /// Whether tables keep who uses it.
+    pub(crate) fn sticks(&self) -> bool {
+        self.stick.unwrap_or(!self.backup)
     }
 
     /// A server at an IP address.

@@ -9,11 +9,13 @@ use std::task::Poll;
 
 use http::{request, response};
 use tidegate_sample::figures::RulePlace;
+use tidegate_sample::stick::Count;
 use tidegate_sample::vars::{self, VarName, VarScope, VarStore};
 use tidegate_sample::{Facts, Named, Priority, Session, Value, Way};
 
 use crate::channel::Channel;
 use crate::client::Client;
+use crate::clock::ticks;
 use crate::counts::Ending;
 use crate::event::Event;
 use crate::ext::Failure;
@@ -21,6 +23,7 @@ use crate::handle::{self, TxnHandle};
 use crate::log::Level;
 use crate::reply::Reply;
 use crate::spec::{ServerAddress, Timeouts};
+use crate::stick::Counters;
 use crate::timers::Times;
 use crate::upstream::Server;
 use crate::usage::TxnUsage;
@@ -98,6 +101,8 @@ pub struct Txn {
     /// `strict-mode` of the rules that are being evaluated.
     pub(crate) strict: Cell<bool>,
     pub(crate) usage: TxnUsage,
+    /// What it tracks in stick tables, beside what its connection does.
+    pub(crate) counters: Counters,
     closed: Cell<bool>,
     closing: Event,
     handle: Cell<Option<TxnHandle>>,
@@ -150,6 +155,7 @@ impl Txn {
             facts: RefCell::default(),
             times: Times::default(),
             usage: TxnUsage::default(),
+            counters: Counters::default(),
             closed: Cell::new(false),
             closing: Event::default(),
             handle: Cell::new(None),
@@ -527,6 +533,41 @@ impl Txn {
         one_address && !self.overrides.marks_server()
     }
 
+    /// Counts something for all entries that the transaction or its connection tracks.
+    pub(crate) fn count(&self, what: Count, amount: u64) {
+        if amount > 0 && self.tracks() {
+            let now = ticks();
+            self.counters.count(what, amount, now);
+            self.client.counters.count(what, amount, now);
+        }
+    }
+
+    /// Counts the bytes that went through since it was asked last.
+    pub(crate) fn count_bytes(&self) {
+        if self.tracks() {
+            let (came, went) = self.usage.new_bytes();
+            self.count(Count::BytesIn, came);
+            self.count(Count::BytesOut, went);
+        }
+    }
+
+    /// Whether anything is tracked.
+    pub(crate) fn tracks(&self) -> bool {
+        !(self.counters.is_empty() && self.client.counters.is_empty())
+    }
+
+    /// Counts the last bytes and ends the tracking, when all that was to be sent is on its way.
+    pub(crate) fn untrack(&self) {
+        self.count_bytes();
+        if self.tracks() {
+            let glitches = self.client.new_glitches();
+            self.count(Count::Glitch, glitches.into());
+        }
+        if !self.counters.is_empty() {
+            self.counters.release(ticks());
+        }
+    }
+
     /// Notes the backend that was chosen.
     pub(crate) fn choose_backend(&self, backend: &Rc<Backend>) {
         *self.backend.borrow_mut() = Some(backend.named.clone());
@@ -607,6 +648,7 @@ fn host(address: Option<SocketAddr>) -> IpAddr {
 impl Drop for Txn {
     fn drop(&mut self) {
         self.close();
+        self.untrack();
     }
 }
 

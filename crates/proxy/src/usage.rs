@@ -28,6 +28,8 @@ pub(crate) struct TxnUsage {
     /// The same for the server, with what is known of its connection.
     pub(crate) server_stream: Cell<Option<HttpStreamFigures>>,
     client: RefCell<Option<Flow>>,
+    /// Of the client's bytes, those that were counted in stick tables, in both directions.
+    counted: Cell<(u64, u64)>,
     server: RefCell<Option<Flow>>,
     in_backend: RefCell<Option<InBackend>>,
     at_server: RefCell<Option<AtServer>>,
@@ -124,6 +126,17 @@ impl TxnUsage {
             tunnel_timeout: spec.timeouts.tunnel,
             retries: spec.retries,
         })
+    }
+
+    /// Bytes from the client and to it since this was asked last.
+    pub(crate) fn new_bytes(&self) -> (u64, u64) {
+        let client = self.client.borrow();
+        let Some(client) = client.as_ref() else {
+            return (0, 0);
+        };
+        let now = (client.read(), client.written());
+        let before = self.counted.replace(now);
+        (now.0.saturating_sub(before.0), now.1.saturating_sub(before.1))
     }
 
     pub(crate) fn traffic(&self) -> Option<figures::Traffic> {

@@ -14,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use crate::aside::Aside;
 use crate::check;
 use crate::client::{Client, Ends};
+use crate::clock::ticks;
 use crate::event::Event;
 use crate::ext::{Extensions, Spawner};
 use crate::figures::{Board, PerWorker, Usage};
@@ -23,6 +24,7 @@ use crate::packets::Packets;
 use crate::rules::PreparedRules;
 use crate::session::{self, Welcome};
 use crate::spec::{BackendId, BackendSpec, FrontendSpec, GlobalSpec, ListenProto, ListenerSpec};
+use crate::stick::Counters;
 use crate::stream::Stream;
 use crate::timeouts::Wheel;
 use crate::txn::Mode;
@@ -165,6 +167,9 @@ impl Worker {
         if self.shared.states.iter().any(|s| !s.servers().is_empty()) {
             tokio::task::spawn_local(self.clone().purge());
         }
+        if self.index == 0 && !self.shared.global.tables.is_empty() {
+            tokio::task::spawn_local(self.clone().expire());
+        }
         self.extensions.start(&Spawner::new(self.index));
         check::start(&self);
         let mut accepting = Vec::with_capacity(listening.len());
@@ -224,6 +229,15 @@ impl Worker {
                     backend.balancer.shared().grow(now);
                 }
             }
+        }
+    }
+
+    /// Gives back the room that entries of stick tables took which nobody asks for any more.
+    async fn expire(self: Rc<Self>) {
+        let timer = self.wheel.timer();
+        loop {
+            timer.sleep(PURGE_EVERY).await;
+            self.shared.global.tables.expire(ticks());
         }
     }
 
@@ -320,6 +334,9 @@ impl Worker {
             frontend: frontend.named.clone(),
             listener: listener.clone(),
             vars: RefCell::new(VarStore::of_session(&self.shared.global.proc_vars)),
+            counters: Counters::default(),
+            glitches_counted: Cell::default(),
+            tables: self.shared.global.tables.clone(),
             proc_vars: self.shared.global.proc_vars.clone(),
             process: self.shared.global.process.clone(),
             worker: self.index,

@@ -96,6 +96,18 @@ fn the_oldest_make_room_unless_they_are_tracked() {
 }
 
 #[test]
+fn a_tracked_entry_is_not_in_the_way_of_others_of_the_same_time() {
+    for (held, free) in [(1, 2), (2, 1)] {
+        let table = table(2, |_| {});
+        let tracked = table.track(&key(held), 5).unwrap();
+        table.update(&key(free), 5, |_| ()).unwrap();
+        assert!(table.update(&key(3), 5, |_| ()).is_some());
+        assert_eq!(keys(&table, 5), [held.to_string(), "3".to_string()]);
+        drop(tracked);
+    }
+}
+
+#[test]
 fn nopurge_refuses_new_keys_while_none_is_out_of_date() {
     let table = table(2, |spec| (spec.no_purge, spec.expire_ms) = (true, Some(100)));
     assert!(table.update(&key(1), 0, |_| ()).is_some());

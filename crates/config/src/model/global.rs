@@ -61,6 +61,8 @@ pub struct TuneSettings {
     pub h2: Http2Settings,
     /// `tune.vars.*`: how much memory variables may take.
     pub vars: VarLimits,
+    /// `tune.stick-counters`: how many entries of tables a session can track at a time.
+    pub stick_counters: u32,
 }
 
 impl Default for TuneSettings {
@@ -69,6 +71,7 @@ impl Default for TuneSettings {
             buffer_bytes: 16_384,
             h2: Http2Settings::default(),
             vars: VarLimits::default(),
+            stick_counters: 3,
         }
     }
 }

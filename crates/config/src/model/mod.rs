@@ -48,6 +48,7 @@ pub use tls::{BindCertificate, BindTls, TlsSettings, TlsVerify, TlsVersion};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tidegate_sample::stick::Tables;
 use tidegate_sample::{Lists, UserLists};
 
 use crate::text::Environment;
@@ -67,6 +68,8 @@ pub struct Config {
     pub userlists: UserLists,
     /// The `healthcheck` sections, by their names.
     pub checks: BTreeMap<String, CheckProgram>,
+    /// The stick tables.
+    pub tables: Arc<Tables>,
 }
 
 impl Config {

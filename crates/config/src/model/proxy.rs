@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use tidegate_sample::stick::Stick;
+
 use super::address::Bind;
 use super::check::CheckProgram;
 use super::http::ErrorPage;
@@ -98,6 +100,8 @@ pub struct Proxy {
     pub default_backend: Option<Spanned<ProxyId>>,
     /// `balance`.
     pub balance: Balance,
+    /// `stick` lines in order.
+    pub stick: Vec<Stick>,
     /// `retries`.
     pub retries: RetryCount,
     /// `http-reuse`.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tidegate_sample::Regex;
 use tidegate_sample::pattern::List;
+use tidegate_sample::stick::{CounterChange, Track};
 use tidegate_sample::vars::{Assignment, VarName};
 
 use super::global::ActionFailure;
@@ -165,6 +166,10 @@ pub enum Action {
         /// What is done to it.
         change: ListChange,
     },
+    /// `track-sc`.
+    Track(Track),
+    /// `sc-inc-gpc` and its kin.
+    ChangeCounter(CounterChange),
     /// `wait-for-body`: until the body is there or the buffer is full.
     WaitForBody {
         /// `time`.

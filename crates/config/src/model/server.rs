@@ -25,6 +25,8 @@ pub struct Server {
     pub disabled: bool,
     /// `backup`: used only when no other server can be.
     pub backup: bool,
+    /// `stick` and `non-stick`: whether tables keep who uses it; only backups are not kept if nothing is said.
+    pub stick: Option<bool>,
     /// `pool-max-conn`: most idle connections that are kept; `None` for no limit.
     pub idle_max: Option<u32>,
     /// `pool-purge-delay`: how long idle connections are kept.

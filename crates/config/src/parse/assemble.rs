@@ -1,6 +1,7 @@
 //! From sections to proxies: which `defaults` apply, and the lines of both in their order.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use tidegate_sample::{Externals, UserLists};
 
@@ -94,6 +95,7 @@ impl Draft {
             lists: self.lists,
             userlists: self.userlists,
             checks: self.checks,
+            tables: Arc::new(plan.names.tables),
         });
         Loaded {
             config,
@@ -207,6 +209,7 @@ fn fresh(kind: ProxyKind, name: Spanned<String>) -> Proxy {
         use_backends: Vec::new(),
         default_backend: None,
         balance: Balance::default(),
+        stick: Vec::new(),
         retries: RetryCount::default(),
         http_reuse: HttpReuse::default(),
         connection_mode: ConnectionMode::default(),

@@ -25,6 +25,7 @@ mod rules;
 mod sampled;
 mod sections;
 mod server;
+mod stick;
 mod tls;
 
 pub use assemble::Loaded;

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
+use tidegate_sample::stick::Tables;
 use tidegate_sample::{Proxies, Side};
 
 use super::args::Parsed;
 use crate::diag::{Diagnostic, code};
 use crate::model::{ProxyId, ProxyKind};
-use crate::source::Span;
+use crate::source::{Span, Spanned};
 use crate::text::Word;
 
 /// The names of proxies.
@@ -17,6 +18,11 @@ pub(crate) struct ProxyNames {
     backends: HashMap<String, (ProxyId, Span)>,
     /// The servers of each backend.
     servers: HashMap<String, Vec<String>>,
+    pub(crate) tables: Tables,
+    /// Where each table is declared.
+    pub(crate) table_spans: HashMap<String, Span>,
+    /// The tables that others are written to.
+    pub(crate) write_to: Vec<(String, Spanned<String>)>,
 }
 
 /// The names as expressions in the section of one proxy see them.
@@ -41,6 +47,10 @@ impl Proxies for Here<'_> {
     fn servers(&self, backend: &str) -> Vec<&str> {
         let servers = self.names.servers.get(backend);
         servers.into_iter().flatten().map(String::as_str).collect()
+    }
+
+    fn tables(&self) -> Option<&Tables> {
+        Some(&self.names.tables)
     }
 }
 

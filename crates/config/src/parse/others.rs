@@ -16,7 +16,6 @@ mod mailers;
 mod peers;
 mod program;
 mod resolvers;
-mod stick;
 mod userlist;
 
 use std::collections::HashMap;

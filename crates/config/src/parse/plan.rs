@@ -8,6 +8,7 @@ use super::names::ProxyNames;
 use super::reader::Section;
 use super::sections::SectionKind;
 use super::server::check_name;
+use super::stick;
 use crate::diag::{Diagnostic, Diagnostics, code};
 use crate::model::{ProxyId, ProxyKind};
 use crate::source::{Span, Spanned, to_u32};
@@ -56,6 +57,7 @@ impl Plan {
                 SectionKind::Proxy(kind) => {
                     let planned = plan.proxy(at, kind, &mut args, (&by_name, sections), diagnostics);
                     plan.servers(&section.statements);
+                    plan.table(&section.statements, diagnostics);
                     planned
                 }
                 SectionKind::Global | SectionKind::Other(_) => Ok(()),
@@ -64,6 +66,7 @@ impl Plan {
                 diagnostics.push(*diagnostic);
             }
         }
+        stick::check_targets(&plan.names, diagnostics);
         plan
     }
 
@@ -148,6 +151,12 @@ impl Plan {
         for line in statements {
             self.names.add_server(&proxy.name, line);
         }
+    }
+
+    /// Adds the table of the proxy that was planned last.
+    fn table(&mut self, statements: &[Vec<Word>], diagnostics: &mut Diagnostics) {
+        let Some(proxy) = self.proxies.last() else { return };
+        stick::declare(&proxy.name, statements, &mut self.names, diagnostics);
     }
 
     /// A `defaults` section and those that it begins with, the first one first.

@@ -5,6 +5,7 @@ mod amount;
 mod lists;
 mod pending;
 mod rewrite;
+mod stick;
 mod tune;
 mod variable;
 
@@ -117,6 +118,10 @@ pub(crate) struct RuleCx<'r> {
     /// The `http-errors` sections.
     pub(crate) http_errors: &'r ErrorSets,
     pub(crate) scope: Scope<'r>,
+    /// The word that names the action.
+    pub(crate) name: &'r Word,
+    /// How many stick counters there are.
+    pub(crate) stick_counters: u32,
     /// What is between the parentheses of `set-var(...)`.
     pub(crate) inner: Option<Word>,
     /// What is allowed and hardly meant.
@@ -227,6 +232,7 @@ pub(crate) fn rule(cx: &mut ProxyCx<'_>, args: &mut Args<'_>, set: Set) -> Parse
         proxy: &cx.proxy.name.value,
         in_defaults: cx.in_defaults(),
         http_errors: cx.http_errors,
+        stick_counters: cx.global.tune.stick_counters,
     };
     let action = action(cx.diagnostics, set, of, scope, word, args);
     // the condition has faults of its own, which are worth telling beside those of the action
@@ -309,6 +315,7 @@ struct Standing<'r> {
     proxy: &'r str,
     in_defaults: bool,
     http_errors: &'r ErrorSets,
+    stick_counters: u32,
 }
 
 fn action(
@@ -350,6 +357,8 @@ fn action(
                     in_defaults: of.in_defaults,
                     http_errors: of.http_errors,
                     scope,
+                    name: &name_word,
+                    stick_counters: of.stick_counters,
                     inner,
                     warnings,
                 },
@@ -372,11 +381,13 @@ fn action(
 fn wrong_parentheses(row: &ActionRow, word: &Word) -> Box<Diagnostic> {
     if row.takes_inner {
         let what = if row.arguments.contains("(<file>)") {
-            "a file"
+            "the name of a file"
+        } else if row.arguments.contains("<sc-id>") {
+            "the number of a stick counter"
         } else {
-            "a variable"
+            "the name of a variable"
         };
-        let message = format!("`{}` takes the name of {what} in parentheses", row.name);
+        let message = format!("`{}` takes {what} in parentheses", row.name);
         return Box::new(
             Diagnostic::error(code::MISSING_ARGUMENT, word.span().after(), message).label(format!(
                 "expected `{}`",
@@ -390,13 +401,17 @@ fn wrong_parentheses(row: &ActionRow, word: &Word) -> Box<Diagnostic> {
 
 fn find(set: Set, name: &Word) -> Parsed<&'static ActionRow> {
     let wanted = Sets::of(set);
-    if let Some(row) = actions::all().find(|row| row.sets.has(wanted) && name.is(row.name)) {
+    let is_named = |row: &&ActionRow| {
+        let written = name.lossy();
+        name.is(row.name) || row.name == stick::TRACK && is_numbered(&written, stick::TRACK)
+    };
+    if let Some(row) = actions::all().find(|row| row.sets.has(wanted) && is_named(row)) {
         return Ok(row);
     }
     let written = name.lossy();
     let elsewhere: Vec<&str> = Set::ALL
         .into_iter()
-        .filter(|other| actions::all().any(|row| row.sets.has(Sets::of(*other)) && name.is(row.name)))
+        .filter(|other| actions::all().any(|row| row.sets.has(Sets::of(*other)) && is_named(&row)))
         .map(Set::name)
         .collect();
     if !elsewhere.is_empty() {
@@ -413,6 +428,12 @@ fn find(set: Set, name: &Word) -> Parsed<&'static ActionRow> {
     Err(Box::new(
         Diagnostic::error(code::UNKNOWN_KEYWORD, name.span(), message).suggest(&written, known),
     ))
+}
+
+/// A name with a number right behind it.
+fn is_numbered(written: &str, name: &str) -> bool {
+    let number = written.strip_prefix(name);
+    number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// `lua.NAME [<arg>...] [on-error { continue | deny }]`

@@ -18,6 +18,7 @@ pub(crate) struct ServerSettings {
     weight: u16,
     disabled: bool,
     backup: bool,
+    stick: Option<bool>,
     idle_max: Option<u32>,
     idle_purge_delay: Duration,
     check: ServerCheck,
@@ -31,6 +32,7 @@ impl Default for ServerSettings {
             weight: 1,
             disabled: false,
             backup: false,
+            stick: None,
             idle_max: None,
             idle_purge_delay: Duration::from_secs(5),
             check: ServerCheck::default(),
@@ -77,6 +79,14 @@ const ROWS: &[Keyword<Parse>] = &[
     }),
     served("pool-purge-delay", B, "<time>", "how long idle connections are kept", |server, args| {
         server.idle_purge_delay = args.time(TimeUnit::Milliseconds)?;
+        Ok(())
+    }),
+    served("stick", B, "", "kept in stick tables, also as a backup", |server, _| {
+        server.stick = Some(true);
+        Ok(())
+    }),
+    served("non-stick", B, "", "never kept in stick tables", |server, _| {
+        server.stick = Some(false);
         Ok(())
     }),
     served("check", B, "", "check the server's health", |server, _| {
@@ -238,7 +248,6 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("no-tlsv12", B, "a version of TLS"),
     not_yet("no-tlsv13", B, "a version of TLS"),
     not_yet("no-verifyhost", B, "don't check the certificate's name"),
-    not_yet("non-stick", B, "not in stick tables"),
     not_yet("npn", B, "protocols offered in TLS"),
     not_yet("pool-conn-name", B, "name of pooled connections"),
     not_yet("pool-low-conn", B, "idle connections below which threads don't share"),
@@ -265,7 +274,6 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("ssl-max-ver", B, "a version of TLS"),
     not_yet("ssl-min-ver", B, "a version of TLS"),
     not_yet("ssl-reuse", B, "reuse of TLS sessions"),
-    not_yet("stick", B, "in stick tables"),
     not_yet("strict-maxconn", B, "`maxconn` counts idle connections"),
     not_yet("tcp-md5sig", B, "sign segments of TCP"),
     not_yet("tcp-ut", B, "how long sent bytes may stay unacknowledged"),
@@ -314,6 +322,7 @@ pub(crate) fn server(
         weight: settings.weight,
         disabled: settings.disabled,
         backup: settings.backup,
+        stick: settings.stick,
         idle_max: settings.idle_max,
         idle_purge_delay: settings.idle_purge_delay,
         check: settings.check,

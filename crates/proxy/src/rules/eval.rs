@@ -15,6 +15,7 @@ use super::{ListChange, OnFailure, Prepared, Rule, RuleAction, TargetEdit, edit,
 use crate::ext::{ActionOutcome, Failure, HttpService, TcpService};
 use crate::log::Level;
 use crate::reply::Reply;
+use crate::stick;
 use crate::timeouts::Timer;
 use crate::txn::{Phase, Txn};
 
@@ -354,6 +355,8 @@ async fn change(prepared: &PreparedRule, txn: &Rc<Txn>, runner: &dyn ExternalRun
         RuleAction::UnsetVar(name) => {
             txn.unset_var(name);
         }
+        RuleAction::Track(track) => stick::track(txn, track, runner).await,
+        RuleAction::ChangeCounter(change) => stick::change(txn, change, runner).await,
         RuleAction::ChangeList(list, change) => {
             let done = match change {
                 ListChange::Add(key) => list.add_missing(&key.eval(txn, runner).await, None).map(drop),

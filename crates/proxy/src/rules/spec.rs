@@ -8,6 +8,7 @@ use http::{HeaderName, StatusCode};
 use tidegate_sample::figures::RulePlace;
 use tidegate_sample::logformat::LogFormat;
 use tidegate_sample::pattern::List;
+use tidegate_sample::stick::{CounterChange, Track};
 use tidegate_sample::vars::{Assignment, VarName};
 use tidegate_sample::{Amount, Expr, ExternalRunner, Session};
 
@@ -202,6 +203,10 @@ pub enum RuleAction {
     },
     /// `add-acl`, `del-acl`, `set-map` and `del-map`.
     ChangeList(Arc<List>, ListChange),
+    /// `track-sc`.
+    Track(Track),
+    /// `sc-inc-gpc` and its kin.
+    ChangeCounter(CounterChange),
     /// `wait-for-body`: until the body is there or the buffer is full.
     WaitForBody {
         /// `time`.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::{Method, Response, StatusCode, request, response};
 use tidegate_sample::Way;
+use tidegate_sample::stick::Count;
 
 use super::ahead::{Ahead, receive};
 use super::choice::choose_backend;
@@ -19,7 +20,9 @@ use crate::log::Level;
 use crate::reply::Reply;
 use crate::rules::{BodyWait, PreparedRules, Setting, Verdict, evaluate, pages};
 use crate::spec::{HeaderNames, HttpClose, TimeoutKind, Timeouts};
+use crate::stick;
 use crate::txn::{LogLevel, Mode, Phase, Txn};
+use crate::upstream::Server;
 use crate::worker::Backend;
 
 /// A response, and how the rest is to treat it.
@@ -67,6 +70,7 @@ impl HttpStream {
             txn.times.started.set(Some(self.first_byte.get().unwrap_or(now)));
             txn.times.request.set(Some(now));
         }
+        txn.count(Count::Request, 1);
         txn.facts.borrow_mut().first_request = self.session.requests.get() == 1;
         *self.current.borrow_mut() = Some(txn.clone());
         *self.body.borrow_mut() = body.watch();
@@ -75,6 +79,7 @@ impl HttpStream {
         *txn.request.borrow_mut() = Some(head);
         let made = match objection {
             Some(status) => {
+                txn.count(Count::Error, 1);
                 txn.facts.borrow_mut().termination = Some(*b"PR");
                 Some(self.error(&txn, status, self.wire == Wire::Http1).await)
             }
@@ -220,11 +225,15 @@ impl HttpStream {
             match next.verdict {
                 Verdict::Continue | Verdict::WaitForData => return Ruled::GoOn,
                 Verdict::Reply { reply, refused } => {
+                    if refused {
+                        txn.count(Count::Error, 1);
+                    }
                     let state = if refused { *b"PR" } else { *b"LR" };
                     txn.facts.borrow_mut().termination = Some(state);
                     return Ruled::Made(made(&reply));
                 }
                 Verdict::Tarpit(reply) => {
+                    txn.count(Count::Error, 1);
                     let time = timeouts.tarpit.or(timeouts.connect);
                     let time = txn.overrides.timeout(TimeoutKind::Tarpit, time);
                     self.timer.sleep(time.unwrap_or(TARPIT)).await;
@@ -274,6 +283,9 @@ impl HttpStream {
                     return Ruled::Close;
                 }
                 Verdict::Reject | Verdict::Done => {
+                    if let Verdict::Reject = next.verdict {
+                        txn.count(Count::Error, 1);
+                    }
                     txn.facts.borrow_mut().termination = Some(*b"PR");
                     self.session.closing.set(true);
                     return Ruled::Close;
@@ -302,12 +314,18 @@ impl HttpStream {
         let answer = match self.ask(backend, txn, body).await {
             Ok(answer) => answer,
             Err(no_answer) => {
+                if matches!(no_answer.0, StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT) {
+                    txn.count(Count::Failure, 1);
+                }
                 txn.facts.borrow_mut().termination = Some(no_answer.1);
                 return self.error(txn, no_answer.0, false).await;
             }
         };
         let mut head = answer.head;
         txn.facts.borrow_mut().server_status = Some(head.status.as_u16());
+        if let Some(what) = stick::verdict(head.status.as_u16()) {
+            txn.count(what, 1);
+        }
         forget_connection(&mut head.headers);
         let switched = head.status == StatusCode::SWITCHING_PROTOCOLS || connect && head.status.is_success();
         if switched && !(upgrade || connect) {
@@ -329,6 +347,9 @@ impl HttpStream {
                 silent: false,
             };
         }
+        if !backend.spec.stick.is_empty() {
+            head = Box::pin(self.store_response(backend, &answer.server, txn, head)).await;
+        }
         let content = Content::Server(self.relayed(backend, answer.body, answer.conn, answer.server, txn));
         let made = Made {
             head,
@@ -338,6 +359,22 @@ impl HttpStream {
         };
         let made = self.response_rules(&backend.http_response, txn, made).await;
         self.response_rules(&self.frontend.http_response, txn, made).await
+    }
+
+    /// Stores what the response says of its server.
+    async fn store_response(
+        &self,
+        backend: &Backend,
+        server: &Server,
+        txn: &Rc<Txn>,
+        head: response::Parts,
+    ) -> response::Parts {
+        txn.phase.set(Phase::Response);
+        // Expressions see it meanwhile.
+        *txn.response.borrow_mut() = Some(head);
+        stick::store_response(backend, server, txn, &*self.worker.runner).await;
+        let taken = txn.response.borrow_mut().take();
+        taken.unwrap_or_else(|| Response::new(()).into_parts().0)
     }
 
     /// Evaluates the rules that every response passes last, whoever made it.

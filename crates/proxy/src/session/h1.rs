@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::StatusCode;
+use tidegate_sample::stick::Count;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::http::{HttpSession, LOOK_AROUND};
@@ -185,6 +186,8 @@ impl HttpStream {
         }
         txn.times.idle_since.set(Some(self.idle_since.get()));
         txn.times.started.set(self.first_byte.get());
+        txn.count(Count::Request, 1);
+        txn.count(Count::Error, 1);
         self.answer(stream, timer, &txn, status).await;
         self.end_transaction(&txn);
     }

@@ -21,7 +21,10 @@ mod welcome;
 
 use std::rc::Rc;
 
+use tidegate_sample::stick::Count;
+
 use crate::client::Client;
+use crate::clock::ticks;
 use crate::rules::{PreparedRules, Setting, Verdict, evaluate};
 use crate::stream::Stream;
 use crate::txn::{Mode, Phase, Txn};
@@ -56,6 +59,9 @@ pub(crate) async fn run(
             Verdict::Continue => {}
             Verdict::Vanish { rst_ttl } => return stream.vanish_on_close(rst_ttl),
             _ => return,
+        }
+        if phase == Phase::Connection && !client.counters.is_empty() {
+            client.counters.count(Count::Session, 1, ticks());
         }
     }
     match frontend.spec.mode {

@@ -93,6 +93,7 @@ impl Body for Outgoing {
             }
             Content::Service(produced) => produced.poll(cx, &this.active.txn),
         };
+        this.active.txn.count_bytes();
         match &polled {
             Poll::Ready(None) => this.end(),
             Poll::Ready(Some(Err(_))) => {

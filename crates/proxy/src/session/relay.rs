@@ -13,6 +13,7 @@ use tokio::io::ReadBuf;
 use crate::pipe::Pipe;
 use crate::spec::Timeouts;
 use crate::stream::Traffic;
+use crate::txn::Txn;
 use crate::worker::Worker;
 
 /// How long a relay may be silent.
@@ -75,6 +76,7 @@ impl RelayEnd {
 /// first.
 pub(crate) async fn relay(
     worker: &Rc<Worker>,
+    txn: &Txn,
     client: &mut dyn Pipe,
     client_ahead: Bytes,
     server: &mut dyn Pipe,
@@ -95,6 +97,7 @@ pub(crate) async fn relay(
                 return Poll::Ready(end.of(RelayEnd::ServerBroke, RelayEnd::ClientBroke));
             }
         }
+        txn.count_bytes();
         if up.ended && down.ended {
             return Poll::Ready(RelayEnd::Done);
         }

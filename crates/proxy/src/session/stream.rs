@@ -108,21 +108,23 @@ impl HttpStream {
         if !self.session.lingering.has(txn) {
             txn.close();
         }
-        if self.session.timed {
+        if self.session.timed || txn.tracks() {
             *self.ended.borrow_mut() = Some(txn.clone());
         }
     }
 
-    /// Logs the transaction that has ended, if there is one.
+    /// Logs the transaction that has ended, if there is one, and lets go of what it tracked.
     pub(crate) fn log_ended(&self) {
-        if self.session.timed
-            && let Some(txn) = self.ended.take()
-        {
+        let ended = self.ended.take();
+        let Some(txn) = ended else { return };
+        txn.count_bytes();
+        if self.session.timed {
             let written = self.traffic.written.get();
             txn.facts.borrow_mut().bytes_read = written.saturating_sub(self.written_before.get());
             self.written_before.set(written);
             logline::write(&self.frontend, &self.worker, &txn);
         }
+        txn.untrack();
     }
 
     /// `timeout client`, or what a rule set in its place.
@@ -164,7 +166,8 @@ impl HttpStream {
         let txn = tunnel.txn;
         let termination = match tunnel.conn.into_pipe().await {
             Some((mut server, server_ahead)) => {
-                let end = relay(&self.worker, client, ahead, &mut *server, server_ahead, limits).await;
+                let worker = &self.worker;
+                let end = relay(worker, &txn, client, ahead, &mut *server, server_ahead, limits).await;
                 end.termination()
             }
             None => *b"SD",

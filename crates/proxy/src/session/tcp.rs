@@ -16,6 +16,7 @@ use crate::applet::TcpApplet;
 use crate::client::Client;
 use crate::ext::TcpService;
 use crate::rules::{Next, PreparedRules, Setting, Verdict, evaluate};
+use crate::stick::{self, Chosen};
 use crate::stream::{Counted, Stream, Traffic};
 use crate::timeouts::{Elapsed, Timer};
 use crate::txn::{Mode, Phase, Txn};
@@ -185,7 +186,16 @@ impl TcpSession {
         let times = &self.txn.times;
         times.queued.set(Some(Instant::now()));
         times.connecting.set(times.queued.get());
-        let server = backend.balancer.pick(None).ok_or(*b"SC")?;
+        let chosen = if backend.spec.stick.is_empty() {
+            Chosen::default()
+        } else {
+            let choosing = stick::preferred(backend, &self.txn, &*self.worker.runner);
+            pump.while_running(choosing).await.ok_or(*b"CC")?
+        };
+        let server = match &chosen.server {
+            Some(server) => server.clone(),
+            None => backend.balancer.pick(None).ok_or(*b"SC")?,
+        };
         let attempts = Attempts {
             retries: self.txn.overrides.retries.get().unwrap_or(backend.spec.retries),
             redispatch: backend.spec.redispatch,
@@ -199,11 +209,13 @@ impl TcpSession {
             &self.txn,
         );
         let connected = pump.while_running(connecting).await.ok_or(*b"CC")?;
-        let (_, stream) = connected.map_err(|failure| match failure {
+        let (server, stream) = connected.map_err(|failure| match failure {
             ConnectFailure::TimedOut => *b"sC",
             ConnectFailure::NoServer | ConnectFailure::Refused => *b"SC",
         })?;
         times.connected.set(Some(Instant::now()));
+        chosen.store(&server);
+        stick::store_response(backend, &server, &self.txn, &*self.worker.runner).await;
         self.txn.backend_src.set(stream.local());
         let (server, from_server) = Counted::new(stream);
         self.txn.usage.with_server(&from_server);
@@ -219,6 +231,7 @@ impl TcpSession {
         let (mut client, mut server) = (client, server);
         let end = relay(
             &self.worker,
+            &self.txn,
             &mut client,
             ahead,
             &mut server,
@@ -266,9 +279,11 @@ impl TcpSession {
             facts.bytes_read = self.traffic.written.get();
         }
         txn.close();
+        txn.count_bytes();
         if !self.frontend.logger.is_silent() {
             logline::write(&self.frontend, &self.worker, txn);
         }
+        txn.untrack();
     }
 }
 

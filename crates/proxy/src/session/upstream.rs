@@ -18,6 +18,7 @@ use crate::check::Traffic as Seen;
 use crate::http1;
 use crate::http2::{self, Settings};
 use crate::spec::{HttpClose, HttpReuse, ServerProto, TimeoutKind};
+use crate::stick::{self, Chosen};
 use crate::stream::{Stream, Traffic};
 use crate::timeouts::{Elapsed, Timer};
 use crate::txn::Txn;
@@ -59,7 +60,15 @@ impl HttpStream {
         self.note(&txn.times.queued);
         self.note(&txn.times.connecting);
         let no_server = NoAnswer(StatusCode::SERVICE_UNAVAILABLE, *b"SC");
-        let mut server = backend.balancer.pick(None).ok_or(no_server)?;
+        let chosen = if backend.spec.stick.is_empty() {
+            Chosen::default()
+        } else {
+            Box::pin(stick::preferred(backend, txn, &*self.worker.runner)).await
+        };
+        let mut server = match &chosen.server {
+            Some(server) => server.clone(),
+            None => backend.balancer.pick(None).ok_or(no_server)?,
+        };
         let mut head = self.outgoing_head(backend, txn)?;
         let bodyless = body.is_ended();
         let repeatable = bodyless && is_idempotent(&head.method);
@@ -90,6 +99,7 @@ impl HttpStream {
                     fresh
                 }
             };
+            chosen.store(&server);
             txn.facts.borrow_mut().server_connection_reused = reused;
             txn.usage.with_server(conn.traffic());
             self.note(&txn.times.connected);

@@ -10,11 +10,13 @@ use http::{request, response};
 use tidegate_sample::figures::{
     BackendSettings, Figures, HttpStreamFigures, RulePlace, Settings, TcpFigures,
 };
+use tidegate_sample::stick::{Tables, Tracked};
 use tidegate_sample::vars::{ProcVars, VarScope, VarStore};
 use tidegate_sample::{DebugSink, Facts, Named, Priority, Process, Session, Tls, Way};
 
 use super::{Mode, Phase, Txn};
 use crate::channel::Channel;
+use crate::clock::ticks;
 use crate::kernel;
 use crate::log::{LogTo, LogWriter};
 use crate::rules::TimeoutKind;
@@ -253,6 +255,20 @@ impl Session for Txn {
 
     fn proc_vars(&self) -> Option<&ProcVars> {
         Some(&self.client.proc_vars)
+    }
+
+    fn tables(&self) -> Option<&Tables> {
+        Some(&self.client.tables)
+    }
+
+    fn tracked(&self, counter: u32) -> Option<Ref<'_, Tracked>> {
+        self.counters
+            .get(counter)
+            .or_else(|| self.client.counters.get(counter))
+    }
+
+    fn ticks(&self) -> u64 {
+        ticks()
     }
 
     fn now(&self) -> SystemTime {

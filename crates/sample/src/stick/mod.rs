@@ -23,6 +23,7 @@ mod entry;
 mod key;
 mod look;
 mod rate;
+mod rule;
 mod shard;
 mod table;
 mod tables;
@@ -31,7 +32,9 @@ mod text;
 pub use data::{ARRAY_MAX, Cell, Column, DataType, Form};
 pub use entry::{Count, EntryRef, Tracked};
 pub use key::{Key, KeyType};
-pub(crate) use look::Ask;
+pub use rule::{CounterChange, EntryChange, Stick, Track};
 pub use table::{Removal, ServerKey, Table, TableSpec};
 pub use tables::Tables;
 pub use text::{Filter, Selection};
+
+pub(crate) use look::Ask;

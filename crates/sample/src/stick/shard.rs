@@ -113,7 +113,7 @@ impl Locked<'_> {
     /// Forgets the entries that were touched longest ago and are not tracked, as many as wanted if there are; says how
     /// many those were.
     pub(super) fn evict(&mut self, wanted: usize, now: u64, hasher: &RandomState) -> usize {
-        let mut gone = 0;
+        let (mut gone, mut tracked) = (0, Vec::new());
         // Each may have to be queued anew before it has its turn.
         for _ in 0..(2 * self.inside.order.len()).min(LOOKS_MAX) {
             if gone == wanted {
@@ -124,13 +124,17 @@ impl Locked<'_> {
             };
             let last = touched(&entry);
             if is_tracked(&entry) {
-                self.queue(entry, now.max(last));
+                tracked.push(entry);
             } else if last > queued {
                 self.queue(entry, last);
             } else {
                 self.forget(&entry, hasher);
                 gone += 1;
             }
+        }
+        // Not before: they might be first again.
+        for entry in tracked {
+            self.queue(entry, now);
         }
         gone
     }

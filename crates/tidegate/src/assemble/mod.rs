@@ -148,6 +148,7 @@ impl Assembly<'_> {
             h2: http2::tuning(&global.tune.h2),
             process: Some(Arc::new(process)),
             proc_vars: Arc::clone(&self.around.proc_vars),
+            tables: Arc::clone(&config.tables),
             check_spread_percent: global.check_spread_percent,
             check_spread_max: global.check_spread_max,
             ..GlobalSpec::default()
@@ -210,6 +211,7 @@ impl Assembly<'_> {
                 model::Balance::First => Balance::First,
             };
             backend.timeouts = timeouts(&proxy.timeouts);
+            backend.stick = std::mem::take(&mut proxy.stick);
             backend.retries = proxy.retries.0;
             backend.redispatch = proxy.redispatch;
             backend.reuse = match proxy.http_reuse {
@@ -293,6 +295,7 @@ impl Assembly<'_> {
             spec.weight = server.weight.into();
             spec.backup = server.backup;
             spec.disabled = server.disabled;
+            spec.stick = server.stick;
             spec.pool_max = server.idle_max.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
             spec.pool_purge_delay = server.idle_purge_delay;
             spec.check = self.check(server, proxy, program);

@@ -159,6 +159,8 @@ impl Assembly<'_> {
                     model::ListChange::Remove { key } => ListChange::Remove(key.into()),
                 },
             ),
+            Action::Track(track) => RuleAction::Track(track),
+            Action::ChangeCounter(change) => RuleAction::ChangeCounter(change),
             Action::WaitForBody { time, at_least } => RuleAction::WaitForBody {
                 time,
                 at_least: at_least.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),

@@ -207,7 +207,6 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
     not_yet("tune.ssl.ocsp-update.maxdelay", G, "a setting of TLS"),
     not_yet("tune.ssl.ocsp-update.mindelay", G, "a setting of TLS"),
     not_yet("tune.ssl.ssl-ctx-cache-size", G, "a setting of TLS"),
-    not_yet("tune.stick-counters", G, "a tuning setting"),
     not_yet("tune.streams-elasticity", G, "a tuning setting"),
     not_yet("tune.takeover-other-tg-connections", G, "a tuning setting"),
     no_effect("tune.vars.check-max-size", G, "health checks set no variables"),

@@ -206,6 +206,16 @@ const ROWS: &[Keyword<Parse>] = &[
         "bytes of a buffer",
         super::buffer_bytes,
     ),
+    served(
+        "tune.stick-counters",
+        G,
+        "<number>",
+        "how many entries of stick tables a session can track at a time",
+        |cx, args| {
+            cx.global.tune.stick_counters = args.integer(0, 100)?;
+            Ok(())
+        },
+    ),
 ];
 
 #[cfg(test)]

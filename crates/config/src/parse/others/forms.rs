@@ -1,7 +1,7 @@
 //! Forms of arguments that several of these sections share.
 
 use super::{OtherCx, Parse};
-use crate::parse::args::{Args, Parsed, bad_argument, pick};
+use crate::parse::args::{Args, Parsed, bad_argument};
 use crate::parse::keyword::{Keyword, Sections, served};
 use crate::parse::log::log_target;
 use crate::parse::server::{self, ServerSettings};
@@ -112,14 +112,6 @@ pub(super) fn condition(cx: &mut OtherCx<'_>, args: &mut Args<'_>) -> Parsed<()>
     let scope = cx.scope(tidegate_sample::Place::BackendHttpRequest);
     let words = args.take_rest();
     sampled::condition(words, &cx.state.acls, &scope, cx.diagnostics).map(|_| ())
-}
-
-/// The name that a word begins with, before its arguments in parentheses.
-pub(super) fn one_of_calls(word: &Word, what: &str, names: &[&'static str]) -> Parsed<&'static str> {
-    let end = word.bytes().iter().position(|byte| *byte == b'(');
-    let name = word.part(0, end.unwrap_or(word.bytes().len()));
-    let known: Vec<(&'static str, &'static str)> = names.iter().map(|name| (*name, *name)).collect();
-    pick(&name, what, &known)
 }
 
 /// The names of a list with commas, each as a word of its own.

@@ -1,11 +1,12 @@
 //! `peers`: other instances to share tables with.
 
 use super::forms::{connections, line, listener, log, nothing, nothing_more, server_parameters, text};
-use super::{Header, Other, OtherCx, stick};
+use super::{Header, Other, OtherCx};
 use crate::parse::address::endpoint;
 use crate::parse::args::{Args, Parsed};
 use crate::parse::bind;
 use crate::parse::keyword::Status;
+use crate::parse::stick;
 
 pub(super) const PEERS: Other = Other {
     name: "peers",
@@ -67,7 +68,7 @@ pub(super) const PEERS: Other = Other {
             "add a table",
             |cx, args| {
                 cx.declare("table", text(args, "a name")?)?;
-                stick::table(args)
+                stick::table(args, "", cx.diagnostics).map(drop)
             },
         ),
     ],

@@ -9,7 +9,7 @@ use crate::parse::args::{Args, Parsed, fault, list};
 use crate::parse::check_rules::Speaks;
 use crate::parse::keyword::{Keyword, KeywordDoc, Sections, left_out, not_yet, served, unsupported};
 use crate::parse::order::Rank;
-use crate::parse::{bind, errors, rules, sampled, server};
+use crate::parse::{bind, errors, rules, sampled, server, stick};
 use tidegate_sample::Place;
 
 /// Takes the arguments of a keyword in.
@@ -131,6 +131,15 @@ const ROWS: &[Keyword<Parse>] = &[
             cx.proxy.http_reuse = args.one_of("a way to use connections again", &names)?;
             Ok(())
         }),
+    served("stick-table", NO_DEFAULTS,
+        "type <type> size <size> [expire <time>] [nopurge] [srvkey { addr | name }] [store <data>[,...]]... \
+         [brates-factor <number>] [recv-only] [write-to <table>]", "a table of what clients did", |_, args| {
+            // declared before all lines of all sections
+            args.take_rest();
+            Ok(())
+        }),
+    served("stick", B_ONLY, "{ on | match | store-request | store-response } <key> [table <table>] \
+        [{ if | unless } <condition>]", "tie clients to servers by a table", stick::stick),
     served("description", NO_DEFAULTS, "<text>", "words for people", |cx, args| {
         cx.proxy.description = Some(args.joined("a text")?);
         Ok(())
@@ -186,8 +195,6 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("srvtcpka-intvl", B, "keep-alive probes of TCP towards servers"),
     not_yet("ssl-f-use", F_ONLY, "use a certificate"),
     not_yet("stats", ALL, "the page of statistics"),
-    not_yet("stick", B_ONLY, "tie clients to servers by a table"),
-    not_yet("stick-table", NO_DEFAULTS, "a table of what clients did"),
     not_yet("transparent", B, "connect to the original destination"),
     not_yet("unique-id-format", F, "an identifier for each request"),
     not_yet("unique-id-header", F, "the header for the identifier"),

@@ -27,7 +27,7 @@ impl Sets {
     pub(super) const HAFTER: Sets = Sets(64);
     pub(super) const TCP: Sets = Sets(1 | 2 | 4 | 8);
     pub(super) const HEADERS: Sets = Sets(16 | 32 | 64);
-    const ALL: Sets = Sets(127);
+    pub(super) const ALL: Sets = Sets(127);
 
     pub(super) const fn or(self, other: Sets) -> Sets {
         Sets(self.0 | other.0)
@@ -124,6 +124,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static ActionRow> {
         ROWS,
         super::lists::ROWS,
         super::rewrite::ROWS,
+        super::stick::ROWS,
         super::tune::ROWS,
         super::pending::ROWS,
     ]
