@@ -15,6 +15,7 @@ use crate::clock::ticks;
 use crate::http2::Meter;
 use crate::log::{LogWriter, Logger};
 use crate::packets::Packets;
+use crate::roster::Whereabouts;
 use crate::spec::ListenProto;
 use crate::stick::Counters;
 use crate::worker::Frontend;
@@ -59,6 +60,8 @@ pub(crate) struct Client {
     /// Whether the worker stops softly.
     pub(crate) stopping: Rc<Cell<bool>>,
     pub(crate) packets: Rc<Packets>,
+    /// Where the request or stream is that the client waits for.
+    pub(crate) whereabouts: RefCell<Whereabouts>,
     /// What it speaks, if the listener says so.
     pub(crate) proto: ListenProto,
     /// What is counted on a connection that speaks HTTP/2.
@@ -76,6 +79,7 @@ impl Client {
         let logger = Rc::new(Logger::discard());
         Client {
             packets: Packets::new(logger.clone()),
+            whereabouts: RefCell::default(),
             ends: Ends { source, destination },
             source: Cell::new(source),
             destination: Cell::new(destination),

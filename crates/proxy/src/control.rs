@@ -5,13 +5,15 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use tidegate_sample::figures::Figures;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::counts::Count;
 use crate::figures::Usage;
 use crate::log::LogWriter;
+use crate::roster::{Meant, Order, SessionView};
 use crate::spec::{BackendSpec, FrontendSpec, GlobalSpec};
 use crate::upstream::shared::BackendState;
 use crate::worker::{Shared, Stop};
@@ -147,6 +149,49 @@ impl Plane {
     /// Forgets what was counted of one server.
     pub fn clear_server_counters(&self, backend: &str, server: usize) {
         self.shared.board.clear_server(backend, server);
+    }
+}
+
+/// How long a worker may take to obey: it may be in a script, or have died.
+const OBEDIENCE: Duration = Duration::from_secs(2);
+
+impl Control {
+    /// The sessions that there are now, the oldest of each worker first.
+    pub async fn sessions(&self) -> Vec<SessionView> {
+        let answers = self.tell_all(Order::List).await;
+        answers.into_iter().flatten().collect()
+    }
+
+    /// Ends the session of a number at once. False if there is none.
+    pub async fn end_session(&self, id: u64) -> bool {
+        let ended = self.tell_all(|answer| Order::End(Meant::Id(id), answer)).await;
+        ended.iter().sum::<usize>() > 0
+    }
+
+    /// Ends the sessions whose requests or streams are at a server. Says how many.
+    pub async fn end_sessions_at(&self, backend: &str, server: &str) -> usize {
+        let meant = Meant::AtServer(backend.to_owned(), server.to_owned());
+        let ended = self.tell_all(|answer| Order::End(meant.clone(), answer)).await;
+        ended.iter().sum()
+    }
+
+    async fn tell_all<T>(&self, order: impl Fn(oneshot::Sender<T>) -> Order) -> Vec<T> {
+        let mut asked = Vec::new();
+        if let Some(plane) = self.plane() {
+            for worker in &plane.shared.orders {
+                let (answer, answered) = oneshot::channel();
+                if worker.send(order(answer)).is_ok() {
+                    asked.push(answered);
+                }
+            }
+        }
+        let mut answers = Vec::new();
+        for answered in asked {
+            if let Ok(Ok(answer)) = tokio::time::timeout(OBEDIENCE, answered).await {
+                answers.push(answer);
+            }
+        }
+        answers
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel as orders_channel};
 use tokio::sync::{Semaphore, watch};
 
 use crate::control::Control;
@@ -14,6 +15,7 @@ use crate::ext::ExtensionFactory;
 use crate::figures::{Board, PerWorker};
 use crate::listener::{BindError, BoundAddress, bind};
 use crate::log::LogWriter;
+use crate::roster::{Order, Orders};
 use crate::spec::{BackendSpec, FrontendSpec, ProxySpec};
 use crate::upstream::shared::BackendState;
 use crate::worker::{Listening, Shared, Stop, Worker};
@@ -61,17 +63,29 @@ pub fn start(spec: ProxySpec, extensions: ExtensionFactory) -> Result<Running, S
         writer = Some(started);
         log_thread = Some(thread);
     }
-    let shared = share(spec, writer);
+    // (The standard library's channels are those to the thread that starts; these lead to the workers.)
+    let (orders, obeyed): (Vec<_>, Vec<_>) = (0..threads).map(|_| orders_channel()).unzip();
+    let shared = share(spec, writer, orders);
     let (stop, stopped) = watch::channel(Stop::No);
     let (reports, reported) = mpsc::channel();
     let mut workers = Vec::with_capacity(threads);
     let mut go = Vec::with_capacity(threads);
-    for (index, listening) in listening.into_iter().enumerate() {
+    for (index, (listening, orders)) in listening.into_iter().zip(obeyed).enumerate() {
         let (tell, told) = mpsc::channel();
         go.push(tell);
         let (shared, extensions) = (shared.clone(), extensions.clone());
         let (reports, stopped) = (reports.clone(), stopped.clone());
-        let body = move || work(index, shared, &extensions, listening, stopped, &reports, &told);
+        let body = move || {
+            work(
+                index,
+                shared,
+                &extensions,
+                (listening, orders),
+                stopped,
+                &reports,
+                &told,
+            )
+        };
         let thread = std::thread::Builder::new()
             .name(format!("worker-{index}"))
             .stack_size(STACK_BYTES)
@@ -247,7 +261,7 @@ fn room_for(connections: usize) -> Arc<Semaphore> {
     Arc::new(Semaphore::new(connections.clamp(1, Semaphore::MAX_PERMITS)))
 }
 
-fn share(spec: ProxySpec, writer: Option<LogWriter>) -> Arc<Shared> {
+fn share(spec: ProxySpec, writer: Option<LogWriter>, orders: Vec<UnboundedSender<Order>>) -> Arc<Shared> {
     let ProxySpec {
         global,
         frontends,
@@ -273,6 +287,7 @@ fn share(spec: ProxySpec, writer: Option<LogWriter>) -> Arc<Shared> {
         connections: AtomicU32::new(0),
         requests: PerWorker::new(threads),
         room: room_for(global.maxconn),
+        orders,
         writer,
         global,
     })
@@ -283,7 +298,7 @@ fn work(
     index: usize,
     shared: Arc<Shared>,
     extensions: &ExtensionFactory,
-    listening: Vec<Listening>,
+    (listening, orders): (Vec<Listening>, Orders),
     stopped: watch::Receiver<Stop>,
     reports: &mpsc::Sender<Result<(), String>>,
     go: &mpsc::Receiver<()>,
@@ -304,7 +319,7 @@ fn work(
     };
     let _ = reports.send(Ok(()));
     if go.recv().is_ok() {
-        runtime.block_on(worker.run(listening, stopped));
+        runtime.block_on(worker.run(listening, orders, stopped));
     }
     // Sessions and tasks go before the extensions that they use.
     drop(runtime);

@@ -22,6 +22,7 @@ use crate::ext::Failure;
 use crate::handle::{self, TxnHandle};
 use crate::log::Level;
 use crate::reply::Reply;
+use crate::roster::Whereabouts;
 use crate::spec::{ServerAddress, Timeouts};
 use crate::stick::Counters;
 use crate::timers::Times;
@@ -501,6 +502,7 @@ impl Txn {
     pub(crate) fn choose_server(&self, server: &Rc<Server>) {
         self.usage.at_server(server);
         *self.server.borrow_mut() = Some(server.named.clone());
+        self.client.whereabouts.borrow_mut().server = Some(server.named.clone());
         self.backend_dst.set(match &*server.address() {
             ServerAddress::Tcp(address) => Some(self.address_of_server(*address)),
             _ => None,
@@ -571,6 +573,7 @@ impl Txn {
     /// Notes the backend that was chosen.
     pub(crate) fn choose_backend(&self, backend: &Rc<Backend>) {
         *self.backend.borrow_mut() = Some(backend.named.clone());
+        self.client.whereabouts.borrow_mut().backend = Some(backend.named.clone());
         self.usage.in_backend(backend);
     }
 
@@ -589,6 +592,7 @@ impl Txn {
         if self.closed.replace(true) {
             return;
         }
+        *self.client.whereabouts.borrow_mut() = Whereabouts::default();
         let ending = Ending::of(&self.facts.borrow(), self.mode() == Mode::Http);
         self.usage.leave(self.client.home.as_deref(), &ending);
         if let Some(handle) = self.handle.take() {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tidegate_sample::vars::VarStore;
 use tidegate_sample::{Data, ExternalRunner, Named};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use crate::aside::Aside;
 use crate::check;
@@ -21,6 +21,7 @@ use crate::figures::{Board, PerWorker, Usage};
 use crate::listener::{Acceptor, Bound, BoundAddress};
 use crate::log::{LogSpec, LogWriter, Logger};
 use crate::packets::Packets;
+use crate::roster::{Order, Orders, Roster};
 use crate::rules::PreparedRules;
 use crate::session::{self, Welcome};
 use crate::spec::{BackendId, BackendSpec, FrontendSpec, GlobalSpec, ListenProto, ListenerSpec};
@@ -59,6 +60,8 @@ pub(crate) struct Shared {
     pub(crate) requests: PerWorker,
     pub(crate) board: Arc<Board>,
     pub(crate) room: Arc<Semaphore>,
+    /// How each worker is told to do something.
+    pub(crate) orders: Vec<mpsc::UnboundedSender<Order>>,
     pub(crate) frontend_room: Vec<Option<Arc<Semaphore>>>,
     pub(crate) writer: Option<LogWriter>,
 }
@@ -84,6 +87,7 @@ pub(crate) struct Worker {
     /// Where relays read into before they write.
     pub(crate) scratch: RefCell<Vec<u8>>,
     requests: Arc<Usage>,
+    roster: Roster,
     sessions: Cell<usize>,
     session_ended: Event,
     extensions: Box<dyn Extensions>,
@@ -148,6 +152,7 @@ impl Worker {
         Ok(Rc::new(Worker {
             index,
             requests: shared.requests.of(index),
+            roster: Roster::new(index, shared.global.threads),
             wheel: Wheel::new(),
             runner: Rc::new(Aside::new(extensions.external_runner())),
             frontends,
@@ -162,8 +167,15 @@ impl Worker {
     }
 
     /// Accepts and serves until it is told to stop.
-    pub(crate) async fn run(self: Rc<Self>, listening: Vec<Listening>, mut stop: watch::Receiver<Stop>) {
+    pub(crate) async fn run(
+        self: Rc<Self>,
+        listening: Vec<Listening>,
+        orders: Orders,
+        mut stop: watch::Receiver<Stop>,
+    ) {
         tokio::task::spawn_local(self.wheel.clone().drive());
+        let obedient = self.clone();
+        tokio::task::spawn_local(async move { obedient.roster.obey(orders).await });
         if self.shared.states.iter().any(|s| !s.servers().is_empty()) {
             tokio::task::spawn_local(self.clone().purge());
         }
@@ -347,6 +359,7 @@ impl Worker {
             error: Cell::new(0),
             extension_slot: RefCell::default(),
             packets: Packets::new(frontend.logger.clone()),
+            whereabouts: RefCell::default(),
             logger: frontend.logger.clone(),
             writer: self.shared.writer.clone(),
             stopping: self.stopping.clone(),
@@ -355,16 +368,21 @@ impl Worker {
         });
         let second = self.shared.board.second(client.accepted_at);
         let counted = Counting::new(self.clone(), frontend.clone(), usage.clone(), second, permits);
+        let id = counted.id;
         let (worker, frontend, welcome) = (self.clone(), frontend.clone(), welcome.clone());
-        tokio::task::spawn_local(async move {
+        let listed = client.clone();
+        let task = tokio::task::spawn_local(async move {
             let _counted = counted;
             session::run(worker, frontend, client, &welcome, stream).await;
         });
+        self.roster.enter(id, listed, task.abort_handle());
     }
 }
 
 /// Counts a session for as long as it lives, and keeps its room.
 struct Counting {
+    /// The session's number.
+    id: u64,
     worker: Rc<Worker>,
     frontend: Rc<Frontend>,
     listener: Arc<Usage>,
@@ -385,6 +403,7 @@ impl Counting {
         worker.shared.connections.fetch_add(1, Ordering::Relaxed);
         frontend.connections.fetch_add(1, Ordering::Relaxed);
         Counting {
+            id: worker.roster.number(),
             worker,
             frontend,
             listener,
@@ -395,6 +414,7 @@ impl Counting {
 
 impl Drop for Counting {
     fn drop(&mut self) {
+        self.worker.roster.leave(self.id);
         self.worker.sessions.set(self.worker.sessions.get() - 1);
         self.worker.shared.connections.fetch_sub(1, Ordering::Relaxed);
         self.frontend.connections.fetch_sub(1, Ordering::Relaxed);

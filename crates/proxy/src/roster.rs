@@ -1,0 +1,164 @@
+//! The sessions of a worker, as they are listed and ended from outside.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tidegate_sample::Named;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::AbortHandle;
+
+use crate::client::Client;
+
+/// A session, as it is listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionView {
+    /// The number by which it can be named; no other session of the process has or had it.
+    pub id: u64,
+    /// The client's address; none for a Unix socket.
+    pub source: Option<SocketAddr>,
+    /// The frontend.
+    pub frontend: String,
+    /// The backend that its request or stream is in.
+    pub backend: Option<String>,
+    /// The server that its request or stream is at.
+    pub server: Option<String>,
+    /// How long ago its connection came.
+    pub age: Duration,
+}
+
+/// What is asked of a worker.
+pub(crate) enum Order {
+    /// List the sessions.
+    List(oneshot::Sender<Vec<SessionView>>),
+    /// End those that are meant, and say how many there were.
+    End(Meant, oneshot::Sender<usize>),
+}
+
+/// Which sessions are meant.
+#[derive(Clone)]
+pub(crate) enum Meant {
+    /// The one of a number.
+    Id(u64),
+    /// Those whose request or stream is at a server of a backend.
+    AtServer(String, String),
+}
+
+/// The orders that a worker still has to obey.
+pub(crate) type Orders = mpsc::UnboundedReceiver<Order>;
+
+/// Where a session's request or stream is.
+#[derive(Default)]
+pub(crate) struct Whereabouts {
+    pub(crate) backend: Option<Rc<Named>>,
+    pub(crate) server: Option<Rc<Named>>,
+}
+
+fn name(named: &Option<Rc<Named>>) -> Option<String> {
+    named
+        .as_ref()
+        .map(|named| String::from_utf8_lossy(&named.name).into_owned())
+}
+
+struct Live {
+    client: Rc<Client>,
+    task: AbortHandle,
+}
+
+/// The sessions that a worker has now.
+pub(crate) struct Roster {
+    live: RefCell<BTreeMap<u64, Live>>,
+    next: Cell<u64>,
+    workers: u64,
+}
+
+impl Roster {
+    pub(crate) fn new(worker: usize, workers: usize) -> Self {
+        Roster {
+            live: RefCell::default(),
+            next: Cell::new(worker as u64 + 1),
+            workers: workers.max(1) as u64,
+        }
+    }
+
+    /// A number for the next session.
+    pub(crate) fn number(&self) -> u64 {
+        self.next.replace(self.next.get().wrapping_add(self.workers))
+    }
+
+    /// A session that has begun. It has to leave.
+    pub(crate) fn enter(&self, id: u64, client: Rc<Client>, task: AbortHandle) {
+        // One that has ended already has left.
+        if !task.is_finished() {
+            self.live.borrow_mut().insert(id, Live { client, task });
+        }
+    }
+
+    pub(crate) fn leave(&self, id: u64) {
+        // What it held may want to leave too, so it goes once the list is free.
+        let gone = self.live.borrow_mut().remove(&id);
+        drop(gone);
+    }
+
+    /// Does what it is told, until nobody is left to tell it anything.
+    pub(crate) async fn obey(&self, mut orders: Orders) {
+        while let Some(order) = orders.recv().await {
+            // Who asked may have gone meanwhile.
+            match order {
+                Order::List(answer) => drop(answer.send(self.list())),
+                Order::End(meant, answer) => drop(answer.send(self.end(&meant))),
+            }
+        }
+    }
+
+    fn list(&self) -> Vec<SessionView> {
+        let live = self.live.borrow();
+        live.iter()
+            .map(|(id, live)| {
+                let whereabouts = live.client.whereabouts.borrow();
+                SessionView {
+                    id: *id,
+                    source: live.client.source.get(),
+                    frontend: String::from_utf8_lossy(&live.client.frontend.name).into_owned(),
+                    backend: name(&whereabouts.backend),
+                    server: name(&whereabouts.server),
+                    age: live.client.accepted_at.elapsed(),
+                }
+            })
+            .collect()
+    }
+
+    fn end(&self, meant: &Meant) -> usize {
+        let is_meant = |id: u64, client: &Client| match meant {
+            Meant::Id(wanted) => id == *wanted,
+            Meant::AtServer(backend, server) => {
+                let whereabouts = client.whereabouts.borrow();
+                name(&whereabouts.backend).as_ref() == Some(backend)
+                    && name(&whereabouts.server).as_ref() == Some(server)
+            }
+        };
+        let live = self.live.borrow();
+        let doomed: Vec<AbortHandle> = live
+            .iter()
+            .filter(|(id, live)| is_meant(**id, &live.client))
+            .map(|(_, live)| live.task.clone())
+            .collect();
+        drop(live);
+        doomed.iter().for_each(AbortHandle::abort);
+        doomed.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_sessions_of_the_workers_have_one_number() {
+        let rosters = [Roster::new(0, 2), Roster::new(1, 2)];
+        let numbers: Vec<u64> = (0..4).flat_map(|_| rosters.iter().map(Roster::number)).collect();
+        assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8]);
+    }
+}
