@@ -1,5 +1,6 @@
 //! What a command is: one row of a table, with its words, its documentation, who may give it, and what it does.
 
+use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -107,10 +108,19 @@ pub(crate) enum Answer {
     Data(Vec<u8>),
     /// Data of any length, part by part.
     Parts(Box<dyn Iterator<Item = Vec<u8>>>),
+    /// What comes once others have been asked.
+    Later(Pin<Box<dyn Future<Output = Result<Answer, Refusal>>>>),
     /// Something for a person to read.
     Message(Severity, String),
     /// The connection's end.
     Quit,
+}
+
+impl Answer {
+    /// An answer that others have to be asked for.
+    pub(crate) fn later(answer: impl Future<Output = Result<Answer, Refusal>> + 'static) -> Answer {
+        Answer::Later(Box::pin(answer))
+    }
 }
 
 impl From<String> for Answer {

@@ -115,8 +115,13 @@ impl Connection {
     }
 
     /// Writes what a command came to; false if nothing may follow.
-    async fn answer(&mut self, answer: Result<Answer, Refusal>) -> io::Result<bool> {
+    async fn answer(&mut self, mut answer: Result<Answer, Refusal>) -> io::Result<bool> {
+        while let Ok(Answer::Later(later)) = answer {
+            answer = later.await;
+        }
         match answer {
+            // It has come by now.
+            Ok(Answer::Later(_)) => {}
             Ok(Answer::Done) => {}
             Ok(Answer::Quit) => return Ok(false),
             Ok(Answer::Data(data)) => self.write(&without_empty_lines(&data)).await?,

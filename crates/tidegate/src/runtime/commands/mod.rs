@@ -6,20 +6,24 @@ mod lists;
 mod pending;
 mod process;
 mod servers;
+mod sessions;
 mod stat;
+mod tables;
 mod vars;
 
 use super::command::Command;
 
 /// All of them.
 pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
-    let families: [&'static [Command]; 8] = [
+    let families: [&'static [Command]; 10] = [
         cli::COMMANDS,
         process::COMMANDS,
         info::COMMANDS,
         lists::COMMANDS,
         servers::COMMANDS,
         stat::COMMANDS,
+        sessions::COMMANDS,
+        tables::COMMANDS,
         vars::COMMANDS,
         pending::COMMANDS,
     ];

@@ -1,0 +1,130 @@
+//! The runtime API's commands about sessions and stick tables.
+
+mod support;
+
+use std::io::{Read, Write};
+
+use support::Result;
+use support::origin::{origin, server};
+use support::runtime::Runtime;
+
+#[test]
+fn sessions_are_listed_and_ended() -> Result<()> {
+    // It takes requests and answers none.
+    let silent = origin(|mut stream| {
+        let _ = stream.read_to_end(&mut Vec::new());
+        Ok(())
+    })?;
+    let rest = format!(
+        "frontend front\n    bind 127.0.0.1:8081\n    default_backend app\nbackend app\n    server s {}\n    server other {}\n",
+        server(silent),
+        server(silent)
+    );
+    let runtime = Runtime::start("sess", "level admin", "", &rest)?;
+    runtime.ask("disable server app/other\n")?;
+    let begin = || -> Result<_> {
+        let mut stream = runtime.site.connect(1)?;
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")?;
+        Ok(stream)
+    };
+    let mut first = begin()?;
+    let listed = runtime.until("show sess\n", " fe=front be=app srv=s age=")?;
+    let line = listed
+        .lines()
+        .find(|line| line.contains("fe=front"))
+        .ok_or("not listed")?;
+    assert!(
+        line.contains(&format!("proto=tcpv4 src={} ", first.local_addr()?)),
+        "{line}"
+    );
+    let id = line.split(':').next().ok_or("no id")?;
+    assert_eq!(runtime.ask(&format!("show sess {id}\n"))?.lines().count(), 2);
+    assert_eq!(runtime.ask(&format!("shutdown session {id}\n"))?, "\n");
+    assert_eq!(first.read(&mut [0; 1]).unwrap_or(0), 0, "the connection is over");
+    let gone = "No such session (use 'show sess').\n\n";
+    assert_eq!(runtime.ask(&format!("shutdown session {id}\n"))?, gone);
+    assert_eq!(runtime.ask(&format!("show sess {id}\n"))?, gone);
+
+    let mut second = begin()?;
+    runtime.until("show sess\n", " fe=front be=app srv=s age=")?;
+    assert_eq!(runtime.ask("shutdown sessions server app/other\n")?, "\n");
+    assert!(
+        runtime.ask("show sess\n")?.contains(" srv=s "),
+        "that was another server"
+    );
+    assert_eq!(runtime.ask("shutdown sessions server app/s\n")?, "\n");
+    assert_eq!(second.read(&mut [0; 1]).unwrap_or(0), 0);
+    for (line, wanted) in [
+        ("shutdown session", "Session pointer expected (use 'show sess')."),
+        (
+            "shutdown session 12",
+            "Session pointer expected (use 'show sess').",
+        ),
+        (
+            "show sess nonsense",
+            "`nonsense` is no session: they are named as `show sess` lists them.",
+        ),
+        ("shutdown sessions server app/nope", "No such server."),
+    ] {
+        assert_eq!(
+            runtime.ask(&format!("{line}\n"))?,
+            format!("{wanted}\n\n"),
+            "{line}"
+        );
+    }
+    assert_eq!(runtime.ask("user;show sess\n")?, "\nPermission denied\n\n");
+    Ok(())
+}
+
+#[test]
+fn tables_are_shown_set_and_cleared() -> Result<()> {
+    let rest = "frontend front\n    bind 127.0.0.1:8081\n    http-request track-sc0 path table counts\n    \
+                http-request return status 200 content-type text/plain lf-string %[sc0_http_req_cnt(counts)]\n\
+                backend counts\n    stick-table type string len 32 size 100 expire 1h store http_req_cnt,gpc0\n";
+    let runtime = Runtime::start("tables", "level admin", "", rest)?;
+    let ask = |path: &str| -> Result<String> {
+        let mut stream = runtime.site.connect(1)?;
+        stream
+            .write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").as_bytes())?;
+        let answer = support::site::rest(stream)?;
+        Ok(answer.rsplit("\r\n").next().unwrap_or_default().to_owned())
+    };
+    assert_eq!(
+        (ask("/a")?, ask("/a")?, ask("/b")?),
+        ("1".into(), "2".into(), "1".into())
+    );
+    assert_eq!(
+        runtime.ask("show table\n")?,
+        "# table: counts, type: string, size:100, used:2\n\n"
+    );
+    let shown = runtime.ask("show table counts key /a\n")?;
+    let mut lines = shown.lines();
+    assert_eq!(
+        lines.next(),
+        Some("# table: counts, type: string, size:100, used:2")
+    );
+    let line = lines.next().ok_or("no entry")?;
+    assert!(
+        line.contains(": key=/a use=") && line.ends_with(" gpc0=0 http_req_cnt=2"),
+        "{line}"
+    );
+    let filtered = runtime.ask("show table counts data.http_req_cnt lt 2\n")?;
+    assert!(
+        filtered.contains("key=/b") && !filtered.contains("key=/a"),
+        "{filtered}"
+    );
+    assert_eq!(
+        runtime.ask("set table counts key /a data.http_req_cnt 41\n")?,
+        "\n"
+    );
+    assert_eq!(ask("/a")?, "42");
+    runtime.until("show table counts\n", "key=/a use=0 ")?;
+    assert_eq!(runtime.ask("clear table counts key /a\n")?, "\n");
+    assert_eq!(ask("/a")?, "1");
+    assert_eq!(runtime.ask("show table nope\n")?, "No such table: `nope`.\n\n");
+    assert_eq!(
+        runtime.ask("user;clear table counts\n")?,
+        "\nPermission denied\n\n"
+    );
+    Ok(())
+}
