@@ -62,7 +62,7 @@ pub(crate) fn assemble(
         backends: backend_numbers(&config),
         tls: tls::Store::default(),
         checks: BTreeMap::new(),
-        numbers: numbers(config.proxies.iter().map(|proxy| proxy.id), FIRST_PROXY),
+        numbers: numbers(config.proxies.iter().map(|proxy| proxy.id), first_proxy(&config)),
     };
     let global = assembly.global(&config);
     let mut spec = ProxySpec {
@@ -112,8 +112,13 @@ fn backend_numbers(config: &Config) -> BTreeMap<usize, BackendId> {
         .collect()
 }
 
-/// The number of the first proxy that has none of its own. HAProxy leaves out 1.
-const FIRST_PROXY: u32 = 2;
+/// The number of the first proxy that has none of its own. In HAProxy the runtime API takes 1, where it is served.
+fn first_proxy(config: &Config) -> u32 {
+    match config.global.runtime.sockets.is_empty() {
+        true => 1,
+        false => 2,
+    }
+}
 
 /// The numbers of things of which some have one of their own: the others take, in turn, those that are free.
 fn numbers(own: impl Iterator<Item = Option<u32>> + Clone, first: u32) -> Vec<u32> {
@@ -385,7 +390,7 @@ mod tests {
 
     #[test]
     fn numbers_are_those_that_are_free() {
-        let of = |own: &[Option<u32>]| numbers(own.iter().copied(), FIRST_PROXY);
+        let of = |own: &[Option<u32>]| numbers(own.iter().copied(), 2);
         assert_eq!(of(&[None, None]), [2, 3]);
         assert_eq!(of(&[None, Some(1), Some(2)]), [3, 1, 2]);
         assert_eq!(of(&[Some(3), None, None]), [3, 2, 4]);
