@@ -22,10 +22,12 @@
 pub mod acl;
 pub mod arg;
 pub mod convert;
+pub mod example;
 pub mod fetch;
 pub mod figures;
 pub mod header_list;
 pub mod logformat;
+pub mod manual;
 pub mod pattern;
 pub mod stick;
 pub mod userlist;

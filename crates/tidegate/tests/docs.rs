@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use tidegate::reference::{CommandStatus, runtime_commands};
 use tidegate_config::{CODES, KeywordDoc, Status, keyword_docs};
 use tidegate_sample::fetch::Unserved;
-use tidegate_sample::{acl_keywords, convert, fetch, logformat, unserved_acl_keywords};
+use tidegate_sample::{acl_keywords, convert, example, fetch, logformat, manual, unserved_acl_keywords};
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
@@ -108,8 +108,9 @@ fn configuration() -> Result<String, std::fmt::Error> {
     for (after, rows) in keywords(|status| status == Status::Served(())) {
         write!(
             page,
-            "\n## {}\n\n| keyword | arguments | what it does | in |\n|---|---|---|---|\n",
-            heading(after)
+            "\n## {}\n\nManual: section {}.\n\n| keyword | arguments | what it does | in |\n|---|---|---|---|\n",
+            heading(after),
+            section(after)
         )?;
         for row in rows {
             let (arguments, sections) = (code(row.arguments), row.sections.names().join(", "));
@@ -122,36 +123,60 @@ fn configuration() -> Result<String, std::fmt::Error> {
         }
     }
 
-    page.push_str("\n## Fetches\n\n| fetch | arguments | gives | what it gives |\n|---|---|---|---|\n");
+    page.push_str(
+        "\n## Fetches\n\nThe last column is the section of HAProxy's manual. A time is in milliseconds where nothing else is said, a size in \
+         bytes.\nAn argument of the wrong kind is an error when the configuration is read; a fetch without data gives no sample.\n\n\
+         | fetch | arguments | gives | what it gives | example | manual |\n|---|---|---|---|---|---|\n",
+    );
     for row in fetch::all() {
         let arguments = code(&row.args.signature());
         writeln!(
             page,
-            "| `{}` | {arguments} | {} | {} |",
+            "| `{}` | {arguments} | {} | {} | {} | {} |",
             row.name,
             row.output,
-            cell(row.doc)
+            cell(row.doc),
+            code(&example::of_fetch(row)),
+            manual::of_fetch(row.name)
         )?;
     }
 
-    page.push_str("\n## Converters\n\n| converter | arguments | takes | gives | what it does |\n|---|---|---|---|---|\n");
+    write!(
+        page,
+        "\n## Converters\n\nManual: section {}. What can't be cast to what a converter takes ends the expression without a sample.\n\n\
+         | converter | arguments | takes | gives | what it does | example | gives there |\n|---|---|---|---|---|---|---|\n",
+        manual::CONVERTERS
+    )?;
     for row in convert::all() {
+        let shown = example::of_converter(row);
         let arguments = code(&row.args.signature());
         writeln!(
             page,
-            "| `{}` | {arguments} | {} | {} | {} |",
+            "| `{}` | {arguments} | {} | {} | {} | {} | {} |",
             row.name,
             row.input,
             row.output,
-            cell(row.doc)
+            cell(row.doc),
+            code(&shown.expression),
+            shown.gives.map(code).unwrap_or_default()
         )?;
     }
 
-    page.push_str("\n## ACL keywords\n\nEach stands for a fetch with a match method; any other fetch may be used too.\n\n");
+    write!(
+        page,
+        "\n## ACL keywords\n\nManual: section {}. Each stands for a fetch with a match method; any other fetch may be used too, as in\n\
+         `acl api path_beg /api/` or `http-request deny if {{ src -f blocked.lst }}`.\n\n",
+        manual::ACLS
+    )?;
     let names: Vec<String> = acl_keywords().map(|(name, _, _)| format!("`{name}`")).collect();
     writeln!(page, "{}", names.join(", "))?;
 
-    page.push_str("\n## Aliases of log-format\n\n| alias | what it gives | needs HTTP |\n|---|---|---|\n");
+    write!(
+        page,
+        "\n## Aliases of log-format\n\nManual: section {}. An example is `log-format \"%ci:%cp %ft %b/%s %ST %{{+Q}}r\"`.\n",
+        manual::LOG_FORMAT
+    )?;
+    page.push_str("\n| alias | what it gives | needs HTTP |\n|---|---|---|\n");
     for alias in logformat::aliases() {
         writeln!(
             page,
@@ -335,6 +360,20 @@ fn heading(after: &str) -> String {
         "" => "Lines".to_owned(),
         "section" => "Sections".to_owned(),
         word => format!("After `{word}`"),
+    }
+}
+
+/// Where HAProxy's manual has what may follow a word.
+fn section(after: &str) -> &'static str {
+    match after {
+        "" => "3 for `global`, 4.2 for proxies",
+        "section" => "3 for `global`, 4 for proxies, 12 for the others",
+        "bind" => "5.1",
+        "server" => "5.2",
+        rules if rules.starts_with("http-") || rules.starts_with("tcp-") => {
+            "4.3 for what actions do, 4.4 for each"
+        }
+        _ => "4.2",
     }
 }
 

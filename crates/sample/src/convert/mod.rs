@@ -61,6 +61,11 @@ impl ConverterRow {
         (self.run)(session, args, cast(input, self.input)?)
     }
 
+    /// Whether it looks values up in a map.
+    pub(crate) fn is_map(&self) -> bool {
+        self.map.is_some()
+    }
+
     /// The same with its arguments prepared.
     pub(crate) const fn prepared(mut self, prepare: Prepare) -> ConverterRow {
         self.prepare = Some(prepare);
