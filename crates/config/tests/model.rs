@@ -8,7 +8,7 @@ use std::time::Duration;
 use tidegate_config::model::{
     Action, ActionFailure, BackendTarget, Balance, BindAddress, ConnectionMode, HeaderMatch, HttpReuse,
     LogLevel, LogSink, LuaPathKind, LuaScope, LuaStderr, LuaStep, Mode, NameMatch, PortRange, Proxy,
-    ProxyKind, RedirectKind, ReplyBody, ReplyContent, ServerAddress, TargetEdit, Tuning,
+    ProxyKind, RedirectKind, ReplyBody, ReplyContent, ServerAddress, ServerPort, TargetEdit, Tuning,
 };
 use tidegate_config::{Config, Draft, Environment, MemoryFiles, Options, Sources, Style};
 use tidegate_sample::NoExternals;
@@ -256,7 +256,7 @@ fn servers_take_defaults_from_the_lines_above_them() {
         a.address,
         ServerAddress::Tcp {
             ip: "192.0.2.1".parse().unwrap(),
-            port: 80
+            port: ServerPort::Fixed(80)
         }
     );
     assert_eq!((b.weight, b.idle_max, b.disabled), (9, Some(4), true));
@@ -264,7 +264,7 @@ fn servers_take_defaults_from_the_lines_above_them() {
         b.address,
         ServerAddress::Tcp {
             ip: "2001:db8::1".parse().unwrap(),
-            port: 81
+            port: ServerPort::Fixed(81)
         }
     );
     assert_eq!((c.weight, c.backup), (7, true));
@@ -272,7 +272,7 @@ fn servers_take_defaults_from_the_lines_above_them() {
         c.address,
         ServerAddress::Name {
             host: String::from("app.internal"),
-            port: 82
+            port: ServerPort::Fixed(82)
         }
     );
     assert_eq!(
@@ -319,10 +319,7 @@ fn proxy_settings_are_kept() {
         (Some("two words"), Some(12))
     );
     assert_eq!((proxy.connections_max, proxy.backlog), (Some(100), Some(200)));
-    assert_eq!(
-        (proxy.balance, proxy.retries.0, proxy.http_reuse),
-        (Balance::First, 5, HttpReuse::Always)
-    );
+    assert_eq!((proxy.retries.0, proxy.http_reuse), (5, HttpReuse::Always));
     assert_eq!(proxy.connection_mode, ConnectionMode::ServerClose);
     let forward_for = proxy.forward_for.unwrap();
     assert_eq!(
@@ -330,7 +327,8 @@ fn proxy_settings_are_kept() {
         ("X-Client", true)
     );
     assert_eq!(forward_for.except, Some(("10.0.0.0".parse().unwrap(), 8)));
-    assert!(proxy.redispatch && proxy.buffer_request);
+    assert!(matches!(proxy.balance, Some(Balance::First)));
+    assert!(proxy.redispatch == -1 && proxy.buffer_request);
     assert!(proxy.log.skip_empty && proxy.log.skip_normal && proxy.log.separate_errors);
     assert_eq!(
         (proxy.log.tag.as_deref(), proxy.log.targets.len()),

@@ -15,7 +15,7 @@ use crate::control::Totals;
 use crate::counts::{Count, Counts};
 use crate::rate::Rate;
 use crate::spec::FrontendSpec;
-use crate::upstream::Server;
+use crate::upstream::Slot;
 use crate::upstream::shared::BackendState;
 use crate::upstream::state::ServerState;
 use crate::worker::Backend;
@@ -53,6 +53,11 @@ impl Usage {
     pub(crate) fn leave(&self) {
         let current = self.current.load(Ordering::Relaxed);
         self.current.store(current.wrapping_sub(1), Ordering::Relaxed);
+    }
+
+    /// How many came in that second or the one before it.
+    pub(crate) fn sessions_in(&self, second: u32) -> u64 {
+        self.sessions.per_second(second, 0)
     }
 
     /// An HTTP request has come.
@@ -172,6 +177,7 @@ struct FrontendCounters {
 }
 
 struct BackendCounters {
+    state: Arc<BackendState>,
     usage: PerWorker,
     servers: Vec<ServerCounters>,
 }
@@ -197,6 +203,7 @@ impl Board {
                 usage: PerWorker::new(workers),
             });
             let counters = BackendCounters {
+                state: state.clone(),
                 usage: PerWorker::new(workers),
                 servers: servers.collect(),
             };
@@ -335,43 +342,47 @@ impl Figures for Board {
 
     fn backend(&self, name: &[u8]) -> Option<BackendFigures> {
         let counters = self.backends.get(name)?;
-        let usable = |backup: bool| {
-            let servers = counters.servers.iter();
-            servers
-                .filter(|s| s.state.is_backup() == backup && s.state.is_usable())
-                .count() as u64
-        };
-        let usable = match usable(false) {
-            // Of the backups the first alone is used.
-            0 => usable(true).min(1),
-            active => active,
-        };
-        // No server has a limit yet.
-        let left = if counters.servers.is_empty() {
-            Some(0)
-        } else {
-            None
+        let state = &counters.state;
+        let plan = state.plan();
+        let taking: Vec<_> = plan
+            .usable
+            .iter()
+            .filter_map(|at| state.servers().get(*at as usize))
+            .collect();
+        let sum = |with_queues: bool| {
+            taking.iter().try_fold(0u64, |sum, server| {
+                let limit = u64::from(state.limit(server)?);
+                let free = limit.saturating_sub(server.connections().into());
+                let places = match (with_queues, server.maxqueue()) {
+                    (false, _) => 0,
+                    (true, 0) => return None,
+                    (true, most) => u64::from(most.saturating_sub(server.queued())),
+                };
+                Some(sum + free + places)
+            })
         };
         Some(BackendFigures {
             connections: counters.usage.current(),
             sessions_per_second: counters.usage.rate(self.now(), |usage| &usage.sessions),
-            queued: 0,
-            usable_servers: usable,
-            connections_free: left,
-            slots_free: left,
+            queued: state.queued_in_all().into(),
+            usable_servers: taking.len() as u64,
+            connections_free: sum(false),
+            slots_free: sum(true),
         })
     }
 
     fn server(&self, backend: &[u8], name: &[u8]) -> Option<ServerFigures> {
-        let servers = &self.backends.get(backend)?.servers;
-        let server = servers
+        let counters = self.backends.get(backend)?;
+        let server = counters
+            .servers
             .iter()
             .find(|server| server.state.name().as_bytes() == name)?;
+        let limit = counters.state.limit(&server.state);
         Some(ServerFigures {
             connections: server.usage.current(),
             sessions_per_second: server.usage.rate(self.now(), |usage| &usage.sessions),
-            queued: 0,
-            connections_free: None,
+            queued: server.state.queued().into(),
+            connections_free: limit.map(|limit| limit.saturating_sub(server.state.connections()).into()),
             up: server.state.is_up(),
             weight: server.state.effective_weight(),
             user_weight: server.state.weight(),
@@ -416,23 +427,23 @@ impl Drop for InBackend {
 }
 
 /// A transaction's use of a server, for as long as it is there.
-pub(crate) struct AtServer(Rc<Server>);
+pub(crate) struct AtServer(Slot);
 
 impl AtServer {
-    pub(crate) fn enter(server: &Rc<Server>, second: u32) -> Self {
-        server.usage.enter(second);
-        AtServer(server.clone())
+    pub(crate) fn enter(slot: Slot, second: u32) -> Self {
+        slot.server().usage.enter(second);
+        AtServer(slot)
     }
 
     /// What is counted of the server.
     pub(crate) fn counts(&self) -> &Counts {
-        &self.0.usage.counts
+        &self.0.server().usage.counts
     }
 }
 
 impl Drop for AtServer {
     fn drop(&mut self) {
-        self.0.usage.leave();
+        self.0.server().usage.leave();
     }
 }
 

@@ -18,6 +18,8 @@
 //! # let _ = spec;
 //! ```
 
+mod balance;
+
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -28,6 +30,7 @@ use tidegate_sample::stick::{Stick, Tables};
 use tidegate_sample::vars::ProcVars;
 use tidegate_sample::{Expr, Process};
 
+pub use self::balance::{Affinity, Balance, HashBy, HashFunction, HashKey, HashMethod, HashType, UriPart};
 use crate::check::spec::{AgentSpec, CheckSpec};
 use crate::log::LogSpec;
 pub use crate::rules::{
@@ -417,27 +420,6 @@ impl ListenerSpec {
     }
 }
 
-/// `balance`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Balance {
-    /// `roundrobin` (and `static-rr`): in turn, by weight. Each worker has its own turn.
-    #[default]
-    RoundRobin,
-    /// `first`: the first server of the list.
-    First,
-}
-
-impl Balance {
-    /// The name in configurations.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Balance::RoundRobin => "roundrobin",
-            Balance::First => "first",
-        }
-    }
-}
-
 /// `http-reuse`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HttpReuse {
@@ -466,14 +448,25 @@ pub struct BackendSpec {
     pub servers: Vec<ServerSpec>,
     /// `balance`.
     pub balance: Balance,
+    /// `hash-type`.
+    pub hash_type: HashType,
+    /// `hash-balance-factor`: how much of the average a server may serve, in percent; 0 for no bound.
+    pub hash_balance_factor: u32,
+    /// `hash-preserve-affinity`.
+    pub affinity: Affinity,
+    /// `option allbackups`: when only backups are left, all of them are used.
+    pub all_backups: bool,
+    /// `fullconn`: the load at which servers with a `minconn` reach their `maxconn`.
+    pub fullconn: u32,
     /// Its timeouts (`connect`, `queue`, `server`, `server-fin`, `tunnel`, `tarpit`).
     pub timeouts: Timeouts,
     /// `stick` lines in order.
     pub stick: Vec<Stick>,
     /// `retries`: how often to try again to connect.
     pub retries: u32,
-    /// `option redispatch`: the last retry goes to another server.
-    pub redispatch: bool,
+    /// `option redispatch`: which retries go to another server: each of so many, or the one that many before the last
+    /// and one; 0 for none.
+    pub redispatch: i32,
     /// `http-reuse`.
     pub reuse: HttpReuse,
     /// `tcp-request content`.
@@ -516,10 +509,15 @@ impl BackendSpec {
             mode,
             servers: Vec::new(),
             balance: Balance::default(),
+            hash_type: HashType::default(),
+            hash_balance_factor: 0,
+            affinity: Affinity::default(),
+            all_backups: false,
+            fullconn: 0,
             timeouts: Timeouts::default(),
             stick: Vec::new(),
             retries: 3,
-            redispatch: false,
+            redispatch: 0,
             reuse: HttpReuse::default(),
             tcp_content: RuleSet::default(),
             inspect_delay: None,
@@ -539,6 +537,17 @@ impl BackendSpec {
     }
 }
 
+impl BackendSpec {
+    /// Whether a retry of so many, counted from 1, goes to another server.
+    pub fn redispatches(&self, retry: u32, retries: u32) -> bool {
+        match self.redispatch {
+            0 => false,
+            every if every > 0 => retry.is_multiple_of(every.unsigned_abs()),
+            before_last => i64::from(retry) == i64::from(retries) + 1 - i64::from(before_last.unsigned_abs()),
+        }
+    }
+}
+
 /// A `server` line.
 #[derive(Clone, Debug)]
 pub struct ServerSpec {
@@ -548,8 +557,10 @@ pub struct ServerSpec {
     pub id: u32,
     /// Whether the configuration gave it that number.
     pub has_own_id: bool,
-    /// Where it is.
+    /// Where it is. An address that is unspecified stands for that of the client's connection.
     pub address: ServerAddress,
+    /// Its port is that of the client's connection and so many more, whatever the address says.
+    pub port_offset: Option<i32>,
     /// `weight`, 0 to 256; 0 takes no new connections.
     pub weight: u32,
     /// `backup`: used only if no other server is usable.
@@ -562,6 +573,14 @@ pub struct ServerSpec {
     pub slowstart: Option<Duration>,
     /// `maxconn`: most requests or streams that it serves at a time, all workers together; 0 for no limit.
     pub maxconn: u32,
+    /// `minconn`: what `maxconn` is while the backend has no load; 0 for no ramp.
+    pub minconn: u32,
+    /// `maxqueue`: most requests or streams that wait for it; 0 for no limit.
+    pub maxqueue: u32,
+    /// `guid`: a unique name.
+    pub guid: Option<String>,
+    /// `hash-key`: what its points on a ring of hashes are derived from.
+    pub hash_key: HashKey,
     /// `track`: the server whose state it follows, as the backend's and the server's places.
     pub track: Option<(BackendId, usize)>,
     /// `proto`: what it speaks, in HTTP mode.
@@ -607,12 +626,17 @@ impl ServerSpec {
             id: 1,
             has_own_id: false,
             address,
+            port_offset: None,
             weight: 1,
             backup: false,
             disabled: false,
             stick: None,
             slowstart: None,
             maxconn: 0,
+            minconn: 0,
+            maxqueue: 0,
+            guid: None,
+            hash_key: HashKey::Id,
             track: None,
             check: None,
             agent: None,

@@ -26,7 +26,7 @@ use crate::roster::Whereabouts;
 use crate::spec::{ServerAddress, Timeouts};
 use crate::stick::Counters;
 use crate::timers::Times;
-use crate::upstream::Server;
+use crate::upstream::{Server, Slot};
 use crate::usage::TxnUsage;
 use crate::worker::Backend;
 use overrides::Overrides;
@@ -499,14 +499,12 @@ impl Txn {
     }
 
     /// Notes the server that is about to be used.
-    pub(crate) fn choose_server(&self, server: &Rc<Server>) {
-        self.usage.at_server(server);
+    pub(crate) fn choose_server(&self, slot: Slot) {
+        let server = slot.server().clone();
+        self.usage.at_server(slot);
         *self.server.borrow_mut() = Some(server.named.clone());
         self.client.whereabouts.borrow_mut().server = Some(server.named.clone());
-        self.backend_dst.set(match &*server.address() {
-            ServerAddress::Tcp(address) => Some(self.address_of_server(*address)),
-            _ => None,
-        });
+        self.backend_dst.set(server.socket_for(self.destination()));
     }
 
     /// Where a server of this address is connected to: what it leaves open is as the client had it.
@@ -533,6 +531,11 @@ impl Txn {
         let is_open = |address: &SocketAddr| address.ip().is_unspecified() || address.port() == 0;
         let one_address = !matches!(&*server.address(), ServerAddress::Tcp(address) if is_open(address));
         one_address && !self.overrides.marks_server()
+    }
+
+    /// How often a connection or request that failed is tried again.
+    pub(crate) fn retries(&self, backend: &Backend) -> u32 {
+        self.overrides.retries.get().unwrap_or(backend.spec.retries)
     }
 
     /// Counts something for all entries that the transaction or its connection tracks.

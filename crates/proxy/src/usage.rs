@@ -9,7 +9,7 @@ use tidegate_sample::figures::{self, BackendSettings, HttpStreamFigures, RulePla
 use crate::counts::{Count, Counts, Ending};
 use crate::figures::{AtServer, InBackend};
 use crate::stream::Traffic;
-use crate::upstream::Server;
+use crate::upstream::Slot;
 use crate::worker::{Backend, Frontend};
 
 /// Everything of it for one transaction.
@@ -27,6 +27,8 @@ pub(crate) struct TxnUsage {
     pub(crate) client_stream: Cell<u32>,
     /// The same for the server, with what is known of its connection.
     pub(crate) server_stream: Cell<Option<HttpStreamFigures>>,
+    /// No other server will do.
+    pub(crate) is_bound: Cell<bool>,
     client: RefCell<Option<Flow>>,
     /// Of the client's bytes, those that were counted in stick tables, in both directions.
     counted: Cell<(u64, u64)>,
@@ -79,8 +81,13 @@ impl TxnUsage {
         *self.in_backend.borrow_mut() = Some(InBackend::enter(backend, self.second.get()));
     }
 
-    pub(crate) fn at_server(&self, server: &Rc<Server>) {
-        *self.at_server.borrow_mut() = Some(AtServer::enter(server, self.second.get()));
+    pub(crate) fn at_server(&self, slot: Slot) {
+        *self.at_server.borrow_mut() = Some(AtServer::enter(slot, self.second.get()));
+    }
+
+    /// It gives its room at the server back.
+    pub(crate) fn leave_server(&self) {
+        self.at_server.borrow_mut().take();
     }
 
     /// The transaction is over: it is no longer among those that there are, and how it ended is counted.

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -477,14 +478,17 @@ impl Backend {
     ) -> Result<Self, String> {
         let name = spec.name.as_str();
         let servers = spec.servers.iter().zip(state.servers()).enumerate();
-        let servers = servers
-            .map(|(at, (spec, state))| Server::new(spec, state, shared.board.server_of(name, at, worker)));
+        let servers = servers.map(|(at, (spec, own))| {
+            Server::new(spec, at, own, state, shared.board.server_of(name, at, worker))
+        });
+        // Each process, and each worker, draws lots of its own.
+        let seed = RandomState::new().hash_one(worker);
         Ok(Backend {
             named: Rc::new(Named {
                 name: spec.name.as_str().into(),
                 id: spec.id,
             }),
-            balancer: Balancer::new(spec.balance, servers.collect(), state.clone(), worker),
+            balancer: Balancer::new(spec, servers.collect(), state.clone(), seed),
             usage: shared.board.backend_of(name, worker),
             logger: Rc::new(logger(&spec.log, shared)),
             tcp_content: PreparedRules::new(&spec.tcp_content, Mode::Tcp, extensions)?,

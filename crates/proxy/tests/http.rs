@@ -181,7 +181,7 @@ fn a_refused_connection_is_retried_then_a_503() {
 
     let mut spec = proxied(Mode::Http, &[gone, echo_server()]);
     spec.backends[0].retries = 1;
-    spec.backends[0].redispatch = true;
+    spec.backends[0].redispatch = -1;
     let proxy = Proxy::start(spec);
     let mut client = proxy.client();
     assert_eq!(client.get("/").status, 200);

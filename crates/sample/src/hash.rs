@@ -1,8 +1,8 @@
-//! The hashes of fetches and converters.
+//! The hashes of fetches, converters and balancing.
 
 /// Mixes a hash so that each bit of it depends on all of them: Bob Jenkins' full avalanche (public domain), and a
 /// multiplication after it, by the one number that leads from there to what HAProxy answers.
-pub(crate) fn avalanche(hash: u32) -> u32 {
+pub fn avalanche(hash: u32) -> u32 {
     let mut a = hash;
     a = a.wrapping_add(0x7ed5_5d16).wrapping_add(a << 12);
     a = (a ^ 0xc761_c23c) ^ (a >> 19);
@@ -13,7 +13,7 @@ pub(crate) fn avalanche(hash: u32) -> u32 {
 }
 
 /// The hash of the sdbm database library, continued from `start`.
-pub(crate) fn sdbm(start: u32, bytes: &[u8]) -> u32 {
+pub fn sdbm(start: u32, bytes: &[u8]) -> u32 {
     bytes.iter().fold(start, |hash, byte| {
         u32::from(*byte)
             .wrapping_add(hash << 6)
@@ -23,20 +23,20 @@ pub(crate) fn sdbm(start: u32, bytes: &[u8]) -> u32 {
 }
 
 /// Dan Bernstein's hash: times 33 and plus.
-pub(crate) fn djb2(bytes: &[u8]) -> u32 {
+pub fn djb2(bytes: &[u8]) -> u32 {
     bytes.iter().fold(5381u32, |hash, byte| {
         hash.wrapping_mul(33).wrapping_add(u32::from(*byte))
     })
 }
 
 /// CRC-32 of Ethernet, gzip and PNG.
-pub(crate) fn crc32(bytes: &[u8]) -> u32 {
+pub fn crc32(bytes: &[u8]) -> u32 {
     static TABLE: [u32; 256] = crc_table(0xedb8_8320);
     crc(&TABLE, bytes)
 }
 
 /// CRC-32C (Castagnoli).
-pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
+pub fn crc32c(bytes: &[u8]) -> u32 {
     static TABLE: [u32; 256] = crc_table(0x82f6_3b78);
     crc(&TABLE, bytes)
 }

@@ -41,7 +41,7 @@ mod date;
 mod did_you_mean;
 mod error;
 mod expr;
-mod hash;
+pub mod hash;
 mod place;
 mod random;
 mod regex;

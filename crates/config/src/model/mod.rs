@@ -5,6 +5,7 @@
 //! can be bound.
 
 mod address;
+mod balance;
 mod check;
 mod global;
 mod http;
@@ -18,6 +19,7 @@ mod server;
 mod tls;
 
 pub use address::{Bind, BindAddress, BindOptions, HttpProto, Owner, PortRange};
+pub use balance::{Affinity, Balance, HashBy, HashFunction, HashKey, HashType, UriPart};
 pub use check::{
     Agent, CheckAction, CheckConnect, CheckExpect, CheckKind, CheckMatch, CheckPattern, CheckPort,
     CheckProgram, CheckRequest, CheckStep, CheckText, InitialState, Observe, OnError, ServerCheck,
@@ -33,8 +35,8 @@ pub use http::{
 pub use http2::{Http2Settings, Http2Side};
 pub use log::{LogFacility, LogFormatKind, LogLevel, LogSink, LogTarget};
 pub use proxy::{
-    BackendTarget, Balance, ConnectionMode, ForwardFor, Forwarded, ForwardedPart, HeaderNames, HttpReuse,
-    HttpWire, LogSettings, Mode, Proxy, ProxyId, ProxyKind, RetryCount, Timeouts, UseBackend,
+    BackendTarget, ConnectionMode, ForwardFor, Forwarded, ForwardedPart, HeaderNames, HttpReuse, HttpWire,
+    LogSettings, Mode, Proxy, ProxyId, ProxyKind, RetryCount, Timeouts, UseBackend,
 };
 pub use rule::{
     Action, HeaderMatch, ListChange, LuaCall, NameMatch, Normalizer, Rule, RuleSet, TargetEdit, TargetPart,
@@ -42,7 +44,7 @@ pub use rule::{
 };
 pub use runtime::{AccessLevel, RuntimeSettings, SeverityOutput};
 pub use sampled::{Amount, Condition, Expr, LogFormat};
-pub use server::{Server, ServerAddress};
+pub use server::{Server, ServerAddress, ServerPort};
 pub use tls::{BindCertificate, BindTls, TlsSettings, TlsVerify, TlsVersion};
 
 use std::collections::BTreeMap;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tidegate_sample::stick::Stick;
 
 use super::address::Bind;
+use super::balance::{Affinity, Balance, HashType};
 use super::check::CheckProgram;
 use super::http::ErrorPage;
 use super::log::LogTarget;
@@ -98,8 +99,18 @@ pub struct Proxy {
     pub use_backends: Vec<UseBackend>,
     /// `default_backend`; without one, a `listen` section uses its own servers.
     pub default_backend: Option<Spanned<ProxyId>>,
-    /// `balance`.
-    pub balance: Balance,
+    /// `balance`; without one, HAProxy's default, which is to draw lots.
+    pub balance: Option<Balance>,
+    /// `hash-type`.
+    pub hash_type: HashType,
+    /// `hash-balance-factor`: how much of the average a server may serve, in percent; 0 for no bound.
+    pub hash_balance_factor: u32,
+    /// `hash-preserve-affinity`.
+    pub affinity: Affinity,
+    /// `option allbackups`: when only backups are left, all of them are used.
+    pub all_backups: bool,
+    /// `fullconn`: the load at which servers reach their `maxconn`; `None` for a part of what frontends let in.
+    pub fullconn: Option<u32>,
     /// `stick` lines in order.
     pub stick: Vec<Stick>,
     /// `retries`.
@@ -128,12 +139,13 @@ pub struct Proxy {
     pub buffer_request: bool,
     /// What messages of HTTP may be like.
     pub http: HttpWire,
-    /// `option redispatch`: a session may go to another server when its own can't be reached.
-    pub redispatch: bool,
     /// What health checks of its servers do.
     pub check: CheckProgram,
     /// `option log-health-checks`
     pub log_health_checks: bool,
+    /// `option redispatch`: which retries go to another server: each of so many, or the one that many before the last
+    /// and one; 0 for none.
+    pub redispatch: i32,
     /// Everything about log lines.
     pub log: LogSettings,
 }
@@ -192,16 +204,6 @@ pub enum BackendTarget {
     Proxy(ProxyId),
     /// The one of the name that this gives for the request; the next rule when there is none of that name.
     Format(LogFormat),
-}
-
-/// `balance`: which server comes next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Balance {
-    /// In turn, by weight.
-    #[default]
-    RoundRobin,
-    /// The first of the list that can be used.
-    First,
 }
 
 /// `retries`.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::address::HttpProto;
+use super::balance::HashKey;
 use super::check::ServerCheck;
 use crate::source::{Span, Spanned};
 
@@ -21,6 +22,20 @@ pub struct Server {
     pub id: Option<u32>,
     /// `weight`: 0 to 256.
     pub weight: u16,
+    /// `maxconn`: most requests or streams at a time; 0 for no limit.
+    pub maxconn: u32,
+    /// `minconn`: what that is without load; 0 for the same.
+    pub minconn: u32,
+    /// `maxqueue`: most that wait for it; 0 for no limit.
+    pub maxqueue: u32,
+    /// `slowstart`: how long it takes to grow to its weight once it came up.
+    pub slowstart: Duration,
+    /// `track`: the backend, if one is named, and the server whose state it follows.
+    pub track: Option<Spanned<(Option<String>, String)>>,
+    /// `guid`: a unique name.
+    pub guid: Option<String>,
+    /// `hash-key`.
+    pub hash_key: HashKey,
     /// `disabled`: starts in maintenance.
     pub disabled: bool,
     /// `backup`: used only when no other server can be.
@@ -37,22 +52,31 @@ pub struct Server {
     pub proto: Option<HttpProto>,
 }
 
+/// A server's port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerPort {
+    /// This one.
+    Fixed(u16),
+    /// That of the client's connection, and so many more.
+    Mapped(i32),
+}
+
 /// Where to connect to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ServerAddress {
     /// An address and port of TCP.
     Tcp {
-        /// The address.
+        /// The address; that of the client's connection if it is unspecified.
         ip: IpAddr,
         /// The port.
-        port: u16,
+        port: ServerPort,
     },
     /// A host name that is resolved once at start.
     Name {
         /// The host.
         host: String,
         /// The port.
-        port: u16,
+        port: ServerPort,
     },
     /// A Unix socket in the file system.
     Unix(PathBuf),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::args::{Parsed, fault};
 use crate::diag::{Diagnostic, code};
-use crate::model::{BindAddress, PortRange, ServerAddress};
+use crate::model::{BindAddress, PortRange, ServerAddress, ServerPort};
 use crate::text::Word;
 
 /// One address of a `bind` line.
@@ -67,7 +67,7 @@ pub(crate) fn server_address(word: &Word) -> Parsed<ServerAddress> {
         Family::Any | Family::V4 | Family::V6 => {}
     }
     let (host, port) = split_port(&rest)?;
-    let port = server_port(word, port)?;
+    let port = server_port(port)?;
     let text = host.text()?;
     let ip = match text {
         "" | "*" if family == Family::V6 => Some(Ipv6Addr::UNSPECIFIED.into()),
@@ -269,22 +269,23 @@ fn port(word: &Word) -> Parsed<u16> {
     }
 }
 
-/// A server's port. HAProxy also takes the port that the client connected to, which is not served yet.
-fn server_port(address: &Word, port_word: Option<Word>) -> Parsed<u16> {
-    let pending = |span, what: &str| {
-        let message = format!("a server {what} is not supported yet");
-        Err(Box::new(
-            Diagnostic::error(code::NOT_YET, span, message).help("write `<address>:<port>`"),
-        ))
-    };
+/// A server's port: without one, or with a sign before it, it depends on the port that the client connected to.
+fn server_port(port_word: Option<Word>) -> Parsed<ServerPort> {
     let Some(word) = port_word else {
-        return pending(address.span(), "without a port");
+        return Ok(ServerPort::Mapped(0));
     };
     match word.text()? {
-        "" | "0" => pending(address.span(), "without a port"),
-        text if text.starts_with(['+', '-']) => pending(word.span(), "whose port depends on the client's"),
+        "" | "0" => Ok(ServerPort::Mapped(0)),
+        text if text.starts_with(['+', '-']) => match text.parse::<i32>() {
+            Ok(offset) if offset.unsigned_abs() <= u32::from(u16::MAX) => Ok(ServerPort::Mapped(offset)),
+            _ => fault(
+                code::BAD_ADDRESS,
+                &word,
+                format!("`{text}` is not a port relative to the client's, such as `+1000`"),
+            ),
+        },
         text if text.contains('-') => fault(code::BAD_ADDRESS, &word, "a server has one port, not a range"),
-        _ => port(&word),
+        _ => port(&word).map(ServerPort::Fixed),
     }
 }
 

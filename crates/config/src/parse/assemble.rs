@@ -19,8 +19,8 @@ use super::reader::{Draft, ReaderFiles, Section};
 use super::server::ServerSettings;
 use crate::diag::Diagnostics;
 use crate::model::{
-    Balance, CheckProgram, Config, ConnectionMode, Global, HeaderNames, HttpReuse, LogSettings, Mode, Proxy,
-    ProxyKind, RetryCount, RuleSet, Timeouts,
+    Affinity, CheckProgram, Config, ConnectionMode, Global, HashType, HeaderNames, HttpReuse, LogSettings,
+    Mode, Proxy, ProxyKind, RetryCount, RuleSet, Timeouts,
 };
 use crate::resolve::{self, Registered};
 use crate::source::{Sources, Spanned};
@@ -208,7 +208,12 @@ fn fresh(kind: ProxyKind, name: Spanned<String>) -> Proxy {
         rules: RuleSet::default(),
         use_backends: Vec::new(),
         default_backend: None,
-        balance: Balance::default(),
+        balance: None,
+        hash_type: HashType::default(),
+        hash_balance_factor: 0,
+        affinity: Affinity::default(),
+        all_backups: false,
+        fullconn: None,
         stick: Vec::new(),
         retries: RetryCount::default(),
         http_reuse: HttpReuse::default(),
@@ -223,9 +228,9 @@ fn fresh(kind: ProxyKind, name: Spanned<String>) -> Proxy {
         monitor_fail: Vec::new(),
         buffer_request: false,
         http: Default::default(),
-        redispatch: false,
         check: CheckProgram::default(),
         log_health_checks: false,
+        redispatch: 0,
         log: LogSettings::default(),
     }
 }

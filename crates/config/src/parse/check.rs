@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use super::proxy::{ProxyCx, described, settle_format};
 use crate::diag::{Diagnostic, Diagnostics, code};
-use crate::model::{BackendTarget, CheckProgram, Mode, Observe, Proxy, ProxyId, Rule};
-use crate::source::Span;
+use crate::model::{
+    BackendTarget, Balance, CheckProgram, Expr, HashBy, Mode, Observe, Proxy, ProxyId, Rule, Server,
+};
+use crate::source::{Span, Spanned};
 
 /// Settles what the lines of a section left open.
 pub(crate) fn settle(cx: &mut ProxyCx<'_>, header_is_sound: bool) {
@@ -82,6 +84,8 @@ pub(crate) fn proxies(proxies: &[Proxy], diagnostics: &mut Diagnostics) {
         }
     }
     identifiers(proxies, diagnostics);
+    tracking(proxies, diagnostics);
+    unique_names(proxies, diagnostics);
 }
 
 /// HAProxy drops rules on HTTP that a proxy in TCP mode has, and warns.
@@ -107,10 +111,118 @@ fn http_in_tcp_mode(cx: &mut ProxyCx<'_>) {
             set.clear();
         }
     }
+    let needs_http = match &cx.proxy.balance {
+        Some(Balance::Hash(by)) => balance_needs_http(by),
+        _ => false,
+    };
+    if needs_http {
+        let message = format!("this `balance` is ignored, and `roundrobin` used: {described} is in TCP mode");
+        cx.diagnostics.push(
+            Diagnostic::warning(code::WRONG_MODE, cx.proxy.name.span, message)
+                .help("`balance hash` takes what is known in TCP mode"),
+        );
+        cx.proxy.balance = Some(Balance::RoundRobin);
+    }
     if cx.proxy.forward_for.take().is_some() {
         let message = format!("`option forwardfor` is ignored: {described} is in TCP mode");
         cx.diagnostics
             .push(Diagnostic::warning(code::WRONG_MODE, cx.proxy.name.span, message));
+    }
+}
+
+/// `uri`, `hdr` and `url_param` look at requests of HTTP.
+fn balance_needs_http(by: &HashBy) -> bool {
+    let of_http = |expr: &Expr| {
+        let text = expr.text();
+        text.starts_with("url_param(") || text.starts_with("req.hdr(")
+    };
+    match by {
+        HashBy::Uri(_) | HashBy::Domain(_) | HashBy::Either(..) => true,
+        HashBy::Sample(expr) => of_http(expr),
+        HashBy::Source => false,
+    }
+}
+
+/// What `track` names must be there, and must not come back to the server itself.
+fn tracking(proxies: &[Proxy], diagnostics: &mut Diagnostics) {
+    let all: usize = proxies.iter().map(|proxy| proxy.servers.len()).sum();
+    for proxy in proxies {
+        for server in &proxy.servers {
+            let Some(track) = &server.track else { continue };
+            let mut at = (proxy, server);
+            for steps in 0.. {
+                match tracked(proxies, at) {
+                    Some(_) if steps > all => {
+                        let message = format!("`{}` tracks itself in the end", server.name.value);
+                        diagnostics.push(Diagnostic::error(code::BAD_ARGUMENT, track.span, message));
+                        break;
+                    }
+                    Some(next) => at = next,
+                    None if at.1.track.is_none() => break,
+                    None => {
+                        // whoever names it is told, once
+                        if std::ptr::eq(at.1, server) {
+                            diagnostics.push(untrackable(proxies, proxy, track));
+                        }
+                        break;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The server that another one tracks.
+fn tracked<'p>(
+    proxies: &'p [Proxy],
+    (proxy, server): (&'p Proxy, &'p Server),
+) -> Option<(&'p Proxy, &'p Server)> {
+    let (backend, name) = &server.track.as_ref()?.value;
+    let backend = match backend {
+        Some(backend) => proxies
+            .iter()
+            .find(|proxy| proxy.kind.is_backend() && proxy.name.value == *backend)?,
+        None => proxy,
+    };
+    let server = backend.servers.iter().find(|server| server.name.value == *name)?;
+    Some((backend, server))
+}
+
+fn untrackable(proxies: &[Proxy], proxy: &Proxy, track: &Spanned<(Option<String>, String)>) -> Diagnostic {
+    let (backend, name) = &track.value;
+    let found = match backend {
+        Some(backend) => proxies
+            .iter()
+            .find(|proxy| proxy.kind.is_backend() && proxy.name.value == *backend),
+        None => Some(proxy),
+    };
+    match found {
+        Some(found) => {
+            let message = format!("{} has no server `{name}`", described(found));
+            let names = found.servers.iter().map(|server| server.name.value.as_str());
+            Diagnostic::error(code::BAD_ARGUMENT, track.span, message).suggest(name, names)
+        }
+        None => {
+            let message = format!("there is no backend `{}`", backend.as_deref().unwrap_or_default());
+            Diagnostic::error(code::UNKNOWN_BACKEND, track.span, message)
+        }
+    }
+}
+
+/// A `guid` is given once.
+fn unique_names(proxies: &[Proxy], diagnostics: &mut Diagnostics) {
+    let mut seen: std::collections::HashMap<&str, &Server> = std::collections::HashMap::new();
+    for server in proxies.iter().flat_map(|proxy| &proxy.servers) {
+        let Some(guid) = server.guid.as_deref() else {
+            continue;
+        };
+        if let Some(first) = seen.insert(guid, server) {
+            let message = format!("two servers have the guid `{guid}`");
+            diagnostics.push(
+                Diagnostic::error(code::DUPLICATE_NAME, server.name.span, message)
+                    .related(first.name.span, "the first one"),
+            );
+        }
     }
 }
 

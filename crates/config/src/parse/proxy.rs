@@ -1,5 +1,6 @@
 //! The lines of `defaults`, `frontend`, `backend` and `listen` sections.
 
+mod balance;
 mod forwarded;
 mod logs;
 mod options;

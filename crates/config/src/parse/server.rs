@@ -7,7 +7,8 @@ use super::args::{Args, Parsed, bad_argument};
 use super::check_rules::address;
 use super::keyword::{Found, Keyword, KeywordDoc, Sections, look_up, not_yet, served};
 use crate::diag::{Diagnostic, Diagnostics, code};
-use crate::model::{HttpProto, InitialState, Observe, OnError, Server, ServerAddress, ServerCheck};
+use crate::model::{HashKey, HttpProto, InitialState, Observe, OnError, Server, ServerAddress, ServerCheck};
+use crate::source::Spanned;
 use crate::text::Word;
 use crate::units::TimeUnit;
 
@@ -16,6 +17,13 @@ use crate::units::TimeUnit;
 pub(crate) struct ServerSettings {
     id: Option<u32>,
     weight: u16,
+    maxconn: u32,
+    minconn: u32,
+    maxqueue: u32,
+    slowstart: Duration,
+    track: Option<Spanned<(Option<String>, String)>>,
+    guid: Option<String>,
+    hash_key: HashKey,
     disabled: bool,
     backup: bool,
     stick: Option<bool>,
@@ -30,6 +38,13 @@ impl Default for ServerSettings {
         ServerSettings {
             id: None,
             weight: 1,
+            maxconn: 0,
+            minconn: 0,
+            maxqueue: 0,
+            slowstart: Duration::ZERO,
+            track: None,
+            guid: None,
+            hash_key: HashKey::Id,
             disabled: false,
             backup: false,
             stick: None,
@@ -54,6 +69,46 @@ const ROWS: &[Keyword<Parse>] = &[
     }),
     served("weight", B, "<number>", "the server's share of the load, 0 to 256", |server, args| {
         server.weight = args.integer(0, 256)?;
+        Ok(())
+    }),
+    served("maxconn", B, "<number>", "most requests or streams at a time; 0 for no limit", |server, args| {
+        server.maxconn = args.integer(0, 0x7fff_ffff)?;
+        Ok(())
+    }),
+    served("minconn", B, "<number>", "what `maxconn` is without load", |server, args| {
+        server.minconn = args.integer(0, 0x7fff_ffff)?;
+        Ok(())
+    }),
+    served("maxqueue", B, "<number>", "most that wait for the server; 0 for no limit", |server, args| {
+        server.maxqueue = args.integer(0, 0x7fff_ffff)?;
+        Ok(())
+    }),
+    served("slowstart", B, "<time>", "time to grow to full weight and `maxconn`", |server, args| {
+        server.slowstart = args.time(TimeUnit::Milliseconds)?;
+        Ok(())
+    }),
+    served("track", B, "[<backend>/]<server>", "follow another server's state", |server, args| {
+        let word = args.spanned("the name of a server")?;
+        let named = match word.value.split_once('/') {
+            Some((backend, server)) => (Some(backend.to_owned()), server.to_owned()),
+            None => (None, word.value),
+        };
+        server.track = Some(Spanned::new(named, word.span));
+        Ok(())
+    }),
+    served("guid", B, "<string>", "a unique name", |server, args| {
+        server.guid = Some(guid(args)?);
+        Ok(())
+    }),
+    served("hash-key", B, "{ id | id32 | guid | addr | addr-port }", "what consistent hashing hashes", |server, args| {
+        let names = [
+            ("id", HashKey::Id),
+            ("id32", HashKey::Id32),
+            ("guid", HashKey::Guid),
+            ("addr", HashKey::Addr),
+            ("addr-port", HashKey::AddrPort),
+        ];
+        server.hash_key = args.one_of("what a server is hashed by", &names)?;
         Ok(())
     }),
     served("disabled", B, "", "start in maintenance", |server, _| {
@@ -221,17 +276,12 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("force-tlsv11", B, "a version of TLS"),
     not_yet("force-tlsv12", B, "a version of TLS"),
     not_yet("force-tlsv13", B, "a version of TLS"),
-    not_yet("guid", B, "a unique name"),
-    not_yet("hash-key", B, "what consistent hashing hashes"),
     not_yet("idle-ping", B, "ask idle HTTP/2 servers whether they live"),
     not_yet("init-addr", B, "how the address is found at start"),
     not_yet("ktls", B, "TLS in the kernel"),
     not_yet("log-bufsize", B, "bytes of a log server's buffer"),
     not_yet("log-proto", B, "framing of log lines"),
-    not_yet("maxconn", B, "most connections at a time"),
     not_yet("max-reuse", B, "how often a connection is used again"),
-    not_yet("maxqueue", B, "most sessions that wait for the server"),
-    not_yet("minconn", B, "least of a dynamic `maxconn`"),
     not_yet("namespace", B, "connect from a network namespace"),
     not_yet("no-check-reuse-pool", B, "checks don't take pooled connections"),
     not_yet("no-check-sni-auto", B, "no SNI of checks"),
@@ -265,7 +315,6 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("set-proxy-v2-tlv-fmt", B, "PROXY protocol"),
     not_yet("shard", B, "shard of peers"),
     not_yet("sigalgs", B, "signature algorithms of TLS"),
-    not_yet("slowstart", B, "time to grow to full weight"),
     not_yet("sni", B, "SNI of TLS"),
     not_yet("sni-auto", B, "SNI from the request"),
     not_yet("socks4", B, "connect through a SOCKS proxy"),
@@ -279,7 +328,6 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("tcp-ut", B, "how long sent bytes may stay unacknowledged"),
     not_yet("tfo", B, "fast open of TCP"),
     not_yet("tls-tickets", B, "tickets of TLS"),
-    not_yet("track", B, "follow another server's health"),
     not_yet("usesrc", B, "connect from the client's address"),
     not_yet("verify", B, "check the certificate"),
     not_yet("verifyhost", B, "check the certificate's name"),
@@ -311,6 +359,7 @@ pub(crate) fn server(
     let address = server_address(address_word);
     let mut settings = ServerSettings {
         id: None,
+        guid: None,
         ..defaults.clone()
     };
     parameters(&mut settings, args, diagnostics);
@@ -320,6 +369,13 @@ pub(crate) fn server(
         address_span: address_word.span(),
         id: settings.id,
         weight: settings.weight,
+        maxconn: settings.maxconn.max(settings.minconn),
+        minconn: settings.minconn,
+        maxqueue: settings.maxqueue,
+        slowstart: settings.slowstart,
+        track: settings.track,
+        guid: settings.guid,
+        hash_key: settings.hash_key,
         disabled: settings.disabled,
         backup: settings.backup,
         stick: settings.stick,
@@ -365,6 +421,23 @@ fn interval(args: &mut Args<'_>) -> Parsed<Duration> {
         _ => Ok(time),
     }
 }
+
+/// A name that is unique among all objects.
+fn guid(args: &mut Args<'_>) -> Parsed<String> {
+    let word = args.expect("a unique name")?;
+    check_name(word)?;
+    let text = word.text()?;
+    if text.len() > GUID_BYTES_MAX {
+        return bad_argument(
+            word,
+            format!("a `guid` has no more than {GUID_BYTES_MAX} characters"),
+        );
+    }
+    Ok(text.to_owned())
+}
+
+/// The longest `guid`.
+const GUID_BYTES_MAX: usize = 127;
 
 /// Names of servers and proxies have letters, digits, `-`, `_`, `.` and `:`.
 pub(crate) fn check_name(word: &Word) -> Parsed<()> {

@@ -130,9 +130,13 @@ impl HttpStream {
         match exit {
             Exit::Ended(End::Closed | End::Failed) => {
                 let tunnel = self.tunnel.take();
-                if let Some(tunnel) = tunnel {
-                    let (mut stream, ahead) = conn.into_stream();
-                    self.relay(tunnel, &mut stream, ahead).await;
+                match tunnel {
+                    Some(tunnel) => {
+                        let (mut stream, ahead) = conn.into_stream();
+                        self.relay(tunnel, &mut stream, ahead).await;
+                    }
+                    // A request that was not answered yet ends with it, and is logged below.
+                    None => drop(conn),
                 }
             }
             Exit::Ended(End::Malformed) => {

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::choice::choose_backend;
 use super::logline;
 use super::relay::{Limits, RelayEnd, relay};
+use super::upstream::{no_connection, no_slot};
 use crate::applet::TcpApplet;
 use crate::client::Client;
 use crate::ext::TcpService;
@@ -20,7 +21,8 @@ use crate::stick::{self, Chosen};
 use crate::stream::{Counted, Stream, Traffic};
 use crate::timeouts::{Elapsed, Timer};
 use crate::txn::{Mode, Phase, Txn};
-use crate::upstream::connect::{Attempts, ConnectFailure, connect};
+use crate::upstream::assign::{Wish, assign};
+use crate::upstream::connect::connect;
 use crate::worker::{Backend, Frontend, Worker};
 
 struct TcpSession {
@@ -185,34 +187,25 @@ impl TcpSession {
         let timeouts = &self.txn.timeouts(&backend.spec.timeouts);
         let times = &self.txn.times;
         times.queued.set(Some(Instant::now()));
-        times.connecting.set(times.queued.get());
         let chosen = if backend.spec.stick.is_empty() {
             Chosen::default()
         } else {
             let choosing = stick::preferred(backend, &self.txn, &*self.worker.runner);
             pump.while_running(choosing).await.ok_or(*b"CC")?
         };
-        let server = match &chosen.server {
-            Some(server) => server.clone(),
-            None => backend.balancer.pick(None).ok_or(*b"SC")?,
+        let wish = Wish {
+            server: chosen.server.clone(),
+            avoid: None,
         };
-        let attempts = Attempts {
-            retries: self.txn.overrides.retries.get().unwrap_or(backend.spec.retries),
-            redispatch: backend.spec.redispatch,
-        };
-        let connecting = connect(
-            &backend.balancer,
-            server,
-            attempts,
-            timeouts,
-            &self.timer,
-            &self.txn,
-        );
+        let assigning = assign(backend, &self.txn, &self.timer, wish);
+        let slot = pump.while_running(assigning).await.ok_or(*b"CQ")?;
+        let slot = slot.map_err(no_slot)?;
+        times.connecting.set(Some(Instant::now()));
+        let server = slot.server().clone();
+        self.txn.choose_server(slot);
+        let connecting = connect(backend, server, &self.timer, &self.txn);
         let connected = pump.while_running(connecting).await.ok_or(*b"CC")?;
-        let (server, stream) = connected.map_err(|failure| match failure {
-            ConnectFailure::TimedOut => *b"sC",
-            ConnectFailure::NoServer | ConnectFailure::Refused => *b"SC",
-        })?;
+        let (server, stream) = connected.map_err(no_connection)?;
         times.connected.set(Some(Instant::now()));
         chosen.store(&server);
         stick::store_response(backend, &server, &self.txn, &*self.worker.runner).await;

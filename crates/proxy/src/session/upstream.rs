@@ -23,7 +23,8 @@ use crate::stream::{Stream, Traffic};
 use crate::timeouts::{Elapsed, Timer};
 use crate::txn::Txn;
 use crate::upstream::Server;
-use crate::upstream::connect::{Attempts, ConnectFailure, connect};
+use crate::upstream::assign::{NoSlot, Wish, assign};
+use crate::upstream::connect::{ConnectFailure, connect};
 use crate::upstream::link::{Link, SendFailure};
 use crate::worker::Backend;
 
@@ -58,17 +59,20 @@ impl HttpStream {
     ) -> Result<Answer, NoAnswer> {
         let timeouts = &txn.timeouts(&backend.spec.timeouts);
         self.note(&txn.times.queued);
-        self.note(&txn.times.connecting);
-        let no_server = NoAnswer(StatusCode::SERVICE_UNAVAILABLE, *b"SC");
         let chosen = if backend.spec.stick.is_empty() {
             Chosen::default()
         } else {
             Box::pin(stick::preferred(backend, txn, &*self.worker.runner)).await
         };
-        let mut server = match &chosen.server {
-            Some(server) => server.clone(),
-            None => backend.balancer.pick(None).ok_or(no_server)?,
+        let wish = Wish {
+            server: chosen.server.clone(),
+            avoid: None,
         };
+        let slot = assign(backend, txn, &self.timer, wish).await;
+        let slot = slot.map_err(|why| NoAnswer(StatusCode::SERVICE_UNAVAILABLE, no_slot(why)))?;
+        self.note(&txn.times.connecting);
+        let mut server = slot.server().clone();
+        txn.choose_server(slot);
         let mut head = self.outgoing_head(backend, txn)?;
         let bodyless = body.is_ended();
         let repeatable = bodyless && is_idempotent(&head.method);
@@ -88,7 +92,6 @@ impl HttpStream {
             let reused = idle.is_some();
             let mut conn = match idle {
                 Some(conn) => {
-                    txn.choose_server(&server);
                     txn.backend_src.set(conn.local());
                     conn
                 }
@@ -159,13 +162,9 @@ impl HttpStream {
         server: Rc<Server>,
         txn: &Rc<Txn>,
     ) -> Result<(Link, Rc<Server>), NoAnswer> {
-        let attempts = Attempts {
-            retries: txn.overrides.retries.get().unwrap_or(backend.spec.retries),
-            redispatch: backend.spec.redispatch,
-        };
-        let timeouts = &txn.timeouts(&backend.spec.timeouts);
-        let connected = connect(&backend.balancer, server, attempts, timeouts, &self.timer, txn).await;
-        let (server, stream) = connected.map_err(no_connection)?;
+        let connected = connect(backend, server, &self.timer, txn).await;
+        let (server, stream) =
+            connected.map_err(|why| NoAnswer(StatusCode::SERVICE_UNAVAILABLE, no_connection(why)))?;
         let conn = self.greet(backend, &server, stream, txn).await;
         let conn = conn.map_err(|_| NoAnswer(StatusCode::BAD_GATEWAY, *b"SC"))?;
         txn.backend_src.set(conn.local());
@@ -400,12 +399,22 @@ async fn while_moving<F: Future>(
     result
 }
 
-fn no_connection(failure: ConnectFailure) -> NoAnswer {
-    let state = match failure {
-        ConnectFailure::NoServer | ConnectFailure::Refused => *b"SC",
+/// The log's letters for a transaction that got no connection.
+pub(super) fn no_connection(failure: ConnectFailure) -> [u8; 2] {
+    match failure {
+        ConnectFailure::NoServer(why) => no_slot(why),
+        ConnectFailure::Refused => *b"SC",
         ConnectFailure::TimedOut => *b"sC",
-    };
-    NoAnswer(StatusCode::SERVICE_UNAVAILABLE, state)
+    }
+}
+
+/// The log's letters for a transaction that got no room at a server.
+pub(super) fn no_slot(why: NoSlot) -> [u8; 2] {
+    match why {
+        NoSlot::Nobody => *b"SC",
+        NoSlot::QueueFull => *b"SQ",
+        NoSlot::TimedOut => *b"sQ",
+    }
 }
 
 /// A target without scheme and authority.

@@ -8,48 +8,43 @@ use std::time::Duration;
 use tokio::net::{TcpSocket, TcpStream, UnixStream};
 
 use super::Server;
-use super::balance::Balancer;
+use super::assign::{NoSlot, OnDrop, Wish, assign};
 use crate::check::Traffic;
 use crate::log::Level;
-use crate::spec::{ServerAddress, Timeouts};
+use crate::spec::ServerAddress;
 use crate::stream::Stream;
 use crate::timeouts::Timer;
 use crate::txn::Txn;
+use crate::worker::Backend;
 
 /// Why there is no connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ConnectFailure {
-    /// No server is usable.
-    NoServer,
+    /// No other server had room.
+    NoServer(NoSlot),
     /// The server refused, or can't be reached.
     Refused,
     /// The server didn't answer within `timeout connect`.
     TimedOut,
 }
 
-/// How often and where to try.
-#[derive(Clone, Copy)]
-pub(crate) struct Attempts {
-    pub(crate) retries: u32,
-    pub(crate) redispatch: bool,
-}
-
-/// Connects to `first`, trying again as the backend says. A retry on the same server waits a moment, as that server may
-/// be restarting; one on another server doesn't.
+/// Connects to the server that the transaction is at, trying again as the backend says. A retry on the same server waits
+/// a moment, as that server may be restarting; one on another server doesn't. The transaction is at the server that was
+/// reached then.
 pub(crate) async fn connect(
-    balancer: &Balancer,
+    backend: &Backend,
     first: Rc<Server>,
-    attempts: Attempts,
-    timeouts: &Timeouts,
     timer: &Timer,
     txn: &Txn,
 ) -> Result<(Rc<Server>, Stream), ConnectFailure> {
+    let limit = txn.timeouts(&backend.spec.timeouts).connect;
     let mut server = first;
-    let mut retry = 0;
     loop {
-        txn.choose_server(&server);
-        let address = server.address().clone();
-        let failure = match timer.limit(timeouts.connect, open_for(&address, txn)).await {
+        let gone = OnDrop(txn, *b"CC");
+        let address = server.address_for(txn.destination());
+        let opened = timer.limit(limit, open_for(&address, txn)).await;
+        gone.stays();
+        let failure = match opened {
             Ok(Ok(stream)) => {
                 server.saw(Traffic::Connected);
                 return Ok((server, stream));
@@ -61,33 +56,53 @@ pub(crate) async fn connect(
             Err(_) => ConnectFailure::TimedOut,
         };
         server.saw(Traffic::NotConnected);
-        if retry == attempts.retries {
+        let retry = txn.facts.borrow().retries + 1;
+        if retry > txn.retries(backend) {
             return Err(failure);
         }
-        retry += 1;
-        let last = retry == attempts.retries;
-        let other = if attempts.redispatch && last {
-            balancer.pick(Some(&server))
-        } else {
-            None
-        };
-        match other {
-            Some(other) if !Rc::ptr_eq(&other, &server) => {
-                txn.facts.borrow_mut().redispatched = true;
-                server = other;
-            }
-            _ => {
-                let second = Duration::from_secs(1);
-                timer
-                    .sleep(timeouts.connect.map_or(second, |t| t.min(second)))
-                    .await;
-                if !server.state.is_up() {
-                    server = balancer.pick(Some(&server)).ok_or(ConnectFailure::NoServer)?;
-                }
-            }
-        }
         txn.facts.borrow_mut().retries = retry;
+        server = next_server(backend, server, timer, txn, retry)
+            .await
+            .map_err(ConnectFailure::NoServer)?;
     }
+}
+
+/// The server for a retry, with room taken at it: another one if the backend says so for this retry, or if the one that
+/// failed is down by now.
+pub(crate) async fn next_server(
+    backend: &Backend,
+    server: Rc<Server>,
+    timer: &Timer,
+    txn: &Txn,
+    retry: u32,
+) -> Result<Rc<Server>, NoSlot> {
+    let bound = txn.usage.is_bound.get();
+    if bound || !backend.spec.redispatches(retry, txn.retries(backend)) {
+        let second = Duration::from_secs(1);
+        let pause = txn
+            .timeouts(&backend.spec.timeouts)
+            .connect
+            .map_or(second, |t| t.min(second));
+        let gone = OnDrop(txn, *b"CC");
+        timer.sleep(pause).await;
+        gone.stays();
+        if bound || server.state.is_up() {
+            return Ok(server);
+        }
+    }
+    // Whoever waits for the room that it had shall have it.
+    txn.usage.leave_server();
+    let wish = Wish {
+        server: None,
+        avoid: Some(server.clone()),
+    };
+    let slot = assign(backend, txn, timer, wish).await?;
+    let other = slot.server().clone();
+    if !Rc::ptr_eq(&other, &server) {
+        txn.facts.borrow_mut().redispatched = true;
+    }
+    txn.choose_server(slot);
+    Ok(other)
 }
 
 /// The number by which fetches know what went wrong.

@@ -1,18 +1,34 @@
-//! What all workers share of a backend.
+//! What all workers share of a backend: its servers, who of them takes part in balancing, how much each serves.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
-use super::state::{Changes, ServerState};
-use crate::spec::BackendSpec;
+use super::balance::plan::Plan;
+use super::balance::tournament::Tournament;
+use super::queue::Queues;
+use super::state::{Changes, GROWN, ServerState};
+use crate::spec::{BackendSpec, Balance};
+
+/// A counter on a line of the cache of its own.
+#[derive(Default)]
+#[repr(align(128))]
+struct Turn(AtomicU64);
 
 /// What all workers share of a backend and its servers.
 pub struct BackendState {
-    name: Box<str>,
-    id: u32,
+    spec: Arc<BackendSpec>,
     servers: Vec<Arc<ServerState>>,
-    version: Arc<AtomicU64>,
+    started: Instant,
+    plan: Mutex<Arc<Plan>>,
+    version: AtomicU64,
+    turn: Turn,
+    /// Requests and streams at all servers, where somebody asks for it.
+    load: AtomicU32,
+    counts_load: bool,
+    /// Who is least loaded, where that is asked for.
+    tournament: Option<Tournament>,
+    pub(super) queues: Queues,
 }
 
 impl BackendState {
@@ -21,8 +37,14 @@ impl BackendState {
         let changes = Changes::new(started);
         let states: Vec<Arc<BackendState>> = backends
             .iter()
-            .map(|spec| Arc::new(BackendState::new(spec, &changes)))
+            .map(|spec| Arc::new(BackendState::new(spec, &changes, started)))
             .collect();
+        for state in &states {
+            for server in &state.servers {
+                server.belongs_to(Arc::downgrade(state));
+            }
+            state.changed();
+        }
         for (backend, state) in states.iter().enumerate() {
             for (server, state) in state.servers.iter().enumerate() {
                 let trackers = trackers(backends, &states, (backend, server));
@@ -34,27 +56,35 @@ impl BackendState {
         states
     }
 
-    fn new(spec: &BackendSpec, changes: &Changes) -> Self {
-        let version = Arc::default();
+    fn new(spec: &Arc<BackendSpec>, changes: &Changes, started: Instant) -> Self {
+        let static_weights = spec.balance.is_static(spec.hash_type);
         let servers = spec.servers.iter();
+        let servers = servers.map(|server| Arc::new(ServerState::new(server, static_weights, changes)));
         BackendState {
-            name: spec.name.as_str().into(),
-            id: spec.id,
-            servers: servers
-                .map(|server| Arc::new(ServerState::new(server, false, changes, &version)))
-                .collect(),
-            version,
+            servers: servers.collect(),
+            started,
+            plan: Mutex::default(),
+            version: AtomicU64::new(0),
+            turn: Turn::default(),
+            load: AtomicU32::new(0),
+            counts_load: spec.hash_balance_factor > 0 || spec.servers.iter().any(|s| s.minconn > 0),
+            tournament: match spec.balance {
+                Balance::LeastConn => Some(Tournament::new(spec.servers.len())),
+                _ => None,
+            },
+            queues: Queues::new(spec.servers.len()),
+            spec: spec.clone(),
         }
     }
 
     /// The backend's name.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.spec.name
     }
 
     /// The backend's number.
     pub fn id(&self) -> u32 {
-        self.id
+        self.spec.id
     }
 
     /// Its servers, in their order.
@@ -67,14 +97,166 @@ impl BackendState {
         self.servers.iter().find(|server| server.name() == name)
     }
 
-    /// Changes whenever anything does that matters for the choice of a server.
+    /// How many wait for any server.
+    pub fn queued(&self) -> u32 {
+        self.queues.of_backend()
+    }
+
+    /// How many wait for any server or for one of them.
+    pub fn queued_in_all(&self) -> u32 {
+        self.queues.all()
+    }
+
+    /// Changes whenever the plan does.
     pub(crate) fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
+    }
+
+    /// Who takes part in balancing.
+    pub(crate) fn plan(&self) -> Arc<Plan> {
+        self.lock_plan().clone()
+    }
+
+    fn lock_plan(&self) -> MutexGuard<'_, Arc<Plan>> {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes further steps of what grows with time.
     pub(crate) fn grow(&self, now: Instant) {
         self.servers.iter().for_each(|server| server.grow(now));
+    }
+
+    /// A moment in milliseconds, the same for all workers.
+    pub(super) fn ms(&self, now: Instant) -> i64 {
+        i64::try_from(now.saturating_duration_since(self.started).as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// The number of the next turn, over all workers.
+    pub(crate) fn next_turn(&self) -> u64 {
+        self.turn.0.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Something has changed that matters for the choice of a server. The caller sees to it that changes come one after
+    /// the other.
+    pub(super) fn changed(&self) {
+        let version = self.version.load(Ordering::Relaxed) + 1;
+        let plan = Arc::new(Plan::new(&self.spec, &self.servers, version));
+        let takes_part = |place: usize| plan.usable.iter().any(|at| *at as usize == place);
+        for (place, server) in self.servers.iter().enumerate() {
+            server.plays.store(takes_part(place), Ordering::SeqCst);
+        }
+        *self.lock_plan() = plan;
+        self.version.store(version, Ordering::Release);
+        for place in 0..self.servers.len() {
+            self.replay(place);
+        }
+        self.look_after_queues();
+    }
+
+    /// Most that a server may serve now; `None` for no limit.
+    pub(crate) fn limit(&self, server: &ServerState) -> Option<u32> {
+        let most = server.maxconn();
+        if most == 0 {
+            return None;
+        }
+        let (least, full) = (server.minconn(), self.spec.fullconn);
+        let load = self.load.load(Ordering::Relaxed);
+        let mut limit = if least == 0 || least >= most || load >= full {
+            most
+        } else {
+            let ramp = u64::from(most) * u64::from(load) / u64::from(full.max(1));
+            u32::try_from(ramp).unwrap_or(most).max(least)
+        };
+        let grown = server.grown();
+        if grown < GROWN {
+            limit = (u64::from(limit) * u64::from(grown) / u64::from(GROWN)) as u32;
+        }
+        Some(limit.max(1))
+    }
+
+    /// Whether a server may serve one more.
+    pub(crate) fn has_room(&self, server: &ServerState) -> bool {
+        self.limit(server)
+            .is_none_or(|limit| server.connections() < limit)
+    }
+
+    /// How many of these the servers have at all.
+    pub(crate) fn load(&self) -> u32 {
+        self.load.load(Ordering::Relaxed)
+    }
+
+    /// Takes room at a server for one more, if there is any.
+    pub(crate) fn enter(&self, place: usize) -> bool {
+        let Some(server) = self.servers.get(place) else {
+            return false;
+        };
+        if !server.enter(self.limit(server)) {
+            return false;
+        }
+        if self.counts_load {
+            self.load.fetch_add(1, Ordering::Relaxed);
+        }
+        if self.tournament.is_some() {
+            server.take_turn(self.next_turn() + 1);
+            self.replay(place);
+        }
+        true
+    }
+
+    /// Gives that room back; whoever waits for it gets it.
+    pub(crate) fn leave(&self, place: usize) {
+        self.give_back(place);
+        if self.queues.all() > 0 {
+            self.serve_queues(place);
+        }
+    }
+
+    pub(super) fn give_back(&self, place: usize) {
+        let Some(server) = self.servers.get(place) else {
+            return;
+        };
+        server.leave();
+        if self.counts_load {
+            self.load.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.replay(place);
+    }
+
+    /// The load of a server has changed.
+    pub(super) fn replay(&self, place: usize) {
+        if let Some(tournament) = &self.tournament {
+            tournament.play(place, |a, b| self.less_loaded(a, b));
+        }
+    }
+
+    /// The least loaded server, other than `but`.
+    pub(crate) fn least_loaded(&self, but: Option<usize>) -> Option<usize> {
+        let tournament = self.tournament.as_ref()?;
+        let best = match but {
+            Some(out) => tournament.best_but(out, |a, b| self.less_loaded(a, b)),
+            None => tournament.best(),
+        };
+        best.filter(|place| {
+            self.servers
+                .get(*place)
+                .is_some_and(|s| s.plays.load(Ordering::SeqCst))
+        })
+    }
+
+    /// Which of two has less to do for its weight, or had its last turn longer ago.
+    pub(crate) fn less_loaded(&self, a: Option<usize>, b: Option<usize>) -> Option<usize> {
+        let (Some(at_a), Some(at_b)) = (a, b) else {
+            return a.or(b);
+        };
+        let (Some(one), Some(other)) = (self.servers.get(at_a), self.servers.get(at_b)) else {
+            return a;
+        };
+        let plays = |s: &ServerState| s.plays.load(Ordering::SeqCst);
+        let weighed = |s: &ServerState, other: &ServerState| {
+            u64::from(s.busy() + 1) * u64::from(other.scaled_weight().max(1))
+        };
+        let key = |s: &ServerState, other: &ServerState| (!plays(s), weighed(s, other), s.last_turn());
+        if key(one, other) <= key(other, one) { a } else { b }
     }
 }
 
@@ -83,7 +265,7 @@ fn trackers(
     backends: &[Arc<BackendSpec>],
     states: &[Arc<BackendState>],
     tracked: (usize, usize),
-) -> Vec<std::sync::Weak<ServerState>> {
+) -> Vec<Weak<ServerState>> {
     let mut found = Vec::new();
     for (spec, state) in backends.iter().zip(states) {
         for (server, state) in spec.servers.iter().zip(&state.servers) {

@@ -3,10 +3,11 @@
 //! Workers read it with plain loads. Whoever changes something (an operator, a health check, a resolver, the clock) does so
 //! through the methods here, which also pass it on to the servers that track this one and tell the workers to look again.
 
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use super::shared::BackendState;
 use crate::check::shared::CheckState;
 use crate::spec::{ServerAddress, ServerSpec};
 
@@ -143,8 +144,7 @@ pub struct ServerState {
     slowstart: Option<Duration>,
     static_weights: bool,
     changes: Changes,
-    /// Counts what changes the choice among the servers of its backend.
-    backend_version: Arc<AtomicU64>,
+    backend: OnceLock<Weak<BackendState>>,
     weight: AtomicU32,
     /// What counts in balancing, in units of 1/[`WEIGHT_SCALE`].
     effective: AtomicU32,
@@ -152,6 +152,13 @@ pub struct ServerState {
     operational: AtomicU8,
     changed_ms: AtomicU64,
     maxconn: AtomicU32,
+    minconn: u32,
+    maxqueue: u32,
+    /// How far its `slowstart` is, of [`GROWN`].
+    grown: AtomicU32,
+    load: Load,
+    /// Whether it takes part in balancing.
+    pub(super) plays: AtomicBool,
     address: Mutex<ServerAddress>,
     address_version: AtomicU32,
     trackers: OnceLock<Vec<Weak<ServerState>>>,
@@ -159,12 +166,7 @@ pub struct ServerState {
 }
 
 impl ServerState {
-    pub(crate) fn new(
-        spec: &ServerSpec,
-        static_weights: bool,
-        changes: &Changes,
-        backend_version: &Arc<AtomicU64>,
-    ) -> Self {
+    pub(crate) fn new(spec: &ServerSpec, static_weights: bool, changes: &Changes) -> Self {
         let admin = if spec.disabled {
             Admin::FORCED_MAINT.0 | Admin::CONFIG_MAINT.0
         } else {
@@ -178,18 +180,28 @@ impl ServerState {
             slowstart: spec.slowstart.filter(|time| !time.is_zero()),
             static_weights,
             changes: changes.clone(),
-            backend_version: backend_version.clone(),
+            backend: OnceLock::new(),
             weight: AtomicU32::new(spec.weight),
             effective: AtomicU32::new(spec.weight.saturating_mul(WEIGHT_SCALE)),
             admin: AtomicU8::new(admin),
             operational: AtomicU8::new(Operational::Running as u8),
             changed_ms: AtomicU64::new(0),
             maxconn: AtomicU32::new(spec.maxconn),
+            minconn: spec.minconn,
+            maxqueue: spec.maxqueue,
+            grown: AtomicU32::new(GROWN),
+            load: Load::default(),
+            plays: AtomicBool::new(false),
             address: Mutex::new(spec.address.clone()),
             address_version: AtomicU32::new(0),
             trackers: OnceLock::new(),
             checks: CheckState::default(),
         }
+    }
+
+    /// Its backend, which hears of its changes.
+    pub(super) fn belongs_to(&self, backend: Weak<BackendState>) {
+        let _ = self.backend.set(backend);
     }
 
     /// The servers that follow this one. They take over what it is now.
@@ -320,8 +332,76 @@ impl ServerState {
 
     /// Sets that limit.
     pub fn set_maxconn(&self, limit: u32) {
+        let _guard = self.changes.lock();
         self.maxconn.store(limit, Ordering::Relaxed);
         self.tell();
+    }
+
+    /// `minconn`: what the limit is without load; 0 for no ramp.
+    pub(crate) fn minconn(&self) -> u32 {
+        self.minconn
+    }
+
+    /// `maxqueue`: most that wait for it; 0 for no limit.
+    pub fn maxqueue(&self) -> u32 {
+        self.maxqueue
+    }
+
+    /// How far its `slowstart` is, of [`GROWN`].
+    pub(crate) fn grown(&self) -> u32 {
+        self.grown.load(Ordering::Relaxed)
+    }
+
+    /// Requests or streams that it serves, of all workers.
+    pub fn connections(&self) -> u32 {
+        self.load.connections.load(Ordering::SeqCst)
+    }
+
+    /// How many wait for it.
+    pub fn queued(&self) -> u32 {
+        self.load.queued.load(Ordering::SeqCst)
+    }
+
+    /// Both together.
+    pub(crate) fn busy(&self) -> u32 {
+        self.connections().saturating_add(self.queued())
+    }
+
+    /// One more waits for it, or one less.
+    pub(super) fn count_queued(&self, more: bool) {
+        if more {
+            self.load.queued.fetch_add(1, Ordering::SeqCst);
+        } else {
+            self.load.queued.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Counts one more that it serves, unless there are that many.
+    pub(super) fn enter(&self, limit: Option<u32>) -> bool {
+        let connections = &self.load.connections;
+        let Some(limit) = limit else {
+            connections.fetch_add(1, Ordering::SeqCst);
+            return true;
+        };
+        let more = |now: u32| (now < limit).then_some(now + 1);
+        connections
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, more)
+            .is_ok()
+    }
+
+    /// One of them is gone.
+    pub(super) fn leave(&self) {
+        self.load.connections.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// The number of the turn that it had last.
+    pub(crate) fn last_turn(&self) -> u64 {
+        self.load.last_turn.load(Ordering::Relaxed)
+    }
+
+    /// It has its turn.
+    pub(crate) fn take_turn(&self, number: u64) {
+        self.load.last_turn.store(number, Ordering::Relaxed);
     }
 
     /// Where it is.
@@ -334,6 +414,7 @@ impl ServerState {
 
     /// Moves it. New connections go there; idle ones to the old place are closed. False if it is there already.
     pub fn set_address(&self, address: ServerAddress) -> bool {
+        let _guard = self.changes.lock();
         let mut held = self.address.lock().unwrap_or_else(PoisonError::into_inner);
         if *held == address {
             return false;
@@ -356,39 +437,35 @@ impl ServerState {
             return;
         }
         let _guard = self.changes.lock();
-        if self.growth(now) == FULL {
+        if self.growth(now) == GROWN {
             self.operational
                 .store(Operational::Running as u8, Ordering::Relaxed);
         }
         self.weigh(now);
     }
 
-    /// How far its `slowstart` is, of [`FULL`].
-    fn growth(&self, now: Instant) -> u64 {
+    fn growth(&self, now: Instant) -> u32 {
         match self.slowstart {
             Some(ramp) if self.operational() == Operational::Starting => {
-                let ramp = u64::try_from(ramp.as_millis()).unwrap_or(u64::MAX).max(1);
-                let since = u64::try_from(self.since_change(now).as_millis()).unwrap_or(u64::MAX);
-                (since.saturating_mul(FULL) / ramp).min(FULL)
+                let ramp = ramp.as_millis().max(1);
+                let part = self.since_change(now).as_millis() * u128::from(GROWN) / ramp;
+                u32::try_from(part).unwrap_or(GROWN).min(GROWN)
             }
-            _ => FULL,
+            _ => GROWN,
         }
     }
 
-    /// What the ramp leaves of a limit: never less than 1.
-    pub(crate) fn ramped(&self, limit: u32, now: Instant) -> u32 {
-        match self.growth(now) {
-            FULL => limit,
-            part => u32::try_from(u64::from(limit) * part / FULL)
-                .unwrap_or(limit)
-                .max(1),
-        }
-    }
-
+    /// What weight and ramp come to now: never nothing of something.
     fn weigh(&self, now: Instant) {
+        let grown = self.growth(now);
+        let before = self.grown.swap(grown, Ordering::Relaxed);
         let full = self.weight().saturating_mul(WEIGHT_SCALE);
-        let counts = if full == 0 { 0 } else { self.ramped(full, now) };
-        if self.effective.swap(counts, Ordering::Relaxed) != counts {
+        let counts = match full {
+            0 => 0,
+            full if self.static_weights => full,
+            full => (u64::from(full) * u64::from(grown) / u64::from(GROWN)).max(1) as u32,
+        };
+        if self.effective.swap(counts, Ordering::Relaxed) != counts || before != grown {
             self.tell();
         }
     }
@@ -462,14 +539,25 @@ impl ServerState {
             .filter_map(Weak::upgrade)
     }
 
-    /// Lets the workers look again.
+    /// Lets the backend look again.
     fn tell(&self) {
-        self.backend_version.fetch_add(1, Ordering::Release);
+        if let Some(backend) = self.backend.get().and_then(Weak::upgrade) {
+            backend.changed();
+        }
     }
 }
 
 /// All of a ramp.
-const FULL: u64 = 1000;
+pub(crate) const GROWN: u32 = 1000;
+
+/// What changes with every request, on a line of the cache of its own.
+#[derive(Default)]
+#[repr(align(128))]
+struct Load {
+    connections: AtomicU32,
+    queued: AtomicU32,
+    last_turn: AtomicU64,
+}
 
 #[cfg(test)]
 mod tests {
@@ -483,8 +571,7 @@ mod tests {
         let started = Instant::now();
         let mut spec = ServerSpec::tcp("s", "127.0.0.1:1".parse().unwrap());
         change(&mut spec);
-        let version = Arc::default();
-        let state = ServerState::new(&spec, false, &Changes::new(started), &version);
+        let state = ServerState::new(&spec, false, &Changes::new(started));
         (started, state)
     }
 
@@ -524,7 +611,7 @@ mod tests {
         assert_eq!((s.scaled_weight(), s.is_usable()), (1, true));
         s.grow(at(t, 6000));
         assert_eq!((s.effective_weight(), s.weight()), (50, 100));
-        assert_eq!(s.ramped(30, at(t, 6000)), 15);
+        assert_eq!(s.grown(), 500);
         s.grow(at(t, 11_000));
         assert_eq!(
             (s.effective_weight(), s.operational()),
@@ -542,7 +629,7 @@ mod tests {
         let t = Instant::now();
         let changes = Changes::new(t);
         let spec = |name: &str| ServerSpec::tcp(name, "127.0.0.1:1".parse().unwrap());
-        let new = |name: &str| Arc::new(ServerState::new(&spec(name), false, &changes, &Arc::default()));
+        let new = |name: &str| Arc::new(ServerState::new(&spec(name), false, &changes));
         let (a, b, c) = (new("a"), new("b"), new("c"));
         a.track_by(vec![Arc::downgrade(&b)]);
         b.track_by(vec![Arc::downgrade(&c)]);
@@ -567,14 +654,12 @@ mod tests {
         let started = Instant::now();
         let mut spec = ServerSpec::tcp("s", "127.0.0.1:1".parse().unwrap());
         spec.weight = 20;
-        let version = Arc::default();
-        let s = ServerState::new(&spec, true, &Changes::new(started), &version);
+        let s = ServerState::new(&spec, true, &Changes::new(started));
         assert_eq!(s.set_weight(10, started), Err(StaticWeights));
         assert_eq!(s.set_weight(0, started), Ok(()));
         assert!(!s.is_usable() && s.is_up());
         assert_eq!(s.set_weight(20, started), Ok(()));
         assert!(s.is_usable());
-        assert_eq!(version.load(Ordering::Relaxed), 2);
     }
 
     #[test]

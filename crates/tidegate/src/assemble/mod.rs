@@ -7,23 +7,22 @@ mod listen;
 mod logs;
 mod replies;
 mod rules;
+mod servers;
 mod tls;
 mod variables;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::ToSocketAddrs;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use tidegate_config::model::{self, Config, ProxyId};
-use tidegate_config::{Diagnostic, Diagnostics, Sources, code};
+use tidegate_config::{Diagnostics, Sources};
 use tidegate_lua_api::Declared;
 use tidegate_proxy::Mode;
 use tidegate_proxy::check::step::Program;
 use tidegate_proxy::spec::{
-    BackendChoice, BackendId, BackendSpec, Balance, ForwardFor, Forwarded, ForwardedPart, FrontendSpec,
-    GlobalSpec, HeaderNames, HttpClose, HttpReuse, Monitor, OnFailure, ProxySpec, ServerAddress, ServerSpec,
-    Timeouts, UseBackend,
+    BackendChoice, BackendId, BackendSpec, ForwardFor, Forwarded, ForwardedPart, FrontendSpec, GlobalSpec,
+    HeaderNames, HttpClose, HttpReuse, Monitor, OnFailure, ProxySpec, Timeouts, UseBackend,
 };
 use tidegate_sample::vars::ProcVars;
 use tidegate_sample::{Data, Process};
@@ -63,7 +62,10 @@ pub(crate) fn assemble(
         tls: tls::Store::default(),
         checks: BTreeMap::new(),
         numbers: numbers(config.proxies.iter().map(|proxy| proxy.id), first_proxy(&config)),
+        servers: BTreeMap::new(),
+        fullconn: servers::fullconn(&config, around.connections_max),
     };
+    assembly.servers = servers::places(&config, &assembly.backends);
     let global = assembly.global(&config);
     let mut spec = ProxySpec {
         global,
@@ -97,6 +99,10 @@ struct Assembly<'a> {
     checks: BTreeMap<String, Arc<Program>>,
     /// The numbers of the proxies, by their places in the model.
     numbers: Vec<u32>,
+    /// The servers that others may track, by the names of their backends and their own.
+    servers: BTreeMap<(String, String), (BackendId, usize)>,
+    /// What `fullconn` is without a word, by the place of a proxy in the model.
+    fullconn: BTreeMap<usize, u32>,
 }
 
 /// Backends get their numbers in the order of the configuration.
@@ -211,10 +217,10 @@ impl Assembly<'_> {
             backend.has_own_id = proxy.id.is_some();
             backend.servers = self.servers(&proxy, &program);
             backend.log = logs::spec(None, &proxy.log);
-            backend.balance = match proxy.balance {
-                model::Balance::RoundRobin => Balance::RoundRobin,
-                model::Balance::First => Balance::First,
-            };
+            servers::balancing(&mut proxy, &mut backend);
+            backend.fullconn = proxy
+                .fullconn
+                .unwrap_or_else(|| self.fullconn.get(&at).copied().unwrap_or(0));
             backend.timeouts = timeouts(&proxy.timeouts);
             backend.stick = std::mem::take(&mut proxy.stick);
             backend.retries = proxy.retries.0;
@@ -243,7 +249,7 @@ impl Assembly<'_> {
                 .as_ref()
                 .and_then(|name| self.header(name, proxy.name.span));
             backend.http_close = http_close(proxy.connection_mode);
-            backend.buffer_request = proxy.buffer_request;
+            backend.buffer_request = proxy.buffer_request || servers::needs_body(&backend);
             spec.backends.push(backend);
         }
     }
@@ -269,52 +275,6 @@ impl Assembly<'_> {
             });
         }
         choices
-    }
-
-    fn servers(&mut self, proxy: &model::Proxy, program: &Arc<Program>) -> Vec<ServerSpec> {
-        let mut specs = Vec::with_capacity(proxy.servers.len());
-        let numbers = numbers(proxy.servers.iter().map(|server| server.id), 1);
-        for (server, number) in proxy.servers.iter().zip(numbers) {
-            let address = match &server.address {
-                model::ServerAddress::Tcp { ip, port } => ServerAddress::Tcp((*ip, *port).into()),
-                model::ServerAddress::Unix(path) => ServerAddress::Unix(path.clone()),
-                model::ServerAddress::Abstract(name) => ServerAddress::Abstract(name.clone()),
-                model::ServerAddress::Name { host, port } => {
-                    let found = (host.as_str(), *port).to_socket_addrs().map(|mut all| all.next());
-                    match found {
-                        Ok(Some(address)) => ServerAddress::Tcp(address),
-                        Ok(None) => {
-                            self.unresolved(server, host, "it has no address");
-                            continue;
-                        }
-                        Err(error) => {
-                            self.unresolved(server, host, &error.to_string());
-                            continue;
-                        }
-                    }
-                }
-            };
-            let mut spec = ServerSpec::new(server.name.value.clone(), address);
-            spec.id = number;
-            spec.has_own_id = server.id.is_some();
-            spec.weight = server.weight.into();
-            spec.backup = server.backup;
-            spec.disabled = server.disabled;
-            spec.stick = server.stick;
-            spec.pool_max = server.idle_max.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
-            spec.pool_purge_delay = server.idle_purge_delay;
-            spec.check = self.check(server, proxy, program);
-            spec.agent = self.agent(server, proxy);
-            spec.proto = http2::server_proto(server.proto);
-            specs.push(spec);
-        }
-        specs
-    }
-
-    fn unresolved(&mut self, server: &model::Server, host: &str, why: &str) {
-        let message = format!("cannot resolve `{host}`: {why}");
-        self.faults
-            .push(Diagnostic::error(code::BAD_ADDRESS, server.address_span, message));
     }
 
     fn forward_for(&mut self, option: Option<&model::ForwardFor>) -> Option<ForwardFor> {

@@ -88,11 +88,16 @@ const ROWS: &[Keyword<Parse>] = &[
             };
             Ok(())
         }),
-    served("redispatch", B, "", "use another server when one can't be reached", |cx, args, on| {
-        if let Some(word) = args.peek() {
-            return Err(Box::new(crate::parse::keyword::unsupported(word, "option redispatch ")));
-        }
-        cx.proxy.redispatch = on;
+    served("redispatch", B, "[<interval>]", "use another server when one can't be reached", |cx, args, on| {
+        cx.proxy.redispatch = match args.peek() {
+            _ if !on => 0,
+            Some(_) => interval(args)?,
+            None => -1,
+        };
+        Ok(())
+    }),
+    served("allbackups", B, "", "use all backup servers at once", |cx, _, on| {
+        cx.proxy.all_backups = on;
         Ok(())
     }),
     served("httpchk", B, "[<method>] [<uri> [<version> [<host>]]]", "check health by HTTP", |cx, args, on| {
@@ -116,7 +121,6 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("accept-invalid-http-response", B, "let malformed responses through"),
     not_yet("accept-unsafe-violations-in-http-request", F, "let malformed requests through"),
     not_yet("accept-unsafe-violations-in-http-response", B, "let malformed responses through"),
-    not_yet("allbackups", B, "use all backup servers at once"),
     not_yet("checkcache", B, "refuse responses that may be cached by mistake"),
     not_yet("clitcpka", F, "keep-alive probes of TCP towards clients"),
     not_yet("contstats", F, "count while a transfer goes on"),
@@ -193,6 +197,18 @@ fn connection_mode(cx: &mut ProxyCx<'_>, mode: ConnectionMode, on: bool) -> Pars
         cx.proxy.connection_mode = ConnectionMode::default();
     }
     Ok(())
+}
+
+/// Which retries go to another server.
+fn interval(args: &mut Args<'_>) -> Parsed<i32> {
+    let word = args.expect("an integer")?;
+    match word.text()?.parse::<i32>() {
+        Ok(interval) => Ok(interval),
+        Err(_) => bad_argument(
+            word,
+            format!("`{}` is not an integer such as `1` or `-1`", word.lossy()),
+        ),
+    }
 }
 
 /// The arguments of `forwardfor` and `originalto`.

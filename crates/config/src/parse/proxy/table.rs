@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use super::{ProxyCx, logs, options, timeouts};
+use super::{ProxyCx, balance, logs, options, timeouts};
 use crate::diag::{Diagnostic, code};
-use crate::model::{BackendTarget, Balance, HttpReuse, Mode, RetryCount, UseBackend};
+use crate::model::{BackendTarget, HttpReuse, Mode, RetryCount, UseBackend};
 use crate::parse::args::{Args, Parsed, fault, list};
 use crate::parse::check_rules::Speaks;
 use crate::parse::keyword::{Keyword, KeywordDoc, Sections, left_out, not_yet, served, unsupported};
@@ -43,7 +43,17 @@ const ROWS: &[Keyword<Parse>] = &[
         server::parameters(&mut cx.server_defaults, args, cx.diagnostics);
         Ok(())
     }),
-    served("balance", B, "{ roundrobin | first }", "which server comes next", balance),
+    served("balance", B, "<algorithm> [<argument>...]", "which server comes next", balance::balance),
+    served("hash-type", B, "{ map-based | consistent } [<function>] [avalanche]", "how hashes choose servers",
+        balance::hash_type),
+    served("hash-balance-factor", B, "<percent>", "how much of the average a server may serve",
+        balance::hash_balance_factor),
+    served("hash-preserve-affinity", B, "{ always | maxconn | maxqueue }", "when a hash's server is kept",
+        balance::affinity),
+    served("fullconn", B, "<number>", "the load at which servers reach their `maxconn`", |cx, args| {
+        cx.proxy.fullconn = Some(args.integer(0, 0x7fff_ffff)?).filter(|load| *load > 0);
+        Ok(())
+    }),
     served("timeout", ALL, "<which> <time>", "a limit of time", timeouts::timeout),
     served("option", ALL, "<name> [<arg>...]", "switch an option on", |cx, args| options::option(cx, args, true)),
     served("no", ALL, "{ option <name> | log }", "switch an option off, or forget log targets", no),
@@ -173,11 +183,7 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("filter-sequence", NO_DEFAULTS, "the order of filters"),
     not_yet("force-be-switch", F_ONLY, "choose a backend that is taken out of use"),
     not_yet("force-persist", B_ONLY, "use a server by its cookie even when it is down"),
-    not_yet("fullconn", B, "connections at which a backend counts as full"),
     not_yet("guid", NO_DEFAULTS, "a unique name"),
-    not_yet("hash-balance-factor", B, "bounds of consistent hashing"),
-    not_yet("hash-preserve-affinity", B, "keep the hash's choice"),
-    not_yet("hash-type", B, "how hashes choose servers"),
     not_yet("ignore-persist", B_ONLY, "don't use a server by its cookie"),
     not_yet("load-server-state-from-file", B, "state of servers kept over reloads"),
     not_yet("log-format-sd", F, "structured data of log lines"),
@@ -223,41 +229,6 @@ fn mode(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
         return Err(Box::new(unsupported(word, "mode ")));
     }
     cx.proxy.mode = args.one_of("a mode", &[("tcp", Mode::Tcp), ("http", Mode::Http)])?;
-    Ok(())
-}
-
-/// HAProxy's algorithms of `balance`; the first word may have arguments in parentheses.
-const BALANCE_PENDING: [&str; 12] = [
-    "static-rr",
-    "leastconn",
-    "source",
-    "uri",
-    "url_param",
-    "hdr",
-    "random",
-    "rdp-cookie",
-    "hash",
-    "log-hash",
-    "log-sticky",
-    "sticky",
-];
-
-fn balance(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
-    let word = args.expect("an algorithm such as `roundrobin`")?;
-    let written = word.lossy();
-    let name = written.split('(').next().unwrap_or_default();
-    match name {
-        "roundrobin" => cx.proxy.balance = Balance::RoundRobin,
-        "first" => cx.proxy.balance = Balance::First,
-        _ if BALANCE_PENDING.contains(&name) => return Err(Box::new(unsupported(word, "balance "))),
-        _ => {
-            let known = ["roundrobin", "first"].into_iter().chain(BALANCE_PENDING);
-            let message = format!("`{written}` is not an algorithm of `balance`");
-            return Err(Box::new(
-                Diagnostic::error(code::BAD_ARGUMENT, word.span(), message).suggest(name, known),
-            ));
-        }
-    }
     Ok(())
 }
 

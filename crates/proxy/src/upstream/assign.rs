@@ -1,0 +1,133 @@
+//! Getting room at a server: choosing one, and waiting for its turn if it is full.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use super::balance::{Choice, Query};
+use super::queue::Turn;
+use super::{Server, Slot};
+use tidegate_sample::Session;
+
+use crate::timeouts::Timer;
+use crate::txn::Txn;
+use crate::worker::Backend;
+
+/// Why there is no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoSlot {
+    /// No server takes new sessions.
+    Nobody,
+    /// As many wait as may.
+    QueueFull,
+    /// `timeout queue` has struck.
+    TimedOut,
+}
+
+/// Where a request is to go.
+#[derive(Clone, Default)]
+pub(crate) struct Wish {
+    /// The server that it belongs to.
+    pub(crate) server: Option<Rc<Server>>,
+    /// The server that failed.
+    pub(crate) avoid: Option<Rc<Server>>,
+}
+
+/// Room for one more at the wished server, or at one that the backend's algorithm chooses.
+pub(crate) async fn assign(
+    backend: &Backend,
+    txn: &Txn,
+    timer: &Timer,
+    mut wish: Wish,
+) -> Result<Slot, NoSlot> {
+    let balancer = &backend.balancer;
+    let hash = match wish.server {
+        Some(_) => None,
+        None => balancer.hash(txn),
+    };
+    let mut since = None;
+    let mut tried_another = false;
+    loop {
+        let chosen = match &wish.server {
+            Some(server) => Choice::Server(server.clone()),
+            // Who waits for any server goes before who comes now.
+            None if hash.is_none() && balancer.shared().queued() > 0 => Choice::Full,
+            None => balancer.pick(Query {
+                hash,
+                avoid: wish.avoid.as_ref(),
+                second: txn.usage.second.get(),
+            }),
+        };
+        let server = match chosen {
+            Choice::Server(server) => Some(server),
+            Choice::Full => None,
+            Choice::Nobody => return Err(NoSlot::Nobody),
+        };
+        if let Some(server) = &server {
+            if let Some(slot) = Slot::take(server) {
+                return Ok(slot);
+            }
+            let most = server.state.maxqueue();
+            if most > 0 && server.state.queued() >= most {
+                if std::mem::replace(&mut tried_another, true) {
+                    return Err(NoSlot::QueueFull);
+                }
+                (wish.server, wish.avoid) = (None, Some(server.clone()));
+                continue;
+            }
+        }
+        // Rare, and large: a request that need not wait carries no room for it.
+        let started = *since.get_or_insert_with(Instant::now);
+        match Box::pin(wait(backend, txn, timer, server.as_ref(), started)).await? {
+            Turn::At(place) => {
+                let server = balancer.servers().get(place).ok_or(NoSlot::Nobody)?;
+                return Ok(Slot::granted(server));
+            }
+            Turn::SentAway => wish.server = None,
+        }
+    }
+}
+
+/// Waits for a server, or for any, for what is left of `timeout queue`.
+async fn wait(
+    backend: &Backend,
+    txn: &Txn,
+    timer: &Timer,
+    server: Option<&Rc<Server>>,
+    since: Instant,
+) -> Result<Turn, NoSlot> {
+    let timeouts = txn.timeouts(&backend.spec.timeouts);
+    let now = Instant::now();
+    let limit = timeouts.queue.or(timeouts.connect);
+    let left = limit.map(|limit| limit.saturating_sub(now.saturating_duration_since(since)));
+    let shared = backend.balancer.shared();
+    let waiting = shared.queue_up(server.map(|server| server.place), txn.priority(), now);
+    {
+        let mut facts = txn.facts.borrow_mut();
+        match server {
+            Some(_) => facts.server_queue = waiting.before,
+            None => facts.backend_queue = waiting.before,
+        }
+    }
+    let gone = OnDrop(txn, *b"CQ");
+    let turn = timer.limit(left, waiting).await;
+    gone.stays();
+    turn.map_err(|_| NoSlot::TimedOut)
+}
+
+/// Notes for the log where a transaction was when its client went: dropped, unless it stays.
+pub(crate) struct OnDrop<'t>(pub(crate) &'t Txn, pub(crate) [u8; 2]);
+
+impl OnDrop<'_> {
+    /// The client didn't go.
+    pub(crate) fn stays(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for OnDrop<'_> {
+    fn drop(&mut self) {
+        if let Ok(mut facts) = self.0.facts.try_borrow_mut() {
+            facts.termination.get_or_insert(self.1);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Who takes part in balancing, prepared for picking. Made anew when a server's state or weight changes.
+
+use std::sync::Arc;
+
+use super::ring::{Ring, Seed};
+use super::turns::turns;
+use crate::spec::{BackendSpec, Balance, HashKey, HashMethod, ServerAddress};
+use crate::upstream::state::ServerState;
+
+/// The servers that take new sessions.
+#[derive(Default)]
+pub(crate) struct Plan {
+    /// The state of the servers that it was made from.
+    pub(crate) version: u64,
+    /// Their places: those of the others, or if there are none those of backups.
+    pub(crate) usable: Vec<u32>,
+    /// The order of turns, for algorithms that need one.
+    pub(crate) turns: Vec<u32>,
+    /// The ring, for those that need that.
+    pub(super) ring: Ring,
+    /// All their weights together, scaled.
+    pub(crate) weight: u64,
+}
+
+impl Plan {
+    pub(crate) fn new(spec: &BackendSpec, states: &[Arc<ServerState>], version: u64) -> Self {
+        let usable = |backup: bool| {
+            let all = (0..).zip(states);
+            all.filter(move |(_, s)| s.is_backup() == backup && s.is_usable())
+        };
+        let mut chosen: Vec<(u32, &Arc<ServerState>)> = usable(false).collect();
+        if chosen.is_empty() {
+            let backups = if spec.all_backups { usize::MAX } else { 1 };
+            chosen = usable(true).take(backups).collect();
+        }
+        let weights: Vec<(u32, u32)> = chosen.iter().map(|(at, s)| (*at, s.scaled_weight())).collect();
+        let ringed = match spec.balance {
+            Balance::Random { .. } => true,
+            Balance::Hash(_) => spec.hash_type.method == HashMethod::Consistent,
+            _ => false,
+        };
+        let turned = match spec.balance {
+            Balance::RoundRobin | Balance::StaticRr | Balance::Hash(_) => true,
+            Balance::Random { .. } | Balance::LeastConn | Balance::First => false,
+        };
+        if matches!(spec.balance, Balance::First) {
+            chosen.sort_by_key(|(_, s)| s.id());
+        }
+        let seeded = || {
+            let of = |(at, state): &(u32, &Arc<ServerState>)| {
+                let key = spec
+                    .servers
+                    .get(*at as usize)
+                    .map_or(HashKey::Id, |server| server.hash_key);
+                let guid = spec
+                    .servers
+                    .get(*at as usize)
+                    .and_then(|server| server.guid.as_deref());
+                (*at, seed(key, state, guid), state.scaled_weight())
+            };
+            chosen.iter().map(of).collect::<Vec<_>>()
+        };
+        Plan {
+            version,
+            usable: chosen.iter().map(|(at, _)| *at).collect(),
+            turns: if turned { turns(&weights) } else { Vec::new() },
+            ring: if ringed {
+                Ring::new(&seeded())
+            } else {
+                Ring::default()
+            },
+            weight: weights.iter().map(|(_, weight)| u64::from(*weight)).sum(),
+        }
+    }
+}
+
+fn seed(key: HashKey, state: &ServerState, guid: Option<&str>) -> Seed {
+    use tidegate_sample::hash::{avalanche, crc32};
+    let by_id = Seed::Id(state.id());
+    let hashed = |bytes: &[u8]| Seed::Hashed(crc32(bytes));
+    match key {
+        HashKey::Id => by_id,
+        HashKey::Id32 => Seed::Hashed(avalanche(state.id())),
+        HashKey::Guid => guid.map_or(by_id, |guid| hashed(guid.as_bytes())),
+        HashKey::Addr => match state.address() {
+            ServerAddress::Tcp(address) => hashed(address.ip().to_string().as_bytes()),
+            _ => by_id,
+        },
+        HashKey::AddrPort => match state.address() {
+            ServerAddress::Tcp(address) => hashed(address.to_string().as_bytes()),
+            _ => by_id,
+        },
+    }
+}

@@ -1,0 +1,319 @@
+//! Waiting for a server's turn, or for that of any server, across all workers.
+//!
+//! The queues are looked at only when somebody waits: then, and only then, whoever leaves a server takes their lock. Who joins
+//! a queue looks once more for room after that, so that nobody waits beside a server that has some.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use tidegate_sample::Priority;
+
+use super::shared::BackendState;
+use super::state::ServerState;
+
+/// What orders those who wait: their class, when they came with their offset, and who came first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    class: i64,
+    at_ms: i64,
+    number: u64,
+}
+
+type Queue = BTreeMap<Rank, Arc<Waiter>>;
+
+/// The queues of a backend.
+pub(crate) struct Queues {
+    waiting: Mutex<Lists>,
+    /// In all of them.
+    all: AtomicU32,
+    /// In that of the backend.
+    of_backend: AtomicU32,
+    number: AtomicU64,
+}
+
+struct Lists {
+    backend: Queue,
+    servers: Vec<Queue>,
+}
+
+impl Lists {
+    /// The queue of a server, or that of the backend.
+    fn of(&mut self, place: Option<usize>) -> Option<&mut Queue> {
+        match place {
+            Some(place) => self.servers.get_mut(place),
+            None => Some(&mut self.backend),
+        }
+    }
+}
+
+impl Queues {
+    pub(crate) fn new(servers: usize) -> Self {
+        Queues {
+            waiting: Mutex::new(Lists {
+                backend: Queue::new(),
+                servers: (0..servers).map(|_| Queue::new()).collect(),
+            }),
+            all: AtomicU32::new(0),
+            of_backend: AtomicU32::new(0),
+            number: AtomicU64::new(0),
+        }
+    }
+
+    /// How many wait in all of them.
+    pub(crate) fn all(&self) -> u32 {
+        self.all.load(Ordering::SeqCst)
+    }
+
+    /// How many wait for any server.
+    pub(crate) fn of_backend(&self) -> u32 {
+        self.of_backend.load(Ordering::SeqCst)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Lists> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What waiting came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// This server has room, which is taken already.
+    At(usize),
+    /// The server that was waited for serves no more.
+    SentAway,
+}
+
+#[derive(Default)]
+struct Waiter(Mutex<Answer>);
+
+#[derive(Default)]
+struct Answer {
+    turn: Option<Turn>,
+    waker: Option<Waker>,
+}
+
+impl Waiter {
+    fn lock(&self) -> MutexGuard<'_, Answer> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the answer, while the queues are locked: whoever finds itself gone from them finds the answer too.
+    fn tell(&self, turn: Turn) -> Option<Waker> {
+        let mut answer = self.lock();
+        answer.turn = Some(turn);
+        answer.waker.take()
+    }
+}
+
+/// A place in a queue. Dropped, it is given up, and so is what was granted meanwhile.
+pub(crate) struct Waiting {
+    backend: Arc<BackendState>,
+    place: Option<usize>,
+    rank: Rank,
+    waiter: Arc<Waiter>,
+    /// How many were before this one.
+    pub(crate) before: u32,
+    done: bool,
+}
+
+impl BackendState {
+    /// Waits for a server, or for any.
+    pub(crate) fn queue_up(
+        self: &Arc<Self>,
+        place: Option<usize>,
+        priority: Priority,
+        now: Instant,
+    ) -> Waiting {
+        let waiter = Arc::new(Waiter::default());
+        let rank = Rank {
+            class: priority.class,
+            at_ms: self.ms(now).saturating_add(priority.offset),
+            number: self.queues.number.fetch_add(1, Ordering::Relaxed),
+        };
+        let before = {
+            let mut lists = self.queues.lock();
+            self.count(place, true);
+            let queue = lists.of(place);
+            let before = queue.as_ref().map_or(0, |queue| queue.range(..rank).count());
+            if let Some(queue) = queue {
+                queue.insert(rank, waiter.clone());
+            }
+            u32::try_from(before).unwrap_or(u32::MAX)
+        };
+        match place {
+            Some(place) => {
+                self.serve_queues(place);
+                if self.servers().get(place).is_some_and(|s| !s.is_up()) {
+                    self.look_after_queues();
+                }
+            }
+            None => self.look_after_queues(),
+        }
+        Waiting {
+            backend: self.clone(),
+            place,
+            rank,
+            waiter,
+            before,
+            done: false,
+        }
+    }
+
+    /// Lets those go on for whom a server has room now.
+    pub(super) fn serve_queues(&self, place: usize) {
+        loop {
+            // Room first, then who gets it: nobody is told of room that somebody else took.
+            if !self.enter(place) {
+                return;
+            }
+            match self.tell_next(place) {
+                Some(waker) => waker.into_iter().for_each(Waker::wake),
+                None => {
+                    self.give_back(place);
+                    // Who joined in between has seen no room.
+                    if !self.is_waited_for(place) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Looks through all queues after a change.
+    pub(super) fn look_after_queues(&self) {
+        if self.queues.all() == 0 {
+            return;
+        }
+        for (place, server) in self.servers().iter().enumerate() {
+            if server.is_up() {
+                self.serve_queues(place);
+                continue;
+            }
+            let wakers: Vec<Waker> = {
+                let mut lists = self.queues.lock();
+                let left = lists.of(Some(place)).map(std::mem::take).unwrap_or_default();
+                let tell = |waiter: Arc<Waiter>| {
+                    self.count(Some(place), false);
+                    waiter.tell(Turn::SentAway)
+                };
+                left.into_values().filter_map(tell).collect()
+            };
+            wakers.into_iter().for_each(Waker::wake);
+        }
+    }
+
+    fn is_waited_for(&self, place: usize) -> bool {
+        let Some(server) = self.servers().get(place) else {
+            return false;
+        };
+        server.is_up() && self.is_ahead(server) && self.has_room(server)
+    }
+
+    /// Whether somebody waits who would be served at this server.
+    pub(crate) fn is_ahead(&self, server: &ServerState) -> bool {
+        self.queues.all() > 0
+            && (server.queued() > 0 || self.queues.of_backend() > 0 && server.plays.load(Ordering::SeqCst))
+    }
+
+    /// Tells whoever is next that a server has room for it: the first of those who wait for it and, if it takes part in
+    /// balancing, for any. Gives what wakes it, if it sleeps; `None` if there is nobody.
+    fn tell_next(&self, place: usize) -> Option<Option<Waker>> {
+        let server = self.servers().get(place)?;
+        if !server.is_up() {
+            return None;
+        }
+        let plays = server.plays.load(Ordering::SeqCst);
+        let mut lists = self.queues.lock();
+        let lists = &mut *lists;
+        let own = lists.servers.get_mut(place)?;
+        let of_server = own.first_key_value().map(|(rank, _)| *rank);
+        let of_any = lists
+            .backend
+            .first_key_value()
+            .map(|(rank, _)| *rank)
+            .filter(|_| plays);
+        let (queue, from) = match (of_server, of_any) {
+            (Some(one), Some(any)) if any < one => (&mut lists.backend, None),
+            (Some(_), _) => (own, Some(place)),
+            (None, Some(_)) => (&mut lists.backend, None),
+            (None, None) => return None,
+        };
+        let (_, waiter) = queue.pop_first()?;
+        self.count(from, false);
+        Some(waiter.tell(Turn::At(place)))
+    }
+
+    fn count(&self, place: Option<usize>, more: bool) {
+        let change = |count: &AtomicU32| {
+            if more {
+                count.fetch_add(1, Ordering::SeqCst);
+            } else {
+                count.fetch_sub(1, Ordering::SeqCst);
+            }
+        };
+        change(&self.queues.all);
+        match place {
+            Some(place) => {
+                if let Some(server) = self.servers().get(place) {
+                    server.count_queued(more);
+                    self.replay(place);
+                }
+            }
+            None => change(&self.queues.of_backend),
+        }
+    }
+}
+
+impl Future for Waiting {
+    type Output = Turn;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Turn> {
+        let turn = {
+            let mut answer = self.waiter.lock();
+            if answer.turn.is_none() && !answer.waker.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
+                answer.waker = Some(cx.waker().clone());
+            }
+            answer.turn
+        };
+        match turn {
+            Some(turn) => {
+                self.done = true;
+                Poll::Ready(turn)
+            }
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if self.done {
+            return;
+        }
+        let was_there = {
+            let mut lists = self.backend.queues.lock();
+            let queue = lists.of(self.place);
+            let was_there = queue.is_some_and(|queue| queue.remove(&self.rank).is_some());
+            if was_there {
+                self.backend.count(self.place, false);
+            }
+            was_there
+        };
+        if was_there {
+            return;
+        }
+        // Whoever took it out has told it the answer.
+        let turn = self.waiter.lock().turn;
+        if let Some(Turn::At(place)) = turn {
+            self.backend.leave(place);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,194 @@
+//! Servers, and how a backend chooses among them.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+
+use tidegate_config::model::{self, Config, ServerPort};
+use tidegate_config::{Diagnostic, code};
+use tidegate_proxy::check::step::Program;
+use tidegate_proxy::spec::{
+    Affinity, BackendId, BackendSpec, Balance, HashBy, HashFunction, HashKey, HashMethod, HashType,
+    ServerAddress, ServerSpec, UriPart,
+};
+
+use super::{Assembly, http2, numbers};
+
+impl Assembly<'_> {
+    /// The servers of a backend.
+    pub(super) fn servers(&mut self, proxy: &model::Proxy, program: &Arc<Program>) -> Vec<ServerSpec> {
+        let mut specs = Vec::with_capacity(proxy.servers.len());
+        let numbers = numbers(proxy.servers.iter().map(|server| server.id), 1);
+        for (server, number) in proxy.servers.iter().zip(numbers) {
+            let Some((address, port_offset)) = self.address(server) else {
+                continue;
+            };
+            let mut spec = ServerSpec::new(server.name.value.clone(), address);
+            spec.id = number;
+            spec.has_own_id = server.id.is_some();
+            spec.port_offset = port_offset;
+            spec.weight = server.weight.into();
+            spec.backup = server.backup;
+            spec.disabled = server.disabled;
+            spec.stick = server.stick;
+            spec.maxconn = server.maxconn;
+            spec.minconn = if server.minconn < server.maxconn {
+                server.minconn
+            } else {
+                0
+            };
+            spec.maxqueue = server.maxqueue;
+            spec.slowstart = Some(server.slowstart).filter(|time| !time.is_zero());
+            spec.guid = server.guid.clone();
+            spec.hash_key = match server.hash_key {
+                model::HashKey::Id => HashKey::Id,
+                model::HashKey::Id32 => HashKey::Id32,
+                model::HashKey::Guid => HashKey::Guid,
+                model::HashKey::Addr => HashKey::Addr,
+                model::HashKey::AddrPort => HashKey::AddrPort,
+            };
+            spec.track = server.track.as_ref().and_then(|track| {
+                let (backend, name) = &track.value;
+                let backend = backend.as_ref().unwrap_or(&proxy.name.value);
+                self.servers.get(&(backend.clone(), name.clone())).copied()
+            });
+            spec.pool_max = server.idle_max.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+            spec.pool_purge_delay = server.idle_purge_delay;
+            spec.check = self.check(server, proxy, program);
+            spec.agent = self.agent(server, proxy);
+            spec.proto = http2::server_proto(server.proto);
+            specs.push(spec);
+        }
+        specs
+    }
+
+    /// Where a server is, and by how much its port differs from the client's if it depends on that.
+    fn address(&mut self, server: &model::Server) -> Option<(ServerAddress, Option<i32>)> {
+        let ported = |port: &ServerPort| match port {
+            ServerPort::Fixed(port) => (*port, None),
+            ServerPort::Mapped(offset) => (0, Some(*offset)),
+        };
+        match &server.address {
+            model::ServerAddress::Tcp { ip, port } => {
+                let (port, offset) = ported(port);
+                Some((ServerAddress::Tcp((*ip, port).into()), offset))
+            }
+            model::ServerAddress::Unix(path) => Some((ServerAddress::Unix(path.clone()), None)),
+            model::ServerAddress::Abstract(name) => Some((ServerAddress::Abstract(name.clone()), None)),
+            model::ServerAddress::Name { host, port } => {
+                let (port, offset) = ported(port);
+                let address = self.resolve(server, host, port)?;
+                Some((ServerAddress::Tcp(address), offset))
+            }
+        }
+    }
+
+    fn resolve(&mut self, server: &model::Server, host: &str, port: u16) -> Option<SocketAddr> {
+        let why = match (host, port).to_socket_addrs().map(|mut all| all.next()) {
+            Ok(Some(address)) => return Some(address),
+            Ok(None) => String::from("it has no address"),
+            Err(error) => error.to_string(),
+        };
+        let message = format!("cannot resolve `{host}`: {why}");
+        self.faults
+            .push(Diagnostic::error(code::BAD_ADDRESS, server.address_span, message));
+        None
+    }
+}
+
+/// The places of servers, by the names of their backends and their own.
+pub(super) fn places(
+    config: &Config,
+    backends: &BTreeMap<usize, BackendId>,
+) -> BTreeMap<(String, String), (BackendId, usize)> {
+    let mut places = BTreeMap::new();
+    for (at, backend) in backends {
+        let Some(proxy) = config.proxies.get(*at) else {
+            continue;
+        };
+        for (place, server) in proxy.servers.iter().enumerate() {
+            let name = (proxy.name.value.clone(), server.name.value.clone());
+            places.insert(name, (*backend, place));
+        }
+    }
+    places
+}
+
+/// What `fullconn` is without a word: a tenth of what the frontends let in that may use the backend.
+pub(super) fn fullconn(config: &Config, connections_max: u32) -> BTreeMap<usize, u32> {
+    let mut sums: BTreeMap<usize, u64> = BTreeMap::new();
+    for (at, proxy) in config.proxies.iter().enumerate() {
+        if !proxy.kind.is_frontend() {
+            continue;
+        }
+        let chosen = proxy.use_backends.iter().filter_map(|rule| match rule.target {
+            model::BackendTarget::Proxy(id) => Some(id.index()),
+            model::BackendTarget::Format(_) => None,
+        });
+        let default = match &proxy.default_backend {
+            Some(id) => Some(id.value.index()),
+            None => proxy.kind.is_backend().then_some(at),
+        };
+        let mut targets: Vec<usize> = chosen.chain(default).collect();
+        targets.sort_unstable();
+        targets.dedup();
+        let lets_in = u64::from(proxy.connections_max.unwrap_or(connections_max));
+        for target in targets {
+            *sums.entry(target).or_default() += lets_in;
+        }
+    }
+    let tenth = |sum: u64| u32::try_from(sum.div_ceil(10)).unwrap_or(u32::MAX);
+    sums.into_iter().map(|(at, sum)| (at, tenth(sum))).collect()
+}
+
+/// How a backend chooses among its servers.
+pub(super) fn balancing(proxy: &mut model::Proxy, backend: &mut BackendSpec) {
+    backend.balance = match proxy.balance.take().unwrap_or_default() {
+        model::Balance::RoundRobin => Balance::RoundRobin,
+        model::Balance::StaticRr => Balance::StaticRr,
+        model::Balance::LeastConn => Balance::LeastConn,
+        model::Balance::First => Balance::First,
+        model::Balance::Random { draws } => Balance::Random { draws },
+        model::Balance::Hash(by) => Balance::Hash(match by {
+            model::HashBy::Source => HashBy::Source,
+            model::HashBy::Uri(part) => {
+                let bytes = |most: Option<u32>| most.and_then(|most| usize::try_from(most).ok());
+                HashBy::Uri(UriPart {
+                    whole: part.whole,
+                    path_only: part.path_only,
+                    bytes_max: bytes(part.bytes_max),
+                    depth_max: bytes(part.depth_max),
+                })
+            }
+            model::HashBy::Domain(expr) => HashBy::Domain(expr),
+            model::HashBy::Sample(expr) => HashBy::Sample(expr),
+            model::HashBy::Either(query, body) => HashBy::Either(query, body),
+        }),
+    };
+    backend.hash_type = HashType {
+        method: if proxy.hash_type.consistent {
+            HashMethod::Consistent
+        } else {
+            HashMethod::MapBased
+        },
+        function: match proxy.hash_type.function {
+            model::HashFunction::Sdbm => HashFunction::Sdbm,
+            model::HashFunction::Djb2 => HashFunction::Djb2,
+            model::HashFunction::Crc32 => HashFunction::Crc32,
+            model::HashFunction::None => HashFunction::None,
+        },
+        avalanche: proxy.hash_type.avalanche,
+    };
+    backend.hash_balance_factor = proxy.hash_balance_factor;
+    backend.affinity = match proxy.affinity {
+        model::Affinity::Always => Affinity::Always,
+        model::Affinity::Maxconn => Affinity::Maxconn,
+        model::Affinity::Maxqueue => Affinity::Maxqueue,
+    };
+    backend.all_backups = proxy.all_backups;
+}
+
+/// Whether a server is chosen by what stands in the request's body.
+pub(super) fn needs_body(backend: &BackendSpec) -> bool {
+    matches!(backend.balance, Balance::Hash(HashBy::Either(..)))
+}
