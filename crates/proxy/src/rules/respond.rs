@@ -55,9 +55,10 @@ fn with_body(reply: Reply, content_type: Option<&str>, body: Bytes) -> Reply {
     reply
 }
 
+/// The reply with the headers of its rule. Those without a value are left out.
 fn with_headers(mut reply: Reply, spec: &ReplySpec, values: Vec<Bytes>) -> Reply {
     for ((name, _), value) in spec.headers.iter().zip(values) {
-        if let Some(value) = header_value(value) {
+        if let Some(value) = header_value(value).filter(|value| !value.is_empty()) {
             reply.headers.append(name.clone(), value);
         }
     }

@@ -51,11 +51,13 @@ pub(super) const ROWS: &[ConverterRow] = &[
         |s, args, v| {
             let Value::Bin(data) = v else { return None };
             let len = data.len();
-            let index = |int: i64| usize::try_from(int).unwrap_or(len);
-            let start = index(at(args, 0).int(s)?).min(len);
+            let start = usize::try_from(at(args, 0).int(s)?).unwrap_or(len).min(len);
             let end = match at(args, 1) {
                 Arg::None => len,
-                count => start.saturating_add(index(count.int(s)?)).min(len),
+                // As many as a negative number: none.
+                count => start
+                    .saturating_add(usize::try_from(count.int(s)?).unwrap_or(0))
+                    .min(len),
             };
             Some(Value::Bin(data.slice(start..end)))
         },
