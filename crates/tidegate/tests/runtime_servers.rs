@@ -101,7 +101,7 @@ fn the_state_of_servers_is_shown() -> Result<()> {
     assert_eq!(
         without_age(lines[2]),
         format!(
-            "30 app 1 a 127.0.0.1 2 1 1 1 1 0 2 0 0 1 0 - {} - 0 0 - - 0",
+            "30 app 1 a 127.0.0.1 0 1 1 1 1 0 2 0 0 1 0 - {} - 0 0 - - 0",
             a.port()
         )
     );
@@ -278,7 +278,10 @@ fn figures_count_what_was_served() -> Result<()> {
     let wanted = "{\"objType\":\"Server\",\"proxyId\":30,\"id\":7,\"field\":{\"pos\":40,\"name\":\"hrsp_2xx\"},\"processNum\":1,";
     assert!(json.starts_with("[[{") && json.contains(wanted), "{json}");
 
-    runtime.ask("clear counters server app/b\n")?;
+    assert_eq!(
+        runtime.ask("clear counters server app/b\n")?,
+        "Server counters cleared.\n\n"
+    );
     let table = runtime.ask("show stat\n")?;
     assert_eq!(
         (

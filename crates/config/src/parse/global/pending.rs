@@ -220,7 +220,7 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
     not_yet("grace", G, "time to keep listening after a soft stop was asked for"),
     not_yet("localpeer", G, "this machine's name among its peers"),
     not_yet("tune.http.logurilen", G, "longest URI in log lines"),
-    not_yet("tune.idle-pool.shared", G, "threads may take each other's idle connections"),
+    no_effect("tune.idle-pool.shared", G, "each thread keeps its own idle connections"),
     not_yet("log-send-hostname", G, "the host's name in log lines"),
     not_yet("tune.http.maxhdr", G, "most header lines of a message"),
     no_effect("tune.maxrewrite", G, "rewritten messages need no room in the buffer they came in"),

@@ -8,6 +8,7 @@ use std::time::Instant;
 use tidegate_config::model::AccessLevel;
 use tidegate_proxy::check::health;
 use tidegate_proxy::check::shared::Wanted;
+use tidegate_proxy::check::status::Status;
 use tidegate_proxy::spec::{BackendSpec, ServerAddress, ServerSpec};
 use tidegate_proxy::{AdminState, Operational, Plane, ServerState, WEIGHT_MAX};
 
@@ -89,7 +90,12 @@ fn states(call: &mut Call<'_>) -> Result<Answer, Refusal> {
             backend.name,
             server.id(),
             server.name(),
-            server.operational() as u8,
+            // What is out of service is down.
+            if server.admin().is_maint() {
+                0
+            } else {
+                server.operational() as u8
+            },
             server.admin().bits(),
             server.weight(),
             server.initial_weight(),
@@ -162,8 +168,31 @@ fn check_columns(spec: &ServerSpec, server: &ServerState) -> String {
         Operational::Stopped => done.min(check.pace.rise.saturating_sub(1)),
         _ => check.pace.rise + needed.saturating_sub(done).saturating_sub(1),
     };
-    let number = last.finding.status as u8 + 1;
+    let number = number_of(last.finding.status);
     format!("{number} {result} {health} {state} {agent}")
+}
+
+/// HAProxy's number for how a check ended.
+fn number_of(status: Status) -> u8 {
+    match status {
+        Status::Initial => 1,
+        Status::Observed => 4,
+        Status::SocketError => 5,
+        Status::L4Ok => 6,
+        Status::L4Timeout => 7,
+        Status::L4Connection => 8,
+        Status::L6Ok => 9,
+        Status::L6Timeout => 10,
+        Status::L6Response => 11,
+        Status::L7Timeout => 12,
+        Status::L7Response => 13,
+        Status::L7Ok => 15,
+        Status::L7OkConditional => 16,
+        Status::L7Status => 17,
+        Status::ProcessError => 18,
+        Status::ProcessTimeout => 19,
+        Status::ProcessOk => 20,
+    }
 }
 
 /// An address and a port as they are listed.

@@ -5,7 +5,7 @@ mod fields;
 use tidegate_config::model::AccessLevel;
 use tidegate_proxy::Plane;
 
-use crate::runtime::command::{Answer, Call, Command, Refusal, served};
+use crate::runtime::command::{Answer, Call, Command, Refusal, Severity, served};
 use crate::runtime::find;
 use crate::runtime::typed::json_text;
 use fields::{FIELDS, Kind, Object, objects};
@@ -34,7 +34,7 @@ fn clear_server(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     if let Some(at) = at {
         plane.clear_server_counters(&backend, at);
     }
-    Ok(Answer::Done)
+    Ok(Answer::Message(Severity::Info, "Server counters cleared.".into()))
 }
 
 /// What of all there is shall be shown.
