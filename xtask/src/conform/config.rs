@@ -55,6 +55,11 @@ impl Configuration {
         this.line("global");
         // All results of an input are one header.
         this.line("  tune.bufsize 262144");
+        // The users of the requests' credentials.
+        this.line("userlist people");
+        this.line("  group staff users user");
+        this.line("  user user insecure-password pa:ss");
+        this.line("  user u password '$5$rounds=1000$salt$AEHi6GWX1cJDbhe1NOXgbXpmQ82sM2UxHVKd5xXJvWB'");
         this.line("defaults");
         this.line("  mode http");
         this.line("  timeout client 5s");
@@ -79,6 +84,10 @@ impl Configuration {
                 Phase::Content => this.frontend(index, group, refused, site),
             }
         }
+        // Nobody asks for it: what is counted there stays what it is.
+        this.line("backend idle");
+        this.line("  server one 127.0.0.1:9 weight 7");
+        this.line("  server off 127.0.0.1:9 disabled");
         this
     }
 
@@ -122,6 +131,7 @@ impl Configuration {
         for (name, value) in VARIABLES {
             self.line(&format!("  {rules} set-var({name}) {value}{condition}"));
         }
+        let maps = crate::root().join("xtask/conform").display().to_string();
         for (at, expression) in group.expressions.iter().enumerate() {
             if refused.contains(&(index, at)) {
                 self.line("  # refused");
@@ -129,7 +139,7 @@ impl Configuration {
             }
             self.line(&format!(
                 "  {rules} set-var(txn.r{at}) {}{condition}",
-                expression.whole
+                expression.whole.replace("@conform", &maps)
             ));
             self.places.insert(self.text.lines().count(), (index, at));
         }

@@ -7,6 +7,7 @@ mod cases;
 mod config;
 mod inputs;
 mod judge;
+mod keywords;
 mod names;
 mod reg_tests;
 mod report;
@@ -22,6 +23,7 @@ use cases::DIFFERENCES;
 
 const USAGE: &str = "\
 cargo xtask conform samples [OPTION]… [NAME]…
+cargo xtask conform keywords [OPTION]…: what both list with -dK, and where that differs
 cargo xtask conform reg-tests PATH [OPTION]…: `cargo xtask conform reg-tests --help` tells more
 
 Compares converters and fetches with those of HAProxy (Debian: package `haproxy`), and writes docs/conformance.md.
@@ -49,12 +51,28 @@ pub(crate) fn run(mut arguments: lexopt::Parser) -> Result<()> {
             Ok(())
         }
         Some(lexopt::Arg::Value(word)) if word == "samples" => run_samples(arguments),
+        Some(lexopt::Arg::Value(word)) if word == "keywords" => run_keywords(arguments),
         Some(lexopt::Arg::Value(word)) if word == "reg-tests" => reg_tests::run(arguments),
         Some(other) => {
             let error = other.unexpected();
-            Err(format!("{error}: try `samples` or `reg-tests`").into())
+            Err(format!("{error}: try `samples`, `keywords` or `reg-tests`").into())
         }
     }
+}
+
+fn run_keywords(arguments: lexopt::Parser) -> Result<()> {
+    let Some(options) = options(arguments)? else {
+        print!("{USAGE}");
+        return Ok(());
+    };
+    let version = version(&options.haproxy)?;
+    let tidegate = match &options.tidegate {
+        Some(path) => path.clone(),
+        None => build()?,
+    };
+    print!("{}", keywords::compare(&options.haproxy, &tidegate)?);
+    println!("\ncompared with {version}");
+    Ok(())
 }
 
 fn run_samples(arguments: lexopt::Parser) -> Result<()> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::cases::{DIFFERENCES, NOT_COMPARED, What};
+use super::cases::{DIFFERENCES, NOT_COMPARED, What, is_not_compared};
 use super::judge::{Case, Tally, Verdict};
 use super::names::Names;
 use super::run::Outcome;
@@ -74,9 +74,9 @@ fn counts(page: &mut String, verdict: &Verdict<'_>, reference: &Names, served: &
             .count()
     })?;
     row("not compared, for a reason", &|what| {
-        NOT_COMPARED
-            .iter()
-            .filter(|(kind, name, _)| *kind == what && reference.contains(&(what, (*name).to_owned())))
+        let uncovered = verdict.uncovered.iter();
+        uncovered
+            .filter(|(kind, name)| *kind == what && is_not_compared(*kind, name))
             .count()
     })?;
     row("cases run through both", &|what| {
@@ -206,7 +206,7 @@ pub(crate) fn faults(verdict: &Verdict<'_>, all_cases: bool) -> Result<String> {
             .map(|(what, name, _)| (*what, *name))
             .collect();
         for (what, name) in &verdict.uncovered {
-            if !listed.contains(&(*what, name)) {
+            if !is_not_compared(*what, name) {
                 writeln!(text, "no case is about `{name}` ({what:?})")?;
             }
         }

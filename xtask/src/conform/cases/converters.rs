@@ -4,6 +4,52 @@ use super::{Carrier, Converters};
 
 pub(super) const ALL: &[Converters] = &[
     Converters {
+        carrier: Carrier::Text,
+        edges: &[b"", b"/", b"/a", b"/a/b", b"/a/b/c", b"/A", b"/ab", b"/static/x.html", b"www.example.com", b"x.example", b"xyz", b"local",
+            b"/local/", b"a/b", b"/c/a/b/d", b"index.html", b"1"],
+        alphabet: b"/ab.xyz",
+        random: 24,
+        chains: &[MAPS],
+    },
+    Converters {
+        carrier: Carrier::Text,
+        edges: &[b"10.1.2.3", b"10.1.9.9", b"10.9.9.9", b"11.0.0.1", b"127.0.0.1", b"::1", b"2001:db8::5", b"::ffff:10.1.2.3", b"", b"x",
+            b"192.0.2.1"],
+        alphabet: b"01.:",
+        random: 16,
+        chains: &[NETWORKS],
+    },
+    Converters {
+        carrier: Carrier::Text,
+        edges: &[b"0", b"1", b"-5", b"5", b"7", b"10", b"11", b"99", b"100", b"9223372036854775807", b"", b"x"],
+        alphabet: b"0123456789-",
+        random: 16,
+        chains: &[RANGES],
+    },
+    Converters {
+        carrier: Carrier::Text,
+        edges: &[b"{}", b"{\"a\":1}", b"{\"a\":\"x\"}", b"{\"a\":{\"b\":-7}}", b"{\"list\":[1,2]}", b"{\"flag\":true,\"number\":12}",
+            b"{\"a\":1.5}", b"{\"a\":null}", b"[1]", b"", b"nonsense", b"{\"a\":\"\"}"],
+        alphabet: b"",
+        random: 0,
+        chains: &[QUERIES],
+    },
+    Converters {
+        carrier: Carrier::Text,
+        edges: &[b"", b"fr", b"de,fr;q=0.5", b"en-US,en;q=0.8", b"de-CH,fr;q=0.9,en;q=0.95", b"*", b"it", b"it,*;q=0.1", b"fr;q=0", b"FR",
+            b"en;q=0.1,fr;q=0.2"],
+        alphabet: b"",
+        random: 0,
+        chains: &[LANGUAGES],
+    },
+    Converters {
+        carrier: Carrier::Text,
+        edges: &[b"idle", b"idle/one", b"idle/off", b"idle/none", b"none", b"none/one", b"conform", b"", b"/"],
+        alphabet: b"",
+        random: 0,
+        chains: &[BACKENDS],
+    },
+    Converters {
         carrier: Carrier::Bytes,
         edges: &[
             b"",
@@ -422,6 +468,59 @@ const PARTS: &[&str] = &[
     "param(a)",
     "reverse_dom",
 ];
+
+const MAPS: &[&str] = &[
+    "map(@conform/texts.map)",
+    "map(@conform/texts.map,none)",
+    "map_str(@conform/texts.map,none)",
+    "map_str_int(@conform/sizes.map,-1)",
+    "map_str_ip(@conform/addresses.map,192.0.2.99)",
+    "map_beg(@conform/texts.map,none)",
+    "map_beg_int(@conform/sizes.map,-1)",
+    "map_beg_ip(@conform/addresses.map,192.0.2.99)",
+    "map_sub(@conform/texts.map,none)",
+    "map_sub_int(@conform/sizes.map,-1)",
+    "map_sub_ip(@conform/addresses.map,192.0.2.99)",
+    "map_dir(@conform/parts.map,none)",
+    "map_dir_int(@conform/sizes.map,-1)",
+    "map_dir_ip(@conform/addresses.map,192.0.2.99)",
+    "map_dom(@conform/parts.map,none)",
+    "map_dom_int(@conform/sizes.map,-1)",
+    "map_dom_ip(@conform/addresses.map,192.0.2.99)",
+    "map_end(@conform/parts.map,none)",
+    "map_end_int(@conform/sizes.map,-1)",
+    "map_end_ip(@conform/addresses.map,192.0.2.99)",
+    "map_reg(@conform/expressions.map,none)",
+    "map_reg_int(@conform/sizes.map,-1)",
+    "map_reg_ip(@conform/addresses.map,192.0.2.99)",
+    "map_regm(@conform/expressions.map,none)",
+];
+
+const NETWORKS: &[&str] = &[
+    "map_ip(@conform/nets.map)",
+    "map_ip(@conform/nets.map,none)",
+    "map_ip_int(@conform/net-sizes.map,-1)",
+    "map_ip_ip(@conform/net-addresses.map,192.0.2.99)",
+];
+
+const RANGES: &[&str] = &[
+    "map_int(@conform/ranges.map)",
+    "map_int(@conform/ranges.map,none)",
+    "map_int_int(@conform/range-sizes.map,-1)",
+    "map_int_ip(@conform/range-addresses.map,192.0.2.99)",
+];
+
+const BACKENDS: &[&str] = &["nbsrv", "srv_queue"];
+
+const QUERIES: &[&str] = &[
+    "json_query('$.a')",
+    "json_query('$.a.b')",
+    "json_query('$.list')",
+    "json_query('$.flag')",
+    "json_query('$.number','int')",
+];
+
+const LANGUAGES: &[&str] = &["language(fr;en;de)", "language(fr;en;de,en)", "language(en)"];
 
 const JSON: &[&str] = &[
     "json",

@@ -7,7 +7,7 @@ mod fetches;
 
 use super::inputs::{Random, base64, hex};
 
-pub(crate) use differences::{DIFFERENCES, Difference, NOT_COMPARED};
+pub(crate) use differences::{DIFFERENCES, Difference, NOT_COMPARED, is_not_compared};
 pub(crate) use documented::{DOCUMENTED, INPUT as DOCUMENTED_INPUT};
 
 /// Which rules evaluate an expression.
