@@ -244,7 +244,7 @@ fn figures_count_what_was_served() -> Result<()> {
     );
     assert_eq!(
         (of("app", "BACKEND", "weight")?, of("app", "BACKEND", "algo")?),
-        ("10".into(), "roundrobin".into())
+        ("10".into(), "random".into())
     );
     let request = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".len();
     assert_eq!(of("front", "FRONTEND", "bin")?, (3 * request).to_string());
