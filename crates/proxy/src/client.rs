@@ -15,6 +15,7 @@ use crate::clock::ticks;
 use crate::http2::Meter;
 use crate::log::{LogWriter, Logger};
 use crate::packets::Packets;
+use crate::proxy_protocol::Header;
 use crate::roster::Whereabouts;
 use crate::spec::ListenProto;
 use crate::stick::Counters;
@@ -52,6 +53,10 @@ pub(crate) struct Client {
     pub(crate) ready_at: Cell<Instant>,
     /// The connection's TLS.
     pub(crate) tls: RefCell<Option<Rc<Tls>>>,
+    /// The PROXY header that it began with.
+    pub(crate) proxy_header: RefCell<Option<Header>>,
+    /// A rule wants such a header.
+    pub(crate) expects_proxy: Cell<bool>,
     /// The number of what went wrong with the connection; 0 for nothing.
     pub(crate) error: Cell<u8>,
     pub(crate) extension_slot: RefCell<Option<Box<dyn Any>>>,
@@ -103,6 +108,8 @@ impl Client {
             accepted_at: Instant::now(),
             ready_at: Cell::new(Instant::now()),
             tls: RefCell::default(),
+            proxy_header: RefCell::default(),
+            expects_proxy: Cell::new(false),
             error: Cell::new(0),
             extension_slot: RefCell::default(),
             logger,

@@ -23,6 +23,7 @@ mod listener;
 pub mod log;
 mod packets;
 mod pipe;
+mod proxy_protocol;
 mod rate;
 mod reply;
 mod roster;

@@ -364,6 +364,8 @@ pub struct ListenerSpec {
     pub unix_group: Option<u32>,
     /// `ssl`: what hands are shaken with.
     pub tls: Option<Arc<tidegate_tls::Acceptor>>,
+    /// `accept-proxy`: connections begin with a PROXY header.
+    pub accept_proxy: bool,
     /// `proto`: what clients speak, in HTTP mode.
     pub proto: ListenProto,
 }
@@ -411,6 +413,7 @@ impl ListenerSpec {
             unix_group: None,
             proto: ListenProto::default(),
             tls: None,
+            accept_proxy: false,
         }
     }
 
@@ -593,6 +596,59 @@ pub struct ServerSpec {
     pub check: Option<Arc<CheckSpec>>,
     /// How its agent is asked.
     pub agent: Option<Arc<AgentSpec>>,
+    /// `ssl`: what hands are shaken with.
+    pub tls: Option<Arc<ServerTls>>,
+    /// `send-proxy` and its kin: the header that connections begin with.
+    pub proxy_header: Option<Arc<ProxyHeaderSpec>>,
+    /// `source`: where connections come from.
+    pub source: Option<SourceSpec>,
+    /// `tcp-ut`: how long sent bytes may stay unacknowledged.
+    pub user_timeout: Option<Duration>,
+}
+
+/// The TLS of a server.
+#[derive(Debug)]
+pub struct ServerTls {
+    /// What hands are shaken with.
+    pub connector: tidegate_tls::Connector,
+    /// `sni`: the name that it is asked for.
+    pub sni: Option<Arc<tidegate_sample::Expr>>,
+}
+
+/// The PROXY header that connections to a server begin with.
+#[derive(Debug, Default)]
+pub struct ProxyHeaderSpec {
+    /// Version 2, and not 1.
+    pub binary: bool,
+    /// `ssl`: that the client speaks TLS.
+    pub ssl: bool,
+    /// `cert-cn`: the common name of its certificate.
+    pub common_name: bool,
+    /// `ssl-cipher`: the cipher.
+    pub cipher: bool,
+    /// `cert-sig`: what our certificate is signed with.
+    pub signature: bool,
+    /// `cert-key`: what its key is of.
+    pub key: bool,
+    /// `authority`: the name that the client asked for.
+    pub authority: bool,
+    /// `crc32c`: a checksum.
+    pub checksum: bool,
+    /// `unique-id`: the unique id.
+    pub unique_id: bool,
+    /// `set-proxy-v2-tlv-fmt`: more of it, by type.
+    pub tlvs: Vec<(u8, Arc<tidegate_sample::LogFormat>)>,
+}
+
+/// `source`: where connections come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SourceSpec {
+    /// The address.
+    pub ip: std::net::IpAddr,
+    /// The first port to choose from; 0 leaves the choice to the system.
+    pub first_port: u16,
+    /// The last one.
+    pub last_port: u16,
 }
 
 /// What a server speaks.
@@ -641,6 +697,10 @@ impl ServerSpec {
             check: None,
             agent: None,
             proto: ServerProto::default(),
+            tls: None,
+            proxy_header: None,
+            source: None,
+            user_timeout: None,
             pool_max: None,
             pool_purge_delay: Duration::from_secs(5),
         }

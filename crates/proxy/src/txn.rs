@@ -11,7 +11,7 @@ use http::{request, response};
 use tidegate_sample::figures::RulePlace;
 use tidegate_sample::stick::Count;
 use tidegate_sample::vars::{self, VarName, VarScope, VarStore};
-use tidegate_sample::{Facts, Named, Priority, Session, Value, Way};
+use tidegate_sample::{Facts, Named, Priority, Session, Tls, Value, Way};
 
 use crate::channel::Channel;
 use crate::client::Client;
@@ -88,6 +88,8 @@ pub struct Txn {
     pub(crate) server: RefCell<Option<Rc<Named>>>,
     pub(crate) backend_dst: Cell<Option<SocketAddr>>,
     pub(crate) backend_src: Cell<Option<SocketAddr>>,
+    /// The TLS of the connection to the server.
+    pub(crate) server_tls: RefCell<Option<Rc<Tls>>>,
     txn_vars: RefCell<VarStore>,
     req_vars: RefCell<VarStore>,
     res_vars: RefCell<VarStore>,
@@ -146,6 +148,7 @@ impl Txn {
             server: RefCell::default(),
             backend_dst: Cell::default(),
             backend_src: Cell::default(),
+            server_tls: RefCell::default(),
             txn_vars: RefCell::new(txn_vars),
             req_vars: RefCell::new(req_vars),
             res_vars: RefCell::new(res_vars),

@@ -357,6 +357,8 @@ impl Worker {
             accepted_at,
             ready_at: Cell::new(accepted_at),
             tls: RefCell::default(),
+            proxy_header: RefCell::default(),
+            expects_proxy: Cell::new(false),
             error: Cell::new(0),
             extension_slot: RefCell::default(),
             packets: Packets::new(frontend.logger.clone()),

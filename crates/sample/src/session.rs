@@ -154,6 +154,16 @@ pub trait Session {
         None
     }
 
+    /// What the PROXY header that the client's connection began with tells under a type.
+    fn proxy_tlv(&self, _kind: u8) -> Option<Data> {
+        None
+    }
+
+    /// Whether there was such a header.
+    fn began_with_proxy_header(&self) -> bool {
+        false
+    }
+
     /// The number of what went wrong with the connection of the client ([`Way::Request`]) or to the server: 0 for
     /// nothing; none where there is no connection.
     fn connection_error(&self, _way: Way) -> Option<u8> {

@@ -24,7 +24,7 @@ const CONVERTERS: &[(Unserved, &str)] = &[
 
 /// Log-format aliases.
 const ALIASES: &str = "\
-    OG sslc sslv";
+    OG";
 
 /// All converters of HAProxy's that are not served, with the reason.
 pub fn unserved() -> impl Iterator<Item = (&'static str, Unserved)> {
@@ -59,7 +59,7 @@ mod tests {
         for alias in crate::logformat::aliases() {
             assert!(!is_alias(alias.name), "{}", alias.name);
         }
-        assert!(converter_reason("wt6").is_some() && is_alias("sslv"));
+        assert!(converter_reason("wt6").is_some() && is_alias("OG"));
         assert!(converter_reason("table").is_none());
     }
 }

@@ -214,3 +214,116 @@ fn each_fault_of_a_certificate_is_told_with_its_file() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn fetches_tell_of_both_sides() -> Result<()> {
+    let ca = Authority::new("root")?;
+    let own = ca.issue(&["a.test"])?;
+    let mine = ca.issue_with(&["me.test", "also.test"], |params| {
+        params.serial_number = Some(0x1234_u64.into());
+        params
+            .distinguished_name
+            .push(rcgen::DnType::OrganizationName, "Acme, Inc.");
+    })?;
+    let answers = [
+        (
+            "fc",
+            "%[ssl_fc],%[ssl_fc_protocol],%[ssl_fc_cipher],%[ssl_fc_use_keysize],%[ssl_fc_alpn],%[ssl_fc_sni],%[ssl_fc_crtname],%sslv,%sslc,%ft",
+        ),
+        ("curve", "%[ssl_fc_curve]"),
+        (
+            "random",
+            "%[ssl_fc_client_random,length],%[ssl_fc_server_random,length]",
+        ),
+        (
+            "cert",
+            "%[ssl_c_used],%[ssl_fc_has_crt],%[ssl_c_verify],%[ssl_c_s_dn(CN)],%[ssl_c_s_dn],%[ssl_c_s_dn(,0,rfc2253)],%[ssl_c_i_dn(CN)],%[ssl_c_r_dn(CN)],%[ssl_c_serial,hex],%[ssl_c_san],%[ssl_c_version],%[ssl_c_key_alg],%[ssl_c_sig_alg]",
+        ),
+        ("own", "%[ssl_f_s_dn(CN)],%[ssl_f_sha1,hex,length]"),
+        ("none", "%[ssl_c_used],%[ssl_c_der,length]"),
+    ];
+    let rules: String = answers
+        .iter()
+        .map(|(path, format)| {
+            format!("    http-request return status 200 content-type text/plain lf-string \"{format}\" if {{ path /{path} }}\n")
+        })
+        .collect();
+    let config = format!(
+        "{DEFAULTS}frontend site\n    bind 127.0.0.1:8443 ssl crt site/a.pem verify optional ca-file site/ca.pem alpn http/1.1\n\
+         {rules}    http-request return status 200 content-type text/plain string yes if {{ ssl_fc_sni_end .test }}\n"
+    );
+    let site = Site::start(
+        "tls-fetches",
+        &[
+            ("site.cfg", &config),
+            ("a.pem", &own.pem()),
+            ("ca.pem", &ca.pem()),
+        ],
+    )?;
+    let mut with = ca.client_of(&[&TLS13], Some(&mine))?;
+    with.alpn_protocols = vec![b"http/1.1".to_vec()];
+    // A session that goes on shows no certificate again.
+    with.resumption = rustls::client::Resumption::disabled();
+    let ask = |path: &str| -> Result<String> {
+        let client = connect(&with, site.connect(0)?, "a.test")?;
+        Ok(body(&get(client, path, "a.test")?).to_owned())
+    };
+    assert_eq!(
+        ask("/fc")?,
+        "1,TLSv1.3,TLS_AES_256_GCM_SHA384,256,http/1.1,a.test,site/a.pem,TLSv1.3,TLS_AES_256_GCM_SHA384,site~"
+    );
+    assert_eq!(ask("/curve")?, "X25519");
+    assert_eq!(ask("/random")?, "32,32");
+    assert_eq!(
+        ask("/cert")?,
+        "1,1,0,me.test,/CN=me.test/O=Acme, Inc.,O=Acme\\, Inc.,CN=me.test,root,root,1234,\
+         DNS:me.test, DNS:also.test,3,id-ecPublicKey,ecdsa-with-SHA256"
+    );
+    assert_eq!(ask("/own")?, "a.test,40");
+    assert_eq!(ask("/other")?, "yes");
+    let without = connect(&ca.client()?, site.connect(0)?, "a.test")?;
+    assert_eq!(body(&get(without, "/none", "a.test")?), "0,");
+    Ok(())
+}
+
+#[test]
+fn clients_are_verified_as_far_as_is_asked_for() -> Result<()> {
+    let (ca, other) = (Authority::new("root")?, Authority::new("other")?);
+    let own = ca.issue(&["a.test"])?;
+    let (good, bad) = (ca.issue(&["me"])?, other.issue(&["stranger"])?);
+    let revoked = ca.issue_with(&["gone"], |params| params.serial_number = Some(7_u64.into()))?;
+    let say = "    http-request return status 200 content-type text/plain lf-string \"%[ssl_c_verify] %[ssl_c_s_dn(CN)]\"\n";
+    let bind = |port: u16, more: &str| {
+        format!(
+            "    bind 127.0.0.1:{port} ssl crt site/a.pem ca-file site/ca.pem crl-file site/ca.crl {more}\n"
+        )
+    };
+    let config = format!(
+        "global\n    log stdout format raw local0\n{DEFAULTS}    log global\nfrontend site\n{}{}{}{say}",
+        bind(8443, "verify required"),
+        bind(8444, "verify optional"),
+        bind(8445, "verify optional crt-ignore-err all"),
+    );
+    let files = [
+        ("site.cfg", config.as_str()),
+        ("a.pem", &own.pem()),
+        ("ca.pem", &ca.pem()),
+        ("ca.crl", &ca.revoke(&[7])?),
+    ];
+    let site = Site::start("tls-clients", &files)?;
+    let ask = |bind: usize, with: Option<&support::tls::Issued>| -> Result<String> {
+        let config = ca.client_of(&[&TLS13, &TLS12], with)?;
+        let client = connect(&config, site.connect(bind)?, "a.test")?;
+        Ok(body(&get(client, "/", "a.test")?).to_owned())
+    };
+    assert_eq!(ask(0, Some(&good))?, "0 me");
+    assert!(ask(0, None).is_err());
+    assert!(ask(0, Some(&bad)).is_err());
+    site.logged("SSL client certificate not trusted")?;
+    assert!(ask(0, Some(&revoked)).is_err());
+    assert_eq!(ask(1, None)?, "0 ");
+    assert!(ask(1, Some(&bad)).is_err());
+    assert_eq!(ask(2, Some(&bad))?, "20 stranger");
+    assert_eq!(ask(2, Some(&revoked))?, "23 gone");
+    Ok(())
+}

@@ -6,6 +6,7 @@
 
 mod acceptor;
 mod authorities;
+mod connector;
 mod identity;
 mod load;
 mod notes;
@@ -18,6 +19,7 @@ mod versions;
 
 pub use acceptor::{AcceptSettings, Acceptor, AcceptorBuilder, ClientAuth};
 pub use authorities::{Authorities, revocation_lists};
+pub use connector::{ConnectSettings, Connector};
 pub use identity::{Identity, Parts};
 pub use load::{Extra, Loader};
 pub use notes::{Notes, Secret, Verdict, noting};

@@ -86,6 +86,8 @@ pub struct BindOptions {
     pub severity: SeverityOutput,
     /// `proto`: what clients speak.
     pub proto: Option<HttpProto>,
+    /// `accept-proxy`: connections begin with a PROXY header.
+    pub accept_proxy: bool,
     /// `ssl`: clients speak TLS.
     pub ssl: bool,
     /// What they are received with then.

@@ -11,6 +11,7 @@ mod global;
 mod http;
 mod http2;
 mod log;
+mod outgoing;
 mod proxy;
 mod rule;
 mod runtime;
@@ -34,6 +35,7 @@ pub use http::{
 };
 pub use http2::{Http2Settings, Http2Side};
 pub use log::{LogFacility, LogFormatKind, LogLevel, LogSink, LogTarget};
+pub use outgoing::{Outgoing, ProxyOptions, SendProxy, SourceAddress};
 pub use proxy::{
     BackendTarget, ConnectionMode, ForwardFor, Forwarded, ForwardedPart, HeaderNames, HttpReuse, HttpWire,
     LogSettings, Mode, Proxy, ProxyId, ProxyKind, RetryCount, Timeouts, UseBackend,

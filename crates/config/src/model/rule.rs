@@ -57,6 +57,8 @@ pub enum Action {
     Accept,
     /// The connection is closed.
     Reject,
+    /// `expect-proxy layer4`: the connection begins with a PROXY header.
+    ExpectProxy,
     /// The request is answered with an error, the response replaced by one.
     Deny(HttpReply),
     /// `auth`: the request is answered with a question for a user's name and password.

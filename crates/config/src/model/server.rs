@@ -7,10 +7,11 @@ use std::time::Duration;
 use super::address::HttpProto;
 use super::balance::HashKey;
 use super::check::ServerCheck;
+use super::outgoing::Outgoing;
 use crate::source::{Span, Spanned};
 
 /// One `server` line, `default-server` lines applied.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Server {
     /// The name, unique within its backend.
     pub name: Spanned<String>,
@@ -48,6 +49,8 @@ pub struct Server {
     pub idle_purge_delay: Duration,
     /// Everything about its health.
     pub check: ServerCheck,
+    /// How connections to it are made.
+    pub outgoing: Outgoing,
     /// `proto`: what it speaks.
     pub proto: Option<HttpProto>,
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::args::{Parsed, fault};
 use crate::diag::{Diagnostic, code};
-use crate::model::{BindAddress, PortRange, ServerAddress, ServerPort};
+use crate::model::{BindAddress, PortRange, ServerAddress, ServerPort, SourceAddress};
 use crate::text::Word;
 
 /// One address of a `bind` line.
@@ -82,6 +82,32 @@ pub(crate) fn server_address(word: &Word) -> Parsed<ServerAddress> {
         }),
         None => Err(not_an_address(&host)),
     }
+}
+
+/// The address of a `source` line, with a port or some of them to choose from.
+pub(crate) fn source_address(word: &Word) -> Parsed<SourceAddress> {
+    let (family, rest) = family(word)?;
+    if !matches!(family, Family::Any | Family::V4 | Family::V6) {
+        return fault(code::BAD_ADDRESS, word, "connections are made from an IP address");
+    }
+    let (host, ports) = match parse_ip(rest.text()?) {
+        Some(IpAddr::V6(_)) => (rest, None),
+        _ => split_port(&rest)?,
+    };
+    let ip = match host.text()? {
+        "" | "*" if family == Family::V6 => Ipv6Addr::UNSPECIFIED.into(),
+        "" | "*" => Ipv4Addr::UNSPECIFIED.into(),
+        text => parse_ip(text).ok_or_else(|| not_an_address(&host))?,
+    };
+    let ports = match ports {
+        Some(word) if !word.bytes().is_empty() && !word.is("0") => port_range(&word)?,
+        _ => PortRange { first: 0, last: 0 },
+    };
+    Ok(SourceAddress {
+        ip,
+        first_port: ports.first,
+        last_port: ports.last,
+    })
 }
 
 /// An address of any kind, also of those that nothing here connects to: only its form is checked.

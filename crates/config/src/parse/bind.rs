@@ -81,7 +81,10 @@ const ROWS: &[Keyword<Parse>] = &[
         Ok(())
     }),
     not_yet("accept-netscaler-cip", F, "accept NetScaler's client address header"),
-    not_yet("accept-proxy", F, "accept the PROXY protocol"),
+    served("accept-proxy", F, "", "connections begin with a PROXY header", |bind, _| {
+        bind.accept_proxy = true;
+        Ok(())
+    }),
     not_yet("cc", F, "algorithm of congestion control"),
     not_yet("defer-accept", F, "accept a connection when its first bytes came"),
     not_yet("guid-prefix", F, "the beginning of unique names"),

@@ -25,6 +25,7 @@ mod rules;
 mod sampled;
 mod sections;
 mod server;
+mod server_outgoing;
 mod stick;
 mod tls;
 

@@ -6,8 +6,11 @@ use super::address::server_address;
 use super::args::{Args, Parsed, bad_argument};
 use super::check_rules::address;
 use super::keyword::{Found, Keyword, KeywordDoc, Sections, look_up, not_yet, served};
+use super::server_outgoing;
 use crate::diag::{Diagnostic, Diagnostics, code};
-use crate::model::{HashKey, HttpProto, InitialState, Observe, OnError, Server, ServerAddress, ServerCheck};
+use crate::model::{
+    HashKey, HttpProto, InitialState, Observe, OnError, Outgoing, Server, ServerAddress, ServerCheck,
+};
 use crate::source::Spanned;
 use crate::text::Word;
 use crate::units::TimeUnit;
@@ -31,6 +34,7 @@ pub(crate) struct ServerSettings {
     idle_purge_delay: Duration,
     check: ServerCheck,
     proto: Option<HttpProto>,
+    pub(super) outgoing: Outgoing,
 }
 
 impl Default for ServerSettings {
@@ -52,6 +56,7 @@ impl Default for ServerSettings {
             idle_purge_delay: Duration::from_secs(5),
             check: ServerCheck::default(),
             proto: None,
+            outgoing: Outgoing::default(),
         }
     }
 }
@@ -252,91 +257,39 @@ const ROWS: &[Keyword<Parse>] = &[
         server.proto = Some(super::bind::http_proto(args)?);
         Ok(())
     }),
-    served("no-ssl", B, "", "no TLS, as without a word", |_, _| Ok(())),
-    served("no-send-proxy", B, "", "no PROXY protocol, as without a word", |_, _| Ok(())),
-    served("no-send-proxy-v2", B, "", "no PROXY protocol, as without a word", |_, _| Ok(())),
-    not_yet("allow-0rtt", B, "early data of TLS"),
-    not_yet("alpn", B, "protocols offered in TLS"),
-    not_yet("ca-file", B, "CAs that are trusted"),
     not_yet("cc", B, "algorithm of congestion control"),
     not_yet("check-pool-conn-name", B, "name of pooled connections for checks"),
     not_yet("check-proto", B, "protocol of checks"),
     not_yet("check-reuse-pool", B, "checks take pooled connections"),
     not_yet("check-sni-auto", B, "SNI of checks"),
     not_yet("check-via-socks4", B, "checks through a SOCKS proxy"),
-    not_yet("ciphers", B, "ciphers of TLS"),
-    not_yet("ciphersuites", B, "cipher suites of TLS"),
-    not_yet("client-sigalgs", B, "signature algorithms of TLS"),
     not_yet("cookie", B, "the server's cookie"),
-    not_yet("crl-file", B, "revoked certificates"),
-    not_yet("crt", B, "the client's certificate"),
-    not_yet("curves", B, "curves of TLS"),
-    not_yet("force-sslv3", B, "a version of TLS"),
-    not_yet("force-tlsv10", B, "a version of TLS"),
-    not_yet("force-tlsv11", B, "a version of TLS"),
-    not_yet("force-tlsv12", B, "a version of TLS"),
-    not_yet("force-tlsv13", B, "a version of TLS"),
     not_yet("idle-ping", B, "ask idle HTTP/2 servers whether they live"),
     not_yet("init-addr", B, "how the address is found at start"),
-    not_yet("ktls", B, "TLS in the kernel"),
     not_yet("log-bufsize", B, "bytes of a log server's buffer"),
     not_yet("log-proto", B, "framing of log lines"),
     not_yet("max-reuse", B, "how often a connection is used again"),
-    not_yet("namespace", B, "connect from a network namespace"),
     not_yet("no-check-reuse-pool", B, "checks don't take pooled connections"),
     not_yet("no-check-sni-auto", B, "no SNI of checks"),
-    not_yet("no-renegotiate", B, "no renegotiation of TLS"),
-    not_yet("no-send-proxy-v2-ssl", B, "no PROXY protocol with TLS's details"),
-    not_yet("no-send-proxy-v2-ssl-cn", B, "no PROXY protocol with TLS's details"),
-    not_yet("no-sni-auto", B, "no SNI from the request"),
-    not_yet("no-ssl-reuse", B, "no reuse of TLS sessions"),
-    not_yet("no-sslv3", B, "a version of TLS"),
-    not_yet("no-tfo", B, "no fast open of TCP"),
-    not_yet("no-tls-tickets", B, "no tickets of TLS"),
-    not_yet("no-tlsv10", B, "a version of TLS"),
-    not_yet("no-tlsv11", B, "a version of TLS"),
-    not_yet("no-tlsv12", B, "a version of TLS"),
-    not_yet("no-tlsv13", B, "a version of TLS"),
-    not_yet("no-verifyhost", B, "don't check the certificate's name"),
-    not_yet("npn", B, "protocols offered in TLS"),
     not_yet("pool-conn-name", B, "name of pooled connections"),
     not_yet("pool-low-conn", B, "idle connections below which threads don't share"),
-    not_yet("proxy-v2-options", B, "options of the PROXY protocol"),
     not_yet("redir", B, "redirect clients to the server"),
-    not_yet("renegotiate", B, "renegotiation of TLS"),
     not_yet("resolve-net", B, "networks preferred in DNS answers"),
     not_yet("resolve-opts", B, "options of DNS"),
     not_yet("resolve-prefer", B, "family preferred in DNS answers"),
     not_yet("resolvers", B, "name servers"),
-    not_yet("send-proxy", B, "PROXY protocol"),
-    not_yet("send-proxy-v2", B, "PROXY protocol"),
-    not_yet("send-proxy-v2-ssl", B, "PROXY protocol"),
-    not_yet("send-proxy-v2-ssl-cn", B, "PROXY protocol"),
-    not_yet("set-proxy-v2-tlv-fmt", B, "PROXY protocol"),
     not_yet("shard", B, "shard of peers"),
-    not_yet("sigalgs", B, "signature algorithms of TLS"),
-    not_yet("sni", B, "SNI of TLS"),
-    not_yet("sni-auto", B, "SNI from the request"),
     not_yet("socks4", B, "connect through a SOCKS proxy"),
-    not_yet("source", B, "address to connect from"),
-    not_yet("ssl", B, "TLS"),
-    not_yet("ssl-max-ver", B, "a version of TLS"),
-    not_yet("ssl-min-ver", B, "a version of TLS"),
-    not_yet("ssl-reuse", B, "reuse of TLS sessions"),
     not_yet("strict-maxconn", B, "`maxconn` counts idle connections"),
     not_yet("tcp-md5sig", B, "sign segments of TCP"),
-    not_yet("tcp-ut", B, "how long sent bytes may stay unacknowledged"),
-    not_yet("tfo", B, "fast open of TCP"),
-    not_yet("tls-tickets", B, "tickets of TLS"),
-    not_yet("usesrc", B, "connect from the client's address"),
-    not_yet("verify", B, "check the certificate"),
-    not_yet("verifyhost", B, "check the certificate's name"),
     not_yet("ws", B, "protocol of WebSockets"),
 ];
 
 /// The keywords for reference pages.
 pub(crate) fn rows() -> impl Iterator<Item = KeywordDoc> {
-    ROWS.iter().map(|row| row.doc("server"))
+    ROWS.iter()
+        .chain(server_outgoing::ROWS)
+        .map(|row| row.doc("server"))
 }
 
 /// Reads a `server` line.
@@ -383,19 +336,28 @@ pub(crate) fn server(
         idle_purge_delay: settings.idle_purge_delay,
         check: settings.check,
         proto: settings.proto,
+        outgoing: settings.outgoing,
     })
 }
 
 /// Reads the parameters of a `server` or `default-server` line. Every fault is reported.
 pub(crate) fn parameters(settings: &mut ServerSettings, args: &mut Args<'_>, diagnostics: &mut Diagnostics) {
-    while let Some(word) = args.next() {
-        let result = look_up(&[ROWS], word, "server ", "").and_then(|found| match found {
-            Found::Served(_, parse) => parse(settings, args),
-            Found::Nothing(notice) => {
-                diagnostics.push(*notice);
-                Ok(())
+    loop {
+        if let Some(result) = settings.outgoing.tlv(args) {
+            if let Err(diagnostic) = result {
+                diagnostics.push(*diagnostic);
             }
-        });
+            continue;
+        }
+        let Some(word) = args.next() else { return };
+        let result =
+            look_up(&[ROWS, server_outgoing::ROWS], word, "server ", "").and_then(|found| match found {
+                Found::Served(_, parse) => parse(settings, args),
+                Found::Nothing(notice) => {
+                    diagnostics.push(*notice);
+                    Ok(())
+                }
+            });
         if let Err(diagnostic) = result {
             let known = matches!(
                 diagnostic.code,

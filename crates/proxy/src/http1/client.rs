@@ -15,6 +15,7 @@ use super::Receiving;
 use crate::body::MessageBody;
 use crate::stream::{Counted, Stream, Traffic};
 use crate::upstream::link::SendFailure;
+use crate::upstream::manner::Made;
 
 /// A connection to a server, for one request at a time. Whoever holds it drives it.
 pub(crate) struct ClientConn {
@@ -22,12 +23,18 @@ pub(crate) struct ClientConn {
     conn: Box<Connection<TokioIo<Counted>, MessageBody>>,
     traffic: Rc<Traffic>,
     local: Option<SocketAddr>,
+    /// How it was made.
+    pub(crate) made: Made,
     ended: bool,
 }
 
 impl ClientConn {
     /// Prepares a connected stream for requests.
-    pub(crate) async fn new(mut stream: Stream, head_bytes_max: usize) -> Result<Self, SendFailure> {
+    pub(crate) async fn new(
+        mut stream: Stream,
+        made: Made,
+        head_bytes_max: usize,
+    ) -> Result<Self, SendFailure> {
         let local = stream.local();
         // A body may end with the connection: then a cut must not look like its end.
         stream.refuse_truncation();
@@ -43,6 +50,7 @@ impl ClientConn {
             conn: Box::new(conn),
             traffic,
             local,
+            made,
             ended: false,
         })
     }

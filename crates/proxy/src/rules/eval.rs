@@ -156,6 +156,10 @@ async fn act(prepared: &PreparedRule, txn: &Rc<Txn>, setting: &Setting<'_>) -> S
         },
         (RuleAction::Accept, _) => Step::End(Verdict::Continue),
         (RuleAction::Reject, _) => Step::End(Verdict::Reject),
+        (RuleAction::ExpectProxy, _) => {
+            txn.client.expects_proxy.set(true);
+            Step::Next
+        }
         (RuleAction::UseService { .. }, Prepared::Http(service)) => {
             Step::End(Verdict::Http(service.clone(), rule.line.as_str().into()))
         }

@@ -170,6 +170,8 @@ pub enum RuleAction {
     Tarpit(Option<ReplySpec>),
     /// `reject`: close the connection without a word.
     Reject,
+    /// `expect-proxy layer4`: the connection begins with a PROXY header.
+    ExpectProxy,
     /// `return`: this reply.
     Return(ReplySpec),
     /// `redirect`.

@@ -50,7 +50,7 @@ static REFUSED: LazyLock<Option<LogFormat>> =
 pub(crate) fn write_refused(frontend: &Frontend, worker: &Worker, client: &Rc<Client>) {
     let spec = &frontend.spec.log;
     // Who only looks whether somebody listens says nothing.
-    let silent = client.error.get() == 24;
+    let silent = matches!(client.error.get(), 11 | 24);
     if frontend.logger.is_silent() || (spec.dont_log_null && silent) {
         return;
     }

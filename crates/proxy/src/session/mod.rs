@@ -45,7 +45,7 @@ pub(crate) async fn run(
         (Phase::Session, &frontend.tcp_session),
     ];
     for (phase, rules) in sets {
-        if phase == Phase::Session && !welcome.is_plain() {
+        if phase == Phase::Session && !welcome.is_plain(&client) {
             // Boxed, so that sessions without handshakes carry no room for them.
             match Box::pin(welcome.shake_hands(&worker, &frontend, &client, stream)).await {
                 Some(ready) => stream = ready,

@@ -205,7 +205,8 @@ impl TcpSession {
         self.txn.choose_server(slot);
         let connecting = connect(backend, server, &self.timer, &self.txn);
         let connected = pump.while_running(connecting).await.ok_or(*b"CC")?;
-        let (server, stream) = connected.map_err(no_connection)?;
+        let (server, opened) = connected.map_err(no_connection)?;
+        let stream = opened.stream;
         times.connected.set(Some(Instant::now()));
         chosen.store(&server);
         stick::store_response(backend, &server, &self.txn, &*self.worker.runner).await;

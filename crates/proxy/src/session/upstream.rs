@@ -24,8 +24,9 @@ use crate::timeouts::{Elapsed, Timer};
 use crate::txn::Txn;
 use crate::upstream::Server;
 use crate::upstream::assign::{NoSlot, Wish, assign};
-use crate::upstream::connect::{ConnectFailure, connect};
+use crate::upstream::connect::{ConnectFailure, Opened, connect};
 use crate::upstream::link::{Link, SendFailure};
+use crate::upstream::manner::Manner;
 use crate::worker::Backend;
 
 /// How often a request that no server has looked at is sent.
@@ -85,13 +86,14 @@ impl HttpStream {
         loop {
             tries += 1;
             let idle = if reuse && txn.shares_connections(&server) {
-                server.idle_connection()
+                server.idle_connection(Manner::of(&server.spec, txn).as_deref())
             } else {
                 None
             };
             let reused = idle.is_some();
             let mut conn = match idle {
-                Some(conn) => {
+                Some((conn, made)) => {
+                    *txn.server_tls.borrow_mut() = made.tls;
                     txn.backend_src.set(conn.local());
                     conn
                 }
@@ -163,9 +165,9 @@ impl HttpStream {
         txn: &Rc<Txn>,
     ) -> Result<(Link, Rc<Server>), NoAnswer> {
         let connected = connect(backend, server, &self.timer, txn).await;
-        let (server, stream) =
+        let (server, opened) =
             connected.map_err(|why| NoAnswer(StatusCode::SERVICE_UNAVAILABLE, no_connection(why)))?;
-        let conn = self.greet(backend, &server, stream, txn).await;
+        let conn = self.greet(backend, &server, opened, txn).await;
         let conn = conn.map_err(|_| NoAnswer(StatusCode::BAD_GATEWAY, *b"SC"))?;
         txn.backend_src.set(conn.local());
         Ok((conn, server))
@@ -176,9 +178,10 @@ impl HttpStream {
         &self,
         backend: &Backend,
         server: &Server,
-        stream: Stream,
+        opened: Opened,
         txn: &Txn,
     ) -> Result<Link, SendFailure> {
+        let Opened { stream, made } = opened;
         let global = &self.worker.shared.global;
         let encrypted = matches!(stream, Stream::Tls(_));
         let speaks_http2 = match server.spec.proto {
@@ -186,7 +189,7 @@ impl HttpStream {
             proto => proto == ServerProto::Http2,
         };
         if !speaks_http2 {
-            let conn = http1::ClientConn::new(stream, global.buffer_bytes).await?;
+            let conn = http1::ClientConn::new(stream, made, global.buffer_bytes).await?;
             return Ok(Link::Http1(conn));
         }
         let settings = Settings {
@@ -201,7 +204,7 @@ impl HttpStream {
         let link = Link::Http2(Box::new(conn.stream()));
         let shared = backend.spec.reuse != HttpReuse::Never && txn.shares_connections(server);
         if shared && !self.closes_server(backend) {
-            server.pool.share(&conn);
+            server.pool.share(&conn, &made);
         }
         Ok(link)
     }

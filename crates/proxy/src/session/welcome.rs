@@ -8,6 +8,7 @@ use tidegate_tls::Acceptor;
 
 use super::logline;
 use crate::client::Client;
+use crate::proxy_protocol::{self, Fault};
 use crate::spec::ListenerSpec;
 use crate::stream::Stream;
 use crate::timeouts::Elapsed;
@@ -16,19 +17,22 @@ use crate::worker::{Frontend, Worker};
 
 /// How a listener's clients are received.
 pub(crate) struct Welcome {
+    /// Clients begin with a PROXY header.
+    proxy: bool,
     tls: Option<Arc<Acceptor>>,
 }
 
 impl Welcome {
     pub(crate) fn of(listener: &ListenerSpec) -> Welcome {
         Welcome {
+            proxy: listener.accept_proxy,
             tls: listener.tls.clone(),
         }
     }
 
-    /// Whether a session begins at once.
-    pub(crate) fn is_plain(&self) -> bool {
-        self.tls.is_none()
+    /// Whether a client's session begins at once.
+    pub(crate) fn is_plain(&self, client: &Client) -> bool {
+        self.tls.is_none() && !self.proxy && !client.expects_proxy.get()
     }
 
     /// Shakes hands. `None` where that failed; it has been logged.
@@ -39,6 +43,29 @@ impl Welcome {
         client: &Rc<Client>,
         mut stream: Stream,
     ) -> Option<Stream> {
+        if self.proxy || client.expects_proxy.get() {
+            let timer = worker.wheel.timer();
+            let limit = frontend.spec.timeouts.client;
+            let receiving = proxy_protocol::receive(&stream, worker.shared.global.buffer_bytes);
+            let fault = match timer.limit(limit, receiving).await {
+                Ok(Ok(header)) => {
+                    if let Some((source, destination)) = header.addresses {
+                        client.source.set(Some(source));
+                        client.destination.set(Some(destination));
+                    }
+                    *client.proxy_header.borrow_mut() = Some(header);
+                    client.ready_at.set(Instant::now());
+                    None
+                }
+                Ok(Err(fault)) => Some(fault),
+                Err(Elapsed) => Some(Fault::TIMEOUT),
+            };
+            if let Some(Fault(number)) = fault {
+                client.error.set(number);
+                logline::write_refused(frontend, worker, client);
+                return None;
+            }
+        }
         if let Some(acceptor) = &self.tls {
             let kept = Kept {
                 hello_bytes: worker.shared.global.tls_capture_bytes,

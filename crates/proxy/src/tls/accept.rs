@@ -67,7 +67,9 @@ pub(crate) async fn accept(
         // The alert is the one that a table without a fitting certificate gives.
         return Err(without_certificate(hello, kept).await);
     };
-    let mut shaking = pin!(hello.into_stream(config.clone()).into_fallible());
+    // The first message is answered here already.
+    let config = config.clone();
+    let mut shaking = pin!(noting(&mut notes, || hello.into_stream(config)).into_fallible());
     let shaken = poll_fn(|cx| noting(&mut notes, || shaking.as_mut().poll(cx))).await;
     match shaken {
         Ok(mut tls) => {

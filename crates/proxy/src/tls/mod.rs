@@ -2,9 +2,11 @@
 //! `tidegate-tls`.
 
 mod accept;
+mod connect;
 mod seen;
 mod wire;
 
 pub(crate) use accept::{Refused, accept};
+pub(crate) use connect::{connect, number as server_error};
 pub(crate) use seen::Kept;
 pub(crate) use wire::Secure;

@@ -38,7 +38,15 @@ pub(crate) fn of_client(tls: &ServerConnection, tap: &Tap, notes: &Notes, kept: 
     known
 }
 
-pub(crate) fn of_either(tls: &CommonState, notes: &Notes) -> Tls {
+/// What is known of a server's connection.
+pub(crate) fn of_server(tls: &CommonState, tap: &Tap, notes: &Notes) -> Tls {
+    let mut known = of_either(tls, notes);
+    randoms_of(&mut known, &tap.written, &tap.read);
+    known.peer_shown = !known.peer.is_empty() && !known.resumed;
+    known
+}
+
+fn of_either(tls: &CommonState, notes: &Notes) -> Tls {
     let suite = tls.negotiated_cipher_suite().map(|suite| suite.suite());
     let certificates = tls.peer_certificates().unwrap_or_default();
     Tls {
@@ -65,20 +73,33 @@ pub(crate) fn of_either(tls: &CommonState, notes: &Notes) -> Tls {
     }
 }
 
-/// The random bytes of both sides and the session's id, from the messages that nobody encrypts.
+/// What the messages tell that nobody encrypts.
 fn randoms(known: &mut Tls, tap: &Tap, kept: Kept) {
-    let random = |bytes: &[u8]| bytes.get(11..43).map(Data::from);
-    let is = |bytes: &[u8], kind: u8| bytes.first() == Some(&22) && bytes.get(5) == Some(&kind);
-    if is(&tap.read, 1) {
-        known.client_random = random(&tap.read).unwrap_or_default();
+    randoms_of(known, &tap.read, &tap.written);
+    if is(&tap.read, CLIENT_HELLO) {
         let hello = tap.read.get(..kept.hello_bytes.min(tap.read.len()));
         known.hello = hello.filter(|hello| !hello.is_empty()).map(Data::from);
     }
-    if is(&tap.written, 2) {
-        known.server_random = random(&tap.written).unwrap_or_default();
-        let length = tap.written.get(43).map_or(0, |length| usize::from(*length));
-        let id = tap.written.get(44..44 + length).unwrap_or_default();
-        known.session_id = Data::from(id);
+}
+
+const CLIENT_HELLO: u8 = 1;
+const SERVER_HELLO: u8 = 2;
+
+/// Whether bytes begin with a record that holds this message of a handshake.
+fn is(bytes: &[u8], kind: u8) -> bool {
+    bytes.first() == Some(&22) && bytes.get(5) == Some(&kind)
+}
+
+/// The random bytes of both sides and the session's id.
+fn randoms_of(known: &mut Tls, client: &[u8], server: &[u8]) {
+    let random = |bytes: &[u8]| bytes.get(11..43).map(Data::from);
+    if is(client, CLIENT_HELLO) {
+        known.client_random = random(client).unwrap_or_default();
+    }
+    if is(server, SERVER_HELLO) {
+        known.server_random = random(server).unwrap_or_default();
+        let length = server.get(43).map_or(0, |length| usize::from(*length));
+        known.session_id = Data::from(server.get(44..44 + length).unwrap_or_default());
     }
 }
 

@@ -12,7 +12,7 @@ use tidegate_sample::figures::{
 };
 use tidegate_sample::stick::{Tables, Tracked};
 use tidegate_sample::vars::{ProcVars, VarScope, VarStore};
-use tidegate_sample::{DebugSink, Facts, Named, Priority, Process, Session, Tls, Way};
+use tidegate_sample::{Data, DebugSink, Facts, Named, Priority, Process, Session, Tls, Way};
 
 use super::{Mode, Phase, Txn};
 use crate::channel::Channel;
@@ -176,8 +176,16 @@ impl Session for Txn {
     fn tls(&self, way: Way) -> Option<Rc<Tls>> {
         match way {
             Way::Request => self.client.tls.borrow().clone(),
-            Way::Response => None,
+            Way::Response => self.server_tls.borrow().clone(),
         }
+    }
+
+    fn proxy_tlv(&self, kind: u8) -> Option<Data> {
+        self.client.proxy_header.borrow().as_ref()?.tlv(kind)
+    }
+
+    fn began_with_proxy_header(&self) -> bool {
+        self.client.proxy_header.borrow().is_some()
     }
 
     fn connection_error(&self, way: Way) -> Option<u8> {

@@ -1,19 +1,23 @@
 //! Connecting to a server.
 
+use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream, UnixStream};
 
 use super::Server;
 use super::assign::{NoSlot, OnDrop, Wish, assign};
+use super::manner::{Made, Manner};
 use crate::check::Traffic;
 use crate::log::Level;
-use crate::spec::ServerAddress;
+use crate::spec::{ServerAddress, SourceSpec};
 use crate::stream::Stream;
 use crate::timeouts::Timer;
+use crate::tls;
 use crate::txn::Txn;
 use crate::worker::Backend;
 
@@ -28,6 +32,12 @@ pub(crate) enum ConnectFailure {
     TimedOut,
 }
 
+/// A connection, and how it was made.
+pub(crate) struct Opened {
+    pub(crate) stream: Stream,
+    pub(crate) made: Made,
+}
+
 /// Connects to the server that the transaction is at, trying again as the backend says. A retry on the same server waits
 /// a moment, as that server may be restarting; one on another server doesn't. The transaction is at the server that was
 /// reached then.
@@ -36,18 +46,17 @@ pub(crate) async fn connect(
     first: Rc<Server>,
     timer: &Timer,
     txn: &Txn,
-) -> Result<(Rc<Server>, Stream), ConnectFailure> {
+) -> Result<(Rc<Server>, Opened), ConnectFailure> {
     let limit = txn.timeouts(&backend.spec.timeouts).connect;
     let mut server = first;
     loop {
         let gone = OnDrop(txn, *b"CC");
-        let address = server.address_for(txn.destination());
-        let opened = timer.limit(limit, open_for(&address, txn)).await;
+        let opened = timer.limit(limit, open_for(&server, txn)).await;
         gone.stays();
         let failure = match opened {
-            Ok(Ok(stream)) => {
+            Ok(Ok(opened)) => {
                 server.saw(Traffic::Connected);
-                return Ok((server, stream));
+                return Ok((server, opened));
             }
             Ok(Err(why)) => {
                 txn.usage.server_error.set(Some(error_number(&why)));
@@ -107,7 +116,11 @@ pub(crate) async fn next_server(
 
 /// The number by which fetches know what went wrong.
 fn error_number(why: &io::Error) -> u8 {
+    if let Some(number) = tls::server_error(why) {
+        return number;
+    }
     match why.kind() {
+        io::ErrorKind::AddrInUse => 10,
         io::ErrorKind::ConnectionRefused => 46,
         io::ErrorKind::ConnectionReset => 47,
         io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => 48,
@@ -117,18 +130,43 @@ fn error_number(why: &io::Error) -> u8 {
     }
 }
 
-/// Connects to a server for a transaction, as its rules want it.
-async fn open_for(address: &ServerAddress, txn: &Txn) -> io::Result<Stream> {
-    let ServerAddress::Tcp(written) = address else {
-        return open(address).await;
+/// Connects to a server for a transaction, as its rules and the server want it.
+async fn open_for(server: &Server, txn: &Txn) -> io::Result<Opened> {
+    let spec = &server.spec;
+    let manner = Manner::of(spec, txn);
+    let address = server.address_for(txn.destination());
+    let mut stream = match address {
+        ServerAddress::Tcp(written) => {
+            let address = txn.address_of_server(written);
+            let plain = !txn.overrides.marks_server() && spec.source.is_none();
+            let tcp = match plain {
+                true => TcpStream::connect(address).await?,
+                false => connect_from(address, spec.source, &server.next_port, txn).await?,
+            };
+            tcp.set_nodelay(true)?;
+            if spec.user_timeout.is_some() {
+                socket2::SockRef::from(&tcp).set_tcp_user_timeout(spec.user_timeout)?;
+            }
+            Stream::Tcp(tcp)
+        }
+        other => open(&other).await?,
     };
-    let address = txn.address_of_server(*written);
-    if !txn.overrides.marks_server() {
-        return open(&ServerAddress::Tcp(address)).await;
+    if let Some(header) = manner.as_ref().and_then(|manner| manner.header.as_ref()) {
+        stream.write_all(header).await?;
     }
-    let tcp = connect_marked(address, txn).await?;
-    tcp.set_nodelay(true)?;
-    Ok(Stream::Tcp(tcp))
+    let mut known = None;
+    if let Some(spec) = &spec.tls {
+        let sni = manner.as_ref().and_then(|manner| manner.sni.as_deref());
+        // Boxed: handshakes are rare beside requests.
+        let (secure, seen) = Box::pin(tls::connect(stream, &spec.connector, sni)).await?;
+        stream = secure;
+        known = Some(seen);
+    }
+    *txn.server_tls.borrow_mut() = known.clone();
+    Ok(Opened {
+        stream,
+        made: Made { manner, tls: known },
+    })
 }
 
 /// Connects to an address.
@@ -144,14 +182,52 @@ pub(crate) async fn open(address: &ServerAddress) -> io::Result<Stream> {
     }
 }
 
-/// A connection whose packets are marked from the first one on.
-async fn connect_marked(address: SocketAddr, txn: &Txn) -> io::Result<TcpStream> {
-    let socket = if address.is_ipv4() {
-        TcpSocket::new_v4()?
-    } else {
-        TcpSocket::new_v6()?
-    };
-    let options = socket2::SockRef::from(&socket);
+/// A connection that comes from where it should, and whose packets are marked from the first one on.
+async fn connect_from(
+    address: SocketAddr,
+    source: Option<SourceSpec>,
+    next_port: &Cell<u16>,
+    txn: &Txn,
+) -> io::Result<TcpStream> {
+    let ports = source.map_or(1, |source| u32::from(source.last_port - source.first_port) + 1);
+    let mut taken = io::Error::from(io::ErrorKind::AddrInUse);
+    for _ in 0..ports {
+        let socket = match address.is_ipv4() {
+            true => TcpSocket::new_v4()?,
+            false => TcpSocket::new_v6()?,
+        };
+        mark(&socket, address, txn);
+        let Some(source) = source else {
+            return socket.connect(address).await;
+        };
+        // The ports of a range come in turn, so that one that was just used rests for as long as can be.
+        let turn = u32::from(next_port.replace(next_port.get().wrapping_add(1))) % ports;
+        let port = u32::from(source.first_port) + turn;
+        if port != 0 {
+            socket.set_reuseaddr(true)?;
+        }
+        let from = SocketAddr::new(source.ip, u16::try_from(port).unwrap_or_default());
+        let connected = match socket.bind(from) {
+            Ok(()) => socket.connect(address).await,
+            Err(why) => Err(why),
+        };
+        match connected {
+            Err(why)
+                if matches!(
+                    why.kind(),
+                    io::ErrorKind::AddrInUse | io::ErrorKind::AddrNotAvailable
+                ) =>
+            {
+                taken = why;
+            }
+            result => return result,
+        }
+    }
+    Err(taken)
+}
+
+fn mark(socket: &TcpSocket, address: SocketAddr, txn: &Txn) {
+    let options = socket2::SockRef::from(socket);
     let tos = txn.overrides.server_tos.get().map(|tos| match address.is_ipv4() {
         true => options.set_tos_v4(tos.into()),
         false => options.set_tclass_v6(tos.into()),
@@ -163,7 +239,6 @@ async fn connect_marked(address: SocketAddr, txn: &Txn) -> io::Result<TcpStream>
             txn.log(Level::Warning, &message);
         }
     }
-    socket.connect(address).await
 }
 
 /// Connecting to a local name either works at once or not at all.

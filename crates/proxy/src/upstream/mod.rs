@@ -4,6 +4,7 @@ pub(crate) mod assign;
 pub(crate) mod balance;
 pub(crate) mod connect;
 pub(crate) mod link;
+pub(crate) mod manner;
 pub(crate) mod pool;
 pub(crate) mod queue;
 pub(crate) mod shared;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 use tidegate_sample::Named;
 
+use self::manner::{Made, Manner};
 use self::shared::BackendState;
 use self::state::ServerState;
 use crate::check::Traffic;
@@ -32,6 +34,8 @@ pub(crate) struct Server {
     backend: Arc<BackendState>,
     pub(crate) usage: Arc<Usage>,
     pub(crate) pool: pool::Pool,
+    /// Which of the ports to connect from comes next.
+    pub(crate) next_port: Cell<u16>,
     address: RefCell<ServerAddress>,
     address_version: Cell<u32>,
 }
@@ -54,6 +58,7 @@ impl Server {
             backend: backend.clone(),
             pool: pool::Pool::new(spec.pool_max, spec.pool_purge_delay, usage.clone()),
             usage,
+            next_port: Cell::new(0),
             address_version: Cell::new(state.address_version()),
             address: RefCell::new(state.address()),
             spec: spec.clone(),
@@ -67,11 +72,11 @@ impl Server {
         }
     }
 
-    /// An idle connection to where it is now.
-    pub(crate) fn idle_connection(&self) -> Option<link::Link> {
+    /// An idle connection of this manner to where it is now, with how it was made.
+    pub(crate) fn idle_connection(&self, manner: Option<&Manner>) -> Option<(link::Link, Made)> {
         // Whoever asks for the address drops what leads elsewhere.
         drop(self.address());
-        self.pool.take()
+        self.pool.take(manner)
     }
 
     /// Where it is for a client that connected to this address.

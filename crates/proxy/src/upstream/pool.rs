@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::link::Link;
+use super::manner::{Made, Manner};
 use crate::figures::Usage;
 use crate::http1::ClientConn;
 use crate::http2;
@@ -15,7 +16,7 @@ pub(crate) struct Pool {
     /// Of HTTP/1, the one used last on top.
     idle: RefCell<Vec<(ClientConn, Instant)>>,
     /// Of HTTP/2.
-    shared: RefCell<Vec<Rc<http2::ClientConn>>>,
+    shared: RefCell<Vec<(Rc<http2::ClientConn>, Made)>>,
     usage: Arc<Usage>,
     max: usize,
     purge_after: Duration,
@@ -32,33 +33,48 @@ impl Pool {
         }
     }
 
-    /// A link that is ready for a request. Connections that their server has closed meanwhile are dropped.
-    pub(crate) fn take(&self) -> Option<Link> {
-        let found = self.find();
+    /// A link of this manner that is ready for a request, with how it was made. Connections that their server has closed
+    /// meanwhile are dropped.
+    pub(crate) fn take(&self, manner: Option<&Manner>) -> Option<(Link, Made)> {
+        let found = self.find(manner);
         self.tell();
         found
     }
 
-    fn find(&self) -> Option<Link> {
+    fn find(&self, manner: Option<&Manner>) -> Option<(Link, Made)> {
         loop {
-            let Some((mut conn, _)) = self.idle.borrow_mut().pop() else {
-                return self.stream();
+            let found = {
+                let mut idle = self.idle.borrow_mut();
+                match manner {
+                    // All connections of the server are alike, then.
+                    None => idle.pop(),
+                    Some(_) => {
+                        let at = idle.iter().rposition(|(conn, _)| conn.made.is_of(manner));
+                        at.map(|at| idle.remove(at))
+                    }
+                }
+            };
+            let Some((mut conn, _)) = found else {
+                return self.stream(manner);
             };
             if conn.is_usable() {
-                return Some(Link::Http1(conn));
+                let made = conn.made.clone();
+                return Some((Link::Http1(conn), made));
             }
         }
     }
 
     /// A stream of a connection that has room for one.
-    fn stream(&self) -> Option<Link> {
+    fn stream(&self, manner: Option<&Manner>) -> Option<(Link, Made)> {
         let mut shared = self.shared.borrow_mut();
         if shared.is_empty() {
             return None;
         }
-        shared.retain(|conn| conn.is_open());
-        let stream = shared.iter().find_map(http2::ClientConn::reserve)?;
-        Some(Link::Http2(Box::new(stream)))
+        shared.retain(|(conn, _)| conn.is_open());
+        let mut fitting = shared.iter().filter(|(_, made)| made.is_of(manner));
+        let (stream, made) =
+            fitting.find_map(|(conn, made)| Some((http2::ClientConn::reserve(conn)?, made)))?;
+        Some((Link::Http2(Box::new(stream)), made.clone()))
     }
 
     /// Gives a link back for later, if it can serve again and there is room.
@@ -74,8 +90,8 @@ impl Pool {
     }
 
     /// Lets others have streams of this connection.
-    pub(crate) fn share(&self, conn: &Rc<http2::ClientConn>) {
-        self.shared.borrow_mut().push(conn.clone());
+    pub(crate) fn share(&self, conn: &Rc<http2::ClientConn>, made: &Made) {
+        self.shared.borrow_mut().push((conn.clone(), made.clone()));
     }
 
     /// Drops what was closed by its server or has been idle for too long.
@@ -85,7 +101,7 @@ impl Pool {
             .borrow_mut()
             .retain_mut(|(conn, since)| !old(*since) && conn.is_usable());
         let mut idle = 0;
-        self.shared.borrow_mut().retain(|conn| {
+        self.shared.borrow_mut().retain(|(conn, _)| {
             let since = conn.idle_since();
             idle += usize::from(since.is_some());
             conn.is_open() && !since.is_some_and(|since| old(since) || idle > self.max)
@@ -103,7 +119,10 @@ impl Pool {
     /// Tells how many connections carry nothing.
     fn tell(&self) {
         let shared = self.shared.borrow();
-        let shared = shared.iter().filter(|conn| conn.idle_since().is_some()).count();
+        let shared = shared
+            .iter()
+            .filter(|(conn, _)| conn.idle_since().is_some())
+            .count();
         self.usage.set_idle(self.idle.borrow().len() + shared);
     }
 }

@@ -91,10 +91,6 @@ const SINGLE: &[Keyword] = &[
         fetch: "res.ver",
         method: MatchMethod::Str,
     },
-];
-
-/// Keywords that stand for a fetch which is not served.
-const UNSERVED: &[Keyword] = &[
     Keyword {
         name: "ssl_fc_sni_end",
         fetch: "ssl_fc_sni",
@@ -106,6 +102,9 @@ const UNSERVED: &[Keyword] = &[
         method: MatchMethod::Reg,
     },
 ];
+
+/// Keywords that stand for a fetch which is not served.
+const UNSERVED: &[Keyword] = &[];
 
 /// What the ACL keyword `name` stands for: a fetch and a match method.
 pub(super) fn find(name: &str) -> Option<(&'static str, MatchMethod)> {

@@ -24,6 +24,7 @@ mod string;
 mod variable;
 mod x509;
 
+pub use crate::hash::crc32c;
 pub use crate::unsupported::unserved;
 pub(crate) use x509::VERIFY_ERRORS;
 

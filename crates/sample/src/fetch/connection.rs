@@ -223,8 +223,7 @@ pub(super) const ROWS: &[FetchRow] = &[
         Type::Bool,
         CLIENT,
         "whether the client's connection began with a PROXY header",
-        // A listener that takes them is refused.
-        |_, _| Some(Value::Bool(false)),
+        |s, _| Some(Value::Bool(s.began_with_proxy_header())),
     ),
     row(
         "bc_be_queue",

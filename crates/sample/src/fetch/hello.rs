@@ -12,8 +12,10 @@ pub(super) mod extension {
     pub(in super::super) const SERVER_NAME: u16 = 0;
     pub(in super::super) const SUPPORTED_GROUPS: u16 = 10;
     pub(in super::super) const SIGNATURE_ALGORITHMS: u16 = 13;
+    pub(in super::super) const POINT_FORMATS: u16 = 11;
     pub(in super::super) const ALPN: u16 = 16;
     pub(in super::super) const SESSION_TICKET: u16 = 35;
+    pub(in super::super) const SUPPORTED_VERSIONS: u16 = 43;
     pub(in super::super) const KEY_SHARE: u16 = 51;
 }
 
@@ -138,6 +140,16 @@ impl<'a> Client<'a> {
     /// Whether it has extensions at all, as all clients since TLS 1.0 do.
     pub(super) fn is_extended(self) -> bool {
         self.extensions.is_some()
+    }
+
+    /// The numbers of its extensions, in their order.
+    pub(super) fn extension_numbers(self) -> impl Iterator<Item = u16> {
+        let mut rest = Reader(self.extensions.unwrap_or_default());
+        std::iter::from_fn(move || {
+            let number = rest.u16()?;
+            rest.block(2)?;
+            Some(number)
+        })
     }
 
     /// What the first extension of this number holds.

@@ -1,6 +1,7 @@
 //! Fetches: the table of all of them, one row each.
 
 mod auth;
+mod certificate;
 mod connection;
 mod constant;
 mod cookie;
@@ -19,6 +20,7 @@ mod response;
 mod settings;
 mod stick;
 mod tls;
+mod tls_seen;
 mod unserved;
 mod url_param;
 
@@ -166,6 +168,13 @@ const TABLES: &[&[FetchRow]] = &[
     auth::ROWS,
     payload::ROWS,
     tls::ROWS,
+    tls_seen::BOTH,
+    tls_seen::ROWS,
+    certificate::CLIENT,
+    certificate::OWN,
+    certificate::SERVER,
+    certificate::NAMES,
+    certificate::WHOLE,
     rdp::ROWS,
     distcc::ROWS,
     response::ROWS,

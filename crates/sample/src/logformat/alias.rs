@@ -4,7 +4,7 @@ use super::out::Out;
 use crate::data::Data;
 use crate::date::{self, Zone};
 use crate::fetch::http_version;
-use crate::session::{Facts, Named, Session};
+use crate::session::{Facts, Named, Session, Way};
 use http::request;
 use std::collections::HashMap;
 use std::fmt;
@@ -242,6 +242,22 @@ const ROWS: &[Alias] = &[
         "requests before this one in the server's queue",
         |o, _, f| o.int(f.server_queue.into()),
     ),
+    any("sslc", "cipher of the client's TLS", |o, s, _| {
+        let tls = s.tls(Way::Request);
+        o.text(
+            tls.as_ref()
+                .map(|tls| tls.cipher.as_bytes())
+                .filter(|name| !name.is_empty()),
+        )
+    }),
+    any("sslv", "version of the client's TLS", |o, s, _| {
+        let tls = s.tls(Way::Request);
+        o.text(
+            tls.as_ref()
+                .map(|tls| tls.protocol.as_bytes())
+                .filter(|name| !name.is_empty()),
+        )
+    }),
     any("t", "local date with milliseconds", |o, s, f| {
         o.literal(&date::log_millis(f.accepted.unwrap_or_else(|| s.now())));
     }),

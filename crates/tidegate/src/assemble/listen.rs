@@ -23,6 +23,7 @@ impl Assembly<'_> {
             let tls = bind.options.ssl.then(|| self.acceptor(bind, http)).flatten();
             for mut listener in of_line {
                 listener.tls.clone_from(&tls);
+                listener.accept_proxy = bind.options.accept_proxy;
                 let next = u32::try_from(listeners.len() + 1).unwrap_or(u32::MAX);
                 listener.id = bind.options.id.unwrap_or(next);
                 listener.backlog = listener.backlog.or(proxy.backlog);

@@ -5,6 +5,7 @@ mod edits;
 mod http2;
 mod listen;
 mod logs;
+mod outgoing;
 mod replies;
 mod rules;
 mod servers;

@@ -90,6 +90,7 @@ impl Assembly<'_> {
         let action = match rule.action {
             Action::Accept => RuleAction::Accept,
             Action::Reject => RuleAction::Reject,
+            Action::ExpectProxy => RuleAction::ExpectProxy,
             Action::Deny(reply) => RuleAction::Deny(Some(self.reply(reply, rule.span)?)),
             Action::Auth { realm } => RuleAction::Auth(realm),
             Action::Tarpit(reply) => RuleAction::Tarpit(Some(self.reply(reply, rule.span)?)),

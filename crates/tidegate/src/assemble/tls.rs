@@ -14,10 +14,24 @@ use tidegate_tls::{
 use super::Assembly;
 
 /// What is loaded from files, each of them once.
-#[derive(Default)]
 pub(super) struct Store {
     loader: Loader,
     authorities: HashMap<String, Authorities>,
+    /// `ssl-server-verify`: whether servers are verified where their lines don't say.
+    pub(super) server_verify: TlsVerify,
+    /// `tune.ssl.keylog`: whether the connections' secrets are noted.
+    pub(super) secrets: bool,
+}
+
+impl Default for Store {
+    fn default() -> Store {
+        Store {
+            loader: Loader::default(),
+            authorities: HashMap::new(),
+            server_verify: TlsVerify::Required,
+            secrets: false,
+        }
+    }
 }
 
 impl Assembly<'_> {
@@ -60,7 +74,7 @@ impl Assembly<'_> {
     }
 
     /// The identities that a `crt` names.
-    fn identities(&mut self, path: &str, span: Span) -> Vec<Arc<Identity>> {
+    pub(super) fn identities(&mut self, path: &str, span: Span) -> Vec<Arc<Identity>> {
         let (identities, faults) = self.tls.loader.load(path);
         for fault in faults {
             self.faults

@@ -1,10 +1,11 @@
 //! The first words of lines in `defaults`, `frontend`, `backend` and `listen` sections.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::{ProxyCx, balance, logs, options, timeouts};
 use crate::diag::{Diagnostic, code};
-use crate::model::{BackendTarget, HttpReuse, Mode, RetryCount, UseBackend};
+use crate::model::{BackendTarget, HttpReuse, Mode, Outgoing, RetryCount, UseBackend};
 use crate::parse::args::{Args, Parsed, fault, list};
 use crate::parse::check_rules::Speaks;
 use crate::parse::keyword::{Keyword, KeywordDoc, Sections, left_out, not_yet, served, unsupported};
@@ -233,7 +234,8 @@ fn mode(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
 }
 
 fn server_line(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
-    let server = server::server(args, &cx.server_defaults, cx.diagnostics)?;
+    let mut server = server::server(args, &cx.server_defaults, cx.diagnostics)?;
+    outgoing(cx, &mut server.outgoing)?;
     if let Some(first) = cx
         .proxy
         .servers
@@ -338,4 +340,30 @@ fn use_backend(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
 fn check_rule(cx: &mut ProxyCx<'_>, args: &mut Args<'_>, speaks: Speaks) -> Parsed<()> {
     let scope = cx.scope(Place::Check).without_waiting();
     cx.checks.rule(speaks, args, &scope)
+}
+
+/// Reads what of a server's parameters has to be parsed for this very place.
+fn outgoing(cx: &mut ProxyCx<'_>, outgoing: &mut Outgoing) -> Parsed<()> {
+    let scope = cx.scope(Place::ServerConnect).without_waiting();
+    if let Some(word) = outgoing.sni_written.take() {
+        outgoing.sni = Some(Arc::new(sampled::expression(&word, &scope)?));
+    }
+    let mut tlvs = Vec::new();
+    for (kind, word) in std::mem::take(&mut outgoing.tlvs_written) {
+        tlvs.push((kind, Arc::new(sampled::log_format(&word, &scope)?)));
+    }
+    if let Some(proxy) = &mut outgoing.proxy {
+        proxy.tlvs = tlvs;
+        let asked = outgoing.proxy_options;
+        let own = &mut proxy.options;
+        own.ssl |= asked.ssl;
+        own.common_name |= asked.common_name;
+        own.cipher |= asked.cipher;
+        own.signature |= asked.signature;
+        own.key |= asked.key;
+        own.authority |= asked.authority;
+        own.checksum |= asked.checksum;
+        own.unique_id |= asked.unique_id;
+    }
+    Ok(())
 }

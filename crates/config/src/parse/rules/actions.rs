@@ -162,6 +162,10 @@ const ROWS: &[ActionRow] = &[
     row("allow", Sets::HEADERS, "", "stop evaluating rules of this set", |_, _| Ok(Action::Accept)),
     row("accept", Sets::TCP, "", "stop evaluating rules of this set", |_, _| Ok(Action::Accept)),
     row("reject", Sets::TCP.or(Sets::HREQ), "", "close the connection without an answer", |_, _| Ok(Action::Reject)),
+    row("expect-proxy", Sets::CONN, "layer4", "the connection begins with a PROXY header", |_, args| {
+        args.one_of("`layer4`", &[("layer4", ())])?;
+        Ok(Action::ExpectProxy)
+    }),
     row("deny", Sets::HREQ.or(Sets::HRES), REPLY, "refuse the request or response", |cx, args| {
         let status = if cx.set == Set::HttpRequest { 403 } else { 502 };
         Ok(Action::Deny(reply(args, &cx.scope, DefaultReply::Page(status), cx.http_errors, cx.warnings)?))

@@ -14,7 +14,6 @@ pub(super) const ROWS: &[ActionRow] = &[
     pending("do-resolve", Sets::TREQ.or(Sets::HREQ)),
     pending("early-hint", Sets::HREQ),
     pending("expect-netscaler-cip", Sets::CONN),
-    pending("expect-proxy", Sets::CONN),
     pending("send-spoe-group", Sets::TREQ.or(Sets::TRES.or(Sets::HREQ.or(Sets::HRES)))),
     pending("set-bandwidth-limit", Sets::TREQ.or(Sets::TRES.or(Sets::HREQ.or(Sets::HRES)))),
     pending("switch-mode", Sets::TREQ),

@@ -1,0 +1,44 @@
+//! Shaking hands with a server.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::pin;
+use std::rc::Rc;
+
+use rustls::Error;
+use tidegate_sample::{Data, Tls};
+use tidegate_tls::{Connector, Notes, noting};
+use tokio_rustls::TlsConnector;
+
+use super::seen;
+use super::wire::{Secure, Wire};
+use crate::stream::Stream;
+
+/// Shakes hands, asking for a name if there is one. The caller bounds the time.
+pub(crate) async fn connect(
+    stream: Stream,
+    connector: &Connector,
+    name: Option<&[u8]>,
+) -> io::Result<(Stream, Rc<Tls>)> {
+    let refused = |why: String| io::Error::new(io::ErrorKind::InvalidInput, why);
+    let asked = name.map(|name| String::from_utf8_lossy(name).into_owned());
+    let (config, server) = connector.config(asked.as_deref()).map_err(refused)?;
+    let mut notes = Notes::default();
+    let mut shaking = pin!(TlsConnector::from(config).connect(server, Wire::new(stream)));
+    let mut tls = poll_fn(|cx| noting(&mut notes, || shaking.as_mut().poll(cx))).await?;
+    let tap = tls.get_mut().0.untap();
+    let mut known = seen::of_server(tls.get_ref().1, &tap, &notes);
+    known.sni = name.map(Data::from);
+    Ok((Stream::Tls(Box::new(Secure::new(tls))), Rc::new(known)))
+}
+
+/// The number by which logs and fetches know why there is no TLS with a server; none if TLS is not to blame.
+pub(crate) fn number(why: &io::Error) -> Option<u8> {
+    use rustls::CertificateError::{NotValidForName, NotValidForNameContext};
+    let tls = why.get_ref()?.downcast_ref::<Error>()?;
+    Some(match tls {
+        Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }) => 33,
+        Error::InvalidCertificate(_) => 31,
+        _ => 34,
+    })
+}

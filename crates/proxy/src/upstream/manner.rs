@@ -1,0 +1,115 @@
+//! How a connection to a server begins: what it says before the first byte of a session, and for whom it is good then.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use tidegate_sample::x509::{Certificate, Occurrence};
+use tidegate_sample::{Data, Session, Tls, Type, Value, Way, cast};
+
+use crate::proxy_protocol::{About, AboutSsl, version1, version2};
+use crate::spec::{ProxyHeaderSpec, ServerSpec};
+use crate::txn::Txn;
+
+/// What distinguishes connections to one server. One that was opened in some manner serves requests of that manner only.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Manner {
+    /// The name that the server is asked for.
+    pub(crate) sni: Option<Data>,
+    /// The PROXY header.
+    pub(crate) header: Option<Vec<u8>>,
+}
+
+/// How a connection was made.
+#[derive(Clone, Default)]
+pub(crate) struct Made {
+    /// For whom it is good; for all, if `None`.
+    pub(crate) manner: Option<Rc<Manner>>,
+    /// What is known of its TLS.
+    pub(crate) tls: Option<Rc<Tls>>,
+}
+
+impl Made {
+    /// Whether it was made in this manner.
+    pub(crate) fn is_of(&self, manner: Option<&Manner>) -> bool {
+        self.manner.as_deref() == manner
+    }
+}
+
+impl Manner {
+    /// That of a transaction's connection to a server; none, if all of the server's are alike.
+    pub(crate) fn of(server: &ServerSpec, txn: &Txn) -> Option<Rc<Manner>> {
+        let sni = server.tls.as_ref().and_then(|tls| tls.sni.as_ref());
+        if sni.is_none() && server.proxy_header.is_none() {
+            return None;
+        }
+        let text = |value: Value| match cast(value, Type::Str) {
+            Some(Value::Str(text)) if !text.is_empty() => Some(text),
+            _ => None,
+        };
+        Some(Rc::new(Manner {
+            sni: sni.and_then(|expr| expr.eval(txn)).and_then(text),
+            header: server.proxy_header.as_ref().map(|header| written(header, txn)),
+        }))
+    }
+}
+
+fn written(spec: &ProxyHeaderSpec, txn: &Txn) -> Vec<u8> {
+    let addresses: Option<(SocketAddr, SocketAddr)> = txn.source().zip(txn.destination());
+    if !spec.binary {
+        return version1(addresses);
+    }
+    let tls = txn.tls(Way::Request);
+    let bytes = |data: &Data| data.as_slice().to_vec();
+    let mut about = About {
+        alpn: tls.as_ref().and_then(|tls| tls.alpn.as_ref()).map(bytes),
+        checksum: spec.checksum,
+        ..About::default()
+    };
+    if spec.authority {
+        about.authority = tls.as_ref().and_then(|tls| tls.sni.as_ref()).map(bytes);
+    }
+    if spec.unique_id {
+        about.unique_id = txn.unique_id().as_ref().map(bytes);
+    }
+    if spec.ssl {
+        about.ssl = Some(tls.as_ref().map_or_else(AboutSsl::default, |tls| {
+            let own = tls.own.as_ref().and_then(|der| Certificate::parse(der));
+            let common_name = || {
+                let peer = Certificate::parse(tls.peer.first()?)?;
+                peer.subject().entry("CN", Occurrence::first())
+            };
+            AboutSsl {
+                spoken: true,
+                shown: tls.peer_shown,
+                known: !tls.peer.is_empty(),
+                verified: !tls.peer.is_empty() && tls.verify_error.is_none(),
+                version: Some(tls.protocol.as_bytes().to_vec()),
+                common_name: spec.common_name.then(common_name).flatten(),
+                cipher: spec.cipher.then(|| tls.cipher.as_bytes().to_vec()),
+                signature: own
+                    .as_ref()
+                    .filter(|_| spec.signature)
+                    .map(|own| own.signature_algorithm().into_bytes()),
+                key: own
+                    .as_ref()
+                    .filter(|_| spec.key)
+                    .map(|own| key_name(own).into_bytes()),
+            }
+        }));
+    }
+    for (kind, format) in &spec.tlvs {
+        let mut value = Vec::new();
+        format.eval_into(&mut value, txn);
+        about.more.push((*kind, value));
+    }
+    version2(addresses, &about)
+}
+
+/// The kind of a key with its size, as `EC256`.
+fn key_name(certificate: &Certificate) -> String {
+    match (certificate.key_algorithm().as_str(), certificate.key_bits()) {
+        ("id-ecPublicKey", Some(bits)) => format!("EC{bits}"),
+        ("rsaEncryption", Some(bits)) => format!("RSA{bits}"),
+        (other, _) => other.to_owned(),
+    }
+}

@@ -1,0 +1,107 @@
+//! How connections to servers are made: TLS, PROXY headers, addresses to connect from.
+
+use std::sync::Arc;
+
+use tidegate_config::model::{self, Outgoing, TlsVerify};
+use tidegate_config::{Diagnostic, code};
+use tidegate_proxy::spec::{ProxyHeaderSpec, ServerSpec, ServerTls, SourceSpec};
+use tidegate_sample::{Expr, Place, Scope};
+use tidegate_tls::{ConnectSettings, Connector, Suites};
+
+use super::Assembly;
+
+/// What `sni-auto` stands for.
+const SNI_AUTO: &str = "req.hdr(host),field(1,:)";
+
+impl Assembly<'_> {
+    /// Puts what a `server` line says of its connections where it belongs.
+    pub(super) fn outgoing(&mut self, server: &model::Server, http: bool, spec: &mut ServerSpec) {
+        let outgoing = &server.outgoing;
+        spec.source = outgoing.source.map(|source| SourceSpec {
+            ip: source.ip,
+            first_port: source.first_port,
+            last_port: source.last_port,
+        });
+        spec.user_timeout = outgoing.user_timeout.filter(|time| !time.is_zero());
+        spec.proxy_header = outgoing.proxy.as_ref().map(|proxy| {
+            let options = proxy.options;
+            Arc::new(ProxyHeaderSpec {
+                binary: proxy.binary,
+                ssl: options.ssl,
+                common_name: options.common_name,
+                cipher: options.cipher,
+                signature: options.signature,
+                key: options.key,
+                authority: options.authority,
+                checksum: options.checksum,
+                unique_id: options.unique_id,
+                tlvs: proxy.tlvs.clone(),
+            })
+        });
+        if outgoing.ssl {
+            spec.tls = self.connector(server, outgoing).map(|connector| {
+                let auto = || {
+                    let wanted = http && outgoing.sni_auto;
+                    let scope = Scope::new(Place::ServerConnect).without_waiting();
+                    wanted
+                        .then(|| Expr::parse(SNI_AUTO, &scope).ok().map(Arc::new))
+                        .flatten()
+                };
+                let sni = outgoing.sni.clone().or_else(auto);
+                Arc::new(ServerTls { connector, sni })
+            });
+        }
+    }
+
+    fn connector(&mut self, server: &model::Server, outgoing: &Outgoing) -> Option<Connector> {
+        let before = self.faults.count(tidegate_config::Severity::Error);
+        let tls = &outgoing.tls;
+        let span = server.address_span;
+        let verify = tls.verify.unwrap_or(self.tls.server_verify);
+        let mut settings = ConnectSettings {
+            versions: self.versions(tls, span),
+            ciphers: self.suites(tls.ciphers.as_ref(), Suites::tls12, "cipher of TLS 1.2"),
+            ciphersuites: self.suites(
+                tls.ciphersuites.as_ref(),
+                Suites::tls13,
+                "cipher suite of TLS 1.3",
+            ),
+            curves: self.curves(tls.curves.as_ref()),
+            alpn: tls.alpn.clone().unwrap_or_default(),
+            host: outgoing.verify_host.as_ref().map(|host| host.value.clone()),
+            resume: outgoing.resume,
+            tickets: tls.tickets.unwrap_or(true),
+            secrets: self.tls.secrets,
+            ..ConnectSettings::default()
+        };
+        if verify != TlsVerify::None {
+            match &tls.ca_file {
+                Some(file) => settings.authorities = self.authorities(file),
+                None => {
+                    let message = "the server's certificate can't be verified without a `ca-file`";
+                    self.faults.push(
+                        Diagnostic::error(code::MISSING_ARGUMENT, span, message)
+                            .help("name one (`ca-file @system-ca` for the system's), or say `verify none`"),
+                    );
+                }
+            }
+            settings.revoked = tls
+                .crl_file
+                .as_ref()
+                .map(|file| self.revoked(file))
+                .unwrap_or_default();
+        }
+        if let Some(certificate) = &outgoing.certificate {
+            settings.identity = self
+                .identities(&certificate.value, certificate.span)
+                .into_iter()
+                .next();
+        }
+        if self.faults.count(tidegate_config::Severity::Error) > before {
+            return None;
+        }
+        let made = Connector::new(&settings);
+        made.map_err(|why| self.faults.push(Diagnostic::error(code::BAD_ARGUMENT, span, why)))
+            .ok()
+    }
+}

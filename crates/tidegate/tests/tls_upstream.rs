@@ -1,0 +1,303 @@
+//! TLS with servers, and the PROXY protocol on both sides, over real sockets.
+
+mod support;
+
+use std::io::{BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
+use std::sync::Arc;
+
+use support::Result;
+use support::origin::{head, origin, server};
+use support::place::Place;
+use support::program::binary;
+use support::site::{Site, rest};
+use support::tls::{Authority, Issued, accept, connect, get};
+
+const DEFAULTS: &str = "\
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 15s
+    timeout server 15s
+    retries 0
+";
+
+fn body(answer: &str) -> &str {
+    answer.split_once("\r\n\r\n").map_or("", |(_, body)| body)
+}
+
+/// A server that tells each request's number on its connection, the SNI, and whether the session went on.
+fn telling(own: &Issued) -> Result<std::net::SocketAddr> {
+    let config = Arc::new(own.server(&[])?);
+    origin(move |stream| {
+        let mut tls = accept(&config, stream)?;
+        let name = tls.conn.server_name().unwrap_or("-").to_owned();
+        for number in 1.. {
+            let request = head(&mut BufReader::with_capacity(1, &mut tls))?;
+            let host = request
+                .lines()
+                .find_map(|line| line.strip_prefix("host: "))
+                .unwrap_or_default();
+            let body = format!("{host} {name} {number}");
+            let length = body.len();
+            write!(tls, "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}")?;
+            tls.flush()?;
+        }
+        Ok(())
+    })
+}
+
+fn ask(site: &Site, bind: usize, host: &str) -> Result<String> {
+    let mut stream = site.connect(bind)?;
+    write!(
+        stream,
+        "GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n"
+    )?;
+    rest(stream)
+}
+
+#[test]
+fn servers_are_verified_by_the_name_that_is_asked_for() -> Result<()> {
+    let (ca, other) = (Authority::new("root")?, Authority::new("other")?);
+    let address = server(telling(&ca.issue(&["a.test", "b.test"])?)?);
+    let mut config = String::from(DEFAULTS);
+    for (at, parameters) in [
+        "ssl ca-file site/ca.pem",
+        "ssl ca-file site/other.pem",
+        "ssl verify none sni str(fixed.test)",
+        "ssl ca-file site/ca.pem no-sni-auto",
+        "ssl ca-file site/ca.pem no-sni-auto verifyhost b.test",
+        "ssl ca-file site/ca.pem no-sni-auto verifyhost c.test",
+    ]
+    .iter()
+    .enumerate()
+    {
+        config += &format!(
+            "listen l{at}\n    bind 127.0.0.1:{}\n    server s {address} {parameters}\n",
+            8080 + at
+        );
+    }
+    let site = Site::start(
+        "tls-verified",
+        &[
+            ("site.cfg", &config),
+            ("ca.pem", &ca.pem()),
+            ("other.pem", &other.pem()),
+        ],
+    )?;
+    assert_eq!(body(&ask(&site, 0, "a.test:8080")?), "a.test:8080 a.test 1");
+    // Another host is asked for on a connection of its own, though there is an idle one.
+    assert_eq!(body(&ask(&site, 0, "b.test")?), "b.test b.test 1");
+    assert!(
+        ask(&site, 0, "c.test")?.starts_with("HTTP/1.1 503"),
+        "a name that the certificate has not"
+    );
+    assert!(
+        ask(&site, 1, "a.test")?.starts_with("HTTP/1.1 503"),
+        "an authority that is not trusted"
+    );
+    assert_eq!(body(&ask(&site, 2, "a.test")?), "a.test fixed.test 1");
+    assert_eq!(body(&ask(&site, 3, "c.test")?), "c.test - 1");
+    assert_eq!(body(&ask(&site, 4, "c.test")?), "c.test - 1");
+    assert!(ask(&site, 5, "a.test")?.starts_with("HTTP/1.1 503"));
+    Ok(())
+}
+
+#[test]
+fn connections_are_kept_for_requests_of_their_name_only() -> Result<()> {
+    let ca = Authority::new("root")?;
+    let address = server(telling(&ca.issue(&["a.test", "b.test"])?)?);
+    let config = format!(
+        "global\n    nbthread 1\n{DEFAULTS}    http-reuse always\nlisten site\n    bind 127.0.0.1:8080\n    \
+         server s {address} ssl ca-file site/ca.pem\n"
+    );
+    let site = Site::start("tls-kept", &[("site.cfg", &config), ("ca.pem", &ca.pem())])?;
+    for (host, wanted) in [
+        ("a.test", "a.test a.test 1"),
+        ("b.test", "b.test b.test 1"),
+        ("a.test", "a.test a.test 2"),
+        ("b.test", "b.test b.test 2"),
+        ("a.test", "a.test a.test 3"),
+    ] {
+        assert_eq!(body(&ask(&site, 0, host)?), wanted);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_body_that_ends_without_a_word_is_cut_short() -> Result<()> {
+    let ca = Authority::new("root")?;
+    let own = Arc::new(ca.issue(&["a.test"])?.server(&[])?);
+    let address = server(origin(move |stream| {
+        let mut tls = accept(&own, stream)?;
+        let request = head(&mut BufReader::with_capacity(1, &mut tls))?;
+        write!(tls, "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nall of it")?;
+        tls.flush()?;
+        if request.starts_with("GET /told ") {
+            tls.conn.send_close_notify();
+            tls.conn.complete_io(&mut tls.sock)?;
+        }
+        Ok(tls.sock.shutdown(std::net::Shutdown::Write)?)
+    })?);
+    let config = format!(
+        "global\n    log stdout format raw local0\n{DEFAULTS}    log global\n    log-format \"%HU %ts\"\n\
+         listen site\n    bind 127.0.0.1:8080\n    server s {address} ssl ca-file site/ca.pem\n"
+    );
+    let site = Site::start("tls-cut", &[("site.cfg", &config), ("ca.pem", &ca.pem())])?;
+    for path in ["/told", "/untold"] {
+        let mut stream = site.connect(0)?;
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nhost: a.test\r\nconnection: close\r\n\r\n"
+        )?;
+        let _ = rest(stream)?;
+    }
+    site.logged_line(&["/told --"])?;
+    site.logged_line(&["/untold SD"])
+}
+
+#[test]
+fn a_server_without_means_to_verify_it_is_refused() -> Result<()> {
+    let place = Place::new("tls-unverified")?;
+    let config = format!("{DEFAULTS}listen site\n    bind 127.0.0.1:1\n    server s 127.0.0.1:2 ssl\n");
+    let config = place.file("site.cfg", &config)?;
+    let output = Command::new(binary()).args(["-c", "-f", &config]).output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("can't be verified without a `ca-file`"), "{said}");
+    assert!(said.contains("ca-file @system-ca"), "{said}");
+    Ok(())
+}
+
+/// A server that answers with all that came before the request.
+fn echoing() -> Result<std::net::SocketAddr> {
+    origin(|mut stream| {
+        let mut all = Vec::new();
+        while !all.ends_with(b"\r\n\r\n") || !all.windows(4).any(|window| window == b"GET ") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte)?;
+            all.extend(byte);
+        }
+        let request = all
+            .windows(4)
+            .position(|window| window == b"GET ")
+            .unwrap_or_default();
+        let hex: String = all
+            .iter()
+            .take(request)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let body = hex;
+        let length = body.len();
+        Ok(write!(
+            stream,
+            "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}"
+        )?)
+    })
+}
+
+#[test]
+fn a_header_goes_from_one_side_to_the_other() -> Result<()> {
+    let address = server(echoing()?);
+    let config = format!(
+        "{DEFAULTS}listen first\n    bind 127.0.0.1:8080 accept-proxy\n    server s {address} send-proxy\n\
+         listen second\n    bind 127.0.0.1:8081 accept-proxy\n    \
+         server s {address} send-proxy-v2 proxy-v2-options crc32c set-proxy-v2-tlv-fmt(0xE0) %[fc_pp_tlv(0xE1)]\n"
+    );
+    let site = Site::start("proxy-through", &[("site.cfg", &config)])?;
+    let ask = |bind: usize, begin: &[u8]| -> Result<String> {
+        let mut stream = site.connect(bind)?;
+        stream.write_all(begin)?;
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")?;
+        rest(stream)
+    };
+    let line = b"PROXY TCP4 192.0.2.1 198.51.100.7 1234 443\r\n";
+    let sent: String = line.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(body(&ask(0, line)?), sent);
+    let mut binary =
+        b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x12\xc0\0\x02\x01\xc6\x33\x64\x07\x04\xd2\x01\xbb".to_vec();
+    binary.extend(b"\xe1\0\x03own");
+    let answer = ask(1, &binary)?;
+    let sent = body(&answer);
+    assert!(sent.starts_with("0d0a0d0a000d0a515549540a2111001"), "{sent}");
+    assert!(sent.contains("c0000201c633640704d201bb030004"), "{sent}");
+    assert!(sent.ends_with("e000036f776e"), "{sent}");
+    Ok(())
+}
+
+#[test]
+fn what_is_no_header_is_logged_and_closed() -> Result<()> {
+    let config = format!(
+        "global\n    log stdout format raw local0\n{DEFAULTS}    log global\n    timeout client 300ms\n\
+         listen site\n    bind 127.0.0.1:8080 name p accept-proxy\n    \
+         http-request return status 200 content-type text/plain lf-string \"%[src]:%[src_port] %[fc_rcvd_proxy] %[fc_src]\"\n\
+         listen other\n    bind 127.0.0.1:8081\n    \
+         tcp-request connection expect-proxy layer4 if {{ src 127.0.0.0/8 }}\n    \
+         tcp-request connection reject if {{ src 192.0.2.0/24 }}\n    \
+         tcp-request session reject if {{ src 192.0.2.9 }}\n    \
+         http-request return status 200 content-type text/plain lf-string \"%[src]\"\n"
+    );
+    let site = Site::start("proxy-faults", &[("site.cfg", &config)])?;
+    let ask = |bind: usize, begin: &str| -> Result<String> {
+        let mut stream = site.connect(bind)?;
+        stream.write_all(begin.as_bytes())?;
+        let _ = stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        rest(stream)
+    };
+    assert_eq!(
+        body(&ask(0, "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n")?),
+        "192.0.2.1:1 1 192.0.2.1"
+    );
+    assert!(body(&ask(0, "PROXY UNKNOWN\r\n")?).starts_with("127.0.0.1:"));
+    // Rules on the mere connection see who really connected.
+    assert_eq!(
+        body(&ask(1, "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n")?),
+        "192.0.2.1"
+    );
+    assert_eq!(ask(1, "PROXY TCP4 192.0.2.9 192.0.2.2 1 2\r\n")?, "");
+    assert_eq!(ask(0, "")?, "");
+    site.logged_line(&["] site/p: Received something which does not look like a PROXY protocol header"])?;
+    assert_eq!(ask(0, "PROXY TCP4 192.0.2.1 192.0.2.2 1 99999\r\n")?, "");
+    site.logged_line(&["] site/p: Received an invalid PROXY protocol header"])?;
+    assert_eq!(ask(0, "PROXY TCP9 192.0.2.1 192.0.2.2 1 2\r\n")?, "");
+    site.logged_line(&["] site/p: Received an unhandled protocol in the PROXY protocol header"])?;
+    drop(site.connect(0)?);
+    site.logged_line(&["] site/p: Connection closed while waiting for PROXY protocol header"])?;
+    let mut cut = site.connect(0)?;
+    cut.write_all(b"PROXY TC")?;
+    cut.shutdown(std::net::Shutdown::Write)?;
+    site.logged_line(&["] site/p: Truncated PROXY protocol header received"])?;
+    let mut slow = site.connect(0)?;
+    slow.write_all(b"PROXY TCP4 192.0")?;
+    site.logged_line(&["] site/p: Timeout while waiting for PROXY protocol header"])?;
+    // In pieces it is one all the same.
+    let mut pieces = site.connect(0)?;
+    pieces.set_nodelay(true)?;
+    for piece in [
+        "PROX",
+        "Y TCP4 192.0.2.1 19",
+        "2.0.2.2 1 2\r",
+        "\nGET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+    ] {
+        pieces.write_all(piece.as_bytes())?;
+        std::thread::yield_now();
+    }
+    assert_eq!(body(&rest(pieces)?), "192.0.2.1:1 1 192.0.2.1");
+    Ok(())
+}
+
+#[test]
+fn a_header_comes_before_tls() -> Result<()> {
+    let ca = Authority::new("root")?;
+    let own = ca.issue(&["a.test"])?;
+    let config = format!(
+        "{DEFAULTS}listen site\n    bind 127.0.0.1:8443 accept-proxy ssl crt site/a.pem\n    \
+         http-request return status 200 content-type text/plain lf-string %[src]\n"
+    );
+    let site = Site::start("proxy-tls", &[("site.cfg", &config), ("a.pem", &own.pem())])?;
+    let mut stream: TcpStream = site.connect(0)?;
+    stream.write_all(b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n")?;
+    let client = connect(&ca.client()?, stream, "a.test")?;
+    assert_eq!(body(&get(client, "/", "a.test")?), "192.0.2.1");
+    Ok(())
+}

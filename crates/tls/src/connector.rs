@@ -1,0 +1,238 @@
+//! What a server is shaken hands with.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, Tls12Resumption, WebPkiServerVerifier};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, ServerName, UnixTime};
+use rustls::sign::SingleCertAndKey;
+use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
+
+use crate::acceptor::provider;
+use crate::authorities::Authorities;
+use crate::identity::{Identity, said};
+use crate::notes::Secrets;
+use crate::suites::{Curves, Suites};
+use crate::versions::Versions;
+
+/// What handshakes with a server are made with.
+#[derive(Clone, Debug, Default)]
+pub struct ConnectSettings {
+    /// The versions.
+    pub versions: Versions,
+    /// The suites of TLS 1.2; all if nobody says.
+    pub ciphers: Option<Suites>,
+    /// The suites of TLS 1.3.
+    pub ciphersuites: Option<Suites>,
+    /// The groups for the exchange of keys.
+    pub curves: Option<Curves>,
+    /// What is offered by ALPN, the preferred one first.
+    pub alpn: Vec<Vec<u8>>,
+    /// Who vouches for the server; it is not verified, if nobody.
+    pub authorities: Option<Authorities>,
+    /// What was revoked.
+    pub revoked: Vec<CertificateRevocationListDer<'static>>,
+    /// The name that its certificate has to have where it is asked for none.
+    pub host: Option<String>,
+    /// What the server is shown if it asks.
+    pub identity: Option<Arc<Identity>>,
+    /// Whether sessions go on.
+    pub resume: bool,
+    /// Whether those of TLS 1.2 go on by tickets.
+    pub tickets: bool,
+    /// Whether the connections' secrets are noted.
+    pub secrets: bool,
+}
+
+/// Shakes hands with a server.
+pub struct Connector {
+    /// For servers that are asked for a name, which their certificates have to have.
+    named: Arc<ClientConfig>,
+    /// For others.
+    nameless: Arc<ClientConfig>,
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connector").finish_non_exhaustive()
+    }
+}
+
+impl Connector {
+    /// Makes it.
+    ///
+    /// # Errors
+    /// Settings that contradict each other.
+    pub fn new(settings: &ConnectSettings) -> Result<Connector, String> {
+        Ok(Connector {
+            named: config(settings, true)?,
+            nameless: config(settings, false)?,
+        })
+    }
+
+    /// What a handshake is made with, and the name that the server is asked for.
+    ///
+    /// # Errors
+    /// A name that no server can have.
+    pub fn config(&self, name: Option<&str>) -> Result<(Arc<ClientConfig>, ServerName<'static>), String> {
+        match name {
+            Some(name) => {
+                let asked = ServerName::try_from(name.to_owned());
+                let asked = asked.map_err(|_| format!("`{name}` is no name of a server"))?;
+                Ok((self.named.clone(), asked))
+            }
+            // An address is never asked for.
+            None => Ok((
+                self.nameless.clone(),
+                ServerName::from(std::net::IpAddr::from([127, 0, 0, 1])),
+            )),
+        }
+    }
+}
+
+fn config(settings: &ConnectSettings, named: bool) -> Result<Arc<ClientConfig>, String> {
+    let provider = provider(
+        settings.ciphers.as_ref(),
+        settings.ciphersuites.as_ref(),
+        settings.curves.as_ref(),
+    );
+    let verifier: Arc<dyn ServerCertVerifier> = match &settings.authorities {
+        None => Arc::new(Trusting),
+        Some(authorities) => {
+            let roots = authorities.roots.clone();
+            let inner = WebPkiServerVerifier::builder_with_provider(roots, crate::provider().clone())
+                .with_crls(settings.revoked.iter().cloned())
+                .build()
+                .map_err(|why| why.to_string())?;
+            let host = match &settings.host {
+                Some(host) => {
+                    let host = ServerName::try_from(host.clone());
+                    Some(host.map_err(|_| "`verifyhost` is no name of a server".to_owned())?)
+                }
+                None => None,
+            };
+            match named {
+                true => inner,
+                false => Arc::new(Nameless { inner, host }),
+            }
+        }
+    };
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&settings.versions.list())
+        .map_err(|why| said(&why))?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
+    let mut config = match &settings.identity {
+        Some(identity) => {
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity.key.clone())))
+        }
+        None => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols.clone_from(&settings.alpn);
+    config.enable_sni = named;
+    config.resumption = match (settings.resume, settings.tickets) {
+        (false, _) => Resumption::disabled(),
+        (true, true) => Resumption::in_memory_sessions(256),
+        (true, false) => Resumption::in_memory_sessions(256).tls12_resumption(Tls12Resumption::SessionIdOnly),
+    };
+    if settings.secrets {
+        config.key_log = Arc::new(Secrets);
+    }
+    Ok(Arc::new(config))
+}
+
+/// Verifies who vouches for a server that was asked for no name, and the name that was configured, if any.
+#[derive(Debug)]
+struct Nameless {
+    inner: Arc<WebPkiServerVerifier>,
+    host: Option<ServerName<'static>>,
+}
+
+impl ServerCertVerifier for Nameless {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        asked: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let Some(host) = &self.host else {
+            // Names are looked at last: whoever gets that far is vouched for.
+            return match self.inner.verify_server_cert(leaf, others, asked, ocsp, now) {
+                Err(Error::InvalidCertificate(
+                    CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+                )) => Ok(ServerCertVerified::assertion()),
+                result => result,
+            };
+        };
+        self.inner.verify_server_cert(leaf, others, host, ocsp, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls12_signature(message, cert, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls13_signature(message, cert, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}
+
+/// Believes every certificate: `verify none` asks for that.
+#[derive(Debug)]
+struct Trusting;
+
+impl ServerCertVerifier for Trusting {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let known = &crate::provider().signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, cert, signed, known)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let known = &crate::provider().signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, cert, signed, known)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        crate::provider()
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
