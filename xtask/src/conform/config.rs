@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-use super::cases::{Group, Phase};
+use super::cases::{Group, Phase, TABLES};
 use crate::Result;
 
 /// What stands for a variable that was not set: no sample's value.
@@ -88,6 +88,10 @@ impl Configuration {
         this.line("backend idle");
         this.line("  server one 127.0.0.1:9 weight 7");
         this.line("  server off 127.0.0.1:9 disabled");
+        for (name, table) in TABLES {
+            this.line(&format!("backend {name}"));
+            this.line(&format!("  stick-table {table}"));
+        }
         this
     }
 
@@ -132,6 +136,9 @@ impl Configuration {
             self.line(&format!("  {rules} set-var({name}) {value}{condition}"));
         }
         let maps = crate::root().join("xtask/conform").display().to_string();
+        for action in group.before {
+            self.line(&format!("  {rules} {action}{condition}"));
+        }
         for (at, expression) in group.expressions.iter().enumerate() {
             if refused.contains(&(index, at)) {
                 self.line("  # refused");
@@ -224,6 +231,7 @@ mod tests {
         Group {
             name: name.to_owned(),
             phase,
+            before: &[],
             expressions: expressions.iter().map(expression).collect(),
             inputs: Vec::new(),
         }

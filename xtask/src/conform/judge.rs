@@ -159,6 +159,7 @@ mod tests {
         Group {
             name: "g".to_owned(),
             phase: Phase::Request,
+            before: &[],
             expressions: expressions.iter().map(expression).collect(),
             inputs: [DOCUMENTED_INPUT, "y"].iter().map(input).collect(),
         }

@@ -164,7 +164,7 @@ source! {
     "kbytes_out" Ask::Kilobytes(D::BytesOutCnt), "kilobytes to the client";
     "sess_cnt" Ask::get(D::SessCnt), "sessions";
     "sess_rate" Ask::get(D::SessRate), "sessions in the period";
-    "updt_conn_cnt" Ask::increment(D::ConnCnt, D::ConnRate), "counts a connection and gives how many there were";
+    "updt_conn_cnt" Ask::increment_alone(D::ConnCnt), "counts a connection and gives how many there were";
     and of arrays
     "clr_gpc" Ask::clear(D::Gpc), "clears a counter of the array and gives what it was";
     "get_gpc" Ask::get(D::Gpc), "a counter of the array";
@@ -251,8 +251,11 @@ fn of_counter(session: &dyn Session, counter: u32, other: &Arg, ask: Ask) -> Opt
     if Arc::ptr_eq(other, tracked.table()) {
         return ask.of(tracked.entry(), now);
     }
-    let key = other.spec().key.key(tracked.entry().key().value())?;
-    ask.of_key_if_there(other, &key, now)
+    match other.spec().key.key(tracked.entry().key().value()) {
+        Some(key) => ask.of_key_if_there(other, &key, now),
+        // A key that can't be there isn't.
+        None => Some(Value::Int(0)),
+    }
 }
 
 /// Asks the entry of the client's address.

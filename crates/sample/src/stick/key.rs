@@ -57,6 +57,10 @@ impl KeyType {
     /// The key that a sample is; none if it has no form in this type.
     #[must_use]
     pub fn key(self, sample: Value) -> Option<Key> {
+        if let (KeyType::Ipv4, Value::Ipv6(ip)) = (self, &sample) {
+            // Other addresses that hold an IPv4 one are not those clients.
+            return ip.to_ipv4_mapped().map(Key::from);
+        }
         Some(match (self, cast(sample, self.sample())?) {
             (_, Value::Ipv4(ip)) => Key(Repr::Ipv4(ip)),
             (_, Value::Ipv6(ip)) => Key(Repr::Ipv6(ip)),
@@ -229,6 +233,8 @@ mod tests {
             (KeyType::Ipv4, ip("192.0.2.1"), Some("192.0.2.1")),
             (KeyType::Ipv4, mapped, Some("192.0.2.1")),
             (KeyType::Ipv4, ip("2001:db8::1"), None),
+            (KeyType::Ipv4, ip("::192.0.2.1"), None),
+            (KeyType::Ipv4, ip("2002:c000:201::"), None),
             (KeyType::Ipv4, Value::str("nothing"), None),
             (KeyType::Ipv6, ip("192.0.2.1"), Some("::ffff:192.0.2.1")),
             (KeyType::Ipv6, Value::str("2001:db8::1"), Some("2001:db8::1")),

@@ -15,8 +15,8 @@ pub(crate) enum Ask {
     Kilobytes(DataType),
     /// How many track it.
     Trackers,
-    /// Counts one more, here and in the rate; gives what it is then.
-    Increment(Cell, Cell),
+    /// Counts one more, here and in the rate if there is one; gives what it is then.
+    Increment(Cell, Option<Cell>),
     /// Clears a counter; gives what it was.
     Clear(Cell),
 }
@@ -27,7 +27,12 @@ impl Ask {
     }
 
     pub(crate) const fn increment(kind: DataType, rate: DataType) -> Ask {
-        Ask::Increment(Cell { kind, index: 0 }, Cell { kind: rate, index: 0 })
+        Ask::Increment(Cell { kind, index: 0 }, Some(Cell { kind: rate, index: 0 }))
+    }
+
+    /// The same where nobody asks how often.
+    pub(crate) const fn increment_alone(kind: DataType) -> Ask {
+        Ask::Increment(Cell { kind, index: 0 }, None)
     }
 
     pub(crate) const fn clear(kind: DataType) -> Ask {
@@ -39,7 +44,7 @@ impl Ask {
         let at = |cell: Cell| Cell { index, ..cell };
         match self {
             Ask::Get(cell) => Ask::Get(at(cell)),
-            Ask::Increment(cell, rate) => Ask::Increment(at(cell), at(rate)),
+            Ask::Increment(cell, rate) => Ask::Increment(at(cell), rate.map(at)),
             Ask::Clear(cell) => Ask::Clear(at(cell)),
             other => other,
         }
@@ -59,8 +64,10 @@ impl Ask {
             Ask::Kilobytes(kind) => entry.get(kind, now).map(|bytes| bytes >> 10),
             Ask::Trackers => Some(entry.trackers().into()),
             Ask::Increment(cell, rate) => {
-                let rate = entry.add(rate, 1, now);
-                entry.add(cell, 1, now).or(rate)
+                let rate = rate.and_then(|rate| entry.add(rate, 1, now));
+                // HAProxy has no sample for what is not kept, but for these two.
+                let legacy = matches!(cell.kind, DataType::Gpc0 | DataType::Gpc1);
+                entry.add(cell, 1, now).or(rate).or(legacy.then_some(0))
             }
             Ask::Clear(cell) => entry.replace(cell, 0, now),
         };

@@ -5,11 +5,13 @@ use super::{Fetches, Phase};
 pub(super) const ALL: &[Fetches] = &[
     Fetches {
         phase: Phase::Request,
+        before: &[],
         messages: REQUESTS,
         expressions: &[LINE, HEADERS, COOKIES, PARAMETERS, BODY, CREDENTIALS],
     },
     Fetches {
         phase: Phase::Request,
+        before: &[],
         messages: &[
             ("a plain request", "GET /x HTTP/1.1\r\nHost: test\r\n\r\n"),
             ("an old request", "GET /x HTTP/1.0\r\n\r\n"),
@@ -18,11 +20,13 @@ pub(super) const ALL: &[Fetches] = &[
     },
     Fetches {
         phase: Phase::Response,
+        before: &[],
         messages: RESPONSES,
         expressions: &[RESPONSE],
     },
     Fetches {
         phase: Phase::Content,
+        before: &[],
         messages: PAYLOADS,
         expressions: &[PAYLOAD],
     },

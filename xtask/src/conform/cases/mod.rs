@@ -4,11 +4,13 @@ mod converters;
 mod differences;
 mod documented;
 mod fetches;
+mod tables;
 
 use super::inputs::{Random, base64, hex};
 
 pub(crate) use differences::{DIFFERENCES, Difference, NOT_COMPARED, is_not_compared};
 pub(crate) use documented::{DOCUMENTED, INPUT as DOCUMENTED_INPUT};
+pub(crate) use tables::TABLES;
 
 /// Which rules evaluate an expression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +55,8 @@ pub(crate) struct Input {
 pub(crate) struct Group {
     pub(crate) name: String,
     pub(crate) phase: Phase,
+    /// Actions that come before the expressions.
+    pub(crate) before: &'static [&'static str],
     pub(crate) expressions: Vec<Expression>,
     pub(crate) inputs: Vec<Input>,
 }
@@ -79,6 +83,7 @@ struct Converters {
 /// Fetches and what they are run on: whole messages.
 struct Fetches {
     phase: Phase,
+    before: &'static [&'static str],
     messages: &'static [(&'static str, &'static str)],
     expressions: &'static [&'static [&'static str]],
 }
@@ -93,6 +98,8 @@ pub(crate) fn groups(seed: u64) -> Vec<Group> {
     for (index, table) in fetches::ALL.iter().enumerate() {
         groups.push(of_fetches(format!("f{index}"), table));
     }
+    groups.push(of_fetches("tables".to_owned(), &tables::FETCHES));
+    groups.push(of_tables());
     groups.push(of_documented());
     groups
 }
@@ -125,6 +132,7 @@ fn of_converters(name: String, table: &Converters, random: &mut Random) -> Group
     };
     Group {
         phase: Phase::Request,
+        before: &[],
         expressions: table.chains.iter().copied().flatten().map(expression).collect(),
         inputs: values.into_iter().map(input).collect(),
         name,
@@ -157,6 +165,7 @@ fn of_fetches(name: String, table: &Fetches) -> Group {
     };
     Group {
         phase: table.phase,
+        before: table.before,
         expressions: table
             .expressions
             .iter()
@@ -167,6 +176,19 @@ fn of_fetches(name: String, table: &Fetches) -> Group {
         inputs: table.messages.iter().map(input).collect(),
         name,
     }
+}
+
+/// The converters of stick tables, on keys that some requests before have left.
+fn of_tables() -> Group {
+    let expressions = tables::CONVERTERS.iter().map(|whole| Expression {
+        what: What::Converter,
+        subject: whole.split(',').nth(1).map_or("", first_name).to_owned(),
+        shown: (*whole).to_owned(),
+        whole: (*whole).to_owned(),
+    });
+    let mut group = of_fetches("table-converters".to_owned(), &tables::FETCHES);
+    group.expressions = expressions.collect();
+    group
 }
 
 /// The manual's examples are compared as well where the reference knows the converter.
@@ -181,6 +203,7 @@ fn of_documented() -> Group {
     Group {
         name: "documented".to_owned(),
         phase: Phase::Request,
+        before: &[],
         expressions: expressions.collect(),
         inputs: vec![Input {
             label: DOCUMENTED_INPUT.to_owned(),
