@@ -26,6 +26,7 @@ mod pipe;
 mod proxy_protocol;
 mod rate;
 mod reply;
+pub mod resolve;
 mod roster;
 mod rules;
 mod running;

@@ -33,6 +33,7 @@ use tidegate_sample::{Expr, Process};
 pub use self::balance::{Affinity, Balance, HashBy, HashFunction, HashKey, HashMethod, HashType, UriPart};
 use crate::check::spec::{AgentSpec, CheckSpec};
 use crate::log::LogSpec;
+use crate::resolve::spec::NameSpec;
 pub use crate::rules::{
     BackendChoice, Condition, ErrorPage, ErrorPages, FilePage, HeaderEdit, HeaderMatch, ListChange,
     NameMatch, Normalizer, OnFailure, Redirect, RedirectTo, ReplyContent, ReplySpec, Rule, RuleAction,
@@ -604,6 +605,10 @@ pub struct ServerSpec {
     pub source: Option<SourceSpec>,
     /// `tcp-ut`: how long sent bytes may stay unacknowledged.
     pub user_timeout: Option<Duration>,
+    /// The name that its address comes from, if it is to be followed.
+    pub name_of_address: Option<Arc<NameSpec>>,
+    /// There is no address for its name yet: it is out of service until there is.
+    pub unresolved: bool,
 }
 
 /// The TLS of a server.
@@ -694,6 +699,8 @@ impl ServerSpec {
             guid: None,
             hash_key: HashKey::Id,
             track: None,
+            name_of_address: None,
+            unresolved: false,
             check: None,
             agent: None,
             proto: ServerProto::default(),

@@ -22,6 +22,7 @@ use crate::figures::{Board, PerWorker, Usage};
 use crate::listener::{Acceptor, Bound, BoundAddress};
 use crate::log::{LogSpec, LogWriter, Logger};
 use crate::packets::Packets;
+use crate::resolve;
 use crate::roster::{Order, Orders, Roster};
 use crate::rules::PreparedRules;
 use crate::session::{self, Welcome};
@@ -185,6 +186,7 @@ impl Worker {
         }
         self.extensions.start(&Spawner::new(self.index));
         check::start(&self);
+        resolve::start(&self);
         let mut accepting = Vec::with_capacity(listening.len());
         for listening in listening {
             accepting.push(tokio::task::spawn_local(self.clone().accept(listening)).abort_handle());

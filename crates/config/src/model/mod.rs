@@ -13,6 +13,7 @@ mod http2;
 mod log;
 mod outgoing;
 mod proxy;
+mod resolvers;
 mod rule;
 mod runtime;
 mod sampled;
@@ -40,6 +41,7 @@ pub use proxy::{
     BackendTarget, ConnectionMode, ForwardFor, Forwarded, ForwardedPart, HeaderNames, HttpReuse, HttpWire,
     LogSettings, Mode, Proxy, ProxyId, ProxyKind, RetryCount, Timeouts, UseBackend,
 };
+pub use resolvers::{InitialAddress, NameServer, Naming, Resolvers};
 pub use rule::{
     Action, HeaderMatch, ListChange, LuaCall, NameMatch, Normalizer, Rule, RuleSet, TargetEdit, TargetPart,
     TimeoutName, Tuning,
@@ -74,6 +76,8 @@ pub struct Config {
     pub checks: BTreeMap<String, CheckProgram>,
     /// The stick tables.
     pub tables: Arc<Tables>,
+    /// The `resolvers` sections, by their names.
+    pub resolvers: BTreeMap<String, Resolvers>,
 }
 
 impl Config {

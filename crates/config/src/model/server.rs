@@ -8,6 +8,7 @@ use super::address::HttpProto;
 use super::balance::HashKey;
 use super::check::ServerCheck;
 use super::outgoing::Outgoing;
+use super::resolvers::Naming;
 use crate::source::{Span, Spanned};
 
 /// One `server` line, `default-server` lines applied.
@@ -51,6 +52,8 @@ pub struct Server {
     pub check: ServerCheck,
     /// How connections to it are made.
     pub outgoing: Outgoing,
+    /// How its name is resolved, if it has one.
+    pub naming: Naming,
     /// `proto`: what it speaks.
     pub proto: Option<HttpProto>,
 }

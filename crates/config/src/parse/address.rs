@@ -1,9 +1,9 @@
 //! Addresses of `bind` and `server` lines.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
-use super::args::{Parsed, fault};
+use super::args::{Parsed, bad_argument, fault};
 use crate::diag::{Diagnostic, code};
 use crate::model::{BindAddress, PortRange, ServerAddress, ServerPort, SourceAddress};
 use crate::text::Word;
@@ -67,8 +67,14 @@ pub(crate) fn server_address(word: &Word) -> Parsed<ServerAddress> {
         Family::Any | Family::V4 | Family::V6 => {}
     }
     let (host, port) = split_port(&rest)?;
-    let port = server_port(port)?;
     let text = host.text()?;
+    if text.starts_with('_') && port.is_none() {
+        // The records of a service tell ports too.
+        let host = text.to_owned();
+        let port = ServerPort::Fixed(0);
+        return Ok(ServerAddress::Name { host, port });
+    }
+    let port = server_port(port)?;
     let ip = match text {
         "" | "*" if family == Family::V6 => Some(Ipv6Addr::UNSPECIFIED.into()),
         "" | "*" => Some(Ipv4Addr::UNSPECIFIED.into()),
@@ -108,6 +114,64 @@ pub(crate) fn source_address(word: &Word) -> Parsed<SourceAddress> {
         first_port: ports.first,
         last_port: ports.last,
     })
+}
+
+/// A network, `192.0.2.0/24`; a mere address is one of its own.
+pub(crate) fn network(word: &Word) -> Parsed<(IpAddr, u8)> {
+    let text = word.text()?;
+    let (address, length) = text
+        .split_once('/')
+        .map_or((text, None), |(ip, length)| (ip, Some(length)));
+    let Ok(ip) = address.parse::<IpAddr>() else {
+        return bad_argument(word, format!("`{text}` is not a network"));
+    };
+    let longest = if ip.is_ipv4() { 32 } else { 128 };
+    match length.map(str::parse::<u8>) {
+        None => Ok((ip, longest)),
+        Some(Ok(length)) if length <= longest => Ok((ip, length)),
+        Some(_) => bad_argument(
+            word,
+            format!("the length of the network `{text}` isn't from 0 to {longest}"),
+        ),
+    }
+}
+
+/// Where a name server is, and whether it is asked over TCP. The port is 53 if none is given.
+pub(crate) fn name_server(word: &Word) -> Parsed<(SocketAddr, bool)> {
+    let text = word.text()?;
+    const PREFIXES: [(&str, bool); 6] = [
+        ("tcp@", true),
+        ("tcp4@", true),
+        ("tcp6@", true),
+        ("udp@", false),
+        ("udp4@", false),
+        ("udp6@", false),
+    ];
+    let found = PREFIXES.iter().find(|(prefix, _)| text.starts_with(prefix));
+    let (rest, tcp) = match found {
+        Some((prefix, tcp)) => (word.tail(prefix.len()), *tcp),
+        None => (word.clone(), false),
+    };
+    let (family, rest) = family(&rest)?;
+    if !matches!(family, Family::Any | Family::V4 | Family::V6) {
+        return fault(code::BAD_ADDRESS, word, "a name server is asked over UDP or TCP");
+    }
+    let (host, port_word) = split_port(&rest)?;
+    let port = match port_word {
+        Some(word) => port(&word)?,
+        None => 53,
+    };
+    let host_text = host.text()?;
+    match parse_ip(host_text) {
+        Some(ip) => Ok(((ip, port).into(), tcp)),
+        None if is_host_name(host_text) => {
+            let message = format!("a name server has no name of its own: `{host_text}`");
+            Err(Box::new(
+                Diagnostic::error(code::BAD_ADDRESS, host.span(), message).help("give its IP address"),
+            ))
+        }
+        None => Err(not_an_address(&host)),
+    }
 }
 
 /// An address of any kind, also of those that nothing here connects to: only its form is checked.

@@ -11,6 +11,7 @@ use super::errors::ErrorSets;
 use super::hints;
 use super::keyword::Sections;
 use super::names::Here;
+use super::naming;
 use super::order::Order;
 use super::pattern_files;
 use super::plan::{Plan, PlannedDefaults, PlannedProxy};
@@ -76,6 +77,7 @@ impl Draft {
             self.diagnostics.append_new(found);
         }
         check::proxies(&proxies, &mut self.diagnostics);
+        naming::check(&proxies, &self.resolvers, &mut self.diagnostics);
         check::named_checks(&proxies, &self.checks, &mut self.diagnostics);
         if let Some(registered) = registered {
             resolve::lua_names(&proxies, registered, &mut self.diagnostics);
@@ -96,6 +98,7 @@ impl Draft {
             userlists: self.userlists,
             checks: self.checks,
             tables: Arc::new(plan.names.tables),
+            resolvers: self.resolvers,
         });
         Loaded {
             config,

@@ -15,6 +15,7 @@ mod http;
 mod keyword;
 mod log;
 mod names;
+mod naming;
 mod order;
 mod others;
 mod pattern_files;

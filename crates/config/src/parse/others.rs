@@ -29,7 +29,7 @@ use super::errors::ErrorSet;
 use super::keyword::{Found, Keyword, Status, look_up};
 use super::server::check_name;
 use crate::diag::{Diagnostic, Diagnostics, closest, code};
-use crate::model::CheckProgram;
+use crate::model::{CheckProgram, Resolvers};
 use crate::source::Span;
 use crate::text::Word;
 
@@ -172,6 +172,8 @@ pub(crate) enum Made {
     HttpErrors(String, ErrorSet),
     /// `healthcheck`, with its name.
     Check(String, CheckProgram),
+    /// `resolvers`, with its name.
+    Resolvers(String, Resolvers),
 }
 
 /// A section of which lines are being read.
@@ -200,6 +202,7 @@ struct State {
     accounts: userlist::Accounts,
     pages: ErrorSet,
     checks: Checks,
+    resolvers: Resolvers,
     /// What the section says, known at its end.
     made: Option<Made>,
 }

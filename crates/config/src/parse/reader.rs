@@ -19,7 +19,7 @@ use super::others::{Made, Open, Others};
 use super::sections::{self, SectionKind, SectionRow};
 use crate::cond::Facts;
 use crate::diag::{Diagnostic, Diagnostics, code};
-use crate::model::{CheckProgram, Global};
+use crate::model::{CheckProgram, Global, Resolvers};
 use crate::resolve;
 use crate::source::{FileId, Sources, Spanned};
 use crate::text::{Environment, FileReader, Surroundings, TokenKind, Tree, Word, decode_line, read_paths};
@@ -66,6 +66,7 @@ pub struct Draft {
     pub(crate) userlists: UserLists,
     pub(crate) http_errors: ErrorSets,
     pub(crate) checks: BTreeMap<String, CheckProgram>,
+    pub(crate) resolvers: BTreeMap<String, Resolvers>,
 }
 
 impl Draft {
@@ -88,6 +89,7 @@ impl Draft {
             userlists: UserLists::default(),
             http_errors: ErrorSets::default(),
             checks: BTreeMap::new(),
+            resolvers: BTreeMap::new(),
         };
         let lists = Arc::clone(&draft.lists);
         let files_for_samples = ReaderFiles {
@@ -295,6 +297,9 @@ impl Draft {
                 Some(Made::UserList(list)) => self.userlists.add(list),
                 Some(Made::HttpErrors(name, pages)) => {
                     self.http_errors.insert(name, pages);
+                }
+                Some(Made::Resolvers(name, section)) => {
+                    self.resolvers.insert(name, section);
                 }
                 Some(Made::Check(name, program)) => {
                     self.checks.insert(name, program);

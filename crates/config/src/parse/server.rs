@@ -6,10 +6,11 @@ use super::address::server_address;
 use super::args::{Args, Parsed, bad_argument};
 use super::check_rules::address;
 use super::keyword::{Found, Keyword, KeywordDoc, Sections, look_up, not_yet, served};
+use super::naming;
 use super::server_outgoing;
 use crate::diag::{Diagnostic, Diagnostics, code};
 use crate::model::{
-    HashKey, HttpProto, InitialState, Observe, OnError, Outgoing, Server, ServerAddress, ServerCheck,
+    HashKey, HttpProto, InitialState, Naming, Observe, OnError, Outgoing, Server, ServerAddress, ServerCheck,
 };
 use crate::source::Spanned;
 use crate::text::Word;
@@ -33,6 +34,7 @@ pub(crate) struct ServerSettings {
     idle_max: Option<u32>,
     idle_purge_delay: Duration,
     check: ServerCheck,
+    naming: Naming,
     proto: Option<HttpProto>,
     pub(super) outgoing: Outgoing,
 }
@@ -55,6 +57,7 @@ impl Default for ServerSettings {
             idle_max: None,
             idle_purge_delay: Duration::from_secs(5),
             check: ServerCheck::default(),
+            naming: Naming::default(),
             proto: None,
             outgoing: Outgoing::default(),
         }
@@ -265,7 +268,7 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("check-via-socks4", B, "checks through a SOCKS proxy"),
     not_yet("cookie", B, "the server's cookie"),
     not_yet("idle-ping", B, "ask idle HTTP/2 servers whether they live"),
-    not_yet("init-addr", B, "how the address is found at start"),
+    served("init-addr", B, "{ last | libc | none | <ip> },...", "how the address is found at start", |server, args| naming::initial(&mut server.naming, args)),
     not_yet("log-bufsize", B, "bytes of a log server's buffer"),
     not_yet("log-proto", B, "framing of log lines"),
     not_yet("max-reuse", B, "how often a connection is used again"),
@@ -274,10 +277,10 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("pool-conn-name", B, "name of pooled connections"),
     not_yet("pool-low-conn", B, "idle connections below which threads don't share"),
     not_yet("redir", B, "redirect clients to the server"),
-    not_yet("resolve-net", B, "networks preferred in DNS answers"),
-    not_yet("resolve-opts", B, "options of DNS"),
-    not_yet("resolve-prefer", B, "family preferred in DNS answers"),
-    not_yet("resolvers", B, "name servers"),
+    served("resolve-net", B, "<network>,...", "networks preferred in DNS answers", |server, args| naming::networks(&mut server.naming, args)),
+    served("resolve-opts", B, "<option>,...", "options of DNS", |server, args| naming::options(&mut server.naming, args)),
+    served("resolve-prefer", B, "{ ipv4 | ipv6 }", "family preferred in DNS answers", |server, args| naming::prefer(&mut server.naming, args)),
+    served("resolvers", B, "<name>", "follow the name by these name servers", |server, args| naming::resolvers(&mut server.naming, args)),
     not_yet("shard", B, "shard of peers"),
     not_yet("socks4", B, "connect through a SOCKS proxy"),
     not_yet("strict-maxconn", B, "`maxconn` counts idle connections"),
@@ -301,6 +304,49 @@ pub(crate) fn server(
     let name_word = args.expect("a name")?;
     check_name(name_word)?;
     let name = crate::Spanned::new(name_word.text()?.to_owned(), name_word.span());
+    named(name, name_word, args, defaults, diagnostics)
+}
+
+/// Reads a `server-template` line: servers that differ in the numbers at the ends of their names.
+pub(crate) fn template(
+    args: &mut Args<'_>,
+    defaults: &ServerSettings,
+    diagnostics: &mut Diagnostics,
+) -> Parsed<Vec<Server>> {
+    let prefix = args.expect("what the names begin with")?;
+    check_name(prefix)?;
+    let count = args.expect("how many servers, such as `3` or `1-3`")?;
+    let numbers = numbers(count)?;
+    let name = crate::Spanned::new(prefix.text()?.to_owned(), prefix.span());
+    let server = named(name, prefix, args, defaults, diagnostics)?;
+    let numbered = numbers.map(|number| Server {
+        name: crate::Spanned::new(format!("{}{number}", server.name.value), server.name.span),
+        ..server.clone()
+    });
+    Ok(numbered.collect())
+}
+
+/// `3` or `1-3`
+fn numbers(word: &Word) -> Parsed<std::ops::RangeInclusive<u32>> {
+    const MOST: u32 = 10_000;
+    let text = word.text()?;
+    let (first, last) = text.split_once('-').unwrap_or(("1", text));
+    match (first.parse::<u32>(), last.parse::<u32>()) {
+        (Ok(first), Ok(last)) if first <= last && last - first < MOST && last > 0 => Ok(first..=last),
+        _ => bad_argument(
+            word,
+            format!("`{text}` is no number of servers, nor a range of numbers"),
+        ),
+    }
+}
+
+fn named(
+    name: crate::Spanned<String>,
+    name_word: &Word,
+    args: &mut Args<'_>,
+    defaults: &ServerSettings,
+    diagnostics: &mut Diagnostics,
+) -> Parsed<Server> {
     let address_word = args
         .expect("an address such as `192.0.2.1:80`")
         .map_err(|diagnostic| {
@@ -335,6 +381,7 @@ pub(crate) fn server(
         idle_max: settings.idle_max,
         idle_purge_delay: settings.idle_purge_delay,
         check: settings.check,
+        naming: settings.naming,
         proto: settings.proto,
         outgoing: settings.outgoing,
     })

@@ -52,6 +52,11 @@ impl Admin {
         self.0 & (Admin::FORCED_MAINT.0 | Admin::FORCED_DRAIN.0) != 0
     }
 
+    /// There is no address for its name.
+    pub fn is_unresolved(self) -> bool {
+        self.has(Admin::RESOLUTION_MAINT)
+    }
+
     /// Out of service.
     pub fn is_maint(self) -> bool {
         self.0 & Admin::MAINT != 0
@@ -167,11 +172,14 @@ pub struct ServerState {
 
 impl ServerState {
     pub(crate) fn new(spec: &ServerSpec, static_weights: bool, changes: &Changes) -> Self {
-        let admin = if spec.disabled {
+        let mut admin = if spec.disabled {
             Admin::FORCED_MAINT.0 | Admin::CONFIG_MAINT.0
         } else {
             0
         };
+        if spec.unresolved {
+            admin |= Admin::RESOLUTION_MAINT.0;
+        }
         ServerState {
             name: spec.name.as_str().into(),
             id: spec.id,

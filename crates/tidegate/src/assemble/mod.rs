@@ -5,6 +5,7 @@ mod edits;
 mod http2;
 mod listen;
 mod logs;
+mod names;
 mod outgoing;
 mod replies;
 mod rules;
@@ -21,6 +22,7 @@ use tidegate_config::{Diagnostics, Sources};
 use tidegate_lua_api::Declared;
 use tidegate_proxy::Mode;
 use tidegate_proxy::check::step::Program;
+use tidegate_proxy::resolve::spec::ResolversSpec;
 use tidegate_proxy::spec::{
     BackendChoice, BackendId, BackendSpec, ForwardFor, Forwarded, ForwardedPart, FrontendSpec, GlobalSpec,
     HeaderNames, HttpClose, HttpReuse, Monitor, OnFailure, ProxySpec, Timeouts, UseBackend,
@@ -53,7 +55,7 @@ pub(crate) struct Surroundings<'a> {
 /// # Errors
 /// What only shows now: names that no script registered, hosts that don't resolve, descriptors that aren't there.
 pub(crate) fn assemble(
-    config: Config,
+    mut config: Config,
     around: &Surroundings<'_>,
 ) -> Result<(ProxySpec, Diagnostics), Diagnostics> {
     let mut assembly = Assembly {
@@ -64,6 +66,7 @@ pub(crate) fn assemble(
         checks: BTreeMap::new(),
         numbers: numbers(config.proxies.iter().map(|proxy| proxy.id), first_proxy(&config)),
         servers: BTreeMap::new(),
+        resolvers: names::sections(std::mem::take(&mut config.resolvers)),
         fullconn: servers::fullconn(&config, around.connections_max),
     };
     assembly.servers = servers::places(&config, &assembly.backends);
@@ -98,6 +101,8 @@ struct Assembly<'a> {
     tls: tls::Store,
     /// What the `healthcheck` sections say, by their names.
     checks: BTreeMap<String, Arc<Program>>,
+    /// The `resolvers` sections, by their names.
+    resolvers: BTreeMap<String, Arc<ResolversSpec>>,
     /// The numbers of the proxies, by their places in the model.
     numbers: Vec<u32>,
     /// The servers that others may track, by the names of their backends and their own.

@@ -1,11 +1,9 @@
 //! Servers, and how a backend chooses among them.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
 use tidegate_config::model::{self, Config, ServerPort};
-use tidegate_config::{Diagnostic, code};
 use tidegate_proxy::check::step::Program;
 use tidegate_proxy::spec::{
     Affinity, BackendId, BackendSpec, Balance, HashBy, HashFunction, HashKey, HashMethod, HashType,
@@ -14,19 +12,45 @@ use tidegate_proxy::spec::{
 
 use super::{Assembly, http2, numbers};
 
+/// Where a server is.
+struct Place {
+    address: ServerAddress,
+    /// By how much its port differs from the client's, if it depends on that.
+    port_offset: Option<i32>,
+    /// Its name has no address yet.
+    unresolved: bool,
+    /// The name and port that the address comes from.
+    follow: Option<(String, u16)>,
+}
+
+impl Place {
+    fn at(address: ServerAddress) -> Place {
+        Place {
+            address,
+            port_offset: None,
+            unresolved: false,
+            follow: None,
+        }
+    }
+}
+
 impl Assembly<'_> {
     /// The servers of a backend.
     pub(super) fn servers(&mut self, proxy: &model::Proxy, program: &Arc<Program>) -> Vec<ServerSpec> {
         let mut specs = Vec::with_capacity(proxy.servers.len());
         let numbers = numbers(proxy.servers.iter().map(|server| server.id), 1);
         for (server, number) in proxy.servers.iter().zip(numbers) {
-            let Some((address, port_offset)) = self.address(server) else {
+            let Some(place) = self.place(server) else {
                 continue;
             };
-            let mut spec = ServerSpec::new(server.name.value.clone(), address);
+            let mut spec = ServerSpec::new(server.name.value.clone(), place.address);
+            spec.unresolved = place.unresolved;
+            if let Some((host, port)) = &place.follow {
+                self.follow(&mut spec, server, host, *port);
+            }
             spec.id = number;
             spec.has_own_id = server.id.is_some();
-            spec.port_offset = port_offset;
+            spec.port_offset = place.port_offset;
             spec.weight = server.weight.into();
             spec.backup = server.backup;
             spec.disabled = server.disabled;
@@ -63,8 +87,8 @@ impl Assembly<'_> {
         specs
     }
 
-    /// Where a server is, and by how much its port differs from the client's if it depends on that.
-    fn address(&mut self, server: &model::Server) -> Option<(ServerAddress, Option<i32>)> {
+    /// Where a server is; `None` for a fault.
+    fn place(&mut self, server: &model::Server) -> Option<Place> {
         let ported = |port: &ServerPort| match port {
             ServerPort::Fixed(port) => (*port, None),
             ServerPort::Mapped(offset) => (0, Some(*offset)),
@@ -72,28 +96,24 @@ impl Assembly<'_> {
         match &server.address {
             model::ServerAddress::Tcp { ip, port } => {
                 let (port, offset) = ported(port);
-                Some((ServerAddress::Tcp((*ip, port).into()), offset))
+                Some(Place {
+                    port_offset: offset,
+                    ..Place::at(ServerAddress::Tcp((*ip, port).into()))
+                })
             }
-            model::ServerAddress::Unix(path) => Some((ServerAddress::Unix(path.clone()), None)),
-            model::ServerAddress::Abstract(name) => Some((ServerAddress::Abstract(name.clone()), None)),
+            model::ServerAddress::Unix(path) => Some(Place::at(ServerAddress::Unix(path.clone()))),
+            model::ServerAddress::Abstract(name) => Some(Place::at(ServerAddress::Abstract(name.clone()))),
             model::ServerAddress::Name { host, port } => {
                 let (port, offset) = ported(port);
-                let address = self.resolve(server, host, port)?;
-                Some((ServerAddress::Tcp(address), offset))
+                let first = self.first_address(server, host, port)?;
+                Some(Place {
+                    address: ServerAddress::Tcp(first.0),
+                    port_offset: offset,
+                    unresolved: first.1,
+                    follow: Some((host.clone(), port)),
+                })
             }
         }
-    }
-
-    fn resolve(&mut self, server: &model::Server, host: &str, port: u16) -> Option<SocketAddr> {
-        let why = match (host, port).to_socket_addrs().map(|mut all| all.next()) {
-            Ok(Some(address)) => return Some(address),
-            Ok(None) => String::from("it has no address"),
-            Err(error) => error.to_string(),
-        };
-        let message = format!("cannot resolve `{host}`: {why}");
-        self.faults
-            .push(Diagnostic::error(code::BAD_ADDRESS, server.address_span, message));
-        None
     }
 }
 

@@ -1,7 +1,7 @@
 //! Servers that a test plays itself, behind the program.
 
 use std::io::BufRead;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 
 use super::Result;
@@ -19,7 +19,15 @@ pub(crate) fn head(from: &mut impl BufRead) -> Result<String> {
 
 /// An origin that does with each connection as told, in a thread of its own, until the test ends.
 pub(crate) fn origin(each: impl Fn(TcpStream) -> Result<()> + Send + Sync + 'static) -> Result<SocketAddr> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
+    origin_at((Ipv4Addr::LOCALHOST, 0).into(), each)
+}
+
+/// The same at an address that the test chooses.
+pub(crate) fn origin_at(
+    address: SocketAddr,
+    each: impl Fn(TcpStream) -> Result<()> + Send + Sync + 'static,
+) -> Result<SocketAddr> {
+    let listener = TcpListener::bind(address)?;
     let address = listener.local_addr()?;
     let each = Arc::new(each);
     std::thread::spawn(move || {

@@ -1,15 +1,13 @@
 //! `option` lines, and `no option`.
 
-use std::net::IpAddr;
-
 use super::{FormatSource, ProxyCx, forwarded};
 use crate::model::{ConnectionMode, ForwardFor, HeaderNames};
+use crate::parse::address::network;
 use crate::parse::args::{Args, Parsed, bad_argument};
 use crate::parse::check_rules::{Kind, http_option, option_request};
 use crate::parse::keyword::{
     Found, Keyword, KeywordDoc, Sections, left_out, look_up, no_effect, not_yet, served,
 };
-use crate::text::Word;
 use tidegate_sample::Place;
 
 /// Takes the arguments of an option in; the flag is false after `no`.
@@ -230,23 +228,4 @@ fn forward_for(args: &mut Args<'_>, header: &str, may_be_there: bool) -> Parsed<
         }
     }
     Ok(rule)
-}
-
-fn network(word: &Word) -> Parsed<(IpAddr, u8)> {
-    let text = word.text()?;
-    let (address, length) = text
-        .split_once('/')
-        .map_or((text, None), |(ip, length)| (ip, Some(length)));
-    let Ok(ip) = address.parse::<IpAddr>() else {
-        return bad_argument(word, format!("`{text}` is not a network"));
-    };
-    let longest = if ip.is_ipv4() { 32 } else { 128 };
-    match length.map(str::parse::<u8>) {
-        None => Ok((ip, longest)),
-        Some(Ok(length)) if length <= longest => Ok((ip, length)),
-        Some(_) => bad_argument(
-            word,
-            format!("the length of the network `{text}` isn't from 0 to {longest}"),
-        ),
-    }
 }

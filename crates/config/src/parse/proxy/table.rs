@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{ProxyCx, balance, logs, options, timeouts};
 use crate::diag::{Diagnostic, code};
-use crate::model::{BackendTarget, HttpReuse, Mode, Outgoing, RetryCount, UseBackend};
+use crate::model::{BackendTarget, HttpReuse, Mode, Outgoing, RetryCount, Server, UseBackend};
 use crate::parse::args::{Args, Parsed, fault, list};
 use crate::parse::check_rules::Speaks;
 use crate::parse::keyword::{Keyword, KeywordDoc, Sections, left_out, not_yet, served, unsupported};
@@ -40,6 +40,11 @@ const ROWS: &[Keyword<Parse>] = &[
         Ok(())
     }),
     served("server", B_ONLY, "<name> <address>[:<port>] [<param>...]", "add a server", server_line),
+    served("server-template", B_ONLY, "<prefix> { <number> | <first>-<last> } <address>[:<port>] [<param>...]",
+        "add several servers", |cx, args| {
+            let servers = server::template(args, &cx.server_defaults, cx.diagnostics)?;
+            servers.into_iter().try_for_each(|server| add_server(cx, server))
+        }),
     served("default-server", B, "<param>...", "parameters of all servers that follow", |cx, args| {
         server::parameters(&mut cx.server_defaults, args, cx.diagnostics);
         Ok(())
@@ -195,7 +200,6 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("rate-limit", F, "most sessions per second"),
     not_yet("retry-on", B, "when a request is tried again"),
     not_yet("server-state-file-name", B, "state of servers kept over reloads"),
-    not_yet("server-template", B_ONLY, "add several servers"),
     not_yet("source", B, "address to connect from"),
     not_yet("srvtcpka-cnt", B, "keep-alive probes of TCP towards servers"),
     not_yet("srvtcpka-idle", B, "keep-alive probes of TCP towards servers"),
@@ -234,7 +238,11 @@ fn mode(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
 }
 
 fn server_line(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
-    let mut server = server::server(args, &cx.server_defaults, cx.diagnostics)?;
+    let server = server::server(args, &cx.server_defaults, cx.diagnostics)?;
+    add_server(cx, server)
+}
+
+fn add_server(cx: &mut ProxyCx<'_>, mut server: Server) -> Parsed<()> {
     outgoing(cx, &mut server.outgoing)?;
     if let Some(first) = cx
         .proxy

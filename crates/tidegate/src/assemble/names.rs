@@ -1,0 +1,156 @@
+//! Servers that have names: who resolves them, and where they are until that is known.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+
+use tidegate_config::model::{self, InitialAddress};
+use tidegate_config::{Diagnostic, code};
+use tidegate_proxy::resolve::spec::{Hold, NameServer, NameSpec, ResolversSpec};
+use tidegate_proxy::spec::ServerSpec;
+
+use super::Assembly;
+
+/// Where the system keeps its name servers.
+const SYSTEM_FILE: &str = "/etc/resolv.conf";
+
+/// The section that there always is.
+const SYSTEM: &str = "default";
+
+/// The `resolvers` sections, and the one of the system.
+pub(super) fn sections(sections: BTreeMap<String, model::Resolvers>) -> BTreeMap<String, Arc<ResolversSpec>> {
+    let mut specs: BTreeMap<String, Arc<ResolversSpec>> = sections
+        .into_iter()
+        .map(|(name, section)| (name.clone(), Arc::new(section_of(name, section))))
+        .collect();
+    specs.entry(SYSTEM.to_owned()).or_insert_with(|| {
+        let mut spec = ResolversSpec::new(SYSTEM);
+        spec.servers = of_system();
+        Arc::new(spec)
+    });
+    specs
+}
+
+fn section_of(name: String, section: model::Resolvers) -> ResolversSpec {
+    let mut spec = ResolversSpec::new(name);
+    spec.servers = section
+        .servers
+        .iter()
+        .map(|server| NameServer {
+            address: server.address,
+            tcp: server.tcp,
+        })
+        .collect();
+    if let Some(at) = section.system_after {
+        let at = at.min(spec.servers.len());
+        spec.servers.splice(at..at, of_system());
+    }
+    spec.answer_bytes_max = section.answer_bytes_max;
+    spec.retries = section.retries;
+    spec.every = section.every;
+    spec.patience = section.patience;
+    spec.hold = Hold {
+        nx: section.hold_nx,
+        refused: section.hold_refused,
+        timeout: section.hold_timeout,
+        other: section.hold_other,
+        obsolete: section.hold_obsolete,
+    };
+    spec
+}
+
+/// The name servers of this machine. Without the file there are none.
+fn of_system() -> Vec<NameServer> {
+    let text = std::fs::read_to_string(SYSTEM_FILE).unwrap_or_default();
+    read_system_file(&text)
+}
+
+fn read_system_file(text: &str) -> Vec<NameServer> {
+    let mut words = text.lines().map(str::split_whitespace);
+    words
+        .by_ref()
+        .filter_map(|mut words| {
+            let address = words
+                .next()
+                .filter(|word| *word == "nameserver")
+                .and_then(|_| words.next())?;
+            // A link's name behind the address says which one it is reached by; a socket finds that out by itself.
+            let ip: IpAddr = address.split('%').next()?.parse().ok()?;
+            Some(NameServer {
+                address: (ip, 53).into(),
+                tcp: false,
+            })
+        })
+        .collect()
+}
+
+impl Assembly<'_> {
+    /// Lets a server be followed by its name, if its parameters say so.
+    pub(super) fn follow(&self, spec: &mut ServerSpec, server: &model::Server, host: &str, port: u16) {
+        let naming = &server.naming;
+        let section = naming
+            .resolvers
+            .as_ref()
+            .and_then(|name| self.resolvers.get(&name.value));
+        let Some(resolvers) = section else { return };
+        spec.name_of_address = Some(Arc::new(NameSpec {
+            resolvers: resolvers.clone(),
+            name: host.to_ascii_lowercase(),
+            port,
+            prefer_v4: naming.prefer_v4,
+            networks: naming.networks.clone(),
+            allow_duplicates: naming.allow_duplicates,
+            ignore_weight: naming.ignore_weight,
+        }));
+    }
+
+    /// Where a server with a name is at first, by `init-addr`; `None` for a fault. The flag tells that it isn't known yet.
+    pub(super) fn first_address(
+        &mut self,
+        server: &model::Server,
+        host: &str,
+        port: u16,
+    ) -> Option<(SocketAddr, bool)> {
+        let nowhere = (SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)), true);
+        if host.starts_with('_') {
+            return Some(nowhere);
+        }
+        let usual = [InitialAddress::Last, InitialAddress::Libc];
+        let mut why = "no way that `init-addr` names finds an address".to_owned();
+        for method in server.naming.initial.as_deref().unwrap_or(&usual) {
+            match method {
+                // Nothing is kept from an earlier process.
+                InitialAddress::Last => {}
+                InitialAddress::None => return Some(nowhere),
+                InitialAddress::Fixed(ip) => return Some(((*ip, port).into(), false)),
+                InitialAddress::Libc => match (host, port).to_socket_addrs().map(|mut all| all.next()) {
+                    Ok(Some(address)) => return Some((address, false)),
+                    Ok(None) => why = "it has no address".to_owned(),
+                    Err(error) => why = error.to_string(),
+                },
+            }
+        }
+        let message = format!("cannot resolve `{host}`: {why}");
+        let fault = Diagnostic::error(code::BAD_ADDRESS, server.address_span, message);
+        self.faults.push(match server.naming.resolvers {
+            Some(_) => fault.help("`init-addr last,libc,none` lets it begin without an address"),
+            None => fault,
+        });
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_systems_file_is_read_as_far_as_it_is_understood() {
+        let text = "# mine\nsearch example\nnameserver 192.0.2.1\nnameserver fe80::1%eth0\nnameserver x\n";
+        let addresses: Vec<String> = read_system_file(text)
+            .iter()
+            .map(|s| s.address.to_string())
+            .collect();
+        assert_eq!(addresses, ["192.0.2.1:53", "[fe80::1]:53"]);
+    }
+}
