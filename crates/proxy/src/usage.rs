@@ -110,10 +110,10 @@ impl TxnUsage {
         if let Some(stay) = self.at_server.borrow_mut().take() {
             count(stay.counts());
         }
-        if let Some(stay) = &mut *self.in_backend.borrow_mut() {
-            if stay.leave() {
-                count(&stay.backend.usage.counts);
-            }
+        if let Some(stay) = &mut *self.in_backend.borrow_mut()
+            && stay.leave()
+        {
+            count(&stay.backend.usage.counts);
         }
     }
 

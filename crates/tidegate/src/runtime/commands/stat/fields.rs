@@ -401,7 +401,7 @@ pub(super) const FIELDS: &[Field] = &[
     empty("agg_server_check_status", GAUGE),
     empty("agg_check_status", GAUGE),
     empty("srid", CONFIG),
-    field("sess_other", COUNT, "sessions that are not HTTP", |o| front(o).then(|| Typed::U64(if o.http { 0 } else { o.totals.total }))),
+    field("sess_other", COUNT, "sessions that are not HTTP", |o| front(o).then_some(Typed::U64(if o.http { 0 } else { o.totals.total }))),
     empty("h1_sess", COUNT),
     empty("h2_sess", COUNT),
     empty("h3_sess", COUNT),
