@@ -37,7 +37,7 @@ impl NameServer {
         std::thread::spawn(move || {
             let mut bytes = [0; 1500];
             while let Ok((length, peer)) = socket.recv_from(&mut bytes) {
-                if let Some(reply) = reply(&bytes[..length], &records) {
+                if let Some(reply) = bytes.get(..length).and_then(|bytes| reply(bytes, &records)) {
                     let _ = socket.send_to(&reply, peer);
                 }
             }
