@@ -95,7 +95,7 @@ impl Source {
 /// The body of a message: pieces that are here already, then what is still to come from the wire.
 #[derive(Default)]
 pub struct MessageBody {
-    ahead: VecDeque<Bytes>,
+    ahead: VecDeque<Frame<Bytes>>,
     source: Option<Source>,
     watch: Option<Rc<BodyWatch>>,
 }
@@ -128,7 +128,11 @@ impl MessageBody {
     /// A body that is all here.
     pub fn from_pieces(pieces: impl IntoIterator<Item = Bytes>) -> Self {
         MessageBody {
-            ahead: pieces.into_iter().filter(|p| !p.is_empty()).collect(),
+            ahead: pieces
+                .into_iter()
+                .filter(|p| !p.is_empty())
+                .map(Frame::data)
+                .collect(),
             source: None,
             watch: None,
         }
@@ -156,8 +160,13 @@ impl MessageBody {
     /// Puts back what was read, to be read again.
     pub(crate) fn unread(&mut self, piece: Bytes) {
         if !piece.is_empty() {
-            self.ahead.push_front(piece);
+            self.unread_frame(Frame::data(piece));
         }
+    }
+
+    /// Puts back what was read, to be read again.
+    pub(crate) fn unread_frame(&mut self, frame: Frame<Bytes>) {
+        self.ahead.push_front(frame);
     }
 }
 
@@ -169,8 +178,8 @@ impl Body for MessageBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if let Some(piece) = self.ahead.pop_front() {
-            return Poll::Ready(Some(Ok(Frame::data(piece))));
+        if let Some(frame) = self.ahead.pop_front() {
+            return Poll::Ready(Some(Ok(frame)));
         }
         let this = &mut *self;
         let Some(source) = &mut this.source else {
@@ -191,7 +200,8 @@ impl Body for MessageBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let ahead = self.ahead.iter().map(|p| p.len() as u64).sum::<u64>();
+        let data = self.ahead.iter().filter_map(Frame::data_ref);
+        let ahead = data.map(|p| p.len() as u64).sum::<u64>();
         let Some(source) = &self.source else {
             return SizeHint::with_exact(ahead);
         };

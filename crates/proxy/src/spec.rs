@@ -67,6 +67,10 @@ pub struct GlobalSpec {
     pub tls_capture_bytes: usize,
     /// `tune.lua.action-failure`: what becomes of a request whose action broke, where the rule has no `on-error`.
     pub action_failure: OnFailure,
+    /// `tune.http.maxhdr`: the most fields that a head of HTTP/1 may have; 100 if it isn't set.
+    pub fields_max: Option<usize>,
+    /// `h1-accept-payload-with-any-method`: GET, HEAD and DELETE of HTTP/1.0 may have a body.
+    pub accept_any_payload: bool,
     /// `tune.h2.…`.
     pub h2: Http2Tuning,
     /// The process as fetches and log lines see it.
@@ -89,6 +93,8 @@ impl Default for GlobalSpec {
             buffer_bytes: 16_384,
             tls_capture_bytes: 0,
             action_failure: OnFailure::Continue,
+            fields_max: None,
+            accept_any_payload: false,
             h2: Http2Tuning::default(),
             process: None,
             proc_vars: Arc::default(),
@@ -499,6 +505,8 @@ pub struct BackendSpec {
     pub http_close: HttpClose,
     /// `option http-buffer-request`.
     pub buffer_request: bool,
+    /// `option http-pretend-keepalive`: servers are not told that their connections end.
+    pub pretend_keepalive: bool,
     /// Where messages about its servers go.
     pub log: LogSpec,
 }
@@ -537,6 +545,7 @@ impl BackendSpec {
             http_close: HttpClose::default(),
             log: LogSpec::default(),
             buffer_request: false,
+            pretend_keepalive: false,
         }
     }
 }

@@ -57,6 +57,10 @@ pub struct Global {
 pub struct TuneSettings {
     /// `tune.bufsize`: bytes of a buffer; a request's or response's header section must fit.
     pub buffer_bytes: u32,
+    /// `tune.http.maxhdr`: most fields in a head of HTTP/1.
+    pub fields_max: Option<u16>,
+    /// `h1-accept-payload-with-any-method`: GET, HEAD and DELETE of HTTP/1.0 may have a body.
+    pub accept_any_payload: bool,
     /// `tune.h2.…`.
     pub h2: Http2Settings,
     /// `tune.vars.*`: how much memory variables may take.
@@ -69,6 +73,8 @@ impl Default for TuneSettings {
     fn default() -> TuneSettings {
         TuneSettings {
             buffer_bytes: 16_384,
+            fields_max: None,
+            accept_any_payload: false,
             h2: Http2Settings::default(),
             vars: VarLimits::default(),
             stick_counters: 3,

@@ -1,6 +1,6 @@
 //! The `global` section.
 
-mod http2;
+mod http;
 mod lua;
 mod pending;
 mod stats;

@@ -34,13 +34,19 @@ impl ClientConn {
         mut stream: Stream,
         made: Made,
         head_bytes_max: usize,
+        fields_max: Option<usize>,
     ) -> Result<Self, SendFailure> {
         let local = stream.local();
         // A body may end with the connection: then a cut must not look like its end.
         stream.refuse_truncation();
         let (counted, traffic) = Counted::new(stream);
         let mut builder = Builder::new();
-        builder.max_buf_size(head_bytes_max.max(8192));
+        builder
+            .max_buf_size(head_bytes_max.max(8192))
+            .allow_obsolete_multiline_headers_in_responses(true);
+        if let Some(fields) = fields_max {
+            builder.max_headers(fields);
+        }
         let (sender, conn) = builder
             .handshake(TokioIo::new(counted))
             .await

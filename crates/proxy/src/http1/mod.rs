@@ -5,10 +5,12 @@
 
 mod body;
 mod client;
+mod rewound;
 mod server;
+pub(crate) mod unread;
 
 pub use crate::body::MessageBody;
 pub(crate) use body::Receiving;
 pub(crate) use client::ClientConn;
 pub use hyper::ext::ReasonPhrase;
-pub(crate) use server::{End, ServerConn, ServerOptions, serve};
+pub(crate) use server::{End, Fragment, ServerConn, ServerOptions, serve};

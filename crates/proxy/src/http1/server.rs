@@ -1,7 +1,9 @@
 //! The client's side: requests in, responses out.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -13,6 +15,7 @@ use hyper::service::HttpService;
 use hyper_util::rt::TokioIo;
 
 use super::Receiving;
+use super::rewound::Rewound;
 use crate::body::{Cut, MessageBody};
 use crate::stream::Counted;
 
@@ -21,9 +24,15 @@ use crate::stream::Counted;
 pub(crate) struct ServerOptions {
     /// The most that a request's head may have, in bytes.
     pub(crate) head_bytes_max: usize,
+    /// `tune.http.maxhdr`: the most fields that a head may have, if it was set.
+    pub(crate) fields_max: Option<usize>,
     /// Whether a connection serves more than one request.
     pub(crate) keep_alive: bool,
 }
+
+/// Marks the head of a request whose target has a fragment, which no target of a request may have.
+#[derive(Clone, Copy)]
+pub(crate) struct Fragment;
 
 /// How a connection ended.
 pub(crate) enum End {
@@ -48,15 +57,25 @@ pub(crate) trait ServerConn {
 
 /// Serves the requests of `stream` one after the other with `handle`. An error of `handle` closes the connection without
 /// a response.
-pub(crate) fn serve<F, Fut, B>(stream: Counted, options: ServerOptions, handle: F) -> impl ServerConn
+pub(crate) fn serve<F, Fut, B>(
+    stream: Counted,
+    ahead: Bytes,
+    options: ServerOptions,
+    handle: F,
+) -> impl ServerConn
 where
     F: Fn(request::Parts, MessageBody) -> Fut,
     Fut: Future<Output = Result<Response<B>, Cut>>,
     B: Body<Data = Bytes, Error = Cut> + 'static,
 {
+    let seen = Rc::<Cell<bool>>::default();
+    let fragment = seen.clone();
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let (mut head, body) = request.into_parts();
         upgrades_by_hand(&mut head);
+        if fragment.take() {
+            head.extensions.insert(Fragment);
+        }
         handle(head, MessageBody::http1(Receiving::new(body)))
     });
     let mut builder = http1::Builder::new();
@@ -65,6 +84,10 @@ where
         .keep_alive(options.keep_alive)
         .max_buf_size(options.head_bytes_max.max(8192))
         .header_read_timeout(None);
+    if let Some(fields) = options.fields_max {
+        builder.max_headers(fields);
+    }
+    let stream = Rewound::new(stream, ahead, seen);
     Connection(builder.serve_connection(TokioIo::new(stream), service))
 }
 
@@ -73,7 +96,7 @@ fn upgrades_by_hand(head: &mut request::Parts) {
     head.extensions.remove::<hyper::upgrade::OnUpgrade>();
 }
 
-struct Connection<S: HttpService<Incoming>>(http1::Connection<TokioIo<Counted>, S>);
+struct Connection<S: HttpService<Incoming>>(http1::Connection<TokioIo<Rewound>, S>);
 
 impl<S, B> ServerConn for Connection<S>
 where
@@ -91,6 +114,12 @@ where
 
     fn into_stream(self) -> (Counted, Bytes) {
         let parts = self.0.into_parts();
-        (parts.io.into_inner(), parts.read_buf)
+        let rewound = parts.io.into_inner();
+        let ahead = match (parts.read_buf.is_empty(), rewound.ahead.is_empty()) {
+            (_, true) => parts.read_buf,
+            (true, _) => rewound.ahead,
+            _ => [&parts.read_buf[..], &rewound.ahead[..]].concat().into(),
+        };
+        (rewound.io, ahead)
     }
 }

@@ -10,7 +10,7 @@ use tidegate_sample::stick::Count;
 use super::ahead::{Ahead, receive};
 use super::choice::choose_backend;
 use super::forwarding::restrict_names;
-use super::headers::{announce_close, forget_connection, objection, wants_upgrade};
+use super::headers::{announce_close, forget_connection, objection, one_host, wants_upgrade};
 use super::outgoing::{Active, Content, Outgoing};
 use super::service::{self, Served};
 use super::stream::{HttpStream, Wire};
@@ -46,7 +46,7 @@ impl HttpStream {
     /// Answers one request. An error closes the connection without (the rest of) a response.
     pub(crate) async fn handle(
         self: Rc<Self>,
-        head: request::Parts,
+        mut head: request::Parts,
         mut body: MessageBody,
     ) -> Result<Response<Outgoing>, Cut> {
         self.traffic.swallow.set(false);
@@ -75,7 +75,12 @@ impl HttpStream {
         *self.current.borrow_mut() = Some(txn.clone());
         *self.body.borrow_mut() = body.watch();
         let active = Active::new(self.clone(), txn.clone(), head.method == Method::HEAD);
-        let objection = objection(&head, !body.is_ended());
+        let objection = objection(
+            &head,
+            !body.is_ended(),
+            self.worker.shared.global.accept_any_payload,
+        );
+        one_host(&mut head.headers);
         *txn.request.borrow_mut() = Some(head);
         let made = match objection {
             Some(status) => {

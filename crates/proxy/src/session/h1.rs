@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::http::{HttpSession, LOOK_AROUND};
 use super::stream::{HttpStream, Wire};
+use crate::http1::unread;
 use crate::http1::{End, ServerConn, ServerOptions, serve};
 use crate::http2::is_preface;
 use crate::reply::Reply;
@@ -44,19 +45,36 @@ pub(super) async fn run(session: Rc<HttpSession>, counted: Counted) -> Option<(C
     traffic.swallow.set(true);
     let options = ServerOptions {
         head_bytes_max: session.worker.shared.global.buffer_bytes,
+        fields_max: session.worker.shared.global.fields_max,
         keep_alive: session.frontend.spec.http_close != HttpClose::Close,
     };
     let timer = session.worker.wheel.timer();
     let accepted_at = session.client.ready_at.get();
     let stream = Rc::new(HttpStream::new(&session, Wire::Http1, traffic, accepted_at));
-    let handler = stream.clone();
-    let mut conn = serve(counted, options, move |head, body| {
-        handler.clone().handle(head, body)
-    });
-    let mut activity = u64::MAX;
-    let exit = poll_fn(|cx| stream.drive(cx, &mut conn, &timer, &mut activity)).await;
-    // Rare beside what comes before: boxed, so that a connection carries no room for it.
-    Box::pin(stream.leave(exit, conn, timer)).await
+    let (mut counted, mut ahead) = (counted, Bytes::new());
+    loop {
+        let handler = stream.clone();
+        let mut conn = serve(counted, ahead, options, move |head, body| {
+            handler.clone().handle(head, body)
+        });
+        let mut activity = u64::MAX;
+        let exit = poll_fn(|cx| stream.drive(cx, &mut conn, &timer, &mut activity)).await;
+        // Rare beside what comes before: boxed, so that a connection carries no room for it.
+        match Box::pin(stream.leave(exit, conn, &timer)).await {
+            After::Over => return None,
+            After::Http2(stream, read) => return Some((stream, read)),
+            After::Mended(stream, read) => (counted, ahead) = (stream, read),
+        }
+    }
+}
+
+/// What comes after the codec gave a connection back.
+enum After {
+    Over,
+    /// The client speaks HTTP/2.
+    Http2(Counted, Bytes),
+    /// A head that couldn't be read was mended.
+    Mended(Counted, Bytes),
 }
 
 impl HttpStream {
@@ -124,38 +142,47 @@ impl HttpStream {
     }
 
     /// What is left to do when the codec is done with the connection.
-    /// Gives the stream back if it is to go on with HTTP/2.
-    async fn leave(&self, exit: Exit, conn: impl ServerConn, timer: Timer) -> Option<(Counted, Bytes)> {
+    async fn leave(&self, exit: Exit, conn: impl ServerConn, timer: &Timer) -> After {
         let began_writing = self.traffic.written.get() > self.written_before.get();
         match exit {
             Exit::Ended(End::Closed | End::Failed) => {
                 let tunnel = self.tunnel.take();
-                match tunnel {
-                    Some(tunnel) => {
+                let current = self.current.borrow().clone();
+                match (tunnel, current) {
+                    (Some(tunnel), _) => {
                         let (mut stream, ahead) = conn.into_stream();
                         self.relay(tunnel, &mut stream, ahead).await;
                     }
+                    (None, Some(txn)) if self.is_given_up(began_writing) => {
+                        self.client_gave_up(&txn);
+                        let (stream, _) = conn.into_stream();
+                        self.answer(stream, timer, &txn, StatusCode::BAD_REQUEST).await;
+                    }
                     // A request that was not answered yet ends with it, and is logged below.
-                    None => drop(conn),
+                    _ => drop(conn),
                 }
             }
             Exit::Ended(End::Malformed) => {
                 if self.traffic.swallow.get() {
-                    let (stream, ahead) = conn.into_stream();
+                    let (mut stream, ahead) = conn.into_stream();
                     if self.session.may_become_http2() && is_preface(&ahead) {
                         self.traffic.swallow.set(false);
-                        return Some((stream, ahead));
+                        return After::Http2(stream, ahead);
                     }
-                    let status = self.traffic.swallowed.get();
-                    let status = status.and_then(|s| StatusCode::from_u16(s).ok());
-                    let status = status.unwrap_or(StatusCode::BAD_REQUEST);
-                    self.refuse(stream, &timer, status, *b"PR").await;
+                    let max = self.worker.shared.global.buffer_bytes;
+                    if let Some(mended) = self.mend(&mut stream, &ahead, timer, max).await {
+                        return After::Mended(stream, mended);
+                    }
+                    let own = self.traffic.swallowed.get();
+                    let own = own.and_then(|s| StatusCode::from_u16(s).ok());
+                    let status = unread::status(&ahead, own, max);
+                    self.refuse(stream, timer, status, *b"PR").await;
                 }
             }
             Exit::NoRequest { began } => {
                 if began || self.session.requests.get() == 0 {
                     let (stream, _) = conn.into_stream();
-                    self.refuse(stream, &timer, StatusCode::REQUEST_TIMEOUT, *b"cR")
+                    self.refuse(stream, timer, StatusCode::REQUEST_TIMEOUT, *b"cR")
                         .await;
                 }
             }
@@ -167,7 +194,7 @@ impl HttpStream {
                     && !began_writing
                     && let Some(txn) = txn
                 {
-                    self.answer(stream, &timer, &txn, StatusCode::REQUEST_TIMEOUT)
+                    self.answer(stream, timer, &txn, StatusCode::REQUEST_TIMEOUT)
                         .await;
                 } else {
                     stream.stream().reset_on_close();
@@ -177,7 +204,38 @@ impl HttpStream {
         }
         self.log_ended();
         poll_fn(|cx| self.session.lingering.poll(cx)).await;
-        None
+        After::Over
+    }
+
+    /// Whether the client has ended its side before it was answered.
+    fn is_given_up(&self, began_writing: bool) -> bool {
+        let traffic = &self.traffic;
+        self.busy.get() && traffic.read_ended.get() && !traffic.failed.get() && !began_writing
+    }
+
+    fn client_gave_up(&self, txn: &Txn) {
+        let mut facts = txn.facts.borrow_mut();
+        facts.status = Some(StatusCode::BAD_REQUEST.as_u16());
+        facts.termination = Some(*b"CH");
+    }
+
+    /// Joins the lines of fields in a head, if that is what kept it from being read.
+    async fn mend(&self, stream: &mut Counted, ahead: &Bytes, timer: &Timer, max: usize) -> Option<Bytes> {
+        if !unread::is_folded(ahead) {
+            return None;
+        }
+        let mut head = ahead.to_vec();
+        let limit = self.frontend.spec.timeouts.http_request;
+        let limit = limit.or(self.frontend.spec.timeouts.client);
+        let complete = async {
+            while unread::head_end(&head).is_none() && head.len() < max {
+                if stream.read_buf(&mut head).await.unwrap_or(0) == 0 {
+                    break;
+                }
+            }
+        };
+        timer.limit(limit, complete).await.ok()?;
+        unread::unfold(&head).map(Bytes::from)
     }
 
     /// Answers a request that could not be read, and logs it as one.

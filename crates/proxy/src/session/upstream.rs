@@ -124,7 +124,10 @@ impl HttpStream {
                 server.saw(Seen::NoResponse);
             }
             match sent {
-                Ok(Ok((head, body))) => {
+                Ok(Ok((head, mut body))) => {
+                    if !conn.begins_well(&mut body) {
+                        return Err(NoAnswer(StatusCode::BAD_GATEWAY, *b"PH"));
+                    }
                     server.saw(Seen::Status(head.status.as_u16()));
                     self.note(&txn.times.response);
                     txn.usage.server_stream.set(conn.figures());
@@ -189,7 +192,7 @@ impl HttpStream {
             proto => proto == ServerProto::Http2,
         };
         if !speaks_http2 {
-            let conn = http1::ClientConn::new(stream, made, global.buffer_bytes).await?;
+            let conn = http1::ClientConn::new(stream, made, global.buffer_bytes, global.fields_max).await?;
             return Ok(Link::Http1(conn));
         }
         let settings = Settings {
@@ -220,7 +223,7 @@ impl HttpStream {
         }
         head.version = http::Version::HTTP_11;
         forget_connection(&mut head.headers);
-        if self.closes_server(backend) {
+        if self.closes_server(backend) && !backend.spec.pretend_keepalive {
             announce_close(&mut head.headers);
         }
         forwarding::tell(&self.frontend.spec, &backend.spec, txn, &mut head.headers);

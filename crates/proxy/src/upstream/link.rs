@@ -2,11 +2,13 @@
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http::{request, response};
+use http_body::Body;
 use tidegate_sample::figures::HttpStreamFigures;
 
 use crate::body::MessageBody;
@@ -84,6 +86,26 @@ impl Link {
             Link::Http1(conn) => conn.send(head, body).await,
             Link::Http2(stream) => Box::pin(stream.send(head, body, informed)).await,
         }
+    }
+
+    /// Whether the beginning of a body, as far as it is here, is what it should be. A response whose first chunk is none is
+    /// better answered by an error than cut off.
+    pub(crate) fn begins_well(&mut self, body: &mut MessageBody) -> bool {
+        if matches!(self, Link::Http2(_)) || body.is_ended() || body.size_hint().exact().is_some() {
+            return true;
+        }
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut polled = Pin::new(&mut *body).poll_frame(&mut cx);
+        if polled.is_pending() {
+            let _ = self.drive(&mut cx);
+            polled = Pin::new(&mut *body).poll_frame(&mut cx);
+        }
+        match polled {
+            Poll::Ready(Some(Ok(frame))) => body.unread_frame(frame),
+            Poll::Ready(Some(Err(_))) => return false,
+            Poll::Ready(None) | Poll::Pending => {}
+        }
+        true
     }
 
     /// Waits for what is still to be sent.

@@ -384,3 +384,18 @@ pub fn condition(text: &str) -> Condition {
     let words: Vec<&str> = text.split(' ').collect();
     Condition::parse(&words, &AclSet::default(), &Scope::anywhere()).unwrap()
 }
+
+impl Client {
+    /// For servers: a request's body that comes in chunks. It ends early if the connection does.
+    pub fn chunked_body(&mut self) -> Vec<u8> {
+        let response = Response {
+            status: 0,
+            head: String::new(),
+            body: Vec::new(),
+        };
+        match self.chunks(response) {
+            Ok(whole) => whole.body,
+            Err(partial) => partial.body,
+        }
+    }
+}

@@ -162,6 +162,8 @@ impl Assembly<'_> {
             maxconn: usize::try_from(self.around.connections_max).unwrap_or(usize::MAX),
             buffer_bytes: usize::try_from(global.tune.buffer_bytes).unwrap_or(usize::MAX),
             action_failure: on_failure(global.lua.action_failure),
+            fields_max: global.tune.fields_max.map(usize::from),
+            accept_any_payload: global.tune.accept_any_payload,
             h2: http2::tuning(&global.tune.h2),
             process: Some(Arc::new(process)),
             proc_vars: Arc::clone(&self.around.proc_vars),
@@ -256,6 +258,7 @@ impl Assembly<'_> {
                 .and_then(|name| self.header(name, proxy.name.span));
             backend.http_close = http_close(proxy.connection_mode);
             backend.buffer_request = proxy.buffer_request || servers::needs_body(&backend);
+            backend.pretend_keepalive = proxy.http.pretend_keepalive;
             spec.backends.push(backend);
         }
     }

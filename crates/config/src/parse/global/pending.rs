@@ -88,7 +88,6 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
     not_yet("fd-hard-limit", G, "a setting of the process"),
     not_yet("gid", G, "run as this group"),
     not_yet("group", G, "run as this group"),
-    not_yet("h1-accept-payload-with-any-method", G, "a setting of the process"),
     not_yet("h1-case-adjust", G, "a setting of the process"),
     not_yet("h1-case-adjust-file", G, "a setting of the process"),
     not_yet("h1-do-not-close-on-insecure-transfer-encoding", G, "a setting of the process"),
@@ -222,6 +221,5 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
     not_yet("tune.http.logurilen", G, "longest URI in log lines"),
     no_effect("tune.idle-pool.shared", G, "each thread keeps its own idle connections"),
     not_yet("log-send-hostname", G, "the host's name in log lines"),
-    not_yet("tune.http.maxhdr", G, "most header lines of a message"),
     no_effect("tune.maxrewrite", G, "rewritten messages need no room in the buffer they came in"),
 ];

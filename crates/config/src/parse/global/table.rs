@@ -15,7 +15,7 @@ const G: Sections = Sections::GLOBAL;
 /// All keywords of the section.
 pub(super) const TABLES: [&[Keyword<Parse>]; 5] = [
     ROWS,
-    super::http2::ROWS,
+    super::http::ROWS,
     super::lua::ROWS,
     super::vars::ROWS,
     pending::ROWS,

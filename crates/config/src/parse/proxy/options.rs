@@ -133,8 +133,11 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("http-drop-request-trailers", B, "drop trailers of requests"),
     not_yet("http-drop-response-trailers", F, "drop trailers of responses"),
     not_yet("http-ignore-probes", F, "don't answer or log empty connections"),
-    not_yet("http-no-delay", ALL, "send every part at once"),
-    not_yet("http-pretend-keepalive", B, "don't tell servers that connections are closed"),
+    no_effect("http-no-delay", ALL, "nothing that was read is held back"),
+    served("http-pretend-keepalive", B, "", "don't tell servers that their connections end", |cx, _, on| {
+        cx.proxy.http.pretend_keepalive = on;
+        Ok(())
+    }),
     not_yet("http-use-proxy-header", F, "use the Proxy-Connection header"),
     not_yet("httpslog", ALL, "log HTTPS requests"),
     not_yet("http-tunnel", ALL, "look at the first request only"),

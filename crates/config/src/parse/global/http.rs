@@ -1,4 +1,4 @@
-//! The settings of HTTP/2.
+//! The settings of HTTP, of its second version above all.
 
 use super::table::Parse;
 use crate::diag::{Diagnostic, code};
@@ -17,6 +17,13 @@ const NO_ROUNDS: &str =
 /// The keywords.
 #[rustfmt::skip]
 pub(super) const ROWS: &[Keyword<Parse>] = &[
+    served("tune.http.maxhdr", G, "<number>", "most fields in a head of HTTP/1", |cx, args| {
+        args.integer(1, 32_767).map(|n| cx.global.tune.fields_max = Some(n))
+    }),
+    served("h1-accept-payload-with-any-method", G, "", "GET, HEAD and DELETE of HTTP/1.0 may have a body", |cx, _| {
+        cx.global.tune.accept_any_payload = true;
+        Ok(())
+    }),
     served("tune.h2.initial-window-size", G, "<number>", "bytes of a message's body that may come unasked", |cx, args| {
         window(args).map(|n| cx.global.tune.h2.both.window = Some(n))
     }),
