@@ -92,22 +92,16 @@ fn why_skipped(said: &str) -> String {
     }
 }
 
-/// The first line that tells what is wrong: a fault in a configuration, a panic, or what was not as expected.
+/// The first line that tells what is wrong: a fault in a configuration, a panic, or what was not as expected. A test may
+/// have configurations that are meant to be refused: where one program is at fault, its own faults count.
 fn why_failed(said: &str) -> String {
-    let shown = |line: &str| line.split_once("debug|").map(|(_, text)| text.trim().to_owned());
-    let mut faults: Vec<String> = Vec::new();
-    for text in said.lines().filter_map(shown) {
-        let fault = match text.split_once("]: ") {
-            Some((head, message)) if head.starts_with("error[") => message.to_owned(),
-            _ => match text.strip_prefix("error: ") {
-                Some(message) => message.to_owned(),
-                None if text.contains("panicked at") => text,
-                None => continue,
-            },
-        };
-        if !faults.contains(&fault) {
-            faults.push(fault);
-        }
+    let fatal = said.lines().find_map(|line| line.strip_prefix("----"));
+    let culprit = fatal
+        .and_then(|fatal| fatal.split_whitespace().next())
+        .filter(|name| name.starts_with('h'));
+    let mut faults = faults(said, culprit);
+    if faults.is_empty() {
+        faults = self::faults(said, None);
     }
     if let Some((first, rest)) = faults.split_first() {
         return match rest.len() {
@@ -116,12 +110,37 @@ fn why_failed(said: &str) -> String {
             more => format!("{first}; and {more} more faults"),
         };
     }
-    let fatal = said.lines().find_map(|line| line.strip_prefix("----"));
     match fatal {
         Some(fatal) => fatal.split_whitespace().collect::<Vec<_>>().join(" "),
         None if said.contains("TIMED OUT") => "it did not end in time".into(),
         None => "without a word".into(),
     }
+}
+
+/// The faults that programs told of, or one of them.
+fn faults(said: &str, of: Option<&str>) -> Vec<String> {
+    let mut faults: Vec<String> = Vec::new();
+    for line in said.lines() {
+        let Some((head, text)) = line.split_once("debug|") else {
+            continue;
+        };
+        if of.is_some_and(|name| head.split_whitespace().nth(1) != Some(name)) {
+            continue;
+        }
+        let text = text.trim();
+        let fault = match text.split_once("]: ") {
+            Some((head, message)) if head.starts_with("error[") => message,
+            _ => match text.strip_prefix("error: ") {
+                Some(message) => message,
+                None if text.contains("panicked at") => text,
+                None => continue,
+            },
+        };
+        if !faults.iter().any(|known| known == fault) {
+            faults.push(fault.to_owned());
+        }
+    }
+    faults
 }
 
 #[cfg(test)]
