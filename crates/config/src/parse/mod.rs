@@ -27,6 +27,7 @@ mod sampled;
 mod sections;
 mod server;
 mod server_outgoing;
+mod shared_rules;
 mod stick;
 mod tls;
 

@@ -8,6 +8,7 @@ use super::names::ProxyNames;
 use super::reader::Section;
 use super::sections::SectionKind;
 use super::server::check_name;
+use super::shared_rules;
 use super::stick;
 use crate::diag::{Diagnostic, Diagnostics, code};
 use crate::model::{ProxyId, ProxyKind};
@@ -27,6 +28,13 @@ pub(crate) struct PlannedDefaults {
     pub(crate) named: bool,
     /// The `defaults` section that it begins with.
     from: Option<usize>,
+}
+
+impl PlannedDefaults {
+    /// The `defaults` section that it begins with.
+    pub(crate) fn from(&self) -> Option<usize> {
+        self.from
+    }
 }
 
 pub(crate) struct PlannedProxy {
@@ -67,6 +75,7 @@ impl Plan {
             }
         }
         stick::check_targets(&plan.names, diagnostics);
+        shared_rules::check(&plan, sections, diagnostics);
         plan
     }
 
