@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use support::Result;
 use support::origin::{head, origin, server};
 use support::site::Site;
+use support::tls::{Authority, accept};
 
 /// A server of HTTP that answers checks (`/check`) with a status that the test may change, and everything else with its
 /// name.
@@ -344,5 +345,80 @@ fn a_section_says_what_the_checks_of_one_server_do() -> Result<()> {
         "GET /check HTTP/1.0\r\nx-a: b\r\nconnection: close\r\n\r\n"
     );
     site.until("/", "one")?;
+    Ok(())
+}
+
+#[test]
+fn checks_speak_tls_and_begin_with_a_header_where_the_server_does_or_they_are_told() -> Result<()> {
+    let heard = Arc::<Mutex<Vec<String>>>::default();
+    let config = Arc::new(Authority::new("root")?.issue(&["a.test"])?.server(&[])?);
+    let (secure, names) = (config.clone(), heard.clone());
+    let tls = origin(move |stream| {
+        let mut tls = accept(&secure, stream)?;
+        let name = tls.conn.server_name().unwrap_or("-").to_owned();
+        head(&mut BufReader::with_capacity(1, &mut tls))?;
+        names.lock().map_err(|_| "poisoned")?.push(name);
+        write!(tls, "HTTP/1.1 204 Fine\r\n\r\n")?;
+        Ok(tls.flush()?)
+    })?;
+    let lines = heard.clone();
+    let plain = origin(move |mut stream| {
+        let mut line = [0; 15];
+        stream.read_exact(&mut line)?;
+        lines
+            .lock()
+            .map_err(|_| "poisoned")?
+            .push(String::from_utf8_lossy(&line).into_owned());
+        let request = head(&mut BufReader::new(stream.try_clone()?))?;
+        lines.lock().map_err(|_| "poisoned")?.push(request);
+        Ok(stream.write_all(b"HTTP/1.1 204 Fine\r\n\r\n")?)
+    })?;
+    let (secure, clear) = (server(tls), server(plain));
+    let port = tls.port();
+    let site = site(
+        "health-tls",
+        &format!(
+            "    option httpchk GET /\n\
+             server inherits {secure} ssl verify none check check-sni one.test\n    \
+             server told {clear} check addr 127.0.0.1 port {port} check-ssl check-sni two.test verify none\n    \
+             server not {secure} ssl verify none check no-check-ssl\n    \
+             server header {clear} send-proxy check\n"
+        ),
+    )?;
+    for name in ["inherits", "told", "header"] {
+        site.logged(&format!(
+            "Health check for server b/{name} succeeded, reason: Layer7 check passed, code: 204"
+        ))?;
+    }
+    site.logged("Health check for server b/not failed")?;
+    let heard = heard.lock().map_err(|_| "poisoned")?.clone();
+    for wanted in ["one.test", "two.test", "PROXY UNKNOWN\r\n"] {
+        assert!(heard.iter().any(|line| line == wanted), "{wanted} in {heard:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_step_can_connect_by_tls_and_fail_at_it() -> Result<()> {
+    let config = Arc::new(Authority::new("root")?.issue(&["a.test"])?.server(&[])?);
+    let tls = origin(move |stream| {
+        let mut tls = accept(&config, stream)?;
+        let mut rest = Vec::new();
+        // The check leaves without a word.
+        let _ = tls.read_to_end(&mut rest);
+        Ok(())
+    })?;
+    let clear = Checked::new("clear", 200)?;
+    let site = site(
+        "health-tls-step",
+        &format!(
+            "    option tcp-check\n    tcp-check connect ssl sni three.test\n    \
+             server well {} check verify none\n    server ill {} check verify none\n",
+            server(tls),
+            server(clear.address)
+        ),
+    )?;
+    site.logged("Health check for server b/well succeeded, reason: Layer6 check passed")?;
+    site.logged("Health check for server b/ill failed, reason: Layer6 invalid response, info: \"SSL handshake failure")?;
     Ok(())
 }

@@ -84,6 +84,12 @@ pub struct CheckConnect {
     pub port: Option<CheckPort>,
     /// `addr`
     pub address: Option<IpAddr>,
+    /// `ssl`
+    pub tls: bool,
+    /// `sni`
+    pub sni: Option<String>,
+    /// `send-proxy`
+    pub send_proxy: bool,
     /// `linger`
     pub linger: bool,
 }
@@ -218,6 +224,12 @@ pub struct ServerCheck {
     pub errors_max: u32,
     /// `on-error`
     pub on_error: OnError,
+    /// `check-ssl`, `no-check-ssl`
+    pub tls: Option<bool>,
+    /// `check-sni`
+    pub sni: Option<String>,
+    /// `check-send-proxy`, `no-check-send-proxy`
+    pub send_proxy: Option<bool>,
     /// `agent-check`
     pub agent: Agent,
 }
@@ -238,6 +250,9 @@ impl Default for ServerCheck {
             observe: None,
             errors_max: 10,
             on_error: OnError::default(),
+            tls: None,
+            sni: None,
+            send_proxy: None,
             agent: Agent::default(),
         }
     }

@@ -188,12 +188,27 @@ const ROWS: &[Keyword<Parse>] = &[
         server.check.port = Some(args.integer(1, 65535)?);
         Ok(())
     }),
-    not_yet("check-ssl", B, "TLS in checks"),
-    not_yet("no-check-ssl", B, "no TLS in checks"),
-    not_yet("check-sni", B, "SNI of checks"),
+    served("check-ssl", B, "", "TLS in checks", |server, _| {
+        server.check.tls = Some(true);
+        Ok(())
+    }),
+    served("no-check-ssl", B, "", "no TLS in checks", |server, _| {
+        server.check.tls = Some(false);
+        Ok(())
+    }),
+    served("check-sni", B, "<name>", "the name that checks ask for in TLS", |server, args| {
+        server.check.sni = Some(args.text("a name")?.to_owned());
+        Ok(())
+    }),
     not_yet("check-alpn", B, "protocols offered by checks"),
-    not_yet("check-send-proxy", B, "PROXY protocol in checks"),
-    served("no-check-send-proxy", B, "", "no PROXY protocol in checks, as without a word", |_, _| Ok(())),
+    served("check-send-proxy", B, "", "PROXY protocol in checks", |server, _| {
+        server.check.send_proxy = Some(true);
+        Ok(())
+    }),
+    served("no-check-send-proxy", B, "", "no PROXY protocol in checks", |server, _| {
+        server.check.send_proxy = Some(false);
+        Ok(())
+    }),
     served("init-state", B, "{ fully-up | up | down | fully-down | none }", "the state before the first check",
         |server, args| {
             let names = [

@@ -92,6 +92,7 @@ pub(crate) fn start(worker: &Rc<Worker>) {
                     state: own.clone(),
                     address,
                     port: None,
+                    check: None,
                 };
                 tokio::task::spawn_local(ask_on(subject, agent.clone(), opener, worker.wheel.timer()));
             }
@@ -253,6 +254,7 @@ impl Checking {
                 state: subject.state.clone(),
                 address: spec.address,
                 port: spec.port,
+                check: Some(spec.clone()),
             },
             health: RefCell::new(health),
             last: Cell::default(),

@@ -4,9 +4,14 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use tokio::io::AsyncWriteExt;
+
 use super::run::{NoWire, Opened, Opener, Opening};
+use super::spec::CheckSpec;
 use super::step::Connect;
-use crate::spec::ServerAddress;
+use crate::proxy_protocol::{local2, version1};
+use crate::spec::{ServerAddress, ServerTls};
+use crate::tls;
 use crate::upstream::connect;
 use crate::upstream::state::ServerState;
 
@@ -17,6 +22,8 @@ pub(super) struct ToServer {
     pub(super) address: Option<IpAddr>,
     /// `port`
     pub(super) port: Option<u16>,
+    /// How checks connect where their steps don't say; an agent is spoken to in the clear.
+    pub(super) check: Option<Arc<CheckSpec>>,
 }
 
 impl ToServer {
@@ -33,6 +40,30 @@ impl ToServer {
             (local, None) => local,
         })
     }
+
+    /// What hands are shaken with for this step, and the name to ask for.
+    fn tls<'a>(&'a self, step: &'a Connect) -> Option<(&'a ServerTls, Option<&'a str>)> {
+        let check = self.check.as_ref()?;
+        let by_default = step.defaults && check.speaks_tls;
+        if !(step.tls || by_default) {
+            return None;
+        }
+        let own = check.sni.as_deref().filter(|_| by_default);
+        Some((check.tls.as_deref()?, step.sni.as_deref().or(own)))
+    }
+
+    /// The header that the connection begins with: a check speaks for nobody.
+    fn header(&self, step: &Connect) -> Option<Vec<u8>> {
+        let check = self.check.as_ref()?;
+        if step.defaults && check.sends_proxy {
+            return Some(if check.proxy_binary {
+                local2()
+            } else {
+                version1(None)
+            });
+        }
+        step.send_proxy.then(|| version1(None))
+    }
 }
 
 impl Opener for ToServer {
@@ -47,14 +78,27 @@ impl Opener for ToServer {
                 ServerAddress::Tcp(address) => Some(*address),
                 ServerAddress::Unix(_) | ServerAddress::Abstract(_) => None,
             };
-            let stream = connect::open(&target).await.map_err(failure)?;
+            let mut stream = connect::open(&target).await.map_err(failure)?;
+            let source = stream.local();
             if !step.linger {
                 // Nobody waits for the rest of a check's connection.
                 stream.reset_on_close();
             }
+            if let Some(header) = self.header(step) {
+                stream.write_all(&header).await.map_err(failure)?;
+            }
+            let mut speaks_tls = false;
+            if let Some((tls, name)) = self.tls(step) {
+                let shaken = tls::connect(stream, &tls.connector, name.map(str::as_bytes)).await;
+                stream = shaken
+                    .map_err(|why| NoWire::Tls(format!("SSL handshake failure ({why})")))?
+                    .0;
+                speaks_tls = true;
+            }
             Ok(Opened {
-                source: stream.local(),
+                source,
                 destination,
+                tls: speaks_tls,
                 wire: Box::new(stream),
             })
         })

@@ -85,6 +85,8 @@ pub(super) struct Opened {
     pub(super) wire: Box<dyn Wire>,
     pub(super) source: Option<SocketAddr>,
     pub(super) destination: Option<SocketAddr>,
+    /// Whether TLS is spoken on it.
+    pub(super) tls: bool,
 }
 
 /// Why there is no connection.
@@ -93,6 +95,8 @@ pub(super) enum NoWire {
     Socket(String),
     /// Nobody answered, or with a refusal.
     Connection(io::Error),
+    /// TLS couldn't be agreed on.
+    Tls(String),
 }
 
 pub(super) type Opening<'a> = Pin<Box<dyn Future<Output = Result<Opened, NoWire>> + 'a>>;
@@ -125,6 +129,7 @@ pub(super) async fn run(
         left: limits.answer,
         method: Method::GET,
         spoke: false,
+        tls: false,
         number: 0,
     };
     match run.steps().await {
@@ -147,6 +152,7 @@ struct Run<'a> {
     /// The method of the last request.
     method: Method,
     spoke: bool,
+    tls: bool,
     /// The number of the step among those that connect, send and expect, as logs show it.
     number: usize,
 }
@@ -156,12 +162,20 @@ impl Run<'_> {
     async fn steps(&mut self) -> Result<Finding, Finding> {
         let mut last = None;
         if !self.program.begins_with_connect() {
-            self.connect(&Connect::default(), None).await?;
+            let connect = Connect {
+                defaults: true,
+                ..Connect::default()
+            };
+            self.connect(&connect, None).await?;
         }
         for step in &self.program.steps {
             last = self.step(step).await?;
         }
-        let status = if self.spoke { Status::L7Ok } else { Status::L4Ok };
+        let status = match (self.spoke, self.tls) {
+            (true, _) => Status::L7Ok,
+            (false, true) => Status::L6Ok,
+            (false, false) => Status::L4Ok,
+        };
         Ok(last.unwrap_or_else(|| Finding::of(status)))
     }
 
@@ -228,6 +242,7 @@ impl Run<'_> {
         match opened {
             Ok(Ok(opened)) => {
                 self.wire = Some(opened.wire);
+                self.tls = opened.tls;
                 self.left = self.limits.answer;
                 self.session.source.set(opened.source);
                 self.session.destination.set(opened.destination);
@@ -237,9 +252,11 @@ impl Run<'_> {
                 Status::L4Connection,
                 format!("{}{place}", reason(&why)),
             )),
+            Ok(Err(NoWire::Tls(why))) => Err(Finding::because(Status::L6Response, format!("{why}{place}"))),
             Ok(Err(NoWire::Socket(why))) => {
                 Err(Finding::because(Status::SocketError, format!("{why}{place}")))
             }
+            Err(_) if connect.tls => Err(Finding::because(Status::L6Timeout, place)),
             Err(_) => Err(Finding::because(Status::L4Timeout, place)),
         }
     }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::health::{InitialState, Pace};
 use super::step::Program;
+use crate::spec::ServerTls;
 
 /// How a server is checked.
 #[derive(Clone, Debug)]
@@ -24,6 +25,16 @@ pub struct CheckSpec {
     pub address: Option<IpAddr>,
     /// `port`
     pub port: Option<u16>,
+    /// What hands are shaken with, where a check speaks TLS.
+    pub tls: Option<Arc<ServerTls>>,
+    /// Whether checks speak TLS where no step says otherwise.
+    pub speaks_tls: bool,
+    /// `check-sni`: the name that is asked for then.
+    pub sni: Option<String>,
+    /// Whether connections begin with a PROXY header where no step says otherwise.
+    pub sends_proxy: bool,
+    /// Whether that header is of version 2.
+    pub proxy_binary: bool,
     /// What is done.
     pub program: Arc<Program>,
     /// `option log-health-checks`: every change of what checks find is logged, not those of the server's state alone.
@@ -43,6 +54,11 @@ impl CheckSpec {
             connect_timeout: None,
             address: None,
             port: None,
+            tls: None,
+            speaks_tls: false,
+            sni: None,
+            sends_proxy: false,
+            proxy_binary: false,
             program,
             log_all: false,
             observe: None,

@@ -23,6 +23,14 @@ pub struct Program {
 }
 
 impl Program {
+    /// Whether a step asks for TLS whatever the server speaks.
+    #[must_use]
+    pub fn wants_tls(&self) -> bool {
+        self.steps
+            .iter()
+            .any(|step| matches!(&step.action, Action::Connect(connect) if connect.tls))
+    }
+
     /// Whether the first step that is more than a computation connects.
     pub(super) fn begins_with_connect(&self) -> bool {
         let mut steps = self.steps.iter().map(|step| &step.action);
@@ -94,6 +102,12 @@ pub struct Connect {
     pub port: Option<Port>,
     /// `addr`
     pub address: Option<std::net::IpAddr>,
+    /// `ssl`
+    pub tls: bool,
+    /// `sni`
+    pub sni: Option<String>,
+    /// `send-proxy`
+    pub send_proxy: bool,
     /// `linger`: close in order instead of with a reset.
     pub linger: bool,
 }

@@ -8,7 +8,7 @@ mod write;
 
 pub(crate) use read::Header;
 pub(crate) use receive::{Fault, receive};
-pub(crate) use write::{About, AboutSsl, version1, version2};
+pub(crate) use write::{About, AboutSsl, local2, version1, version2};
 
 /// What version 2 begins with.
 const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";

@@ -52,6 +52,13 @@ pub(crate) struct AboutSsl {
     pub(crate) key: Option<Vec<u8>>,
 }
 
+/// The header of version 2 for a connection that the proxy makes for itself.
+pub(crate) fn local2() -> Vec<u8> {
+    let mut header = SIGNATURE.to_vec();
+    header.extend([0x20, 0x00, 0, 0]);
+    header
+}
+
 /// The header of version 2.
 pub(crate) fn version2(addresses: Option<(SocketAddr, SocketAddr)>, about: &About) -> Vec<u8> {
     let mut header = SIGNATURE.to_vec();

@@ -12,7 +12,7 @@ use tidegate_proxy::check::status::Status;
 use tidegate_proxy::check::step::{
     Action, Connect, Expect, HeaderPattern, Kind, Pattern, Payload, Port, Program, Request, Step, TextMatch,
 };
-use tidegate_proxy::spec::Text;
+use tidegate_proxy::spec::{ServerSpec, ServerTls, Text};
 
 use super::Assembly;
 
@@ -89,53 +89,70 @@ impl Assembly<'_> {
 
     /// How a server is checked, if it is.
     pub(super) fn check(
-        &self,
+        &mut self,
         server: &model::Server,
         proxy: &model::Proxy,
         program: &Arc<Program>,
+        spec: &ServerSpec,
     ) -> Option<Arc<CheckSpec>> {
         let lines = &server.check;
         let limit = |time: Option<std::time::Duration>| time.filter(|time| !time.is_zero());
-        let named = lines
-            .section
-            .as_ref()
-            .and_then(|name| self.checks.get(&name.value));
-        lines.enabled.then(|| {
-            Arc::new(CheckSpec {
-                pace: Pace {
-                    rise: lines.rise,
-                    fall: lines.fall,
-                    inter: lines.inter,
-                    fast_inter: lines.fast_inter,
-                    down_inter: lines.down_inter,
+        if !lines.enabled {
+            return None;
+        }
+        let named = lines.section.as_ref();
+        let named = named.and_then(|name| self.checks.get(&name.value));
+        let program = named.unwrap_or(program).clone();
+        // Checks that go elsewhere take nothing over from the server's own connections.
+        let elsewhere = lines.address.is_some() || lines.port.is_some();
+        let speaks_tls = lines.tls.unwrap_or(spec.tls.is_some() && !elsewhere);
+        let header = spec.proxy_header.as_ref();
+        let tls = match (&spec.tls, speaks_tls || program.wants_tls()) {
+            (Some(own), true) => Some(own.clone()),
+            (None, true) => self
+                .connector(server, &server.outgoing)
+                .map(|connector| Arc::new(ServerTls { connector, sni: None })),
+            (_, false) => None,
+        };
+        Some(Arc::new(CheckSpec {
+            tls,
+            speaks_tls,
+            sni: lines.sni.clone(),
+            sends_proxy: lines.send_proxy.unwrap_or(header.is_some() && !elsewhere),
+            proxy_binary: header.is_some_and(|header| header.binary),
+            pace: Pace {
+                rise: lines.rise,
+                fall: lines.fall,
+                inter: lines.inter,
+                fast_inter: lines.fast_inter,
+                down_inter: lines.down_inter,
+            },
+            initial: match lines.initial {
+                Some(model::InitialState::FullyUp) => InitialState::FullyUp,
+                Some(model::InitialState::Down) => InitialState::Down,
+                Some(model::InitialState::FullyDown) => InitialState::FullyDown,
+                Some(model::InitialState::Up) | None => InitialState::Up,
+            },
+            timeout: limit(proxy.timeouts.check),
+            connect_timeout: limit(proxy.timeouts.connect),
+            address: lines.address,
+            port: lines.port,
+            program,
+            log_all: proxy.log_health_checks,
+            observe: lines.observe.map(|layer| Observing {
+                layer: match layer {
+                    model::Observe::Layer4 => Layer::Four,
+                    model::Observe::Layer7 => Layer::Seven,
                 },
-                initial: match lines.initial {
-                    Some(model::InitialState::FullyUp) => InitialState::FullyUp,
-                    Some(model::InitialState::Down) => InitialState::Down,
-                    Some(model::InitialState::FullyDown) => InitialState::FullyDown,
-                    Some(model::InitialState::Up) | None => InitialState::Up,
+                errors_max: lines.errors_max,
+                then: match lines.on_error {
+                    model::OnError::FastInter => OnErrors::FastInter,
+                    model::OnError::FailCheck => OnErrors::FailCheck,
+                    model::OnError::SuddenDeath => OnErrors::SuddenDeath,
+                    model::OnError::MarkDown => OnErrors::MarkDown,
                 },
-                timeout: limit(proxy.timeouts.check),
-                connect_timeout: limit(proxy.timeouts.connect),
-                address: lines.address,
-                port: lines.port,
-                program: named.unwrap_or(program).clone(),
-                log_all: proxy.log_health_checks,
-                observe: lines.observe.map(|layer| Observing {
-                    layer: match layer {
-                        model::Observe::Layer4 => Layer::Four,
-                        model::Observe::Layer7 => Layer::Seven,
-                    },
-                    errors_max: lines.errors_max,
-                    then: match lines.on_error {
-                        model::OnError::FastInter => OnErrors::FastInter,
-                        model::OnError::FailCheck => OnErrors::FailCheck,
-                        model::OnError::SuddenDeath => OnErrors::SuddenDeath,
-                        model::OnError::MarkDown => OnErrors::MarkDown,
-                    },
-                }),
-            })
-        })
+            }),
+        }))
     }
 
     /// How a server's agent is asked, if there is one.
@@ -168,6 +185,9 @@ fn connect_step(connect: model::CheckConnect) -> Connect {
             model::CheckPort::Computed(expr) => Port::Computed(expr),
         }),
         address: connect.address,
+        tls: connect.tls,
+        sni: connect.sni,
+        send_proxy: connect.send_proxy,
         linger: connect.linger,
     }
 }

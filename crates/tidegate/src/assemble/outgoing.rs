@@ -53,7 +53,8 @@ impl Assembly<'_> {
         }
     }
 
-    fn connector(&mut self, server: &model::Server, outgoing: &Outgoing) -> Option<Connector> {
+    /// What hands are shaken with.
+    pub(super) fn connector(&mut self, server: &model::Server, outgoing: &Outgoing) -> Option<Connector> {
         let before = self.faults.count(tidegate_config::Severity::Error);
         let tls = &outgoing.tls;
         let span = server.address_span;

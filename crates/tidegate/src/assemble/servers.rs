@@ -79,9 +79,9 @@ impl Assembly<'_> {
             spec.pool_max = server.idle_max.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
             spec.pool_purge_delay = server.idle_purge_delay;
             self.outgoing(server, proxy.mode == model::Mode::Http, &mut spec);
-            spec.check = self.check(server, proxy, program);
             spec.agent = self.agent(server, proxy);
             spec.proto = http2::server_proto(server.proto);
+            spec.check = self.check(server, proxy, program, &spec);
             specs.push(spec);
         }
         specs

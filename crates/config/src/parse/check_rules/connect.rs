@@ -22,6 +22,18 @@ pub(super) fn connect(rule: &mut RuleArgs<'_, '_, '_>) -> Parsed<CheckConnect> {
                 rule.args.next();
                 connect.linger = true;
             }
+            "ssl" => {
+                rule.args.next();
+                connect.tls = true;
+            }
+            "sni" => {
+                rule.args.next();
+                connect.sni = Some(rule.args.text("a name")?.to_owned());
+            }
+            "send-proxy" => {
+                rule.args.next();
+                connect.send_proxy = true;
+            }
             "port" => {
                 rule.args.next();
                 let word = rule.args.expect("a port or an expression")?;
@@ -31,7 +43,7 @@ pub(super) fn connect(rule: &mut RuleArgs<'_, '_, '_>) -> Parsed<CheckConnect> {
                 rule.args.next();
                 connect.address = Some(address(rule.args.expect("an address")?)?);
             }
-            "ssl" | "sni" | "alpn" | "send-proxy" | "via-socks4" | "proto" => {
+            "alpn" | "via-socks4" | "proto" => {
                 return Err(Box::new(unsupported(word, "connect ")));
             }
             _ => break,
