@@ -83,6 +83,7 @@ const ARGUMENTS: &[(&str, &str)] = &[
     ("meth", "GET"),
     ("ipv4", "192.0.2.1"),
     ("ipv6", "2001:db8::1"),
+    ("fc_pp_tlv", "AUTHORITY"),
     ("fc_rtt", "ms"),
     ("fc_rttvar", "ms"),
     ("bc_rtt", "ms"),

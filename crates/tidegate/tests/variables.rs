@@ -1,0 +1,51 @@
+//! How much memory variables may take, in the running program.
+
+mod support;
+
+use support::Result;
+use support::site::Site;
+
+#[test]
+fn a_variable_that_does_not_fit_is_not_set() -> Result<()> {
+    let config = "\
+global
+    tune.vars.proc-max-size 1k
+    tune.vars.txn-max-size 20
+    tune.vars.reqres-max-size 10
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 15s
+    timeout server 15s
+frontend f
+    bind 127.0.0.1:8080
+    http-request set-var(req.a) url_param(a)
+    http-request set-var(txn.b) url_param(b)
+    http-request set-var(txn.b) url_param(c)
+    http-request return status 200 content-type text/plain lf-string \"%[var(req.a),length]|%[var(txn.b)]\"
+";
+    let site = Site::start("variables", &[("site.cfg", config)])?;
+    let body = |path: &str| -> Result<String> {
+        Ok(site
+            .get(path)?
+            .split_once("\r\n\r\n")
+            .ok_or("no body")?
+            .1
+            .to_owned())
+    };
+    // Again and again: what a request took is free once it has ended.
+    for _ in 0..100 {
+        assert_eq!(body("/?a=0123456789&b=0123456789")?, "10|0123456789");
+        assert_eq!(body("/?a=0123456789&b=0123456789x")?, "10|", "txn holds req");
+        assert_eq!(
+            body("/?a=0123456789x&b=0123456789012345678y")?,
+            "|0123456789012345678y"
+        );
+        assert_eq!(
+            body("/?a=0&b=x&c=01234567890123456789")?,
+            "1|",
+            "what doesn't fit is gone"
+        );
+    }
+    Ok(())
+}
