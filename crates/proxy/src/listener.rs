@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::{TcpListener, UnixListener};
 
-use crate::spec::{ListenAddress, ListenerSpec};
+use crate::spec::{ListenAddress, ListenerSpec, SocketOptions};
 use crate::stream::Stream;
 
 /// A `bind` line whose socket couldn't be had.
@@ -113,7 +113,7 @@ fn bind_all(spec: &ListenerSpec, workers: usize) -> io::Result<Vec<Bound>> {
             let mut bound: Vec<Bound> = Vec::with_capacity(workers);
             let mut address = *address;
             for _ in 0..workers {
-                let socket = tcp(address, spec.v6only, workers > 1, backlog)?;
+                let socket = tcp(address, spec, workers > 1, backlog)?;
                 // Port 0 took a free one; the other workers share it.
                 address = socket.local_addr()?.as_socket().unwrap_or(address);
                 bound.push(Bound {
@@ -141,18 +141,42 @@ fn bind_all(spec: &ListenerSpec, workers: usize) -> io::Result<Vec<Bound>> {
     }
 }
 
-fn tcp(address: SocketAddr, v6only: Option<bool>, shared: bool, backlog: i32) -> io::Result<Socket> {
+fn tcp(address: SocketAddr, spec: &ListenerSpec, shared: bool, backlog: i32) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
-    if let (Some(v6only), true) = (v6only, address.is_ipv6()) {
+    if let (Some(v6only), true) = (spec.v6only, address.is_ipv6()) {
         socket.set_only_v6(v6only)?;
     }
     if shared {
         socket.set_reuse_port(true)?;
     }
+    prepare(&socket, address, &spec.socket)?;
     socket.bind(&address.into())?;
     socket.listen(backlog)?;
     Ok(socket)
+}
+
+/// Tells a socket what it is to know before it listens; its connections inherit that.
+fn prepare(socket: &Socket, address: SocketAddr, options: &SocketOptions) -> io::Result<()> {
+    if let Some(interface) = &options.interface {
+        socket.bind_device(Some(interface.as_bytes()))?;
+    }
+    if options.transparent {
+        match address.is_ipv4() {
+            true => socket.set_ip_transparent_v4(true)?,
+            false => socket.set_ip_transparent_v6(true)?,
+        }
+    }
+    if let Some(mss) = options.mss {
+        socket.set_tcp_mss(mss.into())?;
+    }
+    if options.user_timeout.is_some() {
+        socket.set_tcp_user_timeout(options.user_timeout)?;
+    }
+    if let Some(congestion) = &options.congestion {
+        socket.set_tcp_congestion(congestion.as_bytes())?;
+    }
+    Ok(())
 }
 
 /// Replaces what a former process left; a socket that someone still listens on is left alone.

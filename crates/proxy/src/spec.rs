@@ -373,6 +373,8 @@ pub struct ListenerSpec {
     pub tls: Option<Arc<tidegate_tls::Acceptor>>,
     /// `accept-proxy`: connections begin with a PROXY header.
     pub accept_proxy: bool,
+    /// What else the socket is told.
+    pub socket: SocketOptions,
     /// `proto`: what clients speak, in HTTP mode.
     pub proto: ListenProto,
 }
@@ -387,6 +389,21 @@ pub enum ListenProto {
     Http1,
     /// `proto h2`: HTTP/2, whatever comes.
     Http2,
+}
+
+/// What a listening socket of TCP is told, for itself and the connections that come through it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SocketOptions {
+    /// `interface`: the one to listen on.
+    pub interface: Option<String>,
+    /// `mss`: largest segment.
+    pub mss: Option<u16>,
+    /// `tcp-ut`: how long sent bytes may stay unacknowledged.
+    pub user_timeout: Option<Duration>,
+    /// `cc`: algorithm of congestion control.
+    pub congestion: Option<String>,
+    /// `transparent`: listens on addresses of others.
+    pub transparent: bool,
 }
 
 /// Where a listener listens.
@@ -421,6 +438,7 @@ impl ListenerSpec {
             proto: ListenProto::default(),
             tls: None,
             accept_proxy: false,
+            socket: SocketOptions::default(),
         }
     }
 

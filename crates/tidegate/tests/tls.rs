@@ -327,3 +327,28 @@ fn clients_are_verified_as_far_as_is_asked_for() -> Result<()> {
     assert_eq!(ask(2, Some(&revoked))?, "23 gone");
     Ok(())
 }
+
+#[test]
+fn the_global_section_tells_what_lines_begin_with() -> Result<()> {
+    let ca = Authority::new("root")?;
+    let own = ca.issue(&["a.test"])?;
+    let say = "    http-request return status 200 content-type text/plain lf-string \"%[ssl_fc_cipher] %[ssl_fc_cipherlist_bin,length]\"\n";
+    let config = format!(
+        "global\n    crt-base site\n    ssl-default-bind-options ssl-min-ver TLSv1.3\n    \
+         ssl-default-bind-ciphersuites TLS_AES_128_GCM_SHA256\n    tune.ssl.capture-buffer-size 512\n    \
+         ssl-server-verify none\n{DEFAULTS}listen site\n    bind 127.0.0.1:8443 ssl crt a.pem mss 1200 tcp-ut 30s\n    \
+         bind 127.0.0.1:8444 ssl crt a.pem ssl-min-ver TLSv1.2\n    server s 127.0.0.1:9999 ssl\n{say}"
+    );
+    let site = Site::start("tls-global", &[("site.cfg", &config), ("a.pem", &own.pem())])?;
+    let client = connect(&ca.client()?, site.connect(0)?, "a.test")?;
+    let answer = get(client, "/", "a.test")?;
+    assert!(body(&answer).starts_with("TLS_AES_128_GCM_SHA256 "), "{answer}");
+    assert!(
+        !body(&answer).ends_with(' '),
+        "the first message was kept: {answer}"
+    );
+    let old = ca.client_of(&[&TLS12], None)?;
+    assert!(connect(&old, site.connect(0)?, "a.test").is_err());
+    connect(&old, site.connect(1)?, "a.test")?;
+    Ok(())
+}

@@ -86,6 +86,16 @@ pub struct BindOptions {
     pub severity: SeverityOutput,
     /// `proto`: what clients speak.
     pub proto: Option<HttpProto>,
+    /// `interface`: the one to listen on.
+    pub interface: Option<String>,
+    /// `mss`: largest segment of TCP.
+    pub mss: Option<u16>,
+    /// `tcp-ut`: how long sent bytes may stay unacknowledged.
+    pub user_timeout: Option<std::time::Duration>,
+    /// `cc`: algorithm of congestion control.
+    pub congestion: Option<String>,
+    /// `transparent`: listens on addresses of others.
+    pub transparent: bool,
     /// `accept-proxy`: connections begin with a PROXY header.
     pub accept_proxy: bool,
     /// `ssl`: clients speak TLS.

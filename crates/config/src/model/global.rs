@@ -9,6 +9,7 @@ use super::http2::Http2Settings;
 use super::log::LogTarget;
 use super::runtime::RuntimeSettings;
 use super::sampled::{Expr, LogFormat};
+use super::tls_global::TlsGlobal;
 use crate::source::{Span, Spanned};
 
 /// The `global` sections, put together.
@@ -28,6 +29,8 @@ pub struct Global {
     pub tune: TuneSettings,
     /// `set-var` and `set-var-fmt` of process-wide variables, in order.
     pub variables: Vec<ProcVar>,
+    /// Everything about TLS.
+    pub tls: TlsGlobal,
     /// `daemon`: go to the background.
     pub daemon: bool,
     /// `quiet`: say nothing at start.

@@ -19,6 +19,7 @@ mod runtime;
 mod sampled;
 mod server;
 mod tls;
+mod tls_global;
 
 pub use address::{Bind, BindAddress, BindOptions, HttpProto, Owner, PortRange};
 pub use balance::{Affinity, Balance, HashBy, HashFunction, HashKey, HashType, UriPart};
@@ -50,6 +51,7 @@ pub use runtime::{AccessLevel, RuntimeSettings, SeverityOutput};
 pub use sampled::{Amount, Condition, Expr, LogFormat};
 pub use server::{Server, ServerAddress, ServerPort};
 pub use tls::{BindCertificate, BindTls, TlsSettings, TlsVerify, TlsVersion};
+pub use tls_global::{TlsExtraFiles, TlsGlobal};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -11,6 +11,7 @@ use crate::model::{
 };
 use crate::source::Spanned;
 use crate::text::Word;
+use crate::units::TimeUnit;
 
 type Parse = fn(&mut BindOptions, &mut Args<'_>) -> Parsed<()>;
 
@@ -80,25 +81,40 @@ const ROWS: &[Keyword<Parse>] = &[
         bind.proto = Some(http_proto(args)?);
         Ok(())
     }),
-    not_yet("accept-netscaler-cip", F, "accept NetScaler's client address header"),
+    left_out("accept-netscaler-cip", F, "a protocol of one vendor; the PROXY protocol does the same"),
     served("accept-proxy", F, "", "connections begin with a PROXY header", |bind, _| {
         bind.accept_proxy = true;
         Ok(())
     }),
-    not_yet("cc", F, "algorithm of congestion control"),
-    not_yet("defer-accept", F, "accept a connection when its first bytes came"),
+    served("cc", F, "<algorithm>", "algorithm of congestion control", |bind, args| {
+        bind.congestion = tls::word(args, "an algorithm")?.map(|word| word.value);
+        Ok(())
+    }),
+    no_effect("defer-accept", F, "a connection that says nothing costs a task and no thread; the system's option takes unsafe code"),
     not_yet("guid-prefix", F, "the beginning of unique names"),
     not_yet("idle-ping", F, "ask idle HTTP/2 clients whether they live"),
-    not_yet("interface", F, "listen on one interface only"),
+    served("interface", F, "<interface>", "listen on one interface only", |bind, args| {
+        bind.interface = tls::word(args, "an interface")?.map(|word| word.value);
+        Ok(())
+    }),
     not_yet("label", F, "a label for counters"),
-    not_yet("mss", F, "largest segment of TCP"),
-    not_yet("namespace", F, "listen in a network namespace"),
+    served("mss", F, "<number>", "largest segment of TCP", |bind, args| {
+        bind.mss = Some(args.integer(1, 65_535)?);
+        Ok(())
+    }),
+    left_out("namespace", F, "entering a network namespace takes unsafe code"),
     not_yet("nbconn", F, "connections of a reverse HTTP listener"),
-    not_yet("tcp-md5sig", F, "sign segments of TCP"),
+    left_out("tcp-md5sig", F, "the system's option takes unsafe code"),
     not_yet("tcp-ss", F, "saved SYN of TCP"),
-    not_yet("tcp-ut", F, "how long sent bytes may stay unacknowledged"),
-    not_yet("tfo", F, "fast open of TCP"),
-    not_yet("transparent", F, "listen on addresses of others"),
+    served("tcp-ut", F, "<time>", "how long sent bytes may stay unacknowledged", |bind, args| {
+        bind.user_timeout = Some(args.time(TimeUnit::Milliseconds)?);
+        Ok(())
+    }),
+    no_effect("tfo", F, "connections are opened in full first; the system's option takes unsafe code"),
+    served("transparent", F, "", "listen on addresses of others", |bind, _| {
+        bind.transparent = true;
+        Ok(())
+    }),
     left_out("process", F, "there are threads and no processes; see `nbthread`"),
     no_effect("shards", F, "each thread has its own listening socket"),
     no_effect("nice", F, "sessions have no priorities"),
@@ -248,7 +264,13 @@ fn certificate(bind: &mut BindOptions, args: &mut Args<'_>, of: fn(String) -> Bi
 }
 
 /// Parameters without effect that have no argument.
-const ALONE: [&str; 3] = ["allow-0rtt", "prefer-client-ciphers", "ktls"];
+const ALONE: [&str; 5] = [
+    "allow-0rtt",
+    "defer-accept",
+    "ktls",
+    "prefer-client-ciphers",
+    "tfo",
+];
 
 /// The keywords for reference pages.
 pub(crate) fn rows() -> impl Iterator<Item = KeywordDoc> {
@@ -319,8 +341,14 @@ fn owner_number(args: &mut Args<'_>) -> Parsed<Spanned<Owner>> {
 /// Reads the parameters of a `bind` line. Every fault is reported.
 pub(crate) fn parameters(args: &mut Args<'_>, diagnostics: &mut Diagnostics) -> BindOptions {
     let mut options = BindOptions::default();
+    parameters_into(&mut options, args, diagnostics);
+    options
+}
+
+/// Reads more parameters. Every fault is reported.
+pub(crate) fn parameters_into(options: &mut BindOptions, args: &mut Args<'_>, diagnostics: &mut Diagnostics) {
     while let Some(word) = args.next() {
-        if let Err(diagnostic) = parameter(&mut options, word, args, diagnostics) {
+        if let Err(diagnostic) = parameter(options, word, args, diagnostics) {
             diagnostics.push(*diagnostic);
             if !is_served(word) {
                 // how many of the words that follow belong to it isn't known
@@ -328,7 +356,6 @@ pub(crate) fn parameters(args: &mut Args<'_>, diagnostics: &mut Diagnostics) -> 
             }
         }
     }
-    options
 }
 
 fn is_served(word: &Word) -> bool {

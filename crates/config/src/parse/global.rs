@@ -5,6 +5,7 @@ mod lua;
 mod pending;
 mod stats;
 mod table;
+mod tls;
 mod vars;
 
 use super::args::{Args, Parsed, bad_argument};

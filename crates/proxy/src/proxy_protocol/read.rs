@@ -243,13 +243,10 @@ mod tests {
     #[test]
     fn version_1_is_a_line() {
         let read = |text: &str| read(text.as_bytes());
-        let Read::Whole(header, 42) = read("PROXY TCP4 192.0.2.1 198.51.100.7 123 443\r\nGET /") else {
+        let Read::Whole(header, 43) = read("PROXY TCP4 192.0.2.1 198.51.100.7 123 443\r\nGET /") else {
             panic!()
         };
-        assert_eq!(
-            header.addresses,
-            pair("192.0.2.1:123", "198.51.100.7:443").filter(|_| true)
-        );
+        assert_eq!(header.addresses, pair("192.0.2.1:123", "198.51.100.7:443"));
         let Read::Whole(header, _) = read("PROXY TCP6 2001:db8::1 ::2 1 65535\r\n") else {
             panic!()
         };

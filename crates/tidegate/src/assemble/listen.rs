@@ -2,7 +2,7 @@
 
 use tidegate_config::model::{self, Bind, BindAddress, HttpProto, Owner};
 use tidegate_config::{Diagnostic, Sources, Spanned, code};
-use tidegate_proxy::spec::{ListenAddress, ListenProto, ListenerSpec};
+use tidegate_proxy::spec::{ListenAddress, ListenProto, ListenerSpec, SocketOptions};
 
 use super::Assembly;
 use crate::system;
@@ -24,6 +24,13 @@ impl Assembly<'_> {
             for mut listener in of_line {
                 listener.tls.clone_from(&tls);
                 listener.accept_proxy = bind.options.accept_proxy;
+                listener.socket = SocketOptions {
+                    interface: bind.options.interface.clone(),
+                    mss: bind.options.mss,
+                    user_timeout: bind.options.user_timeout.filter(|time| !time.is_zero()),
+                    congestion: bind.options.congestion.clone(),
+                    transparent: bind.options.transparent,
+                };
                 let next = u32::try_from(listeners.len() + 1).unwrap_or(u32::MAX);
                 listener.id = bind.options.id.unwrap_or(next);
                 listener.backlog = listener.backlog.or(proxy.backlog);

@@ -56,9 +56,9 @@ impl Assembly<'_> {
     /// What hands are shaken with.
     pub(super) fn connector(&mut self, server: &model::Server, outgoing: &Outgoing) -> Option<Connector> {
         let before = self.faults.count(tidegate_config::Severity::Error);
-        let tls = &outgoing.tls;
+        let tls = &outgoing.tls.clone().or(&self.tls.global.server);
         let span = server.address_span;
-        let verify = tls.verify.unwrap_or(self.tls.server_verify);
+        let verify = tls.verify.unwrap_or(self.tls.global.server_verify);
         let mut settings = ConnectSettings {
             versions: self.versions(tls, span),
             ciphers: self.suites(tls.ciphers.as_ref(), Suites::tls12, "cipher of TLS 1.2"),
@@ -72,7 +72,7 @@ impl Assembly<'_> {
             host: outgoing.verify_host.as_ref().map(|host| host.value.clone()),
             resume: outgoing.resume,
             tickets: tls.tickets.unwrap_or(true),
-            secrets: self.tls.secrets,
+            secrets: self.tls.global.secrets,
             ..ConnectSettings::default()
         };
         if verify != TlsVerify::None {

@@ -7,8 +7,8 @@ use std::time::SystemTime;
 use tidegate_config::model::{self, BindCertificate, TlsSettings, TlsVerify, TlsVersion};
 use tidegate_config::{Diagnostic, Span, Spanned, code};
 use tidegate_tls::{
-    AcceptSettings, Acceptor, AcceptorBuilder, Authorities, ClientAuth, Curves, Identity, Ignored, Loader,
-    Suites, Version, Versions, revocation_lists,
+    AcceptSettings, Acceptor, AcceptorBuilder, Authorities, ClientAuth, Curves, Extra, Identity, Ignored,
+    Loader, Suites, Version, Versions, revocation_lists,
 };
 
 use super::Assembly;
@@ -17,20 +17,30 @@ use super::Assembly;
 pub(super) struct Store {
     loader: Loader,
     authorities: HashMap<String, Authorities>,
-    /// `ssl-server-verify`: whether servers are verified where their lines don't say.
-    pub(super) server_verify: TlsVerify,
-    /// `tune.ssl.keylog`: whether the connections' secrets are noted.
-    pub(super) secrets: bool,
+    pub(super) global: model::TlsGlobal,
 }
 
-impl Default for Store {
-    fn default() -> Store {
+impl Store {
+    /// One for what the `global` section says.
+    pub(super) fn of(global: &model::TlsGlobal) -> Store {
+        let extra = global.extra;
         Store {
-            loader: Loader::default(),
+            loader: Loader::new(Extra {
+                key: extra.key,
+                ocsp: extra.ocsp,
+                bundle: extra.bundle,
+            }),
             authorities: HashMap::new(),
-            server_verify: TlsVerify::Required,
-            secrets: false,
+            global: global.clone(),
         }
+    }
+}
+
+/// A file below the directory that it is searched in, unless it has a place of its own.
+fn below(base: Option<&String>, path: &str) -> String {
+    match base {
+        Some(base) if !path.starts_with(['/', '@']) => format!("{}/{path}", base.trim_end_matches('/')),
+        _ => path.to_owned(),
     }
 }
 
@@ -39,8 +49,10 @@ impl Assembly<'_> {
     pub(super) fn acceptor(&mut self, bind: &model::Bind, http: bool) -> Option<Arc<Acceptor>> {
         let before = self.faults.count(tidegate_config::Severity::Error);
         let tls = &bind.options.tls;
-        let strict = tls.strict_sni.unwrap_or(false);
-        let settings = self.accept_settings(&tls.settings, bind.span, default_alpn(bind, http));
+        let defaults = self.tls.global.bind.tls.clone();
+        let strict = tls.strict_sni.or(defaults.strict_sni).unwrap_or(false);
+        let own = tls.settings.clone().or(&defaults.settings);
+        let settings = self.accept_settings(&own, bind.span, default_alpn(bind, http));
         let mut builder = AcceptorBuilder::new(settings, strict);
         for certificate in &tls.certificates {
             let (path, default) = match &certificate.value {
@@ -75,7 +87,8 @@ impl Assembly<'_> {
 
     /// The identities that a `crt` names.
     pub(super) fn identities(&mut self, path: &str, span: Span) -> Vec<Arc<Identity>> {
-        let (identities, faults) = self.tls.loader.load(path);
+        let path = below(self.tls.global.crt_base.as_ref(), path);
+        let (identities, faults) = self.tls.loader.load(&path);
         for fault in faults {
             self.faults
                 .push(Diagnostic::error(code::BAD_ARGUMENT, span, fault));
@@ -115,8 +128,12 @@ impl Assembly<'_> {
             },
             no_names: tls.no_ca_names,
             tickets: tls.tickets.unwrap_or(true),
+            secrets: self.tls.global.secrets,
             ..AcceptSettings::default()
         };
+        if let Some(sessions) = self.tls.global.sessions_max {
+            settings.sessions_max = usize::try_from(sessions).unwrap_or(usize::MAX);
+        }
         settings.authorities = tls.ca_file.as_ref().and_then(|file| self.authorities(file));
         settings.unnamed_authorities = tls
             .ca_verify_file
@@ -214,14 +231,13 @@ impl Assembly<'_> {
     }
 
     pub(super) fn authorities(&mut self, file: &Spanned<String>) -> Option<Authorities> {
-        if let Some(known) = self.tls.authorities.get(&file.value) {
+        let path = below(self.tls.global.ca_base.as_ref(), &file.value);
+        if let Some(known) = self.tls.authorities.get(&path) {
             return Some(known.clone());
         }
-        match Authorities::load(&file.value) {
+        match Authorities::load(&path) {
             Ok(authorities) => {
-                self.tls
-                    .authorities
-                    .insert(file.value.clone(), authorities.clone());
+                self.tls.authorities.insert(path, authorities.clone());
                 Some(authorities)
             }
             Err(why) => {
@@ -233,7 +249,7 @@ impl Assembly<'_> {
     }
 
     pub(super) fn revoked(&mut self, file: &Spanned<String>) -> Vec<tidegate_tls::RevocationList> {
-        revocation_lists(&file.value).unwrap_or_else(|why| {
+        revocation_lists(&below(self.tls.global.ca_base.as_ref(), &file.value)).unwrap_or_else(|why| {
             self.faults
                 .push(Diagnostic::error(code::BAD_ARGUMENT, file.span, why));
             Vec::new()

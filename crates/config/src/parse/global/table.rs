@@ -13,12 +13,13 @@ pub(super) type Parse = fn(&mut GlobalCx<'_>, &mut Args<'_>) -> Parsed<()>;
 const G: Sections = Sections::GLOBAL;
 
 /// All keywords of the section.
-pub(super) const TABLES: [&[Keyword<Parse>]; 5] = [
+pub(super) const TABLES: [&[Keyword<Parse>]; 6] = [
     ROWS,
     super::http::ROWS,
     super::lua::ROWS,
     super::vars::ROWS,
     pending::ROWS,
+    super::tls::ROWS,
 ];
 
 /// The keywords for reference pages.
