@@ -10,6 +10,8 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use crate::filter::chain::{Chain, Fault};
+use crate::txn::Txn;
 use crate::{http1, http2};
 
 /// Whether anybody waits for a body that its sender holds back.
@@ -66,6 +68,32 @@ enum Source {
     Http1(http1::Receiving),
     /// Boxed, so that bodies of HTTP/1 carry no room for it.
     Http2(Box<http2::Receiving>),
+    /// Another body, through filters.
+    Filtered(Box<Filtered>),
+}
+
+/// A body on its way through filters.
+struct Filtered {
+    body: MessageBody,
+    chain: Chain,
+    txn: Rc<Txn>,
+}
+
+impl Filtered {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let Filtered { body, chain, txn } = self;
+        let polled = chain.poll(cx, txn, |cx| Pin::new(&mut *body).poll_frame(cx));
+        polled.map(|item| {
+            Some(match item? {
+                Ok(frame) => Ok(frame),
+                Err(Fault::Source(error)) => Err(error),
+                Err(Fault::Filter(failure)) => {
+                    txn.log_failure("filter", &failure);
+                    Err(BodyError::new(failure))
+                }
+            })
+        })
+    }
 }
 
 impl Source {
@@ -73,6 +101,7 @@ impl Source {
         match self {
             Source::Http1(body) => body.poll_frame(cx),
             Source::Http2(body) => body.poll_frame(cx),
+            Source::Filtered(body) => body.poll_frame(cx),
         }
     }
 
@@ -80,6 +109,7 @@ impl Source {
         match self {
             Source::Http1(body) => body.is_ended(),
             Source::Http2(body) => body.is_ended(),
+            Source::Filtered(body) => body.chain.is_ended(),
         }
     }
 
@@ -88,6 +118,7 @@ impl Source {
         match self {
             Source::Http1(body) => body.remaining(),
             Source::Http2(body) => body.remaining(),
+            Source::Filtered(_) => None,
         }
     }
 }
@@ -115,6 +146,11 @@ impl MessageBody {
     /// A body that comes by HTTP/2.
     pub(crate) fn http2(receiving: http2::Receiving) -> Self {
         MessageBody::from_source(Source::Http2(Box::new(receiving)))
+    }
+
+    /// What comes out when a transaction's body has passed filters.
+    pub(crate) fn filtered(body: MessageBody, chain: Chain, txn: Rc<Txn>) -> Self {
+        MessageBody::from_source(Source::Filtered(Box::new(Filtered { body, chain, txn })))
     }
 
     fn from_source(source: Source) -> Self {

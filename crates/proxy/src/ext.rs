@@ -27,6 +27,7 @@ pub use futures_util::future::LocalBoxFuture;
 use tidegate_sample::{ExternalRunner, NoExternals};
 
 pub use crate::applet::{HttpApplet, ServiceError, TcpApplet};
+pub use crate::filter::{DataFilter, Filter, Follows, Passage};
 pub use crate::txn::Txn;
 
 /// The answer to a call that may wait: the result, or a future of it.
@@ -203,6 +204,12 @@ pub trait Extensions {
 
     /// The TCP service with this number.
     fn tcp_service(&self, id: ExtensionId) -> Option<Rc<dyn TcpService>>;
+
+    /// The filter with this number.
+    fn filter(&self, id: ExtensionId) -> Option<Rc<dyn Filter>> {
+        let _ = id;
+        None
+    }
 
     /// What runs the fetches and converters that expressions name (`lua.NAME`). The session that it is handed is always a
     /// [`Txn`] here: see [`Txn::shared`].

@@ -15,6 +15,7 @@ mod counts;
 mod event;
 pub mod ext;
 mod figures;
+pub mod filter;
 mod handle;
 pub mod http1;
 mod http2;

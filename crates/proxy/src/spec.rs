@@ -32,6 +32,7 @@ use tidegate_sample::{Expr, Process};
 
 pub use self::balance::{Affinity, Balance, HashBy, HashFunction, HashKey, HashMethod, HashType, UriPart};
 use crate::check::spec::{AgentSpec, CheckSpec};
+pub use crate::filter::{Algorithm, CompressionSpec, FilterSpec};
 use crate::log::LogSpec;
 use crate::resolve::spec::NameSpec;
 pub use crate::rules::{
@@ -295,6 +296,8 @@ pub struct FrontendSpec {
     pub own_backend: Option<BackendId>,
     /// `errorfile`, `http-error` and their kin.
     pub error_pages: Arc<ErrorPages>,
+    /// `filter`, in order.
+    pub filters: Vec<FilterSpec>,
     /// `option forwardfor`.
     pub forward_for: Option<ForwardFor>,
     /// `option originalto`.
@@ -334,6 +337,7 @@ impl FrontendSpec {
             default_backend: None,
             own_backend: None,
             error_pages: Arc::default(),
+            filters: Vec::new(),
             forward_for: None,
             original_to: None,
             header_names: HeaderNames::default(),
@@ -509,6 +513,8 @@ pub struct BackendSpec {
     pub http_after_response: RuleSet,
     /// `errorfile`, `http-error` and their kin.
     pub error_pages: Arc<ErrorPages>,
+    /// `filter`, in order.
+    pub filters: Vec<FilterSpec>,
     /// `option forwardfor`.
     pub forward_for: Option<ForwardFor>,
     /// `option originalto`.
@@ -555,6 +561,7 @@ impl BackendSpec {
             http_response: RuleSet::default(),
             http_after_response: RuleSet::default(),
             error_pages: Arc::default(),
+            filters: Vec::new(),
             forward_for: None,
             original_to: None,
             forwarded: None,

@@ -19,6 +19,7 @@ use crate::clock::ticks;
 use crate::event::Event;
 use crate::ext::{Extensions, Spawner};
 use crate::figures::{Board, PerWorker, Usage};
+use crate::filter::{self, Filter};
 use crate::listener::{Acceptor, Bound, BoundAddress};
 use crate::log::{LogSpec, LogWriter, Logger};
 use crate::packets::Packets;
@@ -106,6 +107,7 @@ pub(crate) struct Frontend {
     pub(crate) http_request: PreparedRules,
     pub(crate) http_response: PreparedRules,
     pub(crate) http_after_response: PreparedRules,
+    pub(crate) filters: Vec<Rc<dyn Filter>>,
     pub(crate) connections: Arc<AtomicU32>,
     pub(crate) usage: Arc<Usage>,
     pub(crate) board: Arc<Board>,
@@ -122,6 +124,7 @@ pub(crate) struct Backend {
     pub(crate) http_request: PreparedRules,
     pub(crate) http_response: PreparedRules,
     pub(crate) http_after_response: PreparedRules,
+    pub(crate) filters: Vec<Rc<dyn Filter>>,
     pub(crate) usage: Arc<Usage>,
     /// For messages about servers.
     pub(crate) logger: Rc<Logger>,
@@ -455,6 +458,7 @@ impl Frontend {
             http_request: PreparedRules::new(&spec.http_request, Mode::Http, extensions)?,
             http_response: PreparedRules::new(&spec.http_response, Mode::Http, extensions)?,
             http_after_response: PreparedRules::new(&spec.http_after_response, Mode::Http, extensions)?,
+            filters: filter::prepare(&spec.filters, true, extensions)?,
             connections: connections.clone(),
             usage: shared.board.frontend_of(&spec.name, worker),
             board: shared.board.clone(),
@@ -499,6 +503,7 @@ impl Backend {
             http_request: PreparedRules::new(&spec.http_request, Mode::Http, extensions)?,
             http_response: PreparedRules::new(&spec.http_response, Mode::Http, extensions)?,
             http_after_response: PreparedRules::new(&spec.http_after_response, Mode::Http, extensions)?,
+            filters: filter::prepare(&spec.filters, false, extensions)?,
             spec: spec.clone(),
         })
     }

@@ -298,6 +298,8 @@ pub struct Priority {
 /// What a session counted and timed, mostly for its log line. Times not reached are `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
+    /// How the response is compressed, if it is.
+    pub compression: Option<&'static str>,
     /// When the connection was accepted.
     pub accepted: Option<SystemTime>,
     /// When the first byte of the request arrived.

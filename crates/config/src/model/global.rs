@@ -64,6 +64,8 @@ pub struct TuneSettings {
     pub fields_max: Option<u16>,
     /// `h1-accept-payload-with-any-method`: GET, HEAD and DELETE of HTTP/1.0 may have a body.
     pub accept_any_payload: bool,
+    /// `tune.comp.maxlevel`: from 1, the fastest, to 9.
+    pub compression_level: u32,
     /// `tune.h2.…`.
     pub h2: Http2Settings,
     /// `tune.vars.*`: how much memory variables may take.
@@ -78,6 +80,7 @@ impl Default for TuneSettings {
             buffer_bytes: 16_384,
             fields_max: None,
             accept_any_payload: false,
+            compression_level: 1,
             h2: Http2Settings::default(),
             vars: VarLimits::default(),
             stick_counters: 3,

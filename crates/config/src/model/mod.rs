@@ -39,8 +39,9 @@ pub use http2::{Http2Settings, Http2Side};
 pub use log::{LogFacility, LogFormatKind, LogLevel, LogSink, LogTarget};
 pub use outgoing::{Outgoing, ProxyOptions, SendProxy, SourceAddress};
 pub use proxy::{
-    BackendTarget, ConnectionMode, ForwardFor, Forwarded, ForwardedPart, HeaderNames, HttpReuse, HttpWire,
-    LogSettings, Mode, Proxy, ProxyId, ProxyKind, RetryCount, Timeouts, UseBackend,
+    BackendTarget, Compression, CompressionAlgorithm, ConnectionMode, ForwardFor, Forwarded, ForwardedPart,
+    HeaderNames, HttpReuse, HttpWire, LogSettings, Mode, Proxy, ProxyId, ProxyKind, RetryCount, Timeouts,
+    UseBackend,
 };
 pub use resolvers::{InitialAddress, NameServer, Naming, Resolvers};
 pub use rule::{

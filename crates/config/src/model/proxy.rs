@@ -121,6 +121,8 @@ pub struct Proxy {
     pub connection_mode: ConnectionMode,
     /// `errorfile`, `errorloc`, `http-error` and their kin: by the status whose page they replace.
     pub error_pages: BTreeMap<u16, ErrorPage>,
+    /// `compression` and `filter` lines.
+    pub compression: Option<Compression>,
     /// `option forwardfor`.
     pub forward_for: Option<ForwardFor>,
     /// `option originalto`: its `if_none` is never set.
@@ -253,6 +255,42 @@ pub struct ForwardFor {
     pub except: Option<(std::net::IpAddr, u8)>,
     /// `if-none`: only when the request has no such header.
     pub if_none: bool,
+}
+
+/// `compression` lines.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Compression {
+    /// `direction request` or `both`, or `filter comp-req`: whether requests are compressed.
+    pub of_requests: bool,
+    /// `direction request`: responses are not.
+    pub not_of_responses: bool,
+    /// `algo-req`.
+    pub request: Option<CompressionAlgorithm>,
+    /// `algo` and `algo-res`.
+    pub response: Vec<CompressionAlgorithm>,
+    /// `type-req`.
+    pub request_types: Vec<String>,
+    /// `type` and `type-res`.
+    pub response_types: Vec<String>,
+    /// `offload`.
+    pub offload: bool,
+    /// `minsize-req`.
+    pub request_bytes_min: u64,
+    /// `minsize-res`.
+    pub response_bytes_min: u64,
+}
+
+/// An algorithm of `compression algo`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CompressionAlgorithm {
+    /// `identity`.
+    Identity,
+    /// `gzip`.
+    Gzip,
+    /// `deflate`.
+    Deflate,
+    /// `raw-deflate`.
+    RawDeflate,
 }
 
 /// `option forwarded`: the parts of the header of RFC 7239.

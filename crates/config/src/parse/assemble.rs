@@ -222,6 +222,7 @@ fn fresh(kind: ProxyKind, name: Spanned<String>) -> Proxy {
         http_reuse: HttpReuse::default(),
         connection_mode: ConnectionMode::default(),
         error_pages: std::collections::BTreeMap::new(),
+        compression: None,
         forward_for: None,
         original_to: None,
         forwarded: None,

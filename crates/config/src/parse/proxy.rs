@@ -1,6 +1,7 @@
 //! The lines of `defaults`, `frontend`, `backend` and `listen` sections.
 
 mod balance;
+mod compression;
 mod forwarded;
 mod logs;
 mod options;

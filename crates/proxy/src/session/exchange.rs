@@ -316,6 +316,7 @@ impl HttpStream {
             Some(head) => (wants_upgrade(&head.headers), head.method == Method::CONNECT),
             None => (false, false),
         };
+        let body = self.filter_request(backend, txn, body).await;
         let answer = match self.ask(backend, txn, body).await {
             Ok(answer) => answer,
             Err(no_answer) => {
@@ -388,10 +389,16 @@ impl HttpStream {
         if let Some(backend) = backend {
             made = self.response_rules(&backend.http_after_response, txn, made).await;
         }
-        Some(
-            self.response_rules(&self.frontend.http_after_response, txn, made)
-                .await,
-        )
+        made = self
+            .response_rules(&self.frontend.http_after_response, txn, made)
+            .await;
+        let Made { head, content, .. } = made;
+        let (head, content) = self.filter_response(backend, txn, head, content).await;
+        Some(Made {
+            head,
+            content,
+            ..made
+        })
     }
 
     async fn response_rules(&self, rules: &PreparedRules, txn: &Rc<Txn>, made: Made) -> Made {
@@ -500,7 +507,7 @@ impl HttpStream {
             Content::Empty => txn.put_body(Way::Response, &[], true),
             Content::Full(bytes) => txn.put_body(Way::Response, std::slice::from_ref(bytes), true),
             // What a service sends can't be looked at before it is sent.
-            Content::Service(_) => {}
+            Content::Service(_) | Content::Filtered(_) => {}
             Content::Server(relayed) => {
                 let timer = self.worker.wheel.timer();
                 let received = receive(wanted, |cx| relayed.poll_piece(cx, &self.timer, txn));

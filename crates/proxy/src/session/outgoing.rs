@@ -13,6 +13,7 @@ use super::service::Produced;
 use super::stream::{HttpStream, Wire};
 use super::upstream::Relayed;
 use crate::body::Cut;
+use crate::filter::chain::{Chain, Fault};
 use crate::txn::Txn;
 
 /// How long a service may go on after its response if no timeout says so.
@@ -36,6 +37,71 @@ pub(crate) enum Content {
     Server(Relayed),
     /// From a service.
     Service(Box<Produced>),
+    /// From one of these, through filters.
+    Filtered(Box<Filtered>),
+}
+
+/// A body on its way through filters.
+pub(crate) struct Filtered {
+    source: Content,
+    chain: Chain,
+}
+
+impl Filtered {
+    pub(crate) fn new(source: Content, chain: Chain) -> Self {
+        Filtered { source, chain }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, active: &Active) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        let Filtered { source, chain } = self;
+        let polled = chain.poll(cx, &active.txn, |cx| source.poll(cx, active));
+        polled.map(|item| {
+            Some(match item? {
+                Ok(frame) => Ok(frame),
+                Err(Fault::Source(cut)) => Err(cut),
+                Err(Fault::Filter(failure)) => {
+                    active.txn.log_failure("filter", &failure);
+                    active.txn.facts.borrow_mut().termination = Some(*b"PD");
+                    Err(Cut)
+                }
+            })
+        })
+    }
+}
+
+impl Content {
+    fn poll(&mut self, cx: &mut Context<'_>, active: &Active) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        match self {
+            Content::Empty => Poll::Ready(None),
+            Content::Full(bytes) => {
+                let bytes = std::mem::take(bytes);
+                *self = Content::Empty;
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            Content::Server(relayed) => relayed.poll(cx, &active.stream.timer, &active.txn),
+            Content::Service(produced) => produced.poll(cx, &active.txn),
+            Content::Filtered(filtered) => filtered.poll(cx, active),
+        }
+    }
+
+    /// Whether nothing (more) will come.
+    pub(crate) fn is_ended(&self) -> bool {
+        match self {
+            Content::Empty => true,
+            Content::Full(bytes) => bytes.is_empty(),
+            Content::Server(relayed) => relayed.is_ended(),
+            Content::Service(_) => false,
+            Content::Filtered(filtered) => filtered.chain.is_ended(),
+        }
+    }
+
+    /// What is behind filters.
+    fn source(&mut self) -> &mut Content {
+        match self {
+            Content::Filtered(filtered) => filtered.source.source(),
+            other => other,
+        }
+    }
 }
 
 impl Outgoing {
@@ -74,26 +140,14 @@ impl Body for Outgoing {
         if let Some(flushes) = this.broken {
             return this.cut(flushes, cx);
         }
-        let polled = match &mut this.content {
-            Content::Empty => Poll::Ready(None),
-            Content::Full(bytes) => {
-                let bytes = std::mem::take(bytes);
-                this.end();
-                return Poll::Ready(Some(Ok(Frame::data(bytes))));
-            }
-            Content::Server(relayed) => {
-                let polled = relayed.poll(cx, &this.active.stream.timer, &this.active.txn);
-                if let Poll::Ready(Some(Ok(_))) = &polled
-                    && relayed.is_ended()
-                {
-                    this.end();
-                    return polled;
-                }
-                polled
-            }
-            Content::Service(produced) => produced.poll(cx, &this.active.txn),
-        };
+        let polled = this.content.poll(cx, &this.active);
         this.active.txn.count_bytes();
+        if let Poll::Ready(Some(Ok(_))) = &polled
+            && this.content.is_ended()
+        {
+            this.end();
+            return polled;
+        }
         match &polled {
             Poll::Ready(None) => this.end(),
             Poll::Ready(Some(Err(_))) => {
@@ -107,12 +161,7 @@ impl Body for Outgoing {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.content {
-            Content::Empty => true,
-            Content::Full(bytes) => bytes.is_empty(),
-            Content::Server(relayed) => relayed.is_ended(),
-            Content::Service(_) => false,
-        }
+        self.content.is_ended()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -121,6 +170,7 @@ impl Body for Outgoing {
             Content::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::Server(relayed) => relayed.size_hint(),
             Content::Service(produced) => produced.size_hint(),
+            Content::Filtered(_) => SizeHint::default(),
         }
     }
 }
@@ -128,13 +178,14 @@ impl Body for Outgoing {
 impl Drop for Outgoing {
     fn drop(&mut self) {
         // The codec drops a body that has nothing to say without asking it; so it does for a HEAD request's.
-        let is_served = matches!(&self.content, Content::Service(produced) if produced.is_whole());
-        let nothing_left = self.is_end_stream() || self.active.bodyless || is_served;
+        let ended = self.is_end_stream();
+        let is_served = matches!(self.content.source(), Content::Service(produced) if produced.is_whole());
+        let nothing_left = ended || self.active.bodyless || is_served;
         if nothing_left {
             self.active.complete.set(true);
         }
-        let stream = &self.active.stream;
-        if let Content::Service(produced) = &mut self.content {
+        let stream = self.active.stream.clone();
+        if let Content::Service(produced) = self.content.source() {
             let timer = || {
                 let timer = stream.worker.wheel.timer();
                 timer.arm(stream.frontend.spec.timeouts.server.or(Some(LINGER)));
@@ -144,7 +195,7 @@ impl Drop for Outgoing {
                 stream.session.lingering.push(rest);
             }
         }
-        if let (Content::Server(relayed), true) = (&mut self.content, nothing_left) {
+        if let (Content::Server(relayed), true) = (self.content.source(), nothing_left) {
             relayed.finish();
         }
     }

@@ -17,7 +17,7 @@ use crate::body::{BodyWatch, Cut, MessageBody};
 use crate::check::Traffic as Seen;
 use crate::http1;
 use crate::http2::{self, Settings};
-use crate::spec::{HttpClose, HttpReuse, ServerProto, TimeoutKind};
+use crate::spec::{FilterSpec, HttpClose, HttpReuse, ServerProto, TimeoutKind};
 use crate::stick::{self, Chosen};
 use crate::stream::{Stream, Traffic};
 use crate::timeouts::{Elapsed, Timer};
@@ -225,6 +225,11 @@ impl HttpStream {
         forget_connection(&mut head.headers);
         if self.closes_server(backend) && !backend.spec.pretend_keepalive {
             announce_close(&mut head.headers);
+        }
+        let filters = self.frontend.spec.filters.iter().chain(&backend.spec.filters);
+        let offloads = |filter: &FilterSpec| matches!(filter, FilterSpec::Compression(spec) if spec.offload);
+        if { filters }.any(offloads) {
+            head.headers.remove(http::header::ACCEPT_ENCODING);
         }
         forwarding::tell(&self.frontend.spec, &backend.spec, txn, &mut head.headers);
         Ok(head)

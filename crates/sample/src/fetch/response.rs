@@ -196,6 +196,22 @@ pub(super) const ROWS: &[FetchRow] = &[
         |s, _| Some(Value::Int(s.facts().server_status?.into())),
     ),
     row(
+        "res.comp",
+        NONE,
+        Type::Bool,
+        SERVER_SIDE,
+        "whether the response is compressed here",
+        |s, _| Some(Value::Bool(s.facts().compression.is_some())),
+    ),
+    row(
+        "res.comp_algo",
+        NONE,
+        Type::Str,
+        SERVER_SIDE,
+        "the algorithm by which the response is compressed here",
+        |s, _| Some(Value::str(s.facts().compression?)),
+    ),
+    row(
         "http_first_req",
         NONE,
         Type::Bool,

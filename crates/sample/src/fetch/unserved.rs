@@ -12,9 +12,9 @@ pub enum Unserved {
 /// Fetches that a later version may serve, by what they wait for.
 const NOT_YET: &[(&str, &str)] = &[
     (
-        "nothing is cached or compressed yet",
+        "nothing is cached yet",
         "\
-         res.cache_hit res.cache_name res.comp res.comp_algo",
+         res.cache_hit res.cache_name",
     ),
     (
         "FastCGI is not spoken yet",

@@ -2,6 +2,7 @@
 
 mod checks;
 mod edits;
+mod filters;
 mod http2;
 mod listen;
 mod logs;
@@ -68,6 +69,7 @@ pub(crate) fn assemble(
         servers: BTreeMap::new(),
         resolvers: names::sections(std::mem::take(&mut config.resolvers)),
         fullconn: servers::fullconn(&config, around.connections_max),
+        compression_level: config.global.tune.compression_level,
     };
     assembly.servers = servers::places(&config, &assembly.backends);
     let global = assembly.global(&config);
@@ -109,6 +111,8 @@ struct Assembly<'a> {
     servers: BTreeMap<(String, String), (BackendId, usize)>,
     /// What `fullconn` is without a word, by the place of a proxy in the model.
     fullconn: BTreeMap<usize, u32>,
+    /// `tune.comp.maxlevel`.
+    compression_level: u32,
 }
 
 /// Backends get their numbers in the order of the configuration.
@@ -206,6 +210,8 @@ impl Assembly<'_> {
                 .or(own);
             frontend.own_backend = own;
             frontend.error_pages = pages.clone();
+            // The filters of a `listen` section are its frontend's, as its rules are.
+            frontend.filters = self.filters(&mut proxy);
             frontend.forward_for = self.forward_for(proxy.forward_for.as_ref());
             frontend.original_to = self.forward_for(proxy.original_to.as_ref());
             frontend.header_names = header_names(proxy.header_names);
@@ -247,6 +253,7 @@ impl Assembly<'_> {
             backend.http_response = rules.http_response;
             backend.http_after_response = rules.http_after_response;
             backend.error_pages = pages;
+            backend.filters = self.filters(&mut proxy);
             // Those of a `listen` section are its frontend's already.
             let own = !proxy.kind.is_frontend();
             backend.forward_for = self.forward_for(proxy.forward_for.as_ref().filter(|_| own));

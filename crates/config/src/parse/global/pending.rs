@@ -143,7 +143,6 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
     not_yet("tune.bufsize.large", G, "a tuning setting"),
     not_yet("tune.bufsize.small", G, "a tuning setting"),
     not_yet("tune.chksize", G, "a tuning setting"),
-    not_yet("tune.comp.maxlevel", G, "a tuning setting"),
     not_yet("tune.defaults.purge", G, "a tuning setting"),
     not_yet("tune.glitches.kill.cpu-usage", G, "a tuning setting"),
     not_yet("tune.h1.be.glitches-threshold", G, "a tuning setting"),

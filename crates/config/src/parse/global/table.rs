@@ -208,6 +208,16 @@ const ROWS: &[Keyword<Parse>] = &[
         super::buffer_bytes,
     ),
     served(
+        "tune.comp.maxlevel",
+        G,
+        "<number>",
+        "how hard bodies are compressed, from 1 to 9",
+        |cx, args| {
+            cx.global.tune.compression_level = args.integer(1, 9)?;
+            Ok(())
+        },
+    ),
+    served(
         "tune.stick-counters",
         G,
         "<number>",

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::{ProxyCx, balance, logs, options, timeouts};
+use super::{ProxyCx, balance, compression, logs, options, timeouts};
 use crate::diag::{Diagnostic, code};
 use crate::model::{BackendTarget, HttpReuse, Mode, Outgoing, RetryCount, Server, UseBackend};
 use crate::parse::args::{Args, Parsed, fault, list};
@@ -105,6 +105,10 @@ const ROWS: &[Keyword<Parse>] = &[
         |cx, args| check_rule(cx, args, Speaks::Http)),
     served("tcp-check", B, "<rule> [<arg>...]", "a step of a TCP health check",
         |cx, args| check_rule(cx, args, Speaks::Tcp)),
+    served("compression", ALL, "{ algo[-res] <algorithm>... | algo-req <algorithm> | type[-req | -res] <type>... | \
+        direction { request | response | both } | minsize-req <size> | minsize-res <size> | offload }",
+        "compress messages", compression::compression),
+    served("filter", NO_DEFAULTS, "{ compression | comp-req | comp-res }", "add a filter", compression::filter),
     served("errorfile", ALL, "<status> <file>", "a file in place of an error page", errors::errorfile),
     served("errorfiles", ALL, "<name> [<status>...]", "the pages of an `http-errors` section", errors::errorfiles),
     served("monitor-uri", F, "<uri>", "the URI that tells whether the proxy itself is well", |cx, args| {
@@ -177,7 +181,6 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("clitcpka-cnt", F, "keep-alive probes of TCP towards clients"),
     not_yet("clitcpka-idle", F, "keep-alive probes of TCP towards clients"),
     not_yet("clitcpka-intvl", F, "keep-alive probes of TCP towards clients"),
-    not_yet("compression", ALL, "compress responses"),
     not_yet("cookie", B, "tie clients to servers by a cookie"),
     not_yet("declare", F_ONLY, "declare a capture slot"),
     not_yet("dispatch", B_ONLY, "one address for all sessions"),
@@ -185,7 +188,6 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("email-alert", ALL, "mail about changes of health"),
     not_yet("error-log-format", F, "what a failed connection's log line holds"),
     not_yet("external-check", B, "check health by a program"),
-    not_yet("filter", NO_DEFAULTS, "add a filter"),
     not_yet("filter-sequence", NO_DEFAULTS, "the order of filters"),
     not_yet("force-be-switch", F_ONLY, "choose a backend that is taken out of use"),
     not_yet("force-persist", B_ONLY, "use a server by its cookie even when it is down"),
