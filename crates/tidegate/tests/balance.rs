@@ -5,7 +5,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::io::{BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use support::Result;
@@ -205,11 +205,11 @@ impl Held {
         origin(move |mut stream| {
             let request = head(&mut BufReader::new(stream.try_clone()?))?;
             {
-                let mut held = this.held.lock().unwrap();
+                let mut held = this.held.lock().map_err(|_| "poisoned")?;
                 held.0 += 1;
                 this.changed.notify_all();
                 while held.1 == 0 {
-                    held = this.changed.wait(held).unwrap();
+                    held = this.changed.wait(held).map_err(|_| "poisoned")?;
                 }
                 held.1 -= 1;
                 held.0 -= 1;
@@ -225,15 +225,18 @@ impl Held {
     }
 
     fn wait_for(&self, count: usize) {
-        let held = self.held.lock().unwrap();
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let wait = self
             .changed
             .wait_timeout_while(held, Duration::from_secs(20), |held| held.0 < count);
-        assert!(wait.unwrap().0.0 >= count, "the origin never had {count}");
+        let (held, _) = wait.unwrap_or_else(PoisonError::into_inner);
+        assert!(held.0 >= count, "the origin never had {count}");
     }
 
     fn release(&self, count: usize) {
-        self.held.lock().unwrap().1 += count;
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.1 += count;
+        drop(held);
         self.changed.notify_all();
     }
 }

@@ -24,7 +24,7 @@ fn farm(balance: Balance, weights: &[u32], change: impl FnOnce(&mut BackendSpec)
     }
     change(&mut spec);
     let spec = Arc::new(spec);
-    let shared = BackendState::all(&[spec.clone()], Instant::now()).remove(0);
+    let shared = BackendState::all(std::slice::from_ref(&spec), Instant::now()).remove(0);
     let worker = |seed| {
         let servers = spec.servers.iter().zip(shared.servers()).enumerate();
         let servers = servers.map(|(place, (spec, state))| {

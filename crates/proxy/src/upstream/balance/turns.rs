@@ -21,7 +21,7 @@ pub(super) fn turns(weights: &[(u32, u32)]) -> Vec<u32> {
     // The n-th turn of each is in the middle of the n-th of its equal shares of the round.
     let mut order: Vec<(u64, usize, u32)> = Vec::new();
     for (at, (place, part)) in parts.iter().enumerate() {
-        order.extend((0..*part).map(|n| (((2 * n + 1) * sum << 16) / part, at, *place)));
+        order.extend((0..*part).map(|n| ((((2 * n + 1) * sum) << 16) / part, at, *place)));
     }
     order.sort_unstable();
     order.into_iter().map(|(_, _, place)| place).collect()

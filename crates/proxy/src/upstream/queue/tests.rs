@@ -55,7 +55,7 @@ fn who_waits_longest_is_next_at_their_server() {
 fn priorities_go_before_the_order_of_coming() {
     let state = backend(|_| {});
     assert!(state.enter(0));
-    let mut waiting = vec![
+    let mut waiting = [
         ranked(&state, 0, 0),
         ranked(&state, 1, -100_000),
         ranked(&state, 0, -50_000),
@@ -185,9 +185,9 @@ proptest! {
                 Some(Turn::SentAway) => false,
                 None => true,
             });
-            for place in 0..2 {
+            for (place, held) in held.iter().enumerate() {
                 let server = &state.servers()[place];
-                prop_assert_eq!(server.connections(), held[place]);
+                prop_assert_eq!(server.connections(), *held);
                 let waits = waiting.iter().filter(|w| w.place == Some(place)).count();
                 prop_assert_eq!(server.queued() as usize, waits);
                 let any = state.queued() > 0 && server.is_usable();
