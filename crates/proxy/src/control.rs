@@ -12,7 +12,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::counts::Count;
 use crate::figures::Usage;
-use crate::log::LogWriter;
+use crate::log::{Ring, dropped_lines};
 use crate::roster::{Meant, Order, SessionView};
 use crate::spec::{BackendSpec, FrontendSpec, GlobalSpec};
 use crate::upstream::shared::BackendState;
@@ -93,10 +93,16 @@ impl Plane {
         self.shared.requests.total()
     }
 
-    /// Log lines that were dropped because too many were waiting.
+    /// Log lines that were dropped because there was no room for them, or nobody took them.
     #[must_use]
     pub fn dropped_log_lines(&self) -> u64 {
-        self.shared.writer.as_ref().map_or(0, LogWriter::dropped)
+        dropped_lines()
+    }
+
+    /// The rings of log lines, in the order of the spec.
+    #[must_use]
+    pub fn rings(&self) -> &[Arc<Ring>] {
+        &self.shared.rings
     }
 
     /// The frontends in the order of the configuration.

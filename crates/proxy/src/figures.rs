@@ -259,6 +259,20 @@ impl Board {
         self.frontends.values().map(|f| f.usage.total()).sum()
     }
 
+    /// Requests and streams in a backend.
+    pub(crate) fn backend_connections(&self, name: &[u8]) -> Option<u64> {
+        Some(self.backends.get(name)?.usage.current())
+    }
+
+    /// Requests and streams at a server.
+    pub(crate) fn server_connections(&self, backend: &[u8], name: &[u8]) -> Option<u64> {
+        let servers = &self.backends.get(backend)?.servers;
+        let server = servers
+            .iter()
+            .find(|server| server.state.name().as_bytes() == name)?;
+        Some(server.usage.current())
+    }
+
     /// Client connections of a listener.
     pub(crate) fn listener_connections(&self, frontend: &[u8], id: u32) -> Option<u64> {
         self.listener(frontend, id).map(PerWorker::current)

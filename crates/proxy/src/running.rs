@@ -14,7 +14,7 @@ use crate::control::Control;
 use crate::ext::ExtensionFactory;
 use crate::figures::{Board, PerWorker};
 use crate::listener::{BindError, BoundAddress, bind};
-use crate::log::LogWriter;
+use crate::log::{Forwarders, LogWriter, dropped_lines};
 use crate::roster::{Order, Orders};
 use crate::spec::{BackendSpec, FrontendSpec, ProxySpec};
 use crate::upstream::shared::BackendState;
@@ -63,6 +63,7 @@ pub fn start(spec: ProxySpec, extensions: ExtensionFactory) -> Result<Running, S
         writer = Some(started);
         log_thread = Some(thread);
     }
+    let forwarders = Forwarders::start(spec.rings.clone()).map_err(failed)?;
     // (The standard library's channels are those to the thread that starts; these lead to the workers.)
     let (orders, obeyed): (Vec<_>, Vec<_>) = (0..threads).map(|_| orders_channel()).unzip();
     let shared = share(spec, writer, orders);
@@ -110,6 +111,7 @@ pub fn start(spec: ProxySpec, extensions: ExtensionFactory) -> Result<Running, S
         shutdown: Shutdown { stop: Arc::new(stop) },
         workers,
         log_thread,
+        forwarders,
         shared,
     })
 }
@@ -120,6 +122,7 @@ pub struct Running {
     shutdown: Shutdown,
     workers: Vec<JoinHandle<()>>,
     log_thread: Option<JoinHandle<()>>,
+    forwarders: Forwarders,
     shared: Arc<Shared>,
 }
 
@@ -170,9 +173,9 @@ impl Running {
         &self.shared.states
     }
 
-    /// Log lines that were dropped because too many were waiting.
+    /// Log lines that were dropped because there was no room for them, or nobody took them.
     pub fn dropped_log_lines(&self) -> u64 {
-        self.shared.writer.as_ref().map_or(0, LogWriter::dropped)
+        dropped_lines()
     }
 
     /// Waits until all workers have ended after a stop, and what was logged is written. False if a worker died of a bug.
@@ -185,6 +188,7 @@ impl Running {
         if let Some(log) = self.log_thread {
             let _ = log.join();
         }
+        self.forwarders.finish();
         well
     }
 }
@@ -266,6 +270,7 @@ fn share(spec: ProxySpec, writer: Option<LogWriter>, orders: Vec<UnboundedSender
         global,
         frontends,
         backends,
+        rings,
     } = spec;
     let threads = global.threads.max(1);
     let frontends: Vec<Arc<FrontendSpec>> = frontends.into_iter().map(Arc::new).collect();
@@ -280,11 +285,13 @@ fn share(spec: ProxySpec, writer: Option<LogWriter>, orders: Vec<UnboundedSender
         board: Arc::new(Board::new(&frontends, &states, threads)),
         states,
         frontend_connections: frontends.iter().map(|_| Arc::new(AtomicU32::new(0))).collect(),
+        rings,
+        log_counters: frontends.iter().map(|_| Arc::default()).collect(),
         frontend_room: frontends.iter().map(|f| f.maxconn.map(room_for)).collect(),
         frontends,
         backends,
         backend_names,
-        connections: AtomicU32::new(0),
+        connections: Arc::default(),
         requests: PerWorker::new(threads),
         room: room_for(global.maxconn),
         orders,

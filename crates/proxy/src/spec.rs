@@ -31,9 +31,10 @@ use tidegate_sample::vars::ProcVars;
 use tidegate_sample::{Expr, Process};
 
 pub use self::balance::{Affinity, Balance, HashBy, HashFunction, HashKey, HashMethod, HashType, UriPart};
+pub use crate::capture::{CaptureSlot, CaptureSpec, CookieCapture};
 use crate::check::spec::{AgentSpec, CheckSpec};
 pub use crate::filter::{Algorithm, CompressionSpec, FilterSpec};
-use crate::log::LogSpec;
+use crate::log::{LogSpec, LogTarget, Ring};
 use crate::resolve::spec::NameSpec;
 pub use crate::rules::{
     BackendChoice, Condition, ErrorPage, ErrorPages, FilePage, HeaderEdit, HeaderMatch, ListChange,
@@ -54,6 +55,8 @@ pub struct ProxySpec {
     pub frontends: Vec<FrontendSpec>,
     /// The backends, `listen` sections included.
     pub backends: Vec<BackendSpec>,
+    /// The rings of log lines.
+    pub rings: Vec<Arc<Ring>>,
 }
 
 /// What holds for the whole process.
@@ -84,6 +87,12 @@ pub struct GlobalSpec {
     pub check_spread_percent: u32,
     /// `max-spread-checks`: most time over which the first checks are spread.
     pub check_spread_max: Option<Duration>,
+    /// The `log` lines for what belongs to no proxy.
+    pub logs: Vec<LogTarget>,
+    /// `log-tag`.
+    pub log_tag: Option<String>,
+    /// `log-send-hostname`: the host's name in headers that have one.
+    pub log_host: Option<String>,
 }
 
 impl Default for GlobalSpec {
@@ -102,6 +111,9 @@ impl Default for GlobalSpec {
             tables: Arc::default(),
             check_spread_percent: 0,
             check_spread_max: None,
+            logs: Vec::new(),
+            log_tag: None,
+            log_host: None,
         }
     }
 }
@@ -314,6 +326,12 @@ pub struct FrontendSpec {
     pub h2_upgrade: bool,
     /// The lines that its sessions log, and where to. Without targets nothing is logged.
     pub log: LogSpec,
+    /// What is kept of requests and responses for the log.
+    pub captures: CaptureSpec,
+    /// `unique-id-format`.
+    pub unique_id: Option<Text>,
+    /// `unique-id-header`: tells servers the unique id.
+    pub unique_id_header: Option<http::HeaderName>,
 }
 
 impl FrontendSpec {
@@ -346,6 +364,9 @@ impl FrontendSpec {
             buffer_request: false,
             h2_upgrade: true,
             log: LogSpec::default(),
+            captures: CaptureSpec::default(),
+            unique_id: None,
+            unique_id_header: None,
         }
     }
 }

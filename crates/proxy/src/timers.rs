@@ -31,7 +31,8 @@ pub(crate) struct Times {
 impl Times {
     /// Puts the durations where log lines look for them.
     pub(crate) fn fill(&self, facts: &mut Facts, client: &Client) {
-        let end = self.ended.get();
+        let now = || facts.unfinished.then(Instant::now);
+        let end = self.ended.get().or_else(now);
         let idle_since = self.idle_since.get().or(Some(client.ready_at.get()));
         facts.accepted = Some(client.accepted);
         facts.request_started = self
@@ -46,7 +47,8 @@ impl Times {
         facts.connect_ms = between(self.connecting.get(), self.connected.get());
         facts.response_ms = between(self.connected.get(), self.response.get());
         facts.data_ms = between(self.response.get(), end);
-        facts.active_ms = between(self.started.get(), end);
+        // A request that never came is timed from the moment that it could have come.
+        facts.active_ms = between(self.started.get().or(idle_since), end);
         facts.total_ms = between(Some(client.accepted_at), end);
         facts.user_ms = between(idle_since, end);
     }

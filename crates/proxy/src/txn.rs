@@ -1,7 +1,7 @@
 //! One transaction: a request with its response, or one TCP stream. What rules, services and log lines see of it.
 
 use std::any::Any;
-use std::cell::{Cell, Ref, RefCell, RefMut};
+use std::cell::{Cell, OnceCell, Ref, RefCell, RefMut};
 use std::future::{Future, poll_fn};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::{Rc, Weak};
@@ -11,8 +11,9 @@ use http::{request, response};
 use tidegate_sample::figures::RulePlace;
 use tidegate_sample::stick::Count;
 use tidegate_sample::vars::{self, VarName, VarScope, VarStore};
-use tidegate_sample::{Facts, Named, Priority, Session, Tls, Value, Way};
+use tidegate_sample::{Data, Facts, Named, Priority, Session, Tls, Value, Way};
 
+use crate::capture::Captured;
 use crate::channel::Channel;
 use crate::client::Client;
 use crate::clock::ticks;
@@ -98,6 +99,12 @@ pub struct Txn {
     log_level: Cell<LogLevel>,
     priority: Cell<Priority>,
     pub(crate) facts: RefCell<Facts>,
+    /// Its line was written.
+    pub(crate) logged: Cell<bool>,
+    /// What was captured, where anything is.
+    captured: Option<Box<Captured>>,
+    unique_id: OnceCell<Option<Data>>,
+    making_id: Cell<bool>,
     pub(crate) times: Times,
     /// What rules set in place of what is configured.
     pub(crate) overrides: Overrides,
@@ -124,6 +131,9 @@ pub enum LogLevel {
 
 impl Txn {
     pub(crate) fn new(client: Rc<Client>, mode: Mode, buffer_bytes: usize) -> Rc<Self> {
+        let captures = client.home.as_ref().map(|home| &home.spec.captures);
+        let captures = captures.filter(|spec| !spec.is_empty());
+        let captured = captures.map(|spec| Box::new(Captured::new(spec)));
         let txn_vars = client.vars.borrow().inside(VarScope::Txn);
         let (req_vars, res_vars) = (txn_vars.inside(VarScope::Req), txn_vars.inside(VarScope::Res));
         Rc::new_cyclic(|me| Txn {
@@ -132,6 +142,10 @@ impl Txn {
             destination: Cell::new(client.destination.get()),
             overrides: Overrides::default(),
             strict: Cell::new(true),
+            captured,
+            unique_id: OnceCell::new(),
+            making_id: Cell::new(false),
+            logged: Cell::new(false),
             client,
             mode,
             phase: Cell::new(Phase::Request),
@@ -501,6 +515,12 @@ impl Txn {
         matches!(self.phase(), Phase::Connection | Phase::Session)
     }
 
+    /// Captures what the frontend wants of a message's headers.
+    pub(crate) fn capture_headers(&self, way: Way, headers: &http::HeaderMap) {
+        if let (Some(captured), Some(home)) = (&self.captured, &self.client.home) {
+            captured.message(&home.spec.captures, way, headers);
+        }
+    }
     /// Notes the server that is about to be used.
     pub(crate) fn choose_server(&self, slot: Slot) {
         let server = slot.server().clone();

@@ -21,7 +21,7 @@ use crate::ext::{Extensions, Spawner};
 use crate::figures::{Board, PerWorker, Usage};
 use crate::filter::{self, Filter};
 use crate::listener::{Acceptor, Bound, BoundAddress};
-use crate::log::{LogSpec, LogWriter, Logger};
+use crate::log::{LogSteps, LogWriter, Logger, Ring};
 use crate::packets::Packets;
 use crate::resolve;
 use crate::roster::{Order, Orders, Roster};
@@ -58,7 +58,9 @@ pub(crate) struct Shared {
     pub(crate) states: Vec<Arc<BackendState>>,
     pub(crate) backend_names: HashMap<String, BackendId>,
     pub(crate) frontend_connections: Vec<Arc<AtomicU32>>,
-    pub(crate) connections: AtomicU32,
+    pub(crate) log_counters: Vec<Arc<AtomicU32>>,
+    pub(crate) rings: Vec<Arc<Ring>>,
+    pub(crate) connections: Arc<AtomicU32>,
     /// The numbers of requests and streams, which each worker gives out for itself.
     pub(crate) requests: PerWorker,
     pub(crate) board: Arc<Board>,
@@ -67,6 +69,15 @@ pub(crate) struct Shared {
     pub(crate) orders: Vec<mpsc::UnboundedSender<Order>>,
     pub(crate) frontend_room: Vec<Option<Arc<Semaphore>>>,
     pub(crate) writer: Option<LogWriter>,
+}
+
+impl Shared {
+    /// The number of lines of a frontend, which all workers count.
+    fn log_counter_of(&self, frontend: &str) -> Arc<AtomicU32> {
+        let mut frontends = self.frontends.iter().zip(&self.log_counters);
+        let found = frontends.find(|(spec, _)| spec.name == frontend);
+        found.map(|(_, counter)| counter.clone()).unwrap_or_default()
+    }
 }
 
 /// A listening socket with what belongs to it.
@@ -101,6 +112,10 @@ pub(crate) struct Frontend {
     pub(crate) spec: Arc<FrontendSpec>,
     pub(crate) named: Rc<Named>,
     pub(crate) logger: Rc<Logger>,
+    /// The steps of its sessions at which lines are written.
+    pub(crate) log_steps: LogSteps,
+    /// Counts lines, if any of them tells how many there were.
+    pub(crate) log_counter: Option<Arc<AtomicU32>>,
     pub(crate) tcp_connection: PreparedRules,
     pub(crate) tcp_session: PreparedRules,
     pub(crate) tcp_content: PreparedRules,
@@ -109,6 +124,7 @@ pub(crate) struct Frontend {
     pub(crate) http_after_response: PreparedRules,
     pub(crate) filters: Vec<Rc<dyn Filter>>,
     pub(crate) connections: Arc<AtomicU32>,
+    pub(crate) process_connections: Arc<AtomicU32>,
     pub(crate) usage: Arc<Usage>,
     pub(crate) board: Arc<Board>,
     /// The name of the default backend.
@@ -451,7 +467,9 @@ impl Frontend {
                 name: spec.name.as_str().into(),
                 id: spec.id,
             }),
-            logger: Rc::new(logger(&spec.log, shared)),
+            logger: Rc::new(Logger::of(shared.writer.as_ref(), &spec.log)),
+            log_steps: spec.log.steps_of(spec.mode == Mode::Http),
+            log_counter: spec.log.counts_lines().then(|| shared.log_counter_of(&spec.name)),
             tcp_connection: PreparedRules::new(&spec.tcp_connection, Mode::Tcp, extensions)?,
             tcp_session: PreparedRules::new(&spec.tcp_session, Mode::Tcp, extensions)?,
             tcp_content: PreparedRules::new(&spec.tcp_content, Mode::Tcp, extensions)?,
@@ -460,6 +478,7 @@ impl Frontend {
             http_after_response: PreparedRules::new(&spec.http_after_response, Mode::Http, extensions)?,
             filters: filter::prepare(&spec.filters, true, extensions)?,
             connections: connections.clone(),
+            process_connections: shared.connections.clone(),
             usage: shared.board.frontend_of(&spec.name, worker),
             board: shared.board.clone(),
             default_backend: default_backend.map(|backend| backend.name.as_str().into()),
@@ -498,7 +517,7 @@ impl Backend {
             }),
             balancer: Balancer::new(spec, servers.collect(), state.clone(), seed),
             usage: shared.board.backend_of(name, worker),
-            logger: Rc::new(logger(&spec.log, shared)),
+            logger: Rc::new(Logger::of(shared.writer.as_ref(), &spec.log)),
             tcp_content: PreparedRules::new(&spec.tcp_content, Mode::Tcp, extensions)?,
             http_request: PreparedRules::new(&spec.http_request, Mode::Http, extensions)?,
             http_response: PreparedRules::new(&spec.http_response, Mode::Http, extensions)?,
@@ -506,23 +525,5 @@ impl Backend {
             filters: filter::prepare(&spec.filters, false, extensions)?,
             spec: spec.clone(),
         })
-    }
-}
-
-/// The logger of a proxy.
-fn logger(spec: &LogSpec, shared: &Shared) -> Logger {
-    match &shared.writer {
-        Some(writer) if !spec.targets.is_empty() => {
-            let process = shared.global.process.as_ref();
-            let host = process.map(|process| String::from_utf8_lossy(&process.hostname));
-            let tag = spec.tag.as_deref();
-            Logger::new(
-                writer.clone(),
-                spec.targets.clone(),
-                tag,
-                &host.unwrap_or_default(),
-            )
-        }
-        _ => Logger::discard(),
     }
 }

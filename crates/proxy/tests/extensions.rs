@@ -57,10 +57,17 @@ impl Logs {
         Logs(socket)
     }
 
+    /// The next line, but for those that tell of connections where no format says what else to tell.
     fn line(&self) -> String {
         let mut buffer = [0; 4096];
-        let n = self.0.recv(&mut buffer).unwrap();
-        String::from_utf8_lossy(&buffer[..n]).into_owned()
+        loop {
+            let n = self.0.recv(&mut buffer).unwrap();
+            let line = String::from_utf8_lossy(&buffer[..n]);
+            let line = line.strip_suffix('\n').expect("each line ends");
+            if !line.contains(": Connect from ") {
+                return line.to_owned();
+            }
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::data::Data;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use std::cell::RefCell;
 use std::sync::LazyLock;
 use std::time::SystemTime;
 
@@ -29,12 +30,58 @@ impl Zone {
 
 /// `23/Nov/2026:09:06:16.253`
 pub(crate) fn log_millis(time: SystemTime) -> Data {
-    format(time, Zone::Local, "%d/%b/%Y:%H:%M:%S.%3f")
+    let second = of_second(time, Zone::Local, "%d/%b/%Y:%H:%M:%S");
+    Data::format(format_args!(
+        "{}.{:03}",
+        String::from_utf8_lossy(&second),
+        since_epoch(time).1 / 1_000_000
+    ))
 }
 
 /// `23/Nov/2026:09:06:16 +0000`
 pub(crate) fn log_seconds(time: SystemTime, zone: Zone) -> Data {
-    format(time, zone, "%d/%b/%Y:%H:%M:%S %z")
+    of_second(time, zone, "%d/%b/%Y:%H:%M:%S %z")
+}
+
+/// The date in a header of syslog (RFC 3164), in the machine's time zone: `Nov 23 09:06:16`
+#[must_use]
+pub fn syslog(time: SystemTime) -> Data {
+    format(time, Zone::Local, "%b %e %H:%M:%S")
+}
+
+/// The date of RFC 3339 in the machine's time zone, in two parts between which a fraction may stand:
+/// `2026-11-23T09:06:16` and `+01:00`
+#[must_use]
+pub fn rfc3339(time: SystemTime) -> (Data, Data) {
+    (
+        format(time, Zone::Local, "%Y-%m-%dT%H:%M:%S"),
+        format(time, Zone::Local, "%:z"),
+    )
+}
+
+/// A date without a fraction. Log lines come many in a second, and making a date takes longer than all the rest of them.
+fn of_second(time: SystemTime, zone: Zone, how: &'static str) -> Data {
+    type Last = (i64, Zone, &'static str, Data);
+    thread_local! {
+        static LAST: RefCell<Vec<Last>> = const { RefCell::new(Vec::new()) };
+    }
+    let second = since_epoch(time).0;
+    LAST.with_borrow_mut(|last| {
+        let same = |(_, in_zone, of_form, _): &&mut Last| *in_zone == zone && std::ptr::eq(*of_form, how);
+        match last.iter_mut().find(same) {
+            Some((at, _, _, date)) if *at == second => date.clone(),
+            Some(entry) => {
+                entry.0 = second;
+                entry.3 = format(time, zone, how);
+                entry.3.clone()
+            }
+            None => {
+                let date = format(time, zone, how);
+                last.push((second, zone, how, date.clone()));
+                date
+            }
+        }
+    })
 }
 
 fn format(time: SystemTime, zone: Zone, format: &str) -> Data {
@@ -96,6 +143,20 @@ pub(crate) fn since_epoch(time: SystemTime) -> (i64, u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dates_of_one_second_are_made_once_and_those_of_another_anew() {
+        let time = |ms| SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(ms);
+        let utc = |ms| log_seconds(time(ms), Zone::Utc);
+        assert_eq!(utc(951_782_400_000), Data::from("29/Feb/2000:00:00:00 +0000"));
+        assert_eq!(utc(951_782_400_999), utc(951_782_400_000));
+        assert_eq!(utc(951_782_401_000), Data::from("29/Feb/2000:00:00:01 +0000"));
+        let millis = String::from_utf8(log_millis(time(951_782_400_007)).to_vec()).unwrap();
+        assert!(millis.ends_with(":00.007"), "{millis}");
+        let (date, offset) = rfc3339(time(951_782_400_007));
+        assert_eq!((date.len(), offset.len()), (19, 6));
+        assert_eq!(syslog(time(1_700_000_000_000)).len(), 15);
+    }
 
     /// What haproxy 2.6 answers to `utime` of a time.
     #[test]

@@ -22,6 +22,7 @@
 pub mod acl;
 pub mod arg;
 pub mod convert;
+pub mod date;
 pub mod example;
 pub mod fetch;
 pub mod figures;
@@ -37,7 +38,6 @@ pub mod x509;
 mod amount;
 mod cast;
 mod data;
-mod date;
 mod did_you_mean;
 mod error;
 mod expr;
@@ -69,7 +69,7 @@ pub use scope::{
     ExternalId, ExternalRunner, Externals, Files, LocalBoxFuture, LocalFiles, LongWork, NoExternals, NoFiles,
     Proxies, Scope, Side,
 };
-pub use session::{DebugSink, Facts, Named, NoSession, Priority, Process, Session, Way};
+pub use session::{DebugSink, Facts, LogOrigin, Named, NoSession, Priority, Process, Session, Way};
 pub use tls::{Tls, hello_server_name};
 pub use userlist::{UserList, UserLists};
 pub use value::{Type, Value};

@@ -114,6 +114,26 @@ pub trait Session {
         None
     }
 
+    /// How much of a request's line log lines tell, in bytes (`tune.http.logurilen`).
+    fn log_uri_bytes(&self) -> usize {
+        usize::MAX
+    }
+
+    /// What was captured of a direction, one item per slot in the order of their declarations; none where the frontend
+    /// declares no slots.
+    fn captures(&self, _way: Way) -> Option<Ref<'_, [Option<Data>]>> {
+        None
+    }
+
+    /// Puts a text into a slot of a direction, cut to the length that was declared for it. A slot that isn't there takes
+    /// nothing.
+    fn capture(&self, _way: Way, _slot: usize, _text: &[u8]) {}
+
+    /// What `capture cookie` found in a direction: name, `=` and value.
+    fn captured_cookie(&self, _way: Way) -> Option<Data> {
+        None
+    }
+
     /// What was counted and timed so far.
     fn facts(&self) -> Facts {
         Facts::default()
@@ -295,6 +315,48 @@ pub struct Priority {
     pub offset: i64,
 }
 
+/// What makes a log line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum LogOrigin {
+    /// Nothing that is known.
+    #[default]
+    Unspecified,
+    /// A connection that failed before it had a request.
+    SessionError,
+    /// A connection that was given up before it had a request.
+    SessionKilled,
+    /// A connection was accepted.
+    Accept,
+    /// A request came.
+    Request,
+    /// The server is connected.
+    Connect,
+    /// A response came.
+    Response,
+    /// The transaction is over.
+    Close,
+    /// A `do-log` rule of a set, by the name that log profiles know the set by.
+    Rule(&'static str),
+}
+
+impl LogOrigin {
+    /// What `%OG` says.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            LogOrigin::Unspecified => "unspec",
+            LogOrigin::SessionError => "sess_error",
+            LogOrigin::SessionKilled => "sess_killed",
+            LogOrigin::Accept => "txn_accept",
+            LogOrigin::Request => "txn_request",
+            LogOrigin::Connect => "txn_connect",
+            LogOrigin::Response => "txn_response",
+            LogOrigin::Close => "txn_close",
+            LogOrigin::Rule(name) => name,
+        }
+    }
+}
+
 /// What a session counted and timed, mostly for its log line. Times not reached are `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
@@ -364,14 +426,10 @@ pub struct Facts {
     pub service: bool,
     /// The server connection was already used by an earlier request.
     pub server_connection_reused: bool,
-    /// `%CC`: the captured request cookie.
-    pub captured_request_cookie: Option<Data>,
-    /// `%CS`: the captured response cookie.
-    pub captured_response_cookie: Option<Data>,
-    /// `%hr`: captured request headers, one item per `capture` line.
-    pub captured_request_headers: Vec<Option<Data>>,
-    /// `%hs`: captured response headers, one item per `capture` line.
-    pub captured_response_headers: Vec<Option<Data>>,
+    /// `%OG`: what made the log line.
+    pub origin: LogOrigin,
+    /// Whether the log line is written before the end: figures that still grow have a `+` before them.
+    pub unfinished: bool,
 }
 
 impl Facts {

@@ -5,10 +5,6 @@ use crate::fetch::Unserved;
 /// The converters that are not served, by the reason.
 const CONVERTERS: &[(Unserved, &str)] = &[
     (
-        Unserved::NotYet("there are no slots to capture into: `declare capture` is not served yet"),
-        "capture-req capture-res",
-    ),
-    (
         Unserved::LeftOut(
             "the certificates that it takes are loaded by a `crt-store`, and no library in use decrypts with their private keys",
         ),
@@ -22,10 +18,6 @@ const CONVERTERS: &[(Unserved, &str)] = &[
     ),
 ];
 
-/// Log-format aliases.
-const ALIASES: &str = "\
-    OG";
-
 /// All converters of HAProxy's that are not served, with the reason.
 pub fn unserved() -> impl Iterator<Item = (&'static str, Unserved)> {
     CONVERTERS
@@ -38,15 +30,6 @@ pub(crate) fn converter_reason(name: &str) -> Option<Unserved> {
     unserved().find(|(known, _)| *known == name).map(|(_, why)| why)
 }
 
-/// Whether HAProxy has a log-format alias of this name.
-pub(crate) fn is_alias(name: &str) -> bool {
-    has(ALIASES, name)
-}
-
-fn has(names: &str, name: &str) -> bool {
-    names.split_ascii_whitespace().any(|known| known == name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,10 +39,7 @@ mod tests {
         for row in crate::convert::all() {
             assert!(converter_reason(row.name).is_none(), "{}", row.name);
         }
-        for alias in crate::logformat::aliases() {
-            assert!(!is_alias(alias.name), "{}", alias.name);
-        }
-        assert!(converter_reason("wt6").is_some() && is_alias("OG"));
+        assert!(converter_reason("wt6").is_some());
         assert!(converter_reason("table").is_none());
     }
 }

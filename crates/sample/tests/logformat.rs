@@ -11,7 +11,7 @@ mod common;
 
 use common::Fake;
 use tidegate_sample::logformat::{CLF_FORMAT, HTTP_FORMAT, TCP_FORMAT};
-use tidegate_sample::{Data, LogFormat, Place, Scope};
+use tidegate_sample::{Data, LogFormat, LogOrigin, Place, Scope};
 
 fn log_of(fake: &Fake, format: &str) -> String {
     let parsed = LogFormat::parse_log(format, &Scope::new(Place::Log)).unwrap();
@@ -113,21 +113,161 @@ fn fields_of_the_request() {
     ] {
         assert_eq!(log(format), want, "{format}");
     }
+    let mut absolute = answered();
+    let request = http::Request::get("http://h:8/p?q=4").body(()).unwrap();
+    absolute.request = Some(std::cell::RefCell::new(request.into_parts().0));
+    assert_eq!(
+        log_of(&absolute, "%HPO %HP %HU %HQ"),
+        "/p http://h:8/p http://h:8/p?q=4 ?q=4"
+    );
     let mut bad = answered();
     bad.request = None;
     assert_eq!(log_of(&bad, "%{+Q}r %HM"), "\"<BADREQ>\" <BADREQ>");
 }
 
+/// As haproxy 2.6 writes the same.
 #[test]
 fn captures() {
     let mut fake = answered();
-    fake.facts.captured_request_headers = vec![Some("a\"b".into()), None, Some("c".into())];
-    fake.facts.captured_response_headers = vec![Some(Data::from("x\r\ny"))];
-    assert_eq!(log_of(&fake, "%hr %hs|%hrl"), "{a#22b||c} {x#0D#0Ay}|a\"b - c");
+    assert_eq!(log_of(&fake, "a %hr %hs %hrl %CC b"), "a - b");
+    fake.request_captures = vec![Some("a|b{c}\"#\\\u{e9}\t~]".into()), None, Some("c".into())].into();
+    fake.response_captures = vec![Some(Data::from("x\r\ny"))].into();
+    fake.cookies = [Some("S=q\"w\te#r".into()), Some("S=2".into())];
+    for (format, want) in [
+        ("%hr %hs", "{a#7Cb#7Bc#7D#22#23\\#C3#A9#09~]||c} {x#0D#0Ay}"),
+        ("%{+E}hr", "{a#7Cb#7Bc#7D#22#23\\\\#C3#A9#09~\\]||c}"),
+        ("%{+Q}hs|%{+Q}hsl|%hsl", "\"{x#0D#0Ay}\"|\"x#0D#0Ay\"|x#0D#0Ay"),
+        ("%hrl", "a#7Cb#7Bc#7D#22#23\\#C3#A9#09~] - c"),
+        ("%CC|%{+Q,+E}CC|%CS", "S=q\"w\te#r|\"S=q\\\"w\te#r\"|S=2"),
+        (
+            "%[capture.req.hdr(2)]|%[capture.req.hdr(1)]|%[capture.req.hdr(7)]|%[capture.res.hdr(0),length]",
+            "c|-|-|4",
+        ),
+    ] {
+        assert_eq!(log_of(&fake, format), want, "{format}");
+    }
     fake.facts.redispatched = true;
     fake.facts.retries = 3;
     fake.facts.tls = true;
     assert_eq!(log_of(&fake, "%rc %ft %{+Q}ft"), "+3 f~ \"f~\"");
+}
+
+#[test]
+fn converters_fill_slots_that_are_there() {
+    let mut fake = answered();
+    fake.request_captures = vec![None].into();
+    fake.response_captures = vec![None].into();
+    assert_eq!(
+        log_of(
+            &fake,
+            "%[str(a),capture-req(0)]%[str(b),capture-res(0)]%[str(c),capture-req(1)] %hr %hs"
+        ),
+        "abc {a} {b}"
+    );
+}
+
+#[test]
+fn what_made_the_line_and_whether_it_is_early() {
+    let mut fake = answered();
+    assert_eq!(log_of(&fake, "%OG %B %Ta %Tt %Tu %U"), "unspec 49 0 0 0 0");
+    fake.facts.unfinished = true;
+    fake.facts.origin = LogOrigin::Response;
+    assert_eq!(
+        log_of(&fake, "%OG %B %Ta %Tt %Tu %U"),
+        "txn_response +49 +0 +0 +0 0"
+    );
+    assert_eq!(log_of(&fake, "%{+json}B"), "49");
+}
+
+/// The expectations were computed by hand from RFC 8259.
+#[test]
+fn json() {
+    let mut fake = answered();
+    fake.facts.redispatched = true;
+    fake.facts.retries = 2;
+    for (format, want) in [
+        (
+            "%{+json}o %(request)r %(custom_expr)[str(custom)]",
+            "{\"request\": \"GET /P?x=1&y=%0a HTTP/1.1\", \"custom_expr\": \"custom\"}",
+        ),
+        (
+            "%{+json}o text %ci %(st)ST %(cp)cp %(rc)rc %(tr)Tr %(b)[bool(true)] %(n)[int(-3)] %(no)[var(txn.no)] %(e)[str()] \
+             %(cc)CC %(ts)ts %(ip)ci %(hr)hr",
+            "{\"st\": 200, \"cp\": 50570, \"rc\": 2, \"tr\": -1, \"b\": true, \"n\": -3, \"no\": null, \"e\": \"\", \
+             \"cc\": null, \"ts\": \"LR\", \"ip\": \"127.0.0.1\", \"hr\": null}",
+        ),
+        (
+            "%{+json}o %(a:str)ST %(b:sint)[str(12)] %(c:bool)[int(1)] %(d:bool)[str(false)] %(e:sint)[str(x)] %(f:str)[bool(true)] \
+             %(g:sint)[bool(true)] %(h:bool)CC",
+            "{\"a\": \"200\", \"b\": 12, \"c\": true, \"d\": false, \"e\": null, \"f\": \"true\", \"g\": 1, \"h\": null}",
+        ),
+        (
+            "%{+json,+E,+Q}o %(a\"b)[str('x\"y\\\\z]')] %(c)[bin(010a0d097fe9)] %(d)[bin(f09f9880)] %(x){+X}cp",
+            "{\"a\\\"b\": \"x\\\"y\\\\\\\\z]\", \"c\": \"\\u0001\\n\\r\\t\\u007f\\u00e9\", \"d\": \"\\ud83d\\ude00\", \
+             \"x\": \"C58A\"}",
+        ),
+        ("%{+json}o no names %ci", "{}"),
+        (
+            "{\"path\": %{+json}[capture.req.method], \"status\": %{+json}ST, \"as\": %(:str){+json}ST}",
+            "{\"path\": \"GET\", \"status\": 200, \"as\": \"200\"}",
+        ),
+        ("x %{+json}o %HM %{-json}HM", "x \"GET\" GET"),
+    ] {
+        assert_eq!(log_of(&fake, format), want, "{format}");
+    }
+    fake.set(
+        "txn.text",
+        tidegate_sample::Value::str("\u{1}\n\r\t\u{7f}\u{e9}\u{1f600}"),
+    );
+    assert_eq!(
+        log_of(&fake, "%{+json}[var(txn.text)]"),
+        "\"\\u0001\\n\\r\\t\\u007f\\u00e9\\ud83d\\ude00\""
+    );
+    fake.set("txn.text", tidegate_sample::Value::str(&b"\xff"[..]));
+    assert_eq!(log_of(&fake, "%{+json}[var(txn.text)]"), "\"\\u00ff\"");
+}
+
+/// The expectations were computed by hand from RFC 8949.
+#[test]
+fn cbor() {
+    let fake = answered();
+    for (format, want) in [
+        (
+            "%{+cbor}o %(a)HM %(b)[int(10)]",
+            "BF616163474554".to_owned() + "61620AFF",
+        ),
+        (
+            "%{+cbor}o %(a)[int(23)]%(b)[int(24)]%(c)[int(256)]%(d)[int(65536)]%(e)[int(4294967296)]%(f)[int(-1)]%(g)[int(-500)]",
+            "BF616117".to_owned()
+                + "61621818"
+                + "6163190100"
+                + "61641A00010000"
+                + "61651B0000000100000000"
+                + "616620"
+                + "61673901F3FF",
+        ),
+        (
+            "%{+cbor}o %(t)[bool(true)]%(f)[bool(false)]%(n)CC%(s:str)ST",
+            "BF6174F5".to_owned() + "6166F4" + "616EF6" + "61736332" + "3030FF",
+        ),
+        ("[%{+cbor}[str(hi)]]", "[626869]".to_owned()),
+        ("%{+cbor}[bin(ff00)]", "41FF".to_owned()),
+    ] {
+        assert_eq!(log_of(&fake, format), want, "{format}");
+    }
+    let raw = |format: &str| {
+        let mut line = Vec::new();
+        LogFormat::parse_log(format, &Scope::new(Place::Log))
+            .unwrap()
+            .eval_into(&mut line, &fake);
+        line
+    };
+    assert_eq!(
+        raw("%{+cbor,+bin}o %(a)[bin(ff00)]"),
+        b"\xbf\x61a\x42\xff\x00\xff"
+    );
+    assert_eq!(raw("%{+bin}o a%[bin(ff000a)]b%[str(c)]"), b"a\xff\x00\x0abc");
+    assert_eq!(raw("%{+bin}[bin(41)]"), b"A");
 }
 
 #[test]
@@ -176,10 +316,9 @@ fn mistakes_are_told_with_their_place() {
         ),
         (
             "%(a:int)ci",
-            3..7,
-            "the type of a log-format item is not supported yet",
+            4..7,
+            "unknown type `int` of a log-format item; the types are str, sint and bool",
         ),
-        ("%sslv", 1..5, "log-format alias `sslv` is not supported yet"),
         (
             "%CI",
             1..3,
@@ -199,17 +338,12 @@ fn mistakes_are_told_with_their_place() {
         (
             "%{+Z}ci",
             2..4,
-            "unknown log-format flag `Z`; the flags are E, M, Q and X",
+            "unknown log-format flag `Z`; the flags are E, M, Q, X, bin, cbor and json",
         ),
         (
             "%{+Q,Z}ci",
             5..6,
-            "unknown log-format flag `Z`; the flags are E, M, Q and X",
-        ),
-        (
-            "%{+json}o",
-            2..7,
-            "log-format encoding `json` is not supported yet",
+            "unknown log-format flag `Z`; the flags are E, M, Q, X, bin, cbor and json",
         ),
         ("é%[path", 2..8, "missing `]` after `path`"),
         ("é%[path ]", 8..9, "expected `]` after `path`, found ` `"),

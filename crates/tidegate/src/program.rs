@@ -11,7 +11,7 @@ use tidegate_lua_api::{LoadError, LogSink};
 use tidegate_proxy::log::{LogWriter, Logger};
 use tidegate_proxy::{Running, StartError, start};
 
-use crate::assemble::{Surroundings, assemble, listeners_of, targets};
+use crate::assemble::{Surroundings, assemble, listeners_of};
 use crate::cli::{Command, Flags, USAGE, parse};
 use crate::load::{Site, options, site};
 use crate::report::Report;
@@ -134,7 +134,7 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
     if plan.daemon && !daemon::is_background() {
         return daemon::start(args).map(|()| Exit::Success).map_err(fail);
     }
-    log.open(&plan)
+    log.open(&spec.proxies.global)
         .map_err(|e| fail(format!("cannot start the thread that writes logs: {e}")))?;
     spec.scripts.run_init().map_err(|errors| fail(listed(&errors)))?;
     let sockets =
@@ -162,8 +162,6 @@ struct Plan {
     connections_max: u32,
     memory_mib_max: Option<u64>,
     node: String,
-    logs: Vec<tidegate_proxy::log::LogTarget>,
-    log_tag: Option<String>,
     /// Why warnings keep the program from starting, if they do.
     strict: Option<&'static str>,
 }
@@ -183,8 +181,6 @@ impl Plan {
             connections_max: system::room_for_connections(wanted),
             memory_mib_max: flags.memory_mib_max,
             node: node.unwrap_or_else(system::host_name),
-            logs: targets(&global.logs),
-            log_tag: global.log_tag.clone(),
             strict: None,
         }
     }
@@ -377,13 +373,14 @@ impl GlobalLog {
         })
     }
 
-    fn open(&self, plan: &Plan) -> std::io::Result<()> {
-        if plan.logs.is_empty() {
+    fn open(&self, global: &tidegate_proxy::spec::GlobalSpec) -> std::io::Result<()> {
+        if global.logs.is_empty() {
             return Ok(());
         }
         // The thread lives as long as the process.
         let (writer, _thread) = LogWriter::start()?;
-        let logger = Logger::new(writer, plan.logs.clone(), plan.log_tag.as_deref(), &plan.node);
+        let (tag, host) = (global.log_tag.as_deref(), global.log_host.as_deref());
+        let logger = Logger::new(writer, global.logs.clone(), tag, host);
         let _ = self.0.set(std::sync::Mutex::new(logger));
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tidegate_sample::vars::{VarLimits, VarName};
 
 use super::http2::Http2Settings;
-use super::log::LogTarget;
+use super::log::{LogHost, LogTarget};
 use super::runtime::RuntimeSettings;
 use super::sampled::{Expr, LogFormat};
 use super::tls_global::TlsGlobal;
@@ -23,6 +23,8 @@ pub struct Global {
     pub logs: Vec<LogTarget>,
     /// `log-tag`: the program's name in log lines.
     pub log_tag: Option<String>,
+    /// `log-send-hostname`: the host's name in log lines.
+    pub log_host: Option<LogHost>,
     /// Everything about scripts.
     pub lua: LuaSettings,
     /// The `tune.` settings that aren't about scripts.
@@ -72,6 +74,10 @@ pub struct TuneSettings {
     pub vars: VarLimits,
     /// `tune.stick-counters`: how many entries of tables a session can track at a time.
     pub stick_counters: u32,
+    /// `tune.http.cookielen`: longest captured cookie.
+    pub cookie_bytes: u32,
+    /// `tune.http.logurilen`: what log lines tell of a request's line, and one byte more.
+    pub log_uri_bytes: u32,
 }
 
 impl Default for TuneSettings {
@@ -84,6 +90,8 @@ impl Default for TuneSettings {
             h2: Http2Settings::default(),
             vars: VarLimits::default(),
             stick_counters: 3,
+            cookie_bytes: 63,
+            log_uri_bytes: 1024,
         }
     }
 }

@@ -2,8 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use crate::source::Span;
+use super::sampled::LogFormat;
+use super::server::ServerAddress;
+use crate::source::{Span, Spanned};
 
 /// One `log` line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +25,19 @@ pub struct LogTarget {
     pub level: LogLevel,
     /// Lines that are more severe than this are sent as this.
     pub level_min: LogLevel,
+    /// `sample`: the share of the lines that are sent.
+    pub sample: Option<LogSample>,
+    /// `profile`: the section that says what its lines hold.
+    pub profile: Option<Spanned<String>>,
+}
+
+/// `sample RANGES:SIZE`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogSample {
+    /// The lines of each sample that are sent, from 1, both ends included.
+    pub ranges: Vec<(u32, u32)>,
+    /// The lines of a sample.
+    pub size: u32,
 }
 
 /// Where log lines go.
@@ -37,12 +53,111 @@ pub enum LogSink {
     Udp(SocketAddr),
     /// A syslog server's datagram socket.
     Unix(PathBuf),
+    /// The same in Linux's abstract name space.
+    Abstract(Vec<u8>),
+    /// A `ring` section.
+    Ring(Spanned<String>),
+    /// A syslog server over a stream, with a ring of its own before it.
+    Stream(ServerAddress),
+}
+
+/// `log-send-hostname`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogHost {
+    /// The machine's name.
+    System,
+    /// This name.
+    Name(String),
+}
+
+/// A `ring` section.
+#[derive(Debug)]
+pub struct Ring {
+    /// Its name.
+    pub name: Spanned<String>,
+    /// `description`.
+    pub description: Option<String>,
+    /// `format`, for `log` lines that have none.
+    pub format: Option<LogFormatKind>,
+    /// `maxlen`: longest line in bytes; the whole ring without one.
+    pub line_bytes_max: Option<u64>,
+    /// `size` in bytes.
+    pub bytes_max: u64,
+    /// `timeout connect`.
+    pub connect: Option<Duration>,
+    /// `timeout server`.
+    pub server: Option<Duration>,
+    /// `server` lines.
+    pub servers: Vec<RingServer>,
+}
+
+/// A server that gets the lines of a ring.
+#[derive(Debug)]
+pub struct RingServer {
+    /// Its name.
+    pub name: Spanned<String>,
+    /// Where to connect to.
+    pub address: ServerAddress,
+    /// Where that is written.
+    pub address_span: Span,
+    /// `log-proto octet-count`: lines have their lengths before them.
+    pub octet_count: bool,
+}
+
+/// A `log-profile` section.
+#[derive(Debug)]
+pub struct LogProfile {
+    /// Its name.
+    pub name: Spanned<String>,
+    /// `log-tag`.
+    pub tag: Option<String>,
+    /// `on` lines.
+    pub steps: Vec<LogProfileStep>,
+}
+
+/// An `on` line.
+#[derive(Debug)]
+pub struct LogProfileStep {
+    /// The step.
+    pub step: &'static str,
+    /// `drop`.
+    pub drop: bool,
+    /// `format`.
+    pub format: Option<LogFormat>,
+    /// `sd`.
+    pub structured: Option<LogFormat>,
+}
+
+/// A step of `log-steps`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogStep {
+    /// A connection was accepted.
+    Accept,
+    /// A request came.
+    Request,
+    /// The server is connected.
+    Connect,
+    /// A response came.
+    Response,
+    /// The transaction is over.
+    Close,
+}
+
+impl LogStep {
+    /// The steps and their names.
+    pub(crate) const NAMES: [(&'static str, LogStep); 5] = [
+        ("accept", LogStep::Accept),
+        ("request", LogStep::Request),
+        ("connect", LogStep::Connect),
+        ("response", LogStep::Response),
+        ("close", LogStep::Close),
+    ];
 }
 
 /// How a line is framed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormatKind {
-    /// What the sink is used to: `raw` on descriptors, `rfc3164` on sockets is the manual's default.
+    /// `local`; `rfc3164` with `log-send-hostname`, and what a ring says.
     Default,
     /// Local syslog: as RFC 3164 without a host.
     Local,

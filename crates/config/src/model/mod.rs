@@ -6,6 +6,7 @@
 
 mod address;
 mod balance;
+mod capture;
 mod check;
 mod global;
 mod http;
@@ -23,6 +24,7 @@ mod tls_global;
 
 pub use address::{Bind, BindAddress, BindOptions, HttpProto, Owner, PortRange};
 pub use balance::{Affinity, Balance, HashBy, HashFunction, HashKey, HashType, UriPart};
+pub use capture::{CaptureSettings, CaptureSlot, CookieCapture};
 pub use check::{
     Agent, CheckAction, CheckConnect, CheckExpect, CheckKind, CheckMatch, CheckPattern, CheckPort,
     CheckProgram, CheckRequest, CheckStep, CheckText, InitialState, Observe, OnError, ServerCheck,
@@ -36,7 +38,10 @@ pub use http::{
     ReplyContent, ReplyHeader,
 };
 pub use http2::{Http2Settings, Http2Side};
-pub use log::{LogFacility, LogFormatKind, LogLevel, LogSink, LogTarget};
+pub use log::{
+    LogFacility, LogFormatKind, LogHost, LogLevel, LogProfile, LogProfileStep, LogSample, LogSink, LogStep,
+    LogTarget, Ring, RingServer,
+};
 pub use outgoing::{Outgoing, ProxyOptions, SendProxy, SourceAddress};
 pub use proxy::{
     BackendTarget, Compression, CompressionAlgorithm, ConnectionMode, ForwardFor, Forwarded, ForwardedPart,
@@ -69,6 +74,10 @@ pub struct Config {
     pub global: Global,
     /// The proxies in the order of the files.
     pub proxies: Vec<Proxy>,
+    /// The `ring` sections.
+    pub rings: Vec<Ring>,
+    /// The `log-profile` sections.
+    pub log_profiles: Vec<LogProfile>,
     /// The environment after all `setenv`, `presetenv`, `unsetenv` and `resetenv` lines.
     pub environment: Environment,
     /// The lists of patterns and maps that it names.

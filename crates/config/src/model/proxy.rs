@@ -7,9 +7,10 @@ use tidegate_sample::stick::Stick;
 
 use super::address::Bind;
 use super::balance::{Affinity, Balance, HashType};
+use super::capture::CaptureSettings;
 use super::check::CheckProgram;
 use super::http::ErrorPage;
-use super::log::LogTarget;
+use super::log::{LogStep, LogTarget};
 use super::rule::RuleSet;
 use super::sampled::{Condition, Expr, LogFormat};
 use super::server::Server;
@@ -150,6 +151,12 @@ pub struct Proxy {
     pub redispatch: i32,
     /// Everything about log lines.
     pub log: LogSettings,
+    /// What is kept for them of requests and responses.
+    pub captures: CaptureSettings,
+    /// `unique-id-format`.
+    pub unique_id: Option<LogFormat>,
+    /// `unique-id-header`.
+    pub unique_id_header: Option<String>,
 }
 
 /// Options on what messages of HTTP may be like, and how they are passed on.
@@ -346,4 +353,12 @@ pub struct LogSettings {
     pub skip_normal: bool,
     /// `option log-separate-errors`: errors are logged at level `err`.
     pub separate_errors: bool,
+    /// `error-log-format`: what lines of errors hold.
+    pub error_format: Option<LogFormat>,
+    /// `log-format-sd`: the structured data of RFC 5424.
+    pub structured: Option<LogFormat>,
+    /// `log-steps`: when lines are written.
+    pub steps: Vec<LogStep>,
+    /// `option logasap`: lines are written before the data.
+    pub as_soon_as_possible: bool,
 }

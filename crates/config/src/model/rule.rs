@@ -50,6 +50,24 @@ pub struct RuleSet {
     pub http_after_response: Vec<Rule>,
 }
 
+impl RuleSet {
+    /// The rules of all sets.
+    pub fn all(&self) -> impl Iterator<Item = &Rule> {
+        [
+            &self.tcp_request_connection,
+            &self.tcp_request_session,
+            &self.tcp_request_content,
+            &self.tcp_response_content,
+            &self.http_request,
+            &self.redirects,
+            &self.http_response,
+            &self.http_after_response,
+        ]
+        .into_iter()
+        .flatten()
+    }
+}
+
 /// What a rule does. Which of these can stand in which set of rules is the keyword tables' matter.
 #[derive(Debug)]
 pub enum Action {
@@ -145,6 +163,17 @@ pub enum Action {
     },
     /// An action that has nothing to do here; a notice said why.
     Nothing,
+    /// `do-log`, with the profile that is named.
+    DoLog(Option<Spanned<String>>),
+    /// `capture`: puts a sample into a slot of the frontend's.
+    Capture {
+        /// Whether the slot is one for responses.
+        response: bool,
+        /// The slot's number, from 0.
+        slot: Spanned<u32>,
+        /// What is put there.
+        value: Expr,
+    },
     /// `set-var(NAME[,COND...])`.
     SetVar {
         /// The variable, and when it is set.

@@ -10,6 +10,7 @@ use super::check_rules::Checks;
 use super::errors::ErrorSets;
 use super::hints;
 use super::keyword::Sections;
+use super::log_sections::LogSections;
 use super::names::Here;
 use super::naming;
 use super::order::Order;
@@ -20,8 +21,8 @@ use super::reader::{Draft, ReaderFiles, Section};
 use super::server::ServerSettings;
 use crate::diag::Diagnostics;
 use crate::model::{
-    Affinity, CheckProgram, Config, ConnectionMode, Global, HashType, HeaderNames, HttpReuse, LogSettings,
-    Mode, Proxy, ProxyKind, RetryCount, RuleSet, Timeouts,
+    Affinity, CaptureSettings, CheckProgram, Config, ConnectionMode, Global, HashType, HeaderNames,
+    HttpReuse, LogSettings, Mode, Proxy, ProxyKind, RetryCount, RuleSet, Timeouts,
 };
 use crate::resolve::{self, Registered};
 use crate::source::{Sources, Spanned};
@@ -79,6 +80,8 @@ impl Draft {
         check::proxies(&proxies, &mut self.diagnostics);
         naming::check(&proxies, &self.resolvers, &mut self.diagnostics);
         check::named_checks(&proxies, &self.checks, &mut self.diagnostics);
+        let logs = LogSections::read(&self.sections, externals, &parts.files, &mut self.diagnostics);
+        logs.check(&self.global, &proxies, &mut self.diagnostics);
         if let Some(registered) = registered {
             resolve::lua_names(&proxies, registered, &mut self.diagnostics);
         }
@@ -93,6 +96,8 @@ impl Draft {
         let config = (!self.diagnostics.has_errors()).then_some(Config {
             global: self.global,
             proxies,
+            rings: logs.rings,
+            log_profiles: logs.profiles,
             environment: self.environment,
             lists: self.lists,
             userlists: self.userlists,
@@ -236,5 +241,8 @@ fn fresh(kind: ProxyKind, name: Spanned<String>) -> Proxy {
         log_health_checks: false,
         redispatch: 0,
         log: LogSettings::default(),
+        captures: CaptureSettings::default(),
+        unique_id: None,
+        unique_id_header: None,
     }
 }

@@ -14,6 +14,8 @@ pub(crate) fn settle(cx: &mut ProxyCx<'_>, header_is_sound: bool) {
     settle_format(cx);
     health(cx);
     http_in_tcp_mode(cx);
+    super::log_sections::slots(&cx.proxy, cx.diagnostics);
+    unique_id_header(cx);
     // what is missing may be in a line that has a fault
     if header_is_sound && !cx.diagnostics.has_errors() {
         timeouts(&cx.proxy, cx.diagnostics);
@@ -223,6 +225,19 @@ fn unique_names(proxies: &[Proxy], diagnostics: &mut Diagnostics) {
                     .related(first.name.span, "the first one"),
             );
         }
+    }
+}
+
+/// The header has nothing to tell without a format.
+fn unique_id_header(cx: &mut ProxyCx<'_>) {
+    if cx.proxy.unique_id_header.is_some() && cx.proxy.unique_id.is_none() {
+        let message = format!(
+            "`unique-id-header` has no effect: {} has no `unique-id-format`",
+            cx.described()
+        );
+        cx.diagnostics
+            .push(Diagnostic::warning(code::NO_EFFECT, cx.proxy.name.span, message));
+        cx.proxy.unique_id_header = None;
     }
 }
 

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 
 use super::args::{Args, Parsed, bad_argument, pick};
 use crate::diag::{Diagnostic, code};
-use crate::model::{LogFacility, LogFormatKind, LogLevel, LogSink, LogTarget};
+use crate::model::{
+    LogFacility, LogFormatKind, LogLevel, LogSample, LogSink, LogTarget, ServerAddress, ServerPort,
+};
+use crate::source::Spanned;
 use crate::text::Word;
 
 const SYSLOG_PORT: u16 = 514;
@@ -22,14 +25,18 @@ pub(crate) fn log_target(args: &mut Args<'_>) -> Parsed<LogTarget> {
         facility: LogFacility(16),
         level: LogLevel::Debug,
         level_min: LogLevel::Emerg,
+        sample: None,
+        profile: None,
     };
     loop {
         if args.take("len") {
             target.line_bytes_max = args.integer(80, 65_535)?;
         } else if args.take("format") {
             target.format = args.one_of("a log format", &LogFormatKind::NAMES)?;
-        } else if let Some(word) = args.peek().filter(|word| word.is("profile") || word.is("sample")) {
-            return Err(Box::new(super::keyword::unsupported(word, "log ")));
+        } else if args.take("sample") {
+            target.sample = Some(sample(args.expect("ranges and a size such as `1,3-4:5`")?)?);
+        } else if args.take("profile") {
+            target.profile = Some(args.spanned("the name of a `log-profile` section")?);
         } else {
             break;
         }
@@ -53,6 +60,40 @@ pub(crate) fn level(word: &Word) -> Parsed<LogLevel> {
     pick(word, "a syslog level", &LogLevel::NAMES)
 }
 
+/// `<ranges>:<size>`
+fn sample(word: &Word) -> Parsed<LogSample> {
+    let text = word.text()?;
+    let wrong = |why: &str| {
+        let message = format!("`{text}` is not a sample: {why}");
+        Box::new(
+            Diagnostic::error(code::BAD_ARGUMENT, word.span(), message)
+                .help("write ranges of numbers from 1, a colon, and how many lines make a sample: `1,3-4:5`"),
+        )
+    };
+    let (ranges, size) = text.split_once(':').ok_or_else(|| wrong("there is no colon"))?;
+    let number = |text: &str| text.parse::<u32>().ok().filter(|number| *number > 0);
+    let size = number(size).ok_or_else(|| wrong("the size is no number"))?;
+    let range = |text: &str| {
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        number(first)
+            .zip(number(last))
+            .filter(|(first, last)| first <= last)
+    };
+    let ranges: Option<Vec<(u32, u32)>> = ranges.split(',').map(range).collect();
+    let mut ranges = ranges.ok_or_else(|| wrong("a range has two numbers, the lower one first"))?;
+    ranges.sort_unstable();
+    if ranges.iter().any(|(_, last)| *last > size) {
+        return Err(wrong("a range goes beyond the size"));
+    }
+    if ranges
+        .windows(2)
+        .any(|two| matches!(two, [(_, last), (first, _)] if first <= last))
+    {
+        return Err(wrong("two ranges overlap"));
+    }
+    Ok(LogSample { ranges, size })
+}
+
 fn sink(word: &Word) -> Parsed<LogSink> {
     let text = word.text()?;
     if text == "stdout" {
@@ -70,18 +111,30 @@ fn sink(word: &Word) -> Parsed<LogSink> {
     if text.starts_with('/') {
         return Ok(LogSink::Unix(PathBuf::from(text)));
     }
-    if let Some(path) = text.strip_prefix("unix@") {
-        return Ok(LogSink::Unix(PathBuf::from(path)));
+    for prefix in ["unix@", "uxdg@"] {
+        if let Some(path) = text.strip_prefix(prefix) {
+            return Ok(LogSink::Unix(PathBuf::from(path)));
+        }
     }
-    if text.starts_with("ring@") || text.starts_with("backend@") || text.starts_with("tcp@") {
+    if let Some(name) = text.strip_prefix("abns@") {
+        return Ok(LogSink::Abstract(name.as_bytes().to_vec()));
+    }
+    if text.starts_with("ring@") {
+        let name = word.tail("ring@".len());
+        return Ok(LogSink::Ring(Spanned::new(name.text()?.to_owned(), name.span())));
+    }
+    if text.starts_with("backend@") {
         return Err(Box::new(super::keyword::unsupported(word, "log ")));
     }
-    let address = text
-        .strip_prefix("udp@")
-        .or_else(|| text.strip_prefix("ipv4@"))
-        .unwrap_or(text);
-    let address = address.strip_prefix("ipv6@").unwrap_or(address);
-    udp(address).ok_or_else(|| {
+    for prefix in ["tcp@", "tcp4@", "tcp6@", "uxst@"] {
+        if text.starts_with(prefix) {
+            let address = super::address::server_address(&word.tail(prefix.len()))?;
+            return Ok(LogSink::Stream(with_syslog_port(address)));
+        }
+    }
+    let prefixes = ["udp@", "udp4@", "udp6@", "ipv4@", "ipv6@"];
+    let address = prefixes.iter().find_map(|prefix| text.strip_prefix(prefix));
+    udp(address.unwrap_or(text)).ok_or_else(|| {
         let message = format!("`{text}` is not a target of log lines");
         let diagnostic = Diagnostic::error(code::BAD_ADDRESS, word.span(), message);
         Box::new(
@@ -90,6 +143,24 @@ fn sink(word: &Word) -> Parsed<LogSink> {
                 .help("a target is `stdout`, `stderr`, `fd@<number>`, the path of a socket, or an address"),
         )
     })
+}
+
+fn with_syslog_port(address: ServerAddress) -> ServerAddress {
+    let known = |port| match port {
+        ServerPort::Mapped(_) | ServerPort::Fixed(0) => ServerPort::Fixed(SYSLOG_PORT),
+        fixed => fixed,
+    };
+    match address {
+        ServerAddress::Tcp { ip, port } => ServerAddress::Tcp {
+            ip,
+            port: known(port),
+        },
+        ServerAddress::Name { host, port } => ServerAddress::Name {
+            host,
+            port: known(port),
+        },
+        other => other,
+    }
 }
 
 fn udp(text: &str) -> Option<LogSink> {

@@ -5,6 +5,7 @@ mod args;
 mod assemble;
 mod bind;
 mod blocks;
+mod capture;
 mod check;
 mod check_rules;
 mod elsewhere;
@@ -14,6 +15,7 @@ mod hints;
 mod http;
 mod keyword;
 mod log;
+mod log_sections;
 mod names;
 mod naming;
 mod order;
@@ -46,6 +48,7 @@ pub fn keyword_docs() -> Vec<KeywordDoc> {
         .chain(bind::rows())
         .chain(server::rows())
         .chain(rules::rows())
+        .chain(log_sections::rows())
         .collect()
 }
 
@@ -62,5 +65,8 @@ pub(crate) fn meant_section(written: &str) -> bool {
 /// Whether a word is a keyword of the lines of some section.
 pub(crate) fn is_any_keyword(word: &Word) -> bool {
     let known = |row: KeywordDoc| row.after.is_empty() && word.is(row.name);
-    global::rows().any(known) || proxy::rows().any(known) || others::ALL.iter().any(|other| other.has(word))
+    global::rows().any(known)
+        || proxy::rows().any(known)
+        || log_sections::has(word)
+        || others::ALL.iter().any(|other| other.has(word))
 }

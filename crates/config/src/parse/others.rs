@@ -75,12 +75,10 @@ pub(crate) const ALL: &[&Other] = &[
     &health::HEALTHCHECK,
     &http_errors::HTTP_ERRORS,
     &logs::LOG_FORWARD,
-    &logs::LOG_PROFILE,
     &mailers::MAILERS,
     &peers::PEERS,
     &program::PROGRAM,
     &resolvers::RESOLVERS,
-    &logs::RING,
     &logs::TRACES,
     &userlist::USERLIST,
 ];

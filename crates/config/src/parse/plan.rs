@@ -68,7 +68,7 @@ impl Plan {
                     plan.table(&section.statements, diagnostics);
                     planned
                 }
-                SectionKind::Global | SectionKind::Other(_) => Ok(()),
+                SectionKind::Global | SectionKind::Other(_) | SectionKind::Log(_) => Ok(()),
             };
             if let Err(diagnostic) = result {
                 diagnostics.push(*diagnostic);

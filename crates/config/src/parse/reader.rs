@@ -279,7 +279,7 @@ impl Draft {
                 let open = self.others.begin(other, &words, &mut self.diagnostics);
                 Current::Other(Box::new(open), name)
             }
-            SectionKind::Defaults | SectionKind::Proxy(_) => {
+            SectionKind::Defaults | SectionKind::Proxy(_) | SectionKind::Log(_) => {
                 self.sections.push(Section {
                     kind: row.kind,
                     header: words,
@@ -327,7 +327,7 @@ fn is_keyword(word: &Word, current: &Current) -> bool {
     let known = |row: KeywordDoc| row.after.is_empty() && word.is(row.name);
     match current {
         Current::Global => global::rows().any(known),
-        Current::Proxies(_) => super::proxy::rows().any(known),
+        Current::Proxies(_) => super::proxy::rows().any(known) || super::log_sections::has(word),
         Current::Other(open, _) => open.has(word),
         Current::None | Current::Nowhere => false,
     }

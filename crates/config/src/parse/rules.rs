@@ -3,6 +3,7 @@
 mod actions;
 mod amount;
 mod lists;
+mod logs;
 mod pending;
 mod rewrite;
 mod stick;
@@ -22,7 +23,7 @@ use super::order::Rank;
 use super::proxy::ProxyCx;
 use super::{http, sampled};
 use crate::diag::{Diagnostic, Diagnostics, code};
-use crate::model::{Action, ActionFailure, Condition, LuaCall, ProxyKind, Rule, RuleSet};
+use crate::model::{Action, ActionFailure, CaptureSettings, Condition, LuaCall, ProxyKind, Rule, RuleSet};
 use crate::source::{Span, Spanned};
 use crate::text::Word;
 use crate::units::TimeUnit;
@@ -126,6 +127,8 @@ pub(crate) struct RuleCx<'r> {
     pub(crate) inner: Option<Word>,
     /// What is allowed and hardly meant.
     pub(crate) warnings: &'r mut Diagnostics,
+    /// The slots that a frontend captures into.
+    pub(crate) captures: Option<&'r mut CaptureSettings>,
 }
 
 /// The actions for reference pages.
@@ -227,14 +230,16 @@ pub(crate) fn rule(cx: &mut ProxyCx<'_>, args: &mut Args<'_>, set: Set) -> Parse
         // There is no session yet that a script could belong to.
         scope = scope.without_waiting();
     }
+    let in_defaults = cx.in_defaults();
+    let captures = cx.proxy.kind.is_frontend().then_some(&mut cx.proxy.captures);
     let of = Standing {
         kind: cx.proxy.kind,
         proxy: &cx.proxy.name.value,
-        in_defaults: cx.in_defaults(),
+        in_defaults,
         http_errors: cx.http_errors,
         stick_counters: cx.global.tune.stick_counters,
     };
-    let action = action(cx.diagnostics, set, of, scope, word, args);
+    let action = action(cx.diagnostics, captures, set, of, scope, word, args);
     // the condition has faults of its own, which are worth telling beside those of the action
     let condition = match &action {
         Ok(_) => condition(cx, args, &scope)?,
@@ -320,6 +325,7 @@ struct Standing<'r> {
 
 fn action(
     warnings: &mut Diagnostics,
+    captures: Option<&mut CaptureSettings>,
     set: Set,
     of: Standing<'_>,
     scope: Scope<'_>,
@@ -361,6 +367,7 @@ fn action(
                     stick_counters: of.stick_counters,
                     inner,
                     warnings,
+                    captures,
                 },
                 args,
             )

@@ -1,6 +1,7 @@
 //! The keywords that begin sections.
 
 use super::keyword::{KeywordDoc, Sections, Status};
+use super::log_sections::LogSection;
 use super::others::{self, Other};
 use crate::diag::closest;
 use crate::model::ProxyKind;
@@ -12,6 +13,8 @@ pub(crate) enum SectionKind {
     Global,
     Defaults,
     Proxy(ProxyKind),
+    /// What belongs to log lines.
+    Log(LogSection),
     /// One with lines of its own kind.
     Other(&'static Other),
 }
@@ -25,7 +28,7 @@ pub(crate) struct SectionRow {
     doc: &'static str,
 }
 
-const SERVED: [SectionRow; 5] = [
+const SERVED: [SectionRow; 7] = [
     row(
         "global",
         SectionKind::Global,
@@ -55,6 +58,18 @@ const SERVED: [SectionRow; 5] = [
         SectionKind::Proxy(ProxyKind::Listen),
         "<name> [from <defaults>]",
         "a frontend and a backend in one",
+    ),
+    row(
+        "ring",
+        SectionKind::Log(LogSection::Ring),
+        "<name>",
+        "keeps the last log lines, and sends them on",
+    ),
+    row(
+        "log-profile",
+        SectionKind::Log(LogSection::Profile),
+        "<name>",
+        "formats of log lines by step",
     ),
 ];
 

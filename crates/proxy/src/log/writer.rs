@@ -1,17 +1,15 @@
-//! The thread that writes log lines.
+//! The way of lines out of the process: datagrams at once, descriptors by a thread that may wait for them.
 
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Write;
-use std::net::UdpSocket;
-use std::os::fd::RawFd;
-use std::os::unix::net::UnixDatagram;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use super::LogTo;
+use super::{LogTo, datagram};
 
 /// Lines that may wait for the writer.
 const QUEUED_LINES_MAX: usize = 8192;
@@ -19,9 +17,15 @@ const QUEUED_LINES_MAX: usize = 8192;
 /// A way to the writer thread. All clones lead to the same one; it ends when the last of them is dropped.
 #[derive(Clone)]
 pub struct LogWriter {
-    queue: SyncSender<(LogTo, Vec<u8>)>,
-    dropped: Arc<AtomicU64>,
+    queue: SyncSender<(Descriptor, Vec<u8>)>,
 }
+
+/// Lines of the whole process that were dropped so far, since there was no room for them or nobody took them.
+pub fn dropped_lines() -> u64 {
+    DROPPED.load(Ordering::Relaxed)
+}
+
+static DROPPED: AtomicU64 = AtomicU64::new(0);
 
 impl LogWriter {
     /// Starts the thread. Joining the handle, once every clone of the writer is gone, makes sure that all was written.
@@ -33,88 +37,65 @@ impl LogWriter {
         let thread = std::thread::Builder::new()
             .name("log".into())
             .spawn(move || write_all(&lines))?;
-        Ok((
-            LogWriter {
-                queue,
-                dropped: Arc::default(),
-            },
-            thread,
-        ))
+        Ok((LogWriter { queue }, thread))
     }
 
-    /// Hands a line over; drops and counts it if too many wait.
-    pub(crate) fn send(&self, to: &LogTo, line: Vec<u8>) {
-        match self.queue.try_send((to.clone(), line)) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                self.dropped.fetch_add(1, Ordering::Relaxed);
-            }
+    /// Sends a line or hands it over; drops and counts it if there is no room for it.
+    pub(crate) fn send(&self, to: &LogTo, line: &[u8]) {
+        let sent = match to {
+            LogTo::Udp(address) => datagram::udp(*address, line).is_ok(),
+            LogTo::Unix(path) => datagram::unix(path, line).is_ok(),
+            LogTo::Abstract(name) => datagram::abstract_unix(name, line).is_ok(),
+            LogTo::Ring(ring) => ring.push(line),
+            LogTo::Stdout => self.queue(Descriptor::Stdout, line),
+            LogTo::Stderr => self.queue(Descriptor::Stderr, line),
+            LogTo::Fd(fd) => self.queue(Descriptor::Other(fd.clone()), line),
+        };
+        if !sent {
+            DROPPED.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Hands a line to a writer, or writes it at once where there is none since nothing is logged.
-    pub(crate) fn write(writer: Option<&LogWriter>, to: &LogTo, line: Vec<u8>) {
-        match writer {
-            Some(writer) => writer.send(to, line),
-            None => write(&mut HashMap::new(), to.clone(), &line),
-        }
+    fn queue(&self, to: Descriptor, line: &[u8]) -> bool {
+        self.queue.try_send((to, line.to_vec())).is_ok()
     }
 
-    /// Lines that were dropped so far.
-    pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
+    /// Hands a line of the standard output or error to a writer, or writes it at once where there is none since nothing
+    /// is logged.
+    pub(crate) fn write(writer: Option<&LogWriter>, to: &LogTo, line: &[u8]) {
+        match (writer, to) {
+            (Some(writer), _) => writer.send(to, line),
+            // A line that can't be written has nowhere else to go.
+            (None, LogTo::Stderr) => drop(std::io::stderr().lock().write_all(line)),
+            (None, _) => drop(std::io::stdout().lock().write_all(line)),
+        }
     }
 }
 
-enum Sink {
+/// A descriptor to write to.
+enum Descriptor {
     Stdout,
     Stderr,
-    File(File),
-    Udp(UdpSocket),
-    Unix(UnixDatagram),
-    Broken,
+    Other(Arc<OwnedFd>),
 }
 
-fn write_all(lines: &Receiver<(LogTo, Vec<u8>)>) {
-    let mut sinks = HashMap::new();
+fn write_all(lines: &Receiver<(Descriptor, Vec<u8>)>) {
+    let mut files = HashMap::new();
     while let Ok((to, line)) = lines.recv() {
-        write(&mut sinks, to, &line);
+        // A line that can't be written has nowhere else to go.
+        let _ = match to {
+            Descriptor::Stdout => std::io::stdout().lock().write_all(&line),
+            Descriptor::Stderr => std::io::stderr().lock().write_all(&line),
+            Descriptor::Other(fd) => match file(&mut files, &fd) {
+                Some(mut file) => file.write_all(&line),
+                None => Ok(()),
+            },
+        };
     }
 }
 
-fn write(sinks: &mut HashMap<LogTo, Sink>, to: LogTo, line: &[u8]) {
-    let sink = sinks.entry(to).or_insert_with_key(open);
-    // A line that can't be written has nowhere else to go.
-    let datagram = line.strip_suffix(b"\n").unwrap_or(line);
-    let _ = match sink {
-        Sink::Stdout => std::io::stdout().lock().write_all(line),
-        Sink::Stderr => std::io::stderr().lock().write_all(line),
-        Sink::File(file) => file.write_all(line),
-        Sink::Udp(socket) => socket.send(datagram).map(drop),
-        Sink::Unix(socket) => socket.send(datagram).map(drop),
-        Sink::Broken => Ok(()),
-    };
-}
-
-fn open(to: &LogTo) -> Sink {
-    let sink = match to {
-        LogTo::Stdout => Ok(Sink::Stdout),
-        LogTo::Stderr => Ok(Sink::Stderr),
-        LogTo::Fd(fd) => duplicate(*fd).map(Sink::File),
-        LogTo::Udp(address) => {
-            let any = if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-            UdpSocket::bind(any).and_then(|s| s.connect(address).map(|()| Sink::Udp(s)))
-        }
-        LogTo::Unix(path) => UnixDatagram::unbound().and_then(|s| s.connect(path).map(|()| Sink::Unix(s))),
-    };
-    sink.unwrap_or_else(|e| {
-        eprintln!("log: {to:?} can't be opened: {e}");
-        Sink::Broken
-    })
-}
-
-/// A copy of an inherited descriptor, opened through the system's own listing of them: that way needs no trust in a
-/// number.
-fn duplicate(fd: RawFd) -> std::io::Result<File> {
-    File::options().append(true).open(format!("/dev/fd/{fd}"))
+/// A descriptor as something that can be written to, made once.
+fn file<'a>(files: &'a mut HashMap<RawFd, Option<File>>, fd: &OwnedFd) -> Option<&'a File> {
+    let copy = || fd.try_clone().ok().map(File::from);
+    files.entry(fd.as_raw_fd()).or_insert_with(copy).as_ref()
 }

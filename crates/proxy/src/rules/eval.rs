@@ -7,6 +7,7 @@ use http::StatusCode;
 use tidegate_sample::ExternalRunner;
 use tidegate_sample::Verdict as Match;
 use tidegate_sample::pattern::Target;
+use tidegate_sample::{Session, Type, Value, cast};
 
 use super::prepared::PreparedRule;
 use super::respond::{challenge, redirect, reply};
@@ -376,6 +377,17 @@ async fn change(prepared: &PreparedRule, txn: &Rc<Txn>, runner: &dyn ExternalRun
             let _ = done.inspect_err(|e| complain(e));
         }
         RuleAction::SetLogLevel(level) => txn.set_log_level(*level),
+        RuleAction::DoLog(origin, profile) => crate::session::logline::rule(txn, *origin, profile.as_deref()),
+        RuleAction::Capture(way, slot, expr) => {
+            let value = if expr.suspends() {
+                expr.eval_async(&**txn, runner).await
+            } else {
+                expr.eval(&**txn)
+            };
+            if let Some(Value::Str(text)) = value.and_then(|value| cast(value, Type::Str)) {
+                txn.capture(*way, *slot, &text);
+            }
+        }
         _ => complain(&"the action can't be used here"),
     }
 }

@@ -10,10 +10,11 @@ use tidegate_sample::logformat::LogFormat;
 use tidegate_sample::pattern::List;
 use tidegate_sample::stick::{CounterChange, Track};
 use tidegate_sample::vars::{Assignment, VarName};
-use tidegate_sample::{Amount, Expr, ExternalRunner, Session};
+use tidegate_sample::{Amount, Expr, ExternalRunner, LogOrigin, Session, Way};
 
 use super::{HeaderEdit, ReplyContent, TargetEdit, Tuning};
 use crate::ext::ExtensionId;
+use crate::log::LogProfile;
 use crate::spec::BackendId;
 use crate::txn::{LogLevel, Txn};
 
@@ -142,6 +143,14 @@ impl Text {
         }
     }
 
+    /// The same, put behind what there is.
+    pub(crate) fn append_now(&self, into: &mut Vec<u8>, txn: &Txn) {
+        match self {
+            Text::Literal(text) => into.extend_from_slice(text),
+            Text::Format(format) => format.eval_into(into, txn),
+        }
+    }
+
     /// The value, if it is always the same.
     pub(crate) fn constant(&self) -> Option<Bytes> {
         match self {
@@ -203,6 +212,10 @@ pub enum RuleAction {
         /// `rst-ttl`.
         rst_ttl: Option<u8>,
     },
+    /// `do-log`: a line in the log, with the name of the rule set as its origin.
+    DoLog(LogOrigin, Option<Arc<LogProfile>>),
+    /// `capture`: puts a sample into a slot of the frontend's.
+    Capture(Way, usize, Expr),
     /// `add-acl`, `del-acl`, `set-map` and `del-map`.
     ChangeList(Arc<List>, ListChange),
     /// `track-sc`.

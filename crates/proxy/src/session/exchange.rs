@@ -11,12 +11,13 @@ use super::ahead::{Ahead, receive};
 use super::choice::choose_backend;
 use super::forwarding::restrict_names;
 use super::headers::{announce_close, forget_connection, objection, one_host, wants_upgrade};
+use super::logline;
 use super::outgoing::{Active, Content, Outgoing};
 use super::service::{self, Served};
 use super::stream::{HttpStream, Wire};
 use super::upstream::Tunnel;
 use crate::body::{Cut, MessageBody};
-use crate::log::Level;
+use crate::log::{Level, LogStep};
 use crate::reply::Reply;
 use crate::rules::{BodyWait, PreparedRules, Setting, Verdict, evaluate, pages};
 use crate::spec::{HeaderNames, HttpClose, TimeoutKind, Timeouts};
@@ -81,7 +82,9 @@ impl HttpStream {
             self.worker.shared.global.accept_any_payload,
         );
         one_host(&mut head.headers);
+        txn.capture_headers(Way::Request, &head.headers);
         *txn.request.borrow_mut() = Some(head);
+        logline::at(LogStep::Request, &txn);
         let made = match objection {
             Some(status) => {
                 txn.count(Count::Error, 1);
@@ -108,6 +111,12 @@ impl HttpStream {
         // Rules have seen the server's own; what goes out is ours.
         made.head.version = http::Version::HTTP_11;
         active.answered.set(true);
+        if self.session.timed {
+            // Log lines may tell the status and the version.
+            let mut told = Response::new(()).into_parts().0;
+            told.status = made.head.status;
+            *txn.response.borrow_mut() = Some(told);
+        }
         if let Content::Empty = made.content {
             active.complete.set(true);
         }
@@ -332,6 +341,7 @@ impl HttpStream {
         if let Some(what) = stick::verdict(head.status.as_u16()) {
             txn.count(what, 1);
         }
+        txn.capture_headers(Way::Response, &head.headers);
         forget_connection(&mut head.headers);
         let switched = head.status == StatusCode::SWITCHING_PROTOCOLS || connect && head.status.is_success();
         if switched && !(upgrade || connect) {
@@ -364,7 +374,10 @@ impl HttpStream {
             silent: false,
         };
         let made = self.response_rules(&backend.http_response, txn, made).await;
-        self.response_rules(&self.frontend.http_response, txn, made).await
+        let made = self.response_rules(&self.frontend.http_response, txn, made).await;
+        txn.facts.borrow_mut().status = Some(made.head.status.as_u16());
+        logline::at(LogStep::Response, txn);
+        made
     }
 
     /// Stores what the response says of its server.

@@ -11,7 +11,7 @@ mod h2;
 mod headers;
 mod http;
 mod lingering;
-mod logline;
+pub(crate) mod logline;
 mod outgoing;
 mod relay;
 mod service;
@@ -65,6 +65,7 @@ pub(crate) async fn run(
             client.counters.count(Count::Session, 1, ticks());
         }
     }
+    logline::accepted(&frontend, &client);
     match frontend.spec.mode {
         Mode::Http => http::run(worker, frontend, client, stream).await,
         Mode::Tcp => tcp::run(worker, frontend, client, stream).await,

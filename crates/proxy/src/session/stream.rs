@@ -15,6 +15,7 @@ use super::relay::relay;
 use super::upstream::Tunnel;
 use crate::body::BodyWatch;
 use crate::client::Client;
+use crate::log::LogStep;
 use crate::pipe::Pipe;
 use crate::spec::TimeoutKind;
 use crate::stream::Traffic;
@@ -122,7 +123,7 @@ impl HttpStream {
             let written = self.traffic.written.get();
             txn.facts.borrow_mut().bytes_read = written.saturating_sub(self.written_before.get());
             self.written_before.set(written);
-            logline::write(&self.frontend, &self.worker, &txn);
+            logline::at(LogStep::Close, &txn);
         }
         txn.untrack();
     }

@@ -16,6 +16,7 @@ use super::upstream::{no_connection, no_slot};
 use crate::applet::TcpApplet;
 use crate::client::Client;
 use crate::ext::TcpService;
+use crate::log::LogStep;
 use crate::rules::{Next, PreparedRules, Setting, Verdict, evaluate};
 use crate::stick::{self, Chosen};
 use crate::stream::{Counted, Stream, Traffic};
@@ -79,6 +80,7 @@ impl TcpSession {
             Decided::End(state) => return self.end(pump, state).await,
             Decided::Gone => return Err(*b"PR"),
         }
+        logline::at(LogStep::Request, &self.txn);
         let Some(backend) = choose_backend(&self.worker, &self.frontend, &self.txn).await else {
             return Err(*b"SC");
         };
@@ -213,6 +215,7 @@ impl TcpSession {
         self.txn.backend_src.set(stream.local());
         let (server, from_server) = Counted::new(stream);
         self.txn.usage.with_server(&from_server);
+        logline::at(LogStep::Connect, &self.txn);
         let limits = Limits::new(&self.txn.timeouts(&self.frontend.spec.timeouts), timeouts);
         // What rules let pass goes first, then what they left untouched.
         let channel = self.txn.request_channel();
@@ -274,9 +277,7 @@ impl TcpSession {
         }
         txn.close();
         txn.count_bytes();
-        if !self.frontend.logger.is_silent() {
-            logline::write(&self.frontend, &self.worker, txn);
-        }
+        logline::at(LogStep::Close, txn);
         txn.untrack();
     }
 }

@@ -8,15 +8,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, StatusCode, request, response};
 use http_body::{Body, Frame, SizeHint};
+use tidegate_sample::Session;
 
 use super::forwarding;
 use super::headers::{announce_close, forget_connection};
+use super::logline;
 use super::relay::Limits;
 use super::stream::HttpStream;
 use crate::body::{BodyWatch, Cut, MessageBody};
 use crate::check::Traffic as Seen;
 use crate::http1;
 use crate::http2::{self, Settings};
+use crate::log::LogStep;
 use crate::spec::{FilterSpec, HttpClose, HttpReuse, ServerProto, TimeoutKind};
 use crate::stick::{self, Chosen};
 use crate::stream::{Stream, Traffic};
@@ -108,6 +111,7 @@ impl HttpStream {
             txn.facts.borrow_mut().server_connection_reused = reused;
             txn.usage.with_server(conn.traffic());
             self.note(&txn.times.connected);
+            logline::at(LogStep::Connect, txn);
             if let (Some(header), Ok(name)) = (
                 &backend.spec.send_name,
                 http::HeaderValue::from_bytes(&server.named.name),
@@ -225,6 +229,11 @@ impl HttpStream {
         forget_connection(&mut head.headers);
         if self.closes_server(backend) && !backend.spec.pretend_keepalive {
             announce_close(&mut head.headers);
+        }
+        if let (Some(name), Some(id)) = (&self.frontend.spec.unique_id_header, txn.unique_id())
+            && let Ok(id) = http::HeaderValue::from_bytes(&id)
+        {
+            head.headers.append(name, id);
         }
         let filters = self.frontend.spec.filters.iter().chain(&backend.spec.filters);
         let offloads = |filter: &FilterSpec| matches!(filter, FilterSpec::Compression(spec) if spec.offload);

@@ -62,7 +62,7 @@ impl Welcome {
             };
             if let Some(Fault(number)) = fault {
                 client.error.set(number);
-                logline::write_refused(frontend, worker, client);
+                logline::refused(frontend, client);
                 return None;
             }
         }
@@ -86,7 +86,7 @@ impl Welcome {
             };
             client.error.set(refused.error);
             *client.tls.borrow_mut() = Some(refused.tls);
-            logline::write_refused(frontend, worker, client);
+            logline::refused(frontend, client);
             return None;
         }
         Some(stream)

@@ -110,9 +110,46 @@ impl Session for Txn {
         Some((*self.client.listener).clone())
     }
 
+    fn unique_id(&self) -> Option<Data> {
+        let format = self.client.home.as_ref()?.spec.unique_id.as_ref()?;
+        if let Some(id) = self.unique_id.get() {
+            return id.clone();
+        }
+        // A format that names the id itself sees none.
+        if self.making_id.replace(true) {
+            return None;
+        }
+        let id = Data::from(format.eval_now(self));
+        self.making_id.set(false);
+        self.unique_id.get_or_init(|| Some(id)).clone()
+    }
+
+    fn captures(&self, way: Way) -> Option<Ref<'_, [Option<Data>]>> {
+        let slots = self.captured.as_ref()?.slots(way);
+        Some(Ref::map(slots.borrow(), Vec::as_slice))
+    }
+
+    fn capture(&self, way: Way, slot: usize, text: &[u8]) {
+        if let (Some(captured), Some(home)) = (&self.captured, &self.client.home) {
+            captured.put(&home.spec.captures, way, slot, text);
+        }
+    }
+
+    fn captured_cookie(&self, way: Way) -> Option<Data> {
+        self.captured.as_ref()?.cookie(way)
+    }
+
+    fn log_uri_bytes(&self) -> usize {
+        self.client
+            .home
+            .as_ref()
+            .map_or(usize::MAX, |home| home.spec.log.uri_bytes_max)
+    }
+
     fn facts(&self) -> Facts {
         let mut facts = self.facts.borrow().clone();
         self.times.fill(&mut facts, &self.client);
+        facts.request_counter = self.usage.number.get();
         facts
     }
 
@@ -240,7 +277,7 @@ impl Session for Txn {
             DebugSink::Stdout => LogTo::Stdout,
             DebugSink::Stderr => LogTo::Stderr,
         };
-        LogWriter::write(self.client.writer.as_ref(), &to, format!("{line}\n").into_bytes());
+        LogWriter::write(self.client.writer.as_ref(), &to, format!("{line}\n").as_bytes());
     }
 
     fn process(&self) -> Option<&Process> {

@@ -1,6 +1,7 @@
 //! Converters: the table of all of them, one row each.
 
 mod aes;
+mod capture;
 mod control;
 mod date;
 mod digest;
@@ -124,6 +125,7 @@ const TABLES: &[&[ConverterRow]] = &[
     mqtt::ROWS,
     protobuf::ROWS,
     variable::ROWS,
+    capture::ROWS,
     map::ROWS,
     stick::ROWS,
 ];

@@ -1,6 +1,7 @@
 //! Fetches: the table of all of them, one row each.
 
 mod auth;
+mod capture;
 mod certificate;
 mod connection;
 mod constant;
@@ -29,7 +30,7 @@ pub(crate) use hello::client_hello;
 pub(crate) use unserved::reason as unserved_reason;
 pub use unserved::{Unserved, unserved};
 
-pub(crate) use request::{http_version, uri_parts};
+pub(crate) use request::{http_version, uri_parts, uri_without_query};
 
 use crate::arg::{Arg, ArgSpec, Prepare};
 use crate::place::Places;
@@ -178,6 +179,7 @@ const TABLES: &[&[FetchRow]] = &[
     rdp::ROWS,
     distcc::ROWS,
     response::ROWS,
+    capture::ROWS,
     internal::ROWS,
     dump::ROWS,
     counters::ROWS,

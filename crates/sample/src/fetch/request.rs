@@ -254,6 +254,15 @@ pub(crate) fn http_version(version: Version) -> &'static str {
 
 /// The parts of a URI, in its own order.
 pub(crate) fn uri_parts(uri: &Uri, mut visit: impl FnMut(&str)) {
+    uri_without_query(uri, &mut visit);
+    if let Some(query) = uri.query() {
+        visit("?");
+        visit(query);
+    }
+}
+
+/// The same up to the question mark.
+pub(crate) fn uri_without_query(uri: &Uri, mut visit: impl FnMut(&str)) {
     if let Some(scheme) = uri.scheme_str() {
         visit(scheme);
         visit("://");
@@ -262,7 +271,7 @@ pub(crate) fn uri_parts(uri: &Uri, mut visit: impl FnMut(&str)) {
         visit(authority.as_str());
     }
     if let Some(path) = uri.path_and_query() {
-        visit(path.as_str());
+        visit(path.path());
     }
 }
 

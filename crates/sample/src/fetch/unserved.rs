@@ -31,10 +31,6 @@ const NOT_YET: &[(&str, &str)] = &[
         "\
          fc_saved_syn",
     ),
-    (
-        "`capture` lines are not read yet",
-        "capture.req.hdr capture.res.hdr",
-    ),
 ];
 
 /// Fetches that are left out, by the reason.

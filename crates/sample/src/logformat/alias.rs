@@ -1,9 +1,8 @@
 //! The aliases of the manual's section 8.2.6, one row each.
 
 use super::out::Out;
-use crate::data::Data;
 use crate::date::{self, Zone};
-use crate::fetch::http_version;
+use crate::fetch::{self, http_version};
 use crate::session::{Facts, Named, Session, Way};
 use http::request;
 use std::collections::HashMap;
@@ -59,13 +58,14 @@ const fn http(name: &'static str, doc: &'static str, write: fn(&mut Out<'_>, &dy
 
 const ROWS: &[Alias] = &[
     any("B", "bytes sent to the client", |o, _, f| {
-        o.number(f.bytes_read, 0)
+        o.sign(f.unfinished);
+        o.number(f.bytes_read, 0);
     }),
-    http("CC", "captured request cookie", |o, _, f| {
-        o.text(f.captured_request_cookie.as_deref())
+    http("CC", "captured request cookie", |o, s, _| {
+        o.text(s.captured_cookie(Way::Request).as_deref())
     }),
-    http("CS", "captured response cookie", |o, _, f| {
-        o.text(f.captured_response_cookie.as_deref())
+    http("CS", "captured response cookie", |o, s, _| {
+        o.text(s.captured_cookie(Way::Response).as_deref())
     }),
     any("H", "name of this machine or `node`", |o, s, _| {
         o.text(s.process().map(|p| &*p.node))
@@ -73,8 +73,10 @@ const ROWS: &[Alias] = &[
     http("HM", "request's method", |o, s, _| {
         request_field(o, s, |o, r| o.request_text(method(r)))
     }),
-    http("HP", "request's path", |o, s, _| {
-        request_field(o, s, |o, r| o.request_text(path(r)))
+    http("HP", "request's URI without its query", |o, s, _| {
+        limited_field(o, s, |o, r| {
+            fetch::uri_without_query(&r.uri, |part| o.request_text(part.as_bytes()));
+        });
     }),
     http("HPO", "request's path without scheme and authority", |o, s, _| {
         request_field(o, s, |o, r| o.request_text(r.uri.path().as_bytes()));
@@ -82,14 +84,14 @@ const ROWS: &[Alias] = &[
     http("HQ", "request's query with the question mark", |o, s, _| {
         let request = s.request();
         let query = request.as_ref().and_then(|r| r.uri.query());
-        o.quoted(|o| {
+        o.limited(s.log_uri_bytes(), |o| {
             if let Some(query) = query {
                 o.request_text(b"?");
                 o.request_text(query.as_bytes());
             }
         });
     }),
-    http("HU", "request's URI", |o, s, _| request_field(o, s, uri)),
+    http("HU", "request's URI", |o, s, _| limited_field(o, s, uri)),
     http("HV", "request's HTTP version", |o, s, _| {
         request_field(o, s, |o, r| {
             o.request_text(b"HTTP/");
@@ -97,13 +99,19 @@ const ROWS: &[Alias] = &[
         });
     }),
     any("ID", "unique id", |o, s, _| o.text(s.unique_id().as_deref())),
+    any("OG", "what made the log line", |o, _, f| {
+        o.literal(f.origin.name().as_bytes())
+    }),
     any("ST", "status code", |o, _, f| {
         o.int(f.status.map_or(-1, i64::from))
     }),
     any("T", "date in UTC", |o, s, _| {
         o.literal(&date::log_seconds(s.now(), Zone::Utc))
     }),
-    any("Ta", "active time of the request", |o, _, f| time(o, f.active_ms)),
+    any("Ta", "active time of the request", |o, _, f| {
+        o.sign(f.unfinished);
+        time(o, f.active_ms);
+    }),
     any("Tc", "time to connect", |o, _, f| time(o, f.connect_ms)),
     any("Td", "time to transfer the data", |o, _, f| time(o, f.data_ms)),
     any("Th", "time of the handshakes", |o, _, f| time(o, f.handshake_ms)),
@@ -125,9 +133,13 @@ const ROWS: &[Alias] = &[
     any("Ts", "date in seconds since 1970", |o, s, f| {
         o.number(started(s, f).0, 4)
     }),
-    any("Tt", "total time", |o, _, f| time(o, f.total_ms)),
+    any("Tt", "total time", |o, _, f| {
+        o.sign(f.unfinished);
+        time(o, f.total_ms);
+    }),
     any("Tu", "total time as the user felt it", |o, _, f| {
-        time(o, f.user_ms)
+        o.sign(f.unfinished);
+        time(o, f.user_ms);
     }),
     any("Tw", "time in queues", |o, _, f| time(o, f.queue_ms)),
     any("U", "bytes received from the client", |o, _, f| {
@@ -182,17 +194,17 @@ const ROWS: &[Alias] = &[
             }
         });
     }),
-    http("hr", "captured request headers", |o, _, f| {
-        captures(o, &f.captured_request_headers)
+    http("hr", "captured request headers", |o, s, _| {
+        captures(o, s, Way::Request)
     }),
-    http("hrl", "captured request headers, CLF style", |o, _, f| {
-        capture_list(o, &f.captured_request_headers);
+    http("hrl", "captured request headers, CLF style", |o, s, _| {
+        capture_list(o, s, Way::Request);
     }),
-    http("hs", "captured response headers", |o, _, f| {
-        captures(o, &f.captured_response_headers)
+    http("hs", "captured response headers", |o, s, _| {
+        captures(o, s, Way::Response)
     }),
-    http("hsl", "captured response headers, CLF style", |o, _, f| {
-        capture_list(o, &f.captured_response_headers);
+    http("hsl", "captured response headers, CLF style", |o, s, _| {
+        capture_list(o, s, Way::Response);
     }),
     any("lc", "number of log lines of the frontend", |o, _, f| {
         o.number(f.log_counter.into(), 4)
@@ -207,7 +219,7 @@ const ROWS: &[Alias] = &[
         let Some(r) = s.request() else {
             return o.text(Some(b"<BADREQ>"));
         };
-        o.quoted(|o| {
+        o.limited(s.log_uri_bytes(), |o| {
             o.request_text(method(&r));
             o.request_text(b" ");
             uri(o, &r);
@@ -216,9 +228,7 @@ const ROWS: &[Alias] = &[
         });
     }),
     any("rc", "retries", |o, _, f| {
-        if f.redispatched {
-            o.literal(b"+");
-        }
+        o.sign(f.redispatched);
         o.int(f.retries.into());
     }),
     any("rt", "number of the request", |o, _, f| {
@@ -312,41 +322,55 @@ fn request_field(
     }
 }
 
+/// The same, cut to what is told of a request.
+fn limited_field(
+    out: &mut Out<'_>,
+    session: &dyn Session,
+    write: impl FnOnce(&mut Out<'_>, &request::Parts),
+) {
+    match session.request() {
+        Some(request) => out.limited(session.log_uri_bytes(), |out| write(out, &request)),
+        None => out.text(Some(b"<BADREQ>")),
+    }
+}
+
 fn method(request: &request::Parts) -> &[u8] {
     request.method.as_str().as_bytes()
 }
 
-fn path(request: &request::Parts) -> &[u8] {
-    request.uri.path().as_bytes()
-}
-
 fn uri(out: &mut Out<'_>, request: &request::Parts) {
-    crate::fetch::uri_parts(&request.uri, |part| out.request_text(part.as_bytes()));
+    fetch::uri_parts(&request.uri, |part| out.request_text(part.as_bytes()));
 }
 
 /// `{a|b}`
-fn captures(out: &mut Out<'_>, captured: &[Option<Data>]) {
-    if captured.is_empty() {
+fn captures(out: &mut Out<'_>, session: &dyn Session, way: Way) {
+    let Some(captured) = session.captures(way).filter(|slots| !slots.is_empty()) else {
         return;
-    }
+    };
     out.quoted(|out| {
         out.literal(b"{");
-        for (index, text) in captured.iter().enumerate() {
-            if index > 0 {
+        for (slot, text) in captured.iter().enumerate() {
+            if slot > 0 {
                 out.literal(b"|");
             }
-            out.request_text(text.as_deref().unwrap_or_default());
+            out.header_text(text.as_deref().unwrap_or_default());
         }
         out.literal(b"}");
     });
 }
 
 /// `"a" "b"`
-fn capture_list(out: &mut Out<'_>, captured: &[Option<Data>]) {
-    for (index, text) in captured.iter().enumerate() {
-        if index > 0 {
+fn capture_list(out: &mut Out<'_>, session: &dyn Session, way: Way) {
+    let Some(captured) = session.captures(way) else {
+        return;
+    };
+    for (slot, text) in captured.iter().enumerate() {
+        if slot > 0 {
             out.literal(b" ");
         }
-        out.text(text.as_deref());
+        match text.as_deref() {
+            Some(text) if !text.is_empty() => out.quoted(|out| out.header_text(text)),
+            _ => out.text(None),
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 mod alias;
 mod defaults;
+mod encode;
 mod out;
 mod parse;
 
@@ -13,6 +14,7 @@ use crate::expr::Expr;
 use crate::scope::{ExternalRunner, Scope};
 use crate::session::{Facts, Session};
 use crate::value::Value;
+use encode::{Encoder, Encoding, ItemType};
 use out::{Flags, Out};
 use std::cell::OnceCell;
 use std::str::FromStr;
@@ -32,6 +34,10 @@ pub enum Style {
 pub struct LogFormat {
     text: Box<str>,
     style: Style,
+    /// The whole is a map of the named items.
+    whole: Option<Encoding>,
+    /// Bytes stay as they are.
+    binary: bool,
     segments: Box<[Segment]>,
     suspends: bool,
 }
@@ -41,14 +47,21 @@ enum Segment {
     Text(Box<[u8]>),
     /// Spaces of a log line.
     Space,
-    Alias {
-        alias: &'static Alias,
-        flags: Flags,
-    },
-    Expr {
-        expr: Expr,
-        flags: Flags,
-    },
+    Item(Item),
+}
+
+#[derive(Debug)]
+struct Item {
+    what: What,
+    flags: Flags,
+    name: Option<Box<str>>,
+    kind: Option<ItemType>,
+}
+
+#[derive(Debug)]
+enum What {
+    Alias(&'static Alias),
+    Expr(Expr),
 }
 
 impl LogFormat {
@@ -73,14 +86,16 @@ impl LogFormat {
     /// # Errors
     /// As [`LogFormat::parse`].
     pub fn parse_as(style: Style, text: &str, scope: &Scope<'_>) -> Result<LogFormat, ParseError> {
-        let segments = parse::segments(style, text, scope)?;
-        let suspends = segments
-            .iter()
-            .any(|segment| matches!(segment, Segment::Expr { expr, .. } if expr.suspends()));
+        let parsed = parse::parse(style, text, scope)?;
+        let suspends = parsed.segments.iter().any(|segment| {
+            matches!(segment, Segment::Item(Item { what: What::Expr(expr), .. }) if expr.suspends())
+        });
         Ok(LogFormat {
             text: text.into(),
             style,
-            segments: segments.into(),
+            whole: parsed.whole,
+            binary: parsed.binary,
+            segments: parsed.segments.into(),
             suspends,
         })
     }
@@ -100,16 +115,20 @@ impl LogFormat {
     /// An alias that only HTTP frontends have values for, if the format has one.
     #[must_use]
     pub fn http_alias(&self) -> Option<&'static Alias> {
-        self.segments.iter().find_map(|segment| match segment {
-            Segment::Alias { alias, .. } if alias.http => Some(*alias),
-            _ => None,
-        })
+        self.aliases().find(|alias| alias.http)
+    }
+
+    /// Whether the format has the alias of this name.
+    #[must_use]
+    pub fn has_alias(&self, name: &str) -> bool {
+        self.aliases().any(|alias| alias.name == name)
     }
 
     /// The constant that this format is, if it asks the session for nothing.
     #[must_use]
     pub fn constant(&self) -> Option<&[u8]> {
         match &*self.segments {
+            _ if self.whole.is_some() => None,
             [] => Some(b""),
             [Segment::Text(text)] => Some(text),
             _ => None,
@@ -118,14 +137,17 @@ impl LogFormat {
 
     /// Appends the result to `into`. An expression that suspends gives no value here.
     pub fn eval_into(&self, into: &mut Vec<u8>, session: &dyn Session) {
-        let mut out = Out::new(into, self.style);
         let facts = OnceCell::new();
+        let mut writer = Writer::new(self, into);
         for segment in &self.segments {
-            match segment {
-                Segment::Expr { expr, flags } => out.value(expr.eval(session), *flags),
-                other => other.write(&mut out, session, &facts),
+            if let Some(item) = writer.text_or_item(segment) {
+                match &item.what {
+                    What::Alias(alias) => writer.alias(item, alias, session, &facts),
+                    What::Expr(expr) => writer.value(item, expr.eval(session)),
+                }
             }
         }
+        writer.end();
     }
 
     /// As [`LogFormat::eval_into`], waiting where it must.
@@ -138,16 +160,17 @@ impl LogFormat {
         if !self.suspends {
             return self.eval_into(into, session);
         }
-        // What a session says may change while a fetch waits, so facts are not kept across.
-        let mut out = Out::new(into, self.style);
+        let mut writer = Writer::new(self, into);
         for segment in &self.segments {
-            match segment {
-                Segment::Expr { expr, flags } => {
-                    out.value(expr.eval_async(session, runner).await, *flags);
+            if let Some(item) = writer.text_or_item(segment) {
+                match &item.what {
+                    // What a session says may change while a fetch waits, so facts are not kept across.
+                    What::Alias(alias) => writer.alias(item, alias, session, &OnceCell::new()),
+                    What::Expr(expr) => writer.value(item, expr.eval_async(session, runner).await),
                 }
-                other => other.write(&mut out, session, &OnceCell::new()),
             }
         }
+        writer.end();
     }
 
     /// The result as a text sample.
@@ -156,20 +179,19 @@ impl LogFormat {
         self.eval_into(&mut text, session);
         Value::str(text)
     }
-}
 
-impl Segment {
-    fn write(&self, out: &mut Out<'_>, session: &dyn Session, facts: &OnceCell<Facts>) {
-        match self {
-            Segment::Text(text) => out.literal(text),
-            Segment::Space => out.space(),
-            Segment::Alias { alias, flags } => {
-                let facts = facts.get_or_init(|| session.facts());
-                out.flags(*flags);
-                (alias.write)(out, session, facts);
-            }
-            Segment::Expr { .. } => {}
-        }
+    fn items(&self) -> impl Iterator<Item = &Item> {
+        self.segments.iter().filter_map(|segment| match segment {
+            Segment::Item(item) => Some(item),
+            Segment::Text(_) | Segment::Space => None,
+        })
+    }
+
+    fn aliases(&self) -> impl Iterator<Item = &'static Alias> {
+        self.items().filter_map(|item| match item.what {
+            What::Alias(alias) => Some(alias),
+            What::Expr(_) => None,
+        })
     }
 }
 
@@ -179,5 +201,89 @@ impl FromStr for LogFormat {
     /// Parses as a text with no scripts' fetches and for any place.
     fn from_str(text: &str) -> Result<LogFormat, ParseError> {
         LogFormat::parse(text, &Scope::anywhere())
+    }
+}
+
+/// Puts one result together: text with items in it, or a map of the items that have names.
+struct Writer<'f, 'a> {
+    format: &'f LogFormat,
+    out: Out<'a>,
+    named: usize,
+}
+
+impl<'f, 'a> Writer<'f, 'a> {
+    fn new(format: &'f LogFormat, into: &'a mut Vec<u8>) -> Writer<'f, 'a> {
+        let mut writer = Writer {
+            format,
+            out: Out::new(into, format.style),
+            named: 0,
+        };
+        if let Some(whole) = format.whole {
+            writer.encoder(whole).begin_map();
+        }
+        writer
+    }
+
+    /// Writes a text at once; an item is the caller's to ask the session for. A map holds named items only.
+    fn text_or_item(&mut self, segment: &'f Segment) -> Option<&'f Item> {
+        match segment {
+            Segment::Item(item) => (self.format.whole.is_none() || item.name.is_some()).then_some(item),
+            Segment::Text(_) | Segment::Space if self.format.whole.is_some() => None,
+            Segment::Text(text) => {
+                self.out.literal(text);
+                None
+            }
+            Segment::Space => {
+                self.out.space();
+                None
+            }
+        }
+    }
+
+    fn alias(&mut self, item: &Item, alias: &Alias, session: &dyn Session, facts: &OnceCell<Facts>) {
+        let facts = facts.get_or_init(|| session.facts());
+        self.out.flags(item.flags);
+        let Some(encoding) = self.encoding(item) else {
+            return (alias.write)(&mut self.out, session, facts);
+        };
+        let mut written = Vec::new();
+        let mut raw = Out::raw(&mut written, item.flags);
+        (alias.write)(&mut raw, session, facts);
+        let kind = raw.kind();
+        self.encoder(encoding)
+            .item(encode::Item::written(kind, &written), item.kind);
+    }
+
+    fn value(&mut self, item: &Item, value: Option<Value>) {
+        match self.encoding(item) {
+            Some(encoding) => self.encoder(encoding).value(value, item.kind),
+            None if self.format.binary => self.out.binary(value, item.flags),
+            None => self.out.value(value, item.flags),
+        }
+    }
+
+    /// The encoding of an item, its name written.
+    fn encoding(&mut self, item: &Item) -> Option<Encoding> {
+        let Some(whole) = self.format.whole else {
+            return item.flags.encoding;
+        };
+        let first = self.named == 0;
+        self.named += 1;
+        self.encoder(whole).key(item.name.as_deref()?, first);
+        Some(whole)
+    }
+
+    fn end(mut self) {
+        if let Some(whole) = self.format.whole {
+            self.encoder(whole).end_map();
+        }
+    }
+
+    fn encoder(&mut self, encoding: Encoding) -> Encoder<'_> {
+        Encoder {
+            into: self.out.bytes(),
+            encoding,
+            binary: self.format.binary,
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Writes fields with their flags and in the style of the whole.
 
 use super::Style;
+use super::encode::Encoding;
 use crate::cast;
 use crate::data::Data;
 use crate::value::Value;
@@ -17,6 +18,17 @@ pub(super) struct Flags {
     pub(super) hex: bool,
     /// `M`: an absent value is a dash.
     pub(super) mandatory: bool,
+    /// `json` or `cbor`.
+    pub(super) encoding: Option<Encoding>,
+}
+
+/// What a field turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Nothing was written, or an absent value.
+    Nothing,
+    Text,
+    Number,
 }
 
 pub(super) struct Out<'a> {
@@ -25,6 +37,11 @@ pub(super) struct Out<'a> {
     flags: Flags,
     /// A log line ends in a space so far, or is empty.
     after_space: bool,
+    /// Nothing is replaced or put in quotes: an encoding does that.
+    raw: bool,
+    kind: Kind,
+    /// What of the request's text may still be written.
+    left: usize,
 }
 
 impl<'a> Out<'a> {
@@ -34,7 +51,32 @@ impl<'a> Out<'a> {
             style,
             flags: Flags::default(),
             after_space: true,
+            raw: false,
+            kind: Kind::Nothing,
+            left: usize::MAX,
         }
+    }
+
+    /// For one field that will be encoded.
+    pub(super) fn raw(into: &'a mut Vec<u8>, flags: Flags) -> Out<'a> {
+        let mut out = Out::new(into, Style::Text);
+        out.raw = true;
+        out.flags = Flags {
+            hex: flags.hex,
+            ..Flags::default()
+        };
+        out
+    }
+
+    /// What was written last.
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The result so far, for whoever adds something that is no field.
+    pub(super) fn bytes(&mut self) -> &mut Vec<u8> {
+        self.after_space = false;
+        self.into
     }
 
     /// Sets the flags of the fields that follow.
@@ -42,10 +84,18 @@ impl<'a> Out<'a> {
         self.flags = flags;
     }
 
-    /// Text of the format itself.
+    /// Text of the format itself, or a field that needs no replacing.
     pub(super) fn literal(&mut self, text: &[u8]) {
         self.into.extend_from_slice(text);
         self.after_space = false;
+        self.kind = Kind::Text;
+    }
+
+    /// A sign before a number, which encoded numbers do without.
+    pub(super) fn sign(&mut self, wanted: bool) {
+        if wanted && !self.raw {
+            self.literal(b"+");
+        }
     }
 
     /// One space, unless there is one already.
@@ -63,9 +113,26 @@ impl<'a> Out<'a> {
         self.text(text.as_deref());
     }
 
+    /// The same, bytes as they are.
+    pub(super) fn binary(&mut self, value: Option<Value>, flags: Flags) {
+        match value {
+            Some(Value::Bin(bytes)) => {
+                self.flags = flags;
+                self.quoted(|out| out.literal(&bytes));
+            }
+            other => self.value(other, flags),
+        }
+    }
+
     /// A field of text.
     pub(super) fn text(&mut self, text: Option<&[u8]>) {
         self.after_space = false;
+        if self.raw {
+            if let Some(text) = text {
+                self.literal(text);
+            }
+            return;
+        }
         let Some(text) = text.filter(|text| !text.is_empty()) else {
             if self.flags.quote {
                 self.into.extend_from_slice(b"\"\"");
@@ -91,6 +158,9 @@ impl<'a> Out<'a> {
 
     /// Text with what cannot stand in the result replaced.
     pub(super) fn encoded(&mut self, text: &[u8]) {
+        if self.raw {
+            return self.literal(text);
+        }
         let mark = if self.style == Style::Log { b'#' } else { b'%' };
         let escape = self.flags.escape;
         self.replaced(text, |byte| match byte {
@@ -101,10 +171,35 @@ impl<'a> Out<'a> {
         });
     }
 
+    /// A field of at most so much text of the request.
+    pub(super) fn limited(&mut self, bytes_max: usize, write: impl FnOnce(&mut Self)) {
+        self.left = bytes_max;
+        self.quoted(write);
+        self.left = usize::MAX;
+    }
+
     /// A part of the request as it arrived: also double quotes and bytes past ASCII are `#XX`.
     pub(super) fn request_text(&mut self, text: &[u8]) {
+        let text = text.get(..self.left).unwrap_or(text);
+        self.left -= text.len();
+        if self.raw {
+            return self.literal(text);
+        }
         self.replaced(text, |byte| {
             matches!(byte, 0..0x20 | b'"' | b'#' | 0x7f..).then_some(b'#')
+        });
+    }
+
+    /// A captured header: what delimits captures is `#XX` too, and escapes are as the flags say.
+    pub(super) fn header_text(&mut self, text: &[u8]) {
+        if self.raw {
+            return self.literal(text);
+        }
+        let escape = self.flags.escape;
+        self.replaced(text, |byte| match byte {
+            0..0x20 | b'"' | b'#' | b'{' | b'|' | b'}' | 0x7f.. => Some(b'#'),
+            b'\\' | b']' if escape => Some(b'\\'),
+            _ => None,
         });
     }
 
@@ -131,6 +226,7 @@ impl<'a> Out<'a> {
     /// A number that no flag changes.
     pub(super) fn int(&mut self, int: i64) {
         self.literal(&cast::int_text(int));
+        self.kind = Kind::Number;
     }
 
     /// A number, hexadecimal of at least `digits` digits under the flag for it.
@@ -139,6 +235,7 @@ impl<'a> Out<'a> {
             self.literal(&Data::format(format_args!("{int:0digits$X}")));
         } else {
             self.literal(&Data::format(format_args!("{int}")));
+            self.kind = Kind::Number;
         }
     }
 

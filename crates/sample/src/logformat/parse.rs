@@ -1,14 +1,21 @@
 //! Reads a log-format string.
 
+use super::encode::{Encoding, ItemType};
 use super::out::Flags;
-use super::{Segment, Style, alias};
+use super::{Item, Segment, Style, What, alias};
 use crate::did_you_mean::did_you_mean;
 use crate::error::ParseError;
 use crate::expr::Expr;
 use crate::scope::Scope;
-use crate::unsupported;
 
-pub(super) fn segments(style: Style, text: &str, scope: &Scope<'_>) -> Result<Vec<Segment>, ParseError> {
+/// What a string says.
+pub(super) struct Parsed {
+    pub(super) whole: Option<Encoding>,
+    pub(super) binary: bool,
+    pub(super) segments: Vec<Segment>,
+}
+
+pub(super) fn parse(style: Style, text: &str, scope: &Scope<'_>) -> Result<Parsed, ParseError> {
     let mut parser = Parser {
         style,
         text,
@@ -17,6 +24,9 @@ pub(super) fn segments(style: Style, text: &str, scope: &Scope<'_>) -> Result<Ve
             mandatory: style == Style::Log,
             ..Flags::default()
         },
+        whole: None,
+        binary: false,
+        bin: false,
         literal: Vec::new(),
         segments: Vec::new(),
     };
@@ -30,7 +40,11 @@ pub(super) fn segments(style: Style, text: &str, scope: &Scope<'_>) -> Result<Ve
         }
     }
     parser.flush();
-    Ok(parser.segments)
+    Ok(Parsed {
+        whole: parser.whole,
+        binary: parser.binary,
+        segments: parser.segments,
+    })
 }
 
 struct Parser<'a> {
@@ -39,8 +53,20 @@ struct Parser<'a> {
     scope: &'a Scope<'a>,
     /// What `%{…}o` set for the fields after it.
     defaults: Flags,
+    /// The encoding of the whole.
+    whole: Option<Encoding>,
+    binary: bool,
+    /// Whether the flags that were read last have `bin`.
+    bin: bool,
     literal: Vec<u8>,
     segments: Vec<Segment>,
+}
+
+/// What stands between the parentheses of `%(name:type)`.
+#[derive(Default)]
+struct Label {
+    name: Option<Box<str>>,
+    kind: Option<ItemType>,
 }
 
 impl<'a> Parser<'a> {
@@ -72,15 +98,19 @@ impl<'a> Parser<'a> {
             self.literal('%');
             return Ok(at + 1);
         }
+        let mut label = Label::default();
         if self.rest(at).starts_with('(') {
-            at = self.item_name(at)?;
+            (label, at) = self.label(at)?;
         }
         let mut flags = self.defaults;
+        self.bin = self.binary;
         if self.rest(at).starts_with('{') {
             (flags, at) = self.flags(at)?;
         }
         if self.rest(at).starts_with('[') {
-            return self.expression(start, at, flags);
+            let (expr, end) = self.expression(start, at)?;
+            self.push(What::Expr(expr), flags, label);
+            return Ok(end);
         }
         let rest = self.rest(at);
         let len = rest
@@ -93,26 +123,46 @@ impl<'a> Parser<'a> {
                 .help("write `%%` for a percent sign"));
         }
         if name == "o" {
-            self.defaults = flags;
+            self.options(flags);
             return Ok(at + len);
         }
         let Some(alias) = alias::find(name) else {
-            if unsupported::is_alias(name) {
-                let message = format!("log-format alias `{name}` is not supported yet");
-                return Err(ParseError::new(at..at + len, message));
-            }
             return Err(
                 ParseError::new(at..at + len, format!("unknown log-format alias `{name}`"))
                     .help("write `%%` for a percent sign")
                     .suggest(did_you_mean(name, alias::aliases().map(|alias| alias.name))),
             );
         };
-        self.flush();
-        self.segments.push(Segment::Alias { alias, flags });
+        self.push(What::Alias(alias), flags, label);
         Ok(at + len)
     }
 
-    fn expression(&mut self, start: usize, at: usize, flags: Flags) -> Result<usize, ParseError> {
+    fn push(&mut self, what: What, flags: Flags, label: Label) {
+        self.flush();
+        let Label { name, kind } = label;
+        self.segments.push(Segment::Item(Item {
+            what,
+            flags,
+            name,
+            kind,
+        }));
+    }
+
+    /// `%{…}o`: an encoding that is set before everything else is the whole's.
+    fn options(&mut self, flags: Flags) {
+        self.binary = self.bin;
+        self.defaults = flags;
+        let begins = self.literal.is_empty()
+            && self
+                .segments
+                .iter()
+                .all(|segment| matches!(segment, Segment::Space));
+        if begins {
+            self.whole = flags.encoding;
+        }
+    }
+
+    fn expression(&mut self, start: usize, at: usize) -> Result<(Expr, usize), ParseError> {
         let inner = at + 1;
         let (expr, used) =
             Expr::parse_prefix(self.rest(inner), self.scope).map_err(|error| error.shifted(inner))?;
@@ -131,32 +181,39 @@ impl<'a> Parser<'a> {
                 return Err(ParseError::new(start..end, message));
             }
         }
-        self.flush();
-        self.segments.push(Segment::Expr { expr, flags });
-        Ok(end + 1)
+        Ok((expr, end + 1))
     }
 
-    /// `(name)`: names are for encodings, which `flags` refuses, so a name changes nothing.
-    fn item_name(&self, open: usize) -> Result<usize, ParseError> {
+    /// `(name)` or `(name:type)`; either may be empty.
+    fn label(&self, open: usize) -> Result<(Label, usize), ParseError> {
         let Some(len) = self.rest(open).find(')') else {
             return Err(ParseError::new(
                 open..self.text.len(),
                 "missing `)` after the item's name",
             ));
         };
-        let name = self.text.get(open + 1..open + len).unwrap_or_default();
-        if let Some(colon) = name.find(':') {
-            let span = open + 1 + colon..open + len;
-            return Err(ParseError::new(
-                span,
-                "the type of a log-format item is not supported yet",
-            ));
-        }
-        Ok(open + len + 1)
+        let inner = self.text.get(open + 1..open + len).unwrap_or_default();
+        let (name, kind) = inner.split_once(':').map_or((inner, None), |(n, k)| (n, Some(k)));
+        let kind = match kind {
+            None | Some("") => None,
+            Some(kind) => {
+                let known = ItemType::NAMES.iter().find(|(name, _)| *name == kind);
+                let span = open + 1 + name.len() + 1..open + len;
+                Some(known.ok_or_else(|| {
+                    ParseError::new(span, format!("unknown type `{kind}` of a log-format item"))
+                        .help("the types are str, sint and bool")
+                })?)
+            }
+        };
+        let label = Label {
+            name: (!name.is_empty()).then(|| name.into()),
+            kind: kind.map(|(_, kind)| *kind),
+        };
+        Ok((label, open + len + 1))
     }
 
     /// `{+Q,-E}`
-    fn flags(&self, open: usize) -> Result<(Flags, usize), ParseError> {
+    fn flags(&mut self, open: usize) -> Result<(Flags, usize), ParseError> {
         let Some(len) = self.rest(open).find('}') else {
             return Err(ParseError::new(
                 open..self.text.len(),
@@ -185,15 +242,13 @@ impl<'a> Parser<'a> {
                     "E" => flags.escape = sign.unwrap_or(flags.escape),
                     "X" => flags.hex = sign.unwrap_or(flags.hex),
                     "M" => flags.mandatory = sign.unwrap_or(flags.mandatory),
-                    "bin" | "json" | "cbor" => {
-                        return Err(ParseError::new(
-                            span,
-                            format!("log-format encoding `{name}` is not supported yet"),
-                        ));
-                    }
+                    // It counts for the whole only: `%{+bin}o`.
+                    "bin" => self.bin = sign.unwrap_or(self.bin),
+                    "json" => switch(&mut flags.encoding, Encoding::Json, sign),
+                    "cbor" => switch(&mut flags.encoding, Encoding::Cbor, sign),
                     _ => {
                         return Err(ParseError::new(span, format!("unknown log-format flag `{name}`"))
-                            .help("the flags are E, M, Q and X"));
+                            .help("the flags are E, M, Q, X, bin, cbor and json"));
                     }
                 }
                 at += written + len;
@@ -202,5 +257,13 @@ impl<'a> Parser<'a> {
             at += 1;
         }
         Ok((flags, open + len + 1))
+    }
+}
+
+fn switch(encoding: &mut Option<Encoding>, named: Encoding, sign: Option<bool>) {
+    match sign {
+        Some(true) => *encoding = Some(named),
+        Some(false) if *encoding == Some(named) => *encoding = None,
+        _ => {}
     }
 }

@@ -14,7 +14,7 @@ use std::cell::{Cell, Ref, RefCell};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime};
 use tidegate_sample::vars::{ProcVars, VarScope, VarStore};
-use tidegate_sample::{DebugSink, Facts, Named, Process, Session, Way};
+use tidegate_sample::{Data, DebugSink, Facts, Named, Process, Session, Way};
 
 pub(crate) struct Fake {
     pub(crate) src: Option<SocketAddr>,
@@ -32,6 +32,9 @@ pub(crate) struct Fake {
     pub(crate) now: SystemTime,
     pub(crate) stopping: Cell<bool>,
     pub(crate) debugged: RefCell<Vec<(DebugSink, String)>>,
+    pub(crate) request_captures: RefCell<Vec<Option<Data>>>,
+    pub(crate) response_captures: RefCell<Vec<Option<Data>>>,
+    pub(crate) cookies: [Option<Data>; 2],
 }
 
 impl Fake {
@@ -94,6 +97,9 @@ impl Fake {
             now,
             stopping: Cell::new(false),
             debugged: RefCell::default(),
+            request_captures: RefCell::default(),
+            response_captures: RefCell::default(),
+            cookies: [None, None],
         };
         fake.set("txn.five", 5_i64.into());
         fake.set("txn.text", tidegate_sample::Value::str("hello"));
@@ -118,7 +124,30 @@ impl Fake {
     }
 }
 
+impl Fake {
+    fn slots(&self, way: Way) -> &RefCell<Vec<Option<Data>>> {
+        match way {
+            Way::Request => &self.request_captures,
+            Way::Response => &self.response_captures,
+        }
+    }
+}
+
 impl Session for Fake {
+    fn captures(&self, way: Way) -> Option<Ref<'_, [Option<Data>]>> {
+        Some(Ref::map(self.slots(way).borrow(), Vec::as_slice))
+    }
+
+    fn capture(&self, way: Way, slot: usize, text: &[u8]) {
+        if let Some(slot) = self.slots(way).borrow_mut().get_mut(slot) {
+            *slot = Some(Data::copy(text));
+        }
+    }
+
+    fn captured_cookie(&self, way: Way) -> Option<Data> {
+        self.cookies[way as usize].clone()
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }

@@ -1,50 +1,284 @@
 //! Log lines: where they go, and what is in them.
 
-use tidegate_config::model;
-use tidegate_proxy::log::{Level, LogSpec, LogTarget, LogTo, LogWrap};
-use tidegate_proxy::spec::Text;
+use std::collections::HashMap;
+use std::net::ToSocketAddrs;
+use std::sync::Arc;
 
-/// What a proxy logs.
-pub(super) fn spec(line: Option<model::LogFormat>, log: &model::LogSettings) -> LogSpec {
-    LogSpec {
-        targets: targets(&log.targets),
-        line: line.map(Text::from),
-        tag: log.tag.clone(),
-        dont_log_null: log.skip_empty,
-        dont_log_normal: log.skip_normal,
-        separate_errors: log.separate_errors,
+use http::HeaderName;
+use tidegate_config::model::{self, LogHost, LogSink};
+use tidegate_config::{Diagnostic, Diagnostics, Span, code};
+use tidegate_proxy::log::{
+    Level, LogProfile, LogSpec, LogStep, LogSteps, LogTarget, LogTo, LogWrap, Ring, RingSpec, Sampling,
+    StepFormat,
+};
+use tidegate_proxy::spec::{CaptureSlot, CaptureSpec, CookieCapture, ServerAddress, ServerSpec, Text};
+
+use crate::system;
+
+/// Bytes of the ring before a target over a stream.
+const STREAM_RING_BYTES: u64 = 1 << 20;
+
+/// What `log` lines name, each made once.
+#[derive(Default)]
+pub(super) struct Logs {
+    rings: HashMap<String, (Arc<Ring>, Option<model::LogFormatKind>)>,
+    /// Rings of targets over streams, by the place of the line.
+    streams: Vec<(Span, Arc<Ring>)>,
+    profiles: HashMap<String, Arc<LogProfile>>,
+    samplings: Vec<(Span, Arc<Sampling>)>,
+    host: Option<String>,
+    tag: Option<String>,
+    uri_bytes_max: usize,
+    faults: Diagnostics,
+}
+
+impl Logs {
+    /// Makes rings and profiles of the sections.
+    pub(super) fn of(config: &mut model::Config) -> Logs {
+        let mut logs = Logs {
+            host: config.global.log_host.as_ref().map(|host| match host {
+                LogHost::System => system::host_name(),
+                LogHost::Name(name) => name.clone(),
+            }),
+            tag: config.global.log_tag.clone(),
+            uri_bytes_max: usize::try_from(config.global.tune.log_uri_bytes).unwrap_or(usize::MAX) - 1,
+            ..Logs::default()
+        };
+        for ring in std::mem::take(&mut config.rings) {
+            let format = ring.format;
+            let name = ring.name.value.clone();
+            let made = logs.ring(ring);
+            logs.rings.insert(name, (made, format));
+        }
+        for profile in std::mem::take(&mut config.log_profiles) {
+            let name = profile.name.value.clone();
+            logs.profiles.insert(name, Arc::new(log_profile(profile)));
+        }
+        logs
+    }
+
+    /// All rings, those of streams too.
+    pub(super) fn all_rings(&self) -> Vec<Arc<Ring>> {
+        let named = self.rings.values().map(|(ring, _)| ring.clone());
+        let mut rings: Vec<Arc<Ring>> = named.collect();
+        rings.sort_by(|a, b| a.spec().name.cmp(&b.spec().name));
+        rings.extend(self.streams.iter().map(|(_, ring)| ring.clone()));
+        rings
+    }
+
+    /// What couldn't be had.
+    pub(super) fn faults(&mut self) -> Diagnostics {
+        std::mem::take(&mut self.faults)
+    }
+
+    /// The profile of this name.
+    pub(super) fn profile(&self, name: &str) -> Option<Arc<LogProfile>> {
+        self.profiles.get(name).cloned()
+    }
+
+    /// The host's name, where headers tell it.
+    pub(super) fn host(&self) -> Option<String> {
+        self.host.clone()
+    }
+
+    /// What a proxy logs. Of a `listen` section, the frontend takes what lines hold.
+    pub(super) fn spec(&mut self, log: &mut model::LogSettings) -> LogSpec {
+        let steps = log.steps.iter().map(|step| match step {
+            model::LogStep::Accept => LogStep::Accept,
+            model::LogStep::Request => LogStep::Request,
+            model::LogStep::Connect => LogStep::Connect,
+            model::LogStep::Response => LogStep::Response,
+            model::LogStep::Close => LogStep::Close,
+        });
+        LogSpec {
+            targets: self.targets(&log.targets),
+            line: log.format.take().map(Text::from),
+            error_line: log.error_format.take().map(Text::from),
+            structured: log.structured.take().map(Text::from),
+            tag: log.tag.clone().or_else(|| self.tag.clone()),
+            host: self.host.clone(),
+            steps: steps.fold(LogSteps::default(), LogSteps::with),
+            as_soon_as_possible: log.as_soon_as_possible,
+            uri_bytes_max: self.uri_bytes_max,
+            dont_log_null: log.skip_empty,
+            dont_log_normal: log.skip_normal,
+            separate_errors: log.separate_errors,
+        }
+    }
+
+    /// The targets of `log` lines.
+    pub(super) fn targets(&mut self, lines: &[model::LogTarget]) -> Vec<LogTarget> {
+        lines.iter().filter_map(|line| self.target(line)).collect()
+    }
+
+    fn target(&mut self, line: &model::LogTarget) -> Option<LogTarget> {
+        let mut format = line.format;
+        let to = match &line.sink {
+            LogSink::Stdout => LogTo::Stdout,
+            LogSink::Stderr => LogTo::Stderr,
+            LogSink::Fd(number) => match system::inherited(*number) {
+                Ok(fd) => LogTo::Fd(fd),
+                Err(why) => {
+                    self.faults
+                        .push(Diagnostic::error(code::BAD_ADDRESS, line.span, why));
+                    return None;
+                }
+            },
+            LogSink::Udp(address) => LogTo::Udp(*address),
+            LogSink::Unix(path) => LogTo::Unix(path.clone()),
+            LogSink::Abstract(name) => LogTo::Abstract(name.clone()),
+            // Names were checked.
+            LogSink::Ring(name) => {
+                let (ring, of_ring) = self.rings.get(&name.value)?;
+                if let (model::LogFormatKind::Default, Some(of_ring)) = (format, of_ring) {
+                    format = *of_ring;
+                }
+                LogTo::Ring(ring.clone())
+            }
+            LogSink::Stream(address) => LogTo::Ring(self.stream(address, line.span)?),
+        };
+        let mut target = LogTarget::new(to).wrapped(match format {
+            model::LogFormatKind::Default if self.host.is_some() => LogWrap::Rfc3164,
+            model::LogFormatKind::Default | model::LogFormatKind::Local => LogWrap::Local,
+            model::LogFormatKind::Rfc3164 => LogWrap::Rfc3164,
+            model::LogFormatKind::Rfc5424 => LogWrap::Rfc5424,
+            model::LogFormatKind::Priority => LogWrap::Priority,
+            model::LogFormatKind::Short => LogWrap::Short,
+            model::LogFormatKind::Timed => LogWrap::Timed,
+            model::LogFormatKind::Iso => LogWrap::Iso,
+            model::LogFormatKind::Raw => LogWrap::Raw,
+        });
+        target.facility = line.facility.0;
+        target.max_level = level(line.level);
+        target.min_level = level(line.level_min);
+        target.length_max = usize::try_from(line.line_bytes_max).unwrap_or(usize::MAX);
+        target.sampling = line
+            .sample
+            .as_ref()
+            .map(|sample| self.sampling(sample, line.span));
+        target.profile = line.profile.as_ref().and_then(|name| self.profile(&name.value));
+        Some(target)
+    }
+
+    /// All that use one `log` line count its messages together.
+    fn sampling(&mut self, sample: &model::LogSample, line: Span) -> Arc<Sampling> {
+        if let Some((_, known)) = self.samplings.iter().find(|(span, _)| *span == line) {
+            return known.clone();
+        }
+        let ranges = sample.ranges.iter();
+        let ranges = ranges.map(|(first, last)| ((*first).into(), (*last).into()));
+        let sampling = Arc::new(Sampling::new(ranges.collect(), sample.size.into()));
+        self.samplings.push((line, sampling.clone()));
+        sampling
+    }
+
+    /// The ring before a target over a stream.
+    fn stream(&mut self, address: &model::ServerAddress, line: Span) -> Option<Arc<Ring>> {
+        if let Some((_, known)) = self.streams.iter().find(|(span, _)| *span == line) {
+            return Some(known.clone());
+        }
+        let server = self.server("log", address, line)?;
+        let ring = Ring::new(RingSpec {
+            name: format!("log-{}", self.streams.len() + 1),
+            description: None,
+            line_bytes_max: usize::MAX,
+            bytes_max: usize::try_from(STREAM_RING_BYTES).unwrap_or(usize::MAX),
+            connect: None,
+            server: None,
+            servers: vec![(server, false)],
+        });
+        self.streams.push((line, ring.clone()));
+        Some(ring)
+    }
+
+    fn ring(&mut self, ring: model::Ring) -> Arc<Ring> {
+        let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+        let servers = ring.servers.iter().filter_map(|server| {
+            let spec = self.server(&server.name.value, &server.address, server.address_span)?;
+            Some((spec, server.octet_count))
+        });
+        let servers = servers.collect();
+        Ring::new(RingSpec {
+            name: ring.name.value,
+            description: ring.description,
+            line_bytes_max: ring.line_bytes_max.map_or(usize::MAX, bytes),
+            bytes_max: bytes(ring.bytes_max),
+            connect: ring.connect,
+            server: ring.server,
+            servers,
+        })
+    }
+
+    fn server(&mut self, name: &str, address: &model::ServerAddress, span: Span) -> Option<ServerSpec> {
+        let fixed = match address {
+            model::ServerAddress::Tcp { port, .. } | model::ServerAddress::Name { port, .. } => match port {
+                model::ServerPort::Fixed(port) => *port,
+                // No client's port could take its place.
+                model::ServerPort::Mapped(_) => {
+                    self.faults
+                        .push(Diagnostic::error(code::BAD_ADDRESS, span, "there is no port"));
+                    return None;
+                }
+            },
+            model::ServerAddress::Unix(_) | model::ServerAddress::Abstract(_) => 0,
+        };
+        let address = match address {
+            model::ServerAddress::Tcp { ip, .. } => ServerAddress::Tcp((*ip, fixed).into()),
+            model::ServerAddress::Unix(path) => ServerAddress::Unix(path.clone()),
+            model::ServerAddress::Abstract(name) => ServerAddress::Abstract(name.clone()),
+            model::ServerAddress::Name { host, .. } => {
+                let found = (host.as_str(), fixed).to_socket_addrs();
+                match found.map(|mut all| all.next()) {
+                    Ok(Some(address)) => ServerAddress::Tcp(address),
+                    Ok(None) | Err(_) => {
+                        let message = format!("cannot resolve `{host}`");
+                        self.faults
+                            .push(Diagnostic::error(code::BAD_ADDRESS, span, message));
+                        return None;
+                    }
+                }
+            }
+        };
+        Some(ServerSpec::new(name, address))
     }
 }
 
-/// The targets of `log` lines.
-pub(crate) fn targets(lines: &[model::LogTarget]) -> Vec<LogTarget> {
-    lines.iter().map(target).collect()
+fn log_profile(profile: model::LogProfile) -> LogProfile {
+    let steps = profile.steps.into_iter().map(|on| {
+        let format = StepFormat {
+            drop: on.drop,
+            line: on.format.map(Text::from),
+            structured: on.structured.map(Text::from),
+        };
+        (on.step.to_owned(), format)
+    });
+    LogProfile {
+        tag: profile.tag,
+        steps: steps.collect(),
+    }
 }
 
-fn target(line: &model::LogTarget) -> LogTarget {
-    let mut target = LogTarget::new(match &line.sink {
-        model::LogSink::Stdout => LogTo::Stdout,
-        model::LogSink::Stderr => LogTo::Stderr,
-        model::LogSink::Fd(number) => LogTo::Fd(*number),
-        model::LogSink::Udp(address) => LogTo::Udp(*address),
-        model::LogSink::Unix(path) => LogTo::Unix(path.clone()),
-    });
-    target.wrap = match line.format {
-        model::LogFormatKind::Default => target.wrap,
-        model::LogFormatKind::Local => LogWrap::Local,
-        model::LogFormatKind::Rfc3164 => LogWrap::Rfc3164,
-        model::LogFormatKind::Rfc5424 => LogWrap::Rfc5424,
-        model::LogFormatKind::Priority => LogWrap::Priority,
-        model::LogFormatKind::Short => LogWrap::Short,
-        model::LogFormatKind::Timed => LogWrap::Timed,
-        model::LogFormatKind::Iso => LogWrap::Iso,
-        model::LogFormatKind::Raw => LogWrap::Raw,
+/// What a frontend captures.
+pub(super) fn captures(settings: model::CaptureSettings) -> CaptureSpec {
+    let bytes = |bytes: u32| usize::try_from(bytes).unwrap_or(usize::MAX);
+    let slots = |slots: Vec<model::CaptureSlot>| {
+        let slot = |slot: model::CaptureSlot| CaptureSlot {
+            // Names of headers were checked.
+            header: slot
+                .header
+                .and_then(|name| HeaderName::from_bytes(name.as_bytes()).ok()),
+            length_max: bytes(slot.bytes_max),
+        };
+        slots.into_iter().map(slot).collect()
     };
-    target.facility = line.facility.0;
-    target.max_level = level(line.level);
-    target.min_level = level(line.level_min);
-    target.length_max = usize::try_from(line.line_bytes_max).unwrap_or(usize::MAX);
-    target
+    CaptureSpec {
+        request: slots(settings.request),
+        response: slots(settings.response),
+        cookie: settings.cookie.map(|cookie| CookieCapture {
+            prefix: cookie.prefix,
+            length_max: bytes(cookie.bytes_max),
+        }),
+    }
 }
 
 /// The same level.

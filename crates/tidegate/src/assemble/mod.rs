@@ -26,7 +26,7 @@ use tidegate_proxy::check::step::Program;
 use tidegate_proxy::resolve::spec::ResolversSpec;
 use tidegate_proxy::spec::{
     BackendChoice, BackendId, BackendSpec, ForwardFor, Forwarded, ForwardedPart, FrontendSpec, GlobalSpec,
-    HeaderNames, HttpClose, HttpReuse, Monitor, OnFailure, ProxySpec, Timeouts, UseBackend,
+    HeaderNames, HttpClose, HttpReuse, Monitor, OnFailure, ProxySpec, Text, Timeouts, UseBackend,
 };
 use tidegate_sample::vars::ProcVars;
 use tidegate_sample::{Data, Process};
@@ -34,7 +34,6 @@ use tidegate_sample::{Data, Process};
 use crate::{load, system};
 
 pub(crate) use listen::listeners_of;
-pub(crate) use logs::targets;
 pub(crate) use variables::OfProcess;
 
 /// What the assembly knows beside the model.
@@ -70,6 +69,7 @@ pub(crate) fn assemble(
         resolvers: names::sections(std::mem::take(&mut config.resolvers)),
         fullconn: servers::fullconn(&config, around.connections_max),
         compression_level: config.global.tune.compression_level,
+        logs: logs::Logs::of(&mut config),
     };
     assembly.servers = servers::places(&config, &assembly.backends);
     let global = assembly.global(&config);
@@ -88,6 +88,8 @@ pub(crate) fn assemble(
         let own = assembly.backends.get(&at).copied();
         assembly.proxy(proxy, at, own, &mut spec);
     }
+    spec.rings = assembly.logs.all_rings();
+    assembly.faults.append(assembly.logs.faults());
     if assembly.faults.has_errors() {
         Err(assembly.faults)
     } else {
@@ -113,6 +115,8 @@ struct Assembly<'a> {
     fullconn: BTreeMap<usize, u32>,
     /// `tune.comp.maxlevel`.
     compression_level: u32,
+    /// What `log` lines name.
+    logs: logs::Logs,
 }
 
 /// Backends get their numbers in the order of the configuration.
@@ -145,7 +149,7 @@ fn numbers(own: impl Iterator<Item = Option<u32>> + Clone, first: u32) -> Vec<u3
 }
 
 impl Assembly<'_> {
-    fn global(&self, config: &Config) -> GlobalSpec {
+    fn global(&mut self, config: &Config) -> GlobalSpec {
         let global = &config.global;
         let threads = load::threads(global.threads);
         let text = |bytes: &[u8]| Data::from(bytes.to_vec());
@@ -169,6 +173,9 @@ impl Assembly<'_> {
             fields_max: global.tune.fields_max.map(usize::from),
             accept_any_payload: global.tune.accept_any_payload,
             h2: http2::tuning(&global.tune.h2),
+            logs: self.logs.targets(&global.logs),
+            log_tag: global.log_tag.clone(),
+            log_host: self.logs.host(),
             process: Some(Arc::new(process)),
             tls_capture_bytes: usize::try_from(global.tls.capture_bytes).unwrap_or(usize::MAX),
             proc_vars: Arc::clone(&self.around.proc_vars),
@@ -222,7 +229,14 @@ impl Assembly<'_> {
             frontend.http_close = http_close(proxy.connection_mode);
             frontend.buffer_request = proxy.buffer_request;
             frontend.h2_upgrade = !proxy.http.disable_h2_upgrade;
-            frontend.log = logs::spec(proxy.log.format.take(), &proxy.log);
+            frontend.log = self.logs.spec(&mut proxy.log);
+            frontend.captures = logs::captures(std::mem::take(&mut proxy.captures));
+            frontend.unique_id = proxy.unique_id.take().map(Text::from);
+            // Its name was checked.
+            frontend.unique_id_header = proxy
+                .unique_id_header
+                .take()
+                .and_then(|name| http::HeaderName::from_bytes(name.as_bytes()).ok());
             spec.frontends.push(frontend);
         }
         if proxy.kind.is_backend() {
@@ -231,7 +245,7 @@ impl Assembly<'_> {
             let program = self.program(std::mem::take(&mut proxy.check), Some(proxy.name.span));
             backend.has_own_id = proxy.id.is_some();
             backend.servers = self.servers(&proxy, &program);
-            backend.log = logs::spec(None, &proxy.log);
+            backend.log = self.logs.spec(&mut proxy.log);
             servers::balancing(&mut proxy, &mut backend);
             backend.fullconn = proxy
                 .fullconn

@@ -12,6 +12,7 @@ use tidegate_proxy::spec::{
 };
 use tidegate_proxy::{LogLevel, Mode};
 use tidegate_sample::figures::RulePlace;
+use tidegate_sample::{LogOrigin, Way};
 
 use super::edits::{name_match, target_edit, tune};
 use super::logs::level;
@@ -34,6 +35,21 @@ pub(super) struct Rules {
 struct Set {
     keyword: &'static str,
     registered: Registered,
+}
+
+impl Set {
+    /// What a log line says that a rule of this set made.
+    fn origin(self) -> LogOrigin {
+        LogOrigin::Rule(match self.keyword {
+            "tcp-request connection" => "tcp-req-conn",
+            "tcp-request session" => "tcp-req-sess",
+            "tcp-request content" => "tcp-req-cont",
+            "tcp-response content" => "tcp-res-cont",
+            "http-response" => "http-res",
+            "http-after-response" => "http-after-res",
+            _ => "http-req",
+        })
+    }
 }
 
 impl Assembly<'_> {
@@ -149,6 +165,19 @@ impl Assembly<'_> {
             Action::Pause(time) => RuleAction::Pause(time),
             Action::SilentDrop { rst_ttl } => RuleAction::SilentDrop { rst_ttl },
             Action::Nothing => return None,
+            Action::DoLog(profile) => {
+                // Names were checked.
+                let profile = profile.and_then(|name| self.logs.profile(&name.value));
+                RuleAction::DoLog(set.origin(), profile)
+            }
+            Action::Capture {
+                response,
+                slot,
+                value,
+            } => {
+                let way = if response { Way::Response } else { Way::Request };
+                RuleAction::Capture(way, usize::try_from(slot.value).unwrap_or(usize::MAX), value)
+            }
             Action::SetVar { to, value } => RuleAction::SetVar(to, value),
             Action::SetVarFormat { to, value } => RuleAction::SetVarFmt(to, value.into()),
             Action::UnsetVar(name) => RuleAction::UnsetVar(name),

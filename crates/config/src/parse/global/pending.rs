@@ -147,7 +147,6 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
     not_yet("tune.glitches.kill.cpu-usage", G, "a tuning setting"),
     not_yet("tune.h1.be.glitches-threshold", G, "a tuning setting"),
     not_yet("tune.h1.fe.glitches-threshold", G, "a tuning setting"),
-    not_yet("tune.http.cookielen", G, "a tuning setting"),
     not_yet("tune.idletimer", G, "a tuning setting"),
     not_yet("tune.listener.default-shards", G, "a tuning setting"),
     not_yet("tune.listener.multi-queue", G, "a tuning setting"),
@@ -184,8 +183,6 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
     not_yet("tune.maxaccept", G, "most connections that a listener accepts in a row"),
     not_yet("grace", G, "time to keep listening after a soft stop was asked for"),
     not_yet("localpeer", G, "this machine's name among its peers"),
-    not_yet("tune.http.logurilen", G, "longest URI in log lines"),
     no_effect("tune.idle-pool.shared", G, "each thread keeps its own idle connections"),
-    not_yet("log-send-hostname", G, "the host's name in log lines"),
     no_effect("tune.maxrewrite", G, "rewritten messages need no room in the buffer they came in"),
 ];

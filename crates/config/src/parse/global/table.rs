@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::{GlobalCx, pending};
+use crate::model::LogHost;
 use crate::parse::args::{Args, Parsed};
 use crate::parse::keyword::{Keyword, KeywordDoc, Sections, served};
 use crate::units::TimeUnit;
@@ -65,6 +66,37 @@ const ROWS: &[Keyword<Parse>] = &[
         "the program's name in log lines",
         |cx, args| {
             cx.global.log_tag = Some(args.text("a tag")?.to_owned());
+            Ok(())
+        },
+    ),
+    served(
+        "log-send-hostname",
+        G,
+        "[<name>]",
+        "tell the host's name in log lines",
+        |cx, args| {
+            let name = args.next().map(|word| word.text()).transpose()?;
+            cx.global.log_host = Some(name.map_or(LogHost::System, |name| LogHost::Name(name.to_owned())));
+            Ok(())
+        },
+    ),
+    served(
+        "tune.http.cookielen",
+        G,
+        "<bytes>",
+        "longest captured cookie",
+        |cx, args| {
+            cx.global.tune.cookie_bytes = args.integer(1, 65_535)?;
+            Ok(())
+        },
+    ),
+    served(
+        "tune.http.logurilen",
+        G,
+        "<bytes>",
+        "what log lines tell of a request's line",
+        |cx, args| {
+            cx.global.tune.log_uri_bytes = args.integer(1, 1 << 20)?;
             Ok(())
         },
     ),

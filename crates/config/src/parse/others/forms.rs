@@ -82,13 +82,6 @@ pub(super) fn listener(cx: &mut OtherCx<'_>, args: &mut Args<'_>) -> Parsed<()> 
     bind::bind(args, cx.diagnostics).map(|_| ())
 }
 
-/// `<name> <address>:<port> [<param>...]` of something that is connected to.
-pub(super) fn server(cx: &mut OtherCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
-    let name = args.peek();
-    server::server(args, &ServerSettings::default(), cx.diagnostics)?;
-    name.map_or(Ok(()), |name| cx.declare("server", name))
-}
-
 /// The parameters of servers that follow.
 pub(super) fn server_parameters(cx: &mut OtherCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
     server::parameters(&mut ServerSettings::default(), args, cx.diagnostics);

@@ -1,12 +1,14 @@
 //! What log lines hold.
 
 use tidegate_sample::Place;
-use tidegate_sample::logformat::{CLF_FORMAT, HTTP_FORMAT, LogFormat, TCP_CLF_FORMAT, TCP_FORMAT};
+use tidegate_sample::logformat::{
+    CLF_FORMAT, HTTP_FORMAT, HTTPS_FORMAT, LogFormat, TCP_CLF_FORMAT, TCP_FORMAT,
+};
 
 use super::ProxyCx;
 use crate::diag::{Diagnostic, code};
-use crate::model::Mode;
-use crate::parse::args::{Args, Parsed};
+use crate::model::{LogStep, Mode};
+use crate::parse::args::{Args, Parsed, pick};
 use crate::parse::sampled;
 use crate::source::Span;
 use crate::text::Word;
@@ -22,6 +24,8 @@ pub(crate) enum FormatSource {
     Tcp(Span),
     /// `option tcplog clf`.
     TcpClf(Span),
+    /// `option httpslog`.
+    Https(Span),
     /// `log-format`.
     Written(Word),
 }
@@ -46,6 +50,49 @@ pub(super) fn log_format(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()
     Ok(())
 }
 
+/// `error-log-format`
+pub(super) fn error_log_format(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
+    let format = parse_log(cx, args.expect("a log-format string")?)?;
+    cx.proxy.log.error_format = Some(format);
+    Ok(())
+}
+
+/// `log-format-sd`
+pub(super) fn log_format_sd(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
+    let format = parse_log(cx, args.expect("a log-format string")?)?;
+    cx.proxy.log.structured = Some(format);
+    Ok(())
+}
+
+/// `log-steps`
+pub(super) fn log_steps(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
+    let word = args.expect("steps such as `accept,close`")?;
+    let all = LogStep::NAMES.map(|(_, step)| step).to_vec();
+    let mut steps = Vec::new();
+    let mut at = 0;
+    for name in word.text()?.split(',') {
+        let part = word.part(at, at + name.len());
+        at += name.len() + 1;
+        if part.is("all") {
+            steps.clone_from(&all);
+        } else {
+            steps.push(pick(&part, "a step of logging", &LogStep::NAMES)?);
+        }
+    }
+    cx.proxy.log.steps = steps;
+    Ok(())
+}
+
+/// `unique-id-format`
+pub(super) fn unique_id_format(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
+    let word = args.expect("a log-format string")?;
+    let scope = cx.scope(Place::FrontendHttpRequest).without_waiting();
+    let format = LogFormat::parse_log(word.text()?, &scope.with_acls(&cx.acls))
+        .map_err(|error| sampled::in_word(code::BAD_LOG_FORMAT, word, error))?;
+    cx.proxy.unique_id = Some(format);
+    Ok(())
+}
+
 fn parse_log(cx: &ProxyCx<'_>, word: &Word) -> Parsed<LogFormat> {
     LogFormat::parse_log(word.text()?, &cx.scope(Place::Log).with_acls(&cx.acls))
         .map_err(|error| sampled::in_word(code::BAD_LOG_FORMAT, word, error))
@@ -67,7 +114,8 @@ pub(crate) fn settle_format(cx: &mut ProxyCx<'_>) {
         FormatSource::TcpClf(span) => (TCP_CLF_FORMAT, span),
         FormatSource::Http(span) if is_http => (HTTP_FORMAT, span),
         FormatSource::Clf(span) if is_http => (CLF_FORMAT, span),
-        FormatSource::Http(span) | FormatSource::Clf(span) => {
+        FormatSource::Https(span) if is_http => (HTTPS_FORMAT, span),
+        FormatSource::Http(span) | FormatSource::Clf(span) | FormatSource::Https(span) => {
             if !cx.in_defaults() {
                 let message = format!(
                     "`option httplog` needs `mode http`, which {} has not",

@@ -34,6 +34,14 @@ const ROWS: &[Keyword<Parse>] = &[
         cx.log_format = on.then_some(format);
         Ok(())
     }),
+    served("httpslog", ALL, "", "log HTTPS requests", |cx, args, on| {
+        cx.log_format = on.then_some(FormatSource::Https(args.last()));
+        Ok(())
+    }),
+    served("logasap", F, "", "log before the data", |cx, _, on| {
+        cx.proxy.log.as_soon_as_possible = on;
+        Ok(())
+    }),
     served("dontlognull", F, "", "don't log connections without a byte", |cx, _, on| {
         cx.proxy.log.skip_empty = on;
         Ok(())
@@ -126,7 +134,6 @@ const ROWS: &[Keyword<Parse>] = &[
         cx.proxy.http.disable_h2_upgrade = on;
         Ok(())
     }),
-    not_yet("error-log-format", F, "what a failed connection's log line holds"),
     not_yet("external-check", B, "check health by a program"),
     not_yet("h1-case-adjust-bogus-client", F, "adjust the case of header names"),
     not_yet("h1-case-adjust-bogus-server", B, "adjust the case of header names"),
@@ -139,12 +146,10 @@ const ROWS: &[Keyword<Parse>] = &[
         Ok(())
     }),
     not_yet("http-use-proxy-header", F, "use the Proxy-Connection header"),
-    not_yet("httpslog", ALL, "log HTTPS requests"),
     not_yet("http-tunnel", ALL, "look at the first request only"),
     not_yet("idle-close-on-response", F, "close idle connections only with a response"),
     not_yet("independent-streams", ALL, "one side's silence isn't the other's"),
     not_yet("ldap-check", B, "check health by LDAP"),
-    not_yet("logasap", F, "log when the response begins"),
     not_yet("mysql-check", B, "check health by MySQL"),
     not_yet("nolinger", ALL, "close without lingering"),
     not_yet("persist", B, "use a server by its cookie even when it is down"),

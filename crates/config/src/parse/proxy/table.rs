@@ -8,9 +8,10 @@ use crate::diag::{Diagnostic, code};
 use crate::model::{BackendTarget, HttpReuse, Mode, Outgoing, RetryCount, Server, UseBackend};
 use crate::parse::args::{Args, Parsed, fault, list};
 use crate::parse::check_rules::Speaks;
+use crate::parse::http::header_name;
 use crate::parse::keyword::{Keyword, KeywordDoc, Sections, left_out, not_yet, served, unsupported};
 use crate::parse::order::Rank;
-use crate::parse::{bind, errors, rules, sampled, server, stick};
+use crate::parse::{bind, capture, errors, rules, sampled, server, stick};
 use tidegate_sample::Place;
 
 /// Takes the arguments of a keyword in.
@@ -94,7 +95,7 @@ const ROWS: &[Keyword<Parse>] = &[
             })
         })
     }),
-    served("log", ALL, "{ global | <target> [len <n>] [format <f>] <facility> [<level> [<minlevel>]] }",
+    served("log", ALL, "{ global | <target> [len <n>] [format <f>] [sample <ranges>:<size>] [profile <name>] <facility> [<level> [<minlevel>]] }",
         "where log lines go", logs::log),
     served("log-format", ALL, "<format>", "what log lines hold", logs::log_format),
     served("log-tag", ALL, "<string>", "the program's name in log lines", |cx, args| {
@@ -177,16 +178,18 @@ const ROWS: &[Keyword<Parse>] = &[
         Ok(())
     }),
     not_yet("be-unpublished", B_ONLY, "take the backend out of use_backend"),
-    not_yet("capture", F_ONLY, "keep a header for the log"),
+    served("capture", F_ONLY, "{ cookie | request header | response header } <name> len <length>",
+        "keep a cookie or a header for the log", capture::capture),
     not_yet("clitcpka-cnt", F, "keep-alive probes of TCP towards clients"),
     not_yet("clitcpka-idle", F, "keep-alive probes of TCP towards clients"),
     not_yet("clitcpka-intvl", F, "keep-alive probes of TCP towards clients"),
     not_yet("cookie", B, "tie clients to servers by a cookie"),
-    not_yet("declare", F_ONLY, "declare a capture slot"),
+    served("declare", F_ONLY, "capture { request | response } len <length>", "declare a slot to capture into",
+        capture::declare),
     not_yet("dispatch", B_ONLY, "one address for all sessions"),
     not_yet("dynamic-cookie-key", B, "secret of dynamic cookies"),
     not_yet("email-alert", ALL, "mail about changes of health"),
-    not_yet("error-log-format", F, "what a failed connection's log line holds"),
+    served("error-log-format", F, "<format>", "what log lines of errors hold", logs::error_log_format),
     not_yet("external-check", B, "check health by a program"),
     not_yet("filter-sequence", NO_DEFAULTS, "the order of filters"),
     not_yet("force-be-switch", F_ONLY, "choose a backend that is taken out of use"),
@@ -194,8 +197,8 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("guid", NO_DEFAULTS, "a unique name"),
     not_yet("ignore-persist", B_ONLY, "don't use a server by its cookie"),
     not_yet("load-server-state-from-file", B, "state of servers kept over reloads"),
-    not_yet("log-format-sd", F, "structured data of log lines"),
-    not_yet("log-steps", F, "when log lines are written"),
+    served("log-format-sd", F, "<format>", "the structured data of log lines", logs::log_format_sd),
+    served("log-steps", F, "{ all | <step>[,...] }", "when log lines are written", logs::log_steps),
     not_yet("max-keep-alive-queue", B, "sessions that wait for a server of theirs"),
     not_yet("max-session-srv-conns", F, "idle server connections of a client"),
     not_yet("persist", B, "use RDP cookies"),
@@ -209,8 +212,11 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("ssl-f-use", F_ONLY, "use a certificate"),
     not_yet("stats", ALL, "the page of statistics"),
     not_yet("transparent", B, "connect to the original destination"),
-    not_yet("unique-id-format", F, "an identifier for each request"),
-    not_yet("unique-id-header", F, "the header for the identifier"),
+    served("unique-id-format", ALL, "<format>", "an identifier for each request", logs::unique_id_format),
+    served("unique-id-header", ALL, "<name>", "the header that tells servers the identifier", |cx, args| {
+        cx.proxy.unique_id_header = Some(header_name(args.expect("the name of a header")?)?);
+        Ok(())
+    }),
     not_yet("use-fcgi-app", B_ONLY, "speak FastCGI with servers"),
     not_yet("use-server", B_ONLY, "choose a server"),
     left_out("block", ALL, "HAProxy took it away too; use `http-request deny`"),

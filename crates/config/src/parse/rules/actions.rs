@@ -122,6 +122,7 @@ pub(super) const fn inner(
 pub(super) fn all() -> impl Iterator<Item = &'static ActionRow> {
     [
         ROWS,
+        super::logs::ROWS,
         super::lists::ROWS,
         super::rewrite::ROWS,
         super::stick::ROWS,

@@ -1,0 +1,404 @@
+//! `ring` and `log-profile` sections: where log lines are kept, and what they hold.
+
+use std::collections::HashMap;
+
+use tidegate_sample::{Externals, Files, Place, Scope};
+
+use super::address::server_address;
+use super::args::{Args, Parsed};
+use super::elsewhere;
+use super::keyword::{Found, Keyword, KeywordDoc, Sections, left_out, look_up, served, unknown, unsupported};
+use super::reader::Section;
+use super::sampled;
+use super::sections::SectionKind;
+use super::server::check_name;
+use crate::diag::{Diagnostic, Diagnostics, Severity, code};
+use crate::model::{
+    Action, Global, LogFormatKind, LogProfile, LogProfileStep, LogSink, LogTarget, Proxy, Ring, RingServer,
+    Rule,
+};
+use crate::source::{Span, Spanned};
+use crate::text::Word;
+use crate::units::TimeUnit;
+use tidegate_sample::logformat::LogFormat;
+
+/// Which of the sections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogSection {
+    Ring,
+    Profile,
+}
+
+/// The sections of a configuration.
+#[derive(Debug, Default)]
+pub(crate) struct LogSections {
+    pub(crate) rings: Vec<Ring>,
+    pub(crate) profiles: Vec<LogProfile>,
+}
+
+/// What lines of a `log-profile` section act on.
+struct ProfileCx<'c> {
+    profile: LogProfile,
+    scope: Scope<'c>,
+}
+
+type RingLine = fn(&mut Ring, &mut Args<'_>) -> Parsed<()>;
+type ProfileLine = fn(&mut ProfileCx<'_>, &mut Args<'_>) -> Parsed<()>;
+
+const NONE: Sections = Sections::NONE;
+
+/// `tune.bufsize`'s default, which is a ring's too.
+const RING_BYTES: u64 = 16_384;
+
+#[rustfmt::skip]
+const RING: &[Keyword<RingLine>] = &[
+    served("description", NONE, "<text>", "words for people", |ring, args| {
+        ring.description = Some(args.joined("a text")?);
+        Ok(())
+    }),
+    served("format", NONE, "<format>", "the form of lines", |ring, args| {
+        ring.format = Some(args.one_of("a log format", &LogFormatKind::NAMES)?);
+        Ok(())
+    }),
+    served("maxlen", NONE, "<bytes>", "longest line", |ring, args| {
+        ring.line_bytes_max = Some(size(args)?);
+        Ok(())
+    }),
+    served("size", NONE, "<size>", "the ring's size", |ring, args| {
+        ring.bytes_max = size(args)?;
+        Ok(())
+    }),
+    served("timeout", NONE, "{ connect | server } <time>", "patience with the servers", |ring, args| {
+        let is_connect = args.one_of("a timeout of a ring", &[("connect", true), ("server", false)])?;
+        let time = Some(args.time(TimeUnit::Milliseconds)?);
+        if is_connect { ring.connect = time } else { ring.server = time }
+        Ok(())
+    }),
+    served("server", NONE, "<name> <address>:<port> [log-proto { legacy | octet-count }]", "send lines there", server),
+    left_out("backing-file", NONE, "rings are kept in the process's own memory"),
+];
+
+#[rustfmt::skip]
+const PROFILE: &[Keyword<ProfileLine>] = &[
+    served("log-tag", NONE, "<string>", "the program's name in log lines", |cx, args| {
+        cx.profile.tag = Some(args.text("a tag")?.to_owned());
+        Ok(())
+    }),
+    served("on", NONE, "<step> [drop] [format <format>] [sd <format>]", "what is logged at a step", on),
+];
+
+/// The steps of `on`. Rules that log on purpose (`do-log`) have steps of their own, each named as their set of rules.
+const STEPS: [&str; 15] = [
+    "accept",
+    "request",
+    "connect",
+    "response",
+    "close",
+    "error",
+    "any",
+    "tcp-req-conn",
+    "tcp-req-sess",
+    "tcp-req-cont",
+    "tcp-res-cont",
+    "http-req",
+    "http-res",
+    "http-after-res",
+    "quic-init",
+];
+
+/// The keywords for reference pages.
+pub(crate) fn rows() -> impl Iterator<Item = KeywordDoc> {
+    let rings = RING.iter().map(|row| row.doc("ring"));
+    rings.chain(PROFILE.iter().map(|row| row.doc("log-profile")))
+}
+
+/// Whether a word is a keyword of the sections' lines.
+pub(crate) fn has(word: &Word) -> bool {
+    RING.iter().any(|row| word.is(row.name)) || PROFILE.iter().any(|row| word.is(row.name))
+}
+
+impl LogSections {
+    /// Reads the sections.
+    pub(crate) fn read(
+        sections: &[Section],
+        externals: &dyn Externals,
+        files: &dyn Files,
+        diagnostics: &mut Diagnostics,
+    ) -> LogSections {
+        let mut read = LogSections::default();
+        let scope = Scope::new(Place::Log)
+            .with_externals(externals)
+            .with_files(files)
+            .without_waiting();
+        let mut names: HashMap<(&str, String), Span> = HashMap::new();
+        for section in sections {
+            let SectionKind::Log(kind) = section.kind else {
+                continue;
+            };
+            let name = match header(section) {
+                Ok(name) => name,
+                Err(diagnostic) => {
+                    diagnostics.push(*diagnostic);
+                    continue;
+                }
+            };
+            let keyword = match kind {
+                LogSection::Ring => "ring",
+                LogSection::Profile => "log-profile",
+            };
+            if let Some(first) = names.insert((keyword, name.value.clone()), name.span) {
+                let message = format!(
+                    "there is another section `{keyword}` of the name `{}`",
+                    name.value
+                );
+                diagnostics.push(
+                    Diagnostic::error(code::DUPLICATE_NAME, name.span, message)
+                        .related(first, "the first one"),
+                );
+            }
+            match kind {
+                LogSection::Ring => read.rings.push(ring(name, section, diagnostics)),
+                LogSection::Profile => read.profiles.push(profile(name, section, scope, diagnostics)),
+            }
+        }
+        read
+    }
+
+    /// Checks what `log` lines and rules name.
+    pub(crate) fn check(&self, global: &Global, proxies: &[Proxy], diagnostics: &mut Diagnostics) {
+        let mut found = Diagnostics::default();
+        let targets = proxies.iter().flat_map(|proxy| &proxy.log.targets);
+        for target in global.logs.iter().chain(targets) {
+            self.target(target, &mut found);
+        }
+        for rule in proxies.iter().flat_map(|proxy| proxy.rules.all()) {
+            if let Action::DoLog(Some(name)) = &rule.action {
+                self.profile(name, &mut found);
+            }
+        }
+        diagnostics.append_new(found);
+    }
+
+    fn target(&self, target: &LogTarget, diagnostics: &mut Diagnostics) {
+        if let LogSink::Ring(name) = &target.sink
+            && !self.rings.iter().any(|ring| ring.name.value == name.value)
+        {
+            let known = self.rings.iter().map(|ring| ring.name.value.as_str());
+            diagnostics.push(missing("ring", name, known));
+        }
+        if let Some(name) = &target.profile {
+            self.profile(name, diagnostics);
+        }
+    }
+
+    fn profile(&self, name: &Spanned<String>, diagnostics: &mut Diagnostics) {
+        let known = || self.profiles.iter().map(|profile| profile.name.value.as_str());
+        if !known().any(|known| known == name.value) {
+            diagnostics.push(missing("log-profile", name, known()));
+        }
+    }
+}
+
+fn missing<'n>(section: &str, name: &Spanned<String>, known: impl Iterator<Item = &'n str>) -> Diagnostic {
+    let message = format!("there is no section `{section} {}`", name.value);
+    Diagnostic::error(code::BAD_ARGUMENT, name.span, message).suggest(&name.value, known)
+}
+
+fn header(section: &Section) -> Parsed<Spanned<String>> {
+    let Some(keyword) = section.header.first() else {
+        let message = "a section without a keyword";
+        return Err(Box::new(Diagnostic::bare(
+            Severity::Error,
+            code::MISSING_ARGUMENT,
+            message,
+        )));
+    };
+    let mut args = Args::of_statement(keyword, &section.header);
+    let word = args.expect("a name")?;
+    check_name(word)?;
+    let name = Spanned::new(word.text()?.to_owned(), word.span());
+    args.end()?;
+    Ok(name)
+}
+
+fn ring(name: Spanned<String>, section: &Section, diagnostics: &mut Diagnostics) -> Ring {
+    let mut ring = Ring {
+        name,
+        description: None,
+        format: None,
+        line_bytes_max: None,
+        bytes_max: RING_BYTES,
+        connect: None,
+        server: None,
+        servers: Vec::new(),
+    };
+    lines(section, RING, "in section `ring`", diagnostics, |parse, args| {
+        parse(&mut ring, args)
+    });
+    ring
+}
+
+fn profile(
+    name: Spanned<String>,
+    section: &Section,
+    scope: Scope<'_>,
+    diagnostics: &mut Diagnostics,
+) -> LogProfile {
+    let profile = LogProfile {
+        name,
+        tag: None,
+        steps: Vec::new(),
+    };
+    let mut cx = ProfileCx { profile, scope };
+    lines(
+        section,
+        PROFILE,
+        "in section `log-profile`",
+        diagnostics,
+        |parse, args| parse(&mut cx, args),
+    );
+    cx.profile
+}
+
+fn lines<F: Copy>(
+    section: &Section,
+    rows: &'static [Keyword<F>],
+    place: &str,
+    diagnostics: &mut Diagnostics,
+    mut parse: impl FnMut(F, &mut Args<'_>) -> Parsed<()>,
+) {
+    for words in &section.statements {
+        let Some(keyword) = words.first() else { continue };
+        let mut args = Args::of_statement(keyword, words);
+        let result = look_up(&[rows], keyword, "", place)
+            .map_err(|diagnostic| elsewhere::known(diagnostic, keyword))
+            .and_then(|found| match found {
+                Found::Served(_, line) => {
+                    parse(*line, &mut args)?;
+                    args.end()
+                }
+                Found::Nothing(notice) => Err(notice),
+            });
+        if let Err(diagnostic) = result {
+            diagnostics.push(*diagnostic);
+        }
+    }
+}
+
+fn size(args: &mut Args<'_>) -> Parsed<u64> {
+    let place = args.peek();
+    match (args.size()?, place) {
+        (0, Some(word)) => Err(Box::new(Diagnostic::error(
+            code::BAD_NUMBER,
+            word.span(),
+            "a size of zero",
+        ))),
+        (size, _) => Ok(size),
+    }
+}
+
+fn server(ring: &mut Ring, args: &mut Args<'_>) -> Parsed<()> {
+    let name = args.spanned("a name")?;
+    let word = args.expect("an address")?;
+    let mut server = RingServer {
+        name,
+        address: server_address(word)?,
+        address_span: word.span(),
+        octet_count: false,
+    };
+    while let Some(word) = args.peek() {
+        if !args.take("log-proto") {
+            let known = super::server::rows().any(|row| word.is(row.name));
+            return Err(Box::new(if known {
+                unsupported(word, "server ").note("of the parameters, a ring's servers have `log-proto`")
+            } else {
+                unknown(word, "server ", "", ["log-proto"])
+            }));
+        }
+        server.octet_count = args.one_of(
+            "a framing of log lines",
+            &[("legacy", false), ("octet-count", true)],
+        )?;
+    }
+    if let Some(first) = ring
+        .servers
+        .iter()
+        .find(|known| known.name.value == server.name.value)
+    {
+        let message = format!("there is another server of the name `{}`", server.name.value);
+        return Err(Box::new(
+            Diagnostic::error(code::DUPLICATE_NAME, server.name.span, message)
+                .related(first.name.span, "the first one"),
+        ));
+    }
+    ring.servers.push(server);
+    Ok(())
+}
+
+fn on(cx: &mut ProfileCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
+    let step = args.one_of("a step of logging", &STEPS.map(|step| (step, step)))?;
+    let mut line = LogProfileStep {
+        step,
+        drop: false,
+        format: None,
+        structured: None,
+    };
+    #[derive(Clone, Copy)]
+    enum Part {
+        Drop,
+        Format,
+        Structured,
+    }
+    let parts = [
+        ("drop", Part::Drop),
+        ("format", Part::Format),
+        ("sd", Part::Structured),
+    ];
+    while args.peek().is_some() {
+        match args.one_of("a parameter of `on`", &parts)? {
+            Part::Drop => line.drop = true,
+            Part::Format => line.format = Some(format(cx, args)?),
+            Part::Structured => line.structured = Some(format(cx, args)?),
+        }
+    }
+    // The last line of a step counts.
+    cx.profile.steps.retain(|known| known.step != step);
+    cx.profile.steps.push(line);
+    Ok(())
+}
+
+fn format(cx: &ProfileCx<'_>, args: &mut Args<'_>) -> Parsed<LogFormat> {
+    let word = args.expect("a log-format string")?;
+    LogFormat::parse_log(word.text()?, &cx.scope)
+        .map_err(|error| sampled::in_word(code::BAD_LOG_FORMAT, word, error))
+}
+
+/// The number of a slot that a rule of a frontend names must be that of one.
+pub(crate) fn slots(proxy: &Proxy, diagnostics: &mut Diagnostics) {
+    if !proxy.kind.is_frontend() {
+        return;
+    }
+    let rules: Vec<&Rule> = proxy.rules.all().collect();
+    for rule in rules {
+        let Action::Capture { response, slot, .. } = &rule.action else {
+            continue;
+        };
+        let (way, slots) = match response {
+            true => ("responses", &proxy.captures.response),
+            false => ("requests", &proxy.captures.request),
+        };
+        if slot.value as usize >= slots.len() {
+            let message = format!(
+                "{} has no slot {} for {way}: there are {}",
+                super::proxy::described(proxy),
+                slot.value,
+                slots.len()
+            );
+            diagnostics.push(
+                Diagnostic::error(code::BAD_NUMBER, slot.span, message).help(
+                    "slots are numbered from 0, in the order of their lines; `declare capture` makes one",
+                ),
+            );
+        }
+    }
+}
