@@ -19,6 +19,7 @@
 //! ```
 
 mod balance;
+mod persistence;
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -31,6 +32,7 @@ use tidegate_sample::vars::ProcVars;
 use tidegate_sample::{Expr, Process};
 
 pub use self::balance::{Affinity, Balance, HashBy, HashFunction, HashKey, HashMethod, HashType, UriPart};
+pub use self::persistence::{CookieMode, CookieSpec, Persistence, UseServer};
 pub use crate::capture::{CaptureSlot, CaptureSpec, CookieCapture};
 use crate::check::spec::{AgentSpec, CheckSpec};
 pub use crate::filter::{Algorithm, CompressionSpec, FilterSpec};
@@ -501,6 +503,8 @@ pub struct BackendSpec {
     pub servers: Vec<ServerSpec>,
     /// `balance`.
     pub balance: Balance,
+    /// Which server a request belongs to.
+    pub persistence: Persistence,
     /// `hash-type`.
     pub hash_type: HashType,
     /// `hash-balance-factor`: how much of the average a server may serve, in percent; 0 for no bound.
@@ -566,6 +570,7 @@ impl BackendSpec {
             mode,
             servers: Vec::new(),
             balance: Balance::default(),
+            persistence: Persistence::default(),
             hash_type: HashType::default(),
             hash_balance_factor: 0,
             affinity: Affinity::default(),
@@ -636,6 +641,8 @@ pub struct ServerSpec {
     pub minconn: u32,
     /// `maxqueue`: most requests or streams that wait for it; 0 for no limit.
     pub maxqueue: u32,
+    /// `cookie`: the value that clients of it have.
+    pub cookie: Option<String>,
     /// `guid`: a unique name.
     pub guid: Option<String>,
     /// `hash-key`: what its points on a ring of hashes are derived from.
@@ -751,6 +758,7 @@ impl ServerSpec {
             maxconn: 0,
             minconn: 0,
             maxqueue: 0,
+            cookie: None,
             guid: None,
             hash_key: HashKey::Id,
             track: None,

@@ -8,6 +8,7 @@ use tidegate_sample::figures::{self, BackendSettings, HttpStreamFigures, RulePla
 
 use crate::counts::{Count, Counts, Ending};
 use crate::figures::{AtServer, InBackend};
+use crate::session::persistence::Seen;
 use crate::stream::Traffic;
 use crate::upstream::Slot;
 use crate::worker::{Backend, Frontend};
@@ -27,6 +28,8 @@ pub(crate) struct TxnUsage {
     pub(crate) client_stream: Cell<u32>,
     /// The same for the server, with what is known of its connection.
     pub(crate) server_stream: Cell<Option<HttpStreamFigures>>,
+    /// What the cookie of the request said.
+    pub(crate) cookie: Cell<Seen>,
     /// No other server will do.
     pub(crate) is_bound: Cell<bool>,
     client: RefCell<Option<Flow>>,

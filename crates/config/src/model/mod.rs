@@ -8,6 +8,7 @@ mod address;
 mod balance;
 mod capture;
 mod check;
+mod cookie;
 mod global;
 mod http;
 mod http2;
@@ -29,6 +30,7 @@ pub use check::{
     Agent, CheckAction, CheckConnect, CheckExpect, CheckKind, CheckMatch, CheckPattern, CheckPort,
     CheckProgram, CheckRequest, CheckStep, CheckText, InitialState, Observe, OnError, ServerCheck,
 };
+pub use cookie::{Cookie, CookieMode, Persistence, ServerTarget, UseServer};
 pub use global::{
     ActionFailure, Global, LuaLibraries, LuaLoad, LuaPathKind, LuaPrependPath, LuaScope, LuaSettings,
     LuaStderr, LuaStep, ProcVar, ProcVarValue, TuneSettings,

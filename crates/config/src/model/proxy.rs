@@ -9,6 +9,7 @@ use super::address::Bind;
 use super::balance::{Affinity, Balance, HashType};
 use super::capture::CaptureSettings;
 use super::check::CheckProgram;
+use super::cookie::Persistence;
 use super::http::ErrorPage;
 use super::log::{LogStep, LogTarget};
 use super::rule::RuleSet;
@@ -112,6 +113,8 @@ pub struct Proxy {
     pub all_backups: bool,
     /// `fullconn`: the load at which servers reach their `maxconn`; `None` for a part of what frontends let in.
     pub fullconn: Option<u32>,
+    /// Which server a request belongs to.
+    pub persistence: Persistence,
     /// `stick` lines in order.
     pub stick: Vec<Stick>,
     /// `retries`.

@@ -34,6 +34,8 @@ pub struct Server {
     pub slowstart: Duration,
     /// `track`: the backend, if one is named, and the server whose state it follows.
     pub track: Option<Spanned<(Option<String>, String)>>,
+    /// `cookie`: the value that clients of it have.
+    pub cookie: Option<String>,
     /// `guid`: a unique name.
     pub guid: Option<String>,
     /// `hash-key`.

@@ -222,6 +222,7 @@ fn fresh(kind: ProxyKind, name: Spanned<String>) -> Proxy {
         affinity: Affinity::default(),
         all_backups: false,
         fullconn: None,
+        persistence: Default::default(),
         stick: Vec::new(),
         retries: RetryCount::default(),
         http_reuse: HttpReuse::default(),

@@ -6,6 +6,7 @@ use super::proxy::{ProxyCx, described, settle_format};
 use crate::diag::{Diagnostic, Diagnostics, code};
 use crate::model::{
     BackendTarget, Balance, CheckProgram, Expr, HashBy, Mode, Observe, Proxy, ProxyId, Rule, Server,
+    ServerTarget,
 };
 use crate::source::{Span, Spanned};
 
@@ -16,6 +17,7 @@ pub(crate) fn settle(cx: &mut ProxyCx<'_>, header_is_sound: bool) {
     http_in_tcp_mode(cx);
     super::log_sections::slots(&cx.proxy, cx.diagnostics);
     unique_id_header(cx);
+    named_servers(cx);
     // what is missing may be in a line that has a fault
     if header_is_sound && !cx.diagnostics.has_errors() {
         timeouts(&cx.proxy, cx.diagnostics);
@@ -113,6 +115,11 @@ fn http_in_tcp_mode(cx: &mut ProxyCx<'_>) {
             set.clear();
         }
     }
+    if let Some(cookie) = cx.proxy.persistence.cookie.take() {
+        let message = format!("`cookie {}` is ignored: {described} is in TCP mode", cookie.name);
+        cx.diagnostics
+            .push(Diagnostic::warning(code::WRONG_MODE, cx.proxy.name.span, message));
+    }
     let needs_http = match &cx.proxy.balance {
         Some(Balance::Hash(by)) => balance_needs_http(by),
         _ => false,
@@ -129,6 +136,23 @@ fn http_in_tcp_mode(cx: &mut ProxyCx<'_>) {
         let message = format!("`option forwardfor` is ignored: {described} is in TCP mode");
         cx.diagnostics
             .push(Diagnostic::warning(code::WRONG_MODE, cx.proxy.name.span, message));
+    }
+}
+
+/// The servers that `use-server` names must be there.
+fn named_servers(cx: &mut ProxyCx<'_>) {
+    let described = cx.described();
+    for rule in &cx.proxy.persistence.use_servers {
+        let ServerTarget::Name(name) = &rule.target else {
+            continue;
+        };
+        let servers = &cx.proxy.servers;
+        if !servers.iter().any(|server| server.name.value == name.value) {
+            let message = format!("{described} has no server `{}`", name.value);
+            let known = servers.iter().map(|server| server.name.value.as_str());
+            cx.diagnostics
+                .push(Diagnostic::error(code::BAD_ARGUMENT, name.span, message).suggest(&name.value, known));
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod compression;
 mod forwarded;
 mod logs;
 mod options;
+mod persistence;
 mod table;
 mod timeouts;
 

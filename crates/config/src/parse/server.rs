@@ -27,6 +27,7 @@ pub(crate) struct ServerSettings {
     slowstart: Duration,
     track: Option<Spanned<(Option<String>, String)>>,
     guid: Option<String>,
+    cookie: Option<String>,
     hash_key: HashKey,
     disabled: bool,
     backup: bool,
@@ -50,6 +51,7 @@ impl Default for ServerSettings {
             slowstart: Duration::ZERO,
             track: None,
             guid: None,
+            cookie: None,
             hash_key: HashKey::Id,
             disabled: false,
             backup: false,
@@ -102,6 +104,16 @@ const ROWS: &[Keyword<Parse>] = &[
             None => (None, word.value),
         };
         server.track = Some(Spanned::new(named, word.span));
+        Ok(())
+    }),
+    served("cookie", B, "<value>", "the value of the cookie that clients of the server have", |server, args| {
+        let word = args.expect("a value")?;
+        let text = word.text()?;
+        let allowed = |byte: u8| byte.is_ascii_graphic() && !b"\";,\\|~".contains(&byte);
+        if text.is_empty() || !text.bytes().all(allowed) {
+            return bad_argument(word, "the value of a cookie has no blanks and none of `\"`, `;`, `,`, `\\`, `|` and `~`");
+        }
+        server.cookie = Some(text.to_owned());
         Ok(())
     }),
     served("guid", B, "<string>", "a unique name", |server, args| {
@@ -281,7 +293,6 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("check-reuse-pool", B, "checks take pooled connections"),
     not_yet("check-sni-auto", B, "SNI of checks"),
     not_yet("check-via-socks4", B, "checks through a SOCKS proxy"),
-    not_yet("cookie", B, "the server's cookie"),
     not_yet("idle-ping", B, "ask idle HTTP/2 servers whether they live"),
     served("init-addr", B, "{ last | libc | none | <ip> },...", "how the address is found at start", |server, args| naming::initial(&mut server.naming, args)),
     not_yet("log-bufsize", B, "bytes of a log server's buffer"),
@@ -389,6 +400,7 @@ fn named(
         slowstart: settings.slowstart,
         track: settings.track,
         guid: settings.guid,
+        cookie: settings.cookie,
         hash_key: settings.hash_key,
         disabled: settings.disabled,
         backup: settings.backup,

@@ -13,6 +13,7 @@ use super::forwarding::restrict_names;
 use super::headers::{announce_close, forget_connection, objection, one_host, wants_upgrade};
 use super::logline;
 use super::outgoing::{Active, Content, Outgoing};
+use super::persistence;
 use super::service::{self, Served};
 use super::stream::{HttpStream, Wire};
 use super::upstream::Tunnel;
@@ -366,6 +367,7 @@ impl HttpStream {
         if !backend.spec.stick.is_empty() {
             head = Box::pin(self.store_response(backend, &answer.server, txn, head)).await;
         }
+        let server = answer.server.clone();
         let content = Content::Server(self.relayed(backend, answer.body, answer.conn, answer.server, txn));
         let made = Made {
             head,
@@ -374,7 +376,10 @@ impl HttpStream {
             silent: false,
         };
         let made = self.response_rules(&backend.http_response, txn, made).await;
-        let made = self.response_rules(&self.frontend.http_response, txn, made).await;
+        let mut made = self.response_rules(&self.frontend.http_response, txn, made).await;
+        if let (Some(cookie), Content::Server(_)) = (&backend.spec.persistence.cookie, &made.content) {
+            persistence::to_client(cookie, &server, txn, &mut made.head.headers);
+        }
         txn.facts.borrow_mut().status = Some(made.head.status.as_u16());
         logline::at(LogStep::Response, txn);
         made

@@ -13,6 +13,7 @@ mod http;
 mod lingering;
 pub(crate) mod logline;
 mod outgoing;
+pub(crate) mod persistence;
 mod relay;
 mod service;
 mod stream;

@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::choice::choose_backend;
 use super::logline;
+use super::persistence::{self, Belongs};
 use super::relay::{Limits, RelayEnd, relay};
 use super::upstream::{no_connection, no_slot};
 use crate::applet::TcpApplet;
@@ -189,14 +190,20 @@ impl TcpSession {
         let timeouts = &self.txn.timeouts(&backend.spec.timeouts);
         let times = &self.txn.times;
         times.queued.set(Some(Instant::now()));
-        let chosen = if backend.spec.stick.is_empty() {
+        let belongs = if backend.spec.persistence.is_empty() {
+            Belongs::default()
+        } else {
+            let asking = persistence::server_of(backend, &self.txn, &*self.worker.runner);
+            pump.while_running(asking).await.ok_or(*b"CC")?
+        };
+        let chosen = if backend.spec.stick.is_empty() || belongs.ignored {
             Chosen::default()
         } else {
             let choosing = stick::preferred(backend, &self.txn, &*self.worker.runner);
             pump.while_running(choosing).await.ok_or(*b"CC")?
         };
         let wish = Wish {
-            server: chosen.server.clone(),
+            server: belongs.server.or_else(|| chosen.server.clone()),
             avoid: None,
         };
         let assigning = assign(backend, &self.txn, &self.timer, wish);

@@ -13,6 +13,7 @@ use tidegate_sample::Session;
 use super::forwarding;
 use super::headers::{announce_close, forget_connection};
 use super::logline;
+use super::persistence::{self, Belongs};
 use super::relay::Limits;
 use super::stream::HttpStream;
 use crate::body::{BodyWatch, Cut, MessageBody};
@@ -63,13 +64,18 @@ impl HttpStream {
     ) -> Result<Answer, NoAnswer> {
         let timeouts = &txn.timeouts(&backend.spec.timeouts);
         self.note(&txn.times.queued);
-        let chosen = if backend.spec.stick.is_empty() {
+        let belongs = if backend.spec.persistence.is_empty() {
+            Belongs::default()
+        } else {
+            Box::pin(persistence::server_of(backend, txn, &*self.worker.runner)).await
+        };
+        let chosen = if backend.spec.stick.is_empty() || belongs.ignored {
             Chosen::default()
         } else {
             Box::pin(stick::preferred(backend, txn, &*self.worker.runner)).await
         };
         let wish = Wish {
-            server: chosen.server.clone(),
+            server: belongs.server.or_else(|| chosen.server.clone()),
             avoid: None,
         };
         let slot = assign(backend, txn, &self.timer, wish).await;
@@ -239,6 +245,9 @@ impl HttpStream {
         let offloads = |filter: &FilterSpec| matches!(filter, FilterSpec::Compression(spec) if spec.offload);
         if { filters }.any(offloads) {
             head.headers.remove(http::header::ACCEPT_ENCODING);
+        }
+        if let Some(cookie) = &backend.spec.persistence.cookie {
+            persistence::to_server(cookie, &mut head.headers);
         }
         forwarding::tell(&self.frontend.spec, &backend.spec, txn, &mut head.headers);
         Ok(head)

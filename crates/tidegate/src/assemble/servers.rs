@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tidegate_config::model::{self, Config, ServerPort};
 use tidegate_proxy::check::step::Program;
 use tidegate_proxy::spec::{
-    Affinity, BackendId, BackendSpec, Balance, HashBy, HashFunction, HashKey, HashMethod, HashType,
-    ServerAddress, ServerSpec, UriPart,
+    Affinity, BackendId, BackendSpec, Balance, CookieMode, CookieSpec, HashBy, HashFunction, HashKey,
+    HashMethod, HashType, Persistence, ServerAddress, ServerSpec, Text, UriPart, UseServer,
 };
 
 use super::{Assembly, http2, numbers};
@@ -63,6 +63,7 @@ impl Assembly<'_> {
             };
             spec.maxqueue = server.maxqueue;
             spec.slowstart = Some(server.slowstart).filter(|time| !time.is_zero());
+            spec.cookie = server.cookie.clone();
             spec.guid = server.guid.clone();
             spec.hash_key = match server.hash_key {
                 model::HashKey::Id => HashKey::Id,
@@ -207,6 +208,41 @@ pub(super) fn balancing(proxy: &mut model::Proxy, backend: &mut BackendSpec) {
         model::Affinity::Maxqueue => Affinity::Maxqueue,
     };
     backend.all_backups = proxy.all_backups;
+    backend.persistence = persistence(std::mem::take(&mut proxy.persistence));
+}
+
+/// Which server a request belongs to.
+fn persistence(from: model::Persistence) -> Persistence {
+    let cookie = from.cookie.map(|cookie| CookieSpec {
+        name: cookie.name,
+        mode: match cookie.mode {
+            model::CookieMode::Passive => CookieMode::Passive,
+            model::CookieMode::Rewrite => CookieMode::Rewrite,
+            model::CookieMode::Insert => CookieMode::Insert,
+            model::CookieMode::Prefix => CookieMode::Prefix,
+        },
+        indirect: cookie.indirect,
+        nocache: cookie.nocache,
+        postonly: cookie.postonly,
+        preserve: cookie.preserve,
+        attributes: cookie.attributes,
+        idle_max: cookie.idle_max,
+        life_max: cookie.life_max,
+    });
+    let use_servers = from.use_servers.into_iter().map(|rule| UseServer {
+        name: match rule.target {
+            model::ServerTarget::Name(name) => Text::literal(name.value.into_bytes()),
+            model::ServerTarget::Format(format) => format.into(),
+        },
+        condition: rule.condition,
+    });
+    Persistence {
+        cookie,
+        persist: from.persist,
+        force: from.force,
+        ignore: from.ignore,
+        use_servers: use_servers.collect(),
+    }
 }
 
 /// Whether a server is chosen by what stands in the request's body.

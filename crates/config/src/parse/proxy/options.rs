@@ -102,6 +102,10 @@ const ROWS: &[Keyword<Parse>] = &[
         };
         Ok(())
     }),
+    served("persist", B, "", "use a server by its cookie even when it is down", |cx, _, on| {
+        cx.proxy.persistence.persist = on;
+        Ok(())
+    }),
     served("allbackups", B, "", "use all backup servers at once", |cx, _, on| {
         cx.proxy.all_backups = on;
         Ok(())
@@ -152,7 +156,6 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("ldap-check", B, "check health by LDAP"),
     not_yet("mysql-check", B, "check health by MySQL"),
     not_yet("nolinger", ALL, "close without lingering"),
-    not_yet("persist", B, "use a server by its cookie even when it is down"),
     not_yet("pgsql-check", B, "check health by PostgreSQL"),
     not_yet("prefer-last-server", B, "use the last server again"),
     not_yet("redis-check", B, "check health by Redis"),

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::{ProxyCx, balance, compression, logs, options, timeouts};
+use super::{ProxyCx, balance, compression, logs, options, persistence, timeouts};
 use crate::diag::{Diagnostic, code};
 use crate::model::{BackendTarget, HttpReuse, Mode, Outgoing, RetryCount, Server, UseBackend};
 use crate::parse::args::{Args, Parsed, fault, list};
@@ -51,6 +51,13 @@ const ROWS: &[Keyword<Parse>] = &[
         Ok(())
     }),
     served("balance", B, "<algorithm> [<argument>...]", "which server comes next", balance::balance),
+    served("cookie", B, "<name> [rewrite | insert | prefix] [<option>...]", "tie clients to servers by a cookie",
+        persistence::cookie),
+    served("use-server", B_ONLY, "<server> { if | unless } <condition>", "choose a server", persistence::use_server),
+    served("force-persist", B_ONLY, "{ if | unless } <condition>", "use a server by its cookie even when it is down",
+        persistence::force),
+    served("ignore-persist", B_ONLY, "{ if | unless } <condition>", "don't use a server by its cookie",
+        persistence::ignore),
     served("hash-type", B, "{ map-based | consistent } [<function>] [avalanche]", "how hashes choose servers",
         balance::hash_type),
     served("hash-balance-factor", B, "<percent>", "how much of the average a server may serve",
@@ -183,7 +190,6 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("clitcpka-cnt", F, "keep-alive probes of TCP towards clients"),
     not_yet("clitcpka-idle", F, "keep-alive probes of TCP towards clients"),
     not_yet("clitcpka-intvl", F, "keep-alive probes of TCP towards clients"),
-    not_yet("cookie", B, "tie clients to servers by a cookie"),
     served("declare", F_ONLY, "capture { request | response } len <length>", "declare a slot to capture into",
         capture::declare),
     not_yet("dispatch", B_ONLY, "one address for all sessions"),
@@ -193,9 +199,7 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("external-check", B, "check health by a program"),
     not_yet("filter-sequence", NO_DEFAULTS, "the order of filters"),
     not_yet("force-be-switch", F_ONLY, "choose a backend that is taken out of use"),
-    not_yet("force-persist", B_ONLY, "use a server by its cookie even when it is down"),
     not_yet("guid", NO_DEFAULTS, "a unique name"),
-    not_yet("ignore-persist", B_ONLY, "don't use a server by its cookie"),
     not_yet("load-server-state-from-file", B, "state of servers kept over reloads"),
     served("log-format-sd", F, "<format>", "the structured data of log lines", logs::log_format_sd),
     served("log-steps", F, "{ all | <step>[,...] }", "when log lines are written", logs::log_steps),
@@ -218,7 +222,6 @@ const ROWS: &[Keyword<Parse>] = &[
         Ok(())
     }),
     not_yet("use-fcgi-app", B_ONLY, "speak FastCGI with servers"),
-    not_yet("use-server", B_ONLY, "choose a server"),
     left_out("block", ALL, "HAProxy took it away too; use `http-request deny`"),
     left_out("bind-process", ALL, "there are threads and no processes"),
     left_out("clitimeout", ALL, "HAProxy took it away too; use `timeout client`"),

@@ -1,0 +1,405 @@
+//! Persistence: the server that a request belongs to, by `use-server` and by its cookie, and the cookie's way to the server
+//! and back.
+
+use std::rc::Rc;
+use std::time::{Duration, SystemTime};
+
+use http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE};
+use http::{HeaderMap, HeaderValue, Method};
+use tidegate_sample::{Condition, ExternalRunner};
+
+use crate::spec::{CookieMode, CookieSpec};
+use crate::txn::Txn;
+use crate::upstream::Server;
+use crate::worker::Backend;
+
+/// Between a server's cookie and the rest of the value, with `prefix`.
+const DELIMITER: u8 = b'~';
+/// Between a server's cookie and its dates.
+const DATE_DELIMITER: u8 = b'|';
+/// Dates that far ahead are taken for mistakes.
+const FUTURE_MAX_S: u64 = 24 * 3600;
+
+/// What a request's cookie said.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Seen {
+    /// The place of the server that it belongs to.
+    place: Option<usize>,
+    /// The letter for the log: valid, down, invalid and so on.
+    state: u8,
+    /// When the client first had it, seconds of the epoch.
+    first_s: Option<u64>,
+    /// It has dates, and they need not be renewed yet.
+    fresh: bool,
+}
+
+/// What persistence says of a request.
+#[derive(Default)]
+pub(crate) struct Belongs {
+    /// The server.
+    pub(crate) server: Option<Rc<Server>>,
+    /// Nothing that clients had counts.
+    pub(crate) ignored: bool,
+}
+
+/// The server that a request belongs to, if it can be used or must be.
+pub(crate) async fn server_of(backend: &Backend, txn: &Rc<Txn>, runner: &dyn ExternalRunner) -> Belongs {
+    let spec = &backend.spec.persistence;
+    let forced = any(&spec.force, txn, runner).await;
+    let ignored = any(&spec.ignore, txn, runner).await;
+    let usable = |server: &Rc<Server>| server.state.is_up() || spec.persist || forced;
+    let mut belongs = Belongs {
+        server: None,
+        ignored,
+    };
+    for rule in &spec.use_servers {
+        if !rule.condition.eval_async(&**txn, runner).await {
+            continue;
+        }
+        let name = rule.name.eval(txn, runner).await;
+        let server = backend
+            .balancer
+            .servers()
+            .iter()
+            .find(|server| *server.named.name == *name);
+        match server {
+            Some(server) if usable(server) => {
+                belongs.server = Some(server.clone());
+                break;
+            }
+            // A server that is down is passed over; a name that there is not ends the search, as its condition held.
+            Some(_) => {}
+            None => break,
+        }
+    }
+    if let Some(cookie) = &spec.cookie {
+        let mut seen = look_up(cookie, backend, txn, SystemTime::now(), &usable);
+        if ignored || belongs.server.is_some() {
+            if seen.state != b'N' {
+                seen.state = b'U';
+            }
+        } else if let Some(place) = seen.place.filter(|_| seen.state == b'V') {
+            belongs.server = backend.balancer.servers().get(place).cloned();
+        }
+        txn.usage.cookie.set(seen);
+        txn.facts.borrow_mut().cookie_state = Some([seen.state, b'-']);
+    }
+    txn.usage.is_bound.set(forced && belongs.server.is_some());
+    belongs
+}
+
+async fn any(conditions: &[Condition], txn: &Rc<Txn>, runner: &dyn ExternalRunner) -> bool {
+    for condition in conditions {
+        if condition.eval_async(&**txn, runner).await {
+            return true;
+        }
+    }
+    false
+}
+
+/// What the request's cookie says.
+fn look_up(
+    spec: &CookieSpec,
+    backend: &Backend,
+    txn: &Txn,
+    now: SystemTime,
+    usable: &dyn Fn(&Rc<Server>) -> bool,
+) -> Seen {
+    let mut seen = Seen {
+        state: b'N',
+        ..Seen::default()
+    };
+    let head = txn.request_head();
+    let Some(value) = head.as_ref().and_then(|head| find(&head.headers, &spec.name)) else {
+        return seen;
+    };
+    let value = if spec.mode == CookieMode::Prefix {
+        match value.iter().position(|byte| *byte == DELIMITER) {
+            Some(at) => value.get(..at).unwrap_or_default(),
+            None => return seen,
+        }
+    } else {
+        value
+    };
+    let mut parts = value.split(|byte| *byte == DATE_DELIMITER);
+    let id = parts.next().unwrap_or_default();
+    let now_s = seconds(now);
+    if spec.idle_max.is_some() || spec.life_max.is_some() {
+        let last = parts.next().and_then(date);
+        seen.first_s = parts.next().and_then(date);
+        let too_old = |at: Option<u64>, most: Option<Duration>| match (at, most) {
+            (Some(at), Some(most)) => at > now_s + FUTURE_MAX_S || at + most.as_secs() < now_s,
+            _ => false,
+        };
+        if too_old(last, spec.idle_max) {
+            seen.state = b'E';
+            return seen;
+        }
+        if too_old(seen.first_s, spec.life_max) {
+            seen.state = b'O';
+            seen.first_s = None;
+            return seen;
+        }
+        // A cookie with all dates that it needs is renewed only when some of its time has passed.
+        let renew = spec.idle_max.map_or(0, |most| most.as_secs() / 4);
+        let idle_is_fresh = spec.idle_max.is_none() || last.is_some_and(|last| last + renew >= now_s);
+        seen.fresh = idle_is_fresh && (spec.life_max.is_none() || seen.first_s.is_some());
+    } else {
+        seen.fresh = true;
+    }
+    seen.state = b'I';
+    for server in backend.balancer.servers() {
+        if server
+            .spec
+            .cookie
+            .as_deref()
+            .is_some_and(|cookie| cookie.as_bytes() == id)
+            && !id.is_empty()
+        {
+            if usable(server) {
+                (seen.place, seen.state) = (Some(server.place), b'V');
+                break;
+            }
+            seen.state = b'D';
+        }
+    }
+    seen
+}
+
+/// The value of a cookie of a request.
+fn find<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h [u8]> {
+    let mut all = headers
+        .get_all(COOKIE)
+        .iter()
+        .flat_map(|field| pairs(field.as_bytes()));
+    all.find(|(of, _)| *of == name.as_bytes()).map(|(_, value)| value)
+}
+
+/// The names and values of a `cookie` field.
+fn pairs(field: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    field.split(|byte| *byte == b';').filter_map(|pair| {
+        let pair = pair.trim_ascii();
+        let at = pair.iter().position(|byte| *byte == b'=')?;
+        let value = pair.get(at + 1..).unwrap_or_default().trim_ascii();
+        let unquoted = value
+            .strip_prefix(b"\"")
+            .and_then(|rest| rest.strip_suffix(b"\""));
+        Some((
+            pair.get(..at).unwrap_or_default().trim_ascii(),
+            unquoted.unwrap_or(value),
+        ))
+    })
+}
+
+/// The cookie on the way to the server: gone with `insert indirect`, its prefix gone with `prefix`.
+pub(crate) fn to_server(spec: &CookieSpec, headers: &mut HeaderMap) {
+    let strips = spec.mode == CookieMode::Insert && spec.indirect || spec.mode == CookieMode::Prefix;
+    if !strips || find(headers, &spec.name).is_none() {
+        return;
+    }
+    let fields: Vec<HeaderValue> = headers.get_all(COOKIE).iter().cloned().collect();
+    headers.remove(COOKIE);
+    for field in fields {
+        let mut kept: Vec<Vec<u8>> = Vec::new();
+        for pair in field.as_bytes().split(|byte| *byte == b';') {
+            let pair = pair.trim_ascii();
+            let own = pairs(pair)
+                .next()
+                .filter(|(name, _)| *name == spec.name.as_bytes());
+            match own {
+                None if pair.is_empty() => {}
+                None => kept.push(pair.to_vec()),
+                Some(_) if spec.mode == CookieMode::Insert => {}
+                Some((name, value)) => {
+                    let rest = value
+                        .iter()
+                        .position(|byte| *byte == DELIMITER)
+                        .map_or(0, |at| at + 1);
+                    kept.push([name, b"=", value.get(rest..).unwrap_or_default()].concat());
+                }
+            }
+        }
+        if let (false, Ok(value)) = (kept.is_empty(), HeaderValue::from_bytes(&kept.join(&b"; "[..]))) {
+            headers.append(COOKIE, value);
+        }
+    }
+}
+
+/// The cookie on the way to the client.
+pub(crate) fn to_client(spec: &CookieSpec, server: &Server, txn: &Txn, headers: &mut HeaderMap) {
+    let seen = txn.usage.cookie.get();
+    let id = server.spec.cookie.as_deref();
+    let mut state = from_server(spec, id, headers);
+    let has_it = seen.state == b'V' && seen.place == Some(server.place);
+    let is_post = txn.request_head().is_some_and(|head| head.method == Method::POST);
+    if let (CookieMode::Insert, Some(id)) = (spec.mode, id)
+        && state != b'P'
+        && !(spec.postonly && !is_post)
+        && !(has_it && seen.fresh)
+    {
+        let now_s = seconds(SystemTime::now());
+        let mut value = id.to_owned();
+        if spec.idle_max.is_some() || spec.life_max.is_some() {
+            value.push(char::from(DATE_DELIMITER));
+            value.push_str(&dated(now_s));
+        }
+        if spec.life_max.is_some() {
+            value.push(char::from(DATE_DELIMITER));
+            value.push_str(&dated(seen.first_s.filter(|_| has_it).unwrap_or(now_s)));
+        }
+        let field = format!("{}={value}; path=/{}", spec.name, spec.attributes);
+        if let Ok(field) = HeaderValue::from_str(&field) {
+            headers.append(SET_COOKIE, field);
+            state = if has_it { b'U' } else { b'I' };
+            if spec.nocache {
+                headers.append(CACHE_CONTROL, HeaderValue::from_static("private"));
+            }
+        }
+    }
+    txn.facts.borrow_mut().cookie_state = Some([seen.state, state]);
+}
+
+/// What becomes of the cookie that the server sets itself; the letter for the log.
+fn from_server(spec: &CookieSpec, id: Option<&str>, headers: &mut HeaderMap) -> u8 {
+    let is_own = |field: &HeaderValue| {
+        let first = field.as_bytes().split(|byte| *byte == b';').next();
+        first.and_then(|pair| pairs(pair).next().map(|(name, _)| name == spec.name.as_bytes())) == Some(true)
+    };
+    if !headers.get_all(SET_COOKIE).iter().any(is_own) {
+        return b'N';
+    }
+    if spec.mode == CookieMode::Passive && !spec.indirect || spec.preserve {
+        return b'P';
+    }
+    let removes = spec.mode == CookieMode::Insert || spec.indirect && spec.mode == CookieMode::Passive;
+    let fields: Vec<HeaderValue> = headers.get_all(SET_COOKIE).iter().cloned().collect();
+    headers.remove(SET_COOKIE);
+    let mut state = if removes { b'D' } else { b'P' };
+    for field in fields {
+        if !is_own(&field) {
+            headers.append(SET_COOKIE, field);
+            continue;
+        }
+        if removes {
+            continue;
+        }
+        let bytes = field.as_bytes();
+        let end = bytes.iter().position(|byte| *byte == b';').unwrap_or(bytes.len());
+        let (pair, attributes) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
+        let value = pairs(pair).next().map_or(&b""[..], |(_, value)| value);
+        let new = match (spec.mode, id) {
+            (CookieMode::Rewrite, Some(id)) => {
+                [spec.name.as_bytes(), b"=", id.as_bytes(), attributes].concat()
+            }
+            (CookieMode::Prefix, Some(id)) => {
+                let prefix = [id.as_bytes(), &[DELIMITER]].concat();
+                [spec.name.as_bytes(), b"=", &prefix, value, attributes].concat()
+            }
+            _ => bytes.to_vec(),
+        };
+        if let Ok(value) = HeaderValue::from_bytes(&new) {
+            headers.append(SET_COOKIE, value);
+            if id.is_some() {
+                state = b'R';
+            }
+        }
+    }
+    state
+}
+
+fn seconds(at: SystemTime) -> u64 {
+    at.duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}
+
+/// A date in a cookie: seconds of the epoch in base 36.
+fn dated(mut seconds: u64) -> String {
+    let mut digits = Vec::new();
+    while seconds > 0 || digits.is_empty() {
+        digits.push(char::from_digit((seconds % 36) as u32, 36).unwrap_or('0'));
+        seconds /= 36;
+    }
+    digits.iter().rev().collect()
+}
+
+fn date(text: &[u8]) -> Option<u64> {
+    u64::from_str_radix(std::str::from_utf8(text).ok()?, 36).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(mode: CookieMode, indirect: bool) -> CookieSpec {
+        CookieSpec {
+            name: "S".into(),
+            mode,
+            indirect,
+            nocache: false,
+            postonly: false,
+            preserve: false,
+            attributes: String::new(),
+            idle_max: None,
+            life_max: None,
+        }
+    }
+
+    fn fields(of: http::HeaderName, values: &[&str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(of.clone(), value.parse().unwrap());
+        }
+        headers
+    }
+
+    fn texts(headers: &HeaderMap, of: http::HeaderName) -> Vec<&str> {
+        headers
+            .get_all(of)
+            .iter()
+            .map(|value| value.to_str().unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn servers_see_what_they_are_to_see() {
+        let sent = |mode, indirect, values: &[&str]| {
+            let mut headers = fields(COOKIE, values);
+            to_server(&spec(mode, indirect), &mut headers);
+            texts(&headers, COOKIE).join(" + ")
+        };
+        assert_eq!(sent(CookieMode::Insert, true, &["a=1; S=x; b=2"]), "a=1; b=2");
+        assert_eq!(sent(CookieMode::Insert, true, &["S=x", "c=3"]), "c=3");
+        assert_eq!(sent(CookieMode::Insert, false, &["S=x"]), "S=x");
+        assert_eq!(sent(CookieMode::Prefix, false, &["S=x~own; b=2"]), "S=own; b=2");
+        assert_eq!(sent(CookieMode::Prefix, false, &["S=own"]), "S=own");
+    }
+
+    #[test]
+    fn what_servers_set_is_changed_as_asked() {
+        let sets = |mode, values: &[&str]| {
+            let mut headers = fields(SET_COOKIE, values);
+            let state = from_server(&spec(mode, false), Some("x"), &mut headers);
+            (char::from(state), texts(&headers, SET_COOKIE).join(" + "))
+        };
+        let other = ["a=1; path=/", "S=own; path=/a"];
+        assert_eq!(
+            sets(CookieMode::Rewrite, &other),
+            ('R', "a=1; path=/ + S=x; path=/a".into())
+        );
+        assert_eq!(
+            sets(CookieMode::Prefix, &other),
+            ('R', "a=1; path=/ + S=x~own; path=/a".into())
+        );
+        assert_eq!(sets(CookieMode::Insert, &other), ('D', "a=1; path=/".into()));
+        assert_eq!(sets(CookieMode::Passive, &other), ('P', other.join(" + ")));
+        assert_eq!(sets(CookieMode::Rewrite, &["a=1"]), ('N', "a=1".into()));
+    }
+
+    #[test]
+    fn dates_come_back() {
+        for at in [0, 35, 36, 1_795_000_000, u64::MAX] {
+            assert_eq!(date(dated(at).as_bytes()), Some(at));
+        }
+        assert_eq!(date(b"-"), None);
+    }
+}
