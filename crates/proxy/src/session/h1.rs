@@ -241,6 +241,9 @@ impl HttpStream {
     /// Answers a request that could not be read, and logs it as one.
     async fn refuse(&self, stream: Counted, timer: &Timer, status: StatusCode, termination: [u8; 2]) {
         let txn = Txn::new(self.client.clone(), Mode::Http, 0);
+        // What came counts, though it was no request: `dontlognull` is for connections that said nothing.
+        txn.usage
+            .with_client(txn.client.home.as_deref(), &self.traffic, self.read_before.get());
         {
             let mut facts = txn.facts.borrow_mut();
             facts.status = Some(status.as_u16());

@@ -1,0 +1,331 @@
+//! Log lines of the running program: where they go, what is in them, and how sessions say that they ended.
+
+mod support;
+
+use std::io::{BufReader, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
+use std::os::unix::net::UnixDatagram;
+use std::time::Duration;
+
+use support::Result;
+use support::origin::{head, origin, server};
+use support::site::{Site, rest};
+
+/// Longest wait for a line. Only a program that is at fault meets it.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A syslog server.
+struct Syslog(UdpSocket);
+
+impl Syslog {
+    fn new() -> Result<Syslog> {
+        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        Ok(Syslog(socket))
+    }
+
+    /// Its address as configurations name it, such that no port of it is replaced.
+    fn target(&self) -> Result<String> {
+        Ok(format!("udp@[::ffff:127.0.0.1]:{}", self.0.local_addr()?.port()))
+    }
+
+    fn line(&self) -> Result<String> {
+        let mut buffer = [0; 65_536];
+        let n = self.0.recv(&mut buffer)?;
+        let line = String::from_utf8(buffer.get(..n).unwrap_or_default().to_vec())?;
+        Ok(line.strip_suffix('\n').ok_or("a line without an end")?.to_owned())
+    }
+}
+
+const DEFAULTS: &str = "global\n    nbthread 1\n\
+    defaults\n    mode http\n    timeout connect 5s\n    timeout client 15s\n    timeout server 15s\n";
+
+/// A site that logs to `syslog`, with these lines in its `listen` section.
+fn site(name: &str, syslog: &Syslog, log: &str, lines: &str) -> Result<Site> {
+    let target = syslog.target()?;
+    let config =
+        format!("{DEFAULTS}listen site\n    bind 127.0.0.1:8080\n    log {target} {log}\n    {lines}\n");
+    Site::start(name, &[("site.cfg", &config)])
+}
+
+fn answering() -> Result<String> {
+    let origin = origin(|stream| {
+        let mut from = BufReader::new(stream.try_clone()?);
+        let mut to = stream;
+        while head(&mut from).is_ok() {
+            to.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nServer: a|b\r\nSet-Cookie: SID=new; Path=/\r\n\r\nhello")?;
+        }
+        Ok(())
+    })?;
+    Ok(server(origin))
+}
+
+#[test]
+fn a_request_is_logged_with_what_was_captured_of_it() -> Result<()> {
+    let syslog = Syslog::new()?;
+    let lines = format!(
+        "capture request header X len 8\n    capture response header Server len 20\n    capture cookie SID= len 20\n    \
+         declare capture request len 9\n    http-request capture path len 4\n    http-request capture str(id) id 1\n    \
+         unique-id-format id-%rt\n    unique-id-header X-Id\n    \
+         log-format \"%ID %CC %CS %hr %hs %{{+Q}}r %ST %b/%s %ts\"\n    server s {}",
+        answering()?
+    );
+    let site = site("logs-captures", &syslog, "format raw local0", &lines)?;
+    // The helper looked whether the site listens, each time on a connection of its own.
+    let _ = site.ask("GET /path?q HTTP/1.1\r\nHost: h\r\nX: 1\r\nX: a|b{c}\"#\r\nCookie: A=1; SID=old\r\nConnection: close\r\n\r\n")?;
+    let line = syslog.line()?;
+    let (id, line) = line.split_once(' ').ok_or("no unique id")?;
+    assert!(
+        id.strip_prefix("id-")
+            .is_some_and(|n| n.parse::<u32>().is_ok_and(|n| n > 0)),
+        "{id}"
+    );
+    assert_eq!(
+        line,
+        "SID=old SID=new {a#7Cb#7Bc#7D#22#23|id|/pat} {a#7Cb} \"GET /path?q HTTP/1.1\" 200 site/s --"
+    );
+    Ok(())
+}
+
+#[test]
+fn headers_profiles_samples_and_steps_are_the_targets() -> Result<()> {
+    let (plain, sampled) = (Syslog::new()?, Syslog::new()?);
+    let config = format!(
+        "{DEFAULTS}log-profile short\n    log-tag mine\n    on close format \"closed %OG\" sd \"[a@1 b=\\\"%ST\\\"]\"\n    on any drop\n\
+         frontend site\n    bind 127.0.0.1:8080\n    log {} format rfc5424 profile short local7 info\n    \
+         log {} sample 2:2 format priority local1 debug notice\n    log-steps all\n    log-format \"%HP %OG %B\"\n    \
+         http-request return status 204\n",
+        plain.target()?,
+        sampled.target()?
+    );
+    let site = Site::start("logs-profiles", &[("site.cfg", &config)])?;
+    let _ = site.get("/a")?;
+    let line = plain.line()?;
+    let (before, after) = line.split_once(" - mine ").ok_or(line.clone())?;
+    assert!(before.starts_with("<190>1 20"), "{line}");
+    assert!(after.ends_with(" - [a@1 b=\"204\"] closed txn_close"), "{line}");
+    Ok(())
+}
+
+#[test]
+fn unix_sockets_and_rings_get_lines_too() -> Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let place = std::env::temp_dir().join(format!("tidegate-log-{}.sock", std::process::id()));
+    let _ = std::fs::remove_file(&place);
+    let socket = UnixDatagram::bind(&place)?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    let config = format!(
+        "{DEFAULTS}ring kept\n    format short\n    size 65536\n    server s localhost:{} log-proto octet-count\n\
+         frontend site\n    bind 127.0.0.1:8080\n    log {} format raw local0\n    log ring@kept local0\n    \
+         log-format %HP\n    http-request return status 200\n",
+        listener.local_addr()?.port(),
+        place.display()
+    );
+    let site = Site::start("logs-unix", &[("site.cfg", &config)])?;
+    let _ = site.get("/one")?;
+    let mut buffer = [0; 4096];
+    let n = socket.recv(&mut buffer)?;
+    assert_eq!(buffer.get(..n), Some(&b"/one\n"[..]));
+    let (mut stream, _) = listener.accept()?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let mut framed = [0; 9];
+    stream.read_exact(&mut framed)?;
+    assert_eq!(&framed, b"7 <6>/one");
+    let _ = std::fs::remove_file(&place);
+    Ok(())
+}
+
+/// One way in which a session ends.
+struct Case {
+    name: &'static str,
+    lines: String,
+    provoke: fn(&Site) -> Result<()>,
+    state: &'static str,
+}
+
+fn get(site: &Site) -> Result<()> {
+    site.get("/").map(drop)
+}
+
+/// Answers so much to the first request, and ends.
+fn saying(text: &'static str) -> Result<String> {
+    let origin = origin(move |mut stream| {
+        let mut from = BufReader::new(stream.try_clone()?);
+        head(&mut from)?;
+        stream.write_all(text.as_bytes())?;
+        Ok(())
+    })?;
+    Ok(format!("server s {}", server(origin)))
+}
+
+/// Answers so much, and then says nothing for longer than anybody waits.
+fn stalling(text: &'static str) -> Result<String> {
+    let origin = origin(move |mut stream| {
+        stream.write_all(text.as_bytes())?;
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest);
+        std::thread::sleep(PATIENCE);
+        Ok(())
+    })?;
+    Ok(format!("timeout server 300ms\n    server s {}", server(origin)))
+}
+
+fn broken_off(site: &Site) -> Result<()> {
+    let mut stream = site.connect(0)?;
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")?;
+    let mut byte = [0; 1];
+    stream.read_exact(&mut byte)?;
+    stream.shutdown(Shutdown::Both)?;
+    Ok(())
+}
+
+/// The two letters of 8.5 of the manual, for each way in which an HTTP session ends.
+#[test]
+fn http_sessions_say_how_they_ended() -> Result<()> {
+    let cases = [
+        Case {
+            name: "done",
+            lines: format!("server s {}", answering()?),
+            provoke: get,
+            state: "200 --",
+        },
+        Case {
+            name: "returned",
+            lines: "http-request return status 200".into(),
+            provoke: get,
+            state: "200 LR",
+        },
+        Case {
+            name: "denied",
+            lines: "http-request deny".into(),
+            provoke: get,
+            state: "403 PR",
+        },
+        Case {
+            name: "tarpitted",
+            lines: "timeout tarpit 50ms\n    http-request tarpit".into(),
+            provoke: get,
+            state: "500 PT",
+        },
+        Case {
+            name: "no-server",
+            lines: "server s 127.0.0.1:9 disabled".into(),
+            provoke: get,
+            state: "503 SC",
+        },
+        Case {
+            name: "dropped",
+            lines: saying("")?,
+            provoke: get,
+            state: "502 SH",
+        },
+        Case {
+            name: "noise",
+            lines: saying("noise\r\n\r\n")?,
+            provoke: get,
+            state: "502 PH",
+        },
+        Case {
+            name: "silent",
+            lines: stalling("")?,
+            provoke: get,
+            state: "504 sH",
+        },
+        Case {
+            name: "refused-response",
+            lines: format!("http-response deny\n    server s {}", answering()?),
+            provoke: get,
+            state: "502 PH",
+        },
+        Case {
+            name: "malformed",
+            lines: "http-request return status 200".into(),
+            provoke: |site| site.ask("noise\r\n\r\n").map(drop),
+            state: "400 PR",
+        },
+        Case {
+            name: "late-request",
+            lines: "timeout http-request 100ms\n    http-request return status 200".into(),
+            provoke: |site| {
+                let mut stream = site.connect(0)?;
+                stream.write_all(b"GET / HT")?;
+                rest(stream).map(drop)
+            },
+            state: "408 cR",
+        },
+    ];
+    for case in cases {
+        let syslog = Syslog::new()?;
+        let lines = format!(
+            "option dontlognull\n    log-format \"%ST %ts\"\n    {}",
+            case.lines
+        );
+        let site = site(
+            &format!("logs-{}", case.name),
+            &syslog,
+            "format raw local0",
+            &lines,
+        )?;
+        (case.provoke)(&site)?;
+        let line = syslog.line().map_err(|e| format!("{}: {e}", case.name))?;
+        assert_eq!(line, case.state, "{}", case.name);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_line_that_comes_before_the_data_says_so() -> Result<()> {
+    let syslog = Syslog::new()?;
+    let lines = format!(
+        "option logasap\n    log-format \"%OG %Ta %B %ts\"\n    server s {}",
+        answering()?
+    );
+    let site = site("logs-asap", &syslog, "format raw local0", &lines)?;
+    broken_off(&site)?;
+    let line = syslog.line()?;
+    let fields: Vec<&str> = line.split(' ').collect();
+    assert!(
+        matches!(fields[..], ["txn_response", time, bytes, "--"] if time.starts_with('+') && bytes.starts_with('+')),
+        "{line}"
+    );
+    Ok(())
+}
+
+#[test]
+fn errors_have_a_format_and_a_level_of_their_own() -> Result<()> {
+    let syslog = Syslog::new()?;
+    let lines = "option log-separate-errors\n    option dontlognull\n    log-format \"fine %HP\"\n    \
+                 error-log-format \"error %HP\"\n    http-request set-log-level silent if { path /silent }\n    \
+                 http-request deny if { path /bad }\n    http-request return status 200";
+    let site = site("logs-errors", &syslog, "format priority local0", lines)?;
+    for path in ["/silent", "/bad", "/good"] {
+        let _ = site.get(path)?;
+    }
+    assert_eq!(syslog.line()?, "<131>error /bad");
+    assert_eq!(syslog.line()?, "<134>fine /good");
+    Ok(())
+}
+
+#[test]
+fn without_a_format_connections_are_told() -> Result<()> {
+    let syslog = Syslog::new()?;
+    let site = site(
+        "logs-connect",
+        &syslog,
+        "format raw local0",
+        "http-request return status 200",
+    )?;
+    let stream: TcpStream = site.connect(0)?;
+    let wanted = format!(
+        "Connect from {} to {} (site/HTTP)",
+        stream.local_addr()?,
+        stream.peer_addr()?
+    );
+    loop {
+        let line = syslog.line()?;
+        if line == wanted {
+            return Ok(());
+        }
+        assert!(line.starts_with("Connect from 127.0.0.1:"), "{line}");
+    }
+}
