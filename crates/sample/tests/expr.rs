@@ -321,9 +321,9 @@ fn mistakes_are_told_with_their_place() {
         ("str('a)", 4..7, "unterminated quote `'` in the arguments"),
         ("hsr(host)", 0..3, "unknown fetch `hsr`; did you mean `hdr`?"),
         (
-            "ssl_fc_sni,lower",
-            0..10,
-            "fetch `ssl_fc_sni` is not supported yet; TLS is not yet spoken on either side",
+            "res.cache_name,lower",
+            0..14,
+            "fetch `res.cache_name` is not supported yet; nothing is cached yet",
         ),
         (
             "str(x),wt6",

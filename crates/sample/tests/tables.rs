@@ -11,6 +11,15 @@ use std::collections::HashMap;
 use tidegate_sample::fetch::Unserved;
 use tidegate_sample::{Acl, Expr, Place, Scope, acl_keywords, convert, fetch, unserved_acl_keywords};
 
+/// Fetches for whose output the manual has another type than HAProxy's own list: what they give is as the manual says.
+const BY_THE_MANUAL: &[(&str, &str)] = &[
+    ("ssl_fc_cipherlist_bin", "bin"),
+    ("ssl_fc_cipherlist_hex", "str"),
+    ("ssl_fc_eclist_bin", "bin"),
+    ("ssl_fc_ecformats_bin", "bin"),
+    ("ssl_fc_extlist_bin", "bin"),
+];
+
 /// Converters whose output has the input's type, for which HAProxy's list has `any`.
 const SAME: &[&str] = &["set-var", "unset-var", "when"];
 
@@ -33,6 +42,10 @@ fn fetches() {
             .into_iter()
             .map(|place| if row.places.contains(place) { 'Y' } else { '.' })
             .collect();
+        let mut columns = columns.clone();
+        if let Some((_, output)) = BY_THE_MANUAL.iter().find(|(name, _)| *name == row.name) {
+            columns[2] = output;
+        }
         let ours = [row.name, &row.args.signature(), row.output.name(), &places].join("\t");
         let theirs = columns.join("\t");
         if ours != theirs {

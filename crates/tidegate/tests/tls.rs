@@ -233,7 +233,7 @@ fn fetches_tell_of_both_sides() -> Result<()> {
         ("curve", "%[ssl_fc_curve]"),
         (
             "random",
-            "%[ssl_fc_client_random,length],%[ssl_fc_server_random,length]",
+            "%[ssl_fc_client_random,hex,length],%[ssl_fc_server_random,hex,length]",
         ),
         (
             "cert",
@@ -273,7 +273,7 @@ fn fetches_tell_of_both_sides() -> Result<()> {
         "1,TLSv1.3,TLS_AES_256_GCM_SHA384,256,http/1.1,a.test,site/a.pem,TLSv1.3,TLS_AES_256_GCM_SHA384,site~"
     );
     assert_eq!(ask("/curve")?, "X25519");
-    assert_eq!(ask("/random")?, "32,32");
+    assert_eq!(ask("/random")?, "64,64");
     assert_eq!(
         ask("/cert")?,
         "1,1,0,me.test,/CN=me.test/O=Acme, Inc.,O=Acme\\, Inc.,CN=me.test,root,root,1234,\

@@ -154,8 +154,9 @@ impl HttpStream {
                         self.relay(tunnel, &mut stream, ahead).await;
                     }
                     (None, Some(txn)) if self.is_given_up(began_writing) => {
-                        self.client_gave_up(&txn);
+                        // What is given up with the request says first where it was.
                         let (stream, _) = conn.into_stream();
+                        self.client_gave_up(&txn);
                         self.answer(stream, timer, &txn, StatusCode::BAD_REQUEST).await;
                     }
                     // A request that was not answered yet ends with it, and is logged below.
@@ -216,7 +217,7 @@ impl HttpStream {
     fn client_gave_up(&self, txn: &Txn) {
         let mut facts = txn.facts.borrow_mut();
         facts.status = Some(StatusCode::BAD_REQUEST.as_u16());
-        facts.termination = Some(*b"CH");
+        facts.termination.get_or_insert(*b"CH");
     }
 
     /// Joins the lines of fields in a head, if that is what kept it from being read.

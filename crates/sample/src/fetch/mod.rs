@@ -170,6 +170,7 @@ const TABLES: &[&[FetchRow]] = &[
     payload::ROWS,
     tls::ROWS,
     tls_seen::BOTH,
+    tls_seen::SECRETS,
     tls_seen::ROWS,
     certificate::CLIENT,
     certificate::OWN,

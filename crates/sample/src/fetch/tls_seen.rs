@@ -52,22 +52,29 @@ pub(super) const BOTH: &[FetchRow] = both! {
         |tls| bytes(&tls.client_random);
     "ssl_fc_server_random" "ssl_bc_server_random" Type::Bin, "the server's random bytes",
         |tls| bytes(&tls.server_random);
-    "ssl_fc_client_early_traffic_secret" "ssl_bc_client_early_traffic_secret" Type::Str,
-        "a secret of the connection, if `tune.ssl.keylog` is set", |tls| secret(tls, "CLIENT_EARLY_TRAFFIC_SECRET");
-    "ssl_fc_client_handshake_traffic_secret" "ssl_bc_client_handshake_traffic_secret" Type::Str,
-        "a secret of the connection, if `tune.ssl.keylog` is set",
-        |tls| secret(tls, "CLIENT_HANDSHAKE_TRAFFIC_SECRET");
-    "ssl_fc_server_handshake_traffic_secret" "ssl_bc_server_handshake_traffic_secret" Type::Str,
-        "a secret of the connection, if `tune.ssl.keylog` is set",
-        |tls| secret(tls, "SERVER_HANDSHAKE_TRAFFIC_SECRET");
-    "ssl_fc_client_traffic_secret_0" "ssl_bc_client_traffic_secret_0" Type::Str,
-        "a secret of the connection, if `tune.ssl.keylog` is set", |tls| secret(tls, "CLIENT_TRAFFIC_SECRET_0");
-    "ssl_fc_server_traffic_secret_0" "ssl_bc_server_traffic_secret_0" Type::Str,
-        "a secret of the connection, if `tune.ssl.keylog` is set", |tls| secret(tls, "SERVER_TRAFFIC_SECRET_0");
-    "ssl_fc_exporter_secret" "ssl_bc_exporter_secret" Type::Str,
-        "a secret of the connection, if `tune.ssl.keylog` is set", |tls| secret(tls, "EXPORTER_SECRET");
-    "ssl_fc_early_exporter_secret" "ssl_bc_early_exporter_secret" Type::Str,
-        "a secret of the connection, if `tune.ssl.keylog` is set", |tls| secret(tls, "EARLY_EXPORTER_SECRET");
+};
+
+/// A secret of the connection, which either side's handshake may have.
+macro_rules! secrets {
+    ($($front:literal $back:literal $label:literal;)*) => {
+        &[$(
+            side!($front, Way::Request, SESSION, Type::Str, "a secret of the client's connection, if `tune.ssl.keylog` is set",
+                |tls| secret(tls, $label)),
+            side!($back, Way::Response, SESSION, Type::Str, "a secret of the server's connection, if `tune.ssl.keylog` is set",
+                |tls| secret(tls, $label)),
+        )*]
+    };
+}
+
+/// What of the key schedule a log may need, to decrypt a capture later.
+pub(super) const SECRETS: &[FetchRow] = secrets! {
+    "ssl_fc_client_early_traffic_secret" "ssl_bc_client_early_traffic_secret" "CLIENT_EARLY_TRAFFIC_SECRET";
+    "ssl_fc_client_handshake_traffic_secret" "ssl_bc_client_handshake_traffic_secret" "CLIENT_HANDSHAKE_TRAFFIC_SECRET";
+    "ssl_fc_server_handshake_traffic_secret" "ssl_bc_server_handshake_traffic_secret" "SERVER_HANDSHAKE_TRAFFIC_SECRET";
+    "ssl_fc_client_traffic_secret_0" "ssl_bc_client_traffic_secret_0" "CLIENT_TRAFFIC_SECRET_0";
+    "ssl_fc_server_traffic_secret_0" "ssl_bc_server_traffic_secret_0" "SERVER_TRAFFIC_SECRET_0";
+    "ssl_fc_exporter_secret" "ssl_bc_exporter_secret" "EXPORTER_SECRET";
+    "ssl_fc_early_exporter_secret" "ssl_bc_early_exporter_secret" "EARLY_EXPORTER_SECRET";
 };
 
 /// A row about the client's first message.
@@ -176,11 +183,17 @@ pub(super) const ROWS: &[FetchRow] = &[
             Some(Value::str(names.collect::<Vec<_>>().join(",")))
         }
     ),
-    list!(
+    row(
         "ssl_fc_cipherlist_xxh",
+        NONE,
         Type::Int,
+        SESSION,
         "a hash (xxh64) of the ciphers that the client offers",
-        |hello, _| { Some(Value::Int(xxhash_rust::xxh64::xxh64(hello.ciphers, 0) as i64)) }
+        |s, args| {
+            hello(s, args, |hello, _| {
+                Some(Value::Int(xxhash_rust::xxh64::xxh64(hello.ciphers, 0) as i64))
+            })
+        },
     ),
     list!(
         "ssl_fc_extlist_bin",
@@ -201,11 +214,17 @@ pub(super) const ROWS: &[FetchRow] = &[
             ))
         }
     ),
-    list!(
+    row(
         "ssl_fc_ecformats_bin",
+        NONE,
         Type::Bin,
+        SESSION,
         "the forms of points that the client offers",
-        |hello, _| { hello.list(extension::POINT_FORMATS, 1).map(Value::bin) }
+        |s, args| {
+            hello(s, args, |hello, _| {
+                hello.list(extension::POINT_FORMATS, 1).map(Value::bin)
+            })
+        },
     ),
     list!(
         "ssl_fc_sigalgs_bin",

@@ -222,6 +222,7 @@ pub(crate) fn example(row: &tidegate_sample::fetch::FetchRow) -> String {
         (ArgKind::Str, "bool") => "1",
         (ArgKind::Str, "var") => "txn.a",
         (ArgKind::Str, "acl") => "TRUE",
+        (ArgKind::Str, "fc_pp_tlv") => "AUTHORITY",
         (ArgKind::Str, _) => "NAME",
         (ArgKind::Server, _) => "b/s",
         (ArgKind::Ipv4, _) => "127.0.0.1",
