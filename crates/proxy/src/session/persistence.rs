@@ -234,7 +234,7 @@ pub(crate) fn to_client(spec: &CookieSpec, server: &Server, txn: &Txn, headers: 
     let is_post = txn.request_head().is_some_and(|head| head.method == Method::POST);
     if let (CookieMode::Insert, Some(id)) = (spec.mode, id)
         && state != b'P'
-        && !(spec.postonly && !is_post)
+        && (!spec.postonly || is_post)
         && !(has_it && seen.fresh)
     {
         let now_s = seconds(SystemTime::now());
