@@ -1,6 +1,7 @@
 //! Filters of extensions, on real connections.
 
-#[allow(dead_code)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "it is a test")]
+
 mod common;
 
 use std::cell::RefCell;

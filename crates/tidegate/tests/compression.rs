@@ -52,8 +52,8 @@ fn answer(site: &Site, bind: usize, path: &str, accepted: &str) -> Result<(Strin
     let mut all = Vec::new();
     stream.read_to_end(&mut all)?;
     let end = all.windows(4).position(|w| w == b"\r\n\r\n").ok_or("no head")?;
-    let head = String::from_utf8_lossy(&all[..end + 4]).to_ascii_lowercase();
-    let mut rest = &all[end + 4..];
+    let head = String::from_utf8_lossy(all.get(..end + 4).unwrap_or_default()).to_ascii_lowercase();
+    let mut rest = all.get(end + 4..).unwrap_or_default();
     if !head.contains("transfer-encoding: chunked") {
         return Ok((head, rest.to_vec()));
     }
@@ -63,10 +63,10 @@ fn answer(site: &Site, bind: usize, path: &str, accepted: &str) -> Result<(Strin
             .windows(2)
             .position(|w| w == b"\r\n")
             .ok_or("no size of a chunk")?;
-        let size = usize::from_str_radix(std::str::from_utf8(&rest[..line])?, 16)?;
+        let size = usize::from_str_radix(std::str::from_utf8(rest.get(..line).unwrap_or_default())?, 16)?;
         let chunk = rest.get(line + 2..line + 2 + size).ok_or("a chunk is cut off")?;
         body.extend_from_slice(chunk);
-        rest = &rest[line + 4 + size..];
+        rest = rest.get(line + 4 + size..).ok_or("a chunk is cut off")?;
         if size == 0 {
             return Ok((head, body));
         }

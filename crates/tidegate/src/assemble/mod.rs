@@ -182,7 +182,6 @@ impl Assembly<'_> {
             tables: Arc::clone(&config.tables),
             check_spread_percent: global.check_spread_percent,
             check_spread_max: global.check_spread_max,
-            ..GlobalSpec::default()
         }
     }
 
