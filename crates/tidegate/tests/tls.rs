@@ -352,3 +352,19 @@ fn the_global_section_tells_what_lines_begin_with() -> Result<()> {
     connect(&old, site.connect(1)?, "a.test")?;
     Ok(())
 }
+
+#[test]
+fn the_log_line_of_https_tells_of_tls() -> Result<()> {
+    let ca = Authority::new("root")?;
+    let own = ca.issue(&["a.test"])?;
+    let config = format!(
+        "global\n    log stdout format raw local0\n{DEFAULTS}    log global\n    option httpslog\n\
+         frontend site\n    bind 127.0.0.1:8443 ssl crt site/a.pem\n    \
+         http-request return status 200 content-type text/plain string yes\n"
+    );
+    let site = Site::start("tls-httpslog", &[("site.cfg", &config), ("a.pem", &own.pem())])?;
+    let client = connect(&ca.client()?, site.connect(0)?, "a.test")?;
+    assert!(get(client, "/", "a.test")?.ends_with("yes"));
+    site.logged("\"GET / HTTP/1.1\" 0/0000000000000000/0/0/0 a.test/TLSv1.3/TLS_AES_256_GCM_SHA384")?;
+    Ok(())
+}

@@ -105,6 +105,22 @@ pub(super) const ROWS: &[FetchRow] = &[
         |s, _| Some(Value::Bool(s.tls(Way::Response).is_some())),
     ),
     row(
+        "ssl_fc_err",
+        NONE,
+        Type::Int,
+        SESSION,
+        "0 once hands are shaken: a fault is told by `fc_err`, as it has no number of OpenSSL's",
+        |s, _| s.tls(Way::Request).map(|_| Value::Int(0)),
+    ),
+    row(
+        "ssl_bc_err",
+        NONE,
+        Type::Int,
+        SERVER_SIDE,
+        "0 once hands are shaken: a fault is told by `bc_err`, as it has no number of OpenSSL's",
+        |s, _| s.tls(Way::Response).map(|_| Value::Int(0)),
+    ),
+    row(
         "ssl_fc_has_sni",
         NONE,
         Type::Bool,

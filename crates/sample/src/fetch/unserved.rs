@@ -61,7 +61,7 @@ const LEFT_OUT: &[(&str, &str)] = &[
     (
         "an error of OpenSSL, which is not used",
         "\
-         ssl_bc_err ssl_bc_err_str ssl_fc_err ssl_fc_err_str",
+         ssl_bc_err_str ssl_fc_err_str",
     ),
     (
         "the TLS library gives no master key and no unique id of a handshake",
