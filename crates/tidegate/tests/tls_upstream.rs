@@ -12,7 +12,7 @@ use support::origin::{head, origin, server};
 use support::place::Place;
 use support::program::binary;
 use support::site::{Site, rest};
-use support::tls::{Authority, Issued, accept, connect, get};
+use support::tls::{Authority, Issued, accept, connect, get, self_signed};
 
 const DEFAULTS: &str = "\
 defaults
@@ -101,6 +101,36 @@ fn servers_are_verified_by_the_name_that_is_asked_for() -> Result<()> {
     assert_eq!(body(&ask(&site, 3, "c.test")?), "c.test - 1");
     assert_eq!(body(&ask(&site, 4, "c.test")?), "c.test - 1");
     assert!(ask(&site, 5, "a.test")?.starts_with("HTTP/1.1 503"));
+    Ok(())
+}
+
+#[test]
+fn a_certificate_that_is_trusted_itself_needs_nobody_else() -> Result<()> {
+    let (own, other) = (self_signed(&["a.test"])?, self_signed(&["a.test"])?);
+    let address = server(telling(&own)?);
+    let site = Site::start(
+        "tls-self-signed",
+        &[
+            (
+                "site.cfg",
+                &format!(
+                    "{DEFAULTS}listen l0\n    bind 127.0.0.1:8080\n    server s {address} ssl ca-file site/own.pem\n\
+                     listen l1\n    bind 127.0.0.1:8081\n    server s {address} ssl ca-file site/other.pem\n"
+                ),
+            ),
+            ("own.pem", &own.pem()),
+            ("other.pem", &other.pem()),
+        ],
+    )?;
+    assert_eq!(body(&ask(&site, 0, "a.test")?), "a.test a.test 1");
+    assert!(
+        ask(&site, 0, "b.test")?.starts_with("HTTP/1.1 503"),
+        "another name"
+    );
+    assert!(
+        ask(&site, 1, "a.test")?.starts_with("HTTP/1.1 503"),
+        "another certificate"
+    );
     Ok(())
 }
 

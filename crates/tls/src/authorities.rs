@@ -11,6 +11,8 @@ use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 #[derive(Clone, Debug)]
 pub struct Authorities {
     pub(crate) roots: Arc<RootCertStore>,
+    /// Their certificates; those of the system are not kept.
+    pub(crate) certificates: Arc<[CertificateDer<'static>]>,
 }
 
 /// The name of the system's authorities.
@@ -23,13 +25,17 @@ impl Authorities {
     /// What is wrong, with the file's name.
     pub fn load(path: &str) -> Result<Authorities, String> {
         let mut roots = RootCertStore::empty();
+        let mut certificates = Vec::new();
         if path == SYSTEM {
             let found = rustls_native_certs::load_native_certs();
             roots.add_parsable_certificates(found.certs);
             if roots.is_empty() {
                 return Err("the system has no certificates of authorities".to_owned());
             }
-            return Ok(Authorities { roots: roots.into() });
+            return Ok(Authorities {
+                roots: roots.into(),
+                certificates: certificates.into(),
+            });
         }
         let directory = Path::new(path);
         if directory.is_dir() {
@@ -41,15 +47,18 @@ impl Authorities {
             };
             for name in names.into_iter().filter(wanted) {
                 let file = directory.join(name);
-                add(&mut roots, &file.to_string_lossy(), false)?;
+                add(&mut roots, &mut certificates, &file.to_string_lossy(), false)?;
             }
         } else {
-            add(&mut roots, path, true)?;
+            add(&mut roots, &mut certificates, path, true)?;
         }
         if roots.is_empty() {
             return Err(format!("`{path}` holds no certificate"));
         }
-        Ok(Authorities { roots: roots.into() })
+        Ok(Authorities {
+            roots: roots.into(),
+            certificates: certificates.into(),
+        })
     }
 
     /// These and others together.
@@ -60,12 +69,18 @@ impl Authorities {
     }
 }
 
-fn add(roots: &mut RootCertStore, path: &str, strict: bool) -> Result<(), String> {
+fn add(
+    roots: &mut RootCertStore,
+    certificates: &mut Vec<CertificateDer<'static>>,
+    path: &str,
+    strict: bool,
+) -> Result<(), String> {
     let text = std::fs::read(path).map_err(|why| format!("`{path}` can't be read: {why}"))?;
     for certificate in CertificateDer::pem_slice_iter(&text) {
-        let added = certificate
-            .map_err(|why| why.to_string())
-            .and_then(|der| roots.add(der).map_err(|why| crate::identity::said(&why)));
+        let added = certificate.map_err(|why| why.to_string()).and_then(|der| {
+            certificates.push(der.clone());
+            roots.add(der).map_err(|why| crate::identity::said(&why))
+        });
         if let Err(why) = added
             && strict
         {

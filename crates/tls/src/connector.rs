@@ -2,13 +2,17 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use rustls::ClientConfig;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{Resumption, Tls12Resumption, WebPkiServerVerifier};
+use rustls::client::{Resumption, Tls12Resumption, WebPkiServerVerifier, verify_server_name};
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::sign::SingleCertAndKey;
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
+
+use tidegate_sample::x509::Certificate;
 
 use crate::acceptor::provider;
 use crate::authorities::Authorities;
@@ -102,10 +106,14 @@ fn config(settings: &ConnectSettings, named: bool) -> Result<Arc<ClientConfig>, 
         None => Arc::new(Trusting),
         Some(authorities) => {
             let roots = authorities.roots.clone();
-            let inner = WebPkiServerVerifier::builder_with_provider(roots, crate::provider().clone())
+            let chains = WebPkiServerVerifier::builder_with_provider(roots, crate::provider().clone())
                 .with_crls(settings.revoked.iter().cloned())
                 .build()
                 .map_err(|why| why.to_string())?;
+            let inner = Arc::new(Vouched {
+                chains,
+                certificates: authorities.certificates.clone(),
+            });
             let host = match &settings.host {
                 Some(host) => {
                     let host = ServerName::try_from(host.clone());
@@ -143,10 +151,81 @@ fn config(settings: &ConnectSettings, named: bool) -> Result<Arc<ClientConfig>, 
     Ok(Arc::new(config))
 }
 
+/// Verifies who vouches for a server, and its name. A certificate that is itself among those of the authorities vouches for
+/// itself, also where it is one of an authority: that is how a server's self-signed certificate is trusted.
+#[derive(Debug)]
+struct Vouched {
+    chains: Arc<WebPkiServerVerifier>,
+    certificates: Arc<[CertificateDer<'static>]>,
+}
+
+impl Vouched {
+    fn by_itself(
+        &self,
+        leaf: &CertificateDer<'_>,
+        asked: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        let unreadable = Error::InvalidCertificate(CertificateError::BadEncoding);
+        let certificate = Certificate::parse(leaf).ok_or_else(|| unreadable.clone())?;
+        let (Some(from), Some(until)) = (certificate.not_before(), certificate.not_after()) else {
+            return Err(unreadable);
+        };
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(now.as_secs());
+        if now < from {
+            return Err(Error::InvalidCertificate(CertificateError::NotValidYet));
+        }
+        if now > until {
+            return Err(Error::InvalidCertificate(CertificateError::Expired));
+        }
+        verify_server_name(&ParsedCertificate::try_from(leaf)?, asked)
+    }
+}
+
+impl ServerCertVerifier for Vouched {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        asked: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        if self.certificates.iter().any(|known| **known == **leaf) {
+            return self
+                .by_itself(leaf, asked, now)
+                .map(|()| ServerCertVerified::assertion());
+        }
+        self.chains.verify_server_cert(leaf, others, asked, ocsp, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.chains.verify_tls12_signature(message, cert, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.chains.verify_tls13_signature(message, cert, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.chains.supported_verify_schemes()
+    }
+}
+
 /// Verifies who vouches for a server that was asked for no name, and the name that was configured, if any.
 #[derive(Debug)]
 struct Nameless {
-    inner: Arc<WebPkiServerVerifier>,
+    inner: Arc<Vouched>,
     host: Option<ServerName<'static>>,
 }
 

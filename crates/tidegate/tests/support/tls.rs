@@ -116,6 +116,18 @@ impl Authority {
     }
 }
 
+/// A certificate that nobody else vouches for, and that could vouch for others: what `openssl req -x509` makes.
+pub(crate) fn self_signed(hosts: &[&str]) -> Result<Issued> {
+    let mut params = CertificateParams::new(hosts.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate()?;
+    let certificate = params.self_signed(&key)?;
+    Ok(Issued {
+        chain: vec![certificate.der().clone()],
+        key: PrivateKeyDer::Pkcs8(key.serialize_der().into()),
+    })
+}
+
 impl Issued {
     /// Certificate and key in one text.
     pub(crate) fn pem(&self) -> String {
