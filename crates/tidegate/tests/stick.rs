@@ -363,11 +363,16 @@ fn streams_stay_with_their_server_too() -> Result<()> {
         stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")?;
         Ok(body(&rest(stream)?).to_string())
     };
-    let first = served()?;
-    for _ in 0..6 {
-        assert_eq!(served()?, first);
+    // The connection that was made to see whether the program listens is one of this client's too, and may be stored last.
+    let mut last = served()?;
+    let mut same = 0;
+    for _ in 0..12 {
+        let now = served()?;
+        same = if now == last { same + 1 } else { 0 };
+        last = now;
     }
-    site.until("/", if first == "one" { "1" } else { "2" })
+    assert!(same >= 6, "streams still change their server");
+    site.until("/", if last == "one" { "1" } else { "2" })
 }
 
 #[test]

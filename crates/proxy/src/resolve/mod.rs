@@ -1,6 +1,6 @@
 //! Names of servers, resolved again and again while the process runs.
 //!
-//! What is asked next and what an answer means is decided without a socket: [`message`] reads and writes DNS, `lookup` goes
+//! What is asked next and what an answer means is decided without a socket: `message` reads and writes DNS, `lookup` goes
 //! through types of records and retries, `place` deals addresses out to servers. `ask` waits for name servers, and `drive` has
 //! one task for each name of each backend, on one worker, which puts what it finds into the servers' shared state.
 
