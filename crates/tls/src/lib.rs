@@ -4,6 +4,33 @@
 //! Names of ciphers, curves and versions are OpenSSL's, since that is what configurations are written in. What rustls does
 //! not have is said when the name is read.
 
+/// The rest of a verifier that judges certificates only: signatures are another's matter.
+macro_rules! signatures_by {
+    ($verifier:ident) => {
+        fn verify_tls12_signature(
+            &self,
+            message: &[u8],
+            cert: &rustls::pki_types::CertificateDer<'_>,
+            signed: &rustls::DigitallySignedStruct,
+        ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+            self.$verifier.verify_tls12_signature(message, cert, signed)
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            message: &[u8],
+            cert: &rustls::pki_types::CertificateDer<'_>,
+            signed: &rustls::DigitallySignedStruct,
+        ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+            self.$verifier.verify_tls13_signature(message, cert, signed)
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+            self.$verifier.supported_verify_schemes()
+        }
+    };
+}
+
 mod acceptor;
 mod authorities;
 mod connector;
