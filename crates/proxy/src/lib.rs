@@ -23,6 +23,7 @@ mod http2;
 mod kernel;
 mod listener;
 pub mod log;
+mod network;
 mod packets;
 mod pipe;
 mod proxy_protocol;

@@ -120,14 +120,12 @@ fn read(packet: &Packet<'_>, record: Record) -> Result<Answer, Fault> {
 
 /// The address of a host that the answer brought along.
 fn told_too(packet: &Packet<'_>, host: &Name<'_>) -> Option<IpAddr> {
-    let of_host = packet.additional_records.iter().filter(|more| more.name == *host);
-    of_host
-        .filter_map(|more| match &more.rdata {
-            RData::A(a) => Some(Ipv4Addr::from(a.address).into()),
-            RData::AAAA(a) => Some(Ipv6Addr::from(a.address).into()),
-            _ => None,
-        })
-        .next()
+    let mut of_host = packet.additional_records.iter().filter(|more| more.name == *host);
+    of_host.find_map(|more| match &more.rdata {
+        RData::A(a) => Some(Ipv4Addr::from(a.address).into()),
+        RData::AAAA(a) => Some(Ipv6Addr::from(a.address).into()),
+        _ => None,
+    })
 }
 
 #[cfg(test)]

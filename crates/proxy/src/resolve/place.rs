@@ -5,6 +5,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use crate::network::within;
+
 /// An address that there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Offer {
@@ -49,7 +51,9 @@ pub(super) fn deal(
 /// preferred; otherwise as they came.
 pub(super) fn sort(addresses: &mut Vec<IpAddr>, networks: &[(IpAddr, u8)], prefer_v4: bool) {
     let rank = |address: &IpAddr| {
-        let in_network = networks.iter().any(|network| holds(*network, *address));
+        let in_network = networks
+            .iter()
+            .any(|(network, bits)| within(*address, *network, *bits));
         (!in_network, address.is_ipv4() != prefer_v4)
     };
     addresses.sort_by_key(rank);
@@ -64,21 +68,6 @@ pub(super) fn sort(addresses: &mut Vec<IpAddr>, networks: &[(IpAddr, u8)], prefe
 /// The weight of a service's record, 0 to 65535, as servers have it: 1 to 256.
 pub(super) fn weight(of_record: u16) -> u32 {
     u32::from(of_record) / 256 + 1
-}
-
-fn holds((network, length): (IpAddr, u8), address: IpAddr) -> bool {
-    let length = u32::from(length);
-    match (network, address) {
-        (IpAddr::V4(network), IpAddr::V4(address)) => {
-            let differs = u32::from(network) ^ u32::from(address);
-            differs.checked_shr(32u32.saturating_sub(length)).unwrap_or(0) == 0
-        }
-        (IpAddr::V6(network), IpAddr::V6(address)) => {
-            let differs = u128::from(network) ^ u128::from(address);
-            differs.checked_shr(128u32.saturating_sub(length)).unwrap_or(0) == 0
-        }
-        _ => false,
-    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use http::header::{FORWARDED, HOST};
 use http::{HeaderMap, HeaderValue};
 use tidegate_sample::{Expr, Type, Value, cast};
 
+use crate::network::within;
 use crate::spec::{BackendSpec, ForwardFor, Forwarded, ForwardedPart, FrontendSpec, HeaderNames};
 use crate::txn::Txn;
 
@@ -145,29 +146,9 @@ fn sampled(expr: &Expr, txn: &Txn, to: Type) -> Option<Value> {
     cast(expr.eval(txn)?, to)
 }
 
-fn within(address: IpAddr, network: IpAddr, bits: u8) -> bool {
-    let (a, n, width) = match (address, network) {
-        (IpAddr::V4(a), IpAddr::V4(n)) => (u128::from(a.to_bits()), u128::from(n.to_bits()), 32),
-        (IpAddr::V6(a), IpAddr::V6(n)) => (a.to_bits(), n.to_bits(), 128),
-        _ => return false,
-    };
-    let shift = width - u32::from(bits).min(width);
-    a.checked_shr(shift).unwrap_or(0) == n.checked_shr(shift).unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn networks_are_matched_by_prefix() {
-        let ip = |s: &str| s.parse::<IpAddr>().unwrap();
-        assert!(within(ip("10.1.2.3"), ip("10.0.0.0"), 8));
-        assert!(!within(ip("11.1.2.3"), ip("10.0.0.0"), 8));
-        assert!(within(ip("11.1.2.3"), ip("0.0.0.0"), 0));
-        assert!(within(ip("fe80::1"), ip("fe80::"), 10));
-        assert!(!within(ip("10.1.2.3"), ip("::"), 0));
-    }
 
     fn header(spec: Forwarded, client: &str) -> String {
         let txn = Txn::detached()
