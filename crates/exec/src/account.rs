@@ -21,6 +21,16 @@ pub struct Stats {
 }
 
 impl Stats {
+    /// Adds what another function used.
+    pub fn add(&mut self, other: &Stats) {
+        self.runs += other.runs;
+        self.yields += other.yields;
+        self.lua_time += other.lua_time;
+        for (sum, more) in self.failures.iter_mut().zip(other.failures) {
+            *sum += more;
+        }
+    }
+
     /// Failures of one kind.
     pub fn failures_of(&self, kind: FailureKind) -> u64 {
         self.failures.get(kind.index()).copied().unwrap_or(0)

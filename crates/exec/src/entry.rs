@@ -27,6 +27,11 @@ impl Entry {
         &self.inner.name
     }
 
+    /// Whether both are the same entry.
+    pub fn is(&self, other: &Entry) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
     /// What all its runs used so far.
     pub fn stats(&self) -> Stats {
         self.inner.counters.stats()

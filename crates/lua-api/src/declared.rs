@@ -3,6 +3,8 @@
 use tidegate_proxy::ext::ExtensionId;
 use tidegate_sample::{ExternalId, Externals};
 
+use crate::env::Item;
+
 /// The rule sets that an action can be registered for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RuleSet {
@@ -48,6 +50,7 @@ pub(crate) enum Key {
     TcpService(String),
     Fetch(String),
     Converter(String),
+    Command(String),
 }
 
 impl Key {
@@ -57,7 +60,8 @@ impl Key {
             | Key::HttpService(name)
             | Key::TcpService(name)
             | Key::Fetch(name)
-            | Key::Converter(name) => name,
+            | Key::Converter(name)
+            | Key::Command(name) => name,
         }
     }
 
@@ -69,8 +73,56 @@ impl Key {
             Key::TcpService(name) => format!("tcp service `{name}`"),
             Key::Fetch(name) => format!("fetch `{name}`"),
             Key::Converter(name) => format!("converter `{name}`"),
+            Key::Command(words) => format!("command `{words}`"),
         }
     }
+
+    /// What it is, in a word.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Key::Action(rules, _) => rules.name(),
+            Key::HttpService(_) => "http",
+            Key::TcpService(_) => "tcp",
+            Key::Fetch(_) => "fetch",
+            Key::Converter(_) => "converter",
+            Key::Command(_) => "cli",
+        }
+    }
+}
+
+/// Who may give a command of the runtime API.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CommandLevel {
+    /// Whoever may connect.
+    #[default]
+    User,
+    /// Operators.
+    Operator,
+    /// Administrators.
+    Admin,
+}
+
+impl CommandLevel {
+    /// The level of a name.
+    pub(crate) fn from_name(name: &[u8]) -> Option<CommandLevel> {
+        Some(match name {
+            b"user" => CommandLevel::User,
+            b"operator" => CommandLevel::Operator,
+            b"admin" => CommandLevel::Admin,
+            _ => return None,
+        })
+    }
+}
+
+/// A command of the runtime API as its list of commands shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandDecl {
+    /// The words by which it is called, with blanks between them.
+    pub words: String,
+    /// What the list says of it.
+    pub usage: String,
+    /// Who may give it.
+    pub level: CommandLevel,
 }
 
 /// An action as a rule refers to it.
@@ -94,9 +146,15 @@ pub struct Declared {
     pub(crate) tcp_services: Vec<String>,
     pub(crate) fetches: Vec<String>,
     pub(crate) converters: Vec<String>,
+    pub(crate) commands: Vec<CommandDecl>,
 }
 
 impl Declared {
+    /// The commands of the runtime API.
+    pub fn commands(&self) -> &[CommandDecl] {
+        &self.commands
+    }
+
     /// The action of this name (without `lua.`) for that rule set.
     pub fn action(&self, rules: RuleSet, name: &str) -> Option<&ActionDecl> {
         self.actions.iter().find(|a| a.rules == rules && a.name == name)
@@ -128,19 +186,27 @@ impl Declared {
     }
 
     /// Adds what a state registered; numbers go by the order.
-    pub(crate) fn add(&mut self, key: &Key, nb_args: usize) {
-        let name = key.name().to_owned();
-        match key {
+    pub(crate) fn add(&mut self, item: &Item) {
+        let name = item.key.name().to_owned();
+        match &item.key {
             Key::Action(rules, _) => self.actions.push(ActionDecl {
                 name,
                 rules: *rules,
-                nb_args,
+                nb_args: item.nb_args,
                 id: self.actions.len(),
             }),
             Key::HttpService(_) => self.http_services.push(name),
             Key::TcpService(_) => self.tcp_services.push(name),
             Key::Fetch(_) => self.fetches.push(name),
             Key::Converter(_) => self.converters.push(name),
+            Key::Command(_) => {
+                let (usage, level) = item.usage.clone().unwrap_or_default();
+                self.commands.push(CommandDecl {
+                    words: name,
+                    usage,
+                    level,
+                });
+            }
         }
     }
 
@@ -151,6 +217,7 @@ impl Declared {
             Key::TcpService(name) => self.tcp_services.contains(name),
             Key::Fetch(name) => self.fetches.contains(name),
             Key::Converter(name) => self.converters.contains(name),
+            Key::Command(words) => self.commands.iter().any(|known| known.words == *words),
         }
     }
 }

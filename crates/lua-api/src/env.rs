@@ -8,7 +8,7 @@ use mlua::{Function, MultiValue};
 use tidegate_proxy::log::Level;
 use tidegate_sample::{Files, LocalFiles, Scope};
 
-use crate::declared::Key;
+use crate::declared::{CommandLevel, Key};
 use crate::settings::Settings;
 
 /// One state's surroundings.
@@ -48,7 +48,20 @@ pub(crate) struct Registry {
 pub(crate) struct Item {
     pub(crate) key: Key,
     pub(crate) nb_args: usize,
+    /// A command's: what the list of commands says, and who may give it.
+    pub(crate) usage: Option<(String, CommandLevel)>,
     pub(crate) function: Function,
+}
+
+impl Item {
+    pub(crate) fn of(key: Key, nb_args: usize, function: &Function) -> Item {
+        Item {
+            key,
+            nb_args,
+            usage: None,
+            function: function.clone(),
+        }
+    }
 }
 
 /// Reads no file: requests are served, and a file that takes long would keep them waiting.

@@ -9,6 +9,7 @@ use mlua::{Error, StdLib, Table, Variadic};
 use tidegate_proxy::ext::{ExtensionFactory, Extensions, Failure};
 
 use crate::declared::Declared;
+use crate::desk::Desk;
 use crate::env::Stage;
 use crate::run::{Ended, Kind, Run, Running};
 use crate::settings::Settings;
@@ -65,6 +66,7 @@ struct Inner {
     tasks: Arc<AtomicUsize>,
     shared: Option<(Arc<State>, Entries)>,
     per_thread: Vec<LoadSpec>,
+    desk: Desk,
 }
 
 impl Scripts {
@@ -116,6 +118,7 @@ impl Scripts {
             tasks,
             shared,
             per_thread,
+            desk: Desk::default(),
         };
         Ok(Loaded {
             inner: Arc::new(inner),
@@ -141,6 +144,11 @@ impl Loaded {
         }
     }
 
+    /// Where commands and questions for the scripts are taken while they serve.
+    pub fn desk(&self) -> Desk {
+        self.inner.desk.clone()
+    }
+
     /// Makes each worker's extensions.
     pub fn factory(&self) -> ExtensionFactory {
         let inner = Arc::clone(&self.inner);
@@ -159,7 +167,7 @@ impl Inner {
             .as_ref()
             .map(|(state, entries)| (Arc::clone(state), entries));
         if self.per_thread.is_empty() {
-            return Worker::new(&self.declared, shared, None);
+            return Worker::new(&self.declared, shared, None, self.desk.clone());
         }
         let in_text = |errors: Vec<LoadError>| {
             let lines: Vec<_> = errors.iter().map(LoadError::to_string).collect();
@@ -168,7 +176,8 @@ impl Inner {
         let state = load_all(&self.settings, &self.per_thread, worker + 1, &self.tasks).map_err(in_text)?;
         run_init(&state).map_err(in_text)?;
         let entries = state.entries().map_err(|error| error.to_string())?;
-        Worker::new(&self.declared, shared, Some((Arc::new(state), &entries)))
+        let own = Some((Arc::new(state), &entries));
+        Worker::new(&self.declared, shared, own, self.desk.clone())
     }
 }
 
@@ -288,7 +297,7 @@ fn declare(declared: &mut Declared, state: &State) -> Result<(), LoadError> {
                 detail: None,
             });
         }
-        declared.add(&item.key, item.nb_args);
+        declared.add(item);
     }
     Ok(())
 }

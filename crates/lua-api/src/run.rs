@@ -33,6 +33,7 @@ pub(crate) enum Kind {
     Fetch,
     Converter,
     Service,
+    Command,
 }
 
 /// What the functions that a run calls leave with it.
@@ -349,7 +350,7 @@ fn limits(settings: &Settings, kind: Kind) -> tidegate_exec::Limits {
     match kind {
         Kind::Load | Kind::Init => settings.load_limits(),
         Kind::Task => settings.task_limits(),
-        Kind::Service => settings.service_limits(),
+        Kind::Service | Kind::Command => settings.service_limits(),
         Kind::Action | Kind::Fetch | Kind::Converter => settings.session_limits(),
     }
 }

@@ -5,12 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mlua::{Error, Function, MultiValue, Result};
+use tidegate_exec::{Entry, Stats};
 
 use crate::env::Env;
+use crate::report::{FunctionReport, TASK};
 use crate::run::{Ended, Kind, Run, Running};
 use crate::state::State;
 
 thread_local! {
+    /// The tasks that live on this worker, with the numbers of their states.
+    static LIVE: RefCell<Vec<(usize, Entry)>> = const { RefCell::new(Vec::new()) };
+    /// What those have used that ended, by state.
+    static ENDED: RefCell<Vec<(usize, Stats)>> = const { RefCell::new(Vec::new()) };
     /// The states that this worker runs, for tasks that scripts start while serving.
     static STATES: RefCell<Vec<Arc<State>>> = const { RefCell::new(Vec::new()) };
 }
@@ -65,10 +71,73 @@ pub(crate) fn room(env: &Env) -> Result<Room> {
     Ok(room)
 }
 
+/// What the tasks of a state use, and have used.
+pub(crate) fn report(state_id: usize) -> Vec<FunctionReport> {
+    let of_state = |(id, _): &&(usize, Entry)| *id == state_id;
+    let mut tasks: Vec<FunctionReport> = LIVE.with_borrow(|live| {
+        let live = live.iter().filter(of_state);
+        live.map(|(_, entry)| FunctionReport::of(TASK, entry)).collect()
+    });
+    ENDED.with_borrow(|ended| {
+        tasks.extend(
+            ended
+                .iter()
+                .filter(|(id, _)| *id == state_id)
+                .map(|(_, stats)| FunctionReport {
+                    kind: TASK,
+                    name: "(ended)".to_owned(),
+                    stats: stats.clone(),
+                }),
+        );
+    });
+    tasks
+}
+
+/// A task in the list of those that live, for as long as it does.
+struct Live(usize, Entry);
+
+impl Live {
+    fn new(state_id: usize, entry: &Entry) -> Live {
+        LIVE.with_borrow_mut(|live| live.push((state_id, entry.clone())));
+        Live(state_id, entry.clone())
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        // The thread may be ending.
+        let _ = LIVE.try_with(|live| {
+            let mut live = live.borrow_mut();
+            if let Some(at) = live.iter().position(|(_, entry)| entry.is(&self.1)) {
+                live.swap_remove(at);
+            }
+        });
+        let _ = ENDED.try_with(|ended| {
+            let mut ended = ended.borrow_mut();
+            let stats = self.1.stats();
+            match ended.iter_mut().find(|(id, _)| *id == self.0) {
+                Some((_, sum)) => sum.add(&stats),
+                None => ended.push((self.0, stats)),
+            }
+        });
+    }
+}
+
+/// What a function without a name is called: where it stands.
+pub(crate) fn place_of(function: &Function) -> String {
+    let info = function.info();
+    let source = info.short_src.unwrap_or_default();
+    let line = info.line_defined.unwrap_or_default();
+    format!("{source}:{line}")
+}
+
 /// Runs a task to its end.
 pub(crate) async fn run(state: Arc<State>, function: Function, args: MultiValue, _room: Room) {
-    let failure = match state.vm.entry("task", function) {
-        Ok(entry) => match Running::start(&state, &entry, args, Run::new(Kind::Task)) {
+    let name = state.vm.enter(|_| place_of(&function)).unwrap_or_default();
+    let entry = state.vm.entry(&name, function);
+    let _live = entry.as_ref().map(|entry| Live::new(state.env.state_id, entry));
+    let failure = match &entry {
+        Ok(entry) => match Running::start(&state, entry, args, Run::new(Kind::Task)) {
             Ok(mut running) => {
                 let ended = match running.first() {
                     Ok(ended) => ended,

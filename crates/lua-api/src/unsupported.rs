@@ -11,7 +11,6 @@ const CORE: &[&str] = &[
     "set_map",
     "del_map",
     "register_filter",
-    "register_cli",
     "httpclient",
     "event_sub",
     "use_native_mailers_config",

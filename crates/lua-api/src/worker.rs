@@ -8,8 +8,11 @@ use tidegate_proxy::ext::{Action, ExtensionId, Extensions, HttpService, Spawner,
 use tidegate_sample::ExternalRunner;
 
 use crate::action::LuaAction;
+use crate::command::{self, LuaCommand};
 use crate::declared::{Declared, Key};
+use crate::desk::{Desk, Order};
 use crate::env::Stage;
+use crate::report::{FunctionReport, StateReport};
 use crate::sampling::{Bound, LuaRunner};
 use crate::service::LuaService;
 use crate::state::{Entries, State};
@@ -23,6 +26,10 @@ pub(crate) struct Worker {
     http_services: Vec<Rc<LuaService>>,
     tcp_services: Vec<Rc<LuaService>>,
     runner: Rc<LuaRunner>,
+    commands: Rc<[LuaCommand]>,
+    /// All functions with the numbers of their states, for whoever asks what they have used.
+    functions: Rc<[(usize, &'static str, Entry)]>,
+    desk: Desk,
 }
 
 impl Worker {
@@ -34,6 +41,7 @@ impl Worker {
         declared: &Declared,
         shared: Option<(Arc<State>, &Entries)>,
         own: Option<(Arc<State>, &Entries)>,
+        desk: Desk,
     ) -> Result<Worker, String> {
         let states = [shared.as_ref(), own.as_ref()];
         let bound = |key: Key| -> Result<(Arc<State>, Entry), String> {
@@ -60,7 +68,25 @@ impl Worker {
             let (state, entry) = bound(Key::Action(decl.rules, decl.name.clone()))?;
             Ok(Rc::new(LuaAction { state, entry }))
         };
+        let command = |decl: &crate::declared::CommandDecl| {
+            let (state, entry) = bound(Key::Command(decl.words.clone()))?;
+            Ok(LuaCommand { state, entry })
+        };
+        let of_state = |(state, entries): &(Arc<State>, &Entries)| {
+            let id = state.env.state_id;
+            let functions = entries.iter().map(|(key, entry)| (id, key.kind(), entry.clone()));
+            functions.collect::<Vec<_>>()
+        };
+        let mut functions: Vec<_> = states.into_iter().flatten().flat_map(of_state).collect();
+        functions.sort_by(|a, b| (a.1, a.2.name()).cmp(&(b.1, b.2.name())));
         Ok(Worker {
+            commands: declared
+                .commands
+                .iter()
+                .map(command)
+                .collect::<Result<_, String>>()?,
+            functions: functions.into(),
+            desk,
             actions: declared
                 .actions
                 .iter()
@@ -75,6 +101,36 @@ impl Worker {
             shared: shared.map(|(state, _)| state),
             own: own.map(|(state, _)| state),
         })
+    }
+
+    /// Does what the desk is asked, for as long as the worker lives.
+    fn serve_desk(&self, spawner: &Spawner) {
+        let mut orders = self.desk.open();
+        let (states, commands, functions) = (self.states(), self.commands.clone(), self.functions.clone());
+        let (worker, commander) = (spawner.worker(), spawner.clone());
+        spawner.spawn(async move {
+            while let Some(order) = orders.recv().await {
+                match order {
+                    Order::Run(call) => {
+                        if let Some(command) = commands.get(call.id) {
+                            commander.spawn(command::run(command.clone(), call, worker));
+                        }
+                    }
+                    Order::Report(answer) => {
+                        let reports = states.iter().filter_map(|state| {
+                            let id = state.env.state_id;
+                            let own = functions.iter().filter(|(of, ..)| *of == id);
+                            let mut all: Vec<_> = own
+                                .map(|(_, kind, entry)| FunctionReport::of(kind, entry))
+                                .collect();
+                            all.extend(task::report(id));
+                            StateReport::of(state, all)
+                        });
+                        let _ = answer.send(reports.collect());
+                    }
+                }
+            }
+        });
     }
 
     fn states(&self) -> Vec<Arc<State>> {
@@ -101,6 +157,7 @@ impl Extensions for Worker {
 
     fn start(&self, spawner: &Spawner) {
         task::serve_here(&self.states());
+        self.serve_desk(spawner);
         for state in self.states() {
             if state.env.state_id == 0 && spawner.worker() != 0 {
                 continue;

@@ -274,8 +274,20 @@ impl Channel {
         self.changed.notify();
     }
 
+    /// Waits until there is something to be written to the receiving peer.
+    pub async fn wait_output(&self) {
+        poll_fn(|cx| {
+            if self.output_len() > 0 {
+                return Poll::Ready(());
+            }
+            self.changed.register(cx);
+            Poll::Pending
+        })
+        .await;
+    }
+
     /// Everything that is to be written now.
-    pub(crate) fn take_output(&self) -> Bytes {
+    pub fn take_output(&self) -> Bytes {
         let output = self.output.borrow_mut().split().freeze();
         if !output.is_empty() {
             self.changed.notify();

@@ -13,6 +13,7 @@ use tidegate_sample::vars::ProcVars;
 
 use crate::cli::Flags;
 use crate::report::Report;
+use crate::runtime;
 use crate::system;
 
 /// A configuration without errors, and the scripts that it names.
@@ -65,6 +66,15 @@ pub(crate) fn site(flags: &Flags, log: LogSink, report: Report) -> Result<Site, 
         }
     };
     let declared = scripts.declared();
+    for command in declared.commands() {
+        if runtime::commands().any(|own| own.words == command.words) {
+            let why = format!(
+                "register_cli: the command `{}` is the program's own",
+                command.words
+            );
+            draft.report_script(None, &why, None, &DiskFiles);
+        }
+    }
     let loaded = draft.finish_with(declared, Some(&Names(declared)), &DiskFiles);
     match loaded.config {
         Some(config) => Ok(Site {

@@ -140,10 +140,21 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
     let sockets =
         Sockets::open(&runtime.sockets).map_err(|errors| fail(not_started(&StartError::Bind(errors))))?;
     let line_bytes_max = spec.proxies.global.buffer_bytes;
+    let scripts = runtime::Scripts {
+        commands: spec.scripts.declared().commands().to_vec(),
+        desk: spec.scripts.desk(),
+    };
     let running = start(spec.proxies, spec.scripts.factory()).map_err(|error| fail(not_started(&error)))?;
     let RuntimeApi { settings, facts, .. } = runtime;
-    runtime::start(sockets, &settings, line_bytes_max, facts, running.control())
-        .map_err(|e| fail(format!("cannot serve the runtime API: {e}")))?;
+    runtime::start(
+        sockets,
+        &settings,
+        line_bytes_max,
+        facts,
+        running.control(),
+        scripts,
+    )
+    .map_err(|e| fail(format!("cannot serve the runtime API: {e}")))?;
     signals::watch(running.shutdown(), plan.hard_stop_after, report)
         .map_err(|e| fail(format!("cannot watch for signals: {e}")))?;
     ready(&running, &plan, report).map_err(|e| fail(format!("cannot finish starting: {e}")))?;

@@ -1,12 +1,12 @@
-//! What scripts register: actions, services, fetches, converters, init functions, tasks.
+//! What scripts register: actions, services, fetches, converters, commands, init functions, tasks.
 
 use std::sync::Arc;
 
 use mlua::{Error, Function, LuaString, MultiValue, Result, Table, Value, Variadic};
 use tidegate_exec::function;
 
-use crate::arg::{Int, bad_argument, error};
-use crate::declared::{Key, RuleSet};
+use crate::arg::{Int, bad_argument, error, message};
+use crate::declared::{CommandLevel, Key, RuleSet};
 use crate::env::{Env, Item, Stage};
 use crate::row::{Row, row};
 use crate::task;
@@ -28,7 +28,7 @@ pub(super) const ROWS: &[Row] = &[
                     };
                     for rules in rules.sequence_values::<LuaString>() {
                         let key = Key::Action(rule_set(&rules?)?, checked(&name, "register_action")?);
-                        add(&env, "register_action", key, nb_args, &function)?;
+                        add(&env, "register_action", Item::of(key, nb_args, &function))?;
                     }
                     Ok(())
                 },
@@ -50,7 +50,7 @@ pub(super) const ROWS: &[Row] = &[
                         b"tcp" => Key::TcpService(name),
                         _ => return Err(bad_argument(2, "register_service", "`http` or `tcp` expected")),
                     };
-                    add(&env, "register_service", key, 0, &function)
+                    add(&env, "register_service", Item::of(key, 0, &function))
                 },
             )
         },
@@ -62,7 +62,7 @@ pub(super) const ROWS: &[Row] = &[
             let env = Arc::clone(env);
             function(lua, name, move |_, (name, function): (LuaString, Function)| {
                 let key = Key::Fetch(checked(&name, "register_fetches")?);
-                add(&env, "register_fetches", key, 0, &function)
+                add(&env, "register_fetches", Item::of(key, 0, &function))
             })
         },
     ),
@@ -73,8 +73,35 @@ pub(super) const ROWS: &[Row] = &[
             let env = Arc::clone(env);
             function(lua, name, move |_, (name, function): (LuaString, Function)| {
                 let key = Key::Converter(checked(&name, "register_converters")?);
-                add(&env, "register_converters", key, 0, &function)
+                add(&env, "register_converters", Item::of(key, 0, &function))
             })
+        },
+    ),
+    row(
+        "register_cli(path, usage, func[, level])",
+        "makes `func(applet, …)` the command of the runtime API whose words are the list `path`; `level` (`user`, `operator` or \
+         `admin`) may give it, and `usage` tells what it does",
+        |lua, name, env| {
+            let env = Arc::clone(env);
+            function(
+                lua,
+                name,
+                move |_, (path, usage, function, level): (Table, LuaString, Function, Option<LuaString>)| {
+                    let level = match level {
+                        Some(level) => CommandLevel::from_name(&level.as_bytes()).ok_or_else(|| {
+                            bad_argument(4, "register_cli", "`user`, `operator` or `admin` expected")
+                        })?,
+                        None => CommandLevel::User,
+                    };
+                    let key = Key::Command(command_words(&path)?);
+                    let usage = Some((message(&usage.as_bytes()), level));
+                    let item = Item {
+                        usage,
+                        ..Item::of(key, 0, &function)
+                    };
+                    add(&env, "register_cli", item)
+                },
+            )
         },
     ),
     row(
@@ -142,6 +169,36 @@ fn rule_set(word: &LuaString) -> Result<RuleSet> {
     })
 }
 
+/// The most words that a command has.
+const COMMAND_WORDS_MAX: usize = 5;
+
+fn command_words(path: &Table) -> Result<String> {
+    let mut words = Vec::new();
+    for word in path.sequence_values::<LuaString>() {
+        let word = message(&word?.as_bytes());
+        if word.is_empty()
+            || word
+                .chars()
+                .any(|c| c.is_whitespace() || c.is_control() || matches!(c, ';' | '\\'))
+        {
+            return Err(bad_argument(1, "register_cli", "words without blanks expected"));
+        }
+        words.push(word);
+    }
+    match words.len() {
+        1..=COMMAND_WORDS_MAX => Ok(words.join(" ")),
+        0 => Err(bad_argument(
+            1,
+            "register_cli",
+            "1st argument must be a table with a word at least",
+        )),
+        _ => {
+            let why = format!("1st argument must be a table with a maximum of {COMMAND_WORDS_MAX} entries");
+            Err(bad_argument(1, "register_cli", &why))
+        }
+    }
+}
+
 /// A name that the configuration can hold.
 fn checked(name: &LuaString, function: &str) -> Result<String> {
     let text = name.to_str().ok().filter(|text| {
@@ -160,21 +217,17 @@ fn checked(name: &LuaString, function: &str) -> Result<String> {
     }
 }
 
-fn add(env: &Env, name: &str, key: Key, nb_args: usize, function: &Function) -> Result<()> {
+fn add(env: &Env, name: &str, item: Item) -> Result<()> {
     if env.stage() != Stage::Load {
         return Err(error(name, "only possible while the scripts are loaded"));
     }
     let mut registry = env.registry();
-    if registry.items.iter().any(|item| item.key == key) {
+    if registry.items.iter().any(|known| known.key == item.key) {
         return Err(Error::runtime(format!(
             "{name}: {} exists already",
-            key.described()
+            item.key.described()
         )));
     }
-    registry.items.push(Item {
-        key,
-        nb_args,
-        function: function.clone(),
-    });
+    registry.items.push(item);
     Ok(())
 }

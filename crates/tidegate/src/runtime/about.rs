@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use tidegate_config::model::AccessLevel;
+use tidegate_lua_api::{CommandDecl, Desk};
 use tidegate_proxy::Control;
 use tidegate_sample::Lists;
 use tidegate_sample::vars::ProcVars;
@@ -14,6 +15,8 @@ pub(crate) struct About {
     pub(crate) control: Control,
     /// What holds for the process, from its configuration.
     pub(crate) facts: Facts,
+    /// What scripts add.
+    pub(crate) scripts: Scripts,
     /// The sockets of the runtime API, as they are shown, with their levels.
     pub(crate) sockets: Vec<(String, AccessLevel)>,
     /// When the program began to serve.
@@ -27,6 +30,14 @@ impl About {
     pub(crate) fn uptime(&self) -> Duration {
         self.started.elapsed()
     }
+}
+
+/// The commands of scripts, and where they are carried out.
+pub(crate) struct Scripts {
+    /// The commands, each at its number.
+    pub(crate) commands: Vec<CommandDecl>,
+    /// Where they are carried out.
+    pub(crate) desk: Desk,
 }
 
 /// What commands know of the configuration.

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tidegate_config::model::{AccessLevel, SeverityOutput};
+use tidegate_lua_api::Conversation;
 use tidegate_proxy::Plane;
 
 use super::about::About;
@@ -110,6 +111,8 @@ pub(crate) enum Answer {
     Parts(Box<dyn Iterator<Item = Vec<u8>>>),
     /// What comes once others have been asked.
     Later(Pin<Box<dyn Future<Output = Result<Answer, Refusal>>>>),
+    /// A script's function has the connection until it ends.
+    Script(Conversation),
     /// Something for a person to read.
     Message(Severity, String),
     /// The connection's end.

@@ -4,7 +4,9 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tidegate_config::model::{AccessLevel, SeverityOutput};
+use tidegate_lua_api::{Conversation, Said};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::time::timeout;
 
@@ -49,6 +51,7 @@ pub(crate) async fn serve(
 ) -> io::Result<()> {
     let mut connection = Connection {
         stream: BufReader::new(stream),
+        unread: Vec::new(),
         about,
         limits,
         session: SessionState {
@@ -71,6 +74,8 @@ pub(crate) async fn serve(
 
 struct Connection {
     stream: BufReader<Box<dyn Stream>>,
+    /// What a script read of the stream and gave back.
+    unread: Vec<u8>,
     about: Rc<About>,
     limits: Limits,
     session: SessionState,
@@ -103,7 +108,10 @@ impl Connection {
             let last = line.commands.len().saturating_sub(1);
             for (at, words) in line.commands.iter().enumerate() {
                 let payload = payload.as_deref().filter(|_| at == last);
-                let answer = dispatch(words, payload, &self.about, &mut self.session);
+                let answer = match dispatch(words, payload, &self.about, &mut self.session) {
+                    Ok(Answer::Script(conversation)) => self.converse(conversation, payload).await?,
+                    answer => answer,
+                };
                 if !self.answer(answer).await? {
                     return Ok(());
                 }
@@ -121,7 +129,7 @@ impl Connection {
         }
         match answer {
             // It has come by now.
-            Ok(Answer::Later(_)) => {}
+            Ok(Answer::Later(_) | Answer::Script(_)) => {}
             Ok(Answer::Done) => {}
             Ok(Answer::Quit) => return Ok(false),
             Ok(Answer::Data(data)) => self.write(&without_empty_lines(&data)).await?,
@@ -140,6 +148,53 @@ impl Connection {
         }
         self.write(end.as_bytes()).await?;
         Ok(true)
+    }
+
+    /// Lets a script's function read and write until it ends. What it says is written as it is.
+    async fn converse(
+        &mut self,
+        mut talk: Conversation,
+        payload: Option<&[u8]>,
+    ) -> io::Result<Result<Answer, Refusal>> {
+        let mut answer = Ok(Answer::Done);
+        if let Some(payload) = payload {
+            let heard = talk.input.take();
+            let piece = Bytes::copy_from_slice(payload);
+            // There is room for the first piece; the input ends behind it.
+            let _ = heard.map(|heard| heard.try_send(piece));
+        }
+        loop {
+            let next = {
+                let hears = async {
+                    match &talk.input {
+                        Some(input) => (input.reserve().await.ok(), self.stream.fill_buf().await),
+                        None => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    biased;
+                    said = talk.output.recv() => Ok(said),
+                    (room, read) = hears => Err(read.map(|bytes| {
+                        // Without room the function has ended, and it is the next line that comes.
+                        let taken = if room.is_some() { bytes.len() } else { 0 };
+                        if let Some(room) = room.filter(|_| taken > 0) {
+                            room.send(Bytes::copy_from_slice(bytes));
+                        }
+                        taken
+                    })),
+                }
+            };
+            match next {
+                Ok(Some(Said::Data(bytes))) => self.write(&bytes).await?,
+                Ok(Some(Said::Unread(bytes))) => self.unread.extend_from_slice(&bytes),
+                Ok(Some(Said::Failed(failure))) => answer = Err(Refusal::error(failure.message)),
+                Ok(None) => return Ok(answer),
+                Err(read) => match read? {
+                    0 => talk.input = None,
+                    taken => self.stream.consume(taken),
+                },
+            }
+        }
     }
 
     async fn message(&mut self, severity: Severity, text: &str) -> io::Result<()> {
@@ -193,8 +248,12 @@ impl Connection {
     async fn read(&mut self, bytes_max: usize) -> io::Result<Read> {
         let mut line = Vec::new();
         let most = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
-        let mut limited = (&mut self.stream).take(most);
+        let mut unread = self.unread.as_slice();
+        let before = unread.len();
+        let mut limited = (&mut unread).chain(&mut self.stream).take(most);
         patient(self.session.timeout, limited.read_until(b'\n', &mut line)).await?;
+        let used = before - unread.len();
+        self.unread.drain(..used);
         Ok(match line.pop() {
             Some(b'\n') => Read::Line(line),
             Some(_) if line.len() >= bytes_max => Read::TooLong,

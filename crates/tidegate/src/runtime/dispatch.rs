@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use tidegate_config::closest;
 use tidegate_config::model::AccessLevel;
+use tidegate_lua_api::{CommandDecl, CommandLevel};
 
 use super::about::About;
 use super::command::{Answer, Call, Command, Refusal, SessionState, Severity, Status};
@@ -21,8 +22,17 @@ pub(super) fn dispatch(
     about: &Rc<About>,
     session: &mut SessionState,
 ) -> Result<Answer, Refusal> {
-    let Some((command, args)) = find(words) else {
-        return Err(unknown(words, session.level));
+    let own = find(words);
+    if let Some((id, script)) = find_script(words, about, own.map_or(0, |(command, _)| command.words.len())) {
+        if session.level < script_level(script) {
+            return Err(Refusal::error("Permission denied"));
+        }
+        let conversation = about.scripts.desk.command(id, words.to_vec());
+        let conversation = conversation.ok_or_else(|| Refusal::error("The program is ending."))?;
+        return Ok(Answer::Script(conversation));
+    }
+    let Some((command, args)) = own else {
+        return Err(unknown(words, session.level, &about.scripts.commands));
     };
     let handler = match command.status {
         Status::Served(handler) => handler,
@@ -69,8 +79,32 @@ fn find(words: &[Word]) -> Option<(&'static Command, &[Word])> {
     Some((command, words.get(count..).unwrap_or_default()))
 }
 
+/// The script's command that words begin with, if it has more of them than `own` bytes of words.
+fn find_script<'a>(words: &[Word], about: &'a About, own: usize) -> Option<(usize, &'a CommandDecl)> {
+    let called = about.scripts.commands.iter().enumerate().filter(|(_, command)| {
+        let wanted = command.words.split(' ');
+        let count = wanted.clone().count();
+        wanted
+            .zip(words)
+            .filter(|(own, word)| own.as_bytes() == *word)
+            .count()
+            == count
+    });
+    let longest = called.max_by_key(|(_, command)| command.words.len());
+    longest.filter(|(_, command)| command.words.len() > own)
+}
+
+/// Who may give a script's command.
+pub(super) fn script_level(command: &CommandDecl) -> AccessLevel {
+    match command.level {
+        CommandLevel::User => AccessLevel::User,
+        CommandLevel::Operator => AccessLevel::Operator,
+        CommandLevel::Admin => AccessLevel::Admin,
+    }
+}
+
 /// What an unknown command gets: those that it may have meant, or all.
-fn unknown(words: &[Word], level: AccessLevel) -> Refusal {
+fn unknown(words: &[Word], level: AccessLevel, scripts: &[CommandDecl]) -> Refusal {
     let text = String::from_utf8_lossy(&words.join(&b' ')).into_owned();
     let first = text.split(' ').next().unwrap_or_default();
     let open = || commands::all().filter(|command| command.is_open_to(level));
@@ -94,18 +128,32 @@ fn unknown(words: &[Word], level: AccessLevel) -> Refusal {
     } else {
         message.push_str(". Perhaps one of these was meant:\n");
     }
-    message.push_str(&list(near));
+    let begins = |command: &&CommandDecl| {
+        let verb = command.words.split(' ').next();
+        level >= script_level(command) && near.iter().any(|row| row.words.split(' ').next() == verb)
+            || verb == Some(first)
+    };
+    let scripts: Vec<&CommandDecl> = scripts.iter().filter(begins).collect();
+    message.push_str(&list(near, &scripts));
     Refusal(Severity::Info, message)
 }
 
 /// Commands with what they do, one a line.
-pub(super) fn list<'c>(rows: impl IntoIterator<Item = &'c Command>) -> String {
+pub(super) fn list<'c>(rows: impl IntoIterator<Item = &'c Command>, scripts: &[&CommandDecl]) -> String {
     const USAGE_WIDTH: usize = 39;
-    let mut rows: Vec<&Command> = rows.into_iter().collect();
-    rows.sort_by_key(|row| row.words);
+    let rows = rows.into_iter().map(|row| (row.words, row.usage(), row.doc));
+    let scripts = scripts
+        .iter()
+        .map(|row| (row.words.as_str(), row.words.clone(), row.usage.as_str()));
+    let mut rows: Vec<_> = rows.chain(scripts).collect();
+    rows.sort_unstable();
     let mut out = String::new();
-    for row in rows {
-        let _ = writeln!(out, "  {:USAGE_WIDTH$} : {}", row.usage(), row.doc);
+    for (words, usage, doc) in rows {
+        // A script's usage may tell the words as well.
+        let _ = match doc.starts_with(words) {
+            true => writeln!(out, "  {doc}"),
+            false => writeln!(out, "  {usage:USAGE_WIDTH$} : {doc}"),
+        };
     }
     out
 }
@@ -134,7 +182,7 @@ mod tests {
     fn an_unknown_command_is_told_what_it_may_have_meant() {
         let said = |line: &str| {
             let words: Vec<Word> = line.split_whitespace().map(|word| word.into()).collect();
-            unknown(&words, AccessLevel::Admin).1
+            unknown(&words, AccessLevel::Admin, &[]).1
         };
         assert!(said("show inof").contains("Perhaps one of these was meant:\n"));
         assert!(said("show inof").contains("  show info "));

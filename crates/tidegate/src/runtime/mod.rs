@@ -19,7 +19,7 @@ use std::time::{Instant, SystemTime};
 use tidegate_config::model::RuntimeSettings;
 use tidegate_proxy::Control;
 
-pub(crate) use about::Facts;
+pub(crate) use about::{Facts, Scripts};
 pub(crate) use command::{Command, Status};
 pub(crate) use connection::Rights;
 pub(crate) use listen::{SocketSpec, Sockets};
@@ -37,6 +37,7 @@ pub(crate) fn start(
     line_bytes_max: usize,
     facts: Facts,
     control: Control,
+    scripts: Scripts,
 ) -> std::io::Result<()> {
     if sockets.is_empty() {
         return Ok(());
@@ -50,6 +51,7 @@ pub(crate) fn start(
     let about = About {
         control,
         facts,
+        scripts,
         sockets: sockets.shown(),
         started: Instant::now(),
         started_at: SystemTime::now(),

@@ -8,6 +8,7 @@ pub(crate) mod origin;
 pub(crate) mod place;
 pub(crate) mod program;
 pub(crate) mod runtime;
+pub(crate) mod scripted;
 pub(crate) mod site;
 pub(crate) mod tls;
 pub(crate) mod transcript;

@@ -6,7 +6,7 @@ use tidegate_config::model::{AccessLevel, SeverityOutput};
 
 use crate::runtime::command::{Answer, Call, Command, Mode, Refusal, Severity, served};
 use crate::runtime::commands;
-use crate::runtime::dispatch::list;
+use crate::runtime::dispatch::{list, script_level};
 
 use AccessLevel::{Admin, Operator, User};
 
@@ -39,10 +39,14 @@ fn help(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let level = call.session.level;
     let open = commands::all().filter(|command| command.is_open_to(level));
     let found: Vec<&Command> = open.filter(|command| command.words.contains(&part)).collect();
-    if found.is_empty() {
+    let scripts = call.about.scripts.commands.iter();
+    let scripts: Vec<_> = scripts
+        .filter(|command| level >= script_level(command) && command.words.contains(&part))
+        .collect();
+    if found.is_empty() && scripts.is_empty() {
         return Err(Refusal(Severity::Info, format!("No command has `{part}` in it.")));
     }
-    Ok(format!("The following commands may be given:\n{}", list(found)).into())
+    Ok(format!("The following commands may be given:\n{}", list(found, &scripts)).into())
 }
 
 fn prompt(call: &mut Call<'_>) -> Result<Answer, Refusal> {

@@ -3,6 +3,7 @@
 mod cli;
 mod info;
 mod lists;
+mod lua;
 mod pending;
 mod process;
 mod servers;
@@ -15,7 +16,7 @@ use super::command::Command;
 
 /// All of them.
 pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
-    let families: [&'static [Command]; 10] = [
+    let families: [&'static [Command]; 11] = [
         cli::COMMANDS,
         process::COMMANDS,
         info::COMMANDS,
@@ -25,6 +26,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
         sessions::COMMANDS,
         tables::COMMANDS,
         vars::COMMANDS,
+        lua::COMMANDS,
         pending::COMMANDS,
     ];
     families.into_iter().flatten()

@@ -1,0 +1,162 @@
+//! Commands that scripts add to the runtime API.
+
+mod support;
+
+use std::io::{Read, Write};
+
+use support::Result;
+use support::scripted::Scripted;
+
+const SITE: &str = "listen site\n    bind 127.0.0.1:8080\n    http-request return status 200\n";
+
+const SCRIPT: &str = r#"
+core.register_cli({ "show", "words" }, "tell the words", function(applet, ...)
+    core.msleep(1)
+    applet:send(table.concat({ ... }, ",") .. "\n\nafter an empty line\n")
+end)
+core.register_cli({ "read", "lines" }, "read lines up to `end`", function(applet)
+    local line = applet:getline()
+    while line ~= "" and line ~= "end\n" do
+        applet:send("[" .. line:sub(1, -2) .. "]")
+        line = applet:getline()
+    end
+    applet:send("over\n")
+end)
+core.register_cli({ "let", "down" }, "let down fails", function(applet)
+    applet:send("part\n")
+    error("no luck")
+end)
+core.register_cli({ "members" }, "what applets have", function(applet)
+    applet:set_priv({ 7 })
+    applet:set_var("txn.a", "b")
+    local kept = _G.kept
+    _G.kept = applet
+    applet:send(applet:get_priv()[1] .. applet:get_var("txn.a") .. applet.sc:upper("c")
+        .. tostring(applet.f:date() > 0) .. tostring(kept and select(2, pcall(kept.get_var, kept, "txn.a"))))
+end)
+core.register_cli({ "for", "admins" }, "what admins may", function(applet) applet:send("done\n") end, "admin")
+core.register_cli({ "much" }, "much output", function(applet)
+    for _ = 1, 100 do applet:send(("x"):rep(9999) .. "\n") end
+end)
+core.register_cli({ "forever" }, "until nobody listens", function(applet)
+    while true do applet:send("tick\n") core.msleep(1) end
+end)
+core.register_task(function() while true do core.msleep(5) end end)
+core.register_fetches("bad", function() error("bad") end)
+"#;
+
+#[test]
+fn a_command_gets_its_words_and_says_what_it_likes() -> Result<()> {
+    let site = Scripted::start("words", SCRIPT, SITE)?;
+    assert_eq!(
+        site.ask("show words  a b\\ c\n")?,
+        "show,words,a,b c\n\nafter an empty line\n\n"
+    );
+    assert_eq!(
+        site.ask("show words;show cli level\n")?,
+        "show,words\n\nafter an empty line\n\nadmin\n\n",
+        "what follows on the line is another command"
+    );
+    assert_eq!(site.ask("much\n")?.len(), 100 * 10_000 + 1);
+    let help = site.ask("help\n")?;
+    assert!(
+        help.contains("  show words                              : tell the words\n"),
+        "{help}"
+    );
+    assert!(
+        help.contains("  let down fails\n"),
+        "a usage that tells the words: {help}"
+    );
+    assert!(
+        site.ask("show word\n")?.contains("show words "),
+        "it is suggested"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_command_reads_what_follows_and_leaves_the_rest() -> Result<()> {
+    let site = Scripted::start("reads", SCRIPT, SITE)?;
+    assert_eq!(
+        site.ask("prompt\nread lines\none\ntwo\nend\nshow cli level\nquit\n")?,
+        "\n> [one][two]over\n\n> admin\n\n> "
+    );
+    assert_eq!(site.ask("read lines <<\none\ntwo\n\n")?, "[one][two]over\n\n");
+    let mut stream = site.connect()?;
+    stream.write_all(b"read lines\nlast\n")?;
+    stream.shutdown(std::net::Shutdown::Write)?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    assert_eq!(
+        answer, "[last]over\n\n",
+        "the end of what the client sends is the end of the input"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_command_has_an_applet_of_its_own() -> Result<()> {
+    let site = Scripted::start("members", SCRIPT, SITE)?;
+    assert_eq!(site.ask("members\n")?, "7bCtruenil\n");
+    assert_eq!(
+        site.ask("members\n")?,
+        "7bCtrueAppletTCP object is no longer usable\n"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_command_that_fails_says_so_and_the_connection_goes_on() -> Result<()> {
+    let site = Scripted::start("fails", SCRIPT, SITE)?;
+    let answer = site.ask("let down;show cli level\n")?;
+    assert!(
+        answer.starts_with("part\nLua cli 'let down': [state-id 0] runtime error: "),
+        "{answer}"
+    );
+    assert!(answer.contains("script.lua:16: no luck\n\nadmin\n"), "{answer}");
+    Ok(())
+}
+
+#[test]
+fn levels_hold_for_scripts_too() -> Result<()> {
+    let site = Scripted::start("levels", SCRIPT, SITE)?;
+    assert_eq!(site.ask("for admins\n")?, "done\n\n");
+    assert_eq!(site.ask("operator;for admins\n")?, "\nPermission denied\n\n");
+    assert!(!site.ask("user;help\n")?.contains("for admins"));
+    Ok(())
+}
+
+#[test]
+fn what_functions_use_is_shown_and_a_client_that_goes_ends_its_command() -> Result<()> {
+    let site = Scripted::start("show", SCRIPT, SITE)?;
+    let mut gone = site.connect()?;
+    gone.write_all(b"forever\n")?;
+    let mut first = [0; 5];
+    gone.read_exact(&mut first)?;
+    let contexts = |answer: &str| -> Option<u32> {
+        let line = answer.lines().find(|line| line.starts_with("0 "))?;
+        line.split(' ').nth(1)?.parse().ok()
+    };
+    let answer = site.ask("show lua\n")?;
+    assert_eq!(contexts(&answer), Some(2), "the task and the command: {answer}");
+    drop(gone);
+    site.ask("let down\n")?;
+    let answer = site.until("show lua\n", "\n0 1 ")?;
+    assert!(answer.contains("\n0 cli let_down 1 "), "{answer}");
+    assert!(answer.contains(" runtime-error=1\n"), "{answer}");
+    assert!(answer.contains("\n0 fetch bad 0 0 0 0 -\n"), "{answer}");
+    assert!(answer.contains("\n0 task site/script.lua:33 1 "), "{answer}");
+    Ok(())
+}
+
+#[test]
+fn a_command_of_the_program_is_not_a_scripts() -> Result<()> {
+    let script = "core.register_cli({ 'show', 'info' }, 'x', function() end)";
+    let failed = Scripted::start("own", script, SITE);
+    let said = failed.err().ok_or("it started")?.to_string();
+    assert!(
+        said.contains("the command `show info` is the program's own"),
+        "{said}"
+    );
+    Ok(())
+}
