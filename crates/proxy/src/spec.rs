@@ -530,6 +530,10 @@ pub struct BackendSpec {
     pub tcp_content: RuleSet,
     /// `tcp-request inspect-delay`.
     pub inspect_delay: Option<Duration>,
+    /// `tcp-response content`.
+    pub tcp_response: RuleSet,
+    /// `tcp-response inspect-delay`.
+    pub response_inspect_delay: Option<Duration>,
     /// `http-request`.
     pub http_request: RuleSet,
     /// `http-response`.
@@ -583,6 +587,8 @@ impl BackendSpec {
             reuse: HttpReuse::default(),
             tcp_content: RuleSet::default(),
             inspect_delay: None,
+            tcp_response: RuleSet::default(),
+            response_inspect_delay: None,
             http_request: RuleSet::default(),
             http_response: RuleSet::default(),
             http_after_response: RuleSet::default(),

@@ -151,7 +151,7 @@ impl Txn {
             client,
             mode,
             phase: Cell::new(Phase::Request),
-            inspecting: Cell::new(true),
+            inspecting: Cell::new(mode == Mode::Tcp),
             request: RefCell::default(),
             response: RefCell::default(),
             request_channel: Channel::new(buffer_bytes),
@@ -639,6 +639,14 @@ impl Txn {
         };
         *body.borrow_mut() = pieces.concat();
         end.set(ended);
+    }
+
+    /// Whether the whole body was received ahead.
+    pub(crate) fn body_ended(&self, way: Way) -> bool {
+        match way {
+            Way::Request => self.request_body_ended.get(),
+            Way::Response => self.response_body_ended.get(),
+        }
     }
 
     /// What is configured, and in its place what rules set.

@@ -75,6 +75,8 @@ pub enum Action {
     Accept,
     /// The connection is closed.
     Reject,
+    /// `close`: the connection with the server ends.
+    Close,
     /// `expect-proxy layer4`: the connection begins with a PROXY header.
     ExpectProxy,
     /// The request is answered with an error, the response replaced by one.

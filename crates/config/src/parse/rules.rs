@@ -302,6 +302,7 @@ fn is_final(action: &Action) -> bool {
         action,
         Action::Accept
             | Action::Reject
+            | Action::Close
             | Action::Deny(_)
             | Action::Auth { .. }
             | Action::Tarpit(_)

@@ -34,6 +34,8 @@ pub(crate) enum Verdict {
     Tcp(Rc<dyn TcpService>, Rc<str>),
     /// The connection ends without a word (`reject`).
     Reject,
+    /// The connection with the server ends (`close`).
+    Close,
     /// The stream or request is over; what was prepared is sent (`act.DONE`, `act.ABORT`).
     Done,
     /// The message's body is to be waited for; evaluation goes on at [`Next::rule`].
@@ -157,6 +159,7 @@ async fn act(prepared: &PreparedRule, txn: &Rc<Txn>, setting: &Setting<'_>) -> S
         },
         (RuleAction::Accept, _) => Step::End(Verdict::Continue),
         (RuleAction::Reject, _) => Step::End(Verdict::Reject),
+        (RuleAction::Close, _) => Step::End(Verdict::Close),
         (RuleAction::ExpectProxy, _) => {
             txn.client.expects_proxy.set(true);
             Step::Next
@@ -218,7 +221,7 @@ async fn after_action(
     setting: &Setting<'_>,
 ) -> Step {
     let runner = setting.runner;
-    let in_response = txn.phase() == Phase::Response;
+    let in_response = matches!(txn.phase(), Phase::Response | Phase::ResponseContent);
     let status = match outcome {
         ActionOutcome::Continue => return Step::Next,
         ActionOutcome::Stop => return Step::End(Verdict::Continue),

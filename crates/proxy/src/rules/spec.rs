@@ -179,6 +179,8 @@ pub enum RuleAction {
     Tarpit(Option<ReplySpec>),
     /// `reject`: close the connection without a word.
     Reject,
+    /// `close`: end the connection with the server; the client gets what came of it.
+    Close,
     /// `expect-proxy layer4`: the connection begins with a PROXY header.
     ExpectProxy,
     /// `return`: this reply.

@@ -6,27 +6,27 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 
 /// What was received.
+#[derive(Default)]
 pub(crate) struct Ahead {
     pub(crate) pieces: Vec<Bytes>,
     /// The body ended, or broke off.
     pub(crate) ended: bool,
 }
 
-/// Receives until so many bytes are there, or the body ends.
+/// Receives until so many bytes are there, or the body ends. What has come is there even if this is given up.
 pub(crate) async fn receive<E>(
+    ahead: &mut Ahead,
     wanted: usize,
     mut poll_piece: impl FnMut(&mut Context<'_>) -> Poll<Option<Result<Bytes, E>>>,
-) -> Ahead {
-    let mut pieces: Vec<Bytes> = Vec::new();
+) {
     let mut held = 0;
-    while held < wanted {
+    while held < wanted && !ahead.ended {
         match poll_fn(&mut poll_piece).await {
             Some(Ok(piece)) => {
                 held += piece.len();
-                pieces.push(piece);
+                ahead.pieces.push(piece);
             }
-            Some(Err(_)) | None => return Ahead { pieces, ended: true },
+            Some(Err(_)) | None => ahead.ended = true,
         }
     }
-    Ahead { pieces, ended: false }
 }

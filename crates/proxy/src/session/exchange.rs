@@ -11,6 +11,7 @@ use super::ahead::{Ahead, receive};
 use super::choice::choose_backend;
 use super::forwarding::restrict_names;
 use super::headers::{announce_close, forget_connection, objection, one_host, wants_upgrade};
+use super::inspection::Inspection;
 use super::logline;
 use super::outgoing::{Active, Content, Outgoing};
 use super::persistence;
@@ -28,9 +29,9 @@ use crate::upstream::Server;
 use crate::worker::Backend;
 
 /// A response, and how the rest is to treat it.
-struct Made {
-    head: response::Parts,
-    content: Content,
+pub(super) struct Made {
+    pub(super) head: response::Parts,
+    pub(super) content: Content,
     close: bool,
     /// Nothing of it is sent: the connection is closed instead.
     silent: bool,
@@ -135,9 +136,12 @@ impl HttpStream {
         {
             return self.finish_response(None, txn, late).await;
         }
-        for rules in [&frontend.tcp_content, &frontend.http_request] {
+        for (rules, delay) in [
+            (&frontend.tcp_content, frontend.spec.inspect_delay),
+            (&frontend.http_request, None),
+        ] {
             match self
-                .request_rules(rules, &frontend.spec.timeouts, txn, &mut body)
+                .request_rules(rules, delay, &frontend.spec.timeouts, txn, &mut body)
                 .await
             {
                 Ruled::GoOn => {}
@@ -164,9 +168,12 @@ impl HttpStream {
         {
             return self.finish_response(Some(&backend), txn, late).await;
         }
-        for rules in [&backend.tcp_content, &backend.http_request] {
+        for (rules, delay) in [
+            (&backend.tcp_content, backend.spec.inspect_delay),
+            (&backend.http_request, None),
+        ] {
             match self
-                .request_rules(rules, &backend.spec.timeouts, txn, &mut body)
+                .request_rules(rules, delay, &backend.spec.timeouts, txn, &mut body)
                 .await
             {
                 Ruled::GoOn => {}
@@ -178,7 +185,7 @@ impl HttpStream {
             return self.finish_response(Some(&backend), txn, refused).await;
         }
         txn.end_request_scope();
-        let made = self.server_answer(&backend, txn, body).await;
+        let made = self.server_answer(&backend, txn, body).await?;
         self.finish_response(Some(&backend), txn, made).await
     }
 
@@ -220,10 +227,11 @@ impl HttpStream {
         Err(self.error(txn, StatusCode::FORBIDDEN, false).await)
     }
 
-    /// Evaluates the rules of a request.
+    /// Evaluates the rules of a request. Those that look at its content may wait for it, for `inspect-delay`.
     async fn request_rules(
         &self,
         rules: &PreparedRules,
+        delay: Option<Duration>,
         timeouts: &Timeouts,
         txn: &Rc<Txn>,
         body: &mut MessageBody,
@@ -231,14 +239,19 @@ impl HttpStream {
         if rules.is_empty() {
             return Ruled::GoOn;
         }
-        let setting = self.setting();
+        let inspection = Inspection::new(delay);
         let mut first = 0;
         loop {
             txn.phase.set(Phase::Request);
+            let setting =
+                self.setting(inspection.may_wait(|| self.is_growing(txn, Way::Request, body.is_ended())));
+            txn.inspecting.set(setting.may_wait);
             let next = evaluate(rules.from(first), first, txn, &setting).await;
+            txn.inspecting.set(false);
             first = next.rule;
             match next.verdict {
-                Verdict::Continue | Verdict::WaitForData => return Ruled::GoOn,
+                Verdict::WaitForData => Box::pin(self.more_of_request(txn, body, &inspection)).await,
+                Verdict::Continue => return Ruled::GoOn,
                 Verdict::Reply { reply, refused } => {
                     if refused {
                         txn.count(Count::Error, 1);
@@ -297,7 +310,7 @@ impl HttpStream {
                     self.session.traffic.vanish.set(Some(rst_ttl));
                     return Ruled::Close;
                 }
-                Verdict::Reject | Verdict::Done => {
+                Verdict::Reject | Verdict::Done | Verdict::Close => {
                     if let Verdict::Reject = next.verdict {
                         txn.count(Count::Error, 1);
                     }
@@ -321,7 +334,7 @@ impl HttpStream {
     }
 
     /// Asks a server, and makes of its answer what the client is to see.
-    async fn server_answer(&self, backend: &Rc<Backend>, txn: &Rc<Txn>, body: MessageBody) -> Made {
+    async fn server_answer(&self, backend: &Rc<Backend>, txn: &Rc<Txn>, body: MessageBody) -> Option<Made> {
         let (upgrade, connect) = match txn.request_head() {
             Some(head) => (wants_upgrade(&head.headers), head.method == Method::CONNECT),
             None => (false, false),
@@ -334,7 +347,7 @@ impl HttpStream {
                     txn.count(Count::Failure, 1);
                 }
                 txn.facts.borrow_mut().termination = Some(no_answer.1);
-                return self.error(txn, no_answer.0, false).await;
+                return Some(self.error(txn, no_answer.0, false).await);
             }
         };
         let mut head = answer.head;
@@ -347,7 +360,7 @@ impl HttpStream {
         let switched = head.status == StatusCode::SWITCHING_PROTOCOLS || connect && head.status.is_success();
         if switched && !(upgrade || connect) {
             txn.facts.borrow_mut().termination = Some(*b"PH");
-            return self.error(txn, StatusCode::BAD_GATEWAY, false).await;
+            return Some(self.error(txn, StatusCode::BAD_GATEWAY, false).await);
         }
         if switched {
             let limits = self.tunnel_limits(backend, txn);
@@ -357,24 +370,27 @@ impl HttpStream {
                 limits,
             };
             *self.tunnel.borrow_mut() = Some(tunnel);
-            return Made {
+            return Some(Made {
                 head,
                 content: Content::Empty,
                 close: false,
                 silent: false,
-            };
+            });
         }
         if !backend.spec.stick.is_empty() {
             head = Box::pin(self.store_response(backend, &answer.server, txn, head)).await;
         }
         let server = answer.server.clone();
         let content = Content::Server(self.relayed(backend, answer.body, answer.conn, answer.server, txn));
-        let made = Made {
+        let mut made = Made {
             head,
             content,
             close: false,
             silent: false,
         };
+        if !backend.tcp_response.is_empty() {
+            made = Box::pin(self.inspect_response(backend, txn, made)).await?;
+        }
         let made = self.response_rules(&backend.http_response, txn, made).await;
         let mut made = self.response_rules(&self.frontend.http_response, txn, made).await;
         if let (Some(cookie), Content::Server(_)) = (&backend.spec.persistence.cookie, &made.content) {
@@ -382,7 +398,7 @@ impl HttpStream {
         }
         txn.facts.borrow_mut().status = Some(made.head.status.as_u16());
         logline::at(LogStep::Response, txn);
-        made
+        Some(made)
     }
 
     /// Stores what the response says of its server.
@@ -438,7 +454,7 @@ impl HttpStream {
         *txn.response.borrow_mut() = Some(head);
         let mut first = 0;
         loop {
-            let next = evaluate(rules.from(first), first, txn, &self.setting()).await;
+            let next = evaluate(rules.from(first), first, txn, &self.setting(false)).await;
             first = next.rule;
             if let Verdict::WaitForBody(wait) = next.verdict {
                 match Box::pin(self.buffer_response(txn, &mut content, wait)).await {
@@ -457,7 +473,7 @@ impl HttpStream {
                     self.session.traffic.vanish.set(Some(rst_ttl));
                     (StatusCode::BAD_GATEWAY, *b"PH")
                 }
-                (Verdict::Reject | Verdict::Done | Verdict::Tarpit(_), _) => {
+                (Verdict::Reject | Verdict::Close | Verdict::Done | Verdict::Tarpit(_), _) => {
                     (StatusCode::BAD_GATEWAY, *b"PH")
                 }
                 (_, Some(head)) => {
@@ -496,14 +512,13 @@ impl HttpStream {
             return Ok(());
         }
         // What was received before is in front again, and counts anew.
-        let received = self
-            .timer
-            .limit(time, receive(wanted, |cx| body.poll_piece(cx)))
-            .await;
-        let Ok(Ahead { pieces, ended }) = received else {
+        let mut ahead = Ahead::default();
+        let receiving = receive(&mut ahead, wanted, |cx| body.poll_piece(cx));
+        if self.timer.limit(time, receiving).await.is_err() {
             txn.facts.borrow_mut().termination = Some(*b"cR");
             return Err(self.error(txn, StatusCode::REQUEST_TIMEOUT, true).await);
-        };
+        }
+        let Ahead { pieces, ended } = ahead;
         let ended = ended || body.is_ended();
         txn.put_body(Way::Request, &pieces, ended);
         for piece in pieces.into_iter().rev() {
@@ -528,11 +543,13 @@ impl HttpStream {
             Content::Service(_) | Content::Filtered(_) => {}
             Content::Server(relayed) => {
                 let timer = self.worker.wheel.timer();
-                let received = receive(wanted, |cx| relayed.poll_piece(cx, &self.timer, txn));
-                let Ok(Ahead { pieces, ended }) = timer.limit(Some(wait.time), received).await else {
+                let mut ahead = Ahead::default();
+                let receiving = receive(&mut ahead, wanted, |cx| relayed.poll_piece(cx, &self.timer, txn));
+                if timer.limit(Some(wait.time), receiving).await.is_err() {
                     txn.facts.borrow_mut().termination = Some(*b"sD");
                     return Err(self.error(txn, StatusCode::GATEWAY_TIMEOUT, false).await);
-                };
+                }
+                let Ahead { pieces, ended } = ahead;
                 let ended = ended || relayed.is_ended();
                 txn.put_body(Way::Response, &pieces, ended);
                 for piece in pieces.into_iter().rev() {
@@ -544,18 +561,18 @@ impl HttpStream {
     }
 
     /// The page that the proxies have for an error.
-    async fn error(&self, txn: &Rc<Txn>, status: StatusCode, close: bool) -> Made {
+    pub(super) async fn error(&self, txn: &Rc<Txn>, status: StatusCode, close: bool) -> Made {
         // Boxed: errors are rare, and pages may have to be computed.
         let mut reply = Box::pin(pages::error(status, txn, &*self.worker.runner)).await;
         reply.close |= close;
         made(&reply)
     }
 
-    fn setting(&self) -> Setting<'_> {
+    pub(super) fn setting(&self, may_wait: bool) -> Setting<'_> {
         Setting {
             runner: &*self.worker.runner,
             on_failure: self.worker.shared.global.action_failure,
-            may_wait: false,
+            may_wait,
             timer: &self.timer,
             buffer_bytes: self.worker.shared.global.buffer_bytes,
         }

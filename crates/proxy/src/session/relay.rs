@@ -72,20 +72,17 @@ impl RelayEnd {
     }
 }
 
-/// Relays until both sides have ended, one breaks or nothing moves for too long. What was read from either before goes
-/// first.
+/// Relays until both sides have ended, one breaks or nothing moves for too long.
 pub(crate) async fn relay(
     worker: &Rc<Worker>,
     txn: &Txn,
     client: &mut dyn Pipe,
-    client_ahead: Bytes,
+    mut up: Direction,
     server: &mut dyn Pipe,
-    server_ahead: Bytes,
+    mut down: Direction,
     limits: Limits,
 ) -> RelayEnd {
     let timer = worker.wheel.timer();
-    let mut up = Direction::new(client_ahead);
-    let mut down = Direction::new(server_ahead);
     let mut seen = None;
     let end = poll_fn(|cx| {
         {
@@ -132,21 +129,23 @@ pub(crate) async fn relay(
 }
 
 /// One way of a relay.
-struct Direction {
+pub(crate) struct Direction {
     /// Read and not yet written.
     held: Bytes,
-    read_ended: bool,
+    /// The sender has ended.
+    pub(crate) read_ended: bool,
+    /// The receiver knows.
     ended: bool,
 }
 
 /// Which end of a direction broke.
-enum Broke {
+pub(crate) enum Broke {
     From,
     To,
 }
 
 impl Broke {
-    fn of(self, from: RelayEnd, to: RelayEnd) -> RelayEnd {
+    pub(crate) fn of(self, from: RelayEnd, to: RelayEnd) -> RelayEnd {
         match self {
             Broke::From => from,
             Broke::To => to,
@@ -155,7 +154,8 @@ impl Broke {
 }
 
 impl Direction {
-    fn new(ahead: Bytes) -> Self {
+    /// What was read before goes first.
+    pub(crate) fn new(ahead: Bytes) -> Self {
         Direction {
             held: ahead,
             read_ended: false,
@@ -163,9 +163,23 @@ impl Direction {
         }
     }
 
+    /// Adds what there is to be sent, once nothing else is held.
+    pub(crate) fn add(&mut self, more: impl FnOnce() -> Bytes) {
+        if self.held.is_empty() && !self.ended {
+            self.held = more();
+        }
+    }
+
+    /// Nothing more goes this way, and the receiver needs no goodbye.
+    pub(crate) fn finish(&mut self) {
+        self.held = Bytes::new();
+        self.read_ended = true;
+        self.ended = true;
+    }
+
     /// Moves what can be moved. Bytes pass through `scratch`, which all relays of a worker share; a copy of its own is
     /// made only of what the receiver doesn't take at once.
-    fn poll(
+    pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,
         from: &mut dyn Pipe,

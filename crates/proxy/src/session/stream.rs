@@ -11,7 +11,7 @@ use http::response;
 use super::headers::forget_connection;
 use super::http::HttpSession;
 use super::logline;
-use super::relay::relay;
+use super::relay::{Direction, relay};
 use super::upstream::Tunnel;
 use crate::body::BodyWatch;
 use crate::client::Client;
@@ -168,7 +168,8 @@ impl HttpStream {
         let termination = match tunnel.conn.into_pipe().await {
             Some((mut server, server_ahead)) => {
                 let worker = &self.worker;
-                let end = relay(worker, &txn, client, ahead, &mut *server, server_ahead, limits).await;
+                let (up, down) = (Direction::new(ahead), Direction::new(server_ahead));
+                let end = relay(worker, &txn, client, up, &mut *server, down, limits).await;
                 end.termination()
             }
             None => *b"SD",

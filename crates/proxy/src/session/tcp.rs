@@ -1,18 +1,19 @@
 //! TCP sessions: content rules while the first bytes come, then a service or a server.
 
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use bytes::{Buf, Bytes};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use bytes::Bytes;
+use tidegate_sample::Way;
 
 use super::choice::choose_backend;
+use super::held::Held;
 use super::logline;
 use super::persistence::{self, Belongs};
-use super::relay::{Limits, RelayEnd, relay};
+use super::pump::{Meanwhile, Pump};
+use super::relay::{Direction, Limits, RelayEnd, relay};
 use super::upstream::{no_connection, no_slot};
 use crate::applet::TcpApplet;
 use crate::client::Client;
@@ -41,8 +42,12 @@ enum Decided {
     Serve(Rc<dyn TcpService>, Rc<str>),
     /// The stream ends; the log's two letters.
     End([u8; 2]),
+    /// The server's connection ends.
+    Close,
     /// The client's connection is gone.
     Gone,
+    /// A connection broke meanwhile.
+    Broke,
 }
 
 pub(crate) async fn run(worker: Rc<Worker>, frontend: Rc<Frontend>, client: Rc<Client>, stream: Stream) {
@@ -73,26 +78,33 @@ impl TcpSession {
     async fn serve(&self, pump: &mut Pump) -> Result<(), [u8; 2]> {
         let spec = &self.frontend.spec;
         match self
-            .content_rules(&self.frontend.tcp_content, spec.inspect_delay, pump)
+            .content_rules(Way::Request, &self.frontend.tcp_content, spec.inspect_delay, pump)
             .await
         {
             Decided::GoOn => {}
             Decided::Serve(service, line) => return self.service(&*service, &line, pump).await,
             Decided::End(state) => return self.end(pump, state).await,
-            Decided::Gone => return Err(*b"PR"),
+            Decided::Gone | Decided::Close => return Err(*b"PR"),
+            Decided::Broke => return Err(*b"CR"),
         }
         logline::at(LogStep::Request, &self.txn);
         let Some(backend) = choose_backend(&self.worker, &self.frontend, &self.txn).await else {
             return Err(*b"SC");
         };
         match self
-            .content_rules(&backend.tcp_content, backend.spec.inspect_delay, pump)
+            .content_rules(
+                Way::Request,
+                &backend.tcp_content,
+                backend.spec.inspect_delay,
+                pump,
+            )
             .await
         {
             Decided::GoOn => {}
             Decided::Serve(service, line) => return self.service(&*service, &line, pump).await,
             Decided::End(state) => return self.end(pump, state).await,
-            Decided::Gone => return Err(*b"PR"),
+            Decided::Gone | Decided::Close => return Err(*b"PR"),
+            Decided::Broke => return Err(*b"CR"),
         }
         self.relay_to_server(&backend, pump).await
     }
@@ -100,15 +112,19 @@ impl TcpSession {
     /// Evaluates content rules, again and again as data come, until they decide or `inspect-delay` is over.
     async fn content_rules(
         &self,
+        way: Way,
         rules: &PreparedRules,
         delay: Option<Duration>,
-        pump: &mut Pump,
+        pump: &mut impl Meanwhile,
     ) -> Decided {
         if rules.is_empty() {
             return Decided::GoOn;
         }
         let until = delay.map(|delay| Instant::now() + delay);
-        let channel = self.txn.request_channel();
+        let (channel, refused) = match way {
+            Way::Request => (self.txn.request_channel(), *b"PR"),
+            Way::Response => (self.txn.response_channel(), *b"PD"),
+        };
         let mut first = 0;
         loop {
             let complete = !channel.may_recv() || channel.is_full();
@@ -125,7 +141,7 @@ impl TcpSession {
             let evaluation = evaluate(rules.from(first), first, &self.txn, &setting);
             let next = pump.while_running(evaluation).await;
             let Some(Next { verdict, rule }) = next else {
-                return Decided::End(*b"CR");
+                return Decided::Broke;
             };
             first = rule;
             match verdict {
@@ -134,20 +150,22 @@ impl TcpSession {
                     let left = until.map(|until| until.saturating_duration_since(Instant::now()));
                     let more = pump.while_running(channel.wait_input(seen));
                     if let Ok(None) = self.timer.limit(left, more).await {
-                        return Decided::End(*b"CR");
+                        return Decided::Broke;
                     }
                 }
                 Verdict::Vanish { rst_ttl } => {
                     self.traffic.vanish.set(Some(rst_ttl));
                     return Decided::Gone;
                 }
+                Verdict::Close => return Decided::Close,
                 Verdict::Tcp(service, line) => return Decided::Serve(service, line),
                 // Replies mean nothing to a TCP client but that it is refused.
                 Verdict::Reject
                 | Verdict::Reply { .. }
                 | Verdict::Tarpit(_)
                 | Verdict::Http(..)
-                | Verdict::WaitForBody(_) => return Decided::End(*b"PR"),
+                | Verdict::WaitForBody(_) => return Decided::End(refused),
+                Verdict::Done if way == Way::Response => return Decided::End(refused),
                 Verdict::Done => return Decided::End(*b"LR"),
             }
         }
@@ -227,19 +245,28 @@ impl TcpSession {
         // What rules let pass goes first, then what they left untouched.
         let channel = self.txn.request_channel();
         channel.forward(None);
-        let ahead = channel.take_output();
+        let mut up = Direction::new(channel.take_output());
+        up.read_ended = !channel.may_recv();
         let answered = self.txn.response_channel().take_output();
-        let Some(client) = pump.release(answered).await else {
+        let Some(mut client) = pump.release(answered).await else {
             return Err(*b"CD");
         };
-        let (mut client, mut server) = (client, server);
+        let mut server = server;
+        let mut down = Direction::new(Bytes::new());
+        if !backend.tcp_response.is_empty() {
+            // Boxed, so that sessions without such rules carry no room for them.
+            let mut held = Held::new(&self.worker, &self.txn, &mut client, up, &mut server, limits);
+            let looked = Box::pin(self.response_rules(backend, &mut held)).await;
+            (up, down) = held.release();
+            looked?;
+        }
         let end = relay(
             &self.worker,
             &self.txn,
             &mut client,
-            ahead,
+            up,
             &mut server,
-            Bytes::new(),
+            down,
             limits,
         )
         .await;
@@ -248,6 +275,28 @@ impl TcpSession {
             Ok(())
         } else {
             Err(end.termination())
+        }
+    }
+
+    /// Evaluates the rules on what the server sends, which the client gets only after them. Where they end the stream,
+    /// the log's two letters.
+    async fn response_rules(&self, backend: &Backend, held: &mut Held<'_>) -> Result<(), [u8; 2]> {
+        let phase = self.txn.phase.replace(Phase::ResponseContent);
+        let delay = backend.spec.response_inspect_delay;
+        let decided = self
+            .content_rules(Way::Response, &backend.tcp_response, delay, held)
+            .await;
+        self.txn.phase.set(phase);
+        match decided {
+            Decided::GoOn => Ok(()),
+            Decided::Close => {
+                held.close_server();
+                Ok(())
+            }
+            Decided::Broke => Err(held.end().termination()),
+            // No rule of theirs starts a service.
+            Decided::Serve(..) | Decided::Gone => Err(*b"PD"),
+            Decided::End(state) => Err(state),
         }
     }
 
@@ -286,135 +335,5 @@ impl TcpSession {
         txn.count_bytes();
         logline::at(LogStep::Close, txn);
         txn.untrack();
-    }
-}
-
-/// Moves bytes between a client's socket and the channels of its transaction, while something else runs.
-struct Pump {
-    client: Option<Counted>,
-    txn: Rc<Txn>,
-    held: Bytes,
-}
-
-impl Pump {
-    fn new(client: Counted, txn: Rc<Txn>) -> Self {
-        Pump {
-            client: Some(client),
-            txn,
-            held: Bytes::new(),
-        }
-    }
-
-    /// Runs `future` to its end, moving bytes meanwhile. `None` if the client's connection breaks first.
-    async fn while_running<F: Future>(&mut self, future: F) -> Option<F::Output> {
-        let mut future = std::pin::pin!(future);
-        poll_fn(|cx| {
-            // What has come is there before the future looks, and what it sends is on its way before it waits.
-            if self.poll(cx).is_err() {
-                return Poll::Ready(None);
-            }
-            if let Poll::Ready(output) = future.as_mut().poll(cx) {
-                return Poll::Ready(Some(output));
-            }
-            if self.poll(cx).is_err() {
-                return Poll::Ready(None);
-            }
-            Poll::Pending
-        })
-        .await
-    }
-
-    /// Writes what is to be sent, then ends the stream in an orderly way.
-    async fn flush(&mut self) {
-        poll_fn(|cx| {
-            if self.write(cx).is_err() {
-                return Poll::Ready(());
-            }
-            let txn = self.txn.clone();
-            if !self.held.is_empty() || txn.response_channel().output_len() > 0 {
-                return Poll::Pending;
-            }
-            match &mut self.client {
-                Some(client) => Pin::new(client).poll_shutdown(cx).map(drop),
-                None => Poll::Ready(()),
-            }
-        })
-        .await;
-        // Unread input would turn the close into a reset, and the client might lose what was sent.
-        self.txn.request_channel().take(None);
-        if let Some(client) = &mut self.client {
-            let mut sink = [0; 4096];
-            let drain = poll_fn(|cx| {
-                let mut buffer = ReadBuf::new(&mut sink);
-                Poll::Ready(Pin::new(&mut *client).poll_read(cx, &mut buffer).is_ready())
-            });
-            drain.await;
-        }
-    }
-
-    /// Gives the client's stream away once `rest` was written to it. `None` if that is impossible.
-    async fn release(&mut self, rest: Bytes) -> Option<Counted> {
-        let mut rest = [std::mem::take(&mut self.held), rest].concat();
-        let mut client = self.client.take()?;
-        while !rest.is_empty() {
-            let n = poll_fn(|cx| Pin::new(&mut client).poll_write(cx, &rest))
-                .await
-                .ok()
-                .filter(|n| *n > 0)?;
-            rest.drain(..n.min(rest.len()));
-        }
-        Some(client)
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Result<(), ()> {
-        self.write(cx)?;
-        self.read(cx)
-    }
-
-    fn read(&mut self, cx: &mut Context<'_>) -> Result<(), ()> {
-        let Some(client) = &mut self.client else {
-            return Err(());
-        };
-        let channel = self.txn.request_channel();
-        loop {
-            channel.register(cx);
-            let room = channel.room();
-            if room == 0 || !channel.may_recv() {
-                return Ok(());
-            }
-            let mut space = [0; 4096];
-            let length = room.min(space.len());
-            let mut buffer = ReadBuf::new(space.get_mut(..length).unwrap_or_default());
-            match Pin::new(&mut *client).poll_read(cx, &mut buffer) {
-                Poll::Pending => return Ok(()),
-                Poll::Ready(Err(_)) => return Err(()),
-                Poll::Ready(Ok(())) if buffer.filled().is_empty() => channel.end(),
-                Poll::Ready(Ok(())) => channel.append(buffer.filled()).map_err(drop)?,
-            }
-        }
-    }
-
-    fn write(&mut self, cx: &mut Context<'_>) -> Result<(), ()> {
-        let Some(client) = &mut self.client else {
-            return Err(());
-        };
-        let channel = self.txn.response_channel();
-        loop {
-            channel.register(cx);
-            if self.held.is_empty() {
-                self.held = channel.take_output();
-            }
-            if self.held.is_empty() {
-                return Ok(());
-            }
-            match Pin::new(&mut *client).poll_write(cx, &self.held) {
-                Poll::Pending => return Ok(()),
-                Poll::Ready(Ok(n)) if n > 0 => self.held.advance(n),
-                Poll::Ready(_) => {
-                    channel.shut();
-                    return Err(());
-                }
-            }
-        }
     }
 }

@@ -83,6 +83,8 @@ impl Session for Txn {
             _ if !self.inspecting.get() => false,
             (Mode::Tcp, Phase::Content) => growing(&self.request_channel),
             (Mode::Tcp, Phase::ResponseContent) => growing(&self.response_channel),
+            // Whoever inspects a message knows whether more may come.
+            (Mode::Http, _) => true,
             _ => false,
         }
     }

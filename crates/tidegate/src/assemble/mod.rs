@@ -262,6 +262,8 @@ impl Assembly<'_> {
             // The rules of a `listen` section are its frontend's already.
             backend.tcp_content = rules.tcp_content;
             backend.inspect_delay = rules.inspect_delay.filter(|_| !proxy.kind.is_frontend());
+            backend.tcp_response = rules.tcp_response;
+            backend.response_inspect_delay = rules.response_inspect_delay;
             backend.http_request = rules.http_request;
             backend.http_response = rules.http_response;
             backend.http_after_response = rules.http_after_response;

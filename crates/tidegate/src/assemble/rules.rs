@@ -25,6 +25,8 @@ pub(super) struct Rules {
     pub(super) tcp_session: RuleSet,
     pub(super) tcp_content: RuleSet,
     pub(super) inspect_delay: Option<Duration>,
+    pub(super) tcp_response: RuleSet,
+    pub(super) response_inspect_delay: Option<Duration>,
     pub(super) http_request: RuleSet,
     pub(super) http_response: RuleSet,
     pub(super) http_after_response: RuleSet,
@@ -56,11 +58,6 @@ impl Assembly<'_> {
     pub(super) fn rules(&mut self, rules: model::RuleSet, mode: Mode) -> Rules {
         let set = |keyword, registered| Set { keyword, registered };
         let (request, response) = (Registered::HttpRequest, Registered::HttpResponse);
-        for rule in &rules.tcp_response_content {
-            let message = "`tcp-response content` is not supported yet";
-            self.faults
-                .push(Diagnostic::error(code::NOT_YET, rule.span, message));
-        }
         let tcp = Registered::TcpRequest;
         let after = Registered::HttpAfterResponse;
         Rules {
@@ -72,6 +69,12 @@ impl Assembly<'_> {
             tcp_session: self.set(rules.tcp_request_session, set("tcp-request session", tcp), mode),
             tcp_content: self.set(rules.tcp_request_content, set("tcp-request content", tcp), mode),
             inspect_delay: rules.tcp_request_inspect_delay,
+            tcp_response: self.set(
+                rules.tcp_response_content,
+                set("tcp-response content", Registered::TcpResponse),
+                mode,
+            ),
+            response_inspect_delay: rules.tcp_response_inspect_delay,
             http_request: {
                 let mut all = self.set(rules.http_request, set("http-request", request), mode);
                 all.extend(self.each(rules.redirects, set("redirect", request), mode));
@@ -106,6 +109,7 @@ impl Assembly<'_> {
         let action = match rule.action {
             Action::Accept => RuleAction::Accept,
             Action::Reject => RuleAction::Reject,
+            Action::Close => RuleAction::Close,
             Action::ExpectProxy => RuleAction::ExpectProxy,
             Action::Deny(reply) => RuleAction::Deny(Some(self.reply(reply, rule.span)?)),
             Action::Auth { realm } => RuleAction::Auth(realm),

@@ -163,6 +163,8 @@ const ROWS: &[ActionRow] = &[
     row("allow", Sets::HEADERS, "", "stop evaluating rules of this set", |_, _| Ok(Action::Accept)),
     row("accept", Sets::TCP, "", "stop evaluating rules of this set", |_, _| Ok(Action::Accept)),
     row("reject", Sets::TCP.or(Sets::HREQ), "", "close the connection without an answer", |_, _| Ok(Action::Reject)),
+    row("close", Sets::TRES, "", "end the connection with the server, and pass on what came of it",
+        |_, _| Ok(Action::Close)),
     row("expect-proxy", Sets::CONN, "layer4", "the connection begins with a PROXY header", |_, args| {
         args.one_of("`layer4`", &[("layer4", ())])?;
         Ok(Action::ExpectProxy)

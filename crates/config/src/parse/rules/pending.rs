@@ -8,7 +8,6 @@ pub(super) const ROWS: &[ActionRow] = &[
     pending("attach-srv", Sets::SESS),
     pending("cache-store", Sets::HRES),
     pending("cache-use", Sets::HREQ),
-    pending("close", Sets::TRES),
     pending("do-resolve", Sets::TREQ.or(Sets::HREQ)),
     pending("early-hint", Sets::HREQ),
     pending("expect-netscaler-cip", Sets::CONN),

@@ -1,0 +1,153 @@
+//! What goes on meanwhile: bytes move between sockets and the channels of a transaction while rules and services run.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::stream::Counted;
+use crate::txn::Txn;
+
+/// A connection that broke, so that what was going on is given up.
+pub(super) struct Broken;
+
+/// Something that moves bytes.
+pub(super) trait Meanwhile {
+    /// Moves what can be moved.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Result<(), Broken>;
+
+    /// Runs `future` to its end, moving bytes meanwhile. `None` if a connection breaks first.
+    async fn while_running<F: Future>(&mut self, future: F) -> Option<F::Output> {
+        let mut future = std::pin::pin!(future);
+        poll_fn(|cx| {
+            // What has come is there before the future looks, and what it sends is on its way before it waits.
+            if self.poll(cx).is_err() {
+                return Poll::Ready(None);
+            }
+            if let Poll::Ready(output) = future.as_mut().poll(cx) {
+                return Poll::Ready(Some(output));
+            }
+            if self.poll(cx).is_err() {
+                return Poll::Ready(None);
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+/// Moves bytes between a client's socket and the channels of its transaction, while something else runs.
+pub(super) struct Pump {
+    client: Option<Counted>,
+    txn: Rc<Txn>,
+    held: Bytes,
+}
+
+impl Meanwhile for Pump {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Result<(), Broken> {
+        self.write(cx)?;
+        self.read(cx)
+    }
+}
+
+impl Pump {
+    pub(super) fn new(client: Counted, txn: Rc<Txn>) -> Self {
+        Pump {
+            client: Some(client),
+            txn,
+            held: Bytes::new(),
+        }
+    }
+
+    /// Writes what is to be sent, then ends the stream in an orderly way.
+    pub(super) async fn flush(&mut self) {
+        poll_fn(|cx| {
+            if self.write(cx).is_err() {
+                return Poll::Ready(());
+            }
+            let txn = self.txn.clone();
+            if !self.held.is_empty() || txn.response_channel().output_len() > 0 {
+                return Poll::Pending;
+            }
+            match &mut self.client {
+                Some(client) => Pin::new(client).poll_shutdown(cx).map(drop),
+                None => Poll::Ready(()),
+            }
+        })
+        .await;
+        // Unread input would turn the close into a reset, and the client might lose what was sent.
+        self.txn.request_channel().take(None);
+        if let Some(client) = &mut self.client {
+            let mut sink = [0; 4096];
+            let drain = poll_fn(|cx| {
+                let mut buffer = ReadBuf::new(&mut sink);
+                Poll::Ready(Pin::new(&mut *client).poll_read(cx, &mut buffer).is_ready())
+            });
+            drain.await;
+        }
+    }
+
+    /// Gives the client's stream away once `rest` was written to it. `None` if that is impossible.
+    pub(super) async fn release(&mut self, rest: Bytes) -> Option<Counted> {
+        let mut rest = [std::mem::take(&mut self.held), rest].concat();
+        let mut client = self.client.take()?;
+        while !rest.is_empty() {
+            let n = poll_fn(|cx| Pin::new(&mut client).poll_write(cx, &rest))
+                .await
+                .ok()
+                .filter(|n| *n > 0)?;
+            rest.drain(..n.min(rest.len()));
+        }
+        Some(client)
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>) -> Result<(), Broken> {
+        let Some(client) = &mut self.client else {
+            return Err(Broken);
+        };
+        let channel = self.txn.request_channel();
+        loop {
+            channel.register(cx);
+            let room = channel.room();
+            if room == 0 || !channel.may_recv() {
+                return Ok(());
+            }
+            let mut space = [0; 4096];
+            let length = room.min(space.len());
+            let mut buffer = ReadBuf::new(space.get_mut(..length).unwrap_or_default());
+            match Pin::new(&mut *client).poll_read(cx, &mut buffer) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Err(_)) => return Err(Broken),
+                Poll::Ready(Ok(())) if buffer.filled().is_empty() => channel.end(),
+                Poll::Ready(Ok(())) => channel.append(buffer.filled()).map_err(|_| Broken)?,
+            }
+        }
+    }
+
+    fn write(&mut self, cx: &mut Context<'_>) -> Result<(), Broken> {
+        let Some(client) = &mut self.client else {
+            return Err(Broken);
+        };
+        let channel = self.txn.response_channel();
+        loop {
+            channel.register(cx);
+            if self.held.is_empty() {
+                self.held = channel.take_output();
+            }
+            if self.held.is_empty() {
+                return Ok(());
+            }
+            match Pin::new(&mut *client).poll_write(cx, &self.held) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Ok(n)) if n > 0 => self.held.advance(n),
+                Poll::Ready(_) => {
+                    channel.shut();
+                    return Err(Broken);
+                }
+            }
+        }
+    }
+}
