@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use crate::filter::chain::{Chain, Fault};
+use crate::replay::Attempt;
 use crate::txn::Txn;
 use crate::{http1, http2};
 
@@ -70,6 +71,8 @@ enum Source {
     Http2(Box<http2::Receiving>),
     /// Another body, through filters.
     Filtered(Box<Filtered>),
+    /// Another body, which is kept to be sent again.
+    Kept(Box<Attempt>),
 }
 
 /// A body on its way through filters.
@@ -102,6 +105,7 @@ impl Source {
             Source::Http1(body) => body.poll_frame(cx),
             Source::Http2(body) => body.poll_frame(cx),
             Source::Filtered(body) => body.poll_frame(cx),
+            Source::Kept(body) => body.poll_frame(cx),
         }
     }
 
@@ -110,6 +114,7 @@ impl Source {
             Source::Http1(body) => body.is_ended(),
             Source::Http2(body) => body.is_ended(),
             Source::Filtered(body) => body.chain.is_ended(),
+            Source::Kept(body) => body.is_ended(),
         }
     }
 
@@ -119,6 +124,7 @@ impl Source {
             Source::Http1(body) => body.remaining(),
             Source::Http2(body) => body.remaining(),
             Source::Filtered(_) => None,
+            Source::Kept(body) => body.remaining(),
         }
     }
 }
@@ -151,6 +157,11 @@ impl MessageBody {
     /// What comes out when a transaction's body has passed filters.
     pub(crate) fn filtered(body: MessageBody, chain: Chain, txn: Rc<Txn>) -> Self {
         MessageBody::from_source(Source::Filtered(Box::new(Filtered { body, chain, txn })))
+    }
+
+    /// A body that is kept as it is sent.
+    pub(crate) fn kept(attempt: Attempt) -> Self {
+        MessageBody::from_source(Source::Kept(Box::new(attempt)))
     }
 
     fn from_source(source: Source) -> Self {

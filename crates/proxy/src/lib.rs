@@ -28,6 +28,7 @@ mod packets;
 mod pipe;
 mod proxy_protocol;
 mod rate;
+mod replay;
 mod reply;
 pub mod resolve;
 mod roster;

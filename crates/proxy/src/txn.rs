@@ -6,6 +6,7 @@ use std::future::{Future, poll_fn};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::{Rc, Weak};
 use std::task::Poll;
+use std::time::Duration;
 
 use http::{request, response};
 use tidegate_sample::figures::RulePlace;
@@ -561,6 +562,13 @@ impl Txn {
     /// How often a connection or request that failed is tried again.
     pub(crate) fn retries(&self, backend: &Backend) -> u32 {
         self.overrides.retries.get().unwrap_or(backend.spec.retries)
+    }
+
+    /// How long a server that could not be reached is left alone.
+    pub(crate) fn turn_around(&self, backend: &Backend) -> Duration {
+        let second = Duration::from_secs(1);
+        let connect = self.timeouts(&backend.spec.timeouts).connect;
+        connect.map_or(second, |time| time.min(second))
     }
 
     /// Counts something for all entries that the transaction or its connection tracks.

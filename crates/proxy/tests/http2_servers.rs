@@ -366,3 +366,31 @@ fn idle_connections_are_closed_after_their_time() {
     assert_eq!(proxy.client().get("/").status, 204);
     told.recv_timeout(PATIENCE).unwrap();
 }
+
+#[test]
+fn a_request_with_a_body_is_sent_again_as_retry_on_says() {
+    let server = http2_server(Builder::new(), |mut asked| async move {
+        static TRIES: AtomicUsize = AtomicUsize::new(0);
+        let mut body = Vec::new();
+        while let Some(data) = asked.body.data().await {
+            body.extend_from_slice(&data.unwrap());
+        }
+        match TRIES.fetch_add(1, Ordering::SeqCst) {
+            0 => asked.respond.send_reset(Reason::INTERNAL_ERROR),
+            1 => asked.answer(Response::builder().status(503), "no"),
+            _ => asked.answer(Response::builder(), body),
+        }
+    });
+    let post = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody";
+    let mut spec = in_front_of(&[server]);
+    spec.backends[0].retry_on = RetryOn {
+        empty: true,
+        statuses: vec![503],
+        ..RetryOn::default()
+    };
+    let proxy = Proxy::start(spec);
+    let mut client = proxy.client();
+    client.send(post);
+    let answer = client.response();
+    assert_eq!((answer.status, answer.text()), (200, "body"));
+}

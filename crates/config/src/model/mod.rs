@@ -22,6 +22,7 @@ mod sampled;
 mod server;
 mod tls;
 mod tls_global;
+mod upstream;
 
 pub use address::{Bind, BindAddress, BindOptions, HttpProto, Owner, PortRange};
 pub use balance::{Affinity, Balance, HashBy, HashFunction, HashKey, HashType, UriPart};
@@ -60,6 +61,7 @@ pub use sampled::{Amount, Condition, Expr, LogFormat};
 pub use server::{Server, ServerAddress, ServerPort};
 pub use tls::{BindCertificate, BindTls, TlsSettings, TlsVerify, TlsVersion};
 pub use tls_global::{TlsExtraFiles, TlsGlobal};
+pub use upstream::{RetryOn, Upstream};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -15,6 +15,7 @@ use super::log::{LogStep, LogTarget};
 use super::rule::RuleSet;
 use super::sampled::{Condition, Expr, LogFormat};
 use super::server::Server;
+use super::upstream::Upstream;
 use crate::source::{Span, Spanned};
 
 /// The number of a proxy: its place in [`Config::proxies`](super::Config::proxies).
@@ -152,6 +153,8 @@ pub struct Proxy {
     /// `option redispatch`: which retries go to another server: each of so many, or the one that many before the last
     /// and one; 0 for none.
     pub redispatch: i32,
+    /// How requests and streams get to the servers.
+    pub upstream: Upstream,
     /// Everything about log lines.
     pub log: LogSettings,
     /// What is kept for them of requests and responses.

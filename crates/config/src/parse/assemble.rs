@@ -241,6 +241,7 @@ fn fresh(kind: ProxyKind, name: Spanned<String>) -> Proxy {
         check: CheckProgram::default(),
         log_health_checks: false,
         redispatch: 0,
+        upstream: Default::default(),
         log: LogSettings::default(),
         captures: CaptureSettings::default(),
         unique_id: None,

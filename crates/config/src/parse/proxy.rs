@@ -8,6 +8,7 @@ mod options;
 mod persistence;
 mod table;
 mod timeouts;
+mod upstream;
 
 use std::rc::Rc;
 

@@ -21,6 +21,7 @@ use crate::check::Traffic as Seen;
 use crate::http1;
 use crate::http2::{self, Settings};
 use crate::log::LogStep;
+use crate::replay::Replay;
 use crate::spec::{FilterSpec, HttpClose, HttpReuse, ServerProto, TimeoutKind};
 use crate::stick::{self, Chosen};
 use crate::stream::{Stream, Traffic};
@@ -28,7 +29,7 @@ use crate::timeouts::{Elapsed, Timer};
 use crate::txn::Txn;
 use crate::upstream::Server;
 use crate::upstream::assign::{NoSlot, Wish, assign};
-use crate::upstream::connect::{ConnectFailure, Opened, connect};
+use crate::upstream::connect::{ConnectFailure, Opened, connect, next_server};
 use crate::upstream::link::{Link, SendFailure};
 use crate::upstream::manner::Manner;
 use crate::worker::Backend;
@@ -85,7 +86,8 @@ impl HttpStream {
         txn.choose_server(slot);
         let mut head = self.outgoing_head(backend, txn)?;
         let bodyless = body.is_ended();
-        let repeatable = bodyless && is_idempotent(&head.method);
+        let retries = Retries::new(backend, txn, &mut body, self.worker.shared.global.buffer_bytes);
+        let repeatable = bodyless && is_idempotent(&head.method) && retries.hidden;
         let mut tries = 0;
         let mut reuse = match backend.spec.reuse {
             HttpReuse::Never => false,
@@ -133,40 +135,71 @@ impl HttpStream {
             if let Err(_) | Ok(Err(SendFailure::Closed { .. } | SendFailure::Invalid)) = &sent {
                 server.saw(Seen::NoResponse);
             }
-            match sent {
+            let on = &backend.spec.retry_on;
+            let again = retries.are_left(backend, txn);
+            let (retry, failure) = match sent {
                 Ok(Ok((head, mut body))) => {
-                    if !conn.begins_well(&mut body) {
-                        return Err(NoAnswer(StatusCode::BAD_GATEWAY, *b"PH"));
+                    if conn.begins_well(&mut body) {
+                        server.saw(Seen::Status(head.status.as_u16()));
+                        if !(again && on.statuses.contains(&head.status.as_u16())) {
+                            retries.are_over();
+                            self.note(&txn.times.response);
+                            txn.usage.server_stream.set(conn.figures());
+                            return Ok(Answer {
+                                head,
+                                body,
+                                conn,
+                                server,
+                            });
+                        }
+                        (true, NoAnswer(head.status, *b"--"))
+                    } else {
+                        (on.junk, NoAnswer(StatusCode::BAD_GATEWAY, *b"PH"))
                     }
-                    server.saw(Seen::Status(head.status.as_u16()));
-                    self.note(&txn.times.response);
-                    txn.usage.server_stream.set(conn.figures());
-                    return Ok(Answer {
-                        head,
-                        body,
-                        conn,
-                        server,
-                    });
                 }
-                Ok(Err(SendFailure::Unsent(request))) if tries < TRIES_MAX => (head, body) = *request,
+                Ok(Err(SendFailure::Unsent(request))) if tries < TRIES_MAX => {
+                    (head, body) = *request;
+                    continue;
+                }
                 // The server says that it hasn't looked at the request: another connection may do.
                 Ok(Err(SendFailure::Refused)) if bodyless && tries < TRIES_MAX => {
                     head = self.outgoing_head(backend, txn)?;
                     body = MessageBody::default();
+                    continue;
                 }
-                Ok(Err(SendFailure::Closed { silent: true })) if reused && repeatable => {
+                Ok(Err(SendFailure::Closed { silent: true })) if reused && repeatable && !on.empty => {
                     // The server closed an idle connection just as it was used: not the request's fault.
                     head = self.outgoing_head(backend, txn)?;
                     body = MessageBody::default();
                     reuse = false;
+                    continue;
                 }
-                Ok(Err(SendFailure::Body)) => return Err(NoAnswer(StatusCode::BAD_REQUEST, *b"CH")),
-                Ok(Err(SendFailure::Closed { .. } | SendFailure::Unsent(_) | SendFailure::Refused)) => {
-                    return Err(NoAnswer(StatusCode::BAD_GATEWAY, *b"SH"));
+                Ok(Err(SendFailure::Body)) => (false, NoAnswer(StatusCode::BAD_REQUEST, *b"CH")),
+                Ok(Err(SendFailure::Closed { silent })) => {
+                    // A stream that is reset has brought nothing, whatever else came on its connection.
+                    let empty = silent || matches!(conn, Link::Http2(_));
+                    let retry = if empty { on.empty } else { on.junk };
+                    (retry, NoAnswer(StatusCode::BAD_GATEWAY, *b"SH"))
                 }
-                Ok(Err(SendFailure::Invalid)) => return Err(NoAnswer(StatusCode::BAD_GATEWAY, *b"PH")),
-                Err(Elapsed) => return Err(NoAnswer(StatusCode::GATEWAY_TIMEOUT, *b"sH")),
+                Ok(Err(SendFailure::Unsent(_) | SendFailure::Refused)) => {
+                    (on.empty, NoAnswer(StatusCode::BAD_GATEWAY, *b"SH"))
+                }
+                Ok(Err(SendFailure::Invalid)) => (on.junk, NoAnswer(StatusCode::BAD_GATEWAY, *b"PH")),
+                Err(Elapsed) => (on.timeout, NoAnswer(StatusCode::GATEWAY_TIMEOUT, *b"sH")),
+            };
+            if !(retry && again) {
+                return Err(failure);
             }
+            drop(conn);
+            let number = txn.facts.borrow().retries + 1;
+            txn.facts.borrow_mut().retries = number;
+            // Rare, and large.
+            let next = Box::pin(next_server(backend, server, &self.timer, txn, number, None)).await;
+            server = next.map_err(|why| NoAnswer(StatusCode::SERVICE_UNAVAILABLE, no_slot(why)))?;
+            head = self.outgoing_head(backend, txn)?;
+            body = retries.body();
+            // Others that were idle may be as broken.
+            reuse = false;
         }
     }
 
@@ -297,6 +330,53 @@ impl HttpStream {
     fn closes_server(&self, backend: &Backend) -> bool {
         self.frontend.spec.http_close != HttpClose::KeepAlive
             || backend.spec.http_close != HttpClose::KeepAlive
+    }
+}
+
+/// What it takes to send a request again that was sent already.
+struct Retries {
+    /// Its body, if it has one and may be sent again.
+    replay: Option<Rc<Replay>>,
+    /// It has none.
+    bodyless: bool,
+    /// It may be sent again where its server never saw it, as far as anybody can tell.
+    hidden: bool,
+}
+
+impl Retries {
+    fn new(backend: &Backend, txn: &Txn, body: &mut MessageBody, bytes_max: usize) -> Self {
+        let on = &backend.spec.retry_on;
+        let bodyless = body.is_ended();
+        let allowed = !txn.overrides.no_request_retry.get();
+        let replay = (allowed && on.keeps_requests() && !bodyless)
+            .then(|| Replay::new(std::mem::take(body), bytes_max));
+        if let Some(first) = replay.as_ref().and_then(Replay::attempt) {
+            *body = first;
+        }
+        Retries {
+            bodyless,
+            hidden: allowed && !on.is_none(),
+            replay,
+        }
+    }
+
+    /// Whether the request can be sent once more, and may be.
+    fn are_left(&self, backend: &Backend, txn: &Txn) -> bool {
+        let whole = self.bodyless || self.replay.as_ref().is_some_and(|replay| replay.is_whole());
+        whole && self.hidden && txn.facts.borrow().retries < txn.retries(backend)
+    }
+
+    /// The request won't be sent again: what is kept of its body is let go.
+    fn are_over(&self) {
+        if let Some(replay) = &self.replay {
+            replay.forget();
+        }
+    }
+
+    /// The body once more.
+    fn body(&self) -> MessageBody {
+        let again = self.replay.as_ref().and_then(Replay::attempt);
+        again.unwrap_or_default()
     }
 }
 

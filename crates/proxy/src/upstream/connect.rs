@@ -66,35 +66,34 @@ pub(crate) async fn connect(
         };
         server.saw(Traffic::NotConnected);
         let retry = txn.facts.borrow().retries + 1;
-        if retry > txn.retries(backend) {
+        if retry > txn.retries(backend) || !backend.spec.retry_on.connection {
             return Err(failure);
         }
         txn.facts.borrow_mut().retries = retry;
-        server = next_server(backend, server, timer, txn, retry)
+        let turn_around = txn.turn_around(backend);
+        server = next_server(backend, server, timer, txn, retry, Some(turn_around))
             .await
             .map_err(ConnectFailure::NoServer)?;
     }
 }
 
 /// The server for a retry, with room taken at it: another one if the backend says so for this retry, or if the one that
-/// failed is down by now.
+/// failed is down by now. A retry at the same one comes after a pause, if one is given.
 pub(crate) async fn next_server(
     backend: &Backend,
     server: Rc<Server>,
     timer: &Timer,
     txn: &Txn,
     retry: u32,
+    pause: Option<Duration>,
 ) -> Result<Rc<Server>, NoSlot> {
     let bound = txn.usage.is_bound.get();
     if bound || !backend.spec.redispatches(retry, txn.retries(backend)) {
-        let second = Duration::from_secs(1);
-        let pause = txn
-            .timeouts(&backend.spec.timeouts)
-            .connect
-            .map_or(second, |t| t.min(second));
-        let gone = OnDrop(txn, *b"CC");
-        timer.sleep(pause).await;
-        gone.stays();
+        if let Some(pause) = pause {
+            let gone = OnDrop(txn, *b"CC");
+            timer.sleep(pause).await;
+            gone.stays();
+        }
         if bound || server.state.is_up() {
             return Ok(server);
         }

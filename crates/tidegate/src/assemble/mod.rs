@@ -12,6 +12,7 @@ mod replies;
 mod rules;
 mod servers;
 mod tls;
+mod upstream;
 mod variables;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -253,6 +254,7 @@ impl Assembly<'_> {
             backend.stick = std::mem::take(&mut proxy.stick);
             backend.retries = proxy.retries.0;
             backend.redispatch = proxy.redispatch;
+            upstream::settle(std::mem::take(&mut proxy.upstream), &mut backend);
             backend.reuse = match proxy.http_reuse {
                 model::HttpReuse::Never => HttpReuse::Never,
                 model::HttpReuse::Safe => HttpReuse::Safe,

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::{ProxyCx, balance, compression, logs, options, persistence, timeouts};
+use super::{ProxyCx, balance, compression, logs, options, persistence, timeouts, upstream};
 use crate::diag::{Diagnostic, code};
 use crate::model::{BackendTarget, HttpReuse, Mode, Outgoing, RetryCount, Server, UseBackend};
 use crate::parse::args::{Args, Parsed, fault, list};
@@ -207,7 +207,8 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("max-session-srv-conns", F, "idle server connections of a client"),
     not_yet("persist", B, "use RDP cookies"),
     not_yet("rate-limit", F, "most sessions per second"),
-    not_yet("retry-on", B, "when a request is tried again"),
+    served("retry-on", B, "{ none | <reason>... | <status>... }", "after which failures a request is tried again",
+        upstream::retry_on),
     not_yet("server-state-file-name", B, "state of servers kept over reloads"),
     not_yet("source", B, "address to connect from"),
     not_yet("srvtcpka-cnt", B, "keep-alive probes of TCP towards servers"),

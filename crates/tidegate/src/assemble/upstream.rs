@@ -1,0 +1,19 @@
+//! How a backend's requests and streams get to its servers.
+
+use tidegate_config::model::Upstream;
+use tidegate_proxy::Mode;
+use tidegate_proxy::spec::{BackendSpec, RetryOn};
+
+/// Takes in what the lines of a proxy say.
+pub(super) fn settle(from: Upstream, backend: &mut BackendSpec) {
+    // Where there are no requests, only connections are tried again.
+    if backend.mode == Mode::Http {
+        backend.retry_on = RetryOn {
+            connection: from.retry_on.connection,
+            empty: from.retry_on.empty,
+            junk: from.retry_on.junk,
+            timeout: from.retry_on.timeout,
+            statuses: from.retry_on.statuses,
+        };
+    }
+}
