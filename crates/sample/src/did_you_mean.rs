@@ -7,12 +7,13 @@
 pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (word.len() / 3).max(1);
     let mut best: Option<(usize, &str)> = None;
+    let mut rows = Rows::default();
     for candidate in candidates {
         if candidate == word {
             continue;
         }
         let bound = best.map_or(limit, |(distance, _)| distance.saturating_sub(1));
-        if let Some(distance) = distance_within(word.as_bytes(), candidate.as_bytes(), bound) {
+        if let Some(distance) = rows.distance_within(word.as_bytes(), candidate.as_bytes(), bound) {
             best = Some((distance, candidate));
             if distance == 0 {
                 break;
@@ -22,38 +23,52 @@ pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str
     best.map(|(_, candidate)| candidate)
 }
 
-/// The optimal-string-alignment distance of two words ignoring ASCII case, if it is `limit` or less.
-fn distance_within(left: &[u8], right: &[u8], limit: usize) -> Option<usize> {
-    if left.len().abs_diff(right.len()) > limit {
-        return None;
-    }
-    let mut before: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=right.len()).collect();
-    let mut left_before = 0;
-    for (i, &l) in left.iter().enumerate() {
-        let mut row = Vec::with_capacity(right.len() + 1);
-        row.push(i + 1);
-        let mut right_before = 0;
-        for (j, &r) in right.iter().enumerate() {
-            let at = |row: &[usize], index: usize| row.get(index).copied().unwrap_or(usize::MAX - 1);
-            let same = l.eq_ignore_ascii_case(&r);
-            let mut cost = (at(&last, j) + usize::from(!same))
-                .min(at(&last, j + 1) + 1)
-                .min(at(&row, j) + 1);
-            if i > 0 && j > 0 && l.eq_ignore_ascii_case(&right_before) && r.eq_ignore_ascii_case(&left_before)
-            {
-                cost = cost.min(at(&before, j - 1) + 1);
-            }
-            row.push(cost);
-            right_before = r;
-        }
-        if row.iter().all(|&cost| cost > limit) {
+/// The last three rows of the table of distances, kept from one candidate to the next.
+#[derive(Default)]
+struct Rows {
+    before: Vec<usize>,
+    last: Vec<usize>,
+    row: Vec<usize>,
+}
+
+impl Rows {
+    /// The optimal-string-alignment distance of two words ignoring ASCII case, if it is `limit` or less.
+    fn distance_within(&mut self, left: &[u8], right: &[u8], limit: usize) -> Option<usize> {
+        if left.len().abs_diff(right.len()) > limit {
             return None;
         }
-        before = std::mem::replace(&mut last, row);
-        left_before = l;
+        self.before.clear();
+        self.last.clear();
+        self.last.extend(0..=right.len());
+        let mut left_before = 0;
+        for (i, &l) in left.iter().enumerate() {
+            self.row.clear();
+            self.row.push(i + 1);
+            let mut right_before = 0;
+            let mut least = i + 1;
+            for (j, &r) in right.iter().enumerate() {
+                let at = |row: &[usize], index: usize| row.get(index).copied().unwrap_or(usize::MAX - 1);
+                let same = l.eq_ignore_ascii_case(&r);
+                let mut cost = (at(&self.last, j) + usize::from(!same))
+                    .min(at(&self.last, j + 1) + 1)
+                    .min(at(&self.row, j) + 1);
+                let swapped = l.eq_ignore_ascii_case(&right_before) && r.eq_ignore_ascii_case(&left_before);
+                if i > 0 && j > 0 && swapped {
+                    cost = cost.min(at(&self.before, j - 1) + 1);
+                }
+                self.row.push(cost);
+                least = least.min(cost);
+                right_before = r;
+            }
+            if least > limit {
+                return None;
+            }
+            std::mem::swap(&mut self.before, &mut self.last);
+            std::mem::swap(&mut self.last, &mut self.row);
+            left_before = l;
+        }
+        self.last.last().copied().filter(|&distance| distance <= limit)
     }
-    last.last().copied().filter(|&distance| distance <= limit)
 }
 
 #[cfg(test)]
