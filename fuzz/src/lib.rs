@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use tidegate_config::{Draft, Environment, MemoryFiles, Options, Sources, Style, Tree, format};
+use tidegate_config::{
+    Code, Diagnostic, Draft, Environment, MemoryFiles, Options, Sources, Span, Style, Tree, format, render,
+};
 use tidegate_sample::{
     Acl, Expr, LogFormat, NoExternals, NoSession, ParseError, Scope, Value, convert, logformat,
 };
@@ -18,7 +20,15 @@ pub fn language(text: &[u8]) {
     };
     let loaded = Draft::read(&[PathBuf::from("t.cfg")], &files, options).finish(&NoExternals, &files);
     assert_eq!(loaded.config.is_none(), loaded.diagnostics.has_errors());
-    loaded.diagnostics.render(&loaded.sources, Style::Plain);
+    let mut shown: Vec<Code> = Vec::new();
+    for diagnostic in loaded.diagnostics.iter() {
+        spans(diagnostic).for_each(|span| within(span, &loaded.sources));
+        // Drawing costs more than reading, and a case may have a hundred faults of a kind: one of each is drawn.
+        if !shown.contains(&diagnostic.code) {
+            shown.push(diagnostic.code);
+            render(diagnostic, &loaded.sources, Style::Plain);
+        }
+    }
 
     let mut sources = Sources::default();
     let file = sources.add("t.cfg", text.to_vec());
@@ -27,6 +37,21 @@ pub fn language(text: &[u8]) {
         let file = sources.add("once.cfg", once.clone());
         assert_eq!(format(file, &sources).ok(), Some(once));
     }
+}
+
+/// All that a diagnostic points at.
+fn spans(diagnostic: &Diagnostic) -> impl Iterator<Item = Span> {
+    let labels = diagnostic.primary.iter().chain(&diagnostic.related);
+    labels.map(|label| label.span)
+}
+
+/// A span is in its file.
+fn within(span: Span, sources: &Sources) {
+    let text = sources.get(span.file).and_then(|source| {
+        let range = span.start as usize..span.end as usize;
+        source.text().get(range)
+    });
+    assert!(text.is_some(), "{span:?} is not in its file");
 }
 
 /// Parses the text as a log-format string of either style and evaluates it for no session.
