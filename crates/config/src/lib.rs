@@ -28,6 +28,7 @@
 
 mod cond;
 mod diag;
+pub mod example;
 mod format;
 pub mod model;
 mod parse;

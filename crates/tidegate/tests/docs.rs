@@ -9,7 +9,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use tidegate::reference::{CommandStatus, runtime_commands};
-use tidegate_config::{CODES, KeywordDoc, Status, keyword_docs};
+use tidegate_config::example::of_keyword;
+use tidegate_config::{CODES, KeywordDoc, Sections, Status, keyword_docs};
 use tidegate_sample::fetch::Unserved;
 use tidegate_sample::{acl_keywords, convert, example, fetch, logformat, manual, unserved_acl_keywords};
 
@@ -103,22 +104,37 @@ fn configuration() -> Result<String, std::fmt::Error> {
     let mut page = String::from(
         "# Configuration\n\n\
          What this version serves of HAProxy's configuration language, from the program's own tables (`cargo xtask docs` writes this \
-         page).\nHAProxy's manual tells each in full; what it has and this page has not is in [COMPATIBILITY.md](COMPATIBILITY.md).\n",
+         page).\nHAProxy's manual tells each in full; what it has and this page has not is in [COMPATIBILITY.md](COMPATIBILITY.md).\n\n\
+         Each example stands as it is in a section that the last column names; in `defaults`, parameters of servers follow `default-server`.\nA time without a unit is in milliseconds, and may have one of \
+         `us`, `ms`, `s`, `m`, `h` and `d`;\na size without one is in bytes, and may have one of `k`, `m` and `g`. A value that is out of its range or of \
+         another form is an error (`TG0107`, `TG0108`,\n`TG0109`), and so is a word that is missing (`TG0105`) or too much (`TG0106`): \
+         [diagnostics.md](diagnostics.md) has all codes, and `tidegate explain CODE` tells of each.\n\n",
     );
-    for (after, rows) in keywords(|status| status == Status::Served(())) {
+    let groups = keywords(|status| status == Status::Served(()));
+    let titles: Vec<String> = groups.keys().map(|after| heading(after)).collect();
+    let rest = ["Fetches", "Converters", "ACL keywords", "Aliases of log-format"].map(String::from);
+    let links = titles
+        .iter()
+        .chain(&rest)
+        .map(|title| format!("[{title}](#{})", anchor(title)));
+    writeln!(page, "{}", links.collect::<Vec<_>>().join(" · "))?;
+    for (after, rows) in groups {
         write!(
             page,
-            "\n## {}\n\nManual: section {}.\n\n| keyword | arguments | what it does | in |\n|---|---|---|---|\n",
+            "\n## {}\n\nManual: section {}.\n\n| keyword | arguments | what it does | values | example | in |\n|---|---|---|---|---|---|\n",
             heading(after),
             section(after)
         )?;
         for row in rows {
-            let (arguments, sections) = (code(row.arguments), row.sections.names().join(", "));
+            let (arguments, sections) = (code(row.arguments), sections(&row));
+            let shown = of_keyword(&row);
             writeln!(
                 page,
-                "| `{}` | {arguments} | {} | {sections} |",
+                "| `{}` | {arguments} | {} | {} | {} | {sections} |",
                 row.name,
-                cell(row.doc)
+                cell(row.doc),
+                shown.as_ref().map(|shown| cell(shown.note)).unwrap_or_default(),
+                shown.as_ref().map(|shown| code(&shown.line)).unwrap_or_default()
             )?;
         }
     }
@@ -359,8 +375,26 @@ fn heading(after: &str) -> String {
     match after {
         "" => "Lines".to_owned(),
         "section" => "Sections".to_owned(),
+        section if is_section(section) => format!("In `{section}`"),
         word => format!("After `{word}`"),
     }
+}
+
+/// Where a keyword may be.
+fn sections(row: &KeywordDoc) -> String {
+    match row.after {
+        "section" => "anywhere".to_owned(),
+        section if row.sections == Sections::NONE => section.to_owned(),
+        _ => row.sections.names().join(", "),
+    }
+}
+
+/// What a heading is linked by.
+fn anchor(title: &str) -> String {
+    let kept = title
+        .chars()
+        .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.collect::<String>().to_lowercase().replace(' ', "-")
 }
 
 /// Where HAProxy's manual has what may follow a word.
@@ -370,11 +404,23 @@ fn section(after: &str) -> &'static str {
         "section" => "3 for `global`, 4 for proxies, 12 for the others",
         "bind" => "5.1",
         "server" => "5.2",
+        "healthcheck" => "12.9",
+        "http-errors" => "12.4",
+        "log-profile" => "8.3.5",
+        "resolvers" => "5.3.2",
+        "ring" => "12.5",
+        "userlist" => "12.2",
         rules if rules.starts_with("http-") || rules.starts_with("tcp-") => {
             "4.3 for what actions do, 4.4 for each"
         }
         _ => "4.2",
     }
+}
+
+/// Whether rows that follow a word are lines of a section of its name.
+fn is_section(after: &str) -> bool {
+    let of = |row: &KeywordDoc| row.after == "section" && row.name == after;
+    keyword_docs().iter().any(of)
 }
 
 fn code(text: &str) -> String {

@@ -47,6 +47,8 @@ fn in_sections(word: &Word) -> Option<String> {
         .flat_map(|row| row.sections.names())
         .collect();
     if names.is_empty() {
+        let logs = super::log_sections::rows().filter(|row| word.is(row.name));
+        names.extend(logs.map(|row| row.after));
         let others = others::ALL.iter().filter(|other| other.has(word));
         names.extend(others.map(|other| other.name));
     }
@@ -56,9 +58,9 @@ fn in_sections(word: &Word) -> Option<String> {
 
 /// The first words of the lines that this word can follow.
 fn after_another(word: &Word) -> Option<String> {
-    let mut lines: Vec<String> = super::keyword_docs()
-        .into_iter()
-        .filter(|row: &KeywordDoc| !matches!(row.after, "" | "section") && word.is(row.name))
+    let of_a_section = |row: &KeywordDoc| sections::all().any(|section| section.name == row.after);
+    let mut lines: Vec<String> = super::keyword_rows()
+        .filter(|row| !matches!(row.after, "" | "section") && word.is(row.name) && !of_a_section(row))
         .map(|row| format!("{} {}", row.after, row.name))
         .collect();
     lines.dedup();
@@ -69,9 +71,7 @@ fn after_another(word: &Word) -> Option<String> {
 fn split(word: &Word) -> Option<String> {
     let written = word.lossy();
     let (name, value) = written.split_once(['=', ':'])?;
-    let is_known = super::keyword_docs()
-        .iter()
-        .any(|row| row.after.is_empty() && row.name == name);
+    let is_known = super::keyword_rows().any(|row| row.after.is_empty() && row.name == name);
     (is_known && !value.is_empty())
         .then(|| format!("put a blank between the keyword and its argument: `{name} {value}`"))
 }

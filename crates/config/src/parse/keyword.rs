@@ -33,6 +33,11 @@ impl Sections {
         Sections(self.0 | other.0)
     }
 
+    /// Those of both.
+    pub const fn and(self, other: Sections) -> Sections {
+        Sections(self.0 & other.0)
+    }
+
     /// Those of this one that aren't of the other.
     pub const fn without(self, other: Sections) -> Sections {
         Sections(self.0 & !other.0)

@@ -42,6 +42,11 @@ use crate::text::Word;
 
 /// All keywords with their documentation: for reference pages, listings and editors.
 pub fn keyword_docs() -> Vec<KeywordDoc> {
+    keyword_rows().collect()
+}
+
+/// The same, one after the other.
+fn keyword_rows() -> impl Iterator<Item = KeywordDoc> {
     sections::docs()
         .chain(global::rows())
         .chain(proxy::rows())
@@ -49,7 +54,7 @@ pub fn keyword_docs() -> Vec<KeywordDoc> {
         .chain(server::rows())
         .chain(rules::rows())
         .chain(log_sections::rows())
-        .collect()
+        .chain(others::rows())
 }
 
 /// Whether a word begins a section.

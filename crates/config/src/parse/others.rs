@@ -26,7 +26,7 @@ use super::args::{Args, Parsed};
 use super::check_rules::Checks;
 use super::elsewhere;
 use super::errors::ErrorSet;
-use super::keyword::{Found, Keyword, Status, look_up};
+use super::keyword::{Found, Keyword, KeywordDoc, Status, look_up};
 use super::server::check_name;
 use crate::diag::{Diagnostic, Diagnostics, closest, code};
 use crate::model::{CheckProgram, Resolvers};
@@ -82,6 +82,12 @@ pub(crate) const ALL: &[&Other] = &[
     &logs::TRACES,
     &userlist::USERLIST,
 ];
+
+/// The keywords of the lines of sections that are served, for reference pages.
+pub(crate) fn rows() -> impl Iterator<Item = KeywordDoc> {
+    let served = ALL.iter().filter(|other| other.status == Status::Served(()));
+    served.flat_map(|other| other.rows.iter().map(|row| row.doc(other.name)))
+}
 
 /// The names that sections of these kinds have so far.
 #[derive(Debug, Default)]

@@ -18,7 +18,7 @@ use tidegate_sample::{Place, Scope};
 
 use super::args::{Args, Parsed, list};
 use super::errors::ErrorSets;
-use super::keyword::{KeywordDoc, Status};
+use super::keyword::{KeywordDoc, Sections, Status};
 use super::order::Rank;
 use super::proxy::ProxyCx;
 use super::{http, sampled};
@@ -64,6 +64,15 @@ impl Set {
             Set::HttpRequest => "http-request",
             Set::HttpResponse => "http-response",
             Set::HttpAfterResponse => "http-after-response",
+        }
+    }
+
+    /// The sections that may have rules of the set.
+    fn sections(self) -> Sections {
+        match self {
+            Set::TcpConnection | Set::TcpSession => Sections::FRONTENDS,
+            Set::TcpResponse => Sections::BACKENDS,
+            _ => Sections::PROXIES,
         }
     }
 
@@ -154,9 +163,7 @@ pub(crate) fn tcp_request(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<(
     if let Some(word) = word {
         args.named(word);
         let only_frontends = matches!(kind, Kind::Rule(Set::TcpConnection | Set::TcpSession));
-        if only_frontends
-            && !super::proxy::applies(cx, super::keyword::Sections::FRONTENDS, word, args.name(), true)?
-        {
+        if only_frontends && !super::proxy::applies(cx, Sections::FRONTENDS, word, args.name(), true)? {
             args.take_rest();
             return Ok(());
         }

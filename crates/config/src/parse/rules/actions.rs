@@ -60,6 +60,8 @@ pub(crate) struct ActionRow {
     pub(crate) name: &'static str,
     /// Where it may be used.
     pub(crate) sets: Sets,
+    /// The sections in which its sets may have it, of those that may have the sets.
+    sections: Sections,
     /// What follows it.
     pub(crate) arguments: &'static str,
     /// What it does, in a line.
@@ -70,11 +72,20 @@ pub(crate) struct ActionRow {
     pub(crate) status: Status<Parse>,
 }
 
+impl ActionRow {
+    /// The row of an action that only some sections may have.
+    pub(super) const fn only_in(mut self, sections: Sections) -> ActionRow {
+        self.sections = sections;
+        self
+    }
+}
+
 /// A row of an action that is left for later.
 pub(super) const fn pending(name: &'static str, sets: Sets) -> ActionRow {
     ActionRow {
         name,
         sets,
+        sections: Sections::PROXIES,
         arguments: "",
         doc: "",
         takes_inner: false,
@@ -93,6 +104,7 @@ pub(super) const fn row(
     ActionRow {
         name,
         sets,
+        sections: Sections::PROXIES,
         arguments,
         doc,
         takes_inner: false,
@@ -111,6 +123,7 @@ pub(super) const fn inner(
     ActionRow {
         name,
         sets,
+        sections: Sections::PROXIES,
         arguments,
         doc,
         takes_inner: true,
@@ -142,7 +155,7 @@ pub(super) fn rows() -> impl Iterator<Item = KeywordDoc> {
             .map(|set| KeywordDoc {
                 after: set.name(),
                 name: row.name,
-                sections: Sections::PROXIES,
+                sections: set.sections().and(row.sections),
                 arguments: row.arguments,
                 doc: row.doc,
                 status: match row.status {

@@ -5,6 +5,7 @@ use super::{RuleCx, amount};
 use crate::diag::{Diagnostic, code};
 use crate::model::{Action, Amount, TimeoutName, Tuning};
 use crate::parse::args::{Args, Parsed, bad_argument};
+use crate::parse::keyword::Sections;
 use crate::parse::sampled;
 
 const REQUESTS: Sets = Sets::CONN.or(Sets::SESS).or(Sets::TREQ).or(Sets::HREQ);
@@ -52,7 +53,8 @@ pub(super) const ROWS: &[ActionRow] = &[
     row("set-priority-offset", CONTENT, "<expr>", "set the place among queued requests", |cx, args| {
         Ok(Action::Tune(Tuning::PriorityOffset(sampled(cx, args)?)))
     }),
-    row("set-retries", CONTENT, "{ <int> | <expr> }", "set how often to connect again", set_retries),
+    row("set-retries", CONTENT, "{ <int> | <expr> }", "set how often to connect again", set_retries)
+        .only_in(Sections::BACKENDS.without(Sections::DEFAULTS)),
     row("disable-l7-retry", Sets::HREQ, "", "send the request to no second server when it fails", |_, _| {
         Ok(Action::Tune(Tuning::NoRequestRetry))
     }),

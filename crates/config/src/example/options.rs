@@ -1,0 +1,55 @@
+//! What follows `option`, `timeout` and `stats`.
+
+use super::Row;
+
+#[rustfmt::skip]
+pub(super) const OPTIONS: &[Row] = &[
+    ("allbackups", "allbackups", "the first backup server alone without it"),
+    ("disable-h2-upgrade", "disable-h2-upgrade", ""),
+    ("dontlog-normal", "dontlog-normal", ""),
+    ("dontlognull", "dontlognull", ""),
+    ("forwarded", "forwarded proto host for", "`proto for` without a word"),
+    ("forwardfor", "forwardfor except 127.0.0.0/8 header X-Client-IP if-none", "`X-Forwarded-For` without `header`"),
+    ("http-buffer-request", "http-buffer-request", "as much as `tune.bufsize` holds"),
+    ("http-keep-alive", "http-keep-alive", "as without a word of the three"),
+    ("http-pretend-keepalive", "http-pretend-keepalive", ""),
+    ("http-restrict-req-hdr-names", "http-restrict-req-hdr-names delete", "`preserve` without the line"),
+    ("http-server-close", "http-server-close", ""),
+    ("httpchk", "httpchk GET /health", "`OPTIONS /` without a word"),
+    ("httpclose", "httpclose", ""),
+    ("httplog", "httplog clf", "`clf` for the common log format"),
+    ("httpslog", "httpslog", ""),
+    ("log-health-checks", "log-health-checks", ""),
+    ("log-separate-errors", "log-separate-errors", ""),
+    ("logasap", "logasap", ""),
+    ("originalto", "originalto header X-Destination", "`X-Original-To` without `header`"),
+    ("persist", "persist", ""),
+    ("redispatch", "redispatch 1", "every how many retries; negative counts from the last; -1 without a number"),
+    ("tcp-check", "tcp-check", ""),
+    ("tcplog", "tcplog", "`clf` for the common log format"),
+];
+
+const T: &str = "milliseconds without a unit, 2147483647 at most";
+
+#[rustfmt::skip]
+pub(super) const TIMEOUTS: &[Row] = &[
+    ("check", "check 5s", T),
+    ("client", "client 30s", T),
+    ("client-fin", "client-fin 5s", "milliseconds without a unit; that of `client` without the line"),
+    ("client-hs", "client-hs 10s", "milliseconds without a unit; that of `client` without the line"),
+    ("connect", "connect 4s", T),
+    ("http-keep-alive", "http-keep-alive 15s", "milliseconds without a unit; that of `http-request`, else `client`, without the line"),
+    ("http-request", "http-request 10s", "milliseconds without a unit; that of `client` without the line"),
+    ("queue", "queue 20s", "milliseconds without a unit; that of `connect` without the line"),
+    ("server", "server 30s", T),
+    ("server-fin", "server-fin 5s", "milliseconds without a unit; that of `server` without the line"),
+    ("tarpit", "tarpit 10s", "milliseconds without a unit; that of `connect` without the line"),
+    ("tunnel", "tunnel 1h", "milliseconds without a unit; those of `client` and `server` without the line"),
+];
+
+#[rustfmt::skip]
+pub(super) const STATS: &[Row] = &[
+    ("maxconn", "maxconn 20", "1 to 4294967295; 10 without the line"),
+    ("socket", "socket /run/tidegate.sock mode 600 level admin", "several lines open several; `level operator` without a word"),
+    ("timeout", "timeout 1m", "milliseconds without a unit; 10s without the line"),
+];

@@ -1,0 +1,77 @@
+//! The headers of sections, and the lines of those that are neither `global` nor proxies.
+
+use super::Row;
+
+#[rustfmt::skip]
+pub(super) const HEADERS: &[Row] = &[
+    ("backend", "backend app2", "each name once among backends"),
+    ("defaults", "defaults web", "for the proxies below that name it by `from`, or name none"),
+    ("frontend", "frontend public from base", "each name once among frontends"),
+    ("global", "global", "several are read as one"),
+    ("healthcheck", "healthcheck deep", "for the `healthcheck` parameter of servers"),
+    ("http-errors", "http-errors branded", "for `errorfiles`"),
+    ("listen", "listen database", ""),
+    ("log-profile", "log-profile terse", "for `profile` of `log` lines and of `do-log`"),
+    ("resolvers", "resolvers internal", "for the `resolvers` parameter of servers and `do-resolve`"),
+    ("ring", "ring kept", "for `ring@<name>` in `log` lines, and `show events` of the runtime API"),
+    ("userlist", "userlist people", "for `http_auth(<name>)` and its kin"),
+];
+
+/// The lines of a section that is served.
+pub(super) fn lines(section: &str) -> Option<&'static [Row]> {
+    let of = [
+        ("ring", RING),
+        ("log-profile", LOG_PROFILE),
+        ("userlist", USERLIST),
+        ("resolvers", RESOLVERS),
+        ("http-errors", HTTP_ERRORS),
+        ("healthcheck", HEALTHCHECK),
+    ];
+    of.into_iter()
+        .find(|(name, _)| *name == section)
+        .map(|(_, rows)| rows)
+}
+
+#[rustfmt::skip]
+const RING: &[Row] = &[
+    ("description", "description \"lines of the last minutes\"", ""),
+    ("format", "format rfc5424", "`raw` without the line"),
+    ("maxlen", "maxlen 2048", "bytes without a unit; the ring's size without the line"),
+    ("server", "server collector 192.0.2.5:514 log-proto octet-count", "`legacy`, a line feed after each line, without a word"),
+    ("size", "size 1m", "bytes without a unit; 16384 without the line"),
+    ("timeout", "timeout server 10s", "milliseconds without a unit"),
+];
+
+#[rustfmt::skip]
+const LOG_PROFILE: &[Row] = &[
+    ("log-tag", "log-tag brief", "that of the `log` line's proxy without the line"),
+    ("on", "on error format \"%ci %fc_err\"", "`any` for all steps that have no line of their own"),
+];
+
+#[rustfmt::skip]
+const USERLIST: &[Row] = &[
+    ("group", "group operators users alice", ""),
+    ("user", "user alice insecure-password tide groups operators", "`password` takes a hash: `$1$`, `$2a$`, `$2b$`, `$2y$`, `$5$` or `$6$`"),
+];
+
+#[rustfmt::skip]
+const RESOLVERS: &[Row] = &[
+    ("accepted_payload_size", "accepted_payload_size 4096", "bytes, 512 to 65535; 512 without the line"),
+    ("hold", "hold valid 30s", "milliseconds without a unit; 10s for `valid`, 0 for `obsolete` and 30s for the others without the line"),
+    ("nameserver", "nameserver ns1 192.0.2.53:53", "port 53 without one; all are asked at the same time"),
+    ("parse-resolv-conf", "parse-resolv-conf", "those of /etc/resolv.conf"),
+    ("resolve_retries", "resolve_retries 2", "3 without the line"),
+    ("timeout", "timeout retry 2s", "milliseconds without a unit; 1s each without the line"),
+];
+
+#[rustfmt::skip]
+const HTTP_ERRORS: &[Row] = &[
+    ("errorfile", "errorfile 503 sorry.http", "the file is a whole response, its head included"),
+];
+
+#[rustfmt::skip]
+const HEALTHCHECK: &[Row] = &[
+    ("http-check", "http-check expect status 200", "as in a backend"),
+    ("tcp-check", "tcp-check connect", "as in a backend; needs `type tcp-check`"),
+    ("type", "type httpchk GET /health", "stands before the steps"),
+];
