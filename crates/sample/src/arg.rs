@@ -8,6 +8,7 @@ use crate::cast::leading_int;
 use crate::data::Data;
 use crate::error::ParseError;
 use crate::pattern::View;
+use crate::raw;
 use crate::scope::Scope;
 use crate::session::Session;
 use crate::stick::Table;
@@ -330,13 +331,7 @@ pub(crate) fn resolve(
     let mut args = Vec::with_capacity(spec.kinds.len());
     for (index, kind) in spec.kinds.iter().enumerate() {
         if let ArgKind::Frontend | ArgKind::Backend | ArgKind::Server = kind {
-            args.push(proxy::argument(
-                owner,
-                *kind,
-                texts.get(index),
-                &list,
-                scope.proxies,
-            )?);
+            args.push(proxy::argument(owner, *kind, texts.get(index), &list, scope)?);
             continue;
         }
         if *kind == ArgKind::UserList {
@@ -350,13 +345,7 @@ pub(crate) fn resolve(
         }
         if *kind == ArgKind::Table {
             let required = index < spec.required;
-            args.push(table::argument(
-                owner,
-                required,
-                texts.get(index),
-                &list,
-                scope.proxies,
-            )?);
+            args.push(table::argument(owner, required, texts.get(index), &list, scope)?);
             continue;
         }
         match texts.get(index) {
@@ -393,7 +382,7 @@ fn value_of(owner: &str, kind: ArgKind, arg: &ArgText) -> Result<Arg, ParseError
     };
     match kind {
         // Compiled when it is prepared, since its flags are another argument.
-        ArgKind::Str | ArgKind::Regex => Ok(Arg::Str(text.into())),
+        ArgKind::Str | ArgKind::Regex => Ok(Arg::Str(raw::decoded(text).into_owned().into())),
         // One that is too large is the largest.
         ArgKind::Int => match leading_int(text.as_bytes()) {
             (int, used) if used == text.len() && text.ends_with(|c: char| c.is_ascii_digit()) => {

@@ -30,6 +30,7 @@ pub mod header_list;
 pub mod logformat;
 pub mod manual;
 pub mod pattern;
+pub mod raw;
 pub mod stick;
 pub mod userlist;
 pub mod vars;

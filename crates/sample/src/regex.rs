@@ -16,6 +16,14 @@ impl Regex {
         arg::regex(text, false).map(Regex)
     }
 
+    /// Compiles one that doesn't, as names of headers want it.
+    ///
+    /// # Errors
+    /// What is wrong with the text.
+    pub fn parse_ignoring_case(text: &str) -> Result<Regex, String> {
+        arg::regex(text, true).map(Regex)
+    }
+
     /// Whether it matches somewhere in `subject`. One that takes too long to match doesn't.
     #[must_use]
     pub fn is_match(&self, subject: &[u8]) -> bool {
@@ -53,5 +61,10 @@ mod tests {
         assert!(regex.is_match(b"a-bcx") && regex.is_match(b"-bd"));
         assert!(!regex.is_match(b"a-Bc"));
         assert!(Regex::parse("(").is_err());
+        assert!(
+            Regex::parse_ignoring_case("^x-(Id|NO)$")
+                .unwrap()
+                .is_match(b"X-no")
+        );
     }
 }

@@ -29,6 +29,8 @@ pub struct Scope<'a> {
     pub acls: Option<&'a AclSet>,
     /// The userlists that arguments may name.
     pub userlists: Option<&'a UserLists>,
+    /// Whether it is for several proxies at once, so that servers and tables are named with theirs.
+    pub shared: bool,
 }
 
 impl<'a> Scope<'a> {
@@ -44,6 +46,7 @@ impl<'a> Scope<'a> {
             proxies: None,
             acls: None,
             userlists: None,
+            shared: false,
         }
     }
 
@@ -59,6 +62,7 @@ impl<'a> Scope<'a> {
             proxies: None,
             acls: None,
             userlists: None,
+            shared: false,
         }
     }
 
@@ -112,6 +116,12 @@ impl<'a> Scope<'a> {
             userlists: Some(userlists),
             ..self
         }
+    }
+
+    /// The same for several proxies at once, if `shared`.
+    #[must_use]
+    pub fn shared(self, shared: bool) -> Scope<'a> {
+        Scope { shared, ..self }
     }
 
     /// The same where nothing may suspend.

@@ -149,6 +149,7 @@ listen f
     http-request set-timeout server 3s
     http-request set-timeout client int(4),mul(1000)
     http-request set-timeout tunnel str(x)
+    http-request set-timeout tarpit 2s
     http-request set-retries 7
     http-request set-priority-class int(-3000)
     http-request set-priority-offset int(12)
@@ -156,7 +157,7 @@ listen f
     http-request set-fc-mark 1 if {{ path /mark }}
     http-request set-nice -5
     http-after-response set-header x-addresses %[src]:%[src_port],%[dst]:%[dst_port]
-    http-after-response set-header x-timeouts \"%[be_server_timeout] %[cur_server_timeout] %[cur_client_timeout] %[cur_tunnel_timeout]\"
+    http-after-response set-header x-timeouts \"%[be_server_timeout] %[cur_server_timeout] %[cur_client_timeout] %[cur_tunnel_timeout] %[cur_tarpit_timeout]\"
     http-after-response set-header x-others \"%[be_max_retries] %[cur_max_retries] %[prio_class] %[prio_offset]\"
     use_backend %[path,field(2,/)] if {{ path_beg /b }}
     server s {0}
@@ -169,14 +170,14 @@ backend b2
     let answer = site.get("/x")?;
     for line in [
         "x-addresses: 192.0.2.1:1234,192.0.2.2:5678",
-        "x-timeouts: 15000 3000 4000 0",
+        "x-timeouts: 15000 3000 4000 0 2000",
         "x-others: 3 7 -2047 12",
     ] {
         assert!(answer.contains(&format!("\r\n{line}\r\n")), "{line}\n{answer}");
     }
-    // In another backend its own values hold again; the client's stay.
+    // In another backend its own values hold again; the client's and the tarpit's stay.
     let answer = site.get("/b2")?;
-    for line in ["x-timeouts: 15000 15000 4000 0", "x-others: 3 3 -2047 12"] {
+    for line in ["x-timeouts: 15000 15000 4000 0 2000", "x-others: 3 3 -2047 12"] {
         assert!(answer.contains(&format!("\r\n{line}\r\n")), "{line}\n{answer}");
     }
     Ok(())
@@ -294,6 +295,36 @@ backend b
     assert_eq!(status(&post("/all")?), "408");
     assert_eq!(body(&site.get("/some-response")?), "<abc>");
     assert_eq!(status(&site.get("/all-of-it")?), "504");
+    Ok(())
+}
+
+#[test]
+fn a_client_is_told_of_once_more_unless_both_sides_think_it_needless() -> Result<()> {
+    let config = format!(
+        "{DEFAULTS}\
+frontend f
+    bind 127.0.0.1:8080
+    option forwardfor if-none
+    use_backend %[path,field(2,/)]
+backend same
+    option forwardfor if-none
+    server s {0}
+backend other
+    option forwardfor
+    server s {0}
+backend none
+    server s {0}
+",
+        server(echo()?)
+    );
+    let site = Site::start("actions-if-none", &[("site.cfg", &config)])?;
+    for (path, told) in [("/same", 1), ("/other", 2), ("/none", 1)] {
+        let answer = site.ask(&format!(
+            "GET {path} HTTP/1.1\r\nhost: x\r\nx-forwarded-for: 192.0.2.9\r\nconnection: close\r\n\r\n"
+        ))?;
+        let seen = body(&answer).to_ascii_lowercase();
+        assert_eq!(seen.matches("x-forwarded-for: ").count(), told, "{path} {answer}");
+    }
     Ok(())
 }
 

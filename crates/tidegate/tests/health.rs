@@ -168,6 +168,7 @@ fn what_is_expected_of_a_response_decides() -> Result<()> {
             "info: \"HTTP check matched unwanted content\"",
         ),
         ("fhdr name Connection value close", "b/s succeeded"),
+        ("fhdr name -m reg ^CONN.*N$ value close", "b/s succeeded"),
         (
             "hdr name -m beg conn value -m end x comment \"no such header\"",
             "info: \"Said So comment: no such header\"",

@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::io::{BufReader, Write};
+use std::io::{BufReader, Read, Write};
 
 use support::Result;
 use support::origin::{head, origin, server};
@@ -109,5 +109,30 @@ backend b
     site.logged("/service forwarded=- toapplet=1 processed=1 error=- stopping=-")?;
     assert!(site.get("/server")?.ends_with("ok"));
     site.logged("/server forwarded=1 toapplet=- processed=1 error=- stopping=-")?;
+    Ok(())
+}
+
+#[test]
+fn texts_of_the_configuration_are_bytes() -> Result<()> {
+    let config = "\
+defaults
+    mode http
+    timeout client 15s
+frontend f
+    bind 127.0.0.1:8080
+    acl latin req.hdr(x) -m str caf\\xE9
+    http-request set-var(txn.a) str(\\xE9)
+    http-request return content-type text/plain lf-string \"<\\xE8>%[str(-\\xE9),hex] %[var(txn.a),hex] %[acl(latin)]\"
+";
+    let site = Site::start("rules-bytes", &[("site.cfg", config)])?;
+    let mut stream = site.connect(0)?;
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nx: caf\xe9\r\nconnection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    assert!(
+        answer.ends_with(b"\r\n\r\n<\xe8>2DE9 E9 1"),
+        "{}",
+        answer.escape_ascii()
+    );
     Ok(())
 }

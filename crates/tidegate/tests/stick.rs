@@ -101,6 +101,25 @@ fn each_event_is_counted_when_it_happens() -> Result<()> {
 }
 
 #[test]
+fn the_configuration_says_which_statuses_are_errors() -> Result<()> {
+    let config = format!(
+        "global\n    http-err-codes 410 +404-405 -405\n    http-fail-codes -500-599 +404\n\
+         {DEFAULTS}frontend f\n    bind 127.0.0.1:8080\n{}    http-request track-sc0 int(1) table keys\n    default_backend b\n\
+         backend b\n    server one 127.0.0.1:8091\n\
+         backend keys\n    stick-table type integer size 10 store http_err_cnt,http_fail_cnt\n{ORIGINS}",
+        tell(
+            "/see",
+            "int(1),table_http_err_cnt(keys) int(1),table_http_fail_cnt(keys)"
+        )
+    );
+    let site = Site::start("stick-statuses", &[("site.cfg", &config)])?;
+    asked(&site, "/broken", "")?;
+    site.until("/see", "0 0")?;
+    asked(&site, "/missing", "")?;
+    site.until("/see", "1 1")
+}
+
+#[test]
 fn a_connection_is_tracked_from_the_rule_on_that_says_so() -> Result<()> {
     let counts = |table: &str| {
         ["conn_cnt", "conn_cur", "sess_cnt", "http_req_cnt", "http_err_cnt"]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tidegate_sample::stick::Verdicts;
 use tidegate_sample::vars::{VarLimits, VarName};
 
 use super::http2::Http2Settings;
@@ -51,6 +52,8 @@ pub struct Global {
     pub description: Option<String>,
     /// The `stats` lines.
     pub runtime: RuntimeSettings,
+    /// `http-err-codes` and `http-fail-codes`.
+    pub verdicts: Verdicts,
     /// `spread-checks`: percent.
     pub check_spread_percent: u32,
     /// `max-spread-checks`

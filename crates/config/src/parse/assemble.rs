@@ -93,6 +93,8 @@ impl Draft {
         );
         pattern_files::expand(&mut self.diagnostics, &mut self.sources);
         self.diagnostics.sort();
+        let mut tables = plan.names.tables;
+        tables.verdicts = self.global.verdicts.clone();
         let config = (!self.diagnostics.has_errors()).then_some(Config {
             global: self.global,
             proxies,
@@ -102,7 +104,7 @@ impl Draft {
             lists: self.lists,
             userlists: self.userlists,
             checks: self.checks,
-            tables: Arc::new(plan.names.tables),
+            tables: Arc::new(tables),
             resolvers: self.resolvers,
         });
         Loaded {

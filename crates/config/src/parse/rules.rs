@@ -232,7 +232,10 @@ pub(crate) fn rule(cx: &mut ProxyCx<'_>, args: &mut Args<'_>, set: Set) -> Parse
     }
     args.named(word);
     let acls = Rc::clone(&cx.acls);
-    let mut scope = cx.scope(set.place(cx.proxy.kind)).with_acls(&acls);
+    let mut scope = cx
+        .scope(set.place(cx.proxy.kind))
+        .with_acls(&acls)
+        .shared(cx.in_defaults());
     if set == Set::TcpConnection {
         // There is no session yet that a script could belong to.
         scope = scope.without_waiting();

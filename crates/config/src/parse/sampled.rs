@@ -1,7 +1,10 @@
 //! Expressions, ACLs, conditions and log-format strings: parsed by `tidegate-sample`, whose faults are brought
 //! back to the characters that were written.
 
+use std::borrow::Cow;
+
 use tidegate_sample::logformat::LogFormat;
+use tidegate_sample::raw::{encoded, position};
 use tidegate_sample::vars::VarName;
 use tidegate_sample::{AclSet, Condition};
 use tidegate_sample::{Expr, ParseError, Scope, WordError};
@@ -12,12 +15,13 @@ use crate::text::Word;
 
 /// An expression that is a whole word.
 pub(crate) fn expression(word: &Word, scope: &Scope<'_>) -> Parsed<Expr> {
-    Expr::parse(word.text()?, scope).map_err(|error| in_word(code::BAD_EXPRESSION, word, error))
+    Expr::parse(&encoded(word.bytes()), scope).map_err(|error| in_word(code::BAD_EXPRESSION, word, error))
 }
 
 /// A log-format string.
 pub(crate) fn log_format(word: &Word, scope: &Scope<'_>) -> Parsed<LogFormat> {
-    LogFormat::parse(word.text()?, scope).map_err(|error| in_word(code::BAD_LOG_FORMAT, word, error))
+    LogFormat::parse(&encoded(word.bytes()), scope)
+        .map_err(|error| in_word(code::BAD_LOG_FORMAT, word, error))
 }
 
 /// A variable's name.
@@ -32,7 +36,8 @@ pub(crate) fn condition(
     scope: &Scope<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Parsed<Condition> {
-    let texts = texts(words)?;
+    let texts = texts(words);
+    let texts: Vec<&str> = texts.iter().map(|text| &**text).collect();
     let condition = Condition::parse(&texts, acls, scope)
         .map_err(|error| in_words(code::BAD_RULE_CONDITION, words, error))?;
     for warning in condition.warnings() {
@@ -52,7 +57,8 @@ pub(crate) fn declare_acl(
     scope: &Scope<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Parsed<()> {
-    let texts = texts(words)?;
+    let texts = texts(words);
+    let texts: Vec<&str> = texts.iter().map(|text| &**text).collect();
     let warnings = acls
         .declare(&texts, scope)
         .map_err(|error| in_words(code::BAD_ACL, words, error))?;
@@ -62,8 +68,9 @@ pub(crate) fn declare_acl(
     Ok(())
 }
 
-fn texts(words: &[Word]) -> Parsed<Vec<&str>> {
-    words.iter().map(Word::text).collect()
+/// Words as texts, whatever their bytes are.
+fn texts(words: &[Word]) -> Vec<Cow<'_, str>> {
+    words.iter().map(|word| encoded(word.bytes())).collect()
 }
 
 fn as_warning(mut diagnostic: Diagnostic) -> Diagnostic {
@@ -89,7 +96,8 @@ pub(crate) fn in_word(code: Code, word: &Word, error: ParseError) -> Box<Diagnos
     let span = if error.span.is_empty() && word.bytes().is_empty() {
         word.span()
     } else {
-        word.span_of(error.span.start, error.span.end)
+        let at = |place| position(word.bytes(), place);
+        word.span_of(at(error.span.start), at(error.span.end))
     };
     with_advice(Diagnostic::error(code, span, error.message.clone()), error)
 }

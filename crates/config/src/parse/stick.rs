@@ -121,6 +121,13 @@ pub(crate) fn named(scope: &Scope<'_>, word: &Word) -> Parsed<Arc<Table>> {
 
 /// The table of the section itself.
 pub(crate) fn own(scope: &Scope<'_>, after: Span) -> Parsed<Arc<Table>> {
+    if scope.shared {
+        let message = "the rules of a `defaults` section belong to no proxy that could have a stick table";
+        return Err(Box::new(
+            Diagnostic::error(code::MISSING_ARGUMENT, after.after(), message)
+                .label("expected `table <table>` here"),
+        ));
+    }
     let Some((proxies, tables)) = known(scope) else {
         return Ok(any());
     };

@@ -352,8 +352,10 @@ impl HttpStream {
         };
         let mut head = answer.head;
         txn.facts.borrow_mut().server_status = Some(head.status.as_u16());
-        if let Some(what) = stick::verdict(head.status.as_u16()) {
-            txn.count(what, 1);
+        if txn.tracks() {
+            for what in txn.client.tables.verdicts.of(head.status.as_u16()) {
+                txn.count(what, 1);
+            }
         }
         txn.capture_headers(Way::Response, &head.headers);
         forget_connection(&mut head.headers);

@@ -14,12 +14,15 @@ use crate::txn::Txn;
 /// Adds what the two proxies say. Where both have an option, one field is added: the backend's.
 pub(crate) fn tell(frontend: &FrontendSpec, backend: &BackendSpec, txn: &Txn, headers: &mut HeaderMap) {
     let forward = backend.forward_for.as_ref().or(frontend.forward_for.as_ref());
+    // One of them that doesn't say `if-none` wants it in any case.
+    let in_any_case = |specs: [&Option<ForwardFor>; 2]| specs.into_iter().flatten().any(|spec| !spec.if_none);
     if let (Some(spec), Some(source)) = (forward, txn.source()) {
-        add(spec, source.ip(), headers);
+        let in_any_case = in_any_case([&frontend.forward_for, &backend.forward_for]);
+        add(spec, in_any_case, source.ip(), headers);
     }
     let original = backend.original_to.as_ref().or(frontend.original_to.as_ref());
     if let (Some(spec), Some(destination)) = (original, txn.destination()) {
-        add(spec, destination.ip(), headers);
+        add(spec, true, destination.ip(), headers);
     }
     if let Some(spec) = &backend.forwarded {
         let text = forwarded(spec, txn, headers.get(HOST));
@@ -46,12 +49,12 @@ pub(crate) fn restrict_names(policy: HeaderNames, headers: &mut HeaderMap) -> bo
     policy == HeaderNames::Delete
 }
 
-fn add(spec: &ForwardFor, address: IpAddr, headers: &mut HeaderMap) {
+fn add(spec: &ForwardFor, in_any_case: bool, address: IpAddr, headers: &mut HeaderMap) {
     let excepted = spec
         .except
         .iter()
         .any(|(network, bits)| within(address, *network, *bits));
-    if excepted || spec.if_none && headers.contains_key(&spec.header) {
+    if excepted || !in_any_case && headers.contains_key(&spec.header) {
         return;
     }
     if let Ok(value) = HeaderValue::try_from(address.to_string()) {

@@ -6,4 +6,4 @@ mod rules;
 
 pub(crate) use counters::Counters;
 pub(crate) use persistence::{Chosen, preferred, store_response};
-pub(crate) use rules::{change, track, verdict};
+pub(crate) use rules::{change, track};

@@ -32,7 +32,7 @@ pub(crate) async fn track(txn: &Rc<Txn>, track: &Track, runner: &dyn ExternalRun
         Phase::Response => {
             entry.count(Count::Request, 1, now);
             let status = txn.response_head().map_or(0, |head| head.status.as_u16());
-            if let Some(what) = verdict(status) {
+            for what in txn.client.tables.verdicts.of(status) {
                 entry.count(what, 1, now);
             }
         }
@@ -41,16 +41,6 @@ pub(crate) async fn track(txn: &Rc<Txn>, track: &Track, runner: &dyn ExternalRun
     match txn.phase() {
         Phase::Connection | Phase::Session => txn.client.counters.add(track.counter, tracked),
         _ => txn.counters.add(track.counter, tracked),
-    }
-}
-
-/// What a status of a server's counts as.
-pub(crate) fn verdict(status: u16) -> Option<Count> {
-    match status {
-        400..=499 => Some(Count::Error),
-        501 | 505 => None,
-        500..=599 => Some(Count::Failure),
-        _ => None,
     }
 }
 

@@ -52,13 +52,13 @@ impl Overrides {
         timeouts
     }
 
-    /// Forgets what was set for a backend: another one was chosen than that whose rules set it.
+    /// Forgets what was set for a backend: another one was chosen than that whose rules set it. A tarpit is the
+    /// frontend's affair as well.
     pub(crate) fn leave_backend(&self) {
         for which in [
             TimeoutKind::Connect,
             TimeoutKind::Queue,
             TimeoutKind::Server,
-            TimeoutKind::Tarpit,
             TimeoutKind::Tunnel,
         ] {
             self.slot(which).set(None);

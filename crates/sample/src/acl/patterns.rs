@@ -4,6 +4,7 @@ use super::version;
 use crate::cast::cast;
 use crate::error::{ParseError, WordError};
 use crate::pattern::{self, ListKind, MatchMethod, Output, View};
+use crate::raw;
 use crate::scope::Scope;
 use crate::userlist::UserList;
 use crate::value::Value;
@@ -77,9 +78,9 @@ impl Patterns {
                 let Some(key) = operated(word, operator).map_err(|message| fault(at, message))? else {
                     continue;
                 };
-                keys.push(key);
+                keys.push(key.into_bytes());
             } else {
-                keys.push((*word).to_string());
+                keys.push(raw::decoded(word).into_owned());
             }
             places.push(at);
         }

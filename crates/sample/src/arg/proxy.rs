@@ -3,7 +3,7 @@
 use super::{Arg, ArgKind, ArgText};
 use crate::did_you_mean::did_you_mean;
 use crate::error::ParseError;
-use crate::scope::{Proxies, Side};
+use crate::scope::{Proxies, Scope, Side};
 use std::ops::Range;
 
 /// The argument of one of the three kinds. Without proxies to compare with, any name will do.
@@ -12,10 +12,19 @@ pub(super) fn argument(
     kind: ArgKind,
     text: Option<&ArgText>,
     list: &Range<usize>,
-    proxies: Option<&dyn Proxies>,
+    scope: &Scope<'_>,
 ) -> Result<Arg, ParseError> {
+    let proxies = scope.proxies;
     let given = text.filter(|text| !text.text.is_empty());
     match (kind, given) {
+        (ArgKind::Server, Some(text)) if scope.shared && !text.text.contains('/') => {
+            let name = &text.text;
+            let message = format!(
+                "the rules of a `defaults` section belong to no proxy that could have a server `{name}`"
+            );
+            Err(ParseError::new(text.span.clone(), message)
+                .help(format!("name the backend too: `{owner}(backend/{name})`")))
+        }
         (ArgKind::Server, Some(text)) => server(owner, text, proxies),
         (ArgKind::Server, None) => Err(ParseError::new(
             list.clone(),

@@ -3,7 +3,7 @@
 use super::{Arg, ArgText};
 use crate::did_you_mean::did_you_mean;
 use crate::error::ParseError;
-use crate::scope::{Proxies, Side};
+use crate::scope::{Proxies, Scope, Side};
 use crate::session::Session;
 use crate::stick::{Table, Tables};
 use std::ops::Range;
@@ -15,8 +15,9 @@ pub(super) fn argument(
     required: bool,
     text: Option<&ArgText>,
     list: &Range<usize>,
-    proxies: Option<&dyn Proxies>,
+    scope: &Scope<'_>,
 ) -> Result<Arg, ParseError> {
+    let proxies = scope.proxies;
     let given = text.filter(|text| !text.text.is_empty());
     let known = proxies.and_then(|proxies| Some((proxies, proxies.tables()?)));
     match (given, known) {
@@ -24,6 +25,10 @@ pub(super) fn argument(
             Some(table) => Ok(Arg::Table(table.clone())),
             None => Err(unknown(text, proxies, tables)),
         },
+        (None, _) if required && scope.shared => {
+            let message = "the rules of a `defaults` section belong to no proxy that could have a table";
+            Err(ParseError::new(list.clone(), message).help("name the section of one"))
+        }
         (Some(text), None) => Ok(Arg::Str(text.text.as_str().into())),
         (None, Some((proxies, tables))) if required => match tables.find(proxies.current()) {
             Some(table) => Ok(Arg::Table(table.clone())),

@@ -67,11 +67,18 @@ pub(super) const ROWS: &[ConverterRow] = &[
             return Err(ArgError::new(0, "it takes an offset"));
         }
         operand(args, 0)?;
+        if matches!(at(args, 0), Arg::Int(..0)) {
+            return Err(ArgError::new(0, "the offset is negative"));
+        }
         if at(args, 1).text().is_empty() {
             args.truncate(1);
             return Ok(());
         }
-        operand(args, 1)
+        operand(args, 1)?;
+        match at(args, 1) {
+            Arg::Int(..1) => Err(ArgError::new(1, "the length is not above zero")),
+            _ => Ok(()),
+        }
     }),
     row(
         "field",
@@ -89,9 +96,7 @@ pub(super) const ROWS: &[ConverterRow] = &[
         Type::Str,
         "as `field`, several delimiters in a row being one",
         |_, args, v| {
-            with_text(v, |data| {
-                Some(words(&data, args).map_or(Data::EMPTY, |range| data.slice(range)))
-            })
+            with_text(v, |data| words(&data, args).map(|range| data.slice(range)))
         },
     )
     .prepared(not_zero),

@@ -253,7 +253,8 @@ fn typed(text: Data, to: Type) -> Option<Value> {
 
 /// An address as headers have it: IPv6, or IPv4 with a port or without, and zeros before its numbers or none.
 fn address(text: &str) -> Option<IpAddr> {
-    if let Ok(ip) = text.parse::<Ipv6Addr>() {
+    let unbracketed = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    if let Ok(ip) = unbracketed.unwrap_or(text).parse::<Ipv6Addr>() {
         return Some(ip.into());
     }
     let ip = match text.split_once(':') {
@@ -328,6 +329,7 @@ mod tests {
         }
         assert_eq!(address("2001:db8::1"), "2001:db8::1".parse().ok());
         assert_eq!(address("::ffff:1.2.3.4"), "::ffff:1.2.3.4".parse().ok());
+        assert_eq!(address("[2001:db8::1]"), "2001:db8::1".parse().ok());
         for text in [
             "",
             "1.2.3",
@@ -336,8 +338,9 @@ mod tests {
             "1.2.3.4:",
             "1.2.3.4:x",
             "1.2.3.4:99999",
-            "[::1]",
+            "[::1",
             "[::1]:80",
+            "[1.2.3.4]",
             "1.2.3.+4",
             "1.2.3.4:+5",
         ] {

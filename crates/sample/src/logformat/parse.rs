@@ -6,6 +6,7 @@ use super::{Item, Segment, Style, What, alias};
 use crate::did_you_mean::did_you_mean;
 use crate::error::ParseError;
 use crate::expr::Expr;
+use crate::raw;
 use crate::scope::Scope;
 
 /// What a string says.
@@ -79,8 +80,7 @@ impl<'a> Parser<'a> {
             self.flush();
             self.segments.push(Segment::Space);
         } else {
-            self.literal
-                .extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+            raw::push(c, &mut self.literal);
         }
     }
 

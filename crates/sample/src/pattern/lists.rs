@@ -103,7 +103,7 @@ pub(crate) fn view(
 
 /// A list of patterns that stand in the configuration itself, and a way to match it; or which of them is wrong.
 pub(crate) fn inline(
-    keys: &[String],
+    keys: &[Vec<u8>],
     method: MatchMethod,
     ignore_case: bool,
 ) -> Result<View, (usize, String)> {
@@ -113,8 +113,7 @@ pub(crate) fn inline(
         .match_by(Way { method, ignore_case }, Output::Str)
         .unwrap_or(0);
     for (at, key) in keys.iter().enumerate() {
-        list.add(key.as_bytes(), None)
-            .map_err(|error| (at, error.to_string()))?;
+        list.add(key, None).map_err(|error| (at, error.to_string()))?;
     }
     Ok(View::new(Arc::new(list), index))
 }

@@ -28,6 +28,7 @@ mod shard;
 mod table;
 mod tables;
 mod text;
+mod verdict;
 
 pub use data::{ARRAY_MAX, Cell, Column, DataType, Form};
 pub use entry::{Count, EntryRef, Tracked};
@@ -36,5 +37,6 @@ pub use rule::{CounterChange, EntryChange, Stick, Track};
 pub use table::{Removal, ServerKey, Table, TableSpec};
 pub use tables::Tables;
 pub use text::{Filter, Selection};
+pub use verdict::{STATUSES, StatusSet, Verdicts};
 
 pub(crate) use look::Ask;

@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::table::{Table, TableSpec};
+use super::verdict::Verdicts;
 
 /// The tables of a configuration.
 #[derive(Debug, Default)]
 pub struct Tables {
     all: BTreeMap<String, Arc<Table>>,
+    /// What responses count as, in all of them.
+    pub verdicts: Verdicts,
 }
 
 impl Tables {

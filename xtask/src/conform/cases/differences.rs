@@ -67,11 +67,6 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         "HAProxy 2.6 takes a key that is anywhere in the text; as documented, it ends the text",
     ),
     converters(
-        &["bytes(1,-1)"],
-        ALL,
-        "a number of bytes that is negative is none, as newer versions have it",
-    ),
-    converters(
         &["json_query('$.list')"],
         ALL,
         "HAProxy 2.6 gives no list; as documented since, it is given as text",

@@ -154,6 +154,7 @@ pub(crate) const DOCUMENTED: &[Documented] = &[
     converter("reverse_dom", "str(a..b),reverse_dom", None),
     converter("reverse_dom", "str(.a),reverse_dom", None),
     converter("word", "str(f1_f2_f3__f5),word(4,_)", Some("f5")),
+    converter("word", "str(f1_f2_f3__f5),word(5,_)", None),
     converter("word", "str(f1_f2_f3__f5),word(2,_,0)", Some("f2_f3__f5")),
     converter("word", "str(f1_f2_f3__f5),word(3,_,2)", Some("f3__f5")),
     converter("word", "str(f1_f2_f3__f5),word(-2,_,3)", Some("f1_f2_f3")),

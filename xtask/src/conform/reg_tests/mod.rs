@@ -5,6 +5,8 @@
 
 mod outcome;
 mod page;
+mod reasons;
+mod syntax;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -23,6 +25,7 @@ Runs the tests under PATH, a directory like `reg-tests` of HAProxy's repository,
 `varnish`), and writes docs/conformance-reg-tests.md. A test's own conditions are honoured.
 
   --only FOLDER     the tests of that folder alone (may be given several times): nothing is written
+  --test NAME       the tests of this name alone, with all that they say: nothing is written
   --jobs N          so many at a time (4)
   --limit SECONDS   longest time of a test (30)
   --tidegate PATH   the program to test, instead of building it
@@ -32,6 +35,9 @@ Runs the tests under PATH, a directory like `reg-tests` of HAProxy's repository,
 struct Options {
     path: PathBuf,
     only: Vec<String>,
+    tests: Vec<String>,
+    /// Tests that fail are shown whole.
+    shows: bool,
     jobs: usize,
     limit_seconds: u32,
     tidegate: Option<PathBuf>,
@@ -65,7 +71,7 @@ pub(super) fn run(arguments: lexopt::Parser) -> Result<()> {
     }
     let results = run_all(&tests, &program, &options);
     print!("{}", page::summary(&results)?);
-    if options.only.is_empty() {
+    if options.only.is_empty() && options.tests.is_empty() {
         std::fs::write(
             crate::root().join("docs/conformance-reg-tests.md"),
             page::page(&results)?,
@@ -79,6 +85,8 @@ fn options(mut arguments: lexopt::Parser) -> Result<Option<Options>> {
     let mut options = Options {
         path: PathBuf::new(),
         only: Vec::new(),
+        tests: Vec::new(),
+        shows: false,
         jobs: 4,
         limit_seconds: 30,
         tidegate: None,
@@ -89,6 +97,10 @@ fn options(mut arguments: lexopt::Parser) -> Result<Option<Options>> {
         match argument {
             lexopt::Arg::Short('h') | lexopt::Arg::Long("help") => return Ok(None),
             lexopt::Arg::Long("only") => options.only.push(arguments.value()?.string()?),
+            lexopt::Arg::Long("test") => {
+                options.tests.push(arguments.value()?.string()?);
+                options.shows = true;
+            }
             lexopt::Arg::Long("jobs") => options.jobs = arguments.value()?.parse()?,
             lexopt::Arg::Long("limit") => options.limit_seconds = arguments.value()?.parse()?,
             lexopt::Arg::Long("tidegate") => options.tidegate = Some(arguments.value()?.into()),
@@ -139,6 +151,9 @@ fn tests(options: &Options) -> Result<Vec<Test>> {
             }
         }
     }
+    if !options.tests.is_empty() {
+        found.retain(|test| options.tests.contains(&test.name));
+    }
     found.sort_by(|a, b| a.file.cmp(&b.file));
     Ok(found)
 }
@@ -149,7 +164,12 @@ fn run_all(tests: &[Test], program: &Path, options: &Options) -> Results {
         for _ in 0..options.jobs.max(1) {
             scope.spawn(|| {
                 while let Some(test) = tests.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let outcome = outcome::of(&test.file, program, options);
+                    let outcome = match outcome::of(&test.file, program, options) {
+                        Outcome::Failed(why) => {
+                            Outcome::Failed(reasons::of(&test.folder, &test.name).map_or(why, str::to_owned))
+                        }
+                        other => other,
+                    };
                     eprintln!("{}/{}: {outcome}", test.folder, test.name);
                     if let Ok(mut results) = results.lock() {
                         let folder = results.entry(test.folder.clone()).or_default();

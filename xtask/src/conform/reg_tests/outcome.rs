@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::Options;
+use super::syntax::{self, Copied};
 
 /// What came of a test.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,10 +39,17 @@ pub(super) fn of(file: &Path, program: &Path, options: &Options) -> Outcome {
     if let Some(why) = not_for_us(&text) {
         return Outcome::Skipped(why);
     }
+    let copied = match syntax::older(&text)
+        .map(|text| Copied::new(file, &text))
+        .transpose()
+    {
+        Ok(copied) => copied,
+        Err(error) => return Outcome::Failed(error.to_string()),
+    };
     let run = Command::new(&options.varnishtest)
         .args(["-v", "-t"])
         .arg(options.limit_seconds.to_string())
-        .arg(file)
+        .arg(copied.as_ref().map_or(file, |copied| &copied.test))
         .env("HAPROXY_PROGRAM", program)
         .output();
     let output = match run {
@@ -52,6 +60,10 @@ pub(super) fn of(file: &Path, program: &Path, options: &Options) -> Outcome {
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     match output.status.code() {
         Some(0) => Outcome::Passed,
+        _ if options.shows => {
+            println!("{said}");
+            Outcome::Failed(why_failed(&said))
+        }
         Some(SKIPPED) => Outcome::Skipped(why_skipped(&said)),
         _ => Outcome::Failed(why_failed(&said)),
     }

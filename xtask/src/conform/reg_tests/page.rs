@@ -61,8 +61,8 @@ pub(super) fn page(results: &Results) -> Result<String, fmt::Error> {
          HAProxy's repository has tests that drive the program from outside, with `varnishtest`: clients, servers and the runtime API.\n\
          `cargo xtask conform reg-tests PATH` runs a checkout of them on this program and writes this page. A test is skipped where it\n\
          says itself that it needs what isn't there; the reason of one that fails is the first that it gave. Debian's\n\
-         `varnishtest` is older than what the tests are written for: it has no `-Ws`, and knows `<undef>`, a header that is absent, only\n\
-         without quotes, so that no program passes a test which compares with it in quotes.\n\n\
+         `varnishtest` is older than what the tests are written for: what it spells differently (`-Ws`, `<undef>` in quotes) is spelt its way in a\n\
+         copy before a test is run.\n\n\
          | folder | passed | skipped | failed |\n|---|---|---|---|\n",
     );
     let (folders, all) = counts(results);

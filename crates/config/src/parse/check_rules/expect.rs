@@ -136,7 +136,11 @@ fn pattern(rule: &mut RuleArgs<'_, '_, '_>, word: &Word) -> Parsed<CheckPattern>
 }
 
 fn regex(word: &Word) -> Parsed<Regex> {
-    Regex::parse(word.text()?).or_else(|why| bad_argument(word, format!("not a regular expression: {why}")))
+    compiled(word, Regex::parse)
+}
+
+fn compiled(word: &Word, parse: fn(&str) -> Result<Regex, String>) -> Parsed<Regex> {
+    parse(word.text()?).or_else(|why| bad_argument(word, format!("not a regular expression: {why}")))
 }
 
 /// `200,300-310`
@@ -178,11 +182,11 @@ fn statuses(word: &Word) -> Parsed<Vec<(u16, u16)>> {
 fn header(rule: &mut RuleArgs<'_, '_, '_>, whole: bool) -> Parsed<CheckPattern> {
     let names = [("name", false), ("name-lf", true)];
     let computed = rule.args.one_of("`name` or `name-lf`", &names)?;
-    let name = text(rule, computed, "the name of a header")?;
+    let name = text(rule, computed, Regex::parse_ignoring_case, "the name of a header")?;
     let value = match rule.args.peek() {
         Some(word) if word.is("value") || word.is("value-lf") => {
             rule.args.next();
-            Some(text(rule, word.is("value-lf"), "a value")?)
+            Some(text(rule, word.is("value-lf"), Regex::parse, "a value")?)
         }
         _ => None,
     };
@@ -190,7 +194,12 @@ fn header(rule: &mut RuleArgs<'_, '_, '_>, whole: bool) -> Parsed<CheckPattern> 
 }
 
 /// `[-m METHOD] TEXT`
-fn text(rule: &mut RuleArgs<'_, '_, '_>, computed: bool, what: &str) -> Parsed<CheckText> {
+fn text(
+    rule: &mut RuleArgs<'_, '_, '_>,
+    computed: bool,
+    parse: fn(&str) -> Result<Regex, String>,
+    what: &str,
+) -> Parsed<CheckText> {
     const METHODS: [(&str, u8); 5] = [("str", 0), ("beg", 1), ("end", 2), ("sub", 3), ("reg", 4)];
     let flag = rule.args.peek();
     let method = if rule.args.take("-m") {
@@ -211,7 +220,7 @@ fn text(rule: &mut RuleArgs<'_, '_, '_>, computed: bool, what: &str) -> Parsed<C
     }
     let word = rule.args.expect(what)?;
     let method = if method == 4 {
-        CheckMatch::Regex(regex(word)?)
+        CheckMatch::Regex(compiled(word, parse)?)
     } else {
         by_number(method)
     };

@@ -1,5 +1,9 @@
 //! The settings of HTTP, of its second version above all.
 
+use std::ops::RangeInclusive;
+
+use tidegate_sample::stick::{STATUSES, StatusSet};
+
 use super::table::Parse;
 use crate::diag::{Diagnostic, code};
 use crate::parse::args::{Args, Parsed};
@@ -23,6 +27,12 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
     served("h1-accept-payload-with-any-method", G, "", "GET, HEAD and DELETE of HTTP/1.0 may have a body", |cx, _| {
         cx.global.tune.accept_any_payload = true;
         Ok(())
+    }),
+    served("http-err-codes", G, "[+-]<range>[,...] [...]", "which statuses count as errors of clients", |cx, args| {
+        statuses(args, &mut cx.global.verdicts.errors)
+    }),
+    served("http-fail-codes", G, "[+-]<range>[,...] [...]", "which statuses count as failures of servers", |cx, args| {
+        statuses(args, &mut cx.global.verdicts.failures)
     }),
     served("tune.h2.initial-window-size", G, "<number>", "bytes of a message's body that may come unasked", |cx, args| {
         window(args).map(|n| cx.global.tune.h2.both.window = Some(n))
@@ -78,6 +88,53 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
     no_effect("tune.h2.be.max-frames-at-once", G, NO_ROUNDS),
     no_effect("tune.h2.fe.max-rst-at-once", G, NO_ROUNDS),
 ];
+
+/// `[+-]<range>[,<range>...]...`: words without a sign say what there is, those with one change that.
+fn statuses(args: &mut Args<'_>, set: &mut StatusSet) -> Parsed<()> {
+    if args.peek().is_none() {
+        return Err(args.missing("a status, or a range of them such as `400-499`"));
+    }
+    while let Some(word) = args.next() {
+        let (held, from) = match word.bytes().first() {
+            Some(b'+') => (true, 1),
+            Some(b'-') => (false, 1),
+            _ => {
+                *set = StatusSet::of(&[]);
+                (true, 0)
+            }
+        };
+        let mut at = from;
+        for part in word
+            .bytes()
+            .get(from..)
+            .unwrap_or_default()
+            .split(|byte| *byte == b',')
+        {
+            let range = range(&word.part(at, at + part.len()))?;
+            set.change(range, held);
+            at += part.len() + 1;
+        }
+    }
+    Ok(())
+}
+
+/// `<status>[-<status>]`
+fn range(word: &Word) -> Parsed<RangeInclusive<u16>> {
+    let text = word.lossy();
+    let (low, high) = text.split_once('-').unwrap_or((&text, &text));
+    let status = |text: &str| text.parse().ok().filter(|status| STATUSES.contains(status));
+    match (status(low), status(high)) {
+        (Some(low), Some(high)) if low <= high => Ok(low..=high),
+        _ => {
+            let message = format!("`{text}` is neither a status from 100 to 599 nor a range of them");
+            Err(Box::new(Diagnostic::error(
+                code::BAD_NUMBER,
+                word.span(),
+                message,
+            )))
+        }
+    }
+}
 
 fn window(args: &mut Args<'_>) -> Parsed<u32> {
     args.integer(0, WINDOW_MAX)

@@ -92,8 +92,6 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
     not_yet("h2-workaround-bogus-websocket-clients", G, "a setting of the process"),
     not_yet("harden.reject-privileged-ports.quic", G, "a setting of the process"),
     not_yet("harden.reject-privileged-ports.tcp", G, "a setting of the process"),
-    not_yet("http-err-codes", G, "a setting of the process"),
-    not_yet("http-fail-codes", G, "a setting of the process"),
     not_yet("httpclient.resolvers.disabled", G, "a setting of the HTTP client of scripts"),
     not_yet("httpclient.resolvers.id", G, "a setting of the HTTP client of scripts"),
     not_yet("httpclient.resolvers.prefer", G, "a setting of the HTTP client of scripts"),
