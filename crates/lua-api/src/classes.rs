@@ -6,6 +6,7 @@ use mlua::{Lua, Result};
 use tidegate_exec::ObjectClass;
 
 use crate::env::Env;
+use crate::plane::{self, PlaneClasses};
 use crate::row::{ClassRows, methods};
 use crate::{act, applet_http, applet_tcp, channel, concat, converters, core, fetches, http, queue, reply};
 use crate::{regex, socket, txn, unsupported};
@@ -15,6 +16,7 @@ pub(crate) struct Classes {
     pub(crate) txn: ObjectClass,
     pub(crate) applet_http: ObjectClass,
     pub(crate) applet_tcp: ObjectClass,
+    pub(crate) plane: PlaneClasses,
 }
 
 /// The classes of an object's sub-objects.
@@ -40,6 +42,7 @@ impl Classes {
         regex::install(lua, env)?;
         unsupported::install(lua)?;
         Ok(Classes {
+            plane: PlaneClasses::new(lua, env)?,
             txn: txn::class(lua, env, &parts)?,
             applet_http: applet_http::class(lua, env, &parts)?,
             applet_tcp: applet_tcp::class(lua, env, &parts)?,
@@ -65,5 +68,6 @@ pub fn reference() -> Vec<ClassRows> {
         class("Queue", queue::ROWS),
         class("Regex", regex::ROWS),
     ]);
+    classes.extend(plane::reference());
     classes
 }

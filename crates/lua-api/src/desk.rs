@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Takes commands and questions to the workers. Clones are the same.
 #[derive(Clone, Default)]
 pub struct Desk {
-    /// The workers that serve, by when they began.
+    /// The workers, by when they were made.
     workers: Arc<Mutex<Vec<mpsc::UnboundedSender<Order>>>>,
 }
 
@@ -27,7 +27,7 @@ pub(crate) enum Order {
 }
 
 impl Desk {
-    /// A worker begins to serve: what it is asked comes here.
+    /// What a worker is asked from here on comes out of this.
     pub(crate) fn open(&self) -> mpsc::UnboundedReceiver<Order> {
         let (sender, orders) = mpsc::unbounded_channel();
         self.workers().push(sender);

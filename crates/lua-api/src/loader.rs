@@ -11,6 +11,7 @@ use tidegate_proxy::ext::{ExtensionFactory, Extensions, Failure};
 use crate::declared::Declared;
 use crate::desk::Desk;
 use crate::env::Stage;
+use crate::plane::World;
 use crate::run::{Ended, Kind, Run, Running};
 use crate::settings::Settings;
 use crate::state::{Entries, State};
@@ -142,6 +143,11 @@ impl Loaded {
             Some((state, _)) => run_init(state),
             None => Ok(()),
         }
+    }
+
+    /// Where the data plane is made known to scripts, before their init functions run.
+    pub fn world(&self) -> World {
+        self.inner.settings.world.clone()
     }
 
     /// Where commands and questions for the scripts are taken while they serve.
@@ -304,6 +310,9 @@ fn declare(declared: &mut Declared, state: &State) -> Result<(), LoadError> {
 
 fn run_init(state: &State) -> Result<(), Vec<LoadError>> {
     state.env.enter_stage(Stage::Init);
+    let known = state.vm.enter(|lua| state.classes.plane.fill(lua, &state.env));
+    let known = known.map_err(Error::external).and_then(|known| known);
+    known.map_err(|error| vec![LoadError::new(None, &error)])?;
     let functions = std::mem::take(&mut state.env.registry().inits);
     let run = |function| {
         let entry = state.vm.entry("init", function);

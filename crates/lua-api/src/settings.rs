@@ -11,6 +11,8 @@ use tidegate_proxy::log::Level;
 use tidegate_sample::vars::ProcVars;
 use tidegate_sample::{Lists, UserLists};
 
+use crate::plane::World;
+
 /// Where messages go that belong to no session (`core.log`, failures of tasks): the log targets of the
 /// process. Says whether there was one that took it.
 pub type LogSink = Arc<dyn Fn(Level, &str) -> bool + Send + Sync>;
@@ -66,6 +68,8 @@ pub struct Settings {
     pub userlists: Arc<UserLists>,
     /// `nbthread`, for `core.get_info`.
     pub threads: usize,
+    /// The data plane, once it is known.
+    pub world: World,
 }
 
 /// When scripts' messages go to standard error.
@@ -114,6 +118,7 @@ impl Default for Settings {
             lists: Arc::default(),
             userlists: Arc::default(),
             threads: 1,
+            world: World::default(),
         }
     }
 }

@@ -13,11 +13,7 @@ const CORE: &[&str] = &[
     "register_filter",
     "httpclient",
     "event_sub",
-    "use_native_mailers_config",
 ];
-
-/// Tables of `core`.
-const CORE_TABLES: &[&str] = &["proxies", "backends", "frontends"];
 
 /// Global classes.
 const GLOBALS: &[&str] = &["Map", "filter", "CertCache", "ACME"];
@@ -28,9 +24,6 @@ pub(crate) fn install_core(lua: &Lua, core: &Table) -> Result<()> {
             *name,
             refusal(lua, name, format!("core.{name} is not supported yet"))?,
         )?;
-    }
-    for name in CORE_TABLES {
-        core.raw_set(*name, empty(lua, &format!("core.{name}"))?)?;
     }
     Ok(())
 }

@@ -1,11 +1,13 @@
 //! One worker's extensions: the numbers that rules know, bound to functions of the worker's states.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use tidegate_exec::Entry;
 use tidegate_proxy::ext::{Action, ExtensionId, Extensions, HttpService, Spawner, TcpService};
 use tidegate_sample::ExternalRunner;
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::action::LuaAction;
 use crate::command::{self, LuaCommand};
@@ -29,7 +31,8 @@ pub(crate) struct Worker {
     commands: Rc<[LuaCommand]>,
     /// All functions with the numbers of their states, for whoever asks what they have used.
     functions: Rc<[(usize, &'static str, Entry)]>,
-    desk: Desk,
+    /// What the desk is asked from here on, until it is served.
+    orders: Cell<Option<UnboundedReceiver<Order>>>,
 }
 
 impl Worker {
@@ -86,7 +89,7 @@ impl Worker {
                 .map(command)
                 .collect::<Result<_, String>>()?,
             functions: functions.into(),
-            desk,
+            orders: Cell::new(Some(desk.open())),
             actions: declared
                 .actions
                 .iter()
@@ -105,7 +108,9 @@ impl Worker {
 
     /// Does what the desk is asked, for as long as the worker lives.
     fn serve_desk(&self, spawner: &Spawner) {
-        let mut orders = self.desk.open();
+        let Some(mut orders) = self.orders.take() else {
+            return;
+        };
         let (states, commands, functions) = (self.states(), self.commands.clone(), self.functions.clone());
         let (worker, commander) = (spawner.worker(), spawner.clone());
         spawner.spawn(async move {

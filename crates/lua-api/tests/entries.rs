@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use common::{Site, out, run};
+use common::{Site, out, plane, run};
 use tidegate_proxy::{HttpApplet, TcpApplet, Txn};
 use tidegate_sample::vars::VarName;
 use tidegate_sample::{Value, convert, fetch};
@@ -55,6 +55,8 @@ const SCRIPT: &str = r#"
         tell(txn, {
             core = core, act = act, TXN = txn, HTTP = txn.http, Channel = txn.req, Reply = txn:reply(),
             Socket = core.tcp(), Concat = core.concat(), Queue = core.queue(), Regex = select(2, Regex.new("a", true)),
+            Proxy = core.backends.back, Server = core.backends.back.servers.one,
+            Listener = core.frontends.front.listeners["sock-1"], StickTable = core.backends.back.stktable,
             f = txn.f, sf = txn.sf, c = txn.c, sc = txn.sc,
         })
     end)
@@ -147,7 +149,8 @@ fn only(wanted: &Wanted, classes: &[&str]) -> Wanted {
 
 #[test]
 fn every_documented_entry_is_there() {
-    let site = Site::new(SCRIPT);
+    let plane = plane();
+    let site = Site::on(SCRIPT, &plane);
     let mut wanted = documented();
     samples(&mut wanted);
     let constructor = wanted.remove("RegexClass").unwrap();
@@ -155,8 +158,24 @@ fn every_documented_entry_is_there() {
     let declared = site.loaded.declared();
 
     let classes = [
-        "core", "act", "TXN", "HTTP", "Channel", "Reply", "Socket", "Concat", "Queue", "Regex", "f", "sf",
-        "c", "sc",
+        "core",
+        "act",
+        "TXN",
+        "HTTP",
+        "Channel",
+        "Reply",
+        "Socket",
+        "Concat",
+        "Queue",
+        "Regex",
+        "Proxy",
+        "Server",
+        "Listener",
+        "StickTable",
+        "f",
+        "sf",
+        "c",
+        "sc",
     ];
     let (txn, of_actions) = (request(), only(&wanted, &classes));
     let seen = told(&txn, &of_actions, || {

@@ -12,6 +12,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::counts::Count;
 use crate::figures::Usage;
+use crate::gate::{FrontendState, Gate};
 use crate::log::{Ring, dropped_lines};
 use crate::roster::{Meant, Order, SessionView};
 use crate::spec::{BackendSpec, FrontendSpec, GlobalSpec};
@@ -132,6 +133,40 @@ impl Plane {
     #[must_use]
     pub fn server_totals(&self, backend: &str, server: usize) -> Option<Totals> {
         self.shared.board.server_totals(backend, server)
+    }
+
+    /// What was counted of a listener, by its number in its frontend.
+    #[must_use]
+    pub fn listener_totals(&self, frontend: &str, id: u32) -> Option<Totals> {
+        self.shared.board.listener_totals(frontend, id)
+    }
+
+    /// Whether a frontend takes connections.
+    #[must_use]
+    pub fn frontend_state(&self, name: &str) -> Option<FrontendState> {
+        Some(self.gate(name)?.state())
+    }
+
+    /// Lets a frontend take connections, or not. None if there is no such frontend; false if nothing changes.
+    #[must_use]
+    pub fn set_frontend_state(&self, name: &str, state: FrontendState) -> Option<bool> {
+        Some(self.gate(name)?.set(state))
+    }
+
+    fn gate(&self, name: &str) -> Option<&Gate> {
+        let mut gates = self.frontends().zip(&self.shared.gates);
+        gates
+            .find(|(frontend, _)| frontend.name == name)
+            .map(|(_, gate)| gate)
+    }
+
+    /// Ends the sessions whose requests or streams are at a server, without waiting for it.
+    pub fn end_sessions_at(&self, backend: &str, server: &str) {
+        for worker in &self.shared.orders {
+            let (answer, _) = oneshot::channel();
+            let meant = Meant::AtServer(backend.to_owned(), server.to_owned());
+            let _ = worker.send(Order::End(meant, answer));
+        }
     }
 
     /// The servers of a backend that balancing may use now.

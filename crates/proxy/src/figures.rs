@@ -283,6 +283,12 @@ impl Board {
         Some(self.frontends.get(name.as_bytes())?.usage.totals(self.now()))
     }
 
+    /// What was counted of a listener.
+    pub(crate) fn listener_totals(&self, frontend: &str, id: u32) -> Option<Totals> {
+        let listener = self.listener(frontend.as_bytes(), id)?;
+        Some(listener.totals(self.now()))
+    }
+
     /// What was counted of a backend.
     pub(crate) fn backend_totals(&self, name: &str) -> Option<Totals> {
         Some(self.backends.get(name.as_bytes())?.usage.totals(self.now()))

@@ -106,8 +106,7 @@ pub(crate) fn bind(spec: &ListenerSpec, workers: usize) -> Result<Vec<Bound>, Bi
 }
 
 fn bind_all(spec: &ListenerSpec, workers: usize) -> io::Result<Vec<Bound>> {
-    let backlog = spec.backlog.map(|b| b as usize).or(spec.maxconn).unwrap_or(1024);
-    let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
+    let backlog = backlog(spec);
     match &spec.address {
         ListenAddress::Tcp(address) => {
             let mut bound: Vec<Bound> = Vec::with_capacity(workers);
@@ -139,6 +138,12 @@ fn bind_all(spec: &ListenerSpec, workers: usize) -> io::Result<Vec<Bound>> {
             copies(socket, address, workers)
         }
     }
+}
+
+/// How many may wait to be accepted.
+fn backlog(spec: &ListenerSpec) -> i32 {
+    let backlog = spec.backlog.map(|b| b as usize).or(spec.maxconn).unwrap_or(1024);
+    i32::try_from(backlog).unwrap_or(i32::MAX)
 }
 
 fn tcp(address: SocketAddr, spec: &ListenerSpec, shared: bool, backlog: i32) -> io::Result<Socket> {
@@ -265,6 +270,17 @@ impl Acceptor {
             BoundAddress::Tcp(_) => Ok(Acceptor::Tcp(TcpListener::from_std(bound.socket.into())?)),
             _ => Ok(Acceptor::Unix(UnixListener::from_std(bound.socket.into())?)),
         }
+    }
+
+    /// The same socket once more, after it was closed: of a port of TCP that is this process's own. `shared` tells that
+    /// other workers have it as well.
+    ///
+    /// # Errors
+    /// The port can't be had any more.
+    pub(crate) fn again(address: SocketAddr, spec: &ListenerSpec, shared: bool) -> io::Result<Self> {
+        let socket = tcp(address, spec, shared, backlog(spec))?;
+        let address = BoundAddress::Tcp(address);
+        Acceptor::new(Bound { socket, address })
     }
 
     /// The next connection and, for TCP, its client's address.

@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::control::Control;
 use crate::ext::ExtensionFactory;
 use crate::figures::{Board, PerWorker};
+use crate::gate::Gate;
 use crate::listener::{BindError, BoundAddress, bind};
 use crate::log::{Forwarders, LogWriter, dropped_lines};
 use crate::roster::{Order, Orders};
@@ -45,15 +46,30 @@ impl std::error::Error for StartError {}
 /// stops after 200 of those, each of which may take more than 10 KiB. Pages that are not used cost nothing.
 const STACK_BYTES: usize = 8 << 20;
 
-/// Starts everything that `spec` describes: binds every listener, builds the extensions on each worker, and only when all
-/// of that went well accepts the first connection.
+/// Starts everything that `spec` describes, as [`prepare`] and [`Prepared::start`] do.
 ///
 /// # Errors
-/// All listeners that couldn't be bound, or what kept the workers from starting. Nothing runs then.
+/// As those.
 pub fn start(spec: ProxySpec, extensions: ExtensionFactory) -> Result<Running, StartError> {
+    prepare(spec)?.start(extensions)
+}
+
+/// A data plane that is known and does not run yet: it can be watched and commanded, and nothing listens.
+pub struct Prepared {
+    shared: Arc<Shared>,
+    obeyed: Vec<Orders>,
+    stop: watch::Sender<Stop>,
+    log_thread: Option<JoinHandle<()>>,
+    forwarders: Forwarders,
+}
+
+/// Makes what all workers share of `spec`.
+///
+/// # Errors
+/// The threads that write logs couldn't be had.
+pub fn prepare(spec: ProxySpec) -> Result<Prepared, StartError> {
     let threads = spec.global.threads.max(1);
-    let (listening, addresses) = listen(&spec, threads).map_err(StartError::Bind)?;
-    let failed = |e: std::io::Error| StartError::Workers(vec![format!("no thread: {e}")]);
+    let failed = no_thread;
     let mut log_thread = None;
     let mut writer = None;
     let frontends = spec.frontends.iter().map(|frontend| &frontend.log);
@@ -66,8 +82,47 @@ pub fn start(spec: ProxySpec, extensions: ExtensionFactory) -> Result<Running, S
     let forwarders = Forwarders::start(spec.rings.clone()).map_err(failed)?;
     // (The standard library's channels are those to the thread that starts; these lead to the workers.)
     let (orders, obeyed): (Vec<_>, Vec<_>) = (0..threads).map(|_| orders_channel()).unzip();
-    let shared = share(spec, writer, orders);
-    let (stop, stopped) = watch::channel(Stop::No);
+    Ok(Prepared {
+        shared: share(spec, writer, orders),
+        obeyed,
+        stop: watch::channel(Stop::No).0,
+        log_thread,
+        forwarders,
+    })
+}
+
+fn no_thread(error: std::io::Error) -> StartError {
+    StartError::Workers(vec![format!("no thread: {error}")])
+}
+
+impl Prepared {
+    /// A handle for whoever watches and commands from outside the workers, from any thread.
+    pub fn control(&self) -> Control {
+        Control::new(&self.shared, &self.stop)
+    }
+
+    /// Binds every listener, builds the extensions on each worker, and only when all of that went well accepts the first
+    /// connection.
+    ///
+    /// # Errors
+    /// All listeners that couldn't be bound, or what kept the workers from starting. Nothing runs then.
+    pub fn start(self, extensions: ExtensionFactory) -> Result<Running, StartError> {
+        run(self, extensions)
+    }
+}
+
+fn run(prepared: Prepared, extensions: ExtensionFactory) -> Result<Running, StartError> {
+    let Prepared {
+        shared,
+        obeyed,
+        stop,
+        log_thread,
+        forwarders,
+    } = prepared;
+    let threads = shared.global.threads.max(1);
+    let (listening, addresses) = listen(&shared, threads).map_err(StartError::Bind)?;
+    let failed = no_thread;
+    let stopped = stop.subscribe();
     let (reports, reported) = mpsc::channel();
     let mut workers = Vec::with_capacity(threads);
     let mut go = Vec::with_capacity(threads);
@@ -222,11 +277,11 @@ impl Shutdown {
 type OfWorkers = Vec<Vec<Listening>>;
 
 /// Binds everything.
-fn listen(spec: &ProxySpec, threads: usize) -> Result<(OfWorkers, Vec<Listen>), Vec<BindError>> {
+fn listen(shared: &Shared, threads: usize) -> Result<(OfWorkers, Vec<Listen>), Vec<BindError>> {
     let mut of_workers: OfWorkers = (0..threads).map(|_| Vec::new()).collect();
     let mut addresses = Vec::new();
     let mut errors = Vec::new();
-    for (frontend, front) in spec.frontends.iter().enumerate() {
+    for (frontend, front) in shared.frontends.iter().enumerate() {
         for listener in &front.listeners {
             let bound = match bind(listener, threads) {
                 Ok(bound) => bound,
@@ -287,6 +342,7 @@ fn share(spec: ProxySpec, writer: Option<LogWriter>, orders: Vec<UnboundedSender
         frontend_connections: frontends.iter().map(|_| Arc::new(AtomicU32::new(0))).collect(),
         rings,
         log_counters: frontends.iter().map(|_| Arc::default()).collect(),
+        gates: frontends.iter().map(|_| Gate::default()).collect(),
         frontend_room: frontends.iter().map(|f| f.maxconn.map(room_for)).collect(),
         frontends,
         backends,

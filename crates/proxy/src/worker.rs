@@ -20,6 +20,7 @@ use crate::event::Event;
 use crate::ext::{Extensions, Spawner};
 use crate::figures::{Board, PerWorker, Usage};
 use crate::filter::{self, Filter};
+use crate::gate::{FrontendState, Gate};
 use crate::listener::{Acceptor, Bound, BoundAddress};
 use crate::log::{LogSteps, LogWriter, Logger, Ring};
 use crate::packets::Packets;
@@ -27,7 +28,9 @@ use crate::resolve;
 use crate::roster::{Order, Orders, Roster};
 use crate::rules::PreparedRules;
 use crate::session::{self, Welcome};
-use crate::spec::{BackendId, BackendSpec, FrontendSpec, GlobalSpec, ListenProto, ListenerSpec};
+use crate::spec::{
+    BackendId, BackendSpec, FrontendSpec, GlobalSpec, ListenAddress, ListenProto, ListenerSpec,
+};
 use crate::stick::Counters;
 use crate::stream::Stream;
 use crate::timeouts::Wheel;
@@ -68,6 +71,8 @@ pub(crate) struct Shared {
     /// How each worker is told to do something.
     pub(crate) orders: Vec<mpsc::UnboundedSender<Order>>,
     pub(crate) frontend_room: Vec<Option<Arc<Semaphore>>>,
+    /// Whether each frontend takes connections.
+    pub(crate) gates: Vec<Gate>,
     pub(crate) writer: Option<LogWriter>,
 }
 
@@ -306,14 +311,22 @@ impl Worker {
             .board
             .listener_of(&frontend.spec.name, spec.id, self.index);
         let welcome = Rc::new(Welcome::of(&spec));
-        let acceptor = match Acceptor::new(bound) {
-            Ok(acceptor) => acceptor,
+        let own_port = match (&bound.address, &spec.address) {
+            (BoundAddress::Tcp(address), ListenAddress::Tcp(_)) => Some(*address),
+            _ => None,
+        };
+        let mut acceptor = match Acceptor::new(bound) {
+            Ok(acceptor) => Some(acceptor),
             Err(e) => {
                 let why = format!("{}: the socket can't be used: {e}", spec.line);
                 return frontend.logger.message(crate::log::Level::Alert, &why);
             }
         };
         let timer = self.wheel.timer();
+        let mut gate = match self.shared.gates.get(frontend.index(&self)) {
+            Some(gate) => gate.watch(),
+            None => return,
+        };
         let rooms = [Some(&self.shared.room), frontend_room.as_ref(), room.as_ref()];
         loop {
             // Nothing is accepted while there is no room; it is taken only once there is somebody to take it for.
@@ -322,7 +335,34 @@ impl Worker {
                     drop(room.acquire().await);
                 }
             }
-            match acceptor.accept().await {
+            let state = *gate.borrow_and_update();
+            match state {
+                FrontendState::Open => {}
+                FrontendState::Stopped => return,
+                FrontendState::Paused => {
+                    // What can't be bound again stays, and its clients wait.
+                    if own_port.is_some() {
+                        acceptor = None;
+                    }
+                    let _ = gate.wait_for(|state| *state != FrontendState::Paused).await;
+                    if let Some(address) = own_port {
+                        match Acceptor::again(address, &spec, self.shared.global.threads > 1) {
+                            Ok(again) => acceptor = Some(again),
+                            Err(e) => {
+                                let why = format!("{}: the socket can't be opened again: {e}", spec.line);
+                                return frontend.logger.message(crate::log::Level::Alert, &why);
+                            }
+                        }
+                    }
+                    continue;
+                }
+            }
+            let Some(acceptor) = &acceptor else { return };
+            let accepted = tokio::select! {
+                accepted = acceptor.accept() => accepted,
+                _ = gate.changed() => continue,
+            };
+            match accepted {
                 Ok((stream, peer)) => {
                     let mut permits = [const { None }; 3];
                     for (permit, room) in permits.iter_mut().zip(rooms) {

@@ -9,7 +9,7 @@ use tidegate_config::model::RuntimeSettings;
 use tidegate_config::{Diagnostics, Facts, Severity, evaluate_flag};
 use tidegate_lua_api::{LoadError, LogSink};
 use tidegate_proxy::log::{LogWriter, Logger};
-use tidegate_proxy::{Running, StartError, start};
+use tidegate_proxy::{Running, StartError};
 
 use crate::assemble::{Surroundings, assemble, listeners_of};
 use crate::cli::{Command, Flags, USAGE, parse};
@@ -136,25 +136,27 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
     }
     log.open(&spec.proxies.global)
         .map_err(|e| fail(format!("cannot start the thread that writes logs: {e}")))?;
-    spec.scripts.run_init().map_err(|errors| fail(listed(&errors)))?;
-    let sockets =
-        Sockets::open(&runtime.sockets).map_err(|errors| fail(not_started(&StartError::Bind(errors))))?;
     let line_bytes_max = spec.proxies.global.buffer_bytes;
+    let proxies = tidegate_proxy::prepare(spec.proxies).map_err(|error| fail(not_started(&error)))?;
     let scripts = runtime::Scripts {
         commands: spec.scripts.declared().commands().to_vec(),
         desk: spec.scripts.desk(),
     };
-    let running = start(spec.proxies, spec.scripts.factory()).map_err(|error| fail(not_started(&error)))?;
-    let RuntimeApi { settings, facts, .. } = runtime;
-    runtime::start(
+    let RuntimeApi {
         sockets,
-        &settings,
-        line_bytes_max,
+        settings,
         facts,
-        running.control(),
-        scripts,
-    )
-    .map_err(|e| fail(format!("cannot serve the runtime API: {e}")))?;
+    } = runtime;
+    let about = runtime::About::new(proxies.control(), facts, scripts);
+    let figures = Arc::new(runtime::ScriptFigures(Arc::clone(&about)));
+    spec.scripts.world().open(proxies.control(), figures);
+    spec.scripts.run_init().map_err(|errors| fail(listed(&errors)))?;
+    let sockets = Sockets::open(&sockets).map_err(|errors| fail(not_started(&StartError::Bind(errors))))?;
+    let running = proxies
+        .start(spec.scripts.factory())
+        .map_err(|error| fail(not_started(&error)))?;
+    runtime::start(sockets, &settings, line_bytes_max, about)
+        .map_err(|e| fail(format!("cannot serve the runtime API: {e}")))?;
     signals::watch(running.shutdown(), plan.hard_stop_after, report)
         .map_err(|e| fail(format!("cannot watch for signals: {e}")))?;
     ready(&running, &plan, report).map_err(|e| fail(format!("cannot finish starting: {e}")))?;

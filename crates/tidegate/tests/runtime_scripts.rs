@@ -152,11 +152,22 @@ fn what_functions_use_is_shown_and_a_client_that_goes_ends_its_command() -> Resu
 #[test]
 fn a_command_of_the_program_is_not_a_scripts() -> Result<()> {
     let script = "core.register_cli({ 'show', 'info' }, 'x', function() end)";
-    let failed = Scripted::start("own", script, SITE);
-    let said = failed.err().ok_or("it started")?.to_string();
+    let root = std::env::temp_dir().join(format!("tidegate-own-{}", std::process::id()));
+    std::fs::create_dir_all(&root)?;
+    let (config, path) = (root.join("own.cfg"), root.join("own.lua"));
+    std::fs::write(&path, script)?;
+    std::fs::write(&config, format!("global\n    lua-load {}\n", path.display()))?;
+    let said = std::process::Command::new(support::program::binary())
+        .arg("-c")
+        .arg("-f")
+        .arg(&config)
+        .output()?;
+    std::fs::remove_dir_all(&root)?;
+    let text = String::from_utf8_lossy(&said.stderr).into_owned();
     assert!(
-        said.contains("the command `show info` is the program's own"),
-        "{said}"
+        text.contains("the command `show info` is the program's own"),
+        "{text}"
     );
+    assert_eq!(said.status.code(), Some(1));
     Ok(())
 }

@@ -6,6 +6,7 @@ use mlua::LuaString;
 use tidegate_exec::{Chars, function};
 use tidegate_sample::vars::{VarName, VarScope};
 
+use crate::plane::figure_table;
 use crate::row::{Row, row};
 use crate::value;
 
@@ -33,25 +34,29 @@ pub(super) const ROWS: &[Row] = &[
     ),
     row(
         "get_info()",
-        "what is known of the process: Name, Version, Pid, Nbthread, Uptime_sec, Start_time_sec, Tasks",
+        "the figures of `show info` by their names; before the configuration is complete, those of the process that are known",
         |lua, name, env| {
             let env = Arc::clone(env);
-            let started = std::time::SystemTime::now();
             function(lua, name, move |lua, ()| {
+                if let Some(figures) = env.settings.world.info() {
+                    let info = figure_table(lua, figures)?;
+                    info.raw_set("Tasks", env.tasks.load(std::sync::atomic::Ordering::Relaxed))?;
+                    return Ok(info);
+                }
                 let info = lua.create_table()?;
                 info.raw_set("Name", "Tidegate")?;
                 info.raw_set("Version", env!("CARGO_PKG_VERSION"))?;
                 info.raw_set("Pid", std::process::id())?;
                 info.raw_set("Nbthread", env.settings.threads)?;
-                let up = started.elapsed().unwrap_or_default();
-                info.raw_set("Uptime_sec", up.as_secs())?;
-                let since = started.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-                info.raw_set("Start_time_sec", since.as_secs())?;
-                let tasks = env.tasks.load(std::sync::atomic::Ordering::Relaxed);
-                info.raw_set("Tasks", tasks)?;
+                info.raw_set("Uptime_sec", 0)?;
                 Ok(info)
             })
         },
+    ),
+    row(
+        "use_native_mailers_config()",
+        "there for HAProxy's sake: `Proxy.get_mailers` needs no permission",
+        |lua, name, _| function(lua, name, |_, ()| Ok(())),
     ),
     row(
         "get_var(var)",

@@ -7,10 +7,12 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use tidegate_lua_api::{LoadError, LoadSpec, Loaded, RuleSet, Scripts, Settings};
-use tidegate_proxy::Txn;
+use tidegate_lua_api::{Figure, Figures, LoadError, LoadSpec, Loaded, Of, RuleSet, Scripts, Settings};
 use tidegate_proxy::ext::{ActionOutcome, Extensions, Failure, Spawner};
 use tidegate_proxy::log::Level;
+use tidegate_proxy::spec::{BackendSpec, FrontendSpec, GlobalSpec, ListenerSpec, ProxySpec, ServerSpec};
+use tidegate_proxy::{Mode, Plane, Prepared, Txn, prepare};
+use tidegate_sample::stick::{KeyType, TableSpec, Tables};
 use tidegate_sample::{Externals, Session, Value};
 
 /// What scripts logged outside of sessions.
@@ -61,6 +63,43 @@ pub fn load(text: &str) -> Result<Loaded, Vec<LoadError>> {
     Scripts::load(settings().0, &[spec(file(text), false)])
 }
 
+/// A data plane for scripts to look at, which does not run: the frontend `front`, and the backend `back` with the server
+/// `one` and a stick table.
+pub fn plane() -> Prepared {
+    let here = "127.0.0.1:1".parse().unwrap();
+    let mut front = FrontendSpec::new("front", Mode::Http);
+    front.listeners.push(ListenerSpec::tcp("bind", here));
+    let mut back = BackendSpec::new("back", Mode::Http);
+    back.id = 2;
+    back.servers.push(ServerSpec::tcp("one", here));
+    let mut tables = Tables::default();
+    tables.add(TableSpec::new("back", KeyType::Integer, 10));
+    let global = GlobalSpec {
+        tables: tables.into(),
+        ..GlobalSpec::default()
+    };
+    let spec = ProxySpec {
+        global,
+        frontends: vec![front],
+        backends: vec![back],
+        ..ProxySpec::default()
+    };
+    prepare(spec).unwrap()
+}
+
+/// No figures at all.
+struct NoFigures;
+
+impl Figures for NoFigures {
+    fn of_process(&self, _: &Plane) -> Vec<(&'static str, Figure)> {
+        Vec::new()
+    }
+
+    fn of(&self, _: &Plane, _: Of<'_>) -> Vec<(&'static str, Figure)> {
+        Vec::new()
+    }
+}
+
 /// One worker with a script.
 pub struct Site {
     pub loaded: Loaded,
@@ -74,9 +113,26 @@ impl Site {
     }
 
     pub fn with(text: &str, per_thread: bool, change: impl FnOnce(&mut Settings)) -> Self {
+        Site::made(text, per_thread, change, None)
+    }
+
+    /// With a data plane to look at.
+    pub fn on(text: &str, plane: &Prepared) -> Self {
+        Site::made(text, false, |_| {}, Some(plane))
+    }
+
+    fn made(
+        text: &str,
+        per_thread: bool,
+        change: impl FnOnce(&mut Settings),
+        plane: Option<&Prepared>,
+    ) -> Self {
         let (mut settings, messages) = settings();
         change(&mut settings);
         let loaded = Scripts::load(settings, &[spec(file(text), per_thread)]).unwrap();
+        if let Some(plane) = plane {
+            loaded.world().open(plane.control(), Arc::new(NoFigures));
+        }
         loaded.run_init().unwrap();
         let worker = loaded.factory()(0).unwrap();
         Site {

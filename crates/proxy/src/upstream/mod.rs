@@ -2,6 +2,7 @@
 
 pub(crate) mod assign;
 pub(crate) mod balance;
+mod change;
 pub(crate) mod connect;
 pub(crate) mod link;
 pub(crate) mod manner;

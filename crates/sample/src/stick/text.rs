@@ -135,6 +135,19 @@ impl Table {
         });
     }
 
+    /// Hands out each entry that is meant, until `visit` breaks.
+    pub fn each_of(
+        &self,
+        selection: &Selection,
+        now: u64,
+        visit: &mut dyn FnMut(EntryRef<'_>) -> ControlFlow<()>,
+    ) {
+        self.each(now, &mut |entry| match selection.has(entry, now) {
+            true => visit(entry),
+            false => ControlFlow::Continue(()),
+        });
+    }
+
     /// `clear table`: forgets the entries that are meant.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! What the runtime API can be asked about.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use tidegate_config::model::AccessLevel;
@@ -18,7 +18,7 @@ pub(crate) struct About {
     /// What scripts add.
     pub(crate) scripts: Scripts,
     /// The sockets of the runtime API, as they are shown, with their levels.
-    pub(crate) sockets: Vec<(String, AccessLevel)>,
+    sockets: OnceLock<Vec<(String, AccessLevel)>>,
     /// When the program began to serve.
     pub(crate) started: Instant,
     /// The same by the clock.
@@ -26,6 +26,29 @@ pub(crate) struct About {
 }
 
 impl About {
+    /// What there is to ask before anything is served.
+    pub(crate) fn new(control: Control, facts: Facts, scripts: Scripts) -> Arc<About> {
+        Arc::new(About {
+            control,
+            facts,
+            scripts,
+            sockets: OnceLock::new(),
+            started: Instant::now(),
+            started_at: SystemTime::now(),
+        })
+    }
+
+    /// The sockets of the runtime API, once they are open.
+    pub(crate) fn now_listens_at(&self, sockets: Vec<(String, AccessLevel)>) {
+        // It is said once.
+        let _ = self.sockets.set(sockets);
+    }
+
+    /// The sockets of the runtime API, as they are shown, with their levels.
+    pub(crate) fn sockets(&self) -> &[(String, AccessLevel)] {
+        self.sockets.get().map_or(&[], Vec::as_slice)
+    }
+
     /// How long the program has been serving.
     pub(crate) fn uptime(&self) -> Duration {
         self.started.elapsed()

@@ -1,7 +1,7 @@
 //! What a command is: one row of a table, with its words, its documentation, who may give it, and what it does.
 
 use std::pin::Pin;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tidegate_config::model::{AccessLevel, SeverityOutput};
@@ -48,7 +48,7 @@ pub(crate) struct Call<'c> {
     /// The text that followed the line.
     pub(crate) payload: Option<&'c [u8]>,
     /// What there is to ask.
-    pub(crate) about: &'c Rc<About>,
+    pub(crate) about: &'c Arc<About>,
     /// The connection that it came on.
     pub(crate) session: &'c mut SessionState,
 }

@@ -1,7 +1,7 @@
 //! One connection to the runtime API: its lines, their payloads, and what is written for them.
 
 use std::io;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -46,7 +46,7 @@ const LINGER: Duration = Duration::from_secs(1);
 pub(crate) async fn serve(
     stream: Box<dyn Stream>,
     rights: Rights,
-    about: Rc<About>,
+    about: Arc<About>,
     limits: Limits,
 ) -> io::Result<()> {
     let mut connection = Connection {
@@ -76,7 +76,7 @@ struct Connection {
     stream: BufReader<Box<dyn Stream>>,
     /// What a script read of the stream and gave back.
     unread: Vec<u8>,
-    about: Rc<About>,
+    about: Arc<About>,
     limits: Limits,
     session: SessionState,
 }

@@ -1,7 +1,7 @@
 //! From words to the command that they call.
 
 use std::fmt::Write as _;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use tidegate_config::closest;
 use tidegate_config::model::AccessLevel;
@@ -19,7 +19,7 @@ use super::line::Word;
 pub(super) fn dispatch(
     words: &[Word],
     payload: Option<&[u8]>,
-    about: &Rc<About>,
+    about: &Arc<About>,
     session: &mut SessionState,
 ) -> Result<Answer, Refusal> {
     let own = find(words);

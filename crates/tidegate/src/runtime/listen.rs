@@ -3,7 +3,6 @@
 use std::io;
 use std::net::TcpListener as StdTcpListener;
 use std::os::unix::net::UnixListener as StdUnixListener;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,13 +79,17 @@ fn shown(spec: &ListenerSpec, bound: &BoundAddress) -> String {
 ///
 /// # Errors
 /// A socket can't be used.
-pub(crate) fn serve(sockets: Sockets, about: About, limits: Limits) -> io::Result<impl Future<Output = ()>> {
+pub(crate) fn serve(
+    sockets: Sockets,
+    about: Arc<About>,
+    limits: Limits,
+) -> io::Result<impl Future<Output = ()>> {
     let mut acceptors = Vec::new();
     for (socket, _, rights) in sockets.0 {
         acceptors.push((Acceptor::new(socket)?, rights));
     }
     Ok(async move {
-        let (about, room) = (Rc::new(about), Arc::new(Semaphore::new(limits.connections)));
+        let room = Arc::new(Semaphore::new(limits.connections));
         let mut accepting = JoinSet::new();
         for (acceptor, rights) in acceptors {
             accepting.spawn_local(accept(acceptor, rights, about.clone(), room.clone(), limits));
@@ -98,7 +101,7 @@ pub(crate) fn serve(sockets: Sockets, about: About, limits: Limits) -> io::Resul
     })
 }
 
-async fn accept(acceptor: Acceptor, rights: Rights, about: Rc<About>, room: Arc<Semaphore>, limits: Limits) {
+async fn accept(acceptor: Acceptor, rights: Rights, about: Arc<About>, room: Arc<Semaphore>, limits: Limits) {
     // Nothing closes the semaphore, so it always has room in the end.
     while let Ok(permit) = room.clone().acquire_owned().await {
         match acceptor.accept().await {

@@ -8,23 +8,22 @@ mod command;
 mod commands;
 mod connection;
 mod dispatch;
+mod figures;
 mod find;
 mod line;
 mod listen;
 mod typed;
 
-use std::sync::mpsc;
-use std::time::{Instant, SystemTime};
+use std::sync::{Arc, mpsc};
 
 use tidegate_config::model::RuntimeSettings;
-use tidegate_proxy::Control;
 
-pub(crate) use about::{Facts, Scripts};
+pub(crate) use about::{About, Facts, Scripts};
 pub(crate) use command::{Command, Status};
 pub(crate) use connection::Rights;
+pub(crate) use figures::ScriptFigures;
 pub(crate) use listen::{SocketSpec, Sockets};
 
-use about::About;
 use connection::Limits;
 
 /// Begins to take commands.
@@ -35,9 +34,7 @@ pub(crate) fn start(
     sockets: Sockets,
     settings: &RuntimeSettings,
     line_bytes_max: usize,
-    facts: Facts,
-    control: Control,
-    scripts: Scripts,
+    about: Arc<About>,
 ) -> std::io::Result<()> {
     if sockets.is_empty() {
         return Ok(());
@@ -48,14 +45,7 @@ pub(crate) fn start(
         line_bytes: line_bytes_max,
         payload_bytes: usize::try_from(settings.payload_bytes_max).unwrap_or(usize::MAX),
     };
-    let about = About {
-        control,
-        facts,
-        scripts,
-        sockets: sockets.shown(),
-        started: Instant::now(),
-        started_at: SystemTime::now(),
-    };
+    about.now_listens_at(sockets.shown());
     // The event loop can't move between threads, so the thread makes it, and says whether it could.
     let (report, reported) = mpsc::channel();
     let body = move || {

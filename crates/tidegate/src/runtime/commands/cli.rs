@@ -90,7 +90,7 @@ fn lower(call: &mut Call<'_>, level: AccessLevel) -> Result<Answer, Refusal> {
 
 fn sockets(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let mut text = String::from("# socket lvl processes\n");
-    for (shown, level) in &call.about.sockets {
+    for (shown, level) in call.about.sockets() {
         text.push_str(&format!("{shown} {} all\n", level.name()));
     }
     Ok(text.into())

@@ -100,9 +100,23 @@ const FIELDS: &[Field] = &[
     field(70, "Start_time_sec", AGE, "when the process began to serve, in seconds since 1970", started),
 ];
 
+/// All figures by their names.
+pub(crate) fn figures(about: &About, plane: &Plane) -> Vec<(&'static str, Typed)> {
+    let source = Source {
+        about,
+        plane,
+        uptime: about.uptime(),
+        float: false,
+    };
+    let figures = FIELDS.iter();
+    figures
+        .map(|field| (field.name, (field.value)(&source)))
+        .collect()
+}
+
 fn listeners(source: &Source<'_>) -> Typed {
     let frontends = source.plane.frontends().map(|frontend| frontend.listeners.len());
-    Typed::u32(frontends.sum::<usize>() + source.about.sockets.len())
+    Typed::u32(frontends.sum::<usize>() + source.about.sockets().len())
 }
 
 fn started(source: &Source<'_>) -> Typed {

@@ -1,14 +1,15 @@
 //! The commands, one file for each family.
 
 mod cli;
-mod info;
+mod frontends;
+pub(super) mod info;
 mod lists;
 mod lua;
 mod pending;
 mod process;
 mod servers;
 mod sessions;
-mod stat;
+pub(super) mod stat;
 mod tables;
 mod vars;
 
@@ -16,7 +17,7 @@ use super::command::Command;
 
 /// All of them.
 pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
-    let families: [&'static [Command]; 11] = [
+    let families: [&'static [Command]; 12] = [
         cli::COMMANDS,
         process::COMMANDS,
         info::COMMANDS,
@@ -27,6 +28,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
         tables::COMMANDS,
         vars::COMMANDS,
         lua::COMMANDS,
+        frontends::COMMANDS,
         pending::COMMANDS,
     ];
     families.into_iter().flatten()

@@ -1,16 +1,14 @@
 //! Commands about servers: their state, weight, address and limits.
 
 use std::fmt::Write as _;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
 use tidegate_config::model::AccessLevel;
 use tidegate_proxy::check::health;
-use tidegate_proxy::check::shared::Wanted;
 use tidegate_proxy::check::status::Status;
 use tidegate_proxy::spec::{BackendSpec, ServerAddress, ServerSpec};
-use tidegate_proxy::{AdminState, Operational, Plane, ServerState, WEIGHT_MAX};
+use tidegate_proxy::{AdminState, Operational, Plane, ServerState};
 
 use crate::runtime::command::{Answer, Call, Command, Refusal, Severity, served};
 use crate::runtime::find;
@@ -210,26 +208,8 @@ fn weight(call: &mut Call<'_>) -> Result<Answer, Refusal> {
 }
 
 fn set_weight(server: &ServerState, text: Option<String>) -> Result<Answer, Refusal> {
-    let text = text.ok_or_else(|| Refusal::error("Require <weight> or <weight%>."))?;
-    let no_number = || Refusal::error(format!("`{text}` is no weight."));
-    let weight = match text.strip_suffix('%') {
-        Some(percent) => {
-            let percent: i64 = percent.parse().map_err(|_| no_number())?;
-            let percent =
-                u32::try_from(percent).map_err(|_| Refusal::error("Relative weight must be positive."))?;
-            let weight = u64::from(server.initial_weight()) * u64::from(percent) / 100;
-            u32::try_from(weight).unwrap_or(u32::MAX).min(WEIGHT_MAX)
-        }
-        None => {
-            let weight: i64 = text.parse().map_err(|_| no_number())?;
-            let weight = u32::try_from(weight).ok().filter(|weight| *weight <= WEIGHT_MAX);
-            weight
-                .ok_or_else(|| Refusal::error("Absolute weight can only be between 0 and 256 inclusive."))?
-        }
-    };
-    let set = server.set_weight(weight, Instant::now());
-    set.map_err(|fixed| Refusal::error(fixed.to_string()))?;
-    Ok(Answer::Done)
+    let set = server.change_weight(&text.unwrap_or_default(), Instant::now());
+    set.map(|()| Answer::Done).map_err(Refusal::error)
 }
 
 fn admin(call: &mut Call<'_>, state: AdminState) -> Result<Answer, Refusal> {
@@ -239,11 +219,8 @@ fn admin(call: &mut Call<'_>, state: AdminState) -> Result<Answer, Refusal> {
 
 fn maxconn(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let server = server(&call.plane()?, call)?;
-    let limit = call.text(1).ok_or_else(|| Refusal::error("Require <maxconn>."))?;
-    let limit = limit
-        .parse()
-        .map_err(|_| Refusal::error(format!("`{limit}` is no number of connections.")))?;
-    server.set_maxconn(limit);
+    let limit = call.text(1).unwrap_or_default();
+    server.change_maxconn(&limit).map_err(Refusal::error)?;
     Ok(Answer::Done)
 }
 
@@ -310,15 +287,7 @@ fn set_health(server: &ServerState, call: &Call<'_>) -> Result<Answer, Refusal> 
             ));
         }
     };
-    match health {
-        // Who checks the server goes on from there.
-        _ if is_checked(call, server)? => server.checks().want(match health {
-            Operational::Stopped => Wanted::Down,
-            Operational::Stopping => Wanted::Stopping,
-            _ => Wanted::Up,
-        }),
-        health => server.set_operational(health, Instant::now()),
-    }
+    server.change_health(health, is_checked(call, server)?, Instant::now());
     Ok(Answer::Done)
 }
 
@@ -360,43 +329,13 @@ fn set_address(server: &ServerState, call: &Call<'_>) -> Result<Answer, Refusal>
     let wanted = call
         .text(2)
         .ok_or_else(|| Refusal::error("`set server ... addr` needs an address, and may have a port."))?;
-    let wanted: IpAddr = wanted
-        .parse()
-        .map_err(|_| Refusal::error(format!("Invalid addr '{wanted}' by 'stats socket command'")))?;
-    let ServerAddress::Tcp(before) = server.address() else {
-        return Err(Refusal::error(
-            "The server is at no IP address that could be changed.",
-        ));
-    };
     let port = match (call.text(3).as_deref(), call.text(4)) {
         (None, _) => None,
-        (Some("port"), Some(port)) => {
-            let number: Option<u16> = port.parse().ok().filter(|port| *port > 0);
-            Some(
-                number
-                    .ok_or_else(|| Refusal::error(format!("`{port}` is no port that a server can have.")))?,
-            )
-        }
+        (Some("port"), Some(port)) => Some(port),
         (Some("port"), None) => return Err(Refusal::error("The port is missing.")),
         (Some(other), _) => return Err(Refusal::error(format!("`{other}` is not `port`."))),
     };
-    let mut changes = Vec::new();
-    if wanted == before.ip() {
-        changes.push(String::from("no need to change the addr"));
-    } else {
-        changes.push(format!("IP changed from '{}' to '{wanted}'", before.ip()));
-    }
-    match port {
-        Some(port) if port != before.port() => {
-            changes.push(format!("port changed from '{}' to '{port}'", before.port()));
-        }
-        Some(_) => changes.push(String::from("no need to change the port")),
-        None => {}
-    }
-    server.set_address(ServerAddress::Tcp(SocketAddr::new(
-        wanted,
-        port.unwrap_or(before.port()),
-    )));
-    let text = format!("{} by 'stats socket command'", changes.join(", "));
+    let done = server.change_address(&wanted, port.as_deref(), "stats socket command");
+    let text = done.map_err(Refusal::error)?;
     Ok(Answer::Message(Severity::Info, text))
 }

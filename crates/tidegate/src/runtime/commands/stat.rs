@@ -1,6 +1,6 @@
 //! `show stat`: proxies and servers in figures, and how they are forgotten.
 
-mod fields;
+pub(crate) mod fields;
 
 use tidegate_config::model::AccessLevel;
 use tidegate_proxy::Plane;

@@ -4,42 +4,45 @@ use std::time::Instant;
 
 use tidegate_proxy::check::shared::LastCheck;
 use tidegate_proxy::spec::{BackendSpec, FrontendSpec, ListenAddress, ServerAddress};
-use tidegate_proxy::{Admin, Count, Mode, Operational, Plane, ServerState, Totals};
+use tidegate_proxy::{Admin, Count, FrontendState, Mode, Operational, Plane, ServerState, Totals};
 
 use crate::runtime::typed::{Nature, Origin, Scope, Tags, Typed};
 
 /// What a row is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Frontend = 0,
     Backend = 1,
     Server = 2,
+    Listener = 3,
 }
 
 impl Kind {
-    pub(super) fn letter(self) -> char {
+    pub(crate) fn letter(self) -> char {
         match self {
             Kind::Frontend => 'F',
             Kind::Backend => 'B',
             Kind::Server => 'S',
+            Kind::Listener => 'L',
         }
     }
 
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Kind::Frontend => "Frontend",
             Kind::Backend => "Backend",
             Kind::Server => "Server",
+            Kind::Listener => "Listener",
         }
     }
 }
 
 /// One row.
-pub(super) struct Object {
-    pub(super) kind: Kind,
-    pub(super) proxy_id: u32,
-    pub(super) server_id: u32,
-    pub(super) status: String,
+pub(crate) struct Object {
+    pub(crate) kind: Kind,
+    pub(crate) proxy_id: u32,
+    pub(crate) server_id: u32,
+    pub(crate) status: String,
     proxy: String,
     name: String,
     totals: Totals,
@@ -61,16 +64,16 @@ pub(super) struct Object {
 }
 
 /// One column.
-pub(super) struct Field {
-    pub(super) name: &'static str,
-    pub(super) tags: Tags,
-    pub(super) doc: &'static str,
+pub(crate) struct Field {
+    pub(crate) name: &'static str,
+    pub(crate) tags: Tags,
+    pub(crate) doc: &'static str,
     /// The value; none where the row has none.
-    pub(super) value: fn(&Object) -> Option<Typed>,
+    pub(crate) value: fn(&Object) -> Option<Typed>,
 }
 
 /// All rows: frontends, and backends behind their servers, in the order of the configuration.
-pub(super) fn objects(plane: &Plane) -> Vec<Object> {
+pub(crate) fn objects(plane: &Plane) -> Vec<Object> {
     let mut rows: Vec<(u32, Vec<Object>)> = Vec::new();
     for frontend in plane.frontends() {
         rows.push((frontend.id, of_frontend(plane, frontend).into_iter().collect()));
@@ -88,13 +91,19 @@ pub(super) fn objects(plane: &Plane) -> Vec<Object> {
     rows.into_iter().flat_map(|(_, objects)| objects).collect()
 }
 
-fn of_frontend(plane: &Plane, frontend: &FrontendSpec) -> Option<Object> {
+pub(crate) fn of_frontend(plane: &Plane, frontend: &FrontendSpec) -> Option<Object> {
     let limit = frontend.maxconn.unwrap_or(plane.global().maxconn);
     Some(Object {
         kind: Kind::Frontend,
         proxy_id: frontend.id,
         server_id: 0,
-        status: if plane.is_stopping() { "STOP" } else { "OPEN" }.into(),
+        status: match plane.frontend_state(&frontend.name) {
+            _ if plane.is_stopping() => "STOP",
+            Some(FrontendState::Stopped) => "STOP",
+            Some(FrontendState::Paused) => "PAUSED",
+            _ => "OPEN",
+        }
+        .into(),
         proxy: frontend.name.clone(),
         name: "FRONTEND".into(),
         totals: plane.frontend_totals(&frontend.name)?,
@@ -120,7 +129,29 @@ fn of_frontend(plane: &Plane, frontend: &FrontendSpec) -> Option<Object> {
     })
 }
 
-fn of_server(plane: &Plane, backend: &BackendSpec, at: usize, server: &ServerState) -> Option<Object> {
+/// A listener, which `show stat` doesn't list: as its frontend, with its own figures.
+pub(crate) fn of_listener(plane: &Plane, frontend: &FrontendSpec, id: u32) -> Option<Object> {
+    let listener = frontend.listeners.iter().find(|listener| listener.id == id)?;
+    let name = match listener.name.is_empty() {
+        true => format!("sock-{id}"),
+        false => listener.name.clone(),
+    };
+    Some(Object {
+        kind: Kind::Listener,
+        server_id: id,
+        name,
+        totals: plane.listener_totals(&frontend.name, id)?,
+        limit: listener.maxconn.map(|limit| limit as u64),
+        ..of_frontend(plane, frontend)?
+    })
+}
+
+pub(crate) fn of_server(
+    plane: &Plane,
+    backend: &BackendSpec,
+    at: usize,
+    server: &ServerState,
+) -> Option<Object> {
     let spec = backend.servers.get(at)?;
     let (active, backup) = if server.is_backup() { (0, 1) } else { (1, 0) };
     Some(Object {
@@ -187,7 +218,7 @@ fn status(server: &ServerState, checked: bool) -> String {
     format!("{state}{progress}")
 }
 
-fn of_backend(
+pub(crate) fn of_backend(
     plane: &Plane,
     backend: &BackendSpec,
     servers: &[std::sync::Arc<ServerState>],
@@ -248,7 +279,7 @@ fn front(object: &Object) -> bool {
 }
 
 fn back(object: &Object) -> bool {
-    object.kind != Kind::Frontend
+    matches!(object.kind, Kind::Backend | Kind::Server)
 }
 
 fn only_server(object: &Object) -> bool {
@@ -296,7 +327,7 @@ const fn empty(name: &'static str, tags: Tags) -> Field {
 
 /// The columns. Each has the place that it has in HAProxy.
 #[rustfmt::skip]
-pub(super) const FIELDS: &[Field] = &[
+pub(crate) const FIELDS: &[Field] = &[
     field("pxname", Tags(Origin::Key, Nature::Name, Scope::Service), "the proxy's name", |o| Some(Typed::text(&o.proxy))),
     field("svname", Tags(Origin::Key, Nature::Name, Scope::Service), "the server's name, FRONTEND or BACKEND", |o| Some(Typed::text(&o.name))),
     empty("qcur", GAUGE),
@@ -329,7 +360,7 @@ pub(super) const FIELDS: &[Field] = &[
     empty("throttle", AVERAGE),
     field("lbtot", COUNT, "times that a server was chosen", |o| back(o).then_some(Typed::U64(o.totals.total))),
     empty("tracked", CONFIG),
-    field("type", CONFIG, "0 for a frontend, 1 for a backend, 2 for a server", |o| Some(Typed::U32(o.kind as u32))),
+    field("type", CONFIG, "0 for a frontend, 1 for a backend, 2 for a server, 3 for a listener", |o| Some(Typed::U32(o.kind as u32))),
     field("rate", RATE, "sessions in the last second", |o| Some(Typed::u32(o.totals.per_second))),
     empty("rate_lim", LIMIT),
     empty("rate_max", MAX),
