@@ -282,6 +282,8 @@ pub struct FrontendSpec {
     pub buffer_request: bool,
     /// No `option disable-h2-upgrade`: a client may begin HTTP/2 where HTTP/1 is expected.
     pub h2_upgrade: bool,
+    /// `option http-ignore-probes`: connections on which nothing came are neither answered nor logged.
+    pub ignore_probes: bool,
     /// The lines that its sessions log, and where to. Without targets nothing is logged.
     pub log: LogSpec,
     /// What is kept of requests and responses for the log.
@@ -321,6 +323,7 @@ impl FrontendSpec {
             http_close: HttpClose::default(),
             buffer_request: false,
             h2_upgrade: true,
+            ignore_probes: false,
             log: LogSpec::default(),
             captures: CaptureSpec::default(),
             unique_id: None,

@@ -37,8 +37,9 @@ impl Syslog {
     }
 }
 
+// Whoever looks whether the program listens sends nothing, and leaves no line with `http-ignore-probes`.
 const DEFAULTS: &str = "global\n    nbthread 1\n\
-    defaults\n    mode http\n    timeout connect 5s\n    timeout client 15s\n    timeout server 15s\n";
+    defaults\n    mode http\n    option http-ignore-probes\n    timeout connect 5s\n    timeout client 15s\n    timeout server 15s\n";
 
 /// A site that logs to `syslog`, with these lines in its `listen` section.
 fn site(name: &str, syslog: &Syslog, log: &str, lines: &str) -> Result<Site> {
@@ -270,6 +271,101 @@ fn http_sessions_say_how_they_ended() -> Result<()> {
         let line = syslog.line().map_err(|e| format!("{}: {e}", case.name))?;
         assert_eq!(line, case.state, "{}", case.name);
     }
+    Ok(())
+}
+
+#[test]
+fn what_never_became_a_request_is_answered_and_logged() -> Result<()> {
+    let syslog = Syslog::new()?;
+    let lines = "no option http-ignore-probes\n    timeout http-request 50ms\n    capture request header X len 9\n    \
+                 option httplog\n    http-request return status 200";
+    let site = site("logs-cut-short", &syslog, "format raw local0", lines)?;
+    let said = || -> Result<String> {
+        let line = syslog.line()?;
+        let (_, said) = line.split_once("/<NOSRV> ").ok_or(line.clone())?;
+        let (times, rest) = said.split_once(' ').ok_or(line.clone())?;
+        assert!(times.starts_with("-1/-1/-1/-1/"), "{line}");
+        let (status, rest) = rest.split_once(' ').ok_or(line.clone())?;
+        let (_, rest) = rest.split_once(' ').ok_or(line.clone())?;
+        Ok(format!("{status} {rest}"))
+    };
+    let cut = |state: &str| format!("{state}-- 1/1/0/0/0 0/0 \"<BADREQ>\"");
+    // The one that looked whether the site listens.
+    assert_eq!(said()?, format!("400 - - {}", cut("CR")));
+    for (request, ends, status, state) in [
+        ("", true, 400, "CR"),
+        ("GET / HTTP/1.1\r\nHo", true, 400, "CR"),
+        ("", false, 408, "cR"),
+        ("GET / HTTP/1.1\r\nHo", false, 408, "cR"),
+        ("NONSENSE\r\n\r\n", false, 400, "PR"),
+    ] {
+        let mut stream = site.connect(0)?;
+        stream.write_all(request.as_bytes())?;
+        if ends {
+            stream.shutdown(Shutdown::Write)?;
+        }
+        let answer = rest(stream)?;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{request:?}: {answer}"
+        );
+        assert_eq!(said()?, format!("{status} - - {}", cut(state)), "{request:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn probes_are_ignored_on_demand_but_broken_requests_are_not() -> Result<()> {
+    let syslog = Syslog::new()?;
+    let lines =
+        "timeout http-request 50ms\n    log-format \"%ST %ts %HP\"\n    http-request return status 200";
+    let site = site("logs-probes", &syslog, "format raw local0", lines)?;
+    let silent = site.connect(0)?;
+    silent.shutdown(Shutdown::Write)?;
+    assert_eq!(rest(silent)?, "");
+    assert_eq!(rest(site.connect(0)?)?, "");
+    let mut begun = site.connect(0)?;
+    begun.write_all(b"GET")?;
+    begun.shutdown(Shutdown::Write)?;
+    assert!(rest(begun)?.starts_with("HTTP/1.1 400 "));
+    assert_eq!(syslog.line()?, "400 CR <BADREQ>");
+    let _ = site.get("/x")?;
+    assert_eq!(syslog.line()?, "200 LR /x");
+    Ok(())
+}
+
+#[test]
+fn the_timeout_that_struck_is_named_in_tcp_mode() -> Result<()> {
+    let syslog = Syslog::new()?;
+    for (client, server, wanted) in [("30s", "20ms", "sD"), ("20ms", "30s", "cD")] {
+        let lines = format!(
+            "mode tcp\n    timeout client {client}\n    timeout server {server}\n    option dontlognull\n    \
+             log-format %ts\n    server s {}",
+            answering()?
+        );
+        let site = site("logs-silence", &syslog, "format raw local0", &lines)?;
+        let mut stream = site.connect(0)?;
+        stream.write_all(b"GET")?;
+        let _ = rest(stream);
+        assert_eq!(syslog.line()?, wanted);
+    }
+    Ok(())
+}
+
+#[test]
+fn captures_of_a_stream_are_told() -> Result<()> {
+    let syslog = Syslog::new()?;
+    let lines = format!(
+        "mode tcp\n    option dontlognull\n    tcp-request inspect-delay 5s\n    \
+         tcp-request content capture req.payload(0,3) len 3\n    log-format \"%hr %hrl %s\"\n    server s {}",
+        answering()?
+    );
+    let site = site("logs-tcp-captures", &syslog, "format raw local0", &lines)?;
+    let mut stream = site.connect(0)?;
+    stream.write_all(b"a|b")?;
+    stream.shutdown(Shutdown::Write)?;
+    let _ = rest(stream);
+    assert_eq!(syslog.line()?, "{a#7Cb} a#7Cb s");
     Ok(())
 }
 

@@ -13,6 +13,7 @@ global
     nbthread 2
 defaults
     mode http
+    option http-ignore-probes
     timeout client 10s
     timeout server 10s
     timeout connect 5s

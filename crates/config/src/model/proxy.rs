@@ -170,6 +170,8 @@ pub struct Proxy {
 pub struct HttpWire {
     /// `option disable-h2-upgrade`: clients don't begin HTTP/2 where HTTP/1 is expected.
     pub disable_h2_upgrade: bool,
+    /// `option http-ignore-probes`.
+    pub ignore_probes: bool,
     /// `option http-pretend-keepalive`: servers aren't told that their connections end.
     pub pretend_keepalive: bool,
 }

@@ -159,6 +159,10 @@ impl HttpStream {
                         self.client_gave_up(&txn);
                         self.answer(stream, timer, &txn, StatusCode::BAD_REQUEST).await;
                     }
+                    (None, None) if self.is_cut_short() => {
+                        let (stream, _) = conn.into_stream();
+                        self.refuse(stream, timer, StatusCode::BAD_REQUEST, *b"CR").await;
+                    }
                     // A request that was not answered yet ends with it, and is logged below.
                     _ => drop(conn),
                 }
@@ -181,7 +185,7 @@ impl HttpStream {
                 }
             }
             Exit::NoRequest { began } => {
-                if began || self.session.requests.get() == 0 {
+                if began || self.awaits_first_request() {
                     let (stream, _) = conn.into_stream();
                     self.refuse(stream, timer, StatusCode::REQUEST_TIMEOUT, *b"cR")
                         .await;
@@ -212,6 +216,18 @@ impl HttpStream {
     fn is_given_up(&self, began_writing: bool) -> bool {
         let traffic = &self.traffic;
         self.busy.get() && traffic.read_ended.get() && !traffic.failed.get() && !began_writing
+    }
+
+    /// Whether the client has ended its side in the middle of a request's head, or before it sent a first one.
+    fn is_cut_short(&self) -> bool {
+        let traffic = &self.traffic;
+        let began = traffic.read.get() > self.read_before.get();
+        traffic.read_ended.get() && !self.session.closing.get() && (began || self.awaits_first_request())
+    }
+
+    /// Whether a first request was due and is missed.
+    fn awaits_first_request(&self) -> bool {
+        self.session.requests.get() == 0 && !self.frontend.spec.ignore_probes
     }
 
     fn client_gave_up(&self, txn: &Txn) {
@@ -253,7 +269,10 @@ impl HttpStream {
         txn.times.idle_since.set(Some(self.idle_since.get()));
         txn.times.started.set(self.first_byte.get());
         txn.count(Count::Request, 1);
-        txn.count(Count::Error, 1);
+        // Who is slow has done nothing wrong yet.
+        if status != StatusCode::REQUEST_TIMEOUT {
+            txn.count(Count::Error, 1);
+        }
         self.answer(stream, timer, &txn, status).await;
         self.end_transaction(&txn);
     }

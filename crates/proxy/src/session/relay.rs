@@ -21,6 +21,8 @@ use crate::worker::Worker;
 pub(crate) struct Limits {
     /// While both sides are open.
     pub(crate) both: Option<Duration>,
+    /// It is the server's timeout that holds then.
+    server_first: bool,
     /// Once the server has ended, and the client is waited for.
     pub(crate) client_fin: Option<Duration>,
     /// Once the client has ended, and the server is waited for.
@@ -35,9 +37,11 @@ impl Limits {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
-        let both = back.tunnel.or(front.tunnel).or(shorter);
+        let tunnel = back.tunnel.or(front.tunnel);
+        let both = tunnel.or(shorter);
         Limits {
             both,
+            server_first: tunnel.is_none() && both.is_some() && both != front.client,
             client_fin: front.client_fin.or(both),
             server_fin: back.server_fin.or(both),
         }
@@ -112,7 +116,7 @@ pub(crate) async fn relay(
                 _ => limits.both,
             });
         }
-        let silent = if up.ended {
+        let silent = if up.ended || (limits.server_first && !down.ended) {
             RelayEnd::ServerSilent
         } else {
             RelayEnd::ClientSilent
@@ -233,5 +237,32 @@ fn nonzero(n: usize) -> io::Result<usize> {
         Err(io::ErrorKind::WriteZero.into())
     } else {
         Ok(n)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shorter_timeout_is_named_and_a_tunnels_is_the_clients() {
+        let timeouts = |side: fn(&mut Timeouts) -> &mut Option<Duration>, seconds: Option<u64>| {
+            let mut timeouts = Timeouts::default();
+            *side(&mut timeouts) = seconds.map(Duration::from_secs);
+            timeouts
+        };
+        let server_first = |client, server, tunnel: Option<u64>| {
+            let front = timeouts(|t| &mut t.client, client);
+            let mut back = timeouts(|t| &mut t.server, server);
+            back.tunnel = tunnel.map(Duration::from_secs);
+            Limits::new(&front, &back).server_first
+        };
+        assert!(server_first(Some(8), Some(6), None));
+        assert!(server_first(None, Some(6), None));
+        assert!(!server_first(Some(6), Some(8), None));
+        assert!(!server_first(Some(6), Some(6), None));
+        assert!(!server_first(Some(6), None, None));
+        assert!(!server_first(None, None, None));
+        assert!(!server_first(Some(8), Some(6), Some(4)));
     }
 }

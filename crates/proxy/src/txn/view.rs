@@ -127,6 +127,10 @@ impl Session for Txn {
     }
 
     fn captures(&self, way: Way) -> Option<Ref<'_, [Option<Data>]>> {
+        // Of what was no request there is nothing to be captured.
+        if self.mode() == Mode::Http && self.request_head().is_none() {
+            return None;
+        }
         let slots = self.captured.as_ref()?.slots(way);
         Some(Ref::map(slots.borrow(), Vec::as_slice))
     }

@@ -59,7 +59,7 @@ const fn http(name: &'static str, doc: &'static str, write: fn(&mut Out<'_>, &dy
 const ROWS: &[Alias] = &[
     any("B", "bytes sent to the client", |o, _, f| {
         o.sign(f.unfinished);
-        o.number(f.bytes_read, 0);
+        o.count(f.bytes_read);
     }),
     http("CC", "captured request cookie", |o, s, _| {
         o.text(s.captured_cookie(Way::Request).as_deref())
@@ -83,7 +83,10 @@ const ROWS: &[Alias] = &[
     }),
     http("HQ", "request's query with the question mark", |o, s, _| {
         let request = s.request();
-        let query = request.as_ref().and_then(|r| r.uri.query());
+        let Some(request) = &request else {
+            return o.text(Some(b"<BADREQ>"));
+        };
+        let query = request.uri.query();
         o.limited(s.log_uri_bytes(), |o| {
             if let Some(query) = query {
                 o.request_text(b"?");
@@ -143,7 +146,7 @@ const ROWS: &[Alias] = &[
     }),
     any("Tw", "time in queues", |o, _, f| time(o, f.queue_ms)),
     any("U", "bytes received from the client", |o, _, f| {
-        o.number(f.bytes_uploaded, 0)
+        o.count(f.bytes_uploaded)
     }),
     any("ac", "connections of the process", |o, _, f| {
         o.int(f.process_connections.into())
@@ -194,23 +197,23 @@ const ROWS: &[Alias] = &[
             }
         });
     }),
-    http("hr", "captured request headers", |o, s, _| {
+    any("hr", "captured request headers", |o, s, _| {
         captures(o, s, Way::Request)
     }),
-    http("hrl", "captured request headers, CLF style", |o, s, _| {
+    any("hrl", "captured request headers, CLF style", |o, s, _| {
         capture_list(o, s, Way::Request);
     }),
-    http("hs", "captured response headers", |o, s, _| {
+    any("hs", "captured response headers", |o, s, _| {
         captures(o, s, Way::Response)
     }),
-    http("hsl", "captured response headers, CLF style", |o, s, _| {
+    any("hsl", "captured response headers, CLF style", |o, s, _| {
         capture_list(o, s, Way::Response);
     }),
     any("lc", "number of log lines of the frontend", |o, _, f| {
         o.number(f.log_counter.into(), 4)
     }),
     any("ms", "milliseconds of the date", |o, s, f| {
-        o.number(u64::from(started(s, f).1) / 1_000_000, 2);
+        o.millis(started(s, f).1 / 1_000_000);
     }),
     any("pid", "process id", |o, s, _| {
         o.number(s.process().map_or_else(std::process::id, |p| p.pid).into(), 4);

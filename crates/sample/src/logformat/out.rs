@@ -229,6 +229,22 @@ impl<'a> Out<'a> {
         self.kind = Kind::Number;
     }
 
+    /// A number of things, which no flag changes.
+    pub(super) fn count(&mut self, count: u64) {
+        self.literal(&Data::format(format_args!("{count}")));
+        self.kind = Kind::Number;
+    }
+
+    /// The milliseconds of a second: three digits, or two hexadecimal ones under the flag for it.
+    pub(super) fn millis(&mut self, millis: u32) {
+        if self.flags.hex {
+            self.literal(&Data::format(format_args!("{millis:02X}")));
+        } else {
+            self.literal(&Data::format(format_args!("{millis:03}")));
+            self.kind = Kind::Number;
+        }
+    }
+
     /// A number, hexadecimal of at least `digits` digits under the flag for it.
     pub(super) fn number(&mut self, int: u64, digits: usize) {
         if self.flags.hex {

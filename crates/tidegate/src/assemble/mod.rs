@@ -229,6 +229,7 @@ impl Assembly<'_> {
             frontend.http_close = http_close(proxy.connection_mode);
             frontend.buffer_request = proxy.buffer_request;
             frontend.h2_upgrade = !proxy.http.disable_h2_upgrade;
+            frontend.ignore_probes = proxy.http.ignore_probes;
             frontend.log = self.logs.spec(&mut proxy.log);
             frontend.captures = logs::captures(std::mem::take(&mut proxy.captures));
             frontend.unique_id = proxy.unique_id.take().map(Text::from);

@@ -143,7 +143,10 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("h1-case-adjust-bogus-server", B, "adjust the case of header names"),
     not_yet("http-drop-request-trailers", B, "drop trailers of requests"),
     not_yet("http-drop-response-trailers", F, "drop trailers of responses"),
-    not_yet("http-ignore-probes", F, "don't answer or log empty connections"),
+    served("http-ignore-probes", F, "", "don't answer or log connections on which nothing comes", |cx, _, on| {
+        cx.proxy.http.ignore_probes = on;
+        Ok(())
+    }),
     no_effect("http-no-delay", ALL, "nothing that was read is held back"),
     served("http-pretend-keepalive", B, "", "don't tell servers that their connections end", |cx, _, on| {
         cx.proxy.http.pretend_keepalive = on;
