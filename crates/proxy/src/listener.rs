@@ -112,7 +112,7 @@ fn bind_all(spec: &ListenerSpec, workers: usize) -> io::Result<Vec<Bound>> {
             let mut bound: Vec<Bound> = Vec::with_capacity(workers);
             let mut address = *address;
             for _ in 0..workers {
-                let socket = tcp(address, spec, workers > 1, backlog)?;
+                let socket = tcp(address, spec, backlog)?;
                 // Port 0 took a free one; the other workers share it.
                 address = socket.local_addr()?.as_socket().unwrap_or(address);
                 bound.push(Bound {
@@ -146,15 +146,14 @@ fn backlog(spec: &ListenerSpec) -> i32 {
     i32::try_from(backlog).unwrap_or(i32::MAX)
 }
 
-fn tcp(address: SocketAddr, spec: &ListenerSpec, shared: bool, backlog: i32) -> io::Result<Socket> {
+fn tcp(address: SocketAddr, spec: &ListenerSpec, backlog: i32) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
     if let (Some(v6only), true) = (spec.v6only, address.is_ipv6()) {
         socket.set_only_v6(v6only)?;
     }
-    if shared {
-        socket.set_reuse_port(true)?;
-    }
+    // Workers share it, and so does the process that is to replace this one.
+    socket.set_reuse_port(true)?;
     prepare(&socket, address, &spec.socket)?;
     socket.bind(&address.into())?;
     socket.listen(backlog)?;
@@ -184,16 +183,30 @@ fn prepare(socket: &Socket, address: SocketAddr, options: &SocketOptions) -> io:
     Ok(())
 }
 
-/// Replaces what a former process left; a socket that someone still listens on is left alone.
+/// Replaces what a former process left; a socket that someone still listens on is left alone, unless that one is to be
+/// replaced too.
 fn unix(path: &Path, spec: &ListenerSpec, backlog: i32) -> io::Result<Socket> {
-    use std::os::unix::fs::{FileTypeExt, PermissionsExt, chown};
+    use std::os::unix::fs::FileTypeExt;
     let is_socket = std::fs::symlink_metadata(path).is_ok_and(|m| m.file_type().is_socket());
     if is_socket {
         match std::os::unix::net::UnixStream::connect(path) {
             Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path)?,
+            Ok(_) if spec.replaces => {
+                // Whoever connects finds the one or the other at any moment.
+                let mut beside = path.as_os_str().to_owned();
+                beside.push(format!(".{}.tmp", std::process::id()));
+                let socket = unix_at(beside.as_ref(), spec, backlog)?;
+                std::fs::rename(&beside, path)?;
+                return Ok(socket);
+            }
             _ => return Err(io::Error::from(io::ErrorKind::AddrInUse)),
         }
     }
+    unix_at(path, spec, backlog)
+}
+
+fn unix_at(path: &Path, spec: &ListenerSpec, backlog: i32) -> io::Result<Socket> {
+    use std::os::unix::fs::{PermissionsExt, chown};
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.bind(&SockAddr::unix(path)?)?;
     if spec.unix_user.is_some() || spec.unix_group.is_some() {
@@ -272,13 +285,12 @@ impl Acceptor {
         }
     }
 
-    /// The same socket once more, after it was closed: of a port of TCP that is this process's own. `shared` tells that
-    /// other workers have it as well.
+    /// The same socket once more, after it was closed: of a port of TCP that is this process's own.
     ///
     /// # Errors
     /// The port can't be had any more.
-    pub(crate) fn again(address: SocketAddr, spec: &ListenerSpec, shared: bool) -> io::Result<Self> {
-        let socket = tcp(address, spec, shared, backlog(spec))?;
+    pub(crate) fn again(address: SocketAddr, spec: &ListenerSpec) -> io::Result<Self> {
+        let socket = tcp(address, spec, backlog(spec))?;
         let address = BoundAddress::Tcp(address);
         Acceptor::new(Bound { socket, address })
     }
@@ -339,8 +351,14 @@ mod tests {
             bind(&spec, 1).map(drop).unwrap_err().error.kind(),
             io::ErrorKind::AddrInUse
         );
-        drop(first);
+        let mut next = spec.clone();
+        next.replaces = true;
+        let second = bind(&next, 1).unwrap();
+        let _client = std::os::unix::net::UnixStream::connect(&path).unwrap();
+        assert!(second[0].socket.accept().is_ok());
+        drop((first, second));
         assert!(bind(&spec, 1).is_ok());
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 1);
         std::fs::remove_dir_all(dir).unwrap();
     }
 

@@ -107,11 +107,27 @@ impl Prepared {
     /// # Errors
     /// All listeners that couldn't be bound, or what kept the workers from starting. Nothing runs then.
     pub fn start(self, extensions: ExtensionFactory) -> Result<Running, StartError> {
-        run(self, extensions)
+        self.start_after(extensions, || Ok(()))
+    }
+
+    /// The same, with something that is done when all is open and before the first connection is accepted.
+    ///
+    /// # Errors
+    /// As [`Prepared::start`], and what `last` says.
+    pub fn start_after(
+        self,
+        extensions: ExtensionFactory,
+        last: impl FnOnce() -> Result<(), String>,
+    ) -> Result<Running, StartError> {
+        run(self, extensions, last)
     }
 }
 
-fn run(prepared: Prepared, extensions: ExtensionFactory) -> Result<Running, StartError> {
+fn run(
+    prepared: Prepared,
+    extensions: ExtensionFactory,
+    last: impl FnOnce() -> Result<(), String>,
+) -> Result<Running, StartError> {
     let Prepared {
         shared,
         obeyed,
@@ -150,6 +166,9 @@ fn run(prepared: Prepared, extensions: ExtensionFactory) -> Result<Running, Star
     }
     drop(reports);
     let mut errors: Vec<String> = reported.iter().take(threads).filter_map(Result::err).collect();
+    if errors.is_empty() {
+        errors.extend(last().err());
+    }
     if !errors.is_empty() {
         // Workers that hear no word to go on end by themselves.
         drop(go);

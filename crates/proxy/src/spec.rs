@@ -355,6 +355,8 @@ pub struct ListenerSpec {
     pub unix_user: Option<u32>,
     /// `group`: the group of a Unix socket's file, by number.
     pub unix_group: Option<u32>,
+    /// A process that still listens on the same Unix socket is to be replaced by this one.
+    pub replaces: bool,
     /// `ssl`: what hands are shaken with.
     pub tls: Option<Arc<tidegate_tls::Acceptor>>,
     /// `accept-proxy`: connections begin with a PROXY header.
@@ -421,6 +423,7 @@ impl ListenerSpec {
             unix_mode: None,
             unix_user: None,
             unix_group: None,
+            replaces: false,
             proto: ListenProto::default(),
             tls: None,
             accept_proxy: false,

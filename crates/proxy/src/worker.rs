@@ -346,7 +346,7 @@ impl Worker {
                     }
                     let _ = gate.wait_for(|state| *state != FrontendState::Paused).await;
                     if let Some(address) = own_port {
-                        match Acceptor::again(address, &spec, self.shared.global.threads > 1) {
+                        match Acceptor::again(address, &spec) {
                             Ok(again) => acceptor = Some(again),
                             Err(e) => {
                                 let why = format!("{}: the socket can't be opened again: {e}", spec.line);

@@ -69,6 +69,14 @@ pub(crate) struct Flags {
     pub(crate) connections_max: Option<u32>,
     /// `-p`.
     pub(crate) pid_file: Option<PathBuf>,
+    /// `-W` or `-Ws`.
+    pub(crate) master: bool,
+    /// `-Ws`: systemd is told how things go.
+    pub(crate) notifies: bool,
+    /// `-sf`: processes that leave once this one serves.
+    pub(crate) finish: Vec<i32>,
+    /// `-st`: processes that end once this one serves.
+    pub(crate) terminate: Vec<i32>,
 }
 
 /// The flags, for `-h`.
@@ -83,6 +91,10 @@ usage: tidegate -f FILE|DIR [-f ...] [flags] [-- FILE ...]
   -D           run in the background
   -db          stay in the foreground, whatever the configuration says
   -d           stay in the foreground and show each start-up step
+  -W           stay as a master process that starts the one that serves, and another one on SIGUSR2
+  -Ws          the same, and tell systemd how things go
+  -sf PID...   let these processes finish once this one serves; needs no other flag behind it
+  -st PID...   end these processes once this one serves
   -p FILE      write the process number to this file
   -C DIR       change to this directory first
   -L NAME      the name of this machine (default: its host name)
@@ -107,13 +119,12 @@ SIGUSR1 lets what is running come to its end.
 ";
 
 /// Flags of HAProxy that are not served, and why.
-const REFUSED: [(&str, &str); 14] = [
-    ("-W", "there is no master process yet"),
-    ("-Ws", "there is no master process yet"),
-    ("-S", "there is no master process yet"),
-    ("-sf", "reloading is not supported yet"),
-    ("-st", "reloading is not supported yet"),
-    ("-x", "reloading is not supported yet"),
+const REFUSED: [(&str, &str); 10] = [
+    ("-S", "the master process has no socket yet"),
+    (
+        "-x",
+        "a new process opens sockets of its own beside those of the old one",
+    ),
     ("-N", "limit each frontend with `maxconn` in `defaults`"),
     ("-de", "the event loop is tokio's"),
     ("-dp", "the event loop is tokio's"),
@@ -166,6 +177,10 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
                 flags.keywords = Some(keywords::request(text.get(3..).unwrap_or_default())?);
             }
             "-C" => flags.directory = Some(value(&mut args, text)?.into()),
+            "-W" => flags.master = true,
+            "-Ws" => (flags.master, flags.notifies) = (true, true),
+            "-sf" => flags.finish.extend(numbers(&mut args)),
+            "-st" => flags.terminate.extend(numbers(&mut args)),
             "-L" => flags.local_name = Some(string(&mut args, text)?),
             "-p" => flags.pid_file = Some(value(&mut args, text)?.into()),
             "-m" => flags.memory_mib_max = Some(number(&mut args, text)?),
@@ -178,6 +193,17 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
         return Err("no configuration: name one with `-f FILE`; `-h` shows all flags".into());
     }
     Ok(Command::Run(Box::new(flags)))
+}
+
+/// As many process numbers as follow; there may be none, as in `-sf $(cat pid)` at the first start.
+fn numbers(args: &mut std::iter::Peekable<impl Iterator<Item = OsString>>) -> Vec<i32> {
+    let number = |arg: &OsString| arg.to_str().and_then(|text| text.parse::<i32>().ok());
+    let mut found = Vec::new();
+    while let Some(pid) = args.peek().and_then(number).filter(|pid| *pid > 0) {
+        found.push(pid);
+        args.next();
+    }
+    found
 }
 
 fn format(args: impl Iterator<Item = OsString>) -> Result<FormatFlags, String> {
@@ -279,12 +305,27 @@ mod tests {
     }
 
     #[test]
+    fn numbers_of_processes_end_where_something_else_begins() {
+        let Ok(Command::Run(flags)) = of("-sf 12 345 -f a -st -W") else {
+            panic!()
+        };
+        assert_eq!(
+            (flags.finish.as_slice(), flags.terminate.len()),
+            (&[12, 345][..], 0)
+        );
+        assert!(flags.master && !flags.notifies);
+    }
+
+    #[test]
     fn mistakes_are_told() {
         for (text, wanted) in [
             ("", "no configuration"),
             ("-f", "`-f` needs a value"),
             ("-f a -n many", "`-n` needs a number, not `many`"),
-            ("-f a -W", "`-W` is not supported: there is no master process yet"),
+            (
+                "-f a -S s",
+                "`-S` is not supported: the master process has no socket yet",
+            ),
             ("-f a -zz", "unknown flag `-zz`"),
             ("a.cfg", "unexpected `a.cfg`; configurations are named by `-f`"),
         ] {

@@ -15,6 +15,11 @@ pub(crate) fn is_background() -> bool {
     std::env::var_os(MARK).is_some()
 }
 
+/// A command's process is not the one in the background.
+pub(crate) fn forget(command: &mut Command) {
+    command.env_remove(MARK);
+}
+
 /// Starts the process in the background and waits until it serves.
 ///
 /// # Errors

@@ -9,6 +9,8 @@ mod explain;
 mod fmt;
 mod keywords;
 mod load;
+mod master;
+mod privileges;
 mod program;
 pub mod reference;
 mod report;

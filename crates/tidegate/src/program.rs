@@ -5,7 +5,8 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
-use tidegate_config::model::RuntimeSettings;
+use rustix::process::Signal;
+use tidegate_config::model::{RuntimeSettings, UnixBind};
 use tidegate_config::{Diagnostics, Facts, Severity, evaluate_flag};
 use tidegate_lua_api::{LoadError, LogSink};
 use tidegate_proxy::log::{LogWriter, Logger};
@@ -14,9 +15,11 @@ use tidegate_proxy::{Running, StartError};
 use crate::assemble::{Surroundings, assemble, listeners_of};
 use crate::cli::{Command, Flags, USAGE, parse};
 use crate::load::{Site, options, site};
+use crate::privileges::Privileges;
 use crate::report::Report;
 use crate::runtime::{self, Rights, SocketSpec, Sockets};
-use crate::{daemon, explain, fmt, keywords, signals, system};
+use crate::signals::SoftStop;
+use crate::{daemon, explain, fmt, keywords, master, signals, system};
 
 /// How the program ends. The numbers are HAProxy's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,10 +119,16 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
     }
     let quiet = report.quiet || site.config.global.quiet;
     let report = Report { quiet, ..report };
-    let plan = Plan {
+    let mut plan = Plan {
         strict: unforgiving,
-        ..Plan::of(flags, &site)
+        ..Plan::of(flags, &site).map_err(fail)?
     };
+    plan.privileges = Privileges::of(&site.config.global.process).map_err(|fault| {
+        let mut faults = Diagnostics::default();
+        faults.push(*fault);
+        report.diagnostics(&faults, &site.sources);
+        Stop(Exit::Failure)
+    })?;
     let runtime = RuntimeApi::of(&site, &plan, report)?;
     let spec = prepare(site, &plan, report)?;
     let idle = runtime.sockets.is_empty() && spec.proxies.frontends.iter().all(|f| f.listeners.is_empty());
@@ -133,6 +142,14 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
     }
     if plan.daemon && !daemon::is_background() {
         return daemon::start(args).map(|()| Exit::Success).map_err(fail);
+    }
+    if plan.master && !master::is_worker() {
+        let settings = master::Settings {
+            args,
+            pid_file: plan.pid_file,
+            notifies: flags.notifies,
+        };
+        return master::run(settings, report).map_err(fail);
     }
     log.open(&spec.proxies.global)
         .map_err(|e| fail(format!("cannot start the thread that writes logs: {e}")))?;
@@ -152,14 +169,28 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
     spec.scripts.world().open(proxies.control(), figures);
     spec.scripts.run_init().map_err(|errors| fail(listed(&errors)))?;
     let sockets = Sockets::open(&sockets).map_err(|errors| fail(not_started(&StartError::Bind(errors))))?;
+    let watching = |e| fail(format!("cannot watch for signals: {e}"));
+    let handlers = signals::Handlers::new().map_err(watching)?;
+    let privileges = std::mem::take(&mut plan.privileges);
+    let last = || {
+        plan.write_pid()?;
+        privileges.give_up()
+    };
     let running = proxies
-        .start(spec.scripts.factory())
+        .start_after(spec.scripts.factory(), last)
         .map_err(|error| fail(not_started(&error)))?;
     runtime::start(sockets, &settings, line_bytes_max, about)
         .map_err(|e| fail(format!("cannot serve the runtime API: {e}")))?;
-    signals::watch(running.shutdown(), plan.hard_stop_after, report)
-        .map_err(|e| fail(format!("cannot watch for signals: {e}")))?;
-    ready(&running, &plan, report).map_err(|e| fail(format!("cannot finish starting: {e}")))?;
+    signals::watch(handlers, running.shutdown(), plan.soft_stop, report).map_err(watching)?;
+    ready(&running, report).map_err(|e| fail(format!("cannot finish starting: {e}")))?;
+    flags
+        .finish
+        .iter()
+        .for_each(|pid| system::signal(*pid, Signal::USR1));
+    flags
+        .terminate
+        .iter()
+        .for_each(|pid| system::signal(*pid, Signal::TERM));
     let well = running.join();
     if let Some(path) = &plan.pid_file {
         let _ = std::fs::remove_file(path);
@@ -171,7 +202,12 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
 struct Plan {
     daemon: bool,
     pid_file: Option<std::path::PathBuf>,
-    hard_stop_after: Option<std::time::Duration>,
+    /// Another process is to leave once this one serves.
+    replaces: bool,
+    /// Stay as a master.
+    master: bool,
+    soft_stop: SoftStop,
+    privileges: Privileges,
     connections_max: u32,
     memory_mib_max: Option<u64>,
     node: String,
@@ -180,22 +216,43 @@ struct Plan {
 }
 
 impl Plan {
-    fn of(flags: &Flags, site: &Site) -> Plan {
+    fn of(flags: &Flags, site: &Site) -> Result<Plan, String> {
         let global = &site.config.global;
+        let process = &global.process;
+        let is_worker = master::is_worker();
         let wanted = flags
             .connections_max
             .or(global.connections_max)
             .unwrap_or(CONNECTIONS_MAX);
         let node = flags.local_name.clone().or_else(|| global.node.clone());
-        Plan {
-            daemon: (flags.daemon || global.daemon) && !flags.foreground && !flags.debug,
-            pid_file: flags.pid_file.clone().or_else(|| global.pid_file.clone()),
-            hard_stop_after: global.hard_stop_after,
-            connections_max: system::room_for_connections(wanted),
+        let limits = system::DescriptorLimits {
+            wanted: process.descriptors.as_ref().map(|number| number.value),
+            most: process.descriptors_max,
+            strict: process.strict_limits,
+        };
+        let pid_file = flags.pid_file.clone().or_else(|| global.pid_file.clone());
+        Ok(Plan {
+            daemon: (flags.daemon || global.daemon) && !flags.foreground && !flags.debug && !is_worker,
+            // A worker's number is its master's business.
+            pid_file: pid_file.filter(|_| !is_worker),
+            replaces: is_worker || !flags.finish.is_empty() || !flags.terminate.is_empty(),
+            master: (flags.master || process.master_worker) && !flags.check,
+            soft_stop: SoftStop {
+                grace: process.grace,
+                limit: global.hard_stop_after,
+            },
+            privileges: Privileges::default(),
+            connections_max: system::room_for_connections(wanted, limits)?,
             memory_mib_max: flags.memory_mib_max,
             node: node.unwrap_or_else(system::host_name),
             strict: None,
-        }
+        })
+    }
+
+    fn write_pid(&self) -> Result<(), String> {
+        let Some(path) = &self.pid_file else { return Ok(()) };
+        let written = std::fs::write(path, format!("{}\n", std::process::id()));
+        written.map_err(|e| format!("cannot write `{}`: {e}", path.display()))
     }
 }
 
@@ -212,7 +269,7 @@ impl RuntimeApi {
         let (mut sockets, mut faults) = (Vec::new(), Diagnostics::default());
         for bind in &settings.sockets {
             let rights = Rights::new(bind.options.level, bind.options.severity);
-            match listeners_of(bind, &site.sources) {
+            match listeners_of(bind, &UnixBind::default(), plan.replaces, &site.sources) {
                 Ok(listeners) => sockets.extend(
                     listeners
                         .into_iter()
@@ -257,6 +314,7 @@ fn prepare(site: Site, plan: &Plan, report: Report) -> Result<Prepared, Stop> {
         proc_vars: Arc::clone(&site.proc_vars),
         connections_max: plan.connections_max,
         node: plan.node.clone(),
+        replaces: plan.replaces,
     };
     match assemble(site.config, &around) {
         Ok((proxies, warnings)) => {
@@ -295,14 +353,13 @@ fn checked(idle: bool, report: Report) -> Exit {
     Exit::Success
 }
 
-fn ready(running: &Running, plan: &Plan, report: Report) -> std::io::Result<()> {
+fn ready(running: &Running, report: Report) -> std::io::Result<()> {
     for listen in running.addresses() {
         report.step(|| format!("{} listens on {}", listen.frontend, listen.address));
     }
-    if let Some(path) = &plan.pid_file {
-        std::fs::write(path, format!("{}\n", std::process::id()))?;
-    }
-    if daemon::is_background() {
+    if master::is_worker() {
+        master::ready(running.shutdown())?;
+    } else if daemon::is_background() {
         daemon::ready()?;
     }
     Ok(())

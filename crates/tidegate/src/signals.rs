@@ -3,32 +3,75 @@
 use std::time::Duration;
 
 use tidegate_proxy::Shutdown;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::report::Report;
 
+/// How long what SIGUSR1 asks for may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SoftStop {
+    /// `grace`: how long to go on as before.
+    pub(crate) grace: Duration,
+    /// `hard-stop-after`: how long sessions have then.
+    pub(crate) limit: Option<Duration>,
+}
+
+/// Handlers that are in place, and hold what comes until somebody watches.
+pub(crate) struct Handlers {
+    runtime: tokio::runtime::Runtime,
+    term: Signal,
+    int: Signal,
+    usr1: Signal,
+    hup: Signal,
+}
+
+impl Handlers {
+    /// Puts the handlers in place.
+    ///
+    /// # Errors
+    /// When the system refuses one.
+    pub(crate) fn new() -> std::io::Result<Handlers> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build()?;
+        let (term, int, usr1, hup) = {
+            let _inside = runtime.enter();
+            (
+                signal(SignalKind::terminate())?,
+                signal(SignalKind::interrupt())?,
+                signal(SignalKind::user_defined1())?,
+                signal(SignalKind::hangup())?,
+            )
+        };
+        Ok(Handlers {
+            runtime,
+            term,
+            int,
+            usr1,
+            hup,
+        })
+    }
+}
+
 /// Passes signals on to the data plane until it has ended: SIGTERM and SIGINT end it at once, SIGUSR1 lets
-/// sessions end by themselves, for `hard_stop_after` at most. A handler is in place when this returns.
+/// sessions end by themselves.
 ///
 /// # Errors
-/// When the system refuses a handler.
+/// When the system gives no thread.
 pub(crate) fn watch(
+    handlers: Handlers,
     shutdown: Shutdown,
-    hard_stop_after: Option<Duration>,
+    soft_stop: SoftStop,
     report: Report,
 ) -> std::io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .enable_time()
-        .build()?;
-    let (mut term, mut int, mut usr1) = {
-        let _inside = runtime.enter();
-        (
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::interrupt())?,
-            signal(SignalKind::user_defined1())?,
-        )
-    };
+    let Handlers {
+        runtime,
+        mut term,
+        mut int,
+        mut usr1,
+        mut hup,
+    } = handlers;
     let watching = async move {
         loop {
             tokio::select! {
@@ -36,14 +79,20 @@ pub(crate) fn watch(
                 _ = int.recv() => report.step(|| "SIGINT: stopping".into()),
                 _ = usr1.recv() => {
                     report.step(|| "SIGUSR1: stopping once all sessions have ended".into());
-                    shutdown.soft();
-                    if let Some(limit) = hard_stop_after {
-                        let shutdown = shutdown.clone();
-                        tokio::spawn(async move {
+                    let shutdown = shutdown.clone();
+                    tokio::spawn(async move {
+                        tokio::time::sleep(soft_stop.grace).await;
+                        shutdown.soft();
+                        if let Some(limit) = soft_stop.limit {
                             tokio::time::sleep(limit).await;
                             shutdown.hard();
-                        });
-                    }
+                        }
+                    });
+                    continue;
+                }
+                // Who rotates logs or leaves a terminal means no harm.
+                _ = hup.recv() => {
+                    report.step(|| "SIGHUP: nothing to be done".into());
                     continue;
                 }
             }

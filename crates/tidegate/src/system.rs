@@ -4,7 +4,8 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use rustix::process::{
-    PidfdFlags, PidfdGetfdFlags, Resource, Rlimit, getpid, getrlimit, pidfd_getfd, pidfd_open, setrlimit,
+    Pid, PidfdFlags, PidfdGetfdFlags, Resource, Rlimit, Signal, getpid, getrlimit, kill_process, pidfd_getfd,
+    pidfd_open, setrlimit,
 };
 
 /// A descriptor that this process inherited, by its number (`fd@N`).
@@ -31,27 +32,62 @@ pub(crate) fn limit_memory(mib: u64) -> Result<(), String> {
     setrlimit(Resource::Data, limit).map_err(|e| format!("cannot limit memory to {mib} MiB: {e}"))
 }
 
-/// Raises the limit of open descriptors as far as so many connections need, and the system allows. Gives the
-/// connections for which there is room.
-pub(crate) fn room_for_connections(wanted: u32) -> u32 {
+/// What a configuration says of open descriptors.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DescriptorLimits {
+    /// `ulimit-n`
+    pub(crate) wanted: Option<u64>,
+    /// `fd-hard-limit`
+    pub(crate) most: Option<u64>,
+    /// No `no strict-limits`.
+    pub(crate) strict: bool,
+}
+
+/// Raises the limit of open descriptors as far as so many connections need, and the system allows, or to what is said
+/// of it. Gives the connections for which there is room.
+///
+/// # Errors
+/// If the system refuses the limit that was asked for, unless that is allowed.
+pub(crate) fn room_for_connections(connections: u32, limits: DescriptorLimits) -> Result<u32, String> {
     // Each session may have two sides; listeners, pipes and logs come on top.
     const BESIDES: u64 = 100;
-    let needed = u64::from(wanted) * 2 + BESIDES;
     let now = getrlimit(Resource::Nofile);
-    let most = now.maximum.unwrap_or(u64::MAX);
-    if now.current.is_some_and(|current| current < needed) {
-        let _ = setrlimit(
-            Resource::Nofile,
-            Rlimit {
+    if let Some(wanted) = limits.wanted {
+        let limit = Rlimit {
+            current: Some(wanted),
+            maximum: Some(now.maximum.unwrap_or(u64::MAX).max(wanted)),
+        };
+        match setrlimit(Resource::Nofile, limit) {
+            Err(e) if limits.strict => {
+                return Err(format!("cannot have {wanted} open descriptors (`ulimit-n`): {e}"));
+            }
+            _ => {}
+        }
+    } else {
+        let needed = u64::from(connections) * 2 + BESIDES;
+        let most = now
+            .maximum
+            .unwrap_or(u64::MAX)
+            .min(limits.most.unwrap_or(u64::MAX));
+        if now.current.is_some_and(|current| current < needed) {
+            let limit = Rlimit {
                 current: Some(needed.min(most)),
                 maximum: now.maximum,
-            },
-        );
+            };
+            let _ = setrlimit(Resource::Nofile, limit);
+        }
     }
     let have = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    u32::try_from(have.saturating_sub(BESIDES) / 2)
-        .unwrap_or(u32::MAX)
-        .clamp(1, wanted)
+    let have = have.min(limits.most.unwrap_or(u64::MAX));
+    let room = u32::try_from(have.saturating_sub(BESIDES) / 2).unwrap_or(u32::MAX);
+    Ok(room.clamp(1, connections))
+}
+
+/// Signals a process, which may be gone.
+pub(crate) fn signal(pid: i32, signal: Signal) {
+    if let Some(pid) = Pid::from_raw(pid) {
+        let _ = kill_process(pid, signal);
+    }
 }
 
 /// The most descriptors that the process may have.

@@ -8,6 +8,7 @@ use tidegate_sample::vars::{VarLimits, VarName};
 
 use super::http2::Http2Settings;
 use super::log::{LogHost, LogTarget};
+use super::process::ProcessSettings;
 use super::runtime::RuntimeSettings;
 use super::sampled::{Expr, LogFormat};
 use super::tls_global::TlsGlobal;
@@ -42,6 +43,8 @@ pub struct Global {
     pub zero_warning: bool,
     /// `pidfile`: where the process number is written.
     pub pid_file: Option<PathBuf>,
+    /// Whose the process is, what it sees and how much it may have.
+    pub process: ProcessSettings,
     /// `hard-stop-after`: how long a soft stop may take.
     pub hard_stop_after: Option<Duration>,
     /// `insecure-fork-wanted`: scripts may start programs.

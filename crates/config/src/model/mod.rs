@@ -14,6 +14,7 @@ mod http;
 mod http2;
 mod log;
 mod outgoing;
+mod process;
 mod proxy;
 mod resolvers;
 mod rule;
@@ -46,6 +47,7 @@ pub use log::{
     LogTarget, Ring, RingServer,
 };
 pub use outgoing::{Outgoing, ProxyOptions, SendProxy, SourceAddress};
+pub use process::{ProcessSettings, UnixBind};
 pub use proxy::{
     BackendTarget, Compression, CompressionAlgorithm, ConnectionMode, ForwardFor, Forwarded, ForwardedPart,
     HeaderNames, HttpReuse, HttpWire, LogSettings, Mode, Proxy, ProxyId, ProxyKind, RetryCount, Timeouts,

@@ -45,11 +45,7 @@ const ROWS: &[Keyword<Parse>] = &[
         Ok(())
     }),
     served("mode", F, "<octal>", "permissions of a Unix socket", |bind, args| {
-        let word = args.expect("permissions such as `660`")?;
-        match u32::from_str_radix(&word.lossy(), 8) {
-            Ok(mode) if mode <= 0o7777 => bind.unix_mode = Some(mode),
-            _ => return bad_argument(word, format!("`{}` is not an octal number of permissions", word.lossy())),
-        }
+        bind.unix_mode = Some(permissions(args)?);
         Ok(())
     }),
     served("user", F, "<name>", "owner of a Unix socket", |bind, args| {
@@ -328,12 +324,26 @@ pub(crate) fn bind(args: &mut Args<'_>, diagnostics: &mut Diagnostics) -> Parsed
     Ok(binds.collect())
 }
 
-fn owner_name(args: &mut Args<'_>, what: &str) -> Parsed<Spanned<Owner>> {
+/// The permissions of a Unix socket.
+pub(crate) fn permissions(args: &mut Args<'_>) -> Parsed<u32> {
+    let word = args.expect("permissions such as `660`")?;
+    match u32::from_str_radix(&word.lossy(), 8) {
+        Ok(mode) if mode <= 0o7777 => Ok(mode),
+        _ => bad_argument(
+            word,
+            format!("`{}` is not an octal number of permissions", word.lossy()),
+        ),
+    }
+}
+
+/// A user or group by its name.
+pub(crate) fn owner_name(args: &mut Args<'_>, what: &str) -> Parsed<Spanned<Owner>> {
     let name = args.spanned(what)?;
     Ok(Spanned::new(Owner::Name(name.value), name.span))
 }
 
-fn owner_number(args: &mut Args<'_>) -> Parsed<Spanned<Owner>> {
+/// A user or group by its number.
+pub(crate) fn owner_number(args: &mut Args<'_>) -> Parsed<Spanned<Owner>> {
     let number = args.integer(0, u64::from(u32::MAX))?;
     Ok(Spanned::new(Owner::Id(number), args.last()))
 }

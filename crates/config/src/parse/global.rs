@@ -3,6 +3,7 @@
 mod http;
 mod lua;
 mod pending;
+mod process;
 mod stats;
 mod table;
 mod tls;

@@ -1,10 +1,11 @@
 //! `bind` lines.
 
-use tidegate_config::model::{self, Bind, BindAddress, HttpProto, Owner};
-use tidegate_config::{Diagnostic, Sources, Spanned, code};
+use tidegate_config::model::{self, Bind, BindAddress, HttpProto, UnixBind};
+use tidegate_config::{Diagnostic, Sources, code};
 use tidegate_proxy::spec::{ListenAddress, ListenProto, ListenerSpec, SocketOptions};
 
 use super::Assembly;
+use crate::privileges::number;
 use crate::system;
 
 impl Assembly<'_> {
@@ -12,7 +13,8 @@ impl Assembly<'_> {
     pub(super) fn listeners(&mut self, proxy: &model::Proxy) -> Vec<ListenerSpec> {
         let mut listeners = Vec::new();
         for bind in &proxy.binds {
-            let of_line = match listeners_of(bind, self.around.sources) {
+            let of_line = match listeners_of(bind, &self.unix_bind, self.around.replaces, self.around.sources)
+            {
                 Ok(of_line) => of_line,
                 Err(fault) => {
                     self.faults.push(*fault);
@@ -41,17 +43,22 @@ impl Assembly<'_> {
     }
 }
 
-/// The listeners of a `bind` or `stats socket` line, one for each port.
+/// The listeners of a `bind` or `stats socket` line, one for each port. What it says not of a Unix socket `unix` does.
 ///
 /// # Errors
 /// It names a descriptor, a user or a group that isn't there.
-pub(crate) fn listeners_of(bind: &Bind, sources: &Sources) -> Result<Vec<ListenerSpec>, Box<Diagnostic>> {
+pub(crate) fn listeners_of(
+    bind: &Bind,
+    unix: &UnixBind,
+    replaces: bool,
+    sources: &Sources,
+) -> Result<Vec<ListenerSpec>, Box<Diagnostic>> {
     let place = sources.place(bind.span);
     let written = String::from_utf8_lossy(sources.text(bind.span));
     let options = &bind.options;
-    let unix_user = owner(options.unix_user.as_ref(), system::user)?;
-    let unix_group = owner(options.unix_group.as_ref(), system::group)?;
-    let addresses = addresses(bind)?.into_iter();
+    let unix_user = number(options.unix_user.as_ref().or(unix.user.as_ref()), system::user)?;
+    let unix_group = number(options.unix_group.as_ref().or(unix.group.as_ref()), system::group)?;
+    let addresses = addresses(bind, unix)?.into_iter();
     let listeners = addresses.map(|address| {
         let mut listener = ListenerSpec::new(format!("bind {written} ({place})"), address);
         listener.name = options.name.clone().unwrap_or_default();
@@ -60,7 +67,8 @@ pub(crate) fn listeners_of(bind: &Bind, sources: &Sources) -> Result<Vec<Listene
             .map(|n| usize::try_from(n).unwrap_or(usize::MAX));
         listener.backlog = options.backlog;
         listener.v6only = options.v6_only;
-        listener.unix_mode = options.unix_mode;
+        listener.unix_mode = options.unix_mode.or(unix.mode);
+        listener.replaces = replaces;
         listener.unix_user = unix_user;
         listener.unix_group = unix_group;
         listener.proto = match options.proto {
@@ -73,13 +81,17 @@ pub(crate) fn listeners_of(bind: &Bind, sources: &Sources) -> Result<Vec<Listene
     Ok(listeners.collect())
 }
 
-fn addresses(bind: &Bind) -> Result<Vec<ListenAddress>, Box<Diagnostic>> {
+fn addresses(bind: &Bind, unix: &UnixBind) -> Result<Vec<ListenAddress>, Box<Diagnostic>> {
     Ok(match &bind.address {
         BindAddress::Tcp { ip, ports } => {
             let addresses = ports.iter().map(|port| (*ip, port).into());
             addresses.map(ListenAddress::Tcp).collect()
         }
-        BindAddress::Unix(path) => vec![ListenAddress::Unix(path.clone())],
+        BindAddress::Unix(path) => {
+            let mut whole = std::ffi::OsString::from(unix.prefix.as_deref().unwrap_or_default());
+            whole.push(path);
+            vec![ListenAddress::Unix(whole.into())]
+        }
         BindAddress::Abstract(name) => vec![ListenAddress::Abstract(name.clone())],
         BindAddress::Fd(number) => {
             let fd = system::inherited(*number)
@@ -87,19 +99,4 @@ fn addresses(bind: &Bind) -> Result<Vec<ListenAddress>, Box<Diagnostic>> {
             vec![ListenAddress::Inherited(fd)]
         }
     })
-}
-
-/// The number of a user or group that is named by its number or its name.
-fn owner(
-    owner: Option<&Spanned<Owner>>,
-    look_up: fn(&str) -> Result<u32, String>,
-) -> Result<Option<u32>, Box<Diagnostic>> {
-    let Some(owner) = owner else { return Ok(None) };
-    match &owner.value {
-        Owner::Id(number) => Ok(Some(*number)),
-        Owner::Name(name) => match look_up(name) {
-            Ok(number) => Ok(Some(number)),
-            Err(why) => Err(Box::new(Diagnostic::error(code::BAD_ARGUMENT, owner.span, why))),
-        },
-    }
 }

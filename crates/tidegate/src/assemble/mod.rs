@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use tidegate_config::model::{self, Config, ProxyId};
+use tidegate_config::model::{self, Config, ProxyId, UnixBind};
 use tidegate_config::{Diagnostics, Sources};
 use tidegate_lua_api::Declared;
 use tidegate_proxy::Mode;
@@ -49,6 +49,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) connections_max: u32,
     /// The name of this machine.
     pub(crate) node: String,
+    /// Another process listens on the same sockets, and leaves once this one serves.
+    pub(crate) replaces: bool,
 }
 
 /// Makes the data plane's description, with what is worth a warning, or says all that stands in its way.
@@ -71,6 +73,7 @@ pub(crate) fn assemble(
         fullconn: servers::fullconn(&config, around.connections_max),
         compression_level: config.global.tune.compression_level,
         logs: logs::Logs::of(&mut config),
+        unix_bind: config.global.process.unix_bind.clone(),
     };
     assembly.servers = servers::places(&config, &assembly.backends);
     let global = assembly.global(&config);
@@ -118,6 +121,8 @@ struct Assembly<'a> {
     compression_level: u32,
     /// What `log` lines name.
     logs: logs::Logs,
+    /// `unix-bind`.
+    unix_bind: UnixBind,
 }
 
 /// Backends get their numbers in the order of the configuration.

@@ -141,6 +141,6 @@ mod tests {
         assert_eq!(before("\toption http-buffer-request [ FE BE HTTP ]"), Some(false));
         assert_eq!(before("\thttp-request set-var*"), Some(false));
         assert_eq!(before("\thttp-request lua.own"), Some(false));
-        assert_eq!(before("\tchroot"), None, "what is refused isn't listed");
+        assert_eq!(before("\tanonkey"), None, "what is refused isn't listed");
     }
 }

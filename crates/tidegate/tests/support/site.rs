@@ -46,6 +46,11 @@ impl Site {
         self.program.directory()
     }
 
+    /// The number of the program's process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.program.pid()
+    }
+
     /// A connection to the bind line of this index.
     pub(crate) fn connect(&self, bind: usize) -> Result<TcpStream> {
         let stream = TcpStream::connect(self.binds.get(bind).ok_or("no such bind")?)?;

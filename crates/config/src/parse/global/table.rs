@@ -14,8 +14,9 @@ pub(super) type Parse = fn(&mut GlobalCx<'_>, &mut Args<'_>) -> Parsed<()>;
 const G: Sections = Sections::GLOBAL;
 
 /// All keywords of the section.
-pub(super) const TABLES: [&[Keyword<Parse>]; 6] = [
+pub(super) const TABLES: [&[Keyword<Parse>]; 7] = [
     ROWS,
+    super::process::ROWS,
     super::http::ROWS,
     super::lua::ROWS,
     super::vars::ROWS,

@@ -1,0 +1,59 @@
+//! What the process is to the system: whose it is, what it sees and how much it may have.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::address::Owner;
+use crate::source::Spanned;
+
+/// What `global` says of the process itself.
+#[derive(Debug)]
+pub struct ProcessSettings {
+    /// `user` or `uid`: whom the process runs as once everything is open.
+    pub user: Option<Spanned<Owner>>,
+    /// `group` or `gid`.
+    pub group: Option<Spanned<Owner>>,
+    /// `chroot`: the directory that the process is confined to.
+    pub chroot: Option<Spanned<PathBuf>>,
+    /// `ulimit-n`: open descriptors.
+    pub descriptors: Option<Spanned<u64>>,
+    /// `fd-hard-limit`: most open descriptors that are asked for.
+    pub descriptors_max: Option<u64>,
+    /// No `no strict-limits`: a limit that can't be had keeps the process from starting.
+    pub strict_limits: bool,
+    /// `grace`: how long a soft stop waits before it begins.
+    pub grace: Duration,
+    /// `unix-bind`.
+    pub unix_bind: UnixBind,
+    /// `master-worker`: a process that stays starts those that serve.
+    pub master_worker: bool,
+}
+
+impl Default for ProcessSettings {
+    fn default() -> Self {
+        ProcessSettings {
+            user: None,
+            group: None,
+            chroot: None,
+            descriptors: None,
+            descriptors_max: None,
+            strict_limits: true,
+            grace: Duration::ZERO,
+            unix_bind: UnixBind::default(),
+            master_worker: false,
+        }
+    }
+}
+
+/// What Unix sockets of `bind` lines are without a word of their own.
+#[derive(Debug, Clone, Default)]
+pub struct UnixBind {
+    /// `prefix`: what is put before their paths.
+    pub prefix: Option<String>,
+    /// `mode`: their permissions.
+    pub mode: Option<u32>,
+    /// `user` or `uid`: their owner.
+    pub user: Option<Spanned<Owner>>,
+    /// `group` or `gid`: their group.
+    pub group: Option<Spanned<Owner>>,
+}

@@ -1,0 +1,142 @@
+//! The process itself: whose it is, what it sees, and how much it may have.
+
+use std::path::PathBuf;
+
+use super::GlobalCx;
+use super::table::{Parse, TABLES};
+use crate::diag::{Diagnostic, code};
+use crate::parse::args::{Args, Parsed};
+use crate::parse::bind::{owner_name, owner_number, permissions};
+use crate::parse::keyword::{Found, Keyword, Sections, look_up, no_effect, served};
+use crate::source::Spanned;
+use crate::units::TimeUnit;
+
+const G: Sections = Sections::GLOBAL;
+
+const PLACED: &str = "which processor runs a thread is the system's choice";
+
+#[rustfmt::skip]
+pub(super) const ROWS: &[Keyword<Parse>] = &[
+    served("user", G, "<name>", "run as this user once everything is open", |cx, args| {
+        cx.global.process.user = Some(owner_name(args, "a user")?);
+        Ok(())
+    }),
+    served("uid", G, "<number>", "run as this user once everything is open", |cx, args| {
+        cx.global.process.user = Some(owner_number(args)?);
+        Ok(())
+    }),
+    served("group", G, "<name>", "run as this group once everything is open", |cx, args| {
+        cx.global.process.group = Some(owner_name(args, "a group")?);
+        Ok(())
+    }),
+    served("gid", G, "<number>", "run as this group once everything is open", |cx, args| {
+        cx.global.process.group = Some(owner_number(args)?);
+        Ok(())
+    }),
+    served("chroot", G, "<directory>", "confine the process to a directory once everything is open", |cx, args| {
+        let path = args.spanned("a directory")?;
+        cx.global.process.chroot = Some(Spanned::new(PathBuf::from(path.value), path.span));
+        Ok(())
+    }),
+    served("ulimit-n", G, "<number>", "how many descriptors may be open", |cx, args| {
+        let number = args.integer(16, 1 << 30)?;
+        cx.global.process.descriptors = Some(Spanned::new(number, args.last()));
+        Ok(())
+    }),
+    served("fd-hard-limit", G, "<number>", "most descriptors that `maxconn` may ask for", |cx, args| {
+        cx.global.process.descriptors_max = Some(args.integer(16, 1 << 30)?);
+        Ok(())
+    }),
+    served("strict-limits", G, "", "don't start if a limit can't be had", |cx, _| {
+        cx.global.process.strict_limits = true;
+        Ok(())
+    }),
+    served("grace", G, "<time>", "how long a soft stop waits before it begins", |cx, args| {
+        cx.global.process.grace = args.time(TimeUnit::Milliseconds)?;
+        Ok(())
+    }),
+    served("unix-bind", G, "[prefix <prefix>] [mode <octal>] [user <name> | uid <number>] [group <name> | gid <number>]",
+        "what Unix sockets of `bind` lines are without a word of their own", unix_bind),
+    served("master-worker", G, "[no-exit-on-failure]", "a process that stays starts those that serve", |cx, args| {
+        args.take("no-exit-on-failure");
+        cx.global.process.master_worker = true;
+        Ok(())
+    }),
+    served("no", G, "strict-limits", "switch a setting off", no),
+    no_effect("cpu-map", G, PLACED),
+    no_effect("cpu-affinity", G, PLACED),
+    no_effect("cpu-policy", G, PLACED),
+    no_effect("cpu-set", G, PLACED),
+    no_effect("numa-cpu-mapping", G, PLACED),
+    no_effect("set-dumpable", G, "the system decides whether memory is kept after a crash"),
+    no_effect("nogetaddrinfo", G, "names are always resolved by the system's own resolver"),
+    no_effect("tune.renice.runtime", G, "the process keeps the priority that it was started with"),
+    no_effect("tune.renice.startup", G, "the process keeps the priority that it was started with"),
+    no_effect("tune.listener.default-shards", G, "each thread has its own listening socket"),
+    no_effect("tune.listener.multi-queue", G, "each thread has its own listening socket"),
+    no_effect("profiling.memory", G, "there is no such profile"),
+    no_effect("profiling.tasks", G, "there is no such profile"),
+    no_effect("tune.idletimer", G, "what was read is never held back to be sent in larger pieces"),
+    no_effect("tune.pattern.cache-size", G, "patterns are looked up fast enough without a cache"),
+    no_effect("tune.ring.queues", G, "a ring has one queue"),
+    no_effect("tune.max-checks-per-thread", G, "checks are spread in time only"),
+    no_effect("maxzlibmem", G, "memory is the allocator's"),
+    no_effect("tune.buffers.limit", G, "memory is the allocator's"),
+];
+
+fn unix_bind(cx: &mut GlobalCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
+    #[derive(Clone, Copy)]
+    enum Part {
+        Prefix,
+        Mode,
+        User,
+        Uid,
+        Group,
+        Gid,
+    }
+    let parts = [
+        ("prefix", Part::Prefix),
+        ("mode", Part::Mode),
+        ("user", Part::User),
+        ("uid", Part::Uid),
+        ("group", Part::Group),
+        ("gid", Part::Gid),
+    ];
+    let unix = &mut cx.global.process.unix_bind;
+    loop {
+        match args.one_of("a setting of Unix sockets", &parts)? {
+            Part::Prefix => unix.prefix = Some(args.text("what paths begin with")?.to_owned()),
+            Part::Mode => unix.mode = Some(permissions(args)?),
+            Part::User => unix.user = Some(owner_name(args, "a user")?),
+            Part::Uid => unix.user = Some(owner_number(args)?),
+            Part::Group => unix.group = Some(owner_name(args, "a group")?),
+            Part::Gid => unix.group = Some(owner_number(args)?),
+        }
+        if args.peek().is_none() {
+            return Ok(());
+        }
+    }
+}
+
+fn no(cx: &mut GlobalCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
+    let word = args.expect("the setting to be switched off")?;
+    if word.is("strict-limits") {
+        cx.global.process.strict_limits = false;
+        return Ok(());
+    }
+    match look_up(&TABLES, word, "", "in section `global`")? {
+        Found::Served(..) => {
+            let message = format!("`{}` can't be switched off", word.lossy());
+            Err(Box::new(Diagnostic::error(
+                code::BAD_ARGUMENT,
+                word.span(),
+                message,
+            )))
+        }
+        // What has no effect has none when it is off either.
+        Found::Nothing(notice) => {
+            cx.diagnostics.push(*notice);
+            Ok(())
+        }
+    }
+}

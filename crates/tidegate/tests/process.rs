@@ -1,0 +1,200 @@
+//! The process itself: whose it is, what it may have, and how another one takes its place.
+
+mod support;
+
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, getuid, kill_process};
+use support::Result;
+use support::program::binary;
+use support::site::Site;
+
+/// Longest wait for what a program at fault never does.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+const REST: &str = "defaults\n    mode http\n    timeout connect 5s\n    timeout client 15s\n    timeout server 15s\n\
+    frontend site\n    bind 127.0.0.1:8080\n    http-request return status 200 content-type text/plain lf-string";
+
+fn send(pid: u32, signal: Signal) -> Result<()> {
+    let pid = Pid::from_raw(i32::try_from(pid)?).ok_or("no process")?;
+    Ok(kill_process(pid, signal)?)
+}
+
+/// Waits until a file says so of a process.
+fn until_gone(pid: u32) -> Result<()> {
+    let start = Instant::now();
+    while Path::new(&format!("/proc/{pid}")).exists() {
+        if start.elapsed() > PATIENCE {
+            return Err(format!("process {pid} never ended").into());
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
+}
+
+fn body(answer: &str) -> &str {
+    answer.split_once("\r\n\r\n").map_or("", |(_, body)| body)
+}
+
+/// The number that stands first in what a site answers.
+fn serving(site: &Site) -> Result<u32> {
+    let answer = site.get("/")?;
+    let number = body(&answer).split(' ').next().unwrap_or_default();
+    number.parse().map_err(|_| format!("no number: {answer}").into())
+}
+
+#[test]
+fn a_master_replaces_the_process_that_serves() -> Result<()> {
+    let global = "global\n    nbthread 1\n    master-worker\n    stats socket unix@run.sock\n";
+    let site = Site::start(
+        "process-master",
+        &[("site.cfg", &format!("{global}{REST} \"%pid one\"\n"))],
+    )?;
+    let first = serving(&site)?;
+    assert_ne!(first, site.pid());
+    let file = site.directory().join("site.cfg");
+    let written = std::fs::read_to_string(&file)?;
+    // What is no configuration changes nothing.
+    std::fs::write(&file, "nonsense\n")?;
+    send(site.pid(), Signal::USR2)?;
+    site.logged("the configuration stays as it was")?;
+    assert_eq!(serving(&site)?, first);
+    std::fs::write(&file, written.replace(" one", " two"))?;
+    send(site.pid(), Signal::USR2)?;
+    until_gone(first)?;
+    let answer = site.get("/")?;
+    assert!(answer.ends_with(" two"), "{answer}");
+    let second = serving(&site)?;
+    assert_ne!(second, first);
+    // The runtime API is the new one's.
+    let mut socket = UnixStream::connect(find(site.directory(), "run.sock")?)?;
+    std::io::Write::write_all(&mut socket, b"show info\n")?;
+    let mut told = String::new();
+    std::io::Read::read_to_string(&mut socket, &mut told)?;
+    assert!(told.contains(&format!("\nPid: {second}\n")), "{told}");
+    // Without its master a process that serves has no reason to be.
+    drop(site);
+    until_gone(second)
+}
+
+/// A file in a directory or the one above.
+fn find(directory: &Path, name: &str) -> Result<std::path::PathBuf> {
+    let above = directory.parent().unwrap_or(directory);
+    let places = [directory.join(name), above.join(name)];
+    places
+        .into_iter()
+        .find(|path| path.exists())
+        .ok_or_else(|| format!("no `{name}`").into())
+}
+
+#[test]
+fn a_new_process_lets_the_old_one_finish() -> Result<()> {
+    let site = Site::start(
+        "process-finish",
+        &[("site.cfg", &format!("global\n    nbthread 1\n{REST} %pid\n"))],
+    )?;
+    let old = site.pid();
+    assert_eq!(serving(&site)?, old);
+    let mut next = Command::new(binary())
+        .args(["-db", "-f", "site.cfg", "-sf", &old.to_string()])
+        .current_dir(site.directory())
+        .spawn()?;
+    let start = Instant::now();
+    let found = loop {
+        // While both listen, either may answer.
+        match serving(&site) {
+            Ok(pid) if pid == next.id() => break Ok(()),
+            _ if start.elapsed() > PATIENCE => break Err("the new process never serves".into()),
+            _ => std::thread::sleep(Duration::from_millis(10)),
+        }
+    };
+    // The old one is this test's child, and waits to be asked after once it has ended.
+    let gone =
+        || std::fs::read_to_string(format!("/proc/{old}/stat")).is_ok_and(|stat| !stat.contains(") Z "));
+    while gone() && start.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let ended = !gone();
+    next.kill()?;
+    next.wait()?;
+    assert!(ended, "the old process is still there");
+    found
+}
+
+#[test]
+fn descriptors_and_unix_sockets_are_as_the_configuration_says() -> Result<()> {
+    let place = std::env::temp_dir().join(format!("tidegate-process-{}", std::process::id()));
+    let prefix = place.display();
+    let config = format!(
+        "global\n    nbthread 1\n    ulimit-n 600\n    unix-bind prefix {prefix} mode 600\n{REST} x\n    \
+         bind unix@.sock\n    bind unix@.open mode 666\n"
+    );
+    let site = Site::start("process-limits", &[("site.cfg", &config)])?;
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", site.pid()))?;
+    let files = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"))
+        .unwrap_or_default();
+    assert_eq!(files.split_whitespace().nth(3), Some("600"), "{limits}");
+    for (path, mode) in [
+        (format!("{prefix}.sock"), 0o600),
+        (format!("{prefix}.open"), 0o666),
+    ] {
+        let found = std::fs::metadata(&path)?.permissions().mode() & 0o777;
+        std::fs::remove_file(&path)?;
+        assert_eq!(found, mode, "{path}");
+    }
+    Ok(())
+}
+
+#[test]
+fn rights_are_given_up_before_anybody_is_served() -> Result<()> {
+    let config = |own: &str| format!("global\n    nbthread 2\n{own}{REST} %pid\n");
+    if !getuid().is_root() {
+        // Whoever has no rights to give up is told so.
+        let site = Site::start("process-rights", &[("site.cfg", &config("    uid 0\n"))]);
+        let said = site.err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(said.contains("cannot become user 0"), "{said}");
+        return Ok(());
+    }
+    let jail = std::env::temp_dir().join(format!("tidegate-jail-{}", std::process::id()));
+    std::fs::create_dir_all(&jail)?;
+    let own = format!("    chroot {}\n    uid 65534\n    gid 65533\n", jail.display());
+    let site = Site::start("process-rights", &[("site.cfg", &config(&own))])?;
+    let pid = serving(&site)?;
+    for thread in std::fs::read_dir(format!("/proc/{pid}/task"))? {
+        let status = std::fs::read_to_string(thread?.path().join("status"))?;
+        assert!(
+            status.contains("\nUid:\t65534\t65534\t65534\t65534\n"),
+            "{status}"
+        );
+        assert!(
+            status.contains("\nGid:\t65533\t65533\t65533\t65533\n"),
+            "{status}"
+        );
+        assert!(
+            status.lines().any(|line| line.trim_end() == "Groups:"),
+            "{status}"
+        );
+    }
+    assert_eq!(std::fs::read_link(format!("/proc/{pid}/root"))?, jail);
+    std::fs::remove_dir_all(jail)?;
+    Ok(())
+}
+
+#[test]
+fn a_hangup_is_survived() -> Result<()> {
+    let site = Site::start(
+        "process-hangup",
+        &[("site.cfg", &format!("global\n    nbthread 1\n{REST} %pid\n"))],
+    )?;
+    send(site.pid(), Signal::HUP)?;
+    for _ in 0..20 {
+        assert_eq!(serving(&site)?, site.pid());
+    }
+    Ok(())
+}
