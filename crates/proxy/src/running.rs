@@ -18,6 +18,7 @@ use crate::listener::{BindError, BoundAddress, bind};
 use crate::log::{Forwarders, LogWriter, dropped_lines};
 use crate::roster::{Order, Orders};
 use crate::spec::{BackendSpec, FrontendSpec, ProxySpec};
+use crate::upstream::open::Descriptors;
 use crate::upstream::shared::BackendState;
 use crate::worker::{Listening, Shared, Stop, Worker};
 
@@ -355,6 +356,13 @@ fn share(spec: ProxySpec, writer: Option<LogWriter>, orders: Vec<UnboundedSender
         .enumerate()
         .map(|(id, backend)| (backend.name.clone(), id));
     let backend_names = backend_names.collect();
+    let connections: Arc<AtomicU32> = Arc::default();
+    let descriptors = Descriptors::new(
+        connections.clone(),
+        global.descriptors_max,
+        global.pool_low_percent,
+        global.pool_high_percent,
+    );
     Arc::new(Shared {
         board: Arc::new(Board::new(&frontends, &states, threads)),
         states,
@@ -366,7 +374,8 @@ fn share(spec: ProxySpec, writer: Option<LogWriter>, orders: Vec<UnboundedSender
         frontends,
         backends,
         backend_names,
-        connections: Arc::default(),
+        connections,
+        descriptors: Arc::new(descriptors),
         requests: PerWorker::new(threads),
         room: room_for(global.maxconn),
         orders,

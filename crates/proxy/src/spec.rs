@@ -83,6 +83,12 @@ pub struct GlobalSpec {
     pub accept_any_payload: bool,
     /// `tune.h2.…`.
     pub h2: Http2Tuning,
+    /// Most descriptors that the process may have.
+    pub descriptors_max: usize,
+    /// `tune.pool-low-fd-ratio`: no idle connections are kept where more than this part of them is in use, in percent.
+    pub pool_low_percent: u32,
+    /// `tune.pool-high-fd-ratio`: an idle connection is closed for each that is opened, above this part.
+    pub pool_high_percent: u32,
     /// The process as fetches and log lines see it.
     pub process: Option<Arc<Process>>,
     /// The variables of the `proc` scope.
@@ -112,6 +118,9 @@ impl Default for GlobalSpec {
             fields_max: None,
             accept_any_payload: false,
             h2: Http2Tuning::default(),
+            descriptors_max: usize::MAX,
+            pool_low_percent: 20,
+            pool_high_percent: 25,
             process: None,
             proc_vars: Arc::default(),
             tables: Arc::default(),
@@ -278,6 +287,8 @@ pub struct FrontendSpec {
     pub monitor: Option<Monitor>,
     /// `option http-server-close`, `option httpclose`.
     pub http_close: HttpClose,
+    /// `max-session-srv-conns`: server connections that a session keeps for itself.
+    pub session_servers_max: usize,
     /// `option http-buffer-request`: rules run when the request's body was received, as far as it fits the buffer.
     pub buffer_request: bool,
     /// No `option disable-h2-upgrade`: a client may begin HTTP/2 where HTTP/1 is expected.
@@ -321,6 +332,7 @@ impl FrontendSpec {
             header_names: HeaderNames::default(),
             monitor: None,
             http_close: HttpClose::default(),
+            session_servers_max: 5,
             buffer_request: false,
             h2_upgrade: true,
             ignore_probes: false,
@@ -440,12 +452,12 @@ impl ListenerSpec {
 /// `http-reuse`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HttpReuse {
-    /// `never`: each request has a server connection of its own.
+    /// `never`: each session has connections of its own.
     Never,
-    /// `safe`: a connection's first request goes over a connection of its own, unless it could be repeated safely.
+    /// `safe`: a session's first request goes over a connection of its own.
     #[default]
     Safe,
-    /// `aggressive`: treated as `always`.
+    /// `aggressive`: the first one may go over a connection that was used again before.
     Aggressive,
     /// `always`: any idle connection will do.
     Always,
@@ -490,6 +502,10 @@ pub struct BackendSpec {
     pub retry_on: RetryOn,
     /// `http-reuse`.
     pub reuse: HttpReuse,
+    /// `option prefer-last-server`: a session's requests go where the last one went.
+    pub prefer_last_server: bool,
+    /// `max-keep-alive-queue`: only if no more than so many wait there; `None` for however many.
+    pub keep_alive_queue_max: Option<u32>,
     /// `tcp-request content`.
     pub tcp_content: RuleSet,
     /// `tcp-request inspect-delay`.
@@ -550,6 +566,8 @@ impl BackendSpec {
             redispatch: 0,
             retry_on: RetryOn::default(),
             reuse: HttpReuse::default(),
+            prefer_last_server: false,
+            keep_alive_queue_max: None,
             tcp_content: RuleSet::default(),
             inspect_delay: None,
             tcp_response: RuleSet::default(),
@@ -622,10 +640,16 @@ pub struct ServerSpec {
     pub track: Option<(BackendId, usize)>,
     /// `proto`: what it speaks, in HTTP mode.
     pub proto: ServerProto,
-    /// `pool-max-conn`: idle connections that a worker keeps; `None` for no bound of its own.
+    /// `pool-max-conn`: idle connections that all workers keep together; `None` for no bound.
     pub pool_max: Option<usize>,
-    /// `pool-purge-delay`: how long an idle connection is kept.
+    /// `pool-purge-delay`: after each such time half of those that were not needed in it are closed.
     pub pool_purge_delay: Duration,
+    /// `pool-conn-name`: what connections are kept apart by.
+    pub pool_name: Option<Arc<Expr>>,
+    /// `max-reuse`: how often a connection is used again; `None` for no bound.
+    pub reuse_max: Option<u32>,
+    /// `strict-maxconn`: there are never more connections than `maxconn`, idle ones counted.
+    pub strict_maxconn: bool,
     /// How its health is checked; it isn't, if `None`.
     pub check: Option<Arc<CheckSpec>>,
     /// How its agent is asked.
@@ -744,6 +768,9 @@ impl ServerSpec {
             user_timeout: None,
             pool_max: None,
             pool_purge_delay: Duration::from_secs(5),
+            pool_name: None,
+            reuse_max: None,
+            strict_maxconn: false,
         }
     }
 

@@ -25,10 +25,10 @@ use crate::handle::{self, TxnHandle};
 use crate::log::Level;
 use crate::reply::Reply;
 use crate::roster::Whereabouts;
-use crate::spec::{ServerAddress, Timeouts};
+use crate::spec::Timeouts;
 use crate::stick::Counters;
 use crate::timers::Times;
-use crate::upstream::{Server, Slot};
+use crate::upstream::Slot;
 use crate::usage::TxnUsage;
 use crate::worker::Backend;
 pub use detached::Detached;
@@ -549,14 +549,6 @@ impl Txn {
             address.port()
         };
         SocketAddr::new(ip, port)
-    }
-
-    /// Whether a connection to this server is like any other's: it is connected to one address, and its packets aren't
-    /// marked for this transaction.
-    pub(crate) fn shares_connections(&self, server: &Server) -> bool {
-        let is_open = |address: &SocketAddr| address.ip().is_unspecified() || address.port() == 0;
-        let one_address = !matches!(&*server.address(), ServerAddress::Tcp(address) if is_open(address));
-        one_address && !self.overrides.marks_server()
     }
 
     /// How often a connection or request that failed is tried again.

@@ -37,6 +37,7 @@ use crate::timeouts::Wheel;
 use crate::txn::Mode;
 use crate::upstream::Server;
 use crate::upstream::balance::Balancer;
+use crate::upstream::open::Descriptors;
 use crate::upstream::shared::BackendState;
 
 /// How often idle server connections are looked through.
@@ -64,6 +65,8 @@ pub(crate) struct Shared {
     pub(crate) log_counters: Vec<Arc<AtomicU32>>,
     pub(crate) rings: Vec<Arc<Ring>>,
     pub(crate) connections: Arc<AtomicU32>,
+    /// What connections of both sides take.
+    pub(crate) descriptors: Arc<Descriptors>,
     /// The numbers of requests and streams, which each worker gives out for itself.
     pub(crate) requests: PerWorker,
     pub(crate) board: Arc<Board>,
@@ -150,6 +153,8 @@ pub(crate) struct Backend {
     pub(crate) usage: Arc<Usage>,
     /// For messages about servers.
     pub(crate) logger: Rc<Logger>,
+    /// What connections of the process take.
+    pub(crate) descriptors: Arc<Descriptors>,
 }
 
 impl Worker {
@@ -547,7 +552,8 @@ impl Backend {
         let name = spec.name.as_str();
         let servers = spec.servers.iter().zip(state.servers()).enumerate();
         let servers = servers.map(|(at, (spec, own))| {
-            Server::new(spec, at, own, state, shared.board.server_of(name, at, worker))
+            let usage = shared.board.server_of(name, at, worker);
+            Server::new(spec, at, own, state, usage, shared.descriptors.clone())
         });
         // Each process, and each worker, draws lots of its own.
         let seed = RandomState::new().hash_one(worker);
@@ -559,6 +565,7 @@ impl Backend {
             balancer: Balancer::new(spec, servers.collect(), state.clone(), seed),
             usage: shared.board.backend_of(name, worker),
             logger: Rc::new(Logger::of(shared.writer.as_ref(), &spec.log)),
+            descriptors: shared.descriptors.clone(),
             tcp_content: PreparedRules::new(&spec.tcp_content, Mode::Tcp, extensions)?,
             tcp_response: PreparedRules::new(&spec.tcp_response, Mode::Tcp, extensions)?,
             http_request: PreparedRules::new(&spec.http_request, Mode::Http, extensions)?,

@@ -80,7 +80,9 @@ fn http_1_0_is_closed_unless_it_asks_for_more() {
 
 #[test]
 fn server_connections_are_kept_and_shared() {
-    let proxy = Proxy::start(proxied(Mode::Http, &[echo_server()]));
+    let mut spec = proxied(Mode::Http, &[echo_server()]);
+    spec.backends[0].reuse = HttpReuse::Always;
+    let proxy = Proxy::start(spec);
     let mut first = proxy.client();
     assert!(first.get("/").text().starts_with("conn=0 req=1\n"));
     assert!(first.get("/").text().starts_with("conn=0 req=2\n"));
@@ -100,6 +102,10 @@ fn server_close_and_reuse_never_take_new_connections() {
         let proxy = Proxy::start(spec);
         let mut client = proxy.client();
         for n in 0..3 {
+            if never {
+                // Only another session doesn't have it.
+                client = proxy.client();
+            }
             let response = client.get("/");
             assert!(
                 response.text().starts_with(&format!("conn={n} req=1\n")),

@@ -84,7 +84,9 @@ fn requests_share_a_connection_as_far_as_the_server_lets_them() {
     for (streams_max, connections) in [(100, 1), (2, 2)] {
         let mut builder = Builder::new();
         builder.max_concurrent_streams(streams_max);
-        let proxy = Proxy::start(in_front_of(&[together(builder, 4)]));
+        let mut spec = in_front_of(&[together(builder, 4)]);
+        spec.backends[0].reuse = HttpReuse::Always;
+        let proxy = Proxy::start(spec);
         // The first opens the connection, and says what it can do.
         let mut clients: Vec<_> = (0..4).map(|_| proxy.client()).collect();
         let mut seen: Vec<u64> = Vec::new();

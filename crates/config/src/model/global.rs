@@ -80,6 +80,10 @@ pub struct TuneSettings {
     pub vars: VarLimits,
     /// `tune.stick-counters`: how many entries of tables a session can track at a time.
     pub stick_counters: u32,
+    /// `tune.pool-low-fd-ratio`: the part of the descriptors, in percent, above which no idle connections are kept.
+    pub pool_low_percent: u32,
+    /// `tune.pool-high-fd-ratio`: the part above which an idle one is closed for each that is opened.
+    pub pool_high_percent: u32,
     /// `tune.http.cookielen`: longest captured cookie.
     pub cookie_bytes: u32,
     /// `tune.http.logurilen`: what log lines tell of a request's line, and one byte more.
@@ -96,6 +100,8 @@ impl Default for TuneSettings {
             h2: Http2Settings::default(),
             vars: VarLimits::default(),
             stick_counters: 3,
+            pool_low_percent: 20,
+            pool_high_percent: 25,
             cookie_bytes: 63,
             log_uri_bytes: 1024,
         }

@@ -33,8 +33,12 @@ pub struct Outgoing {
     pub source: Option<SourceAddress>,
     /// `tcp-ut`: how long sent bytes may stay unacknowledged.
     pub user_timeout: Option<Duration>,
+    /// `pool-conn-name`: what idle connections are kept apart by.
+    pub pool_name: Option<Arc<Expr>>,
     /// `sni`, until it is known what may stand in it.
     pub(crate) sni_written: Option<Word>,
+    /// `pool-conn-name`, likewise.
+    pub(crate) pool_name_written: Option<Word>,
     /// `set-proxy-v2-tlv-fmt`, likewise.
     pub(crate) tlvs_written: Vec<(u8, Word)>,
     /// `proxy-v2-options`, for when there is a header of version 2.
@@ -54,7 +58,9 @@ impl Default for Outgoing {
             proxy: None,
             source: None,
             user_timeout: None,
+            pool_name: None,
             sni_written: None,
+            pool_name_written: None,
             tlvs_written: Vec::new(),
             proxy_options: ProxyOptions::default(),
         }

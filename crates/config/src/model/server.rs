@@ -48,8 +48,12 @@ pub struct Server {
     pub stick: Option<bool>,
     /// `pool-max-conn`: most idle connections that are kept; `None` for no limit.
     pub idle_max: Option<u32>,
-    /// `pool-purge-delay`: how long idle connections are kept.
+    /// `pool-purge-delay`: after each such time half of the idle connections that nobody needed are closed.
     pub idle_purge_delay: Duration,
+    /// `max-reuse`: how often a connection is used again; `None` for no limit.
+    pub reuse_max: Option<u32>,
+    /// `strict-maxconn`: there are never more connections than `maxconn`, idle ones counted.
+    pub strict_maxconn: bool,
     /// Everything about its health.
     pub check: ServerCheck,
     /// How connections to it are made.

@@ -5,6 +5,12 @@
 pub struct Upstream {
     /// `retry-on`: after which failures a request is tried again.
     pub retry_on: RetryOn,
+    /// `option prefer-last-server`: a session's requests go where the last one went.
+    pub prefer_last_server: bool,
+    /// `max-keep-alive-queue`: only if no more than so many wait there; `None` for however many.
+    pub keep_alive_queue_max: Option<u32>,
+    /// `max-session-srv-conns`: server connections that a session keeps for itself.
+    pub session_servers_max: Option<u32>,
 }
 
 /// `retry-on`.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::address::server_address;
 use super::args::{Args, Parsed, bad_argument};
 use super::check_rules::address;
-use super::keyword::{Found, Keyword, KeywordDoc, Sections, look_up, not_yet, served};
+use super::keyword::{Found, Keyword, KeywordDoc, Sections, look_up, no_effect, not_yet, served};
 use super::naming;
 use super::server_outgoing;
 use crate::diag::{Diagnostic, Diagnostics, code};
@@ -34,6 +34,8 @@ pub(crate) struct ServerSettings {
     stick: Option<bool>,
     idle_max: Option<u32>,
     idle_purge_delay: Duration,
+    reuse_max: Option<u32>,
+    strict_maxconn: bool,
     check: ServerCheck,
     naming: Naming,
     proto: Option<HttpProto>,
@@ -58,6 +60,8 @@ impl Default for ServerSettings {
             stick: None,
             idle_max: None,
             idle_purge_delay: Duration::from_secs(5),
+            reuse_max: None,
+            strict_maxconn: false,
             check: ServerCheck::default(),
             naming: Naming::default(),
             proto: None,
@@ -152,7 +156,7 @@ const ROWS: &[Keyword<Parse>] = &[
         server.idle_max = if unlimited { None } else { Some(args.integer(0, 0x7fff_ffff)?) };
         Ok(())
     }),
-    served("pool-purge-delay", B, "<time>", "how long idle connections are kept", |server, args| {
+    served("pool-purge-delay", B, "<time>", "after each such time half of the idle connections that nobody needed are closed", |server, args| {
         server.idle_purge_delay = args.time(TimeUnit::Milliseconds)?;
         Ok(())
     }),
@@ -297,11 +301,18 @@ const ROWS: &[Keyword<Parse>] = &[
     served("init-addr", B, "{ last | libc | none | <ip> },...", "how the address is found at start", |server, args| naming::initial(&mut server.naming, args)),
     not_yet("log-bufsize", B, "bytes of a log server's buffer"),
     not_yet("log-proto", B, "framing of log lines"),
-    not_yet("max-reuse", B, "how often a connection is used again"),
+    served("max-reuse", B, "<number>", "how often a connection is used again; -1 for no limit", |server, args| {
+        let unlimited = args.take("-1");
+        server.reuse_max = if unlimited { None } else { Some(args.integer(0, 0x7fff_ffff)?) };
+        Ok(())
+    }),
     not_yet("no-check-reuse-pool", B, "checks don't take pooled connections"),
     not_yet("no-check-sni-auto", B, "no SNI of checks"),
-    not_yet("pool-conn-name", B, "name of pooled connections"),
-    not_yet("pool-low-conn", B, "idle connections below which threads don't share"),
+    served("pool-conn-name", B, "<expression>", "what idle connections are kept apart by", |server, args| {
+        server.outgoing.pool_name_written = Some(args.expect("an expression")?.clone());
+        Ok(())
+    }),
+    no_effect("pool-low-conn", B, "each thread keeps its own idle connections, and takes none of another's"),
     not_yet("redir", B, "redirect clients to the server"),
     served("resolve-net", B, "<network>,...", "networks preferred in DNS answers", |server, args| naming::networks(&mut server.naming, args)),
     served("resolve-opts", B, "<option>,...", "options of DNS", |server, args| naming::options(&mut server.naming, args)),
@@ -309,7 +320,10 @@ const ROWS: &[Keyword<Parse>] = &[
     served("resolvers", B, "<name>", "follow the name by these name servers", |server, args| naming::resolvers(&mut server.naming, args)),
     not_yet("shard", B, "shard of peers"),
     not_yet("socks4", B, "connect through a SOCKS proxy"),
-    not_yet("strict-maxconn", B, "`maxconn` counts idle connections"),
+    served("strict-maxconn", B, "", "never more connections than `maxconn`, idle ones counted", |server, _| {
+        server.strict_maxconn = true;
+        Ok(())
+    }),
     not_yet("tcp-md5sig", B, "sign segments of TCP"),
     not_yet("ws", B, "protocol of WebSockets"),
 ];
@@ -407,6 +421,8 @@ fn named(
         stick: settings.stick,
         idle_max: settings.idle_max,
         idle_purge_delay: settings.idle_purge_delay,
+        reuse_max: settings.reuse_max,
+        strict_maxconn: settings.strict_maxconn,
         check: settings.check,
         naming: settings.naming,
         proto: settings.proto,

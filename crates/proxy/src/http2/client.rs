@@ -25,6 +25,7 @@ use crate::body::MessageBody;
 use crate::event::Event;
 use crate::stream::{Counted, Stream, Traffic};
 use crate::upstream::link::SendFailure;
+use crate::upstream::manner::Made;
 
 /// A connection to a server. A task of its own drives it, as no session owns it.
 pub(crate) struct ClientConn {
@@ -37,6 +38,8 @@ pub(crate) struct ClientConn {
     /// Requests in progress.
     active: Cell<usize>,
     idle_since: Cell<Instant>,
+    /// How it was made.
+    pub(crate) made: Made,
 }
 
 /// What the connection and the task that drives it share.
@@ -54,6 +57,7 @@ impl ClientConn {
     /// The connection is broken.
     pub(crate) async fn new(
         stream: Stream,
+        made: Made,
         encrypted: bool,
         settings: Settings,
         glitches_max: u32,
@@ -91,6 +95,7 @@ impl ClientConn {
             streams_max,
             active: Cell::new(0),
             idle_since: Cell::new(Instant::now()),
+            made,
         }))
     }
 
@@ -188,6 +193,16 @@ impl ClientStream {
     /// The address that the server was connected from.
     pub(crate) fn local(&self) -> Option<SocketAddr> {
         self.conn.local
+    }
+
+    /// How the connection was made.
+    pub(crate) fn made(&self) -> &Made {
+        &self.conn.made
+    }
+
+    /// The connection.
+    pub(crate) fn connection(&self) -> &Rc<ClientConn> {
+        &self.conn
     }
 
     /// What was counted here.

@@ -383,7 +383,7 @@ impl HttpStream {
             head = Box::pin(self.store_response(backend, &answer.server, txn, head)).await;
         }
         let server = answer.server.clone();
-        let content = Content::Server(self.relayed(backend, answer.body, answer.conn, answer.server, txn));
+        let content = Content::Server(self.relayed(backend, answer.body, answer.conn, answer.server));
         let mut made = Made {
             head,
             content,

@@ -1,6 +1,6 @@
 //! A client's connection in HTTP mode, and which protocol it speaks.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -11,6 +11,8 @@ use super::{h1, h2};
 use crate::client::Client;
 use crate::spec::ListenProto;
 use crate::stream::{Counted, Stream, Traffic};
+use crate::upstream::Server;
+use crate::upstream::own::OwnConnections;
 use crate::worker::{Frontend, Worker};
 
 /// How often a connection without timeout looks whether its worker is about to stop.
@@ -31,9 +33,25 @@ pub(crate) struct HttpSession {
     pub(crate) lingering: Lingering,
     /// True if anybody wants to know what happened when.
     pub(crate) timed: bool,
+    /// Connections to servers that no other session may use.
+    pub(crate) own: OwnConnections,
+    /// The server of the last request, if that matters for the next.
+    pub(crate) last: RefCell<Option<LastServer>>,
+}
+
+/// The server that a session's last request went to.
+pub(crate) struct LastServer {
+    pub(crate) server: Rc<Server>,
+    /// It wants the client to say who it is, on this connection.
+    pub(crate) challenged: bool,
 }
 
 impl HttpSession {
+    /// What tells it apart from others of its worker.
+    pub(super) fn number(self: &Rc<Self>) -> usize {
+        Rc::as_ptr(self) as usize
+    }
+
     /// Whether a client that begins with what HTTP/2 begins with is understood.
     pub(super) fn may_become_http2(&self) -> bool {
         self.client.proto == ListenProto::Any && self.frontend.spec.h2_upgrade && self.requests.get() == 0
@@ -68,6 +86,8 @@ pub(crate) async fn run(worker: Rc<Worker>, frontend: Rc<Frontend>, client: Rc<C
         closing: Cell::new(false),
         lingering: Lingering::default(),
         timed,
+        own: OwnConnections::default(),
+        last: RefCell::default(),
     });
     if speaks_http2 {
         return Box::pin(h2::run(session, counted, Bytes::new())).await;

@@ -18,6 +18,7 @@ mod outgoing;
 pub(crate) mod persistence;
 mod pump;
 mod relay;
+mod reuse;
 mod service;
 mod stream;
 mod tcp;

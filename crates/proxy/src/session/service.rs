@@ -18,6 +18,10 @@ use crate::timeouts::Timer;
 use crate::txn::{Phase, Txn};
 
 /// A service's response, or that there is none.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "moved once per request: a box would cost more than the move"
+)]
 pub(crate) enum Served {
     Response(Box<response::Parts>, Content),
     /// It failed before its response started.

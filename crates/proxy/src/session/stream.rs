@@ -165,6 +165,8 @@ impl HttpStream {
     pub(crate) async fn relay(&self, tunnel: Tunnel, client: &mut dyn Pipe, ahead: Bytes) {
         let limits = tunnel.limits;
         let txn = tunnel.txn;
+        // The connection counts as open until the tunnel ends.
+        let _life = tunnel.conn.made().life.clone();
         let termination = match tunnel.conn.into_pipe().await {
             Some((mut server, server_ahead)) => {
                 let worker = &self.worker;

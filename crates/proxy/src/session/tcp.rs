@@ -233,7 +233,7 @@ impl TcpSession {
         let connecting = connect(backend, server, &self.timer, &self.txn);
         let connected = pump.while_running(connecting).await.ok_or(*b"CC")?;
         let (server, opened) = connected.map_err(no_connection)?;
-        let stream = opened.stream;
+        let (stream, _life) = (opened.stream, opened.made.life);
         times.connected.set(Some(Instant::now()));
         chosen.store(&server);
         stick::store_response(backend, &server, &self.txn, &*self.worker.runner).await;

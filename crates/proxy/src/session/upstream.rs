@@ -15,6 +15,7 @@ use super::headers::{announce_close, forget_connection};
 use super::logline;
 use super::persistence::{self, Belongs};
 use super::relay::Limits;
+use super::reuse::Keep;
 use super::stream::HttpStream;
 use crate::body::{BodyWatch, Cut, MessageBody};
 use crate::check::Traffic as Seen;
@@ -22,7 +23,7 @@ use crate::http1;
 use crate::http2::{self, Settings};
 use crate::log::LogStep;
 use crate::replay::Replay;
-use crate::spec::{FilterSpec, HttpClose, HttpReuse, ServerProto, TimeoutKind};
+use crate::spec::{FilterSpec, HttpClose, ServerProto, TimeoutKind};
 use crate::stick::{self, Chosen};
 use crate::stream::{Stream, Traffic};
 use crate::timeouts::{Elapsed, Timer};
@@ -31,7 +32,6 @@ use crate::upstream::Server;
 use crate::upstream::assign::{NoSlot, Wish, assign};
 use crate::upstream::connect::{ConnectFailure, Opened, connect, next_server};
 use crate::upstream::link::{Link, SendFailure};
-use crate::upstream::manner::Manner;
 use crate::worker::Backend;
 
 /// How often a request that no server has looked at is sent.
@@ -76,7 +76,10 @@ impl HttpStream {
             Box::pin(stick::preferred(backend, txn, &*self.worker.runner)).await
         };
         let wish = Wish {
-            server: belongs.server.or_else(|| chosen.server.clone()),
+            server: belongs
+                .server
+                .or_else(|| chosen.server.clone())
+                .or_else(|| self.last_server(backend)),
             avoid: None,
         };
         let slot = assign(backend, txn, &self.timer, wish).await;
@@ -89,26 +92,22 @@ impl HttpStream {
         let retries = Retries::new(backend, txn, &mut body, self.worker.shared.global.buffer_bytes);
         let repeatable = bodyless && is_idempotent(&head.method) && retries.hidden;
         let mut tries = 0;
-        let mut reuse = match backend.spec.reuse {
-            HttpReuse::Never => false,
-            HttpReuse::Safe => repeatable || self.session.requests.get() > 1,
-            HttpReuse::Aggressive | HttpReuse::Always => true,
-        };
+        let mut reuse = true;
         loop {
             tries += 1;
-            let idle = if reuse && txn.shares_connections(&server) {
-                server.idle_connection(Manner::of(&server.spec, txn).as_deref())
-            } else {
-                None
+            let idle = match reuse {
+                true => self.idle_connection(backend, &server, txn),
+                false => None,
             };
             let reused = idle.is_some();
             let mut conn = match idle {
-                Some((conn, made)) => {
-                    *txn.server_tls.borrow_mut() = made.tls;
+                Some(conn) => {
+                    *txn.server_tls.borrow_mut() = conn.made().tls.clone();
                     txn.backend_src.set(conn.local());
                     conn
                 }
                 None => {
+                    self.make_room(backend);
                     // Rare beside requests on kept connections: boxed, so that those carry no room for it.
                     let (fresh, to) = Box::pin(self.open(backend, server, txn)).await?;
                     server = to;
@@ -116,6 +115,7 @@ impl HttpStream {
                 }
             };
             chosen.store(&server);
+            conn.made().life.carries(self.session.number());
             txn.facts.borrow_mut().server_connection_reused = reused;
             txn.usage.with_server(conn.traffic());
             self.note(&txn.times.connected);
@@ -143,6 +143,7 @@ impl HttpStream {
                         server.saw(Seen::Status(head.status.as_u16()));
                         if !(again && on.statuses.contains(&head.status.as_u16())) {
                             retries.are_over();
+                            self.learn(backend, &server, &head, &conn);
                             self.note(&txn.times.response);
                             txn.usage.server_stream.set(conn.figures());
                             return Ok(Answer {
@@ -213,20 +214,15 @@ impl HttpStream {
         let connected = connect(backend, server, &self.timer, txn).await;
         let (server, opened) =
             connected.map_err(|why| NoAnswer(StatusCode::SERVICE_UNAVAILABLE, no_connection(why)))?;
-        let conn = self.greet(backend, &server, opened, txn).await;
+        let conn = self.greet(&server, opened).await;
         let conn = conn.map_err(|_| NoAnswer(StatusCode::BAD_GATEWAY, *b"SC"))?;
+        self.share(backend, &server, &conn);
         txn.backend_src.set(conn.local());
         Ok((conn, server))
     }
 
     /// Makes of a stream what carries requests.
-    async fn greet(
-        &self,
-        backend: &Backend,
-        server: &Server,
-        opened: Opened,
-        txn: &Txn,
-    ) -> Result<Link, SendFailure> {
+    async fn greet(&self, server: &Server, opened: Opened) -> Result<Link, SendFailure> {
         let Opened { stream, made } = opened;
         let global = &self.worker.shared.global;
         let encrypted = matches!(stream, Stream::Tls(_));
@@ -246,13 +242,9 @@ impl HttpStream {
             buffer_bytes: global.h2.be_buffer_bytes,
             head_bytes_max: u32::try_from(global.buffer_bytes).unwrap_or(u32::MAX),
         };
-        let conn = http2::ClientConn::new(stream, encrypted, settings, global.h2.be_glitches_max).await?;
-        let link = Link::Http2(Box::new(conn.stream()));
-        let shared = backend.spec.reuse != HttpReuse::Never && txn.shares_connections(server);
-        if shared && !self.closes_server(backend) {
-            server.pool.share(&conn, &made);
-        }
-        Ok(link)
+        let conn =
+            http2::ClientConn::new(stream, made, encrypted, settings, global.h2.be_glitches_max).await?;
+        Ok(Link::Http2(Box::new(conn.stream())))
     }
 
     /// The request's head as the server is to see it. The transaction keeps its own: response rules and log lines look at
@@ -293,8 +285,8 @@ impl HttpStream {
         body: MessageBody,
         conn: Link,
         server: Rc<Server>,
-        txn: &Txn,
     ) -> Relayed {
+        let keep = self.keep(backend, &conn);
         let upload_goes_on = self.body.borrow().as_ref().is_some_and(|w| !w.is_ended());
         let held = if upload_goes_on {
             // While the client doesn't read, nobody polls the response, and yet its request must go on.
@@ -306,9 +298,7 @@ impl HttpStream {
         let mut relayed = Relayed {
             body,
             conn: held,
-            pooled: !self.closes_server(backend)
-                && backend.spec.reuse != HttpReuse::Never
-                && txn.shares_connections(&server),
+            keep,
             server,
             limit: backend.spec.timeouts.server,
             waiting: false,
@@ -327,7 +317,7 @@ impl HttpStream {
         )
     }
 
-    fn closes_server(&self, backend: &Backend) -> bool {
+    pub(super) fn closes_server(&self, backend: &Backend) -> bool {
         self.frontend.spec.http_close != HttpClose::KeepAlive
             || backend.spec.http_close != HttpClose::KeepAlive
     }
@@ -385,7 +375,7 @@ pub(crate) struct Relayed {
     body: MessageBody,
     conn: Option<Link>,
     server: Rc<Server>,
-    pooled: bool,
+    keep: Keep,
     limit: Option<Duration>,
     waiting: bool,
 }
@@ -470,8 +460,8 @@ impl Relayed {
 
     /// The response was received: its connection may serve another request.
     pub(crate) fn finish(&mut self) {
-        if let (Some(conn), true) = (self.conn.take(), self.pooled) {
-            self.server.pool.put(conn);
+        if let Some(conn) = self.conn.take() {
+            std::mem::replace(&mut self.keep, Keep::Nowhere).put(&self.server, conn);
         }
     }
 }

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
@@ -12,6 +13,7 @@ use tokio::net::{TcpSocket, TcpStream, UnixStream};
 use super::Server;
 use super::assign::{NoSlot, OnDrop, Wish, assign};
 use super::manner::{Made, Manner};
+use super::open::{Descriptors, Life};
 use crate::check::Traffic;
 use crate::log::Level;
 use crate::spec::{ServerAddress, SourceSpec};
@@ -51,7 +53,9 @@ pub(crate) async fn connect(
     let mut server = first;
     loop {
         let gone = OnDrop(txn, *b"CC");
-        let opened = timer.limit(limit, open_for(&server, txn)).await;
+        let opened = timer
+            .limit(limit, open_for(&server, txn, &backend.descriptors))
+            .await;
         gone.stays();
         let failure = match opened {
             Ok(Ok(opened)) => {
@@ -130,9 +134,10 @@ fn error_number(why: &io::Error) -> u8 {
 }
 
 /// Connects to a server for a transaction, as its rules and the server want it.
-async fn open_for(server: &Server, txn: &Txn) -> io::Result<Opened> {
+async fn open_for(server: &Server, txn: &Txn, descriptors: &Arc<Descriptors>) -> io::Result<Opened> {
     let spec = &server.spec;
-    let manner = Manner::of(spec, txn);
+    let manner = Manner::of(server, txn);
+    let life = Life::begin(server, descriptors).await;
     let address = server.address_for(txn.destination());
     let mut stream = match address {
         ServerAddress::Tcp(written) => {
@@ -164,7 +169,11 @@ async fn open_for(server: &Server, txn: &Txn) -> io::Result<Opened> {
     *txn.server_tls.borrow_mut() = known.clone();
     Ok(Opened {
         stream,
-        made: Made { manner, tls: known },
+        made: Made {
+            manner,
+            tls: known,
+            life,
+        },
     })
 }
 

@@ -11,6 +11,7 @@ use http::{request, response};
 use http_body::Body;
 use tidegate_sample::figures::HttpStreamFigures;
 
+use super::manner::Made;
 use crate::body::MessageBody;
 use crate::pipe::Pipe;
 use crate::stream::Traffic;
@@ -47,6 +48,14 @@ impl Link {
         match self {
             Link::Http1(conn) => conn.local(),
             Link::Http2(stream) => stream.local(),
+        }
+    }
+
+    /// How its connection was made, and what that has been used for.
+    pub(crate) fn made(&self) -> &Made {
+        match self {
+            Link::Http1(conn) => &conn.made,
+            Link::Http2(stream) => stream.made(),
         }
     }
 

@@ -6,26 +6,45 @@ use std::rc::Rc;
 use tidegate_sample::x509::{Certificate, Occurrence};
 use tidegate_sample::{Data, Session, Tls, Type, Value, Way, cast};
 
+use super::Server;
+use super::open::Life;
 use crate::proxy_protocol::{About, AboutSsl, version1, version2};
-use crate::spec::{ProxyHeaderSpec, ServerSpec};
+use crate::spec::{ProxyHeaderSpec, ServerAddress};
 use crate::txn::Txn;
 
 /// What distinguishes connections to one server. One that was opened in some manner serves requests of that manner only.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Manner {
     /// The name that the server is asked for.
     pub(crate) sni: Option<Data>,
+    /// What it was made for: `pool-conn-name`, else that name.
+    name: Option<Data>,
     /// The PROXY header.
     pub(crate) header: Option<Vec<u8>>,
+    /// Where it leads, if that depends on the client.
+    to: Option<SocketAddr>,
+    /// How its packets are marked.
+    marks: (Option<u32>, Option<u8>),
 }
 
-/// How a connection was made.
-#[derive(Clone, Default)]
+impl PartialEq for Manner {
+    fn eq(&self, other: &Manner) -> bool {
+        let all = |of: &Manner| (of.to, of.marks);
+        all(self) == all(other) && self.name == other.name && self.header == other.header
+    }
+}
+
+impl Eq for Manner {}
+
+/// How a connection was made, and what it has been used for.
+#[derive(Clone)]
 pub(crate) struct Made {
     /// For whom it is good; for all, if `None`.
     pub(crate) manner: Option<Rc<Manner>>,
     /// What is known of its TLS.
     pub(crate) tls: Option<Rc<Tls>>,
+    /// Its life.
+    pub(crate) life: Rc<Life>,
 }
 
 impl Made {
@@ -37,18 +56,31 @@ impl Made {
 
 impl Manner {
     /// That of a transaction's connection to a server; none, if all of the server's are alike.
-    pub(crate) fn of(server: &ServerSpec, txn: &Txn) -> Option<Rc<Manner>> {
-        let sni = server.tls.as_ref().and_then(|tls| tls.sni.as_ref());
-        if sni.is_none() && server.proxy_header.is_none() {
+    pub(crate) fn of(server: &Server, txn: &Txn) -> Option<Rc<Manner>> {
+        let spec = &server.spec;
+        let sni = spec.tls.as_ref().and_then(|tls| tls.sni.as_ref());
+        let is_open = |address: &SocketAddr| address.ip().is_unspecified() || address.port() == 0;
+        let mapped = matches!(&*server.address(), ServerAddress::Tcp(to) if is_open(to));
+        let marked = txn.overrides.marks_server();
+        let alike = sni.is_none() && spec.proxy_header.is_none() && spec.pool_name.is_none();
+        if alike && !mapped && !marked {
             return None;
         }
         let text = |value: Value| match cast(value, Type::Str) {
             Some(Value::Str(text)) if !text.is_empty() => Some(text),
             _ => None,
         };
+        let sni = sni.and_then(|expr| expr.eval(txn)).and_then(text);
+        let to = server.socket_for(txn.destination()).filter(|_| mapped);
         Some(Rc::new(Manner {
-            sni: sni.and_then(|expr| expr.eval(txn)).and_then(text),
-            header: server.proxy_header.as_ref().map(|header| written(header, txn)),
+            name: match &spec.pool_name {
+                Some(expr) => expr.eval(txn).and_then(text),
+                None => sni.clone(),
+            },
+            sni,
+            header: spec.proxy_header.as_ref().map(|header| written(header, txn)),
+            to: to.map(|to| txn.address_of_server(to)),
+            marks: (txn.overrides.server_mark.get(), txn.overrides.server_tos.get()),
         }))
     }
 }

@@ -4,8 +4,11 @@ pub(crate) mod assign;
 pub(crate) mod balance;
 mod change;
 pub(crate) mod connect;
+pub(crate) mod kept;
 pub(crate) mod link;
 pub(crate) mod manner;
+pub(crate) mod open;
+pub(crate) mod own;
 pub(crate) mod pool;
 pub(crate) mod queue;
 pub(crate) mod shared;
@@ -18,7 +21,8 @@ use std::sync::Arc;
 
 use tidegate_sample::Named;
 
-use self::manner::{Made, Manner};
+use self::open::Descriptors;
+use self::pool::Claim;
 use self::shared::BackendState;
 use self::state::ServerState;
 use crate::check::Traffic;
@@ -48,6 +52,7 @@ impl Server {
         state: &Arc<ServerState>,
         backend: &Arc<BackendState>,
         usage: Arc<Usage>,
+        descriptors: Arc<Descriptors>,
     ) -> Rc<Self> {
         Rc::new(Server {
             named: Rc::new(Named {
@@ -57,7 +62,7 @@ impl Server {
             place,
             state: state.clone(),
             backend: backend.clone(),
-            pool: pool::Pool::new(spec.pool_max, spec.pool_purge_delay, usage.clone()),
+            pool: pool::Pool::new(spec, state, usage.clone(), descriptors),
             usage,
             next_port: Cell::new(0),
             address_version: Cell::new(state.address_version()),
@@ -73,11 +78,11 @@ impl Server {
         }
     }
 
-    /// An idle connection of this manner to where it is now, with how it was made.
-    pub(crate) fn idle_connection(&self, manner: Option<&Manner>) -> Option<(link::Link, Made)> {
+    /// An idle connection to where it is now that meets the claim.
+    pub(crate) fn idle_connection(&self, claim: &Claim<'_>) -> Option<link::Link> {
         // Whoever asks for the address drops what leads elsewhere.
         drop(self.address());
-        self.pool.take(manner)
+        self.pool.take(claim)
     }
 
     /// Where it is for a client that connected to this address.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use super::kept::Kept;
 use super::shared::BackendState;
 use crate::check::shared::CheckState;
 use crate::spec::{ServerAddress, ServerSpec};
@@ -162,6 +163,8 @@ pub struct ServerState {
     /// How far its `slowstart` is, of [`GROWN`].
     grown: AtomicU32,
     load: Load,
+    /// Its connections.
+    pub(super) kept: Kept,
     /// Whether it takes part in balancing.
     pub(super) plays: AtomicBool,
     address: Mutex<ServerAddress>,
@@ -199,6 +202,7 @@ impl ServerState {
             maxqueue: spec.maxqueue,
             grown: AtomicU32::new(GROWN),
             load: Load::default(),
+            kept: Kept::default(),
             plays: AtomicBool::new(false),
             address: Mutex::new(spec.address.clone()),
             address_version: AtomicU32::new(0),

@@ -179,6 +179,9 @@ impl Assembly<'_> {
             fields_max: global.tune.fields_max.map(usize::from),
             accept_any_payload: global.tune.accept_any_payload,
             h2: http2::tuning(&global.tune.h2),
+            descriptors_max: usize::try_from(system::descriptors_max()).unwrap_or(usize::MAX),
+            pool_low_percent: global.tune.pool_low_percent,
+            pool_high_percent: global.tune.pool_high_percent,
             logs: self.logs.targets(&global.logs),
             log_tag: global.log_tag.clone(),
             log_host: self.logs.host(),
@@ -233,6 +236,9 @@ impl Assembly<'_> {
             });
             frontend.http_close = http_close(proxy.connection_mode);
             frontend.buffer_request = proxy.buffer_request;
+            if let Some(most) = proxy.upstream.session_servers_max {
+                frontend.session_servers_max = usize::try_from(most).unwrap_or(usize::MAX);
+            }
             frontend.h2_upgrade = !proxy.http.disable_h2_upgrade;
             frontend.ignore_probes = proxy.http.ignore_probes;
             frontend.log = self.logs.spec(&mut proxy.log);

@@ -79,6 +79,9 @@ impl Assembly<'_> {
             });
             spec.pool_max = server.idle_max.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
             spec.pool_purge_delay = server.idle_purge_delay;
+            spec.pool_name = server.outgoing.pool_name.clone();
+            spec.reuse_max = server.reuse_max;
+            spec.strict_maxconn = server.strict_maxconn;
             self.outgoing(server, proxy.mode == model::Mode::Http, &mut spec);
             spec.agent = self.agent(server, proxy);
             spec.proto = http2::server_proto(server.proto);

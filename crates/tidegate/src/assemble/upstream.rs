@@ -6,6 +6,8 @@ use tidegate_proxy::spec::{BackendSpec, RetryOn};
 
 /// Takes in what the lines of a proxy say.
 pub(super) fn settle(from: Upstream, backend: &mut BackendSpec) {
+    backend.prefer_last_server = from.prefer_last_server;
+    backend.keep_alive_queue_max = from.keep_alive_queue_max;
     // Where there are no requests, only connections are tried again.
     if backend.mode == Mode::Http {
         backend.retry_on = RetryOn {

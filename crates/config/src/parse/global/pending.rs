@@ -131,8 +131,6 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
     not_yet("tune.notsent-lowat.client", G, "a tuning setting"),
     not_yet("tune.notsent-lowat.server", G, "a tuning setting"),
     not_yet("tune.peers.max-updates-at-once", G, "a tuning setting"),
-    not_yet("tune.pool-high-fd-ratio", G, "a tuning setting"),
-    not_yet("tune.pool-low-fd-ratio", G, "a tuning setting"),
     not_yet("tune.rcvbuf.backend", G, "a tuning setting"),
     not_yet("tune.rcvbuf.client", G, "a tuning setting"),
     not_yet("tune.rcvbuf.frontend", G, "a tuning setting"),

@@ -251,6 +251,26 @@ const ROWS: &[Keyword<Parse>] = &[
         },
     ),
     served(
+        "tune.pool-low-fd-ratio",
+        G,
+        "<number>",
+        "the part of the descriptors, in percent, above which no idle connections to servers are kept",
+        |cx, args| {
+            cx.global.tune.pool_low_percent = args.integer(1, 100)?;
+            Ok(())
+        },
+    ),
+    served(
+        "tune.pool-high-fd-ratio",
+        G,
+        "<number>",
+        "the part above which an idle one is closed for each that is opened",
+        |cx, args| {
+            cx.global.tune.pool_high_percent = args.integer(1, 100)?;
+            Ok(())
+        },
+    ),
+    served(
         "tune.stick-counters",
         G,
         "<number>",

@@ -160,7 +160,10 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("mysql-check", B, "check health by MySQL"),
     not_yet("nolinger", ALL, "close without lingering"),
     not_yet("pgsql-check", B, "check health by PostgreSQL"),
-    not_yet("prefer-last-server", B, "use the last server again"),
+    served("prefer-last-server", B, "", "requests of a session go where the last one went", |cx, _, on| {
+        cx.proxy.upstream.prefer_last_server = on;
+        Ok(())
+    }),
     not_yet("redis-check", B, "check health by Redis"),
     not_yet("smtpchk", B, "check health by SMTP"),
     not_yet("socket-stats", F, "counters for each listener"),

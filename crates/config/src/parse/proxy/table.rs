@@ -203,8 +203,17 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("load-server-state-from-file", B, "state of servers kept over reloads"),
     served("log-format-sd", F, "<format>", "the structured data of log lines", logs::log_format_sd),
     served("log-steps", F, "{ all | <step>[,...] }", "when log lines are written", logs::log_steps),
-    not_yet("max-keep-alive-queue", B, "sessions that wait for a server of theirs"),
-    not_yet("max-session-srv-conns", F, "idle server connections of a client"),
+    served("max-keep-alive-queue", B, "<number>", "how many may wait for a server that a session returns to; -1 for any \
+        number", |cx, args| {
+            let unlimited = args.take("-1");
+            cx.proxy.upstream.keep_alive_queue_max =
+                if unlimited { None } else { Some(args.integer(0, 0x7fff_ffff)?) };
+            Ok(())
+        }),
+    served("max-session-srv-conns", F, "<number>", "server connections that a session keeps for itself", |cx, args| {
+        cx.proxy.upstream.session_servers_max = Some(args.integer(0, 0x7fff_ffff)?);
+        Ok(())
+    }),
     not_yet("persist", B, "use RDP cookies"),
     not_yet("rate-limit", F, "most sessions per second"),
     served("retry-on", B, "{ none | <reason>... | <status>... }", "after which failures a request is tried again",
@@ -367,6 +376,9 @@ fn outgoing(cx: &mut ProxyCx<'_>, outgoing: &mut Outgoing) -> Parsed<()> {
     let scope = cx.scope(Place::ServerConnect).without_waiting();
     if let Some(word) = outgoing.sni_written.take() {
         outgoing.sni = Some(Arc::new(sampled::expression(&word, &scope)?));
+    }
+    if let Some(word) = outgoing.pool_name_written.take() {
+        outgoing.pool_name = Some(Arc::new(sampled::expression(&word, &scope)?));
     }
     let mut tlvs = Vec::new();
     for (kind, word) in std::mem::take(&mut outgoing.tlvs_written) {

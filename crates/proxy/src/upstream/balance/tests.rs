@@ -28,7 +28,14 @@ fn farm(balance: Balance, weights: &[u32], change: impl FnOnce(&mut BackendSpec)
     let worker = |seed| {
         let servers = spec.servers.iter().zip(shared.servers()).enumerate();
         let servers = servers.map(|(place, (spec, state))| {
-            Server::new(spec, place, state, &shared, Arc::new(Usage::default()))
+            Server::new(
+                spec,
+                place,
+                state,
+                &shared,
+                Arc::new(Usage::default()),
+                Arc::default(),
+            )
         });
         Balancer::new(&spec, servers.collect(), shared.clone(), seed)
     };
