@@ -16,6 +16,8 @@ userlist staff
 http-errors pages
     errorfile 503 sorry.http
     errorfile 504 sorry.http
+cache pages
+    total-max-size 4
 resolvers dns
     nameserver ns1 192.0.2.53:53
 log-profile brief
@@ -52,6 +54,11 @@ const BESIDE: &[(&str, &str, &str)] = &[
         "capture",
         "declare capture response len 10",
     ),
+    ("cache", "early-hints", "total-max-size 4"),
+    ("cache", "max-age", "total-max-size 4"),
+    ("cache", "max-object-size", "total-max-size 4"),
+    ("cache", "max-secondary-entries", "total-max-size 4"),
+    ("cache", "process-vary", "total-max-size 4"),
     ("healthcheck", "http-check", "type httpchk GET /"),
     ("healthcheck", "tcp-check", "type tcp-check"),
     (
@@ -148,6 +155,7 @@ fn places(keyword: &KeywordDoc, line: &str) -> Vec<String> {
             "healthcheck" => "    type httpchk GET /\n",
             "resolvers" => "    nameserver ns1 192.0.2.53:53\n",
             "listen" | "frontend" => "    bind :8080\n",
+            "cache" => "    total-max-size 4\n",
             _ => "",
         };
         return vec![format!("{AROUND}{line}\n{needed}")];

@@ -85,7 +85,10 @@ struct Filtered {
 impl Filtered {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Filtered { body, chain, txn } = self;
-        let polled = chain.poll(cx, txn, |cx| Pin::new(&mut *body).poll_frame(cx));
+        let polled = chain.poll(cx, txn, |cx| {
+            let polled = Pin::new(&mut *body).poll_frame(cx);
+            (polled, body.is_ended())
+        });
         polled.map(|item| {
             Some(match item? {
                 Ok(frame) => Ok(frame),

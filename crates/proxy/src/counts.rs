@@ -42,9 +42,15 @@ pub enum Count {
     ClientAborts,
     /// Transfers that the server broke off.
     ServerAborts,
+    /// Requests that a cache was asked for.
+    CacheLookups,
+    /// Requests that a cache answered.
+    CacheHits,
+    /// Requests whose hints a cache had.
+    CacheHintHits,
 }
 
-const COUNTS: usize = Count::ServerAborts as usize + 1;
+const COUNTS: usize = Count::CacheHintHits as usize + 1;
 
 /// The counters: one thread writes them, any may read them.
 #[derive(Default)]

@@ -6,6 +6,7 @@
 mod applet;
 mod aside;
 mod body;
+mod cache;
 mod capture;
 mod channel;
 pub mod check;

@@ -37,6 +37,7 @@ pub use self::balance::{Affinity, Balance, HashBy, HashFunction, HashKey, HashMe
 pub use self::http2::Http2Tuning;
 pub use self::persistence::{CookieMode, CookieSpec, Persistence, UseServer};
 pub use self::retry::RetryOn;
+pub use crate::cache::{Cache, CacheSpec, EarlyHints, Shown};
 pub use crate::capture::{CaptureSlot, CaptureSpec, CookieCapture};
 use crate::check::spec::{AgentSpec, CheckSpec};
 pub use crate::filter::{Algorithm, CompressionSpec, FilterSpec};
@@ -95,6 +96,8 @@ pub struct GlobalSpec {
     pub proc_vars: Arc<ProcVars>,
     /// The stick tables.
     pub tables: Arc<Tables>,
+    /// The caches.
+    pub caches: Vec<Arc<Cache>>,
     /// `spread-checks`: by how many percent the time between checks varies at random.
     pub check_spread_percent: u32,
     /// `max-spread-checks`: most time over which the first checks are spread.
@@ -124,6 +127,7 @@ impl Default for GlobalSpec {
             process: None,
             proc_vars: Arc::default(),
             tables: Arc::default(),
+            caches: Vec::new(),
             check_spread_percent: 0,
             check_spread_max: None,
             logs: Vec::new(),

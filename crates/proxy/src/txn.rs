@@ -14,6 +14,7 @@ use tidegate_sample::stick::Count;
 use tidegate_sample::vars::{self, VarName, VarScope, VarStore};
 use tidegate_sample::{Data, Facts, Named, Priority, Session, Tls, Value, Way};
 
+use crate::cache::Caching;
 use crate::capture::Captured;
 use crate::channel::Channel;
 use crate::client::Client;
@@ -114,6 +115,8 @@ pub struct Txn {
     /// `strict-mode` of the rules that are being evaluated.
     pub(crate) strict: Cell<bool>,
     pub(crate) usage: TxnUsage,
+    /// What it has to do with caches.
+    pub(crate) caching: Caching,
     /// What it tracks in stick tables, beside what its connection does.
     pub(crate) counters: Counters,
     closed: Cell<bool>,
@@ -176,6 +179,7 @@ impl Txn {
             facts: RefCell::default(),
             times: Times::default(),
             usage: TxnUsage::default(),
+            caching: Caching::default(),
             counters: Counters::default(),
             closed: Cell::new(false),
             closing: Event::default(),

@@ -6,7 +6,7 @@ use crate::cast::{cast, castable};
 use crate::convert::{self, ConverterRow};
 use crate::did_you_mean::did_you_mean;
 use crate::error::ParseError;
-use crate::fetch::{self, Begun, FetchRow, Run, Unserved};
+use crate::fetch::{self, Begun, FetchRow, Run};
 use crate::place::{Place, Places};
 use crate::scope::{ExternalId, ExternalRunner, Scope};
 use crate::session::Session;
@@ -525,12 +525,8 @@ fn acls(call: &Call<'_>, scope: &Scope<'_>) -> Result<AclCall, ParseError> {
 }
 
 /// The error for a name of HAProxy's that is not served.
-fn refused(what: &str, call: &Call<'_>, why: Unserved) -> ParseError {
-    let (when, reason) = match why {
-        Unserved::NotYet(reason) => (" yet", reason),
-        Unserved::LeftOut(reason) => ("", reason),
-    };
-    let message = format!("{what} `{}` is not supported{when}", call.name);
+fn refused(what: &str, call: &Call<'_>, reason: &'static str) -> ParseError {
+    let message = format!("{what} `{}` is not supported", call.name);
     ParseError::new(call.name_span(), message).help(reason)
 }
 

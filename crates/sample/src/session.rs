@@ -11,6 +11,7 @@ use std::cell::{Ref, RefCell};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// The session as fetches, converters, conditions and log lines see it.
@@ -360,6 +361,8 @@ impl LogOrigin {
 /// What a session counted and timed, mostly for its log line. Times not reached are `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
+    /// The cache that the response comes from, if it does.
+    pub cache: Option<Arc<str>>,
     /// How the response is compressed, if it is.
     pub compression: Option<&'static str>,
     /// When the connection was accepted.

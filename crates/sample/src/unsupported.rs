@@ -1,32 +1,26 @@
-//! Names that HAProxy has and that are not supported yet: using one says so, instead of that it is unknown.
-
-use crate::fetch::Unserved;
+//! Names that HAProxy has and that are left out on purpose: using one says so, instead of that it is unknown.
 
 /// The converters that are not served, by the reason.
-const CONVERTERS: &[(Unserved, &str)] = &[
+const CONVERTERS: &[(&str, &str)] = &[
     (
-        Unserved::LeftOut(
-            "the certificates that it takes are loaded by a `crt-store`, and no library in use decrypts with their private keys",
-        ),
+        "the certificates that it takes are loaded by a `crt-store`, and no library in use decrypts with their private keys",
         "jwt_decrypt_cert",
     ),
     (
-        Unserved::LeftOut(
-            "the hash is documented nowhere but in HAProxy's source, which this project does not read",
-        ),
+        "the hash is documented nowhere but in HAProxy's source, which this project does not read",
         "wt6",
     ),
 ];
 
 /// All converters of HAProxy's that are not served, with the reason.
-pub fn unserved() -> impl Iterator<Item = (&'static str, Unserved)> {
+pub fn unserved() -> impl Iterator<Item = (&'static str, &'static str)> {
     CONVERTERS
         .iter()
         .flat_map(|(why, names)| names.split_ascii_whitespace().map(|name| (name, *why)))
 }
 
 /// Why the converter of this name is not served, if HAProxy has it.
-pub(crate) fn converter_reason(name: &str) -> Option<Unserved> {
+pub(crate) fn converter_reason(name: &str) -> Option<&'static str> {
     unserved().find(|(known, _)| *known == name).map(|(_, why)| why)
 }
 

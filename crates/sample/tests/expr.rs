@@ -321,9 +321,9 @@ fn mistakes_are_told_with_their_place() {
         ("str('a)", 4..7, "unterminated quote `'` in the arguments"),
         ("hsr(host)", 0..3, "unknown fetch `hsr`; did you mean `hdr`?"),
         (
-            "res.cache_name,lower",
-            0..14,
-            "fetch `res.cache_name` is not supported yet; nothing is cached yet",
+            "fcgi.docroot,lower",
+            0..12,
+            "fetch `fcgi.docroot` is not supported; FastCGI is not spoken",
         ),
         (
             "str(x),wt6",

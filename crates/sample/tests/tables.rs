@@ -8,7 +8,6 @@
 )]
 
 use std::collections::HashMap;
-use tidegate_sample::fetch::Unserved;
 use tidegate_sample::{Acl, Expr, Place, Scope, acl_keywords, convert, fetch, unserved_acl_keywords};
 
 /// Fetches for whose output the manual has another type than HAProxy's own list: what they give is as the manual says.
@@ -68,9 +67,8 @@ fn each_fetch_is_served_or_refused_by_name() {
     let mut wanted: Vec<&str> = known.keys().copied().collect();
     wanted.sort_unstable();
     assert_eq!(names, wanted);
-    for (name, why) in fetch::unserved() {
+    for (name, reason) in fetch::unserved() {
         let error = name.parse::<Expr>().unwrap_err().to_string();
-        let (Unserved::NotYet(reason) | Unserved::LeftOut(reason)) = why;
         assert!(
             error.starts_with(&format!("fetch `{name}` is not supported")),
             "{error}"

@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use tidegate::reference::{CommandStatus, runtime_commands};
 use tidegate_config::example::of_keyword;
 use tidegate_config::{CODES, KeywordDoc, Sections, Status, keyword_docs};
-use tidegate_sample::fetch::Unserved;
 use tidegate_sample::{acl_keywords, convert, example, fetch, logformat, manual, unserved_acl_keywords};
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
@@ -227,87 +226,53 @@ fn diagnostics() -> Result<String, std::fmt::Error> {
     Ok(page)
 }
 
-/// Names that are refused, by the reason.
-#[derive(Default)]
-struct Refused {
-    later: BTreeMap<&'static str, Vec<String>>,
-    left_out: BTreeMap<&'static str, Vec<String>>,
-}
-
-impl Refused {
-    fn of(names: impl Iterator<Item = (&'static str, Unserved)>) -> Refused {
-        let mut refused = Refused::default();
-        for (name, why) in names {
-            let (reasons, reason) = match why {
-                Unserved::NotYet(reason) => (&mut refused.later, reason),
-                Unserved::LeftOut(reason) => (&mut refused.left_out, reason),
-            };
-            reasons.entry(reason).or_default().push(format!("`{name}`"));
-        }
-        refused
+/// Names that are left out, by the reason.
+fn left_out(
+    page: &mut String,
+    what: &str,
+    names: impl Iterator<Item = (&'static str, &'static str)>,
+) -> std::fmt::Result {
+    let mut by_reason: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (name, why) in names {
+        by_reason.entry(why).or_default().push(format!("`{name}`"));
     }
-
-    fn later(&self) -> usize {
-        self.later.values().map(Vec::len).sum()
+    write!(page, "\n| {what} | left out, because |\n|---|---|\n")?;
+    for (reason, names) in by_reason {
+        writeln!(page, "| {} | {} |", names.join(", "), cell(reason))?;
     }
-
-    fn left_out(&self) -> usize {
-        self.left_out.values().map(Vec::len).sum()
-    }
-
-    fn write(&self, page: &mut String, what: &str) -> std::fmt::Result {
-        for (reasons, status) in [(&self.later, "refused for now"), (&self.left_out, "left out")] {
-            write!(page, "\n| {what} | {status}, because |\n|---|---|\n")?;
-            for (reason, names) in reasons {
-                writeln!(page, "| {} | {} |", names.join(", "), cell(reason))?;
-            }
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
 /// How much of what expressions are made of is served, and what is not.
 fn samples() -> Result<String, std::fmt::Error> {
-    let fetches = Refused::of(fetch::unserved());
-    let converters = Refused::of(convert::unserved());
     let rows = [
-        (
-            "fetches",
-            fetch::all().count(),
-            fetches.later(),
-            fetches.left_out(),
-        ),
-        (
-            "converters",
-            convert::all().count(),
-            converters.later(),
-            converters.left_out(),
-        ),
+        ("fetches", fetch::all().count(), fetch::unserved().count()),
+        ("converters", convert::all().count(), convert::unserved().count()),
         (
             "ACL keywords",
             acl_keywords().count(),
             unserved_acl_keywords().count(),
-            0,
         ),
     ];
     let mut page = String::from(
-        "## Expressions, in numbers\n\nOf what HAProxy 3.5 has:\n\n| | all | served | refused for now | left out |\n|---|---|---|---|---|\n",
+        "## Expressions, in numbers\n\nOf what HAProxy 3.5 has:\n\n| | all | served | left out |\n|---|---|---|---|\n",
     );
-    for (what, served, refused, left_out) in rows {
-        let all = served + refused + left_out;
-        writeln!(page, "| {what} | {all} | {served} | {refused} | {left_out} |")?;
+    for (what, served, left_out) in rows {
+        let all = served + left_out;
+        writeln!(page, "| {what} | {all} | {served} | {left_out} |")?;
     }
-    for (what, refused) in [("fetches", fetches), ("converters", converters)] {
-        refused.write(&mut page, what)?;
-    }
+    left_out(&mut page, "fetches", fetch::unserved())?;
+    left_out(&mut page, "converters", convert::unserved())?;
     let keywords: Vec<String> = unserved_acl_keywords()
         .map(|(name, ..)| format!("`{name}`"))
         .collect();
-    writeln!(
-        page,
-        "\n**ACL keywords** that are refused for now: {}",
-        keywords.join(", ")
-    )?;
+    if !keywords.is_empty() {
+        writeln!(
+            page,
+            "\n**ACL keywords** that are left out: {}",
+            keywords.join(", ")
+        )?;
+    }
     Ok(page)
 }
 
@@ -410,6 +375,8 @@ fn section(after: &str) -> &'static str {
         "resolvers" => "5.3.2",
         "ring" => "12.5",
         "userlist" => "12.2",
+        "cache" => "6.2.1",
+        "filter" => "9",
         rules if rules.starts_with("http-") || rules.starts_with("tcp-") => {
             "4.3 for what actions do, 4.4 for each"
         }

@@ -33,6 +33,8 @@ pub(super) const ROWS: &[Row] = &[
     ("add-headers-bin", "add-headers-bin var(txn.fields)", "the list has HAProxy's form: lengths before names and values"),
     ("allow", "allow if { src 192.0.2.0/24 }", ""),
     ("auth", "auth realm staff unless { http_auth(staff) }", "the proxy's name without `realm`"),
+    ("cache-store", "cache-store pages", "the cache's name; `cache-use` has to see the request first"),
+    ("cache-use", "cache-use pages", "the cache's name"),
     ("capture", "capture req.hdr(Host) id 0", "`id` is a slot that `declare capture` made; for requests `len <bytes>` in its place makes one, in frontends only"),
     ("del-acl", "del-acl(seen.lst) %[src]", "the list is one that a line reads by `-f`"),
     ("del-header", "del-header X-Internal -m beg", "a whole name without `-m`"),

@@ -32,6 +32,7 @@ pub fn of_keyword(keyword: &KeywordDoc) -> Option<Example> {
         "" => ("", proxies::ROWS),
         "bind" => ("bind :8443 ", bind::ROWS),
         "server" => ("server s1 192.0.2.10:8080 ", server::ROWS),
+        "filter" => ("filter ", proxies::FILTERS),
         "option" => ("option ", options::OPTIONS),
         "timeout" => ("timeout ", options::TIMEOUTS),
         "stats" => ("stats ", options::STATS),

@@ -65,3 +65,11 @@ pub(super) const ROWS: &[Row] = &[
     ("use-server", "use-server s1 if { req.hdr(X-Canary) -m found }", ""),
     ("use_backend", "use_backend app if { req.hdr(Host) -i app.example.com }", "the name may be a log-format string, which is evaluated for each request"),
 ];
+
+#[rustfmt::skip]
+pub(super) const FILTERS: &[Row] = &[
+    ("cache", "cache pages", "needed only where there are filters of other kinds than `cache` and compression"),
+    ("comp-req", "comp-req", "needs `compression algo-req`"),
+    ("comp-res", "comp-res", "needs `compression algo`"),
+    ("compression", "compression", "both of the two"),
+];

@@ -5,6 +5,7 @@ use super::Row;
 #[rustfmt::skip]
 pub(super) const HEADERS: &[Row] = &[
     ("backend", "backend app2", "each name once among backends"),
+    ("cache", "cache small", "for `cache-use`, `cache-store` and `filter cache`"),
     ("defaults", "defaults web", "for the proxies below that name it by `from`, or name none"),
     ("frontend", "frontend public from base", "each name once among frontends"),
     ("global", "global", "several are read as one"),
@@ -20,6 +21,7 @@ pub(super) const HEADERS: &[Row] = &[
 /// The lines of a section that is served.
 pub(super) fn lines(section: &str) -> Option<&'static [Row]> {
     let of = [
+        ("cache", CACHE),
         ("ring", RING),
         ("log-profile", LOG_PROFILE),
         ("userlist", USERLIST),
@@ -31,6 +33,16 @@ pub(super) fn lines(section: &str) -> Option<&'static [Row]> {
         .find(|(name, _)| *name == section)
         .map(|(_, rows)| rows)
 }
+
+#[rustfmt::skip]
+const CACHE: &[Row] = &[
+    ("early-hints", "early-hints on ratio 25", "`off` without the line; `ratio` in percent, 1 to 99, 25 without a word"),
+    ("max-age", "max-age 240", "seconds; 60 without the line"),
+    ("max-object-size", "max-object-size 10000", "bytes, half of the cache at most; a 256th of it without the line"),
+    ("max-secondary-entries", "max-secondary-entries 5", "from 1 on; 10 without the line"),
+    ("process-vary", "process-vary on", "`off` without the line: a response with `vary` is not kept"),
+    ("total-max-size", "total-max-size 4", "megabytes, 1 to 4095"),
+];
 
 #[rustfmt::skip]
 const RING: &[Row] = &[

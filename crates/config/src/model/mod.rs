@@ -6,6 +6,7 @@
 
 mod address;
 mod balance;
+mod cache;
 mod capture;
 mod check;
 mod cookie;
@@ -27,6 +28,7 @@ mod upstream;
 
 pub use address::{Bind, BindAddress, BindOptions, HttpProto, Owner, PortRange};
 pub use balance::{Affinity, Balance, HashBy, HashFunction, HashKey, HashType, UriPart};
+pub use cache::{Cache, EarlyHints, Filter, FilterKind};
 pub use capture::{CaptureSettings, CaptureSlot, CookieCapture};
 pub use check::{
     Agent, CheckAction, CheckConnect, CheckExpect, CheckKind, CheckMatch, CheckPattern, CheckPort,
@@ -96,6 +98,8 @@ pub struct Config {
     pub tables: Arc<Tables>,
     /// The `resolvers` sections, by their names.
     pub resolvers: BTreeMap<String, Resolvers>,
+    /// The `cache` sections, by their names.
+    pub caches: BTreeMap<String, Cache>,
 }
 
 impl Config {

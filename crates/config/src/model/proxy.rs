@@ -7,6 +7,7 @@ use tidegate_sample::stick::Stick;
 
 use super::address::Bind;
 use super::balance::{Affinity, Balance, HashType};
+use super::cache::Filter;
 use super::capture::CaptureSettings;
 use super::check::CheckProgram;
 use super::cookie::Persistence;
@@ -126,8 +127,10 @@ pub struct Proxy {
     pub connection_mode: ConnectionMode,
     /// `errorfile`, `errorloc`, `http-error` and their kin: by the status whose page they replace.
     pub error_pages: BTreeMap<u16, ErrorPage>,
-    /// `compression` and `filter` lines.
+    /// `compression` lines.
     pub compression: Option<Compression>,
+    /// `filter` lines, in order.
+    pub filters: Vec<Filter>,
     /// `option forwardfor`.
     pub forward_for: Option<ForwardFor>,
     /// `option originalto`: its `if_none` is never set.

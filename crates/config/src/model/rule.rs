@@ -176,6 +176,15 @@ pub enum Action {
         /// What is put there.
         value: Expr,
     },
+    /// `cache-use`.
+    CacheUse {
+        /// The `cache` section.
+        cache: Spanned<String>,
+        /// No `no-early-hints`.
+        hints: bool,
+    },
+    /// `cache-store`, with the `cache` section.
+    CacheStore(Spanned<String>),
     /// `set-var(NAME[,COND...])`.
     SetVar {
         /// The variable, and when it is set.

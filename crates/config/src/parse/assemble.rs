@@ -78,6 +78,7 @@ impl Draft {
             self.diagnostics.append_new(found);
         }
         check::proxies(&proxies, &mut self.diagnostics);
+        proxy::check_filters(&proxies, &self.caches, &mut self.diagnostics);
         naming::check(&proxies, &self.resolvers, &mut self.diagnostics);
         check::named_checks(&proxies, &self.checks, &mut self.diagnostics);
         let logs = LogSections::read(&self.sections, externals, &parts.files, &mut self.diagnostics);
@@ -106,6 +107,7 @@ impl Draft {
             checks: self.checks,
             tables: Arc::new(tables),
             resolvers: self.resolvers,
+            caches: self.caches,
         });
         Loaded {
             config,
@@ -231,6 +233,7 @@ fn fresh(kind: ProxyKind, name: Spanned<String>) -> Proxy {
         connection_mode: ConnectionMode::default(),
         error_pages: std::collections::BTreeMap::new(),
         compression: None,
+        filters: Vec::new(),
         forward_for: None,
         original_to: None,
         forwarded: None,

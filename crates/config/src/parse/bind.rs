@@ -101,7 +101,7 @@ const ROWS: &[Keyword<Parse>] = &[
     left_out("namespace", F, "entering a network namespace takes unsafe code"),
     not_yet("nbconn", F, "connections of a reverse HTTP listener"),
     left_out("tcp-md5sig", F, "the system's option takes unsafe code"),
-    not_yet("tcp-ss", F, "saved SYN of TCP"),
+    left_out("tcp-ss", F, "no library has a safe way to ask a socket for the packet that opened its connection"),
     served("tcp-ut", F, "<time>", "how long sent bytes may stay unacknowledged", |bind, args| {
         bind.user_timeout = Some(args.time(TimeUnit::Milliseconds)?);
         Ok(())

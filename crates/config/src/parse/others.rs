@@ -29,7 +29,7 @@ use super::errors::ErrorSet;
 use super::keyword::{Found, Keyword, KeywordDoc, Status, look_up};
 use super::server::check_name;
 use crate::diag::{Diagnostic, Diagnostics, closest, code};
-use crate::model::{CheckProgram, Resolvers};
+use crate::model::{Cache, CheckProgram, Resolvers};
 use crate::source::Span;
 use crate::text::Word;
 
@@ -178,6 +178,8 @@ pub(crate) enum Made {
     Check(String, CheckProgram),
     /// `resolvers`, with its name.
     Resolvers(String, Resolvers),
+    /// `cache`, with its name.
+    Cache(String, Cache),
 }
 
 /// A section of which lines are being read.
@@ -207,6 +209,7 @@ struct State {
     pages: ErrorSet,
     checks: Checks,
     resolvers: Resolvers,
+    cache: cache::Settings,
     /// What the section says, known at its end.
     made: Option<Made>,
 }

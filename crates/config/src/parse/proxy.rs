@@ -2,6 +2,7 @@
 
 mod balance;
 mod compression;
+mod filters;
 mod forwarded;
 mod logs;
 mod options;
@@ -27,6 +28,7 @@ use crate::diag::{Diagnostic, Diagnostics, code};
 use crate::model::{Global, Proxy, ProxyKind};
 use crate::text::Word;
 
+pub(crate) use filters::check as check_filters;
 pub(crate) use logs::{FormatSource, settle_format};
 
 /// What lines of a proxy act on.
@@ -99,7 +101,10 @@ pub(crate) fn described(proxy: &Proxy) -> String {
 
 /// The keywords for reference pages.
 pub(crate) fn rows() -> impl Iterator<Item = KeywordDoc> {
-    table::rows().chain(timeouts::rows()).chain(options::rows())
+    table::rows()
+        .chain(timeouts::rows())
+        .chain(options::rows())
+        .chain(filters::rows())
 }
 
 /// The ACLs of a section, which the rules of all its lines may use.

@@ -19,7 +19,7 @@ use super::others::{Made, Open, Others};
 use super::sections::{self, SectionKind, SectionRow};
 use crate::cond::Facts;
 use crate::diag::{Diagnostic, Diagnostics, code};
-use crate::model::{CheckProgram, Global, Resolvers};
+use crate::model::{Cache, CheckProgram, Global, Resolvers};
 use crate::resolve;
 use crate::source::{FileId, Sources, Spanned};
 use crate::text::{Environment, FileReader, Surroundings, TokenKind, Tree, Word, decode_line, read_paths};
@@ -67,6 +67,8 @@ pub struct Draft {
     pub(crate) http_errors: ErrorSets,
     pub(crate) checks: BTreeMap<String, CheckProgram>,
     pub(crate) resolvers: BTreeMap<String, Resolvers>,
+    /// The `cache` sections, by their names.
+    pub(crate) caches: BTreeMap<String, Cache>,
 }
 
 impl Draft {
@@ -90,6 +92,7 @@ impl Draft {
             http_errors: ErrorSets::default(),
             checks: BTreeMap::new(),
             resolvers: BTreeMap::new(),
+            caches: BTreeMap::new(),
         };
         let lists = Arc::clone(&draft.lists);
         let files_for_samples = ReaderFiles {
@@ -300,6 +303,9 @@ impl Draft {
                 }
                 Some(Made::Resolvers(name, section)) => {
                     self.resolvers.insert(name, section);
+                }
+                Some(Made::Cache(name, cache)) => {
+                    self.caches.insert(name, cache);
                 }
                 Some(Made::Check(name, program)) => {
                     self.checks.insert(name, program);

@@ -2,6 +2,7 @@
 
 mod actions;
 mod amount;
+mod cache;
 mod lists;
 mod logs;
 mod pending;

@@ -65,12 +65,13 @@ impl Chain {
             && self.stages.iter().all(|stage| stage.done)
     }
 
-    /// The next piece of what comes out in the end.
+    /// The next piece of what comes out in the end. `poll_source` gives the source's next one, and whether that was its
+    /// last: who waits for so many bytes doesn't ask again once they are there.
     pub(crate) fn poll<E>(
         &mut self,
         cx: &mut Context<'_>,
         txn: &Rc<Txn>,
-        mut poll_source: impl FnMut(&mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, E>>>,
+        mut poll_source: impl FnMut(&mut Context<'_>) -> (Poll<Option<Result<Frame<Bytes>, E>>>, bool),
     ) -> Poll<Option<Result<Frame<Bytes>, Fault<E>>>> {
         loop {
             if let Some(piece) = self.output.pop_front() {
@@ -101,7 +102,7 @@ impl Chain {
     fn receive<E>(
         &mut self,
         cx: &mut Context<'_>,
-        poll_source: &mut impl FnMut(&mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, E>>>,
+        poll_source: &mut impl FnMut(&mut Context<'_>) -> (Poll<Option<Result<Frame<Bytes>, E>>>, bool),
     ) -> Result<bool, E> {
         let Some(first) = self.stages.first_mut() else {
             return Ok(false);
@@ -110,14 +111,18 @@ impl Chain {
         if self.source_ended || held >= HELD_BYTES_MAX {
             return Ok(false);
         }
-        match poll_source(cx) {
+        let (polled, is_last) = poll_source(cx);
+        match polled {
             Poll::Pending => return Ok(false),
             Poll::Ready(None) => self.source_ended = true,
             Poll::Ready(Some(Err(error))) => return Err(error),
-            Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                Ok(piece) => first.input.push_back(piece),
-                Err(frame) => self.trailers = frame.into_trailers().ok(),
-            },
+            Poll::Ready(Some(Ok(frame))) => {
+                self.source_ended = is_last;
+                match frame.into_data() {
+                    Ok(piece) => first.input.push_back(piece),
+                    Err(frame) => self.trailers = frame.into_trailers().ok(),
+                }
+            }
         }
         Ok(true)
     }
@@ -207,11 +212,14 @@ mod tests {
         let mut out = Vec::new();
         let mut cx = Context::from_waker(Waker::noop());
         for _ in 0..100 {
-            let polled = chain.poll(&mut cx, &txn, |_| match pieces.pop_front() {
-                None => Poll::Ready(None),
-                Some("") => Poll::Pending,
-                Some("broken") => Poll::Ready(Some(Err(()))),
-                Some(piece) => Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(piece.as_bytes()))))),
+            let polled = chain.poll(&mut cx, &txn, |_| {
+                let polled = match pieces.pop_front() {
+                    None => Poll::Ready(None),
+                    Some("") => Poll::Pending,
+                    Some("broken") => Poll::Ready(Some(Err(()))),
+                    Some(piece) => Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(piece.as_bytes()))))),
+                };
+                (polled, false)
             });
             match polled {
                 Poll::Pending => {}
@@ -234,6 +242,36 @@ mod tests {
             assert!(out.len() > 1, "what is held goes on while nothing comes: {out:?}");
         }
         assert_eq!(passed(2, &[]).unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn the_end_comes_with_the_last_piece() {
+        struct Passing;
+        impl DataFilter for Passing {
+            fn poll_data(
+                &mut self,
+                _: &mut Context<'_>,
+                _: &Rc<Txn>,
+                passage: Passage<'_>,
+            ) -> Poll<Result<(), Failure>> {
+                passage.output.append(passage.input);
+                Poll::Ready(Ok(()))
+            }
+        }
+        let txn = Txn::detached().build();
+        let mut chain = Chain::default();
+        chain.push(Box::new(Passing));
+        chain.push(Box::new(Passing));
+        let mut cx = Context::from_waker(Waker::noop());
+        let last = |_: &mut Context<'_>| {
+            let frame = Frame::data(Bytes::from_static(b"all"));
+            (Poll::Ready(Some(Ok::<_, ()>(frame))), true)
+        };
+        assert!(matches!(
+            chain.poll(&mut cx, &txn, last),
+            Poll::Ready(Some(Ok(_)))
+        ));
+        assert!(chain.is_ended());
     }
 
     #[test]

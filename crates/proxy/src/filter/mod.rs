@@ -17,6 +17,7 @@ use tidegate_sample::Way;
 
 pub use compression::{Algorithm, Compressing, CompressionSpec};
 
+use crate::cache::{Cache, CacheFilter};
 use crate::ext::{ExtensionId, Extensions, Failure, Run};
 use crate::txn::Txn;
 
@@ -82,6 +83,8 @@ pub enum Follows {
 pub enum FilterSpec {
     /// `filter compression`, or a proxy's `compression` lines.
     Compression(Arc<CompressionSpec>),
+    /// `filter cache`.
+    Cache(Arc<Cache>),
     /// One of an extension.
     Extension(ExtensionId),
 }
@@ -98,6 +101,7 @@ pub(crate) fn prepare(
     let prepare = |spec: &FilterSpec| -> Result<Rc<dyn Filter>, String> {
         Ok(match spec {
             FilterSpec::Compression(spec) => Rc::new(Compressing::new(spec.clone(), of_frontend)),
+            FilterSpec::Cache(cache) => Rc::new(CacheFilter(cache.clone())),
             FilterSpec::Extension(id) => extensions
                 .filter(*id)
                 .ok_or_else(|| format!("there is no filter number {id}"))?,

@@ -1,9 +1,10 @@
 //! Evaluating a rule set.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode, response};
 use tidegate_sample::ExternalRunner;
 use tidegate_sample::Verdict as Match;
 use tidegate_sample::pattern::Target;
@@ -13,6 +14,7 @@ use super::prepared::PreparedRule;
 use super::respond::{challenge, redirect, reply};
 use super::tune::tune;
 use super::{ListChange, OnFailure, Prepared, Rule, RuleAction, TargetEdit, edit, pages, target};
+use crate::cache::{self, Found, Object};
 use crate::ext::{ActionOutcome, Failure, HttpService, TcpService};
 use crate::log::Level;
 use crate::reply::Reply;
@@ -40,6 +42,10 @@ pub(crate) enum Verdict {
     Done,
     /// The message's body is to be waited for; evaluation goes on at [`Next::rule`].
     WaitForBody(BodyWait),
+    /// A cache has the response; without an object, the client has its content.
+    Cached(Box<response::Parts>, Option<Arc<Object>>),
+    /// Links that tell the client what it will need; evaluation goes on at [`Next::rule`].
+    Hints(Vec<HeaderValue>),
     /// The client's connection ends without a trace.
     Vanish { rst_ttl: Option<u8> },
     /// The rule depends on data that has not come yet; evaluation goes on at [`Next::rule`].
@@ -174,6 +180,15 @@ async fn act(prepared: &PreparedRule, txn: &Rc<Txn>, setting: &Setting<'_>) -> S
             time: *time,
             at_least: *at_least,
         })),
+        (RuleAction::CacheUse { cache, hints }, _) => match cache::look_up(cache, *hints, txn) {
+            Found::Response(head, object) => Step::End(Verdict::Cached(head, object)),
+            Found::Hints(links) => Step::End(Verdict::Hints(links)),
+            Found::Nothing => Step::Next,
+        },
+        (RuleAction::CacheStore { cache, by_filter }, _) => {
+            cache::record(cache, *by_filter, txn);
+            Step::Next
+        }
         (RuleAction::SilentDrop { rst_ttl }, _) => Step::End(Verdict::Vanish { rst_ttl: *rst_ttl }),
         (RuleAction::StrictMode(on), _) => {
             txn.strict.set(*on);

@@ -13,6 +13,7 @@ use tidegate_sample::vars::{Assignment, VarName};
 use tidegate_sample::{Amount, Expr, ExternalRunner, LogOrigin, Session, Way};
 
 use super::{HeaderEdit, ReplyContent, TargetEdit, Tuning};
+use crate::cache::Cache;
 use crate::ext::ExtensionId;
 use crate::log::LogProfile;
 use crate::spec::BackendId;
@@ -230,6 +231,20 @@ pub enum RuleAction {
         time: Duration,
         /// `at-least`: so many bytes are enough.
         at_least: Option<usize>,
+    },
+    /// `cache-use`: a response that a cache has is sent.
+    CacheUse {
+        /// The cache.
+        cache: Arc<Cache>,
+        /// No `no-early-hints`: what it knows of a response that it doesn't have is told.
+        hints: bool,
+    },
+    /// `cache-store`: the response is kept in a cache.
+    CacheStore {
+        /// The cache.
+        cache: Arc<Cache>,
+        /// The proxy has a `filter` line for it.
+        by_filter: bool,
     },
     /// An extension's action: `lua.NAME` with its arguments.
     Run {

@@ -1,9 +1,10 @@
 //! One request and its response: rules, choice of backend, service or server, rules again.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Method, Response, StatusCode, request, response};
+use http::{HeaderValue, Method, Response, StatusCode, request, response};
 use tidegate_sample::Way;
 use tidegate_sample::stick::Count;
 
@@ -19,6 +20,7 @@ use super::service::{self, Served};
 use super::stream::{HttpStream, Wire};
 use super::upstream::Tunnel;
 use crate::body::{Cut, MessageBody};
+use crate::cache::{self, Object};
 use crate::log::{Level, LogStep};
 use crate::reply::Reply;
 use crate::rules::{BodyWait, PreparedRules, Setting, Verdict, evaluate, pages};
@@ -318,6 +320,10 @@ impl HttpStream {
                     self.session.closing.set(true);
                     return Ruled::Close;
                 }
+                Verdict::Cached(head, object) => {
+                    return Ruled::Made(self.after_cache(txn, *head, object).await);
+                }
+                Verdict::Hints(links) => self.hint(links),
                 Verdict::WaitForBody(wait) => {
                     let wait = self.buffer_body(txn, body, Some(wait.time), wait.at_least);
                     if let Err(late) = Box::pin(wait).await {
@@ -331,6 +337,41 @@ impl HttpStream {
     /// A service's response goes through the response rules, as a server's does.
     async fn after_service(&self, txn: &Rc<Txn>, made: Made) -> Made {
         self.response_rules(&self.frontend.http_response, txn, made).await
+    }
+
+    /// So does one of a cache, wherever among the rules it was found.
+    async fn after_cache(&self, txn: &Rc<Txn>, head: response::Parts, object: Option<Arc<Object>>) -> Made {
+        txn.facts.borrow_mut().termination = Some(*b"LR");
+        let times = &txn.times;
+        for moment in [
+            &times.queued,
+            &times.connecting,
+            &times.connected,
+            &times.response,
+        ] {
+            self.note(moment);
+        }
+        txn.capture_headers(Way::Response, &head.headers);
+        let mut made = Made {
+            head,
+            content: object.map_or(Content::Empty, |object| Content::Cached(object, 0)),
+            close: false,
+            silent: false,
+        };
+        if let Some(backend) = txn.usage.backend() {
+            made = self.response_rules(&backend.http_response, txn, made).await;
+        }
+        self.response_rules(&self.frontend.http_response, txn, made).await
+    }
+
+    /// Tells the client what it will need.
+    fn hint(&self, links: Vec<HeaderValue>) {
+        let mut head = Response::new(()).into_parts().0;
+        head.status = StatusCode::EARLY_HINTS;
+        for link in links {
+            head.headers.append(http::header::LINK, link);
+        }
+        self.inform(head);
     }
 
     /// Asks a server, and makes of its answer what the client is to see.
@@ -359,6 +400,7 @@ impl HttpStream {
         }
         txn.capture_headers(Way::Response, &head.headers);
         forget_connection(&mut head.headers);
+        cache::invalidate(txn, head.status);
         let switched = head.status == StatusCode::SWITCHING_PROTOCOLS || connect && head.status.is_success();
         if switched && !(upgrade || connect) {
             txn.facts.borrow_mut().termination = Some(*b"PH");
@@ -540,6 +582,11 @@ impl HttpStream {
         let wanted = wait.at_least.unwrap_or(room).min(room);
         match content {
             Content::Empty => txn.put_body(Way::Response, &[], true),
+            Content::Cached(object, _) => {
+                let body = object.piece(0);
+                let ended = body.len() == object.body().len();
+                txn.put_body(Way::Response, &[body], ended);
+            }
             Content::Full(bytes) => txn.put_body(Way::Response, std::slice::from_ref(bytes), true),
             // What a service sends can't be looked at before it is sent.
             Content::Service(_) | Content::Filtered(_) => {}

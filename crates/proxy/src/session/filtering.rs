@@ -9,6 +9,7 @@ use tidegate_sample::Way;
 use super::outgoing::{Content, Filtered};
 use super::stream::HttpStream;
 use crate::body::MessageBody;
+use crate::cache::{Recorded, Recording};
 use crate::filter::Filter;
 use crate::filter::chain::Chain;
 use crate::txn::{Phase, Txn};
@@ -27,7 +28,7 @@ impl HttpStream {
         }
         let has_body = !body.is_ended();
         let filters = self.frontend.filters.iter().chain(&backend.filters);
-        let chain = Box::pin(chain(filters, txn, Way::Request, has_body)).await;
+        let chain = Box::pin(chain(Chain::default(), filters, txn, Way::Request, has_body)).await;
         if chain.is_empty() || !has_body {
             return body;
         }
@@ -48,16 +49,28 @@ impl HttpStream {
         content: Content,
     ) -> (response::Parts, Content) {
         let of_backend = backend.map(|backend| &backend.filters[..]).unwrap_or_default();
-        let is_made_here = !matches!(content, Content::Server(_) | Content::Service(_));
-        if is_made_here || self.frontend.filters.is_empty() && of_backend.is_empty() {
+        let recordings = match content {
+            Content::Server(_) | Content::Service(_) => txn.caching.recordings(),
+            Content::Cached(..) => Vec::new(),
+            _ => return (head, content),
+        };
+        if recordings.is_empty() && self.frontend.filters.is_empty() && of_backend.is_empty() {
             return (head, content);
         }
         txn.phase.set(Phase::Response);
         let spare = http::Response::new(()).into_parts().0;
         *txn.response.borrow_mut() = Some(head);
         let has_body = !content.is_ended();
+        let mut recorded = Chain::default();
+        for recorder in recordings.into_iter().filter_map(Recording::begin) {
+            if has_body {
+                recorded.push(Box::new(Recorded(Some(recorder))));
+            } else {
+                recorder.finish();
+            }
+        }
         let filters = self.frontend.filters.iter().chain(of_backend);
-        let chain = Box::pin(chain(filters, txn, Way::Response, has_body)).await;
+        let chain = Box::pin(chain(recorded, filters, txn, Way::Response, has_body)).await;
         let mut head = txn.response.borrow_mut().take().unwrap_or(spare);
         if chain.is_empty() || !has_body {
             return (head, content);
@@ -70,12 +83,12 @@ impl HttpStream {
 }
 
 async fn chain<'a>(
+    mut chain: Chain,
     filters: impl Iterator<Item = &'a Rc<dyn Filter>>,
     txn: &Rc<Txn>,
     way: Way,
     has_body: bool,
 ) -> Chain {
-    let mut chain = Chain::default();
     for filter in filters {
         if let Some(data) = filter.message(txn, way, has_body).await {
             chain.push(data);

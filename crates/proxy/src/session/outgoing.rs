@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use super::service::Produced;
 use super::stream::{HttpStream, Wire};
 use super::upstream::Relayed;
 use crate::body::Cut;
+use crate::cache::Object;
 use crate::filter::chain::{Chain, Fault};
 use crate::txn::Txn;
 
@@ -33,6 +35,8 @@ pub(crate) enum Content {
     Empty,
     /// It is all here.
     Full(Bytes),
+    /// From a cache, from this byte on.
+    Cached(Arc<Object>, usize),
     /// From a server.
     Server(Relayed),
     /// From a service.
@@ -54,7 +58,10 @@ impl Filtered {
 
     fn poll(&mut self, cx: &mut Context<'_>, active: &Active) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let Filtered { source, chain } = self;
-        let polled = chain.poll(cx, &active.txn, |cx| source.poll(cx, active));
+        let polled = chain.poll(cx, &active.txn, |cx| {
+            let polled = source.poll(cx, active);
+            (polled, source.is_ended())
+        });
         polled.map(|item| {
             Some(match item? {
                 Ok(frame) => Ok(frame),
@@ -78,6 +85,11 @@ impl Content {
                 *self = Content::Empty;
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
+            Content::Cached(object, at) => {
+                let piece = object.piece(*at);
+                *at += piece.len();
+                Poll::Ready((!piece.is_empty()).then_some(Ok(Frame::data(piece))))
+            }
             Content::Server(relayed) => relayed.poll(cx, &active.stream.timer, &active.txn),
             Content::Service(produced) => produced.poll(cx, &active.txn),
             Content::Filtered(filtered) => filtered.poll(cx, active),
@@ -89,6 +101,7 @@ impl Content {
         match self {
             Content::Empty => true,
             Content::Full(bytes) => bytes.is_empty(),
+            Content::Cached(object, at) => *at >= object.body().len(),
             Content::Server(relayed) => relayed.is_ended(),
             Content::Service(_) => false,
             Content::Filtered(filtered) => filtered.chain.is_ended(),
@@ -168,6 +181,9 @@ impl Body for Outgoing {
         match &self.content {
             Content::Empty => SizeHint::with_exact(0),
             Content::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Content::Cached(object, at) => {
+                SizeHint::with_exact(object.body().len().saturating_sub(*at) as u64)
+            }
             Content::Server(relayed) => relayed.size_hint(),
             Content::Service(produced) => produced.size_hint(),
             Content::Filtered(_) => SizeHint::default(),

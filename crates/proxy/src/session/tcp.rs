@@ -164,6 +164,8 @@ impl TcpSession {
                 | Verdict::Reply { .. }
                 | Verdict::Tarpit(_)
                 | Verdict::Http(..)
+                | Verdict::Cached(..)
+                | Verdict::Hints(_)
                 | Verdict::WaitForBody(_) => return Decided::End(refused),
                 Verdict::Done if way == Way::Response => return Decided::End(refused),
                 Verdict::Done => return Decided::End(*b"LR"),

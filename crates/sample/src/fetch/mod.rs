@@ -28,7 +28,7 @@ mod url_param;
 pub use connection::connection_error;
 pub(crate) use hello::client_hello;
 pub(crate) use unserved::reason as unserved_reason;
-pub use unserved::{Unserved, unserved};
+pub use unserved::unserved;
 
 pub(crate) use request::{http_version, uri_parts, uri_without_query};
 

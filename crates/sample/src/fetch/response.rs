@@ -1,6 +1,6 @@
 //! The response's line, and what a transaction counted and timed.
 
-use super::places::{FRONTEND, PROCESS, REQUEST, REQUEST_KEPT, RESPONSE, RESPONSE_END, SERVER_SIDE};
+use super::places::{FRONTEND, PROCESS, REQUEST, REQUEST_KEPT, RESPONSE, RESPONSE_END, SERVER, SERVER_SIDE};
 use super::{FetchRow, http_version, row};
 use crate::arg::{Arg, ArgSpec};
 use crate::data::Data;
@@ -194,6 +194,22 @@ pub(super) const ROWS: &[FetchRow] = &[
         SERVER_SIDE,
         "the status that the server gave",
         |s, _| Some(Value::Int(s.facts().server_status?.into())),
+    ),
+    row(
+        "res.cache_hit",
+        NONE,
+        Type::Bool,
+        SERVER,
+        "whether the response comes from a cache",
+        |s, _| Some(Value::Bool(s.facts().cache.is_some())),
+    ),
+    row(
+        "res.cache_name",
+        NONE,
+        Type::Str,
+        SERVER,
+        "the name of the cache that the response comes from",
+        |s, _| Some(Value::str(s.facts().cache.as_deref().unwrap_or_default())),
     ),
     row(
         "res.comp",

@@ -1,40 +1,7 @@
-//! Fetches that HAProxy has and that are not served: using one says so, instead of that it is unknown.
-
-/// Why a fetch of HAProxy's is not served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unserved {
-    /// What it needs is not there yet.
-    NotYet(&'static str),
-    /// It is left out on purpose.
-    LeftOut(&'static str),
-}
-
-/// Fetches that a later version may serve, by what they wait for.
-const NOT_YET: &[(&str, &str)] = &[
-    (
-        "nothing is cached yet",
-        "\
-         res.cache_hit res.cache_name",
-    ),
-    (
-        "FastCGI is not spoken yet",
-        "\
-         fcgi.docroot fcgi.index",
-    ),
-    (
-        "filters are not run yet",
-        "\
-         spoe.engine-id",
-    ),
-    (
-        "packets that open a connection are not kept yet",
-        "\
-         fc_saved_syn",
-    ),
-];
+//! Fetches that HAProxy has and that are left out on purpose: using one says so, instead of that it is unknown.
 
 /// Fetches that are left out, by the reason.
-const LEFT_OUT: &[(&str, &str)] = &[
+const UNSERVED: &[(&str, &str)] = &[
     (
         "a measure of HAProxy's own scheduler",
         "\
@@ -54,6 +21,21 @@ const LEFT_OUT: &[(&str, &str)] = &[
          bs.debug_str fs.debug_str term_events",
     ),
     (
+        "FastCGI is not spoken",
+        "\
+         fcgi.docroot fcgi.index",
+    ),
+    (
+        "agents of the SPOE are not asked",
+        "\
+         spoe.engine-id",
+    ),
+    (
+        "no library has a safe way to ask a socket for the packet that opened its connection, and there is no `tcp-ss` without",
+        "\
+         fc_saved_syn",
+    ),
+    (
         "ALPN has taken the place of NPN",
         "\
          ssl_bc_npn ssl_fc_npn",
@@ -71,18 +53,13 @@ const LEFT_OUT: &[(&str, &str)] = &[
 ];
 
 /// All fetches of HAProxy's that are not served, with the reason.
-pub fn unserved() -> impl Iterator<Item = (&'static str, Unserved)> {
-    let rows = |table: &'static [(&'static str, &'static str)], status: fn(&'static str) -> Unserved| {
-        table.iter().flat_map(move |(reason, names)| {
-            names
-                .split_ascii_whitespace()
-                .map(move |name| (name, status(reason)))
-        })
-    };
-    rows(NOT_YET, Unserved::NotYet).chain(rows(LEFT_OUT, Unserved::LeftOut))
+pub fn unserved() -> impl Iterator<Item = (&'static str, &'static str)> {
+    UNSERVED
+        .iter()
+        .flat_map(|(reason, names)| names.split_ascii_whitespace().map(move |name| (name, *reason)))
 }
 
 /// Why the fetch of this name is not served, if HAProxy has it.
-pub(crate) fn reason(name: &str) -> Option<Unserved> {
+pub(crate) fn reason(name: &str) -> Option<&'static str> {
     unserved().find(|(known, _)| *known == name).map(|(_, why)| why)
 }

@@ -237,8 +237,9 @@ const ROWS: &[Alias] = &[
     any("rt", "number of the request", |o, _, f| {
         o.number(f.request_counter, 4)
     }),
-    any("s", "server", |o, s, _| match s.server() {
+    any("s", "server", |o, s, f| match s.server() {
         Some(server) => o.text(Some(&server.name)),
+        None if f.cache.is_some() => o.text(Some(b"<CACHE>")),
         None => o.text(Some(b"<NOSRV>")),
     }),
     any("sc", "connections of the server", |o, _, f| {

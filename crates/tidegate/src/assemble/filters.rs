@@ -1,9 +1,10 @@
-//! Filters.
+//! Filters, and the caches that some of them fill.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tidegate_config::model::{self, CompressionAlgorithm};
-use tidegate_proxy::spec::{Algorithm, CompressionSpec, FilterSpec};
+use tidegate_config::model::{self, CompressionAlgorithm, FilterKind};
+use tidegate_proxy::spec::{Algorithm, Cache, CacheSpec, CompressionSpec, EarlyHints, FilterSpec};
 
 use super::Assembly;
 
@@ -13,10 +14,45 @@ impl Assembly<'_> {
         let compression = proxy.compression.take();
         let compression = compression.filter(|c| c.request.is_some() || !c.response.is_empty());
         let level = self.compression_level;
-        let compression =
+        let mut compression =
             compression.map(|settings| FilterSpec::Compression(Arc::new(spec(settings, level))));
-        compression.into_iter().collect()
+        let mut filters = Vec::new();
+        for filter in std::mem::take(&mut proxy.filters) {
+            filters.extend(match filter.kind {
+                FilterKind::Compression => compression.take(),
+                // Its name was checked.
+                FilterKind::Cache(name) => self.cache(&name.value).map(FilterSpec::Cache),
+            });
+        }
+        // Without a line of its own it comes last.
+        filters.extend(compression);
+        filters
     }
+
+    pub(super) fn cache(&self, name: &str) -> Option<Arc<Cache>> {
+        self.caches.get(name).cloned()
+    }
+}
+
+/// The caches, all of them empty.
+pub(super) fn caches(sections: BTreeMap<String, model::Cache>) -> BTreeMap<String, Arc<Cache>> {
+    let made = sections.into_iter().map(|(name, section)| {
+        let spec = CacheSpec {
+            name: name.clone(),
+            total_bytes: section.total_megabytes << 20,
+            object_bytes_max: section.object_bytes_max,
+            age_max: section.age_max,
+            process_vary: section.process_vary,
+            variants_max: usize::try_from(section.variants_max).unwrap_or(usize::MAX),
+            early_hints: match section.early_hints {
+                model::EarlyHints::Off => EarlyHints::Off,
+                model::EarlyHints::On(percent) => EarlyHints::On(percent),
+                model::EarlyHints::Only => EarlyHints::Only,
+            },
+        };
+        (name, Arc::new(Cache::new(spec)))
+    });
+    made.collect()
 }
 
 fn spec(settings: model::Compression, level: u32) -> CompressionSpec {

@@ -26,8 +26,8 @@ use tidegate_proxy::Mode;
 use tidegate_proxy::check::step::Program;
 use tidegate_proxy::resolve::spec::ResolversSpec;
 use tidegate_proxy::spec::{
-    BackendChoice, BackendId, BackendSpec, ForwardFor, Forwarded, ForwardedPart, FrontendSpec, GlobalSpec,
-    HeaderNames, HttpClose, HttpReuse, Monitor, OnFailure, ProxySpec, Text, Timeouts, UseBackend,
+    BackendChoice, BackendId, BackendSpec, Cache, ForwardFor, Forwarded, ForwardedPart, FrontendSpec,
+    GlobalSpec, HeaderNames, HttpClose, HttpReuse, Monitor, OnFailure, ProxySpec, Text, Timeouts, UseBackend,
 };
 use tidegate_sample::vars::ProcVars;
 use tidegate_sample::{Data, Process};
@@ -72,6 +72,8 @@ pub(crate) fn assemble(
         resolvers: names::sections(std::mem::take(&mut config.resolvers)),
         fullconn: servers::fullconn(&config, around.connections_max),
         compression_level: config.global.tune.compression_level,
+        caches: filters::caches(std::mem::take(&mut config.caches)),
+        filtered_caches: Vec::new(),
         logs: logs::Logs::of(&mut config),
         unix_bind: config.global.process.unix_bind.clone(),
     };
@@ -119,6 +121,10 @@ struct Assembly<'a> {
     fullconn: BTreeMap<usize, u32>,
     /// `tune.comp.maxlevel`.
     compression_level: u32,
+    /// The `cache` sections, by their names.
+    caches: BTreeMap<String, Arc<Cache>>,
+    /// Those that the proxy whose rules are read has a `filter` line for.
+    filtered_caches: Vec<String>,
     /// What `log` lines name.
     logs: logs::Logs,
     /// `unix-bind`.
@@ -189,6 +195,7 @@ impl Assembly<'_> {
             tls_capture_bytes: usize::try_from(global.tls.capture_bytes).unwrap_or(usize::MAX),
             proc_vars: Arc::clone(&self.around.proc_vars),
             tables: Arc::clone(&config.tables),
+            caches: self.caches.values().cloned().collect(),
             check_spread_percent: global.check_spread_percent,
             check_spread_max: global.check_spread_max,
         }
@@ -200,7 +207,7 @@ impl Assembly<'_> {
             model::Mode::Tcp => Mode::Tcp,
             model::Mode::Http => Mode::Http,
         };
-        let mut rules = self.rules(std::mem::take(&mut proxy.rules), mode);
+        let mut rules = self.rules(&mut proxy, mode);
         let pages = Arc::new(self.error_pages(std::mem::take(&mut proxy.error_pages), proxy.name.span));
         if proxy.kind.is_frontend() {
             let mut frontend = FrontendSpec::new(proxy.name.value.clone(), mode);

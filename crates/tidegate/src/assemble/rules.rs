@@ -55,7 +55,10 @@ impl Set {
 }
 
 impl Assembly<'_> {
-    pub(super) fn rules(&mut self, rules: model::RuleSet, mode: Mode) -> Rules {
+    /// The rules of a proxy, which are taken out of it.
+    pub(super) fn rules(&mut self, proxy: &mut model::Proxy, mode: Mode) -> Rules {
+        let rules = std::mem::take(&mut proxy.rules);
+        self.filtered_caches = filtered_caches(proxy);
         let set = |keyword, registered| Set { keyword, registered };
         let (request, response) = (Registered::HttpRequest, Registered::HttpResponse);
         let tcp = Registered::TcpRequest;
@@ -84,6 +87,15 @@ impl Assembly<'_> {
             http_after_response: self.set(rules.http_after_response, set("http-after-response", after), mode),
         }
     }
+}
+
+/// The caches that a proxy has a `filter` line for.
+fn filtered_caches(proxy: &model::Proxy) -> Vec<String> {
+    let caches = proxy.filters.iter().filter_map(|filter| match &filter.kind {
+        model::FilterKind::Cache(name) => Some(name.value.clone()),
+        model::FilterKind::Compression => None,
+    });
+    caches.collect()
 }
 
 impl Assembly<'_> {
@@ -182,6 +194,14 @@ impl Assembly<'_> {
                 let way = if response { Way::Response } else { Way::Request };
                 RuleAction::Capture(way, usize::try_from(slot.value).unwrap_or(usize::MAX), value)
             }
+            Action::CacheUse { cache, hints } => RuleAction::CacheUse {
+                cache: self.cache(&cache.value)?,
+                hints,
+            },
+            Action::CacheStore(cache) => RuleAction::CacheStore {
+                by_filter: self.filtered_caches.contains(&cache.value),
+                cache: self.cache(&cache.value)?,
+            },
             Action::SetVar { to, value } => RuleAction::SetVar(to, value),
             Action::SetVarFormat { to, value } => RuleAction::SetVarFmt(to, value.into()),
             Action::UnsetVar(name) => RuleAction::UnsetVar(name),

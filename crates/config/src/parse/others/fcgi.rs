@@ -13,7 +13,7 @@ pub(super) const FCGI_APP: Other = Other {
     name: "fcgi-app",
     arguments: "<name>",
     doc: "a FastCGI application",
-    status: Status::NotYet,
+    status: Status::LeftOut("FastCGI is not spoken"),
     header: Header::Name,
     rows: &[
         line(

@@ -1,42 +1,9 @@
-//! `compression` lines, and the `filter` lines that switch it on.
+//! `compression` lines.
 
 use super::ProxyCx;
 use crate::diag::{Diagnostic, code};
 use crate::model::CompressionAlgorithm;
 use crate::parse::args::{Args, Parsed, bad_argument, pick};
-use crate::parse::keyword::unsupported;
-
-/// HAProxy's filters that are not served.
-const PENDING: [&str; 8] = [
-    "bwlim-in",
-    "bwlim-out",
-    "cache",
-    "fcgi-app",
-    "opentelemetry",
-    "opentracing",
-    "spoe",
-    "trace",
-];
-
-/// `filter <name>`
-pub(super) fn filter(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
-    let word = args.expect("the name of a filter")?;
-    let settings = cx.proxy.compression.get_or_insert_default();
-    match &*word.lossy() {
-        // Which way it works is for the `compression` lines to say.
-        "compression" | "comp-res" => {}
-        "comp-req" => settings.of_requests = true,
-        written if PENDING.contains(&written) => return Err(Box::new(unsupported(word, "filter "))),
-        written => {
-            let known = ["compression", "comp-req", "comp-res"].into_iter().chain(PENDING);
-            let message = format!("unknown filter `{written}`");
-            return Err(Box::new(
-                Diagnostic::error(code::UNKNOWN_KEYWORD, word.span(), message).suggest(written, known),
-            ));
-        }
-    }
-    Ok(())
-}
 
 /// `compression <setting> ...`
 pub(super) fn compression(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::{ProxyCx, balance, compression, logs, options, persistence, timeouts, upstream};
+use super::{ProxyCx, balance, compression, filters, logs, options, persistence, timeouts, upstream};
 use crate::diag::{Diagnostic, code};
 use crate::model::{BackendTarget, HttpReuse, Mode, Outgoing, RetryCount, Server, UseBackend};
 use crate::parse::args::{Args, Parsed, fault, list};
@@ -116,7 +116,7 @@ const ROWS: &[Keyword<Parse>] = &[
     served("compression", ALL, "{ algo[-res] <algorithm>... | algo-req <algorithm> | type[-req | -res] <type>... | \
         direction { request | response | both } | minsize-req <size> | minsize-res <size> | offload }",
         "compress messages", compression::compression),
-    served("filter", NO_DEFAULTS, "{ compression | comp-req | comp-res }", "add a filter", compression::filter),
+    served("filter", NO_DEFAULTS, "<name> [<arg>...]", "add a filter", filters::filter),
     served("errorfile", ALL, "<status> <file>", "a file in place of an error page", errors::errorfile),
     served("errorfiles", ALL, "<name> [<status>...]", "the pages of an `http-errors` section", errors::errorfiles),
     served("monitor-uri", F, "<uri>", "the URI that tells whether the proxy itself is well", |cx, args| {
@@ -231,7 +231,7 @@ const ROWS: &[Keyword<Parse>] = &[
         cx.proxy.unique_id_header = Some(header_name(args.expect("the name of a header")?)?);
         Ok(())
     }),
-    not_yet("use-fcgi-app", B_ONLY, "speak FastCGI with servers"),
+    left_out("use-fcgi-app", B_ONLY, "FastCGI is not spoken"),
     left_out("block", ALL, "HAProxy took it away too; use `http-request deny`"),
     left_out("bind-process", ALL, "there are threads and no processes"),
     left_out("clitimeout", ALL, "HAProxy took it away too; use `timeout client`"),

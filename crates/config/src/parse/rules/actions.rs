@@ -93,6 +93,14 @@ pub(super) const fn pending(name: &'static str, sets: Sets) -> ActionRow {
     }
 }
 
+/// A row of an action that is left out on purpose.
+pub(super) const fn left_out(name: &'static str, sets: Sets, reason: &'static str) -> ActionRow {
+    ActionRow {
+        status: Status::LeftOut(reason),
+        ..pending(name, sets)
+    }
+}
+
 /// A row of an action that works.
 pub(super) const fn row(
     name: &'static str,
@@ -135,6 +143,7 @@ pub(super) const fn inner(
 pub(super) fn all() -> impl Iterator<Item = &'static ActionRow> {
     [
         ROWS,
+        super::cache::ROWS,
         super::logs::ROWS,
         super::lists::ROWS,
         super::rewrite::ROWS,

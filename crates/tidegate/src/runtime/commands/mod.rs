@@ -1,5 +1,6 @@
 //! The commands, one file for each family.
 
+mod caches;
 mod cli;
 mod frontends;
 pub(super) mod info;
@@ -17,7 +18,8 @@ use super::command::Command;
 
 /// All of them.
 pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
-    let families: [&'static [Command]; 12] = [
+    let families: [&'static [Command]; 13] = [
+        caches::COMMANDS,
         cli::COMMANDS,
         process::COMMANDS,
         info::COMMANDS,

@@ -72,7 +72,6 @@ pub(super) const COMMANDS: &[Command] = &[
     not_yet("set ssl tls-key"),
     not_yet("show activity"),
     not_yet("show anon"),
-    not_yet("show cache"),
     not_yet("show default-server"),
     not_yet("show defaults"),
     left_out("show dev", "it looks into HAProxy's own internals"),

@@ -302,6 +302,10 @@ fn response(object: &Object, count: Count) -> Option<Typed> {
     object.http.then(|| Typed::U64(object.totals.of(count)))
 }
 
+fn of_caches(object: &Object, count: Count) -> Option<Typed> {
+    response(object, count).filter(|_| !only_server(object))
+}
+
 fn check(object: &Object, value: impl Fn(&LastCheck) -> Typed) -> Option<Typed> {
     object.last_check.as_ref().map(value)
 }
@@ -414,8 +418,8 @@ pub(crate) const FIELDS: &[Field] = &[
     empty("wrew", COUNT),
     empty("connect", COUNT),
     empty("reuse", COUNT),
-    empty("cache_lookups", COUNT),
-    empty("cache_hits", COUNT),
+    field("cache_lookups", COUNT, "requests that a cache was asked for", |o| of_caches(o, Count::CacheLookups)),
+    field("cache_hits", COUNT, "requests that a cache answered", |o| of_caches(o, Count::CacheHits)),
     field("srv_icur", GAUGE, "idle connections", |o| o.idle.map(Typed::U32)),
     field("src_ilim", LIMIT, "limit of idle connections", |o| o.idle_limit.map(Typed::u32)),
     empty("qtime_max", MAX),
@@ -446,7 +450,7 @@ pub(crate) const FIELDS: &[Field] = &[
     empty("reqbout", COUNT),
     empty("resbin", COUNT),
     empty("resbout", COUNT),
-    empty("cache_hint_hits", COUNT),
+    field("cache_hint_hits", COUNT, "requests whose early hints a cache had", |o| of_caches(o, Count::CacheHintHits)),
 ];
 
 #[cfg(test)]

@@ -1,0 +1,175 @@
+//! `filter` lines.
+
+use std::collections::BTreeMap;
+
+use super::ProxyCx;
+use crate::diag::{Diagnostic, Diagnostics, code};
+use crate::model::{Action, Cache, Filter, FilterKind, Proxy};
+use crate::parse::args::{Args, Parsed};
+use crate::parse::keyword::{Found, Keyword, KeywordDoc, Sections, Status, look_up};
+use crate::source::Spanned;
+
+type Parse = fn(&mut ProxyCx<'_>, &mut Args<'_>) -> Parsed<FilterKind>;
+
+const NO_DEFAULTS: Sections = Sections::PROXIES.without(Sections::DEFAULTS);
+
+const fn row(
+    name: &'static str,
+    arguments: &'static str,
+    doc: &'static str,
+    status: Status<Parse>,
+) -> Keyword<Parse> {
+    Keyword {
+        name,
+        sections: NO_DEFAULTS,
+        arguments,
+        doc,
+        status,
+    }
+}
+
+/// The filters.
+#[rustfmt::skip]
+const ROWS: &[Keyword<Parse>] = &[
+    row("cache", "<name>", "record responses for a cache", Status::Served(|_, args| {
+        Ok(FilterKind::Cache(args.spanned("the name of a `cache` section")?))
+    })),
+    row("compression", "", "compress messages", Status::Served(compression)),
+    // Which way it works is for the `compression` lines to say.
+    row("comp-res", "", "compress responses", Status::Served(compression)),
+    row("comp-req", "", "compress requests", Status::Served(|cx, args| {
+        cx.proxy.compression.get_or_insert_default().of_requests = true;
+        compression(cx, args)
+    })),
+    row("bwlim-in", "<name> <setting>...", "limit what clients send", Status::NotYet),
+    row("bwlim-out", "<name> <setting>...", "limit what clients are sent", Status::NotYet),
+    row("fcgi-app", "<name>", "speak FastCGI to servers", Status::LeftOut("FastCGI is not spoken")),
+    row("opentelemetry", "[id <id>] config <file>", "trace requests",
+        Status::LeftOut("it is an addition to HAProxy, built with libraries of its own")),
+    row("opentracing", "[id <id>] config <file>", "trace requests", Status::LeftOut("HAProxy has removed it")),
+    row("spoe", "[engine <name>] config <file>", "ask agents",
+        Status::LeftOut("agents of the SPOE are not asked; a script can ask whom it likes, and wait for the answer")),
+    row("trace", "[name <name>] [quiet] [random-forwarding] [max-fwd <max>] [hexdump]", "print what filters are called for",
+        Status::LeftOut("it prints the callbacks of HAProxy's own filters, which are not those here")),
+];
+
+/// The filters for reference pages.
+pub(crate) fn rows() -> impl Iterator<Item = KeywordDoc> {
+    ROWS.iter().map(|row| row.doc("filter"))
+}
+
+/// `filter <name> [<arg>...]`
+pub(super) fn filter(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
+    let word = args.expect("the name of a filter")?;
+    args.named(word);
+    if !ROWS.iter().any(|row| word.is(row.name)) {
+        let message = format!("unknown filter `{}`", word.lossy());
+        let known = ROWS.iter().map(|row| row.name);
+        return Err(Box::new(
+            Diagnostic::error(code::UNKNOWN_KEYWORD, word.span(), message).suggest(&word.lossy(), known),
+        ));
+    }
+    match look_up(&[ROWS], word, "filter ", "among filters")? {
+        Found::Served(_, parse) => {
+            let kind = parse(cx, args)?;
+            let span = word.span();
+            cx.proxy.filters.push(Filter { kind, span });
+        }
+        Found::Nothing(_) => {}
+    }
+    Ok(())
+}
+
+fn compression(cx: &mut ProxyCx<'_>, _: &mut Args<'_>) -> Parsed<FilterKind> {
+    cx.proxy.compression.get_or_insert_default();
+    Ok(FilterKind::Compression)
+}
+
+/// Holds filters, and the rules that need them, to each other and to the caches that there are.
+pub(crate) fn check(proxies: &[Proxy], caches: &BTreeMap<String, Cache>, diagnostics: &mut Diagnostics) {
+    for proxy in proxies {
+        for name in caches_of(proxy) {
+            if !caches.contains_key(&name.value) {
+                let message = format!("there is no section `cache {}`", name.value);
+                diagnostics.push(
+                    Diagnostic::error(code::BAD_ARGUMENT, name.span, message)
+                        .suggest(&name.value, caches.keys().map(String::as_str)),
+                );
+            }
+        }
+        twice(proxy, diagnostics);
+        undeclared(proxy, diagnostics);
+    }
+}
+
+/// The caches that a proxy names.
+fn caches_of(proxy: &Proxy) -> impl Iterator<Item = &Spanned<String>> {
+    let in_rules = proxy.rules.all().filter_map(|rule| match &rule.action {
+        Action::CacheUse { cache, .. } | Action::CacheStore(cache) => Some(cache),
+        _ => None,
+    });
+    in_rules.chain(filters_of_caches(proxy))
+}
+
+fn filters_of_caches(proxy: &Proxy) -> impl Iterator<Item = &Spanned<String>> {
+    proxy.filters.iter().filter_map(|filter| match &filter.kind {
+        FilterKind::Cache(name) => Some(name),
+        FilterKind::Compression => None,
+    })
+}
+
+fn twice(proxy: &Proxy, diagnostics: &mut Diagnostics) {
+    let mut seen: BTreeMap<&str, &Spanned<String>> = BTreeMap::new();
+    for name in filters_of_caches(proxy) {
+        if let Some(first) = seen.insert(&name.value, name) {
+            let message = format!("there is another `filter cache {}` in this section", name.value);
+            diagnostics.push(
+                Diagnostic::error(code::DUPLICATE_NAME, name.span, message)
+                    .related(first.span, "the first one"),
+            );
+        }
+    }
+}
+
+/// Beside filters of other kinds, the places of all have to be said.
+fn undeclared(proxy: &Proxy, diagnostics: &mut Diagnostics) {
+    let is_other = |filter: &&Filter| !matches!(filter.kind, FilterKind::Cache(_) | FilterKind::Compression);
+    let Some(other) = proxy.filters.iter().find(is_other) else {
+        return;
+    };
+    let mut told: Vec<&str> = Vec::new();
+    for rule in &proxy.rules.http_response {
+        let Action::CacheStore(cache) = &rule.action else {
+            continue;
+        };
+        let is_declared = filters_of_caches(proxy).any(|name| name.value == cache.value);
+        if !is_declared && !told.contains(&cache.value.as_str()) {
+            told.push(&cache.value);
+            let message = format!(
+                "the place of the cache `{}` among the filters is not said",
+                cache.value
+            );
+            let help = format!(
+                "add a line `filter cache {}` before or after the other filters",
+                cache.value
+            );
+            diagnostics.push(
+                Diagnostic::error(code::MISSING_ARGUMENT, cache.span, message)
+                    .related(other.span, "another filter")
+                    .help(help),
+            );
+        }
+    }
+    let compresses = proxy
+        .compression
+        .as_ref()
+        .is_some_and(|settings| settings.request.is_some() || !settings.response.is_empty());
+    let is_compression = |filter: &Filter| matches!(filter.kind, FilterKind::Compression);
+    if compresses && !proxy.filters.iter().any(is_compression) {
+        let message = "the place of the compression among the filters is not said";
+        diagnostics.push(
+            Diagnostic::error(code::MISSING_ARGUMENT, other.span, message)
+                .help("add a line `filter comp-res` before or after the other filters"),
+        );
+    }
+}
