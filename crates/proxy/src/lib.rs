@@ -25,6 +25,7 @@ mod http2;
 mod kernel;
 mod listener;
 pub mod log;
+pub mod log_forward;
 mod network;
 mod packets;
 mod pipe;

@@ -219,6 +219,34 @@ fn unix_at(path: &Path, spec: &ListenerSpec, backlog: i32) -> io::Result<Socket>
     Ok(socket)
 }
 
+/// Opens a socket for datagrams.
+pub(crate) fn bind_datagram(spec: &ListenerSpec) -> Result<std::net::UdpSocket, BindError> {
+    let open = || {
+        let ListenAddress::Tcp(address) = spec.address else {
+            return Err(io::Error::from(io::ErrorKind::InvalidInput));
+        };
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None)?;
+        socket.set_reuse_port(true)?;
+        if let Some(interface) = &spec.socket.interface {
+            socket.bind_device(Some(interface.as_bytes()))?;
+        }
+        if spec.socket.transparent {
+            match address.is_ipv4() {
+                true => socket.set_ip_transparent_v4(true)?,
+                false => socket.set_ip_transparent_v6(true)?,
+            }
+        }
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        Ok(std::net::UdpSocket::from(socket))
+    };
+    open().map_err(|error| BindError {
+        line: spec.line.clone(),
+        address: described(&spec.address),
+        error,
+    })
+}
+
 /// The address of a name in the abstract namespace.
 pub(crate) fn abstract_address(name: &[u8]) -> io::Result<SockAddr> {
     let path = [b"\0", name].concat();

@@ -16,6 +16,7 @@ use crate::figures::{Board, PerWorker};
 use crate::gate::Gate;
 use crate::listener::{BindError, BoundAddress, bind};
 use crate::log::{Forwarders, LogWriter, dropped_lines};
+use crate::log_forward::{LogForwardSpec, Relay};
 use crate::roster::{Order, Orders};
 use crate::spec::{BackendSpec, FrontendSpec, ProxySpec};
 use crate::upstream::open::Descriptors;
@@ -62,20 +63,22 @@ pub struct Prepared {
     stop: watch::Sender<Stop>,
     log_thread: Option<JoinHandle<()>>,
     forwarders: Forwarders,
+    log_forwards: Vec<LogForwardSpec>,
 }
 
 /// Makes what all workers share of `spec`.
 ///
 /// # Errors
 /// The threads that write logs couldn't be had.
-pub fn prepare(spec: ProxySpec) -> Result<Prepared, StartError> {
+pub fn prepare(mut spec: ProxySpec) -> Result<Prepared, StartError> {
+    let log_forwards = std::mem::take(&mut spec.log_forwards);
     let threads = spec.global.threads.max(1);
     let failed = no_thread;
     let mut log_thread = None;
     let mut writer = None;
     let frontends = spec.frontends.iter().map(|frontend| &frontend.log);
     let mut logs = frontends.chain(spec.backends.iter().map(|backend| &backend.log));
-    if logs.any(|log| !log.targets.is_empty()) {
+    if logs.any(|log| !log.targets.is_empty()) || !log_forwards.is_empty() {
         let (started, thread) = LogWriter::start().map_err(failed)?;
         writer = Some(started);
         log_thread = Some(thread);
@@ -89,6 +92,7 @@ pub fn prepare(spec: ProxySpec) -> Result<Prepared, StartError> {
         stop: watch::channel(Stop::No).0,
         log_thread,
         forwarders,
+        log_forwards,
     })
 }
 
@@ -135,9 +139,11 @@ fn run(
         stop,
         log_thread,
         forwarders,
+        log_forwards,
     } = prepared;
     let threads = shared.global.threads.max(1);
     let (listening, addresses) = listen(&shared, threads).map_err(StartError::Bind)?;
+    let relay = Relay::open(log_forwards).map_err(StartError::Bind)?;
     let failed = no_thread;
     let stopped = stop.subscribe();
     let (reports, reported) = mpsc::channel();
@@ -178,6 +184,9 @@ fn run(
         errors.dedup();
         return Err(StartError::Workers(errors));
     }
+    let relay = relay
+        .start(shared.writer.clone(), stop.subscribe())
+        .map_err(failed)?;
     for tell in go {
         let _ = tell.send(());
     }
@@ -185,6 +194,7 @@ fn run(
         addresses,
         shutdown: Shutdown { stop: Arc::new(stop) },
         workers,
+        relay,
         log_thread,
         forwarders,
         shared,
@@ -196,6 +206,8 @@ pub struct Running {
     addresses: Vec<Listen>,
     shutdown: Shutdown,
     workers: Vec<JoinHandle<()>>,
+    /// The thread of `log-forward` sections.
+    relay: Option<JoinHandle<()>>,
     log_thread: Option<JoinHandle<()>>,
     forwarders: Forwarders,
     shared: Arc<Shared>,
@@ -258,6 +270,9 @@ impl Running {
         let mut well = true;
         for worker in self.workers {
             well &= worker.join().is_ok();
+        }
+        if let Some(relay) = self.relay {
+            well &= relay.join().is_ok();
         }
         drop(self.shared);
         if let Some(log) = self.log_thread {
@@ -346,6 +361,7 @@ fn share(spec: ProxySpec, writer: Option<LogWriter>, orders: Vec<UnboundedSender
         frontends,
         backends,
         rings,
+        log_forwards: _,
     } = spec;
     let threads = global.threads.max(1);
     let frontends: Vec<Arc<FrontendSpec>> = frontends.into_iter().map(Arc::new).collect();

@@ -64,6 +64,8 @@ pub struct ProxySpec {
     pub backends: Vec<BackendSpec>,
     /// The rings of log lines.
     pub rings: Vec<Arc<Ring>>,
+    /// The relays of others' log lines.
+    pub log_forwards: Vec<crate::log_forward::LogForwardSpec>,
 }
 
 /// What holds for the whole process.

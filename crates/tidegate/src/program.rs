@@ -131,7 +131,9 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
     })?;
     let runtime = RuntimeApi::of(&site, &plan, report)?;
     let spec = prepare(site, &plan, report)?;
-    let idle = runtime.sockets.is_empty() && spec.proxies.frontends.iter().all(|f| f.listeners.is_empty());
+    let idle = runtime.sockets.is_empty()
+        && spec.proxies.log_forwards.is_empty()
+        && spec.proxies.frontends.iter().all(|f| f.listeners.is_empty());
     if flags.check {
         return Ok(checked(idle, report));
     }

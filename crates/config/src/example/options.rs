@@ -11,6 +11,7 @@ pub(super) const OPTIONS: &[Row] = &[
     ("forwarded", "forwarded proto host for", "`proto for` without a word"),
     ("forwardfor", "forwardfor except 127.0.0.0/8 header X-Client-IP if-none", "`X-Forwarded-For` without `header`"),
     ("http-buffer-request", "http-buffer-request", "as much as `tune.bufsize` holds"),
+    ("http-ignore-probes", "http-ignore-probes", ""),
     ("http-keep-alive", "http-keep-alive", "as without a word of the three"),
     ("http-pretend-keepalive", "http-pretend-keepalive", ""),
     ("http-restrict-req-hdr-names", "http-restrict-req-hdr-names delete", "`preserve` without the line"),

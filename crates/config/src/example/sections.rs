@@ -12,6 +12,7 @@ pub(super) const HEADERS: &[Row] = &[
     ("healthcheck", "healthcheck deep", "for the `healthcheck` parameter of servers"),
     ("http-errors", "http-errors branded", "for `errorfiles`"),
     ("listen", "listen database", ""),
+    ("log-forward", "log-forward relay", ""),
     ("log-profile", "log-profile terse", "for `profile` of `log` lines and of `do-log`"),
     ("resolvers", "resolvers internal", "for the `resolvers` parameter of servers and `do-resolve`"),
     ("ring", "ring kept", "for `ring@<name>` in `log` lines, and `show events` of the runtime API"),
@@ -23,6 +24,7 @@ pub(super) fn lines(section: &str) -> Option<&'static [Row]> {
     let of = [
         ("cache", CACHE),
         ("ring", RING),
+        ("log-forward", LOG_FORWARD),
         ("log-profile", LOG_PROFILE),
         ("userlist", USERLIST),
         ("resolvers", RESOLVERS),
@@ -42,6 +44,18 @@ const CACHE: &[Row] = &[
     ("max-secondary-entries", "max-secondary-entries 5", "from 1 on; 10 without the line"),
     ("process-vary", "process-vary on", "`off` without the line: a response with `vary` is not kept"),
     ("total-max-size", "total-max-size 4", "megabytes, 1 to 4095"),
+];
+
+#[rustfmt::skip]
+const LOG_FORWARD: &[Row] = &[
+    ("backlog", "backlog 100", "1024 without the line"),
+    ("bind", "bind 127.0.0.1:1514", "parameters as for `bind` of frontends, without `ssl`"),
+    ("dgram-bind", "dgram-bind 127.0.0.1:1514", "parameters as for `bind` of frontends; `interface` and `transparent` count"),
+    ("log", "log 192.0.2.5:514 sample 1:2 local0", "as in `global`; without `format` lines keep their own"),
+    ("maxconn", "maxconn 50", "10 without the line"),
+    ("no", "no option dont-parse-log", ""),
+    ("option", "option host append", "`<way>` is `replace`, `fill`, `keep` or `append`; `fill` without the line"),
+    ("timeout", "timeout client 10s", "milliseconds without a unit; no limit without the line"),
 ];
 
 #[rustfmt::skip]

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::address::Bind;
 use super::sampled::LogFormat;
 use super::server::ServerAddress;
 use crate::source::{Span, Spanned};
@@ -237,4 +238,42 @@ impl LogLevel {
         ("info", LogLevel::Info),
         ("debug", LogLevel::Debug),
     ];
+}
+
+/// A `log-forward` section.
+#[derive(Debug)]
+pub struct LogForward {
+    /// Its name.
+    pub name: Spanned<String>,
+    /// `dgram-bind` lines.
+    pub datagrams: Vec<Bind>,
+    /// `bind` lines.
+    pub streams: Vec<Bind>,
+    /// `log` lines.
+    pub targets: Vec<LogTarget>,
+    /// `backlog`
+    pub backlog: Option<u32>,
+    /// `maxconn`: most streams at a time.
+    pub connections_max: u32,
+    /// `timeout client`
+    pub silence_max: Option<Duration>,
+    /// `option assume-rfc6587-ntf`
+    pub lines_only: bool,
+    /// `option dont-parse-log`
+    pub opaque: bool,
+    /// `option host`
+    pub host: ForwardHost,
+}
+
+/// `option host` of a `log-forward` section.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForwardHost {
+    /// The sender's address.
+    Replace,
+    /// What a line says, or else the sender's address.
+    Fill,
+    /// What a line says.
+    Keep,
+    /// Both.
+    Append,
 }

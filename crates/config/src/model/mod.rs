@@ -45,8 +45,8 @@ pub use http::{
 };
 pub use http2::{Http2Settings, Http2Side};
 pub use log::{
-    LogFacility, LogFormatKind, LogHost, LogLevel, LogProfile, LogProfileStep, LogSample, LogSink, LogStep,
-    LogTarget, Ring, RingServer,
+    ForwardHost, LogFacility, LogFormatKind, LogForward, LogHost, LogLevel, LogProfile, LogProfileStep,
+    LogSample, LogSink, LogStep, LogTarget, Ring, RingServer,
 };
 pub use outgoing::{Outgoing, ProxyOptions, SendProxy, SourceAddress};
 pub use process::{ProcessSettings, UnixBind};
@@ -84,6 +84,8 @@ pub struct Config {
     pub proxies: Vec<Proxy>,
     /// The `ring` sections.
     pub rings: Vec<Ring>,
+    /// The `log-forward` sections.
+    pub log_forwards: Vec<LogForward>,
     /// The `log-profile` sections.
     pub log_profiles: Vec<LogProfile>,
     /// The environment after all `setenv`, `presetenv`, `unsetenv` and `resetenv` lines.

@@ -81,7 +81,13 @@ impl Draft {
         proxy::check_filters(&proxies, &self.caches, &mut self.diagnostics);
         naming::check(&proxies, &self.resolvers, &mut self.diagnostics);
         check::named_checks(&proxies, &self.checks, &mut self.diagnostics);
-        let logs = LogSections::read(&self.sections, externals, &parts.files, &mut self.diagnostics);
+        let logs = LogSections::read(
+            &self.sections,
+            &self.global,
+            externals,
+            &parts.files,
+            &mut self.diagnostics,
+        );
         logs.check(&self.global, &proxies, &mut self.diagnostics);
         if let Some(registered) = registered {
             resolve::lua_names(&proxies, registered, &mut self.diagnostics);
@@ -100,6 +106,7 @@ impl Draft {
             global: self.global,
             proxies,
             rings: logs.rings,
+            log_forwards: logs.forwards,
             log_profiles: logs.profiles,
             environment: self.environment,
             lists: self.lists,

@@ -8,14 +8,15 @@ use super::address::server_address;
 use super::args::{Args, Parsed};
 use super::elsewhere;
 use super::keyword::{Found, Keyword, KeywordDoc, Sections, left_out, look_up, served, unknown, unsupported};
+use super::log_forward::{FORWARD, ForwardCx};
 use super::reader::Section;
 use super::sampled;
 use super::sections::SectionKind;
 use super::server::check_name;
 use crate::diag::{Diagnostic, Diagnostics, Severity, code};
 use crate::model::{
-    Action, Global, LogFormatKind, LogProfile, LogProfileStep, LogSink, LogTarget, Proxy, Ring, RingServer,
-    Rule,
+    Action, Global, LogFormatKind, LogForward, LogProfile, LogProfileStep, LogSink, LogTarget, Proxy, Ring,
+    RingServer, Rule,
 };
 use crate::source::{Span, Spanned};
 use crate::text::Word;
@@ -27,6 +28,7 @@ use tidegate_sample::logformat::LogFormat;
 pub(crate) enum LogSection {
     Ring,
     Profile,
+    Forward,
 }
 
 /// The sections of a configuration.
@@ -34,6 +36,7 @@ pub(crate) enum LogSection {
 pub(crate) struct LogSections {
     pub(crate) rings: Vec<Ring>,
     pub(crate) profiles: Vec<LogProfile>,
+    pub(crate) forwards: Vec<LogForward>,
 }
 
 /// What lines of a `log-profile` section act on.
@@ -109,18 +112,24 @@ const STEPS: [&str; 15] = [
 /// The keywords for reference pages.
 pub(crate) fn rows() -> impl Iterator<Item = KeywordDoc> {
     let rings = RING.iter().map(|row| row.doc("ring"));
-    rings.chain(PROFILE.iter().map(|row| row.doc("log-profile")))
+    let profiles = PROFILE.iter().map(|row| row.doc("log-profile"));
+    let forwards = FORWARD.iter().map(|row| row.doc("log-forward"));
+    rings.chain(profiles).chain(forwards)
 }
 
 /// Whether a word is a keyword of the sections' lines.
 pub(crate) fn has(word: &Word) -> bool {
-    RING.iter().any(|row| word.is(row.name)) || PROFILE.iter().any(|row| word.is(row.name))
+    let mut names = RING.iter().map(|row| row.name);
+    names.any(|name| word.is(name))
+        || PROFILE.iter().any(|row| word.is(row.name))
+        || FORWARD.iter().any(|row| word.is(row.name))
 }
 
 impl LogSections {
     /// Reads the sections.
     pub(crate) fn read(
         sections: &[Section],
+        global: &Global,
         externals: &dyn Externals,
         files: &dyn Files,
         diagnostics: &mut Diagnostics,
@@ -145,6 +154,7 @@ impl LogSections {
             let keyword = match kind {
                 LogSection::Ring => "ring",
                 LogSection::Profile => "log-profile",
+                LogSection::Forward => "log-forward",
             };
             if let Some(first) = names.insert((keyword, name.value.clone()), name.span) {
                 let message = format!(
@@ -159,6 +169,7 @@ impl LogSections {
             match kind {
                 LogSection::Ring => read.rings.push(ring(name, section, diagnostics)),
                 LogSection::Profile => read.profiles.push(profile(name, section, scope, diagnostics)),
+                LogSection::Forward => read.forwards.push(forward(name, section, global, diagnostics)),
             }
         }
         read
@@ -168,7 +179,8 @@ impl LogSections {
     pub(crate) fn check(&self, global: &Global, proxies: &[Proxy], diagnostics: &mut Diagnostics) {
         let mut found = Diagnostics::default();
         let targets = proxies.iter().flat_map(|proxy| &proxy.log.targets);
-        for target in global.logs.iter().chain(targets) {
+        let forwarded = self.forwards.iter().flat_map(|forward| &forward.targets);
+        for target in global.logs.iter().chain(targets).chain(forwarded) {
             self.target(target, &mut found);
         }
         for rule in proxies.iter().flat_map(|proxy| proxy.rules.all()) {
@@ -258,6 +270,24 @@ fn profile(
         |parse, args| parse(&mut cx, args),
     );
     cx.profile
+}
+
+fn forward(
+    name: Spanned<String>,
+    section: &Section,
+    global: &Global,
+    diagnostics: &mut Diagnostics,
+) -> LogForward {
+    let mut cx = ForwardCx::new(name, global);
+    lines(
+        section,
+        FORWARD,
+        "in section `log-forward`",
+        diagnostics,
+        |parse, args| parse(&mut cx, args),
+    );
+    diagnostics.append_new(cx.found);
+    cx.forward
 }
 
 fn lines<F: Copy>(

@@ -15,6 +15,7 @@ mod hints;
 mod http;
 mod keyword;
 mod log;
+mod log_forward;
 mod log_sections;
 mod names;
 mod naming;

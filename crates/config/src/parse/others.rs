@@ -74,7 +74,6 @@ pub(crate) const ALL: &[&Other] = &[
     &fcgi::FCGI_APP,
     &health::HEALTHCHECK,
     &http_errors::HTTP_ERRORS,
-    &logs::LOG_FORWARD,
     &mailers::MAILERS,
     &peers::PEERS,
     &program::PROGRAM,

@@ -28,7 +28,7 @@ pub(crate) struct SectionRow {
     doc: &'static str,
 }
 
-const SERVED: [SectionRow; 7] = [
+const SERVED: [SectionRow; 8] = [
     row(
         "global",
         SectionKind::Global,
@@ -70,6 +70,12 @@ const SERVED: [SectionRow; 7] = [
         SectionKind::Log(LogSection::Profile),
         "<name>",
         "formats of log lines by step",
+    ),
+    row(
+        "log-forward",
+        SectionKind::Log(LogSection::Forward),
+        "<name>",
+        "a relay of others' log lines",
     ),
 ];
 

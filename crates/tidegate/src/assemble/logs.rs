@@ -111,7 +111,19 @@ impl Logs {
         lines.iter().filter_map(|line| self.target(line)).collect()
     }
 
-    fn target(&mut self, line: &model::LogTarget) -> Option<LogTarget> {
+    /// Whether a target says what form its lines have, if the line that names it doesn't.
+    pub(super) fn has_format(&self, sink: &LogSink) -> bool {
+        match sink {
+            LogSink::Ring(name) => self
+                .rings
+                .get(&name.value)
+                .is_some_and(|(_, format)| format.is_some()),
+            _ => false,
+        }
+    }
+
+    /// The target of a `log` line.
+    pub(super) fn target(&mut self, line: &model::LogTarget) -> Option<LogTarget> {
         let mut format = line.format;
         let to = match &line.sink {
             LogSink::Stdout => LogTo::Stdout,

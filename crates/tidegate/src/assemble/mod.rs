@@ -5,6 +5,7 @@ mod edits;
 mod filters;
 mod http2;
 mod listen;
+mod log_forward;
 mod logs;
 mod names;
 mod outgoing;
@@ -61,6 +62,7 @@ pub(crate) fn assemble(
     mut config: Config,
     around: &Surroundings<'_>,
 ) -> Result<(ProxySpec, Diagnostics), Diagnostics> {
+    let forwards = std::mem::take(&mut config.log_forwards);
     let mut assembly = Assembly {
         around,
         faults: Diagnostics::default(),
@@ -93,6 +95,10 @@ pub(crate) fn assemble(
         }
         let own = assembly.backends.get(&at).copied();
         assembly.proxy(proxy, at, own, &mut spec);
+    }
+    for forward in forwards {
+        let forward = assembly.log_forward(forward);
+        spec.log_forwards.push(forward);
     }
     spec.rings = assembly.logs.all_rings();
     assembly.faults.append(assembly.logs.faults());
