@@ -8,8 +8,8 @@ use tidegate_exec::ObjectClass;
 use crate::env::Env;
 use crate::plane::{self, PlaneClasses};
 use crate::row::{ClassRows, methods};
-use crate::{act, applet_http, applet_tcp, channel, concat, converters, core, fetches, http, queue, reply};
-use crate::{regex, socket, txn, unsupported};
+use crate::{act, applet_http, applet_tcp, channel, concat, converters, core, event, fetches, http, map};
+use crate::{patref, queue, regex, reply, socket, txn, unsupported};
 
 /// The classes of the objects that the host makes for scripts.
 pub(crate) struct Classes {
@@ -39,6 +39,8 @@ impl Classes {
         };
         core::install(lua, env, &parts)?;
         act::install(lua, env)?;
+        event::install(lua, env)?;
+        map::install(lua, env)?;
         regex::install(lua, env)?;
         unsupported::install(lua)?;
         Ok(Classes {
@@ -67,6 +69,9 @@ pub fn reference() -> Vec<ClassRows> {
         class("Concat", concat::ROWS),
         class("Queue", queue::ROWS),
         class("Regex", regex::ROWS),
+        class("EventSub", event::ROWS),
+        class("Map", map::ROWS),
+        class("Patref", patref::ROWS),
     ]);
     classes.extend(plane::reference());
     classes

@@ -9,6 +9,8 @@ use tidegate_proxy::log::Level;
 use tidegate_sample::{Files, LocalFiles, Scope};
 
 use crate::declared::{CommandLevel, Key};
+use crate::event;
+use crate::plane::EventFilter;
 use crate::settings::Settings;
 
 /// One state's surroundings.
@@ -42,6 +44,10 @@ pub(crate) struct Registry {
     pub(crate) items: Vec<Item>,
     pub(crate) inits: Vec<Function>,
     pub(crate) tasks: Vec<(Function, MultiValue)>,
+    /// Subscriptions that are served from the start on.
+    pub(crate) subscriptions: Vec<event::Pending>,
+    /// Those to events of servers, which are not known yet.
+    pub(crate) server_events: Vec<(Arc<event::Subscription>, EventFilter)>,
 }
 
 /// One registered function.

@@ -11,7 +11,7 @@ use tidegate_proxy::ext::{ExtensionFactory, Extensions, Failure};
 use crate::declared::Declared;
 use crate::desk::Desk;
 use crate::env::Stage;
-use crate::plane::World;
+use crate::plane::{self, World};
 use crate::run::{Ended, Kind, Run, Running};
 use crate::settings::Settings;
 use crate::state::{Entries, State};
@@ -313,6 +313,7 @@ fn run_init(state: &State) -> Result<(), Vec<LoadError>> {
     let known = state.vm.enter(|lua| state.classes.plane.fill(lua, &state.env));
     let known = known.map_err(Error::external).and_then(|known| known);
     known.map_err(|error| vec![LoadError::new(None, &error)])?;
+    plane::open_events(&state.env);
     let functions = std::mem::take(&mut state.env.registry().inits);
     let run = |function| {
         let entry = state.vm.entry("init", function);

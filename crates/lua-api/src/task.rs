@@ -8,6 +8,7 @@ use mlua::{Error, Function, MultiValue, Result};
 use tidegate_exec::{Entry, Stats};
 
 use crate::env::Env;
+use crate::event;
 use crate::report::{FunctionReport, TASK};
 use crate::run::{Ended, Kind, Run, Running};
 use crate::state::State;
@@ -34,16 +35,26 @@ pub(crate) fn leave() {
 
 /// Starts a task that a script asked for while serving.
 pub(crate) fn spawn_from_script(env: &Env, function: Function, args: MultiValue) -> Result<()> {
+    let state = own_state(env, "register_task")?;
+    let room = room(env)?;
+    tokio::task::spawn_local(run(state, function, args, room));
+    Ok(())
+}
+
+/// Begins to call a subscription's function, on this worker.
+pub(crate) fn serve_events(env: &Env, pending: event::Pending) -> Result<()> {
+    let state = own_state(env, "event_sub")?;
+    let room = room(env)?;
+    tokio::task::spawn_local(event::serve(state, pending, room));
+    Ok(())
+}
+
+fn own_state(env: &Env, name: &str) -> Result<Arc<State>> {
     let state = STATES.with_borrow(|states| {
         let own = |state: &&Arc<State>| std::ptr::eq(Arc::as_ptr(&state.env), env);
         states.iter().find(own).cloned()
     });
-    let Some(state) = state else {
-        return Err(Error::runtime("register_task: no worker runs on this thread"));
-    };
-    let room = room(env)?;
-    tokio::task::spawn_local(run(state, function, args, room));
-    Ok(())
+    state.ok_or_else(|| Error::runtime(format!("{name}: no worker runs on this thread")))
 }
 
 /// A place among the tasks that live.
@@ -94,10 +105,10 @@ pub(crate) fn report(state_id: usize) -> Vec<FunctionReport> {
 }
 
 /// A task in the list of those that live, for as long as it does.
-struct Live(usize, Entry);
+pub(crate) struct Live(usize, Entry);
 
 impl Live {
-    fn new(state_id: usize, entry: &Entry) -> Live {
+    pub(crate) fn new(state_id: usize, entry: &Entry) -> Live {
         LIVE.with_borrow_mut(|live| live.push((state_id, entry.clone())));
         Live(state_id, entry.clone())
     }

@@ -4,19 +4,10 @@ use mlua::{Error, Function, Lua, Result, Table, Value, Variadic};
 use tidegate_exec::function;
 
 /// Functions of `core`.
-const CORE: &[&str] = &[
-    "get_patref",
-    "add_acl",
-    "del_acl",
-    "set_map",
-    "del_map",
-    "register_filter",
-    "httpclient",
-    "event_sub",
-];
+const CORE: &[&str] = &["register_filter", "httpclient"];
 
 /// Global classes.
-const GLOBALS: &[&str] = &["Map", "filter", "CertCache", "ACME"];
+const GLOBALS: &[&str] = &["filter", "CertCache", "ACME"];
 
 pub(crate) fn install_core(lua: &Lua, core: &Table) -> Result<()> {
     for name in CORE {

@@ -168,6 +168,13 @@ impl Extensions for Worker {
                 continue;
             }
             state.env.enter_stage(Stage::Serve);
+            let subscriptions = std::mem::take(&mut state.env.registry().subscriptions);
+            for pending in subscriptions {
+                if let Err(error) = task::serve_events(&state.env, pending) {
+                    let failure = tidegate_proxy::ext::Failure::new(error.to_string());
+                    state.env.failed("Lua event", &failure);
+                }
+            }
             let tasks = std::mem::take(&mut state.env.registry().tasks);
             for (function, args) in tasks {
                 match task::room(&state.env) {

@@ -228,7 +228,6 @@ fn errors_are_in_the_style_of_lua() {
             try(core.set_nice, 1.5)
             try(core.register_service, "late", "http", print)
             try(core.httpclient)
-            try(function() return Map.new("f", Map._str) end)
             try(txn.set_mark, txn, -1)
             try(txn.set_fc_tos, txn, 256)
             "#
@@ -244,7 +243,6 @@ fn errors_are_in_the_style_of_lua() {
          bad argument #1 to 'set_nice' (number has no integer representation)|\
          register_service: only possible while the scripts are loaded|\
          core.httpclient is not supported yet|\
-         Map is not supported yet|\
          bad argument #2 to 'set_mark' (0 to 4294967295 expected)|\
          bad argument #2 to 'set_fc_tos' (0 to 255 expected)"
     );

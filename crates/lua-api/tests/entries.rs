@@ -51,12 +51,15 @@ const SCRIPT: &str = r#"
         end
         holder:set_var("txn.out", table.concat(told, " "))
     end
+    Map.new("virt@map", Map._str)
     core.register_action("tell", { "http-req" }, function(txn)
         tell(txn, {
             core = core, act = act, TXN = txn, HTTP = txn.http, Channel = txn.req, Reply = txn:reply(),
             Socket = core.tcp(), Concat = core.concat(), Queue = core.queue(), Regex = select(2, Regex.new("a", true)),
             Proxy = core.backends.back, Server = core.backends.back.servers.one,
             Listener = core.frontends.front.listeners["sock-1"], StickTable = core.backends.back.stktable,
+            EventSub = core.event_sub({ "SERVER" }, print), Map = Map.new("virt@map", Map._str),
+            Patref = core.get_patref("virt@map"),
             f = txn.f, sf = txn.sf, c = txn.c, sc = txn.sc,
         })
     end)
@@ -72,7 +75,9 @@ fn documented() -> Wanted {
     for line in ENTRIES.lines().filter(|line| !line.starts_with('#')) {
         let (entry, what) = line.split_once('\t').unwrap();
         let (class, name) = entry.split_once('.').unwrap();
-        let class = if class == "Regex" && name == "new" {
+        let class = if class == "Map" && (name == "new" || name.starts_with('_')) {
+            "MapClass"
+        } else if class == "Regex" && name == "new" {
             "RegexClass"
         } else {
             class
@@ -155,6 +160,8 @@ fn every_documented_entry_is_there() {
     samples(&mut wanted);
     let constructor = wanted.remove("RegexClass").unwrap();
     assert_eq!(constructor["new"], "function");
+    // It has its attributes, as the tests of maps show.
+    assert_eq!(wanted.remove("MapClass").unwrap().len(), 10);
     let declared = site.loaded.declared();
 
     let classes = [
@@ -172,6 +179,9 @@ fn every_documented_entry_is_there() {
         "Server",
         "Listener",
         "StickTable",
+        "EventSub",
+        "Map",
+        "Patref",
         "f",
         "sf",
         "c",

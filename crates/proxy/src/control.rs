@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use tidegate_sample::Listeners;
 use tidegate_sample::figures::Figures;
 use tokio::sync::{oneshot, watch};
 
@@ -16,6 +17,7 @@ use crate::gate::{FrontendState, Gate};
 use crate::log::{Ring, dropped_lines};
 use crate::roster::{Meant, Order, SessionView};
 use crate::spec::{BackendSpec, FrontendSpec, GlobalSpec};
+use crate::upstream::news::ServerNews;
 use crate::upstream::shared::BackendState;
 use crate::worker::{Shared, Stop};
 
@@ -98,6 +100,13 @@ impl Plane {
     #[must_use]
     pub fn dropped_log_lines(&self) -> u64 {
         dropped_lines()
+    }
+
+    /// Those who hear of what becomes of servers.
+    #[must_use]
+    pub fn server_news(&self) -> Option<Arc<Listeners<ServerNews>>> {
+        let mut servers = self.shared.states.iter().flat_map(|state| state.servers());
+        servers.next().map(|server| server.listeners().clone())
     }
 
     /// The rings of log lines, in the order of the spec.

@@ -16,9 +16,9 @@ use crate::env::Env;
 use crate::handle::{self, Class, Session};
 use crate::row::{ClassRows, Row, install as install_rows};
 use crate::settings::level_name;
-use crate::{arg, concat, queue, socket, unsupported};
+use crate::{arg, concat, patref, plane, queue, socket, unsupported};
 
-const TABLES: [&[Row]; 9] = [
+const TABLES: [&[Row]; 11] = [
     log::ROWS,
     time::ROWS,
     wait::ROWS,
@@ -28,6 +28,8 @@ const TABLES: [&[Row]; 9] = [
     concat::CORE_ROWS,
     queue::CORE_ROWS,
     socket::CORE_ROWS,
+    patref::CORE_ROWS,
+    plane::EVENT_ROWS,
 ];
 
 /// Makes the `core` table.

@@ -3,10 +3,13 @@
 //! Their objects stand for places in the configuration, which stay what they are while the process lives. Whatever is
 //! asked of one is looked up then: nothing of a script keeps the data plane alive.
 
+mod events;
 mod listener;
 mod proxy;
 mod server;
 mod table;
+
+pub(crate) use events::{CORE_ROWS as EVENT_ROWS, Filter as EventFilter, open as open_events};
 
 use std::sync::{Arc, OnceLock};
 

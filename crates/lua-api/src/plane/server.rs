@@ -230,6 +230,25 @@ pub(super) const ROWS: &[Row] = &[
         |lua, name, env| about(lua, name, env, |_, server| agent(server, Operational::Stopped)),
     ),
     row(
+        "event_sub(sv, event_types, func)",
+        "calls `func(event, data, sub, when)` for each event of these types of this server, one after the other",
+        |lua, name, env| {
+            let env = Arc::clone(env);
+            function(
+                lua,
+                name,
+                move |lua, (this, types, function): (This<ServerRef>, Table, Function)| {
+                    let of = {
+                        let plane = plane_for(&env, ServerRef::NAME)?;
+                        let server = found(&plane, *this)?;
+                        (server.backend.id, server.state.id())
+                    };
+                    super::events::subscribe(lua, &env, &types, function, Some(of))
+                },
+            )
+        },
+    ),
+    row(
         "tracking(sv)",
         "the Server whose state it follows, or nil",
         |lua, name, env| {
@@ -319,9 +338,12 @@ fn made(lua: &Lua, backend: usize, server: usize) -> Result<mlua::Value> {
 }
 
 fn health(server: &Found<'_>, health: Operational) {
-    server
-        .state
-        .change_health(health, server.spec.check.is_some(), Instant::now());
+    server.state.change_health(
+        health,
+        server.spec.check.is_some(),
+        "changed from Lua script",
+        Instant::now(),
+    );
 }
 
 fn agent(server: &Found<'_>, state: Operational) {

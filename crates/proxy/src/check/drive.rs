@@ -22,6 +22,7 @@ use super::spec::{AgentSpec, CheckSpec, OnErrors};
 use super::status::Status;
 use crate::log::{Level, Logger};
 use crate::timeouts::Timer;
+use crate::upstream::news::{CheckNews, Reason, ServerChange};
 use crate::upstream::shared::BackendState;
 use crate::upstream::state::{AdminState, Operational, ServerState};
 use crate::worker::Worker;
@@ -117,7 +118,7 @@ struct Subject {
 
 impl Subject {
     /// Makes the server what checks and agent say together, and tells of a change.
-    fn settle(&self, why: Option<(&Finding, Duration)>) {
+    fn settle(&self, why: Option<(&Finding, Duration)>, check: Option<CheckNews>) {
         let state = match (
             self.check_down.get() || self.agent_down.get(),
             self.stopping.get(),
@@ -136,7 +137,8 @@ impl Subject {
             return;
         }
         let somebody = self.company.servers().iter().any(|server| server.is_usable());
-        self.state.set_operational(state, Instant::now());
+        let reason = Reason { check, cause: "" };
+        self.state.set_operational_because(state, Instant::now(), reason);
         let level = if is(state) == Change::Down {
             Level::Alert
         } else {
@@ -352,7 +354,7 @@ impl Checking {
         self.subject.check_down.set(!self.health.borrow().is_up());
         let finding = Finding::of(Status::Observed);
         let why = matches!(wanted, Wanted::Errors(_)).then_some((&finding, Duration::ZERO));
-        self.subject.settle(why);
+        self.subject.settle(why, None);
         matches!(wanted, Wanted::Errors(_))
     }
 
@@ -383,9 +385,37 @@ impl Checking {
             let line = report::check(&self.subject.title, finding, took, progress, up);
             self.subject.tell(Level::Notice, &line);
         }
+        let shown = self
+            .subject
+            .state
+            .listeners()
+            .any()
+            .then(|| self.shown(finding, took, progress));
+        if let Some(check) = shown.clone().filter(|_| news) {
+            self.subject.state.publish(ServerChange::Check(check));
+        }
         self.subject.check_down.set(!up);
         self.subject
-            .settle((!self.spec.log_all).then_some((finding, took)));
+            .settle((!self.spec.log_all).then_some((finding, took)), shown);
+    }
+}
+
+impl Checking {
+    /// A check, for whoever wants to hear of it.
+    fn shown(&self, finding: &Finding, took: Duration, (done, _): (u32, u32)) -> CheckNews {
+        let (rise, fall) = (self.spec.pace.rise, self.spec.pace.fall);
+        CheckNews {
+            agent: false,
+            finding: finding.clone(),
+            took,
+            // HAProxy counts up to `rise` where a server comes up, and on to `rise + fall - 1` while it stays.
+            health: match self.health.borrow().is_up() {
+                false => done,
+                true => rise + done.saturating_sub(1),
+            },
+            rise,
+            fall,
+        }
     }
 }
 
@@ -441,11 +471,19 @@ fn heed(subject: &Subject, answer: Answer) {
                 info: Some(info),
                 ..Finding::of(Status::L7Status)
             };
-            return subject.settle(Some((&finding, Duration::ZERO)));
+            let check = CheckNews {
+                agent: true,
+                finding: finding.clone(),
+                took: Duration::ZERO,
+                health: 0,
+                rise: 1,
+                fall: 1,
+            };
+            return subject.settle(Some((&finding, Duration::ZERO)), Some(check));
         }
         None => {}
     }
-    subject.settle(None);
+    subject.settle(None, None);
 }
 
 /// A time that is up to `percent` shorter or longer, so that checks of many servers don't fall together.

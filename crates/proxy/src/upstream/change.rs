@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
+use super::news::Reason;
 use super::state::{Operational, ServerState, WEIGHT_MAX};
 use crate::check::shared::Wanted;
 use crate::spec::ServerAddress;
@@ -89,8 +90,8 @@ impl ServerState {
         Ok(format!("{} by '{by}'", changes.join(", ")))
     }
 
-    /// Says how its health is to be taken. Whoever checks the server goes on from there.
-    pub fn change_health(&self, health: Operational, checked: bool, now: Instant) {
+    /// Says how its health is to be taken; `by` tells who did (`changed from CLI`). Whoever checks the server goes on from there.
+    pub fn change_health(&self, health: Operational, checked: bool, by: &'static str, now: Instant) {
         if checked {
             self.checks().want(match health {
                 Operational::Stopped => Wanted::Down,
@@ -98,7 +99,11 @@ impl ServerState {
                 Operational::Starting | Operational::Running => Wanted::Up,
             });
         } else {
-            self.set_operational(health, now);
+            let reason = Reason {
+                check: None,
+                cause: by,
+            };
+            self.set_operational_because(health, now, reason);
         }
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod connect;
 pub(crate) mod kept;
 pub(crate) mod link;
 pub(crate) mod manner;
+pub(crate) mod news;
 pub(crate) mod open;
 pub(crate) mod own;
 pub(crate) mod pool;

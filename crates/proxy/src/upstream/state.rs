@@ -5,9 +5,12 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
+
+use tidegate_sample::Listeners;
 
 use super::kept::Kept;
+use super::news::{Reason, ServerChange, ServerNews};
 use super::shared::BackendState;
 use crate::check::shared::CheckState;
 use crate::spec::{ServerAddress, ServerSpec};
@@ -122,6 +125,7 @@ impl std::error::Error for StaticWeights {}
 pub(crate) struct Changes {
     one_at_a_time: Arc<Mutex<()>>,
     started: Instant,
+    listeners: Arc<Listeners<ServerNews>>,
 }
 
 impl Changes {
@@ -129,6 +133,7 @@ impl Changes {
         Changes {
             one_at_a_time: Arc::default(),
             started,
+            listeners: Arc::default(),
         }
     }
 
@@ -223,6 +228,11 @@ impl ServerState {
         self.pass_on_admin(self.changes.started);
     }
 
+    /// Those who hear of what becomes of servers: of all of the process.
+    pub(crate) fn listeners(&self) -> &Arc<Listeners<ServerNews>> {
+        &self.changes.listeners
+    }
+
     /// Its checks.
     pub fn checks(&self) -> &CheckState {
         &self.checks
@@ -315,8 +325,13 @@ impl ServerState {
     /// Notes what is known of its health. One that comes up grows to its full weight if it has a `slowstart`. Those that
     /// track it follow.
     pub fn set_operational(&self, state: Operational, now: Instant) {
+        self.set_operational_because(state, now, Reason::default());
+    }
+
+    /// The same, for a reason.
+    pub(crate) fn set_operational_because(&self, state: Operational, now: Instant, reason: Reason) {
         let _guard = self.changes.lock();
-        self.store_operational(state, now);
+        self.store_operational(state, now, &reason);
     }
 
     /// Whether it serves: in service, and not down.
@@ -483,6 +498,7 @@ impl ServerState {
     }
 
     fn store_admin(&self, bits: u8, now: Instant) {
+        let seen = self.seen();
         let before = Admin(self.admin.swap(bits, Ordering::Relaxed));
         if before.0 == bits {
             return;
@@ -495,10 +511,67 @@ impl ServerState {
             }
         }
         self.tell();
+        if self.changes.listeners.any() {
+            self.publish(ServerChange::Admin {
+                old: before,
+                new: after,
+                requeued: self.requeued(),
+            });
+            self.publish_state(seen, true, &Reason::default());
+        }
         self.pass_on_admin(now);
     }
 
-    fn store_operational(&self, state: Operational, now: Instant) {
+    /// The state as it is seen from outside: what is out of service is down.
+    fn seen(&self) -> Operational {
+        match self.admin().is_maint() {
+            true => Operational::Stopped,
+            false => self.operational(),
+        }
+    }
+
+    fn requeued(&self) -> u32 {
+        match self.seen() {
+            Operational::Stopped => self.queued(),
+            _ => self
+                .backend
+                .get()
+                .and_then(Weak::upgrade)
+                .map_or(0, |backend| backend.queued()),
+        }
+    }
+
+    fn publish_state(&self, old: Operational, admin: bool, reason: &Reason) {
+        let new = self.seen();
+        if old != new {
+            self.publish(ServerChange::State {
+                old,
+                new,
+                admin,
+                check: reason.check.clone(),
+                cause: reason.cause.to_owned(),
+                requeued: self.requeued(),
+            });
+        }
+    }
+
+    /// Lets those hear who want to.
+    pub(crate) fn publish(&self, what: ServerChange) {
+        let Some(backend) = self.backend.get().and_then(Weak::upgrade) else {
+            return;
+        };
+        self.changes.listeners.tell(&ServerNews {
+            server: self.name().to_owned(),
+            server_id: self.id,
+            backend: backend.name().to_owned(),
+            backend_id: backend.id(),
+            at: SystemTime::now(),
+            what,
+        });
+    }
+
+    fn store_operational(&self, state: Operational, now: Instant, reason: &Reason) {
+        let seen = self.seen();
         let before = self.operational();
         if before == state || (before, state) == (Operational::Starting, Operational::Running) {
             return;
@@ -514,8 +587,11 @@ impl ServerState {
             self.weigh(now);
         }
         self.tell();
+        if self.changes.listeners.any() {
+            self.publish_state(seen, false, reason);
+        }
         for tracker in self.trackers() {
-            tracker.store_operational(state, now);
+            tracker.store_operational(state, now, &Reason::default());
         }
     }
 

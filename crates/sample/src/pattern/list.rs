@@ -8,6 +8,7 @@ use super::index::{Index, Way};
 use super::listed::{Found, Listed, Target, UpdateError};
 use super::output::Output;
 use super::writer::{Writer, full};
+use crate::listeners::Listeners;
 use crate::value::Value;
 use arc_swap::ArcSwap;
 use std::fmt;
@@ -34,6 +35,22 @@ pub struct List {
     kind: ListKind,
     current: ArcSwap<Snapshot>,
     writer: Mutex<Writer>,
+    listeners: Listeners<ListChange>,
+}
+
+/// What becomes of the version that is matched with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListChange {
+    /// An entry was added.
+    Add,
+    /// Entries were taken away.
+    Del,
+    /// Entries have another value.
+    Set,
+    /// All entries were taken away.
+    Clear,
+    /// A prepared version took its place.
+    Commit,
 }
 
 /// A version of a list. It never changes.
@@ -55,6 +72,7 @@ impl List {
                 indexes: Vec::new(),
             }),
             writer: Mutex::new(Writer::new(len)),
+            listeners: Listeners::default(),
         }
     }
 
@@ -151,7 +169,14 @@ impl List {
     /// The key is no pattern for a way in which the list is matched, the value is none for what is made of it, or there
     /// are too many entries.
     pub fn add(&self, key: &[u8], value: Option<&[u8]>) -> Result<(), UpdateError> {
-        self.update(|writer, next| writer.add(next, self.kind, key, value))
+        self.update(|writer, next| writer.add(next, self.kind, key, value))?;
+        self.listeners.tell(&ListChange::Add);
+        Ok(())
+    }
+
+    /// Those who hear of what becomes of the version that is matched with.
+    pub fn listeners(&self) -> &Listeners<ListChange> {
+        &self.listeners
     }
 
     /// Adds an entry unless there is one of its key: the action `add-acl`. Tells whether it did.
@@ -163,10 +188,14 @@ impl List {
         if known(&mut self.lock(), &self.current.load()) {
             return Ok(false);
         }
-        self.update(|writer, next| match known(writer, next) {
+        let added = self.update(|writer, next| match known(writer, next) {
             true => Ok(false),
             false => writer.add(next, self.kind, key, value).map(|()| true),
-        })
+        })?;
+        if added {
+            self.listeners.tell(&ListChange::Add);
+        }
+        Ok(added)
     }
 
     /// Gives all entries of a key, or one entry, another value. Tells how many there were.
@@ -174,7 +203,11 @@ impl List {
     /// # Errors
     /// The list is no map, or the value is none for what is made of it.
     pub fn set(&self, target: Target<'_>, value: &[u8]) -> Result<usize, UpdateError> {
-        self.update(|writer, next| writer.set(next, self.kind, target, value))
+        let set = self.update(|writer, next| writer.set(next, self.kind, target, value))?;
+        if set > 0 {
+            self.listeners.tell(&ListChange::Set);
+        }
+        Ok(set)
     }
 
     /// Gives all entries of a key another value, or adds one: the action `set-map`.
@@ -182,18 +215,27 @@ impl List {
     /// # Errors
     /// As [`List::set`] and [`List::add`].
     pub fn set_or_add(&self, key: &[u8], value: &[u8]) -> Result<(), UpdateError> {
-        self.update(
-            |writer, next| match writer.set(next, self.kind, Target::Key(key), value)? {
-                0 => writer.add(next, self.kind, key, Some(value)),
-                _ => Ok(()),
-            },
-        )
+        let change =
+            self.update(
+                |writer, next| match writer.set(next, self.kind, Target::Key(key), value)? {
+                    0 => writer
+                        .add(next, self.kind, key, Some(value))
+                        .map(|()| ListChange::Add),
+                    _ => Ok(ListChange::Set),
+                },
+            )?;
+        self.listeners.tell(&change);
+        Ok(())
     }
 
     /// Takes all entries of a key, or one entry, away. Tells how many there were.
     pub fn remove(&self, target: Target<'_>) -> usize {
         let removed = self.update(|writer, next| Ok::<_, UpdateError>(writer.remove(next, target)));
-        removed.unwrap_or(0)
+        let removed = removed.unwrap_or(0);
+        if removed > 0 {
+            self.listeners.tell(&ListChange::Del);
+        }
+        removed
     }
 
     /// Takes all entries away.
@@ -201,6 +243,8 @@ impl List {
         let mut writer = self.lock();
         // Nothing is wrong with no entries.
         let _ = self.replace(&mut writer, Entries::default());
+        drop(writer);
+        self.listeners.tell(&ListChange::Clear);
     }
 
     /// Begins a version that takes the place of the current one when it is committed.
@@ -275,7 +319,41 @@ impl List {
         writer
             .prepared
             .retain(|other, _| other.wrapping_sub(version) < u32::MAX / 2);
+        drop(writer);
+        self.listeners.tell(&ListChange::Commit);
         Ok(())
+    }
+
+    /// Takes all entries of a key away from a version that is being prepared. Tells how many there were.
+    ///
+    /// # Errors
+    /// There is no such version.
+    pub fn remove_from(&self, version: u32, key: &[u8]) -> Result<usize, UpdateError> {
+        let mut writer = self.lock();
+        let Some(entries) = writer.prepared.get_mut(&version) else {
+            return Err(no_version(&self.name, version));
+        };
+        let before = entries.len();
+        entries.retain(|entry| entry.key() != key);
+        Ok(before - entries.len())
+    }
+
+    /// Gives all entries of a key another value in a version that is being prepared. Tells how many there were.
+    ///
+    /// # Errors
+    /// There is no such version, or as [`List::set`].
+    pub fn set_in(&self, version: u32, key: &[u8], value: &[u8]) -> Result<usize, UpdateError> {
+        let mut writer = self.lock();
+        writer.check(&self.current.load(), self.kind, key, Some(value))?;
+        let Some(entries) = writer.prepared.get_mut(&version) else {
+            return Err(no_version(&self.name, version));
+        };
+        let mut set = 0;
+        for entry in entries.iter_mut().filter(|entry| entry.key() == key) {
+            *entry = Entry::own(key, Some(value), entry.order);
+            set += 1;
+        }
+        Ok(set)
     }
 
     /// Forgets a version that is being prepared.

@@ -21,7 +21,7 @@ mod view;
 mod writer;
 
 pub use file::FileFaults;
-pub use list::{List, ListKind};
+pub use list::{List, ListChange, ListKind};
 pub use listed::{Found, Listed, Target, UpdateError};
 pub use lists::Lists;
 pub use method::MatchMethod;

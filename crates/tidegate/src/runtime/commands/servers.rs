@@ -287,7 +287,12 @@ fn set_health(server: &ServerState, call: &Call<'_>) -> Result<Answer, Refusal> 
             ));
         }
     };
-    server.change_health(health, is_checked(call, server)?, Instant::now());
+    server.change_health(
+        health,
+        is_checked(call, server)?,
+        "changed from CLI",
+        Instant::now(),
+    );
     Ok(Answer::Done)
 }
 
