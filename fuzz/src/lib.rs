@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use tidegate_config::{
     Code, Diagnostic, Draft, Environment, MemoryFiles, Options, Sources, Span, Style, Tree, format, render,
 };
+use tidegate_proxy::http1::hearing::{requests, responses};
 use tidegate_sample::{
     Acl, Expr, LogFormat, NoExternals, NoSession, ParseError, Scope, Value, convert, logformat,
 };
@@ -52,6 +53,16 @@ fn within(span: Span, sources: &Sources) {
         source.text().get(range)
     });
     assert!(text.is_some(), "{span:?} is not in its file");
+}
+
+/// Reads the bytes as requests and as responses: however they are cut, they mean the same. The first byte says how strictly
+/// they are read, and where they are cut.
+pub fn http1(case: &[u8]) {
+    let Some((first, bytes)) = case.split_first() else { return };
+    let lenient = first & 1 == 1;
+    let pieces = || bytes.chunks(usize::from(first >> 1).max(1));
+    assert_eq!(requests(pieces(), lenient), requests([bytes], lenient));
+    assert_eq!(responses(pieces(), lenient), responses([bytes], lenient));
 }
 
 /// Parses the text as a log-format string of either style and evaluates it for no session.

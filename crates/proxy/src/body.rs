@@ -121,6 +121,15 @@ impl Source {
         }
     }
 
+    fn leave_expectation(&self) -> bool {
+        match self {
+            Source::Http1(body) => body.leave_expectation(),
+            Source::Http2(_) => true,
+            Source::Kept(body) => body.leave_expectation(),
+            Source::Filtered(body) => body.body.leave_expectation(),
+        }
+    }
+
     /// How much is still to come, if that was declared.
     fn remaining(&self) -> Option<u64> {
         match self {
@@ -205,6 +214,11 @@ impl MessageBody {
                 None => Poll::Ready(None),
             };
         }
+    }
+
+    /// Whether the client may hold it back until it is told to go on. If so, somebody else is to tell it.
+    pub(crate) fn leave_expectation(&self) -> bool {
+        self.ahead.is_empty() && self.source.as_ref().is_some_and(Source::leave_expectation)
     }
 
     /// Puts back what was read, to be read again.

@@ -115,6 +115,10 @@ impl Attempt {
         polled
     }
 
+    pub(crate) fn leave_expectation(&self) -> bool {
+        self.replay.state.borrow().body.leave_expectation()
+    }
+
     fn left(&self, state: &State) -> u64 {
         let pieces = state.kept.iter().flatten().skip(self.at);
         pieces

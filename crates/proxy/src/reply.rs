@@ -1,7 +1,9 @@
 //! Replies that the proxy gives by itself: what `return`, `deny`, `redirect` and `txn:done()` send.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, response};
+
+use crate::http1::ReasonPhrase;
 
 /// A complete HTTP response.
 #[derive(Clone, Debug)]
@@ -31,6 +33,19 @@ impl Reply {
             close: false,
             silent: false,
         }
+    }
+
+    /// The head of the response that it is.
+    pub(crate) fn head(&self) -> response::Parts {
+        let mut head = Response::new(()).into_parts().0;
+        head.status = self.status;
+        head.headers = self.headers.clone();
+        head.headers.remove(header::CONTENT_LENGTH);
+        let reason = self.reason.clone().map(ReasonPhrase::try_from);
+        if let Some(Ok(reason)) = reason {
+            head.extensions.insert(reason);
+        }
+        head
     }
 
     /// No reply at all: the connection is closed. The log has this status.

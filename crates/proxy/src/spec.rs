@@ -80,7 +80,7 @@ pub struct GlobalSpec {
     pub tls_capture_bytes: usize,
     /// `tune.lua.action-failure`: what becomes of a request whose action broke, where the rule has no `on-error`.
     pub action_failure: OnFailure,
-    /// `tune.http.maxhdr`: the most fields that a head of HTTP/1 may have; 100 if it isn't set.
+    /// `tune.http.maxhdr`: the most fields that a head of HTTP/1 may have; 101 if it isn't set.
     pub fields_max: Option<usize>,
     /// `h1-accept-payload-with-any-method`: GET, HEAD and DELETE of HTTP/1.0 may have a body.
     pub accept_any_payload: bool,

@@ -12,7 +12,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::counts::Count;
-use crate::event::Event;
 use crate::figures::Usage;
 use crate::packets::Packets;
 use crate::tls::Secure;
@@ -116,17 +115,9 @@ pub(crate) struct Traffic {
     pub(crate) read_ended: Cell<bool>,
     /// Reading or writing failed.
     pub(crate) failed: Cell<bool>,
-    /// No response is owed to the peer. Whatever the codec writes then is its own answer to a request that it could not
-    /// read; it is swallowed, and its status kept, so that the session can send a page of ours.
-    pub(crate) swallow: Cell<bool>,
     /// The close is one that the peer isn't told of; how far its reset goes.
     pub(crate) vanish: Cell<Option<Option<u8>>>,
-    /// The status of the answer that was swallowed.
-    pub(crate) swallowed: Cell<Option<u16>>,
     account: OnceCell<Account>,
-    /// How often the stream's owner had written all that it held.
-    flushes: Cell<u64>,
-    flushed: Event,
 }
 
 /// Whose bytes a stream's are, and how many of them were counted.
@@ -162,16 +153,6 @@ impl Traffic {
             Count::BytesOut,
             written.wrapping_sub(account.written.replace(written)),
         );
-    }
-
-    /// How often the stream's owner had written all that it held.
-    pub(crate) fn flushes(&self) -> u64 {
-        self.flushes.get()
-    }
-
-    /// Wakes the task of `cx` when that happens next.
-    pub(crate) fn register_flush(&self, cx: &Context<'_>) {
-        self.flushed.register(cx);
     }
 }
 
@@ -215,21 +196,6 @@ impl Counted {
 
     pub(crate) fn stream(&self) -> &Stream {
         &self.stream
-    }
-
-    /// Pretends to have written the codec's own answer: see [`Traffic::swallow`].
-    fn swallow(&self, bytes: &[u8]) -> bool {
-        if !self.traffic.swallow.get() {
-            return false;
-        }
-        if let Some(status) = bytes
-            .strip_prefix(b"HTTP/1.1 ")
-            .or(bytes.strip_prefix(b"HTTP/1.0 "))
-        {
-            let digits = status.get(..3).and_then(|d| std::str::from_utf8(d).ok());
-            self.traffic.swallowed.set(digits.and_then(|d| d.parse().ok()));
-        }
-        true
     }
 
     pub(crate) fn traffic(&self) -> &Traffic {
@@ -282,9 +248,6 @@ impl AsyncRead for Counted {
 
 impl AsyncWrite for Counted {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        if self.swallow(buf) {
-            return Poll::Ready(Ok(buf.len()));
-        }
         self.mark();
         let result = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.wrote(result)
@@ -295,11 +258,6 @@ impl AsyncWrite for Counted {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if let Some(first) = bufs.first()
-            && self.swallow(first)
-        {
-            return Poll::Ready(Ok(bufs.iter().map(|b| b.len()).sum()));
-        }
         self.mark();
         let result = gather(bufs, |joined| match joined {
             Some(joined) => Pin::new(&mut self.stream).poll_write(cx, joined),
@@ -325,14 +283,11 @@ impl AsyncWrite for Counted {
             }
         }
         self.traffic.write_blocked.set(false);
-        self.traffic.flushes.set(self.traffic.flushes.get() + 1);
-        self.traffic.flushed.notify();
         Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // The codec ends the connection after its own answer; ours comes first.
-        if self.traffic.swallow.get() || self.traffic.vanish.get().is_some() {
+        if self.traffic.vanish.get().is_some() {
             return Poll::Ready(Ok(()));
         }
         Pin::new(&mut self.stream).poll_shutdown(cx)

@@ -455,12 +455,31 @@ fn a_client_that_does_not_read_holds_the_server_back() {
 
 #[test]
 fn expect_continue_is_answered_when_the_body_is_wanted() {
-    let proxy = Proxy::start(proxied(Mode::Http, &[mirror()]));
-    let mut client = proxy.client();
-    client.send("POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
-    assert!(client.head().starts_with("HTTP/1.1 100 "));
-    client.send("ab");
-    assert_eq!(client.response().text(), "ab");
+    // By the server, which is asked; or by us, where we want the body ourselves: then the server isn't asked.
+    for by_us in [false, true] {
+        let addr = server(move |_, mut client| {
+            let head = client.request().unwrap();
+            assert_eq!(head.contains("expect: 100-continue"), !by_us, "{head}");
+            if !by_us {
+                client.send("HTTP/1.1 100 Go on\r\nA: b\r\n\r\n");
+            }
+            let body = client.exactly(2);
+            client.send([&b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"[..], &body].concat());
+        });
+        let mut spec = proxied(Mode::Http, &[addr]);
+        spec.backends[0].buffer_request = by_us;
+        let proxy = Proxy::start(spec);
+        let mut client = proxy.client();
+        client.send("POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+        let told = client.head();
+        let expected = match by_us {
+            true => "HTTP/1.1 100 Continue\r\n\r\n",
+            false => "HTTP/1.1 100 Go on\r\na: b\r\n\r\n",
+        };
+        assert_eq!(told, expected);
+        client.send("ab");
+        assert_eq!(client.response().text(), "ab");
+    }
 }
 
 #[test]

@@ -1,36 +1,67 @@
 //! Bodies that come by HTTP/1.
 
-use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http_body::{Body, Frame};
-use hyper::body::Incoming;
+use http_body::Frame;
 
+use super::wire::Shared;
 use crate::body::BodyError;
 
-/// A body that is being received.
-pub(crate) struct Receiving(Incoming);
+/// A body that is being received: whoever asks for it reads the connection.
+pub(crate) struct Receiving {
+    wire: Shared,
+    /// The message whose body it is.
+    message: u32,
+}
 
 impl Receiving {
-    pub(super) fn new(incoming: Incoming) -> Self {
-        Receiving(incoming)
+    /// The body of the message that is read on `wire` now.
+    pub(super) fn new(wire: &Shared) -> Self {
+        let mut reading = wire.borrow_mut();
+        reading.is_held = true;
+        Receiving {
+            message: reading.message,
+            wire: wire.clone(),
+        }
     }
 
     pub(crate) fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        Pin::new(&mut self.0)
-            .poll_frame(cx)
-            .map(|frame| frame.map(|f| f.map_err(BodyError::new)))
+        let mut wire = self.wire.borrow_mut();
+        match wire.message == self.message {
+            true => wire.poll_body(cx),
+            false => Poll::Ready(None),
+        }
     }
 
     pub(crate) fn is_ended(&self) -> bool {
-        self.0.is_end_stream()
+        let wire = self.wire.borrow();
+        wire.message != self.message || wire.is_over()
     }
 
     pub(crate) fn remaining(&self) -> Option<u64> {
-        self.0.size_hint().exact()
+        let wire = self.wire.borrow();
+        match wire.message == self.message {
+            true => wire.remaining(),
+            false => Some(0),
+        }
+    }
+
+    /// If the client holds the body back until it is told to go on, somebody else tells it.
+    pub(crate) fn leave_expectation(&self) -> bool {
+        let mut wire = self.wire.borrow_mut();
+        wire.message == self.message && std::mem::take(&mut wire.expects)
+    }
+}
+
+impl Drop for Receiving {
+    fn drop(&mut self) {
+        let mut wire = self.wire.borrow_mut();
+        if wire.message == self.message {
+            wire.let_go();
+        }
     }
 }

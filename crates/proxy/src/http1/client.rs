@@ -1,64 +1,64 @@
 //! The servers' side: requests out, responses in.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
-use http::{Request, request, response};
-use hyper::client::conn::http1::{Builder, Connection, SendRequest};
-use hyper_util::rt::TokioIo;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{Method, StatusCode, request, response};
+use http_body::Body;
 
-use super::Receiving;
+use super::body::Receiving;
+use super::case::HeaderCase;
+use super::framing::Framing;
+use super::head::{self, HeadLimits, Reading, ResponseHead};
+use super::wire::{Shared, Wire};
+use super::write::{Leaving, Outflow, field, number, request_line};
 use crate::body::MessageBody;
 use crate::stream::{Counted, Stream, Traffic};
 use crate::upstream::link::SendFailure;
 use crate::upstream::manner::Made;
 
+/// Informational responses that a server may send before the final one.
+const INTERIM_MAX: u32 = 100;
+
+/// More is not gathered before it is written.
+const GATHERED_BYTES_MAX: usize = 16 * 1024;
+
 /// A connection to a server, for one request at a time. Whoever holds it drives it.
 pub(crate) struct ClientConn {
-    sender: SendRequest<MessageBody>,
-    conn: Box<Connection<TokioIo<Counted>, MessageBody>>,
+    wire: Shared,
+    upload: Upload,
     traffic: Rc<Traffic>,
     local: Option<SocketAddr>,
+    limits: HeadLimits,
+    case: Option<HeaderCase>,
     /// How it was made.
     pub(crate) made: Made,
-    ended: bool,
+    /// It may serve another request.
+    kept: bool,
 }
 
 impl ClientConn {
     /// Prepares a connected stream for requests.
-    pub(crate) async fn new(
-        mut stream: Stream,
-        made: Made,
-        head_bytes_max: usize,
-        fields_max: Option<usize>,
-    ) -> Result<Self, SendFailure> {
+    pub(crate) fn new(mut stream: Stream, made: Made, limits: HeadLimits, case: Option<HeaderCase>) -> Self {
         let local = stream.local();
         // A body may end with the connection: then a cut must not look like its end.
         stream.refuse_truncation();
         let (counted, traffic) = Counted::new(stream);
-        let mut builder = Builder::new();
-        builder
-            .max_buf_size(head_bytes_max.max(8192))
-            .allow_obsolete_multiline_headers_in_responses(true);
-        if let Some(fields) = fields_max {
-            builder.max_headers(fields);
-        }
-        let (sender, conn) = builder
-            .handshake(TokioIo::new(counted))
-            .await
-            .map_err(|_| SendFailure::Closed { silent: true })?;
-        Ok(ClientConn {
-            sender,
-            conn: Box::new(conn),
+        ClientConn {
+            wire: Wire::new(counted, Bytes::new()),
+            upload: Upload::default(),
             traffic,
             local,
+            limits,
+            case,
             made,
-            ended: false,
-        })
+            kept: true,
+        }
     }
 
     /// The address that the server was connected from.
@@ -66,21 +66,23 @@ impl ClientConn {
         self.local
     }
 
-    /// Goes on with whatever is to be read and written. Ready when the connection has ended.
+    /// Goes on with what is to be written. Ready when nothing is left of that.
     pub(crate) fn drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.ended {
-            return Poll::Ready(());
+        if ready!(self.upload.poll(&self.wire, self.case.as_ref(), cx)).is_err() {
+            self.kept = false;
         }
-        let poll = Pin::new(&mut *self.conn).poll(cx);
-        self.ended = poll.is_ready();
-        poll.map(drop)
+        Poll::Ready(())
     }
 
     /// Whether the connection can take a request now. Notices a server that has closed it; asks the system nothing that
     /// it hasn't said already.
     pub(crate) fn is_usable(&mut self) -> bool {
-        let mut cx = Context::from_waker(Waker::noop());
-        self.drive(&mut cx).is_pending() && self.sender.is_ready()
+        let mut wire = self.wire.borrow_mut();
+        let idle = self.kept && self.upload.is_done() && wire.is_over() && wire.held.is_empty();
+        // Whatever a server says that wasn't asked, the connection is of no use.
+        idle && wire
+            .poll_more(&mut Context::from_waker(Waker::noop()))
+            .is_pending()
     }
 
     /// Sends a request and waits for the head of its response. The request's body goes on being sent while the
@@ -89,37 +91,79 @@ impl ClientConn {
         &mut self,
         head: request::Parts,
         body: MessageBody,
+        mut informed: impl FnMut(response::Parts),
     ) -> Result<(response::Parts, MessageBody), SendFailure> {
-        let before = self.traffic.read.get();
-        let mut response = pin!(self.sender.try_send_request(Request::from_parts(head, body)));
-        let conn = &mut self.conn;
-        let ended = &mut self.ended;
-        let result = poll_fn(|cx| {
-            if !*ended {
-                *ended = Pin::new(&mut **conn).poll(cx).is_ready();
-            }
-            response.as_mut().poll(cx)
-        })
-        .await;
-        match result {
-            Ok(response) => {
-                let (head, body) = response.into_parts();
-                Ok((head, MessageBody::http1(Receiving::new(body))))
-            }
-            Err(mut failed) => {
-                if let Some(request) = failed.take_message() {
-                    return Err(SendFailure::Unsent(Box::new(request.into_parts())));
-                }
-                let error = failed.into_error();
-                Err(if error.is_parse() {
-                    SendFailure::Invalid
-                } else if error.is_user() {
-                    SendFailure::Body
-                } else {
-                    SendFailure::Closed {
-                        silent: self.traffic.read.get() == before,
+        let read_before = self.traffic.read.get();
+        let written_before = self.traffic.written.get();
+        self.upload.begin(&head, body, self.case.as_ref());
+        let mut first = true;
+        let mut interim = 0;
+        let received = poll_fn(|cx| {
+            match self.upload.poll(&self.wire, self.case.as_ref(), cx) {
+                Poll::Ready(Err(Broken::Body)) => return Poll::Ready(Err(SendFailure::Body)),
+                Poll::Ready(Err(Broken::Server)) => {
+                    self.kept = false;
+                    if first && self.traffic.written.get() == written_before {
+                        return Poll::Ready(Err(SendFailure::Closed { silent: true }));
                     }
-                })
+                    // A server may refuse the rest of a request and answer all the same.
+                    self.upload.give_up();
+                }
+                Poll::Ready(Ok(())) | Poll::Pending => {}
+            }
+            first = false;
+            self.poll_head(cx, &head.method, read_before, |head| {
+                interim += 1;
+                if interim <= INTERIM_MAX {
+                    informed(head);
+                }
+                interim <= INTERIM_MAX
+            })
+        })
+        .await?;
+        self.kept &= received.keep_alive;
+        let body = match received.framing {
+            Framing::Nothing => MessageBody::default(),
+            _ => MessageBody::http1(Receiving::new(&self.wire)),
+        };
+        Ok((received.parts, body))
+    }
+
+    fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        asked: &Method,
+        read_before: u64,
+        mut informed: impl FnMut(response::Parts) -> bool,
+    ) -> Poll<Result<ResponseHead, SendFailure>> {
+        let mut wire = self.wire.borrow_mut();
+        loop {
+            if !wire.held.is_empty() {
+                match head::response(&wire.held, self.limits, asked) {
+                    Reading::Head(head, length) => {
+                        drop(wire.held.split_to(length));
+                        let status = head.parts.status;
+                        if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
+                            wire.expect(head.framing, self.limits);
+                            return Poll::Ready(Ok(head));
+                        }
+                        if !informed(head.parts) {
+                            return Poll::Ready(Err(SendFailure::Invalid));
+                        }
+                        continue;
+                    }
+                    Reading::Mended(mended) => {
+                        wire.held = mended;
+                        continue;
+                    }
+                    Reading::Partial => {}
+                    Reading::TooLarge | Reading::Unreadable => return Poll::Ready(Err(SendFailure::Invalid)),
+                }
+            }
+            if !matches!(ready!(wire.poll_more(cx)), Ok(1..)) {
+                return Poll::Ready(Err(SendFailure::Closed {
+                    silent: self.traffic.read.get() == read_before,
+                }));
             }
         }
     }
@@ -130,10 +174,133 @@ impl ClientConn {
     }
 
     /// Gives the stream back after a response that switched protocols, with what was read from it and not used.
-    pub(crate) async fn into_stream(mut self) -> (Counted, Bytes) {
-        // The switch is complete once the codec has let go of the stream.
-        poll_fn(|cx| self.drive(cx)).await;
-        let parts = self.conn.into_parts();
-        (parts.io.into_inner(), parts.read_buf)
+    pub(crate) fn into_stream(self) -> Option<(Counted, Bytes)> {
+        self.wire.borrow_mut().take()
+    }
+}
+
+/// Why a request can't be sent.
+enum Broken {
+    /// Its body broke off.
+    Body,
+    /// The server doesn't take it.
+    Server,
+}
+
+/// A request on its way.
+#[derive(Default)]
+struct Upload {
+    out: Outflow,
+    /// What is still to come of the body.
+    body: Option<(MessageBody, Leaving)>,
+}
+
+impl Upload {
+    fn is_done(&self) -> bool {
+        self.body.is_none() && self.out.is_empty()
+    }
+
+    fn give_up(&mut self) {
+        *self = Upload::default();
+    }
+
+    fn begin(&mut self, head: &request::Parts, body: MessageBody, case: Option<&HeaderCase>) {
+        let ended = body.is_ended();
+        let length = body.size_hint().exact();
+        let leaving = match length {
+            _ if ended => Leaving::Nothing,
+            Some(length) => Leaving::Length(length),
+            None => Leaving::Chunked,
+        };
+        let length = match (ended, length) {
+            // Whoever expects a body is told that there is none.
+            (true, _) => (!matches!(head.method, Method::GET | Method::HEAD | Method::CONNECT)).then_some(0),
+            (false, length) => length,
+        };
+        let out = self.out.front();
+        request_line(out, head);
+        let mut has_length = false;
+        for (name, value) in &head.headers {
+            if *name == CONTENT_LENGTH {
+                let says = value.to_str().ok().and_then(|v| v.parse().ok());
+                // Of a request without a body a length of 0 may be told, and no other.
+                if says.is_none()
+                    || says != length.or(ended.then_some(0))
+                    || std::mem::replace(&mut has_length, true)
+                {
+                    continue;
+                }
+            } else if *name == TRANSFER_ENCODING {
+                continue;
+            }
+            field(out, name, value.as_bytes(), case);
+        }
+        if let (Some(length), false) = (length, has_length) {
+            field(out, &CONTENT_LENGTH, b"", case);
+            out.truncate(out.len() - 2);
+            number(out, length, 10);
+            out.extend_from_slice(b"\r\n");
+        }
+        if leaving == Leaving::Chunked {
+            field(out, &TRANSFER_ENCODING, b"chunked", case);
+        }
+        out.extend_from_slice(b"\r\n");
+        self.body = (!ended).then_some((body, leaving));
+    }
+
+    fn poll(
+        &mut self,
+        wire: &Shared,
+        case: Option<&HeaderCase>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Broken>> {
+        loop {
+            let mut waits = false;
+            while let Some((body, leaving)) = &mut self.body
+                && self.out.has_room(GATHERED_BYTES_MAX)
+            {
+                let put = match Pin::new(&mut *body).poll_frame(cx) {
+                    Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                        Ok(data) => {
+                            let last = body.is_ended();
+                            let put = self.out.put(data, leaving, last);
+                            let short = last && matches!(leaving, Leaving::Length(1..));
+                            if last {
+                                self.body = None;
+                            }
+                            put.is_ok() && !short
+                        }
+                        Err(frame) => {
+                            let ended = self.out.end(frame.trailers_ref(), *leaving, case);
+                            self.body = None;
+                            ended.is_ok()
+                        }
+                    },
+                    Poll::Ready(None) => {
+                        let ended = self.out.end(None, *leaving, case);
+                        self.body = None;
+                        ended.is_ok()
+                    }
+                    Poll::Ready(Some(Err(_))) => false,
+                    Poll::Pending => {
+                        waits = true;
+                        break;
+                    }
+                };
+                if !put {
+                    return Poll::Ready(Err(Broken::Body));
+                }
+            }
+            if !self.out.is_empty() {
+                let mut wire = wire.borrow_mut();
+                let io = wire.io().map_err(|_| Broken::Server)?;
+                ready!(self.out.poll_write(io, cx)).map_err(|_| Broken::Server)?;
+            }
+            match &self.body {
+                None => return Poll::Ready(Ok(())),
+                Some(_) if waits => return Poll::Pending,
+                Some(_) => {}
+            }
+        }
     }
 }

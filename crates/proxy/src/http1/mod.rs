@@ -1,16 +1,26 @@
-//! HTTP/1 on the wire. The only module that names hyper, so that the codec can be replaced.
+//! HTTP/1 on the wire.
 //!
-//! Connections are not tasks of their own: the session that owns one drives it, so that a request and its response cost
-//! no wake-up between tasks.
+//! Connections are not tasks of their own: the session that owns one polls it, so that a request and its response cost no
+//! wake-up between tasks. What is read is read by whoever waits for it, be it a head or a body (`wire`); what is written
+//! leaves with as few calls as can be (`write`). A connection that has nothing to do holds no buffer.
 
 mod body;
+mod case;
+mod chunks;
 mod client;
-mod rewound;
+mod framing;
+mod head;
+pub mod hearing;
+mod mended;
+mod reason;
 mod server;
-pub(crate) mod unread;
+mod wire;
+mod write;
 
 pub use crate::body::MessageBody;
 pub(crate) use body::Receiving;
+pub use case::HeaderCase;
 pub(crate) use client::ClientConn;
-pub use hyper::ext::ReasonPhrase;
-pub(crate) use server::{End, Fragment, ServerConn, ServerOptions, serve};
+pub(crate) use head::{HeadLimits, RequestHead};
+pub use reason::{InvalidReason, ReasonPhrase};
+pub(crate) use server::{Next, ServerConn, ServerOptions};

@@ -1,125 +1,418 @@
 //! The client's side: requests in, responses out.
 
-use std::cell::Cell;
-use std::future::Future;
 use std::pin::Pin;
-use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{Request, Response, request};
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{Method, StatusCode, Version, response};
 use http_body::Body;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::HttpService;
-use hyper_util::rt::TokioIo;
 
-use super::Receiving;
-use super::rewound::Rewound;
+use super::body::Receiving;
+use super::case::HeaderCase;
+use super::framing::Framing;
+use super::head::{self, HeadLimits, Reading, RequestHead};
+use super::wire::{Shared, Wire};
+use super::write::{Leaving, Outflow, WrongLength, field, fields, number, status_line};
 use crate::body::{Cut, MessageBody};
 use crate::stream::Counted;
 
+/// The most of a body that nobody wanted is received all the same, so that its client may go on.
+const UNWANTED_BYTES_MAX: u64 = 64 * 1024;
+
+/// A head that is no longer is looked at whenever more of it comes.
+const SHORT_BYTES_MAX: usize = 4096;
+
+/// More is not gathered before it is written.
+const GATHERED_BYTES_MAX: usize = 16 * 1024;
+
+/// Informational responses that a client doesn't read are dropped beyond this.
+const INTERIM_BYTES_MAX: usize = 16 * 1024;
+
 /// What is decided once for a connection.
-#[derive(Clone, Copy)]
 pub(crate) struct ServerOptions {
-    /// The most that a request's head may have, in bytes.
-    pub(crate) head_bytes_max: usize,
-    /// `tune.http.maxhdr`: the most fields that a head may have, if it was set.
-    pub(crate) fields_max: Option<usize>,
+    pub(crate) limits: HeadLimits,
+    /// `option h1-case-adjust-bogus-client`.
+    pub(crate) case: Option<HeaderCase>,
     /// Whether a connection serves more than one request.
     pub(crate) keep_alive: bool,
 }
 
-/// Marks the head of a request whose target has a fragment, which no target of a request may have.
-#[derive(Clone, Copy)]
-pub(crate) struct Fragment;
-
-/// How a connection ended.
-pub(crate) enum End {
-    /// In order, or because the client went, or because a response switched protocols: then the stream goes on without
-    /// this module.
-    Closed,
-    /// A request could not be understood. Nothing was answered yet if the stream was still to swallow
-    /// [automatic replies](crate::stream::Traffic::swallow).
-    Malformed,
-    /// The session's own error, or the stream's.
-    Failed,
-}
-
-/// A connection whose requests are being served.
-pub(crate) trait ServerConn {
-    /// Goes on: reads requests, polls what serves them, writes responses.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End>;
-
-    /// Gives the stream back, with what was read from it and not used.
-    fn into_stream(self) -> (Counted, Bytes);
-}
-
-/// Serves the requests of `stream` one after the other with `handle`. An error of `handle` closes the connection without
-/// a response.
-pub(crate) fn serve<F, Fut, B>(
-    stream: Counted,
-    ahead: Bytes,
+/// A client's connection.
+pub(crate) struct ServerConn {
+    wire: Shared,
+    out: Outflow,
     options: ServerOptions,
-    handle: F,
-) -> impl ServerConn
-where
-    F: Fn(request::Parts, MessageBody) -> Fut,
-    Fut: Future<Output = Result<Response<B>, Cut>>,
-    B: Body<Data = Bytes, Error = Cut> + 'static,
-{
-    let seen = Rc::<Cell<bool>>::default();
-    let fragment = seen.clone();
-    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        let (mut head, body) = request.into_parts();
-        upgrades_by_hand(&mut head);
-        if fragment.take() {
-            head.extensions.insert(Fragment);
+    /// Bytes that were looked at and are no whole head.
+    looked_at: usize,
+    /// Of a body that nobody wants, so much may still come.
+    unwanted: u64,
+    /// The request that is being answered came by HTTP/1.0.
+    old: bool,
+    /// It was a HEAD.
+    bodyless: bool,
+    /// It was a CONNECT.
+    connects: bool,
+    kept: bool,
+    leaving: Leaving,
+    body_ended: bool,
+    cut: bool,
+    /// What came is answered by something that wasn't asked for.
+    refuses: bool,
+}
+
+/// What comes next on a connection.
+pub(crate) enum Next {
+    Request(Box<RequestHead>, MessageBody),
+    /// What came is no request; the status to refuse it with.
+    Unreadable(StatusCode),
+    /// The client has ended the connection, or it broke.
+    Ended,
+}
+
+impl ServerConn {
+    /// A connection of which this was read before.
+    pub(crate) fn new(io: Counted, ahead: Bytes, options: ServerOptions) -> Self {
+        ServerConn::on(Wire::new(io, ahead), options)
+    }
+
+    pub(super) fn on(wire: Shared, options: ServerOptions) -> Self {
+        ServerConn {
+            wire,
+            out: Outflow::default(),
+            options,
+            looked_at: 0,
+            unwanted: UNWANTED_BYTES_MAX,
+            old: false,
+            bodyless: false,
+            connects: false,
+            kept: true,
+            leaving: Leaving::Nothing,
+            body_ended: true,
+            cut: false,
+            refuses: false,
         }
-        handle(head, MessageBody::http1(Receiving::new(body)))
-    });
-    let mut builder = http1::Builder::new();
-    builder
-        .auto_date_header(false)
-        .keep_alive(options.keep_alive)
-        .max_buf_size(options.head_bytes_max.max(8192))
-        .header_read_timeout(None);
-    if let Some(fields) = options.fields_max {
-        builder.max_headers(fields);
-    }
-    let stream = Rewound::new(stream, ahead, seen);
-    Connection(builder.serve_connection(TokioIo::new(stream), service))
-}
-
-/// The codec's own way of handing over upgraded streams needs them to be `Send`; ours are not and need nothing of it.
-fn upgrades_by_hand(head: &mut request::Parts) {
-    head.extensions.remove::<hyper::upgrade::OnUpgrade>();
-}
-
-struct Connection<S: HttpService<Incoming>>(http1::Connection<TokioIo<Rewound>, S>);
-
-impl<S, B> ServerConn for Connection<S>
-where
-    S: HttpService<Incoming, ResBody = B>,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    B: Body<Data = Bytes, Error = Cut> + 'static,
-{
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        Pin::new(&mut self.0).poll(cx).map(|result| match result {
-            Ok(()) => End::Closed,
-            Err(e) if e.is_parse() => End::Malformed,
-            Err(_) => End::Failed,
-        })
     }
 
-    fn into_stream(self) -> (Counted, Bytes) {
-        let parts = self.0.into_parts();
-        let rewound = parts.io.into_inner();
-        let ahead = match (parts.read_buf.is_empty(), rewound.ahead.is_empty()) {
-            (_, true) => parts.read_buf,
-            (true, _) => rewound.ahead,
-            _ => [&parts.read_buf[..], &rewound.ahead[..]].concat().into(),
+    /// Waits for a request.
+    pub(crate) fn poll_request(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
+        (self.old, self.bodyless, self.connects) = (false, false, false);
+        let shared = self.wire.clone();
+        let mut wire = shared.borrow_mut();
+        if !wire.is_over() && !ready!(self.poll_rest(&mut wire, cx)) {
+            return Poll::Ready(Next::Ended);
+        }
+        let limits = self.options.limits;
+        loop {
+            if self.looked_at == 0 {
+                // Blank lines may come between requests.
+                while let [b'\r' | b'\n', rest @ ..] = &wire.held[..] {
+                    wire.held = wire.held.slice_ref(rest);
+                }
+            }
+            // Of a head that grows long, what brings no line to its end isn't looked at: that would be to look at all of it
+            // for every byte.
+            let new = wire.held.get(self.looked_at..).unwrap_or_default();
+            let length = wire.held.len();
+            let worth_it = length <= SHORT_BYTES_MAX || new.contains(&b'\n') || length >= limits.bytes_max;
+            if !new.is_empty() && worth_it {
+                match head::request(&wire.held, limits) {
+                    Reading::Head(head, length) => {
+                        self.looked_at = 0;
+                        self.begin(&mut wire, &head, length);
+                        drop(wire);
+                        let body = match head.framing {
+                            Framing::Nothing => MessageBody::default(),
+                            _ => MessageBody::http1(Receiving::new(&shared)),
+                        };
+                        return Poll::Ready(Next::Request(Box::new(head), body));
+                    }
+                    Reading::Partial => self.looked_at = wire.held.len(),
+                    Reading::Mended(mended) => {
+                        wire.held = mended;
+                        self.looked_at = 0;
+                        continue;
+                    }
+                    Reading::TooLarge => {
+                        let held = wire.held.get(..limits.bytes_max).unwrap_or(&wire.held);
+                        return Poll::Ready(Next::Unreadable(match held.contains(&b'\n') {
+                            true => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                            false => StatusCode::URI_TOO_LONG,
+                        }));
+                    }
+                    Reading::Unreadable => return Poll::Ready(Next::Unreadable(StatusCode::BAD_REQUEST)),
+                }
+            }
+            if !matches!(ready!(wire.poll_more(cx)), Ok(1..)) {
+                return Poll::Ready(Next::Ended);
+            }
+        }
+    }
+
+    /// Waits for the end of a body that is still sent on, or that nobody wanted. False if it is too much.
+    fn poll_rest(&mut self, wire: &mut Wire, cx: &mut Context<'_>) -> Poll<bool> {
+        ready!(wire.poll_over(cx));
+        while !wire.is_over() {
+            match ready!(wire.poll_body(cx)) {
+                Some(Ok(frame)) => {
+                    let came = frame.data_ref().map_or(0, Bytes::len) as u64;
+                    match self.unwanted.checked_sub(came) {
+                        Some(rest) => self.unwanted = rest,
+                        None => return Poll::Ready(false),
+                    }
+                }
+                Some(Err(_)) => return Poll::Ready(false),
+                None => break,
+            }
+        }
+        Poll::Ready(true)
+    }
+
+    fn begin(&mut self, wire: &mut Wire, head: &RequestHead, length: usize) {
+        drop(wire.held.split_to(length));
+        self.old = head.parts.version == Version::HTTP_10;
+        self.bodyless = head.parts.method == Method::HEAD;
+        self.connects = head.parts.method == Method::CONNECT;
+        self.kept = head.keep_alive && self.options.keep_alive;
+        self.unwanted = UNWANTED_BYTES_MAX;
+        wire.expect(head.framing, self.options.limits);
+        wire.expects = head.expects;
+    }
+
+    /// Whether a part of a request is here.
+    pub(crate) fn has_begun(&self) -> bool {
+        let wire = self.wire.borrow();
+        wire.is_over() && !wire.held.is_empty()
+    }
+
+    /// What was read and not understood.
+    pub(crate) fn ahead(&self) -> Bytes {
+        self.wire.borrow().held.clone()
+    }
+
+    /// While a request is served: ready when its client has gone. What comes meanwhile is kept, as far as there is room.
+    pub(crate) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut wire = self.wire.borrow_mut();
+        if self.body_ended && wire.expects && wire.is_awaited() {
+            wire.expects = false;
+            self.out
+                .front()
+                .extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+        }
+        if !self.out.is_empty() {
+            let io = wire.io().map_err(drop);
+            if let Ok(io) = io
+                && let Poll::Ready(Err(_)) = self.out.poll_write(io, cx)
+            {
+                return Poll::Ready(());
+            }
+        }
+        while !wire.ended {
+            // Whoever waits for the body reads it.
+            if wire.is_awaited() || wire.held.len() >= self.options.limits.bytes_max {
+                return Poll::Pending;
+            }
+            if ready!(wire.poll_more(cx)).is_err() {
+                break;
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// Sends an informational response, when the client is looked after next.
+    pub(crate) fn inform(&mut self, mut head: response::Parts) {
+        if self.old || self.out.front().len() > INTERIM_BYTES_MAX {
+            return;
+        }
+        head.headers.remove(CONTENT_LENGTH);
+        head.headers.remove(TRANSFER_ENCODING);
+        let out = self.out.front();
+        status_line(out, &head);
+        fields(out, &head.headers, self.options.case.as_ref());
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// Begins a response whose body is so long, if that is known.
+    pub(crate) fn respond(&mut self, head: &response::Parts, length: Option<u64>) {
+        let status = head.status;
+        let switches = status.is_informational() || self.connects && status.is_success();
+        let none =
+            self.bodyless || switches || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        let declared = || head.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
+        self.leaving = match length.or_else(declared) {
+            _ if none => Leaving::Nothing,
+            Some(length) => Leaving::Length(length),
+            None if self.old => Leaving::UntilEnd,
+            None => Leaving::Chunked,
         };
-        (rewound.io, ahead)
+        self.body_ended = self.leaving == Leaving::Nothing;
+        self.cut = false;
+        self.kept &= self.leaving != Leaving::UntilEnd && self.may_follow();
+        let case = self.options.case.as_ref();
+        let out = self.out.front();
+        status_line(out, head);
+        let mut has_length = false;
+        let mut has_connection = false;
+        for (name, value) in &head.headers {
+            if *name == CONTENT_LENGTH {
+                let told = match self.leaving {
+                    Leaving::Nothing => !switches && status != StatusCode::NO_CONTENT,
+                    Leaving::Length(length) => {
+                        value.to_str().ok().and_then(|v| v.parse().ok()) == Some(length)
+                    }
+                    _ => false,
+                };
+                if !told || std::mem::replace(&mut has_length, true) {
+                    continue;
+                }
+            } else if *name == TRANSFER_ENCODING {
+                continue;
+            } else if *name == CONNECTION {
+                has_connection = true;
+                let tokens = value.as_bytes().split(|b| *b == b',').map(<[u8]>::trim_ascii);
+                if { tokens }.any(|token| token.eq_ignore_ascii_case(b"close")) {
+                    self.kept = false;
+                    continue;
+                }
+            }
+            field(out, name, value.as_bytes(), case);
+        }
+        let length = match self.leaving {
+            Leaving::Length(length) => Some(length),
+            // Of a HEAD's response the length is told, where it is known.
+            Leaving::Nothing if self.bodyless => length.filter(|length| *length > 0),
+            _ => None,
+        };
+        if let (Some(length), false) = (length, has_length) {
+            field(out, &CONTENT_LENGTH, b"", case);
+            out.truncate(out.len() - 2);
+            number(out, length, 10);
+            out.extend_from_slice(b"\r\n");
+        }
+        if self.leaving == Leaving::Chunked {
+            field(out, &TRANSFER_ENCODING, b"chunked", case);
+        }
+        match (self.kept, self.old) {
+            _ if switches => {}
+            (false, _) => field(out, &CONNECTION, b"close", case),
+            (true, true) if !has_connection => field(out, &CONNECTION, b"keep-alive", case),
+            (true, _) => {}
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// Makes this the response, and the last one of the connection. False if the client has got a part of something else.
+    pub(crate) fn respond_last(&mut self, head: &response::Parts, body: Bytes) -> bool {
+        if !self.out.is_empty() {
+            return false;
+        }
+        self.kept = false;
+        self.refuses = true;
+        self.respond(head, Some(body.len() as u64));
+        self.body_ended = true;
+        self.out.put(body, &mut self.leaving, true).is_ok()
+    }
+
+    /// Writes what is left to be written.
+    pub(crate) fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        let mut wire = self.wire.borrow_mut();
+        self.out.poll_write(wire.io()?, cx)
+    }
+
+    /// Whether the rest of the request's body, if there is one, can be waited for.
+    fn may_follow(&self) -> bool {
+        let wire = self.wire.borrow();
+        wire.is_over()
+            || wire.is_held
+            || !wire.expects && wire.remaining().is_none_or(|rest| rest <= UNWANTED_BYTES_MAX)
+    }
+
+    /// Sends the response with its body.
+    ///
+    /// # Errors
+    /// The body broke off; what came of it was sent. Or the client has gone.
+    pub(crate) fn poll_send<B>(&mut self, cx: &mut Context<'_>, body: &mut B) -> Poll<Result<(), Cut>>
+    where
+        B: Body<Data = Bytes, Error = Cut> + Unpin,
+    {
+        loop {
+            let mut waits = false;
+            while !self.body_ended && self.out.has_room(GATHERED_BYTES_MAX) {
+                // No body of ours is polled while the connection is borrowed: it may be one that comes by it.
+                match Pin::new(&mut *body).poll_frame(cx) {
+                    Poll::Ready(frame) => self.take(frame, body.is_end_stream()),
+                    Poll::Pending => {
+                        waits = true;
+                        break;
+                    }
+                }
+            }
+            let mut wire = self.wire.borrow_mut();
+            let io = wire.io().map_err(|_| Cut)?;
+            ready!(self.out.poll_write(io, cx)).map_err(|_| Cut)?;
+            match (self.body_ended, self.cut) {
+                (_, true) => return Poll::Ready(Err(Cut)),
+                (true, _) => return Poll::Ready(Ok(())),
+                _ if waits => return Poll::Pending,
+                _ => {}
+            }
+        }
+    }
+
+    fn take(&mut self, frame: Option<Result<http_body::Frame<Bytes>, Cut>>, last: bool) {
+        let case = self.options.case.as_ref();
+        let done = match frame {
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(data) => {
+                    let put = self.out.put(data, &mut self.leaving, last);
+                    self.body_ended = last;
+                    match (last, self.leaving) {
+                        (true, Leaving::Length(1..)) => Err(WrongLength),
+                        _ => put,
+                    }
+                }
+                Err(frame) => {
+                    self.body_ended = true;
+                    self.out.end(frame.trailers_ref(), self.leaving, case)
+                }
+            },
+            None => {
+                self.body_ended = true;
+                self.out.end(None, self.leaving, case)
+            }
+            Some(Err(Cut)) => {
+                self.cut = true;
+                Ok(())
+            }
+        };
+        self.cut |= done.is_err();
+        self.body_ended |= self.cut;
+    }
+
+    /// Whether another request may come.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.kept
+    }
+
+    /// Whether only the end of the connection tells the client where the response ends.
+    pub(crate) fn ends_with_connection(&self) -> bool {
+        self.leaving == Leaving::UntilEnd
+    }
+
+    /// Whether the client may still be sending what nobody will read.
+    pub(crate) fn is_talking(&self) -> bool {
+        let wire = self.wire.borrow();
+        !wire.ended && (!wire.is_over() || !wire.held.is_empty() || self.refuses)
+    }
+
+    /// Gives the stream back, with what was read from it and not used. Whoever reads a body of it has come to an end.
+    pub(crate) fn into_stream(self) -> Option<(Counted, Bytes)> {
+        self.wire.borrow_mut().take()
+    }
+}
+
+impl Drop for ServerConn {
+    fn drop(&mut self) {
+        drop(self.wire.borrow_mut().take());
     }
 }

@@ -1,6 +1,6 @@
 //! HTTP/2 on the wire. The only module that names the h2 crate.
 //!
-//! Of the two libraries that could be here, hyper and the h2 crate beneath it, this is h2: a proxy has to see each stream's
+//! Of the libraries that could be here, this is the one without a layer above the frames: a proxy has to see each stream's
 //! number, its resets and its informational responses, to end a connection with the reason of its choice, and to hand
 //! streams that switched protocols to somebody else, all without `Send`. What h2 does not bound (how often a peer may make
 //! it answer) is bounded in front of it, by [`guard`].

@@ -12,6 +12,7 @@ use http::{HeaderValue, Method, Response, StatusCode, request, response};
 use http_body::Body;
 
 use super::h2::Shared;
+use super::headers::{hosts_contradict, one_host};
 use super::outgoing::Outgoing;
 use super::stream::HttpStream;
 use crate::body::{Cut, MessageBody};
@@ -61,8 +62,10 @@ pub(super) async fn answer(
     };
     let stream = answering.stream.clone();
     stream.number.set(responder.stream_id());
+    let objection = hosts_contradict(&head).then_some(StatusCode::BAD_REQUEST);
+    one_host(&mut head.headers);
     let (response, txn) = {
-        let mut handled = pin!(stream.clone().handle(head, body));
+        let mut handled = pin!(stream.clone().handle(head, body, objection));
         let response = poll_fn(|cx| answering.poll_handled(cx, handled.as_mut(), &mut responder)).await;
         (response, stream.current.borrow().clone())
     };

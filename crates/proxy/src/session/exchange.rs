@@ -11,7 +11,7 @@ use tidegate_sample::stick::Count;
 use super::ahead::{Ahead, receive};
 use super::choice::choose_backend;
 use super::forwarding::restrict_names;
-use super::headers::{announce_close, forget_connection, objection, one_host, wants_upgrade};
+use super::headers::{announce_close, forget_connection, wants_upgrade};
 use super::inspection::Inspection;
 use super::logline;
 use super::outgoing::{Active, Content, Outgoing};
@@ -48,13 +48,14 @@ enum Ruled {
 }
 
 impl HttpStream {
-    /// Answers one request. An error closes the connection without (the rest of) a response.
+    /// Answers one request, if need be by an objection to it. An error closes the connection without (the rest of) a
+    /// response.
     pub(crate) async fn handle(
         self: Rc<Self>,
-        mut head: request::Parts,
+        head: request::Parts,
         mut body: MessageBody,
+        objection: Option<StatusCode>,
     ) -> Result<Response<Outgoing>, Cut> {
-        self.traffic.swallow.set(false);
         self.busy.set(true);
         self.session.requests.set(self.session.requests.get() + 1);
         let txn = Txn::new(
@@ -80,12 +81,6 @@ impl HttpStream {
         *self.current.borrow_mut() = Some(txn.clone());
         *self.body.borrow_mut() = body.watch();
         let active = Active::new(self.clone(), txn.clone(), head.method == Method::HEAD);
-        let objection = objection(
-            &head,
-            !body.is_ended(),
-            self.worker.shared.global.accept_any_payload,
-        );
-        one_host(&mut head.headers);
         txn.capture_headers(Way::Request, &head.headers);
         *txn.request.borrow_mut() = Some(head);
         logline::at(LogStep::Request, &txn);
@@ -633,17 +628,7 @@ const TARPIT: Duration = Duration::from_secs(10);
 
 /// A reply as a response.
 fn made(reply: &Reply) -> Made {
-    let mut head = Response::new(()).into_parts().0;
-    head.status = reply.status;
-    head.headers = reply.headers.clone();
-    if let Some(reason) = reply
-        .reason
-        .clone()
-        .and_then(|r| crate::http1::ReasonPhrase::try_from(r).ok())
-    {
-        head.extensions.insert(reason);
-    }
-    head.headers.remove(http::header::CONTENT_LENGTH);
+    let mut head = reply.head();
     forget_connection(&mut head.headers);
     let content = if reply.body.is_empty() {
         Content::Empty

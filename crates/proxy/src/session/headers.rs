@@ -1,8 +1,7 @@
 //! Header fields that concern one connection and not the message, and requests that nobody should read.
 
-use crate::http1::Fragment;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header, request};
+use http::{HeaderMap, HeaderValue, header, request};
 
 /// Removes what the codec decides for each side by itself: the framing, and the tokens `close` and `keep-alive`. Other
 /// tokens of `connection`, and the fields that they name, pass through, as in HAProxy.
@@ -50,34 +49,6 @@ pub(crate) fn announce_close(headers: &mut HeaderMap) {
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
 }
 
-/// The status by which a request is refused that the codec can read and nobody should.
-pub(crate) fn objection(head: &request::Parts, has_body: bool, any_payload: bool) -> Option<StatusCode> {
-    if hosts_contradict(head) || head.extensions.get::<Fragment>().is_some() {
-        return Some(StatusCode::BAD_REQUEST);
-    }
-    let codings = head.headers.get_all(TRANSFER_ENCODING).iter();
-    let (mut others, mut chunked) = (0, 0);
-    for coding in codings.flat_map(tokens) {
-        if coding.eq_ignore_ascii_case(b"chunked") {
-            chunked += 1;
-        } else {
-            others += 1;
-        }
-    }
-    if chunked > 1 {
-        return Some(StatusCode::BAD_REQUEST);
-    }
-    if others > 0 {
-        return Some(StatusCode::UNPROCESSABLE_ENTITY);
-    }
-    let bodyless = matches!(head.method, Method::GET | Method::HEAD | Method::DELETE);
-    if has_body && bodyless && !any_payload && head.version == Version::HTTP_10 {
-        // Whoever is between us and such an old client may not expect a body there, and take it for the next request.
-        return Some(StatusCode::PAYLOAD_TOO_LARGE);
-    }
-    None
-}
-
 /// Leaves one of several `host` fields that say the same.
 pub(crate) fn one_host(headers: &mut HeaderMap) {
     if headers.get_all(header::HOST).iter().nth(1).is_some()
@@ -88,7 +59,7 @@ pub(crate) fn one_host(headers: &mut HeaderMap) {
 }
 
 /// Whether several `host` fields, or one and the target's own authority, contradict each other.
-fn hosts_contradict(head: &request::Parts) -> bool {
+pub(crate) fn hosts_contradict(head: &request::Parts) -> bool {
     let mut hosts = head.headers.get_all(header::HOST).iter();
     let Some(first) = hosts.next() else { return false };
     if hosts.any(|other| !other.as_bytes().eq_ignore_ascii_case(first.as_bytes())) {

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use super::service::Produced;
-use super::stream::{HttpStream, Wire};
+use super::stream::HttpStream;
 use super::upstream::Relayed;
 use crate::body::Cut;
 use crate::cache::Object;
@@ -25,8 +25,6 @@ const LINGER: Duration = Duration::from_secs(60);
 pub(crate) struct Outgoing {
     content: Content,
     active: Active,
-    /// The rest won't come; what did is being written. How often the connection was flushed before.
-    broken: Option<u64>,
 }
 
 /// Where a body comes from.
@@ -119,23 +117,7 @@ impl Content {
 
 impl Outgoing {
     pub(crate) fn new(content: Content, active: Active) -> Self {
-        Outgoing {
-            content,
-            active,
-            broken: None,
-        }
-    }
-
-    /// The error that cuts the response off, once the connection was flushed: an error makes the codec drop what it
-    /// holds, and the client is to get what there was.
-    fn cut(&self, flushes_before: u64, cx: &Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        let traffic = &self.active.stream.traffic;
-        // A stream of HTTP/2 sees to that itself.
-        if self.active.stream.wire == Wire::Http2 || traffic.flushes() > flushes_before {
-            return Poll::Ready(Some(Err(Cut)));
-        }
-        traffic.register_flush(cx);
-        Poll::Pending
+        Outgoing { content, active }
     }
 
     fn end(&mut self) {
@@ -150,9 +132,6 @@ impl Body for Outgoing {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let this = &mut *self;
-        if let Some(flushes) = this.broken {
-            return this.cut(flushes, cx);
-        }
         let polled = this.content.poll(cx, &this.active);
         this.active.txn.count_bytes();
         if let Poll::Ready(Some(Ok(_))) = &polled
@@ -161,14 +140,8 @@ impl Body for Outgoing {
             this.end();
             return polled;
         }
-        match &polled {
-            Poll::Ready(None) => this.end(),
-            Poll::Ready(Some(Err(_))) => {
-                let flushes = this.active.stream.traffic.flushes();
-                this.broken = Some(flushes);
-                return this.cut(flushes, cx);
-            }
-            _ => {}
+        if let Poll::Ready(None) = &polled {
+            this.end();
         }
         polled
     }

@@ -182,11 +182,8 @@ impl HttpStream {
 
     /// Sends an informational response before the final one.
     pub(crate) fn inform(&self, mut head: response::Parts) {
-        // The codec of HTTP/1 sends none.
-        if self.wire == Wire::Http2 {
-            forget_connection(&mut head.headers);
-            self.informational.borrow_mut().push(head);
-        }
+        forget_connection(&mut head.headers);
+        self.informational.borrow_mut().push(head);
     }
 
     /// Notes the time if anybody wants to know.

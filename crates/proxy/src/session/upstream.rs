@@ -231,8 +231,9 @@ impl HttpStream {
             proto => proto == ServerProto::Http2,
         };
         if !speaks_http2 {
-            let conn = http1::ClientConn::new(stream, made, global.buffer_bytes, global.fields_max).await?;
-            return Ok(Link::Http1(conn));
+            let limits = http1::HeadLimits::of(global, false);
+            let conn = http1::ClientConn::new(stream, made, limits, None);
+            return Ok(Link::Http1(Box::new(conn)));
         }
         let settings = Settings {
             streams_max: global.h2.be_streams_max,

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+use http::header::EXPECT;
 use http::{request, response};
 use http_body::Body;
 use tidegate_sample::figures::HttpStreamFigures;
@@ -19,8 +20,8 @@ use crate::{http1, http2};
 
 /// What carries a request to a server and its response back.
 pub(crate) enum Link {
-    /// A connection of HTTP/1, for this request alone.
-    Http1(http1::ClientConn),
+    /// A connection of HTTP/1, for this request alone. Boxed for as long as it lives: it changes hands often.
+    Http1(Box<http1::ClientConn>),
     /// A stream of HTTP/2.
     Http2(Box<http2::ClientStream>),
 }
@@ -87,12 +88,16 @@ impl Link {
     /// driven. Informational responses go to `informed`.
     pub(crate) async fn send(
         &mut self,
-        head: request::Parts,
+        mut head: request::Parts,
         body: MessageBody,
         informed: impl FnMut(response::Parts),
     ) -> Result<(response::Parts, MessageBody), SendFailure> {
+        if !body.is_ended() && head.headers.contains_key(EXPECT) && !body.leave_expectation() {
+            // The client was told to go on by us.
+            head.headers.remove(EXPECT);
+        }
         match self {
-            Link::Http1(conn) => conn.send(head, body).await,
+            Link::Http1(conn) => conn.send(head, body, informed).await,
             Link::Http2(stream) => Box::pin(stream.send(head, body, informed)).await,
         }
     }
@@ -127,7 +132,7 @@ impl Link {
     pub(crate) async fn into_pipe(self) -> Option<(Box<dyn Pipe>, Bytes)> {
         match self {
             Link::Http1(conn) => {
-                let (stream, ahead) = conn.into_stream().await;
+                let (stream, ahead) = conn.into_stream()?;
                 Some((Box::new(stream), ahead))
             }
             Link::Http2(stream) => Some((Box::new(stream.into_duplex()?), Bytes::new())),

@@ -17,7 +17,7 @@ pub(crate) struct OwnConnections {
 }
 
 enum Held {
-    Http1(http1::ClientConn),
+    Http1(Box<http1::ClientConn>),
     Http2(Rc<http2::ClientConn>),
 }
 

@@ -52,7 +52,7 @@ impl Claim<'_> {
 
 /// One that waits for its next request.
 struct Idle {
-    conn: ClientConn,
+    conn: Box<ClientConn>,
     since: Instant,
     /// Its place among those that the server may have.
     _room: Option<IdleRoom>,

@@ -1,9 +1,7 @@
-//! Heads that the codec could not read: what can be mended, and what is wrong with the rest.
-
-use http::StatusCode;
+//! Heads that are not as they should be, made such that they can be read.
 
 /// Where the head ends that these bytes begin with; none if it isn't all there.
-pub(crate) fn head_end(bytes: &[u8]) -> Option<usize> {
+pub(super) fn head_end(bytes: &[u8]) -> Option<usize> {
     let mut line = 0;
     for (at, byte) in bytes.iter().enumerate() {
         if *byte != b'\n' {
@@ -18,16 +16,37 @@ pub(crate) fn head_end(bytes: &[u8]) -> Option<usize> {
     None
 }
 
-/// Whether a field goes on in the next line, as was once allowed.
-pub(crate) fn is_folded(bytes: &[u8]) -> bool {
-    let head = bytes
-        .get(..head_end(bytes).unwrap_or(bytes.len()))
-        .unwrap_or_default();
-    folds(head).next().is_some()
+/// The same head without the fields whose names or values can't be passed on. None if it isn't all here, or has no such
+/// field.
+pub(super) fn purge(bytes: &[u8]) -> Option<Vec<u8>> {
+    let end = head_end(bytes)?;
+    let (head, rest) = bytes.split_at_checked(end)?;
+    let mut lines = head.split_inclusive(|b| *b == b'\n');
+    let mut kept = lines.next()?.to_vec();
+    lines
+        .filter(|line| !is_bad(line))
+        .for_each(|line| kept.extend_from_slice(line));
+    kept.extend_from_slice(rest);
+    (kept.len() < bytes.len()).then_some(kept)
+}
+
+fn is_bad(line: &[u8]) -> bool {
+    let mut parts = line.splitn(2, |b| *b == b':');
+    let (Some(name), Some(value)) = (parts.next(), parts.next()) else {
+        return false;
+    };
+    let is_name = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
+    name.is_empty() || !name.iter().all(is_name) || value.contains(&0)
+}
+
+/// Where the first line ends after which a field goes on.
+pub(super) fn first_fold(bytes: &[u8]) -> Option<usize> {
+    let head = bytes.get(..head_end(bytes).unwrap_or(bytes.len()))?;
+    folds(head).next()
 }
 
 /// The same bytes with the lines of each field joined by blanks. None if there is nothing to join.
-pub(crate) fn unfold(bytes: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn unfold(bytes: &[u8]) -> Option<Vec<u8>> {
     let end = head_end(bytes)?;
     let head = bytes.get(..end)?;
     let mut joined = bytes.to_vec();
@@ -51,21 +70,6 @@ fn folds(head: &[u8]) -> impl Iterator<Item = usize> {
     ends.filter(|at| matches!(head.get(at + 1), Some(b' ' | b'\t')))
 }
 
-/// The status for a head that can't be read. The codec's own word for it tells one that is too large from others.
-pub(crate) fn status(bytes: &[u8], own: Option<StatusCode>, head_bytes_max: usize) -> StatusCode {
-    if own != Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE) {
-        return StatusCode::BAD_REQUEST;
-    }
-    if !bytes.contains(&b'\n') {
-        return StatusCode::URI_TOO_LONG;
-    }
-    if bytes.len() < head_bytes_max {
-        // It has room, and too many fields.
-        return StatusCode::BAD_REQUEST;
-    }
-    StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,14 +82,20 @@ mod tests {
             joined,
             b"GET / HTTP/1.1\r\na: b    c  \td\nhost: h\r\n\r\nbody\n x"
         );
-        assert!(is_folded(folded) && !is_folded(&joined));
         assert_eq!(unfold(&joined), None);
+    }
+
+    #[test]
+    fn fields_that_can_not_be_passed_on_are_taken_away() {
+        let odd = b"GET / HTTP/1.1\r\na\0b: c\r\nd: e\r\nf g: h\r\n: i\r\nj: k\0\r\n\r\nl m: n\r\n";
+        assert_eq!(purge(odd).unwrap(), b"GET / HTTP/1.1\r\nd: e\r\n\r\nl m: n\r\n");
+        assert_eq!(purge(b"GET / HTTP/1.1\r\nd: e\r\n\r\n"), None);
+        assert_eq!(purge(b"GET / HTTP/1.1\r\na b: e\r\n"), None);
     }
 
     #[test]
     fn the_first_field_can_not_go_on() {
         let bad = b"GET / HTTP/1.1\r\n a: b\r\nhost: h\r\n\r\n";
-        assert!(!is_folded(bad));
         assert_eq!(unfold(bad), None);
     }
 
@@ -97,22 +107,13 @@ mod tests {
         assert_eq!(head_end(b"\r\nGET / HTTP/1.1\r\n\r\n"), Some(20));
     }
 
-    #[test]
-    fn what_is_too_large_is_told_apart() {
-        let large = Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
-        assert_eq!(status(b"GET /xxxxxxx", large, 10), 414);
-        assert_eq!(status(b"GET / HTTP/1.1\r\na: xxxx", large, 10), 431);
-        assert_eq!(status(b"GET / HTTP/1.1\r\na: b\r\n", large, 100), 400);
-        assert_eq!(status(b"rubbish", Some(StatusCode::BAD_REQUEST), 100), 400);
-    }
-
     proptest::proptest! {
         #[test]
         fn joining_changes_nothing_but_line_ends(bytes in proptest::collection::vec(
             proptest::sample::select(b"a: \t\r\n".to_vec()), 0..60)) {
             if let Some(joined) = unfold(&bytes) {
                 proptest::prop_assert_eq!(joined.len(), bytes.len());
-                proptest::prop_assert!(!is_folded(&joined));
+                proptest::prop_assert_eq!(unfold(&joined), None);
                 for (old, new) in bytes.iter().zip(&joined) {
                     proptest::prop_assert!(old == new || *new == b' ' && matches!(old, b'\r' | b'\n'));
                 }

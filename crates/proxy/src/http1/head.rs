@@ -1,0 +1,497 @@
+//! Heads of messages, read.
+
+use std::mem::MaybeUninit;
+
+use bytes::Bytes;
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
+};
+use http::{Method, Request, Response, StatusCode, Uri, Version, request, response};
+use httparse::{Header, ParserConfig, Status};
+
+use super::framing::{Declared, Framing, Refused};
+use super::mended::{first_fold, head_end, purge, unfold};
+use super::reason::ReasonPhrase;
+use crate::spec::GlobalSpec;
+
+/// The most fields that a head has if nothing is set.
+const FIELDS_MAX: usize = 101;
+
+/// Fields that are read without asking for memory.
+const FIELDS_INLINE: usize = 128;
+
+/// What a head may have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HeadLimits {
+    /// `tune.bufsize`: bytes.
+    pub(crate) bytes_max: usize,
+    /// `tune.http.maxhdr`: fields.
+    pub(crate) fields_max: usize,
+    /// `option accept-unsafe-violations-in-http-request` or `-response`.
+    pub(crate) lenient: bool,
+}
+
+impl HeadLimits {
+    /// Those of the process.
+    pub(crate) fn of(global: &GlobalSpec, lenient: bool) -> Self {
+        HeadLimits {
+            bytes_max: global.buffer_bytes,
+            fields_max: global.fields_max.unwrap_or(FIELDS_MAX),
+            lenient,
+        }
+    }
+}
+
+/// What can be read of bytes.
+pub(super) enum Reading<T> {
+    /// A head, of so many bytes.
+    Head(T, usize),
+    /// More has to be received.
+    Partial,
+    /// The lines of a field were joined: these bytes are to be read instead.
+    Mended(Bytes),
+    /// It is larger than it may be.
+    TooLarge,
+    /// No head will come of it.
+    Unreadable,
+}
+
+/// The head of a request.
+pub(crate) struct RequestHead {
+    pub(crate) parts: request::Parts,
+    pub(super) framing: Framing,
+    /// Another request may follow on the connection.
+    pub(super) keep_alive: bool,
+    /// The client holds its body back until it is told to go on.
+    pub(super) expects: bool,
+    /// The status by which a request is refused that can be read and that nobody should.
+    pub(crate) objection: Option<StatusCode>,
+}
+
+/// The head of a response.
+pub(super) struct ResponseHead {
+    pub(super) parts: response::Parts,
+    pub(super) framing: Framing,
+    pub(super) keep_alive: bool,
+}
+
+/// Reads the head of a request.
+pub(super) fn request(bytes: &Bytes, limits: HeadLimits) -> Reading<RequestHead> {
+    read(bytes, limits, |bytes, fields| {
+        let mut request = httparse::Request::new(&mut []);
+        match request.parse_with_uninit_headers(bytes, fields)? {
+            Status::Complete(length) => whole(request_head(bytes, &request, limits), length),
+            Status::Partial => Ok(None),
+        }
+    })
+}
+
+/// Reads the head of a response to a request of this method.
+pub(super) fn response(bytes: &Bytes, limits: HeadLimits, asked: &Method) -> Reading<ResponseHead> {
+    read(bytes, limits, |bytes, fields| {
+        let mut response = httparse::Response::new(&mut []);
+        match ParserConfig::default().parse_response_with_uninit_headers(&mut response, bytes, fields)? {
+            Status::Complete(length) => whole(response_head(bytes, &response, limits, asked), length),
+            Status::Partial => Ok(None),
+        }
+    })
+}
+
+/// A head with its length; none if it isn't all here.
+type Parsed<T> = Result<Option<(T, usize)>, httparse::Error>;
+
+fn whole<T>(head: Option<T>, length: usize) -> Parsed<T> {
+    let head = head.ok_or(httparse::Error::Token)?;
+    Ok(Some((head, length)))
+}
+
+fn read<T>(
+    bytes: &Bytes,
+    limits: HeadLimits,
+    parse: impl for<'b> Fn(&'b Bytes, &mut [MaybeUninit<Header<'b>>]) -> Parsed<T>,
+) -> Reading<T> {
+    let parsed = if limits.fields_max <= FIELDS_INLINE {
+        let mut fields = [const { MaybeUninit::uninit() }; FIELDS_INLINE];
+        parse(bytes, fields.get_mut(..limits.fields_max).unwrap_or_default())
+    } else {
+        parse(bytes, &mut vec![MaybeUninit::uninit(); limits.fields_max])
+    };
+    match parsed {
+        Ok(Some((head, length))) if length <= limits.bytes_max => Reading::Head(head, length),
+        Ok(None) if bytes.len() < limits.bytes_max => Reading::Partial,
+        Ok(_) => Reading::TooLarge,
+        Err(_) => mend(bytes, limits, |bytes| {
+            let mut fields = vec![MaybeUninit::uninit(); limits.fields_max];
+            matches!(parse(bytes, &mut fields), Ok(None))
+        }),
+    }
+}
+
+/// What can be made of a head that can't be read as it is.
+fn mend<T>(bytes: &Bytes, limits: HeadLimits, begins_well: impl Fn(&Bytes) -> bool) -> Reading<T> {
+    // A field that goes on is no fault of what comes before it.
+    let folded = first_fold(bytes).is_some_and(|at| begins_well(&bytes.slice(..=at)));
+    if head_end(bytes).is_some() {
+        let mended = unfold(bytes).filter(|_| folded);
+        let mended = mended.or_else(|| purge(bytes).filter(|_| limits.lenient));
+        return mended.map_or(Reading::Unreadable, |mended| Reading::Mended(mended.into()));
+    }
+    match folded || limits.lenient {
+        false => Reading::Unreadable,
+        true if bytes.len() < limits.bytes_max => Reading::Partial,
+        true => Reading::TooLarge,
+    }
+}
+
+fn request_head(bytes: &Bytes, read: &httparse::Request<'_, '_>, limits: HeadLimits) -> Option<RequestHead> {
+    let mut parts = Request::new(()).into_parts().0;
+    parts.version = version(read.version?);
+    parts.method = Method::from_bytes(read.method?.as_bytes()).ok()?;
+    let old = parts.version == Version::HTTP_10;
+    let target = read.path?;
+    parts.uri = uri(bytes, target, &parts.method, limits.lenient)?;
+    let mut declared = Declared::default();
+    let mut asks = Asks::default();
+    let mut objection = None;
+    let mut expects = false;
+    let mut host: Option<HeaderValue> = None;
+    parts.headers = HeaderMap::with_capacity(read.headers.len() + SPARE_FIELDS);
+    for field in read.headers.iter() {
+        let (name, value) = name_and_value(bytes, field)?;
+        if name == HOST {
+            match &host {
+                Some(first) if first.as_bytes().eq_ignore_ascii_case(value.as_bytes()) => continue,
+                Some(_) => objection = Some(StatusCode::BAD_REQUEST),
+                None => host = Some(value.clone()),
+            }
+        } else if name == CONTENT_LENGTH {
+            if !declared.length(&value).ok()? {
+                continue;
+            }
+        } else if name == TRANSFER_ENCODING {
+            declared.codings(&value);
+        } else if name == CONNECTION {
+            asks.take_in(&value);
+        } else if name == EXPECT {
+            expects |= value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+        }
+        parts.headers.append(name, value);
+    }
+    if let (Some(authority), Some(host)) = (parts.uri.authority(), &host)
+        && !limits.lenient
+        && contradict(authority.as_str(), parts.uri.scheme_str(), host)
+    {
+        objection = Some(StatusCode::BAD_REQUEST);
+    }
+    let chunked = declared.chunked();
+    let mut keep_alive = asks.keep_alive(old);
+    let framing = match (chunked, declared.length) {
+        (Ok(false), length) => Framing::of_length(length.unwrap_or(0)),
+        (Err(Refused::Ambiguous), _) => return None,
+        (chunked, length) => {
+            // Whoever speaks HTTP/1.0 doesn't know of chunks.
+            if old {
+                return None;
+            }
+            // A length beside chunks means nothing, or harm.
+            if length.is_some() {
+                parts.headers.remove(CONTENT_LENGTH);
+                keep_alive = false;
+            }
+            if chunked.is_err() {
+                objection.get_or_insert(StatusCode::UNPROCESSABLE_ENTITY);
+            }
+            Framing::Chunked
+        }
+    };
+    Some(RequestHead {
+        parts,
+        framing,
+        keep_alive,
+        expects: expects && !old,
+        objection,
+    })
+}
+
+fn response_head(
+    bytes: &Bytes,
+    read: &httparse::Response<'_, '_>,
+    limits: HeadLimits,
+    asked: &Method,
+) -> Option<ResponseHead> {
+    let mut parts = Response::new(()).into_parts().0;
+    parts.version = version(read.version?);
+    parts.status = StatusCode::from_u16(read.code?).ok()?;
+    let old = parts.version == Version::HTTP_10;
+    let mut declared = Declared::default();
+    let mut asks = Asks::default();
+    parts.headers = HeaderMap::with_capacity(read.headers.len() + SPARE_FIELDS);
+    for field in read.headers.iter() {
+        let (name, value) = name_and_value(bytes, field)?;
+        if name == CONTENT_LENGTH {
+            if !declared.length(&value).ok()? {
+                continue;
+            }
+        } else if name == TRANSFER_ENCODING {
+            if limits.lenient && (value.is_empty() || declared.has_codings) {
+                continue;
+            }
+            declared.codings(&value);
+        } else if name == CONNECTION {
+            asks.take_in(&value);
+        }
+        parts.headers.append(name, value);
+    }
+    let reason = read.reason.unwrap_or_default();
+    if Some(reason) != parts.status.canonical_reason() {
+        let reason = ReasonPhrase::try_from(bytes.slice_ref(reason.as_bytes())).ok()?;
+        parts.extensions.insert(reason);
+    }
+    let chunked = declared.chunked().ok()?;
+    if chunked && declared.length.is_some() {
+        parts.headers.remove(CONTENT_LENGTH);
+    }
+    let status = parts.status;
+    let bodyless = status.is_informational()
+        || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+        || *asked == Method::HEAD
+        || *asked == Method::CONNECT && status.is_success();
+    let framing = match (bodyless, chunked, declared.length) {
+        (true, ..) => Framing::Nothing,
+        (_, true, _) => Framing::Chunked,
+        (_, _, Some(length)) => Framing::of_length(length),
+        _ => Framing::UntilEnd,
+    };
+    let keep_alive = asks.keep_alive(old)
+        && framing != Framing::UntilEnd
+        && !(declared.has_codings && (old || declared.length.is_some()));
+    Some(ResponseHead {
+        parts,
+        framing,
+        keep_alive,
+    })
+}
+
+/// Room for what rules and options add, so that the fields need not move for them.
+const SPARE_FIELDS: usize = 2;
+
+fn name_and_value(bytes: &Bytes, field: &Header<'_>) -> Option<(HeaderName, HeaderValue)> {
+    let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
+    let value = HeaderValue::from_maybe_shared(bytes.slice_ref(field.value)).ok()?;
+    Some((name, value))
+}
+
+fn version(minor: u8) -> Version {
+    match minor {
+        0 => Version::HTTP_10,
+        _ => Version::HTTP_11,
+    }
+}
+
+/// The target of a request: a path, a whole URI, `*`, or for CONNECT an authority.
+fn uri(bytes: &Bytes, target: &str, method: &Method, lenient: bool) -> Option<Uri> {
+    if !lenient && target.bytes().any(|b| b >= 0x7f || b == b'#') {
+        return None;
+    }
+    let uri = Uri::from_maybe_shared(bytes.slice_ref(target.as_bytes())).ok()?;
+    let connects = *method == Method::CONNECT;
+    let fits = match target.as_bytes().first()? {
+        b'/' | b'*' => !connects,
+        _ if connects => uri.scheme().is_none() && (lenient || uri.port().is_some()),
+        _ => uri.scheme().is_some(),
+    };
+    fits.then_some(uri)
+}
+
+/// What `connection` fields ask for.
+#[derive(Default)]
+struct Asks {
+    close: bool,
+    keep_alive: bool,
+}
+
+impl Asks {
+    fn take_in(&mut self, value: &HeaderValue) {
+        for token in value.as_bytes().split(|b| *b == b',').map(<[u8]>::trim_ascii) {
+            self.close |= token.eq_ignore_ascii_case(b"close");
+            self.keep_alive |= token.eq_ignore_ascii_case(b"keep-alive");
+        }
+    }
+
+    fn keep_alive(&self, old: bool) -> bool {
+        !self.close && (!old || self.keep_alive)
+    }
+}
+
+/// Whether a `host` field and the authority of the target contradict each other.
+fn contradict(authority: &str, scheme: Option<&str>, host: &HeaderValue) -> bool {
+    let default = match scheme {
+        Some("https") => ":443",
+        _ => ":80",
+    };
+    let bare = |host: &str| host.strip_suffix(default).unwrap_or(host).to_ascii_lowercase();
+    let authority = authority.rsplit('@').next().unwrap_or_default();
+    host.to_str().map_or(true, |host| bare(host) != bare(authority))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STRICT: HeadLimits = HeadLimits {
+        bytes_max: 1000,
+        fields_max: 8,
+        lenient: false,
+    };
+
+    fn strict(text: &str) -> Option<RequestHead> {
+        lenient(text, false)
+    }
+
+    fn lenient(text: &str, lenient: bool) -> Option<RequestHead> {
+        let limits = HeadLimits { lenient, ..STRICT };
+        let mut bytes = Bytes::copy_from_slice(text.as_bytes());
+        loop {
+            match request(&bytes, limits) {
+                Reading::Head(head, length) if length == bytes.len() => return Some(head),
+                Reading::Mended(mended) => bytes = mended,
+                _ => return None,
+            }
+        }
+    }
+
+    #[test]
+    fn a_request_is_read_with_what_it_says_of_its_end() {
+        let head = strict("POST /a?b HTTP/1.1\r\nHost: h\r\nX-Y: z \r\nhost: H\r\nContent-Length: 3\r\n\r\n")
+            .unwrap();
+        assert_eq!((head.parts.uri.path(), head.parts.uri.query()), ("/a", Some("b")));
+        assert_eq!(head.framing, Framing::Length(3));
+        let fields: Vec<_> = head
+            .parts
+            .headers
+            .iter()
+            .map(|(n, v)| (n.as_str(), v.as_bytes()))
+            .collect();
+        assert_eq!(
+            fields,
+            [("host", &b"h"[..]), ("x-y", b"z"), ("content-length", b"3")]
+        );
+        assert!(head.keep_alive && !head.expects && head.objection.is_none());
+    }
+
+    #[test]
+    fn chunks_beat_a_length_and_end_the_connection() {
+        let head =
+            strict("POST / HTTP/1.1\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n").unwrap();
+        assert_eq!((head.framing, head.keep_alive), (Framing::Chunked, false));
+        assert!(!head.parts.headers.contains_key(CONTENT_LENGTH));
+        assert!(strict("POST / HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n").is_none());
+    }
+
+    #[test]
+    fn connections_are_kept_by_the_rules_of_their_version() {
+        let kept = |head: &str| strict(&format!("GET / HTTP/{head}\r\n\r\n")).unwrap().keep_alive;
+        assert!(kept("1.1") && !kept("1.0"));
+        assert!(!kept("1.1\r\nconnection: x, Close") && kept("1.0\r\nconnection: Keep-Alive"));
+    }
+
+    #[test]
+    fn targets_are_of_four_forms() {
+        for good in [
+            "GET /",
+            "OPTIONS *",
+            "GET http://h/a",
+            "CONNECT h:443",
+            "CONNECT [::1]:443",
+        ] {
+            assert!(strict(&format!("{good} HTTP/1.1\r\n\r\n")).is_some(), "{good}");
+        }
+        for bad in [
+            "GET a",
+            "GET h:80",
+            "CONNECT /",
+            "CONNECT h",
+            "CONNECT http://h:1/",
+            "GET /#a",
+            "GET /\u{e4}",
+        ] {
+            assert!(strict(&format!("{bad} HTTP/1.1\r\n\r\n")).is_none(), "{bad}");
+        }
+        assert!(lenient("GET /\u{e4}#a HTTP/1.1\r\n\r\n", true).is_some());
+    }
+
+    #[test]
+    fn whom_it_is_for_is_not_in_doubt() {
+        let objection = |target: &str, hosts: &[&str]| {
+            let hosts: String = hosts.iter().map(|h| format!("host: {h}\r\n")).collect();
+            strict(&format!("GET {target} HTTP/1.1\r\n{hosts}\r\n"))
+                .unwrap()
+                .objection
+        };
+        assert_eq!(objection("/", &["a", "A"]), None);
+        assert_eq!(objection("/", &["a", "b"]), Some(StatusCode::BAD_REQUEST));
+        assert_eq!(objection("http://a:80/", &["a"]), None);
+        assert_eq!(objection("http://b/", &["a"]), Some(StatusCode::BAD_REQUEST));
+    }
+
+    #[test]
+    fn lenience_drops_fields_that_have_no_name() {
+        let odd = "GET / HTTP/1.1\r\na\0b: c\r\nd: e\r\n\r\n";
+        assert!(strict(odd).is_none());
+        let head = lenient(odd, true).unwrap();
+        assert_eq!(head.parts.headers.len(), 1);
+    }
+
+    fn answer(text: &str, asked: Method) -> Option<ResponseHead> {
+        match response(&Bytes::copy_from_slice(text.as_bytes()), STRICT, &asked) {
+            Reading::Head(head, _) => Some(head),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_response_ends_as_its_status_and_method_have_it() {
+        let framing = |text: &str, asked| {
+            answer(&format!("HTTP/1.1 {text}\r\n\r\n"), asked)
+                .unwrap()
+                .framing
+        };
+        let long = "\r\ncontent-length: 5";
+        assert_eq!(framing(&format!("200 OK{long}"), Method::GET), Framing::Length(5));
+        assert_eq!(framing(&format!("200 OK{long}"), Method::HEAD), Framing::Nothing);
+        assert_eq!(framing(&format!("304 x{long}"), Method::GET), Framing::Nothing);
+        assert_eq!(
+            framing(&format!("200 OK{long}"), Method::CONNECT),
+            Framing::Nothing
+        );
+        assert_eq!(
+            framing(&format!("403 no{long}"), Method::CONNECT),
+            Framing::Length(5)
+        );
+        assert_eq!(framing("200 OK", Method::GET), Framing::UntilEnd);
+        assert_eq!(
+            framing("200 OK\r\ntransfer-encoding: chunked", Method::GET),
+            Framing::Chunked
+        );
+        assert!(answer("HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\n", Method::GET).is_none());
+        let named = answer("HTTP/1.1 200 Fine\r\n\r\n", Method::GET).unwrap();
+        assert_eq!(
+            named.parts.extensions.get::<ReasonPhrase>().unwrap().as_bytes(),
+            b"Fine"
+        );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+            let bytes = Bytes::from(bytes);
+            let _ = request(&bytes, STRICT);
+            let _ = response(&bytes, STRICT, &Method::GET);
+            for start in [&b"GET / HTTP/1.1\r\n"[..], b"HTTP/1.1 200 OK\r\n"] {
+                let all = Bytes::from([start, &bytes[..], b"\r\n\r\n"].concat());
+                let _ = request(&all, STRICT);
+                let _ = response(&all, STRICT, &Method::GET);
+            }
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! A connection as it is read: by whoever waits for a head, and by whoever holds the body that comes after it.
+
+use std::cell::RefCell;
+use std::io;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker, ready};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use http_body::Frame;
+use tokio::io::AsyncReadExt;
+
+use super::chunks::{Chunks, Step};
+use super::framing::Framing;
+use super::head::HeadLimits;
+use crate::body::BodyError;
+use crate::stream::Counted;
+
+/// What is asked of the system at once.
+const READ_BYTES: usize = 64 * 1024;
+
+/// What is received in smaller pieces is copied out of the buffer, which all connections of a worker share; larger
+/// pieces take their part of it with them.
+const COPIED_BYTES_MAX: usize = 16 * 1024;
+
+thread_local! {
+    static BUFFER: RefCell<BytesMut> = RefCell::new(BytesMut::new());
+}
+
+/// What comes of the current message after its head.
+enum Coming {
+    Nothing,
+    Length(u64),
+    Chunked(Chunks),
+    UntilEnd,
+    /// It broke off.
+    Broken,
+}
+
+/// The reading half of a connection, with what was read and not used.
+pub(super) struct Wire {
+    io: Option<Counted>,
+    /// There is no connection: what comes is handed in.
+    fed: bool,
+    pub(super) held: Bytes,
+    coming: Coming,
+    /// The peer has ended its side.
+    pub(super) ended: bool,
+    /// Which message this is. Who holds the body of one before has nothing to read here.
+    pub(super) message: u32,
+    /// Somebody holds the body.
+    pub(super) is_held: bool,
+    /// Whoever waits for the body.
+    reader: Option<Waker>,
+    /// Whoever waits for the body to be over.
+    successor: Option<Waker>,
+    /// The client is to be told to go on before its body comes.
+    pub(super) expects: bool,
+}
+
+/// A reading half that is shared with the body that comes on it.
+pub(super) type Shared = Rc<RefCell<Wire>>;
+
+impl Wire {
+    pub(super) fn new(io: Counted, held: Bytes) -> Shared {
+        Wire::with(Some(io), held)
+    }
+
+    /// A reading half that reads what it is [fed](Self::feed).
+    pub(super) fn fed() -> Shared {
+        Wire::with(None, Bytes::new())
+    }
+
+    fn with(io: Option<Counted>, held: Bytes) -> Shared {
+        Rc::new(RefCell::new(Wire {
+            fed: io.is_none(),
+            io,
+            held,
+            coming: Coming::Nothing,
+            ended: false,
+            message: 0,
+            is_held: false,
+            reader: None,
+            successor: None,
+            expects: false,
+        }))
+    }
+
+    /// The connection, to be written to.
+    pub(super) fn io(&mut self) -> io::Result<&mut Counted> {
+        self.io.as_mut().ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
+    /// Takes the connection away from whoever still reads a body.
+    pub(super) fn take(&mut self) -> Option<(Counted, Bytes)> {
+        self.coming = match self.coming {
+            Coming::Nothing => Coming::Nothing,
+            _ => Coming::Broken,
+        };
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+        Some((self.io.take()?, std::mem::take(&mut self.held)))
+    }
+
+    /// Receives more: says how much, 0 at the end.
+    pub(super) fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.ended {
+            return Poll::Ready(Ok(0));
+        }
+        let Some(io) = &mut self.io else {
+            return match self.fed {
+                true => Poll::Pending,
+                false => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+            };
+        };
+        let piece = ready!(poll_piece(io, cx))?;
+        self.ended = piece.is_empty();
+        let read = piece.len();
+        self.append(piece);
+        Poll::Ready(Ok(read))
+    }
+
+    /// Takes what came.
+    pub(super) fn feed(&mut self, piece: &[u8]) {
+        self.append(Bytes::copy_from_slice(piece));
+    }
+
+    fn append(&mut self, piece: Bytes) {
+        self.held = match self.held.is_empty() {
+            true => piece,
+            false => [&self.held[..], &piece].concat().into(),
+        };
+    }
+
+    /// After a head, this comes.
+    pub(super) fn expect(&mut self, framing: Framing, limits: HeadLimits) {
+        self.message = self.message.wrapping_add(1);
+        self.is_held = false;
+        self.reader = None;
+        self.coming = match framing {
+            Framing::Nothing => Coming::Nothing,
+            Framing::Length(length) => Coming::Length(length),
+            Framing::Chunked => Coming::Chunked(Chunks::new(limits.bytes_max, limits.fields_max)),
+            Framing::UntilEnd => Coming::UntilEnd,
+        };
+    }
+
+    /// Whether the current message has ended.
+    pub(super) fn is_over(&self) -> bool {
+        match &self.coming {
+            Coming::Nothing => true,
+            Coming::Chunked(chunks) => chunks.is_done(),
+            _ => false,
+        }
+    }
+
+    /// Bytes that are still to come, if that is known.
+    pub(super) fn remaining(&self) -> Option<u64> {
+        match &self.coming {
+            Coming::Length(rest) => Some(*rest),
+            Coming::Nothing => Some(0),
+            // What came in chunks goes on in chunks, be it all here.
+            Coming::Chunked(_) | Coming::UntilEnd | Coming::Broken => None,
+        }
+    }
+
+    /// Whether somebody waits for more of a body.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.reader.is_some()
+    }
+
+    /// The next piece of the body, or its trailers; none at its end.
+    pub(super) fn poll_body(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let polled = self.poll_frame(cx);
+        if polled.is_pending() {
+            if !self.reader.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
+                self.reader = Some(cx.waker().clone());
+            }
+            return Poll::Pending;
+        }
+        self.reader = None;
+        self.expects = false;
+        if self.is_over() {
+            self.tell_successor();
+        }
+        polled
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        loop {
+            match &mut self.coming {
+                Coming::Nothing => return Poll::Ready(None),
+                Coming::Broken => return Poll::Ready(Some(Err(BodyError::new("the connection is gone")))),
+                Coming::Length(rest) if !self.held.is_empty() => {
+                    let here = self.held.len().min(usize::try_from(*rest).unwrap_or(usize::MAX));
+                    *rest -= here as u64;
+                    if *rest == 0 {
+                        self.coming = Coming::Nothing;
+                    }
+                    return Poll::Ready(Some(Ok(Frame::data(self.held.split_to(here)))));
+                }
+                Coming::UntilEnd if !self.held.is_empty() => {
+                    return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.held)))));
+                }
+                Coming::UntilEnd if self.ended => {
+                    self.coming = Coming::Nothing;
+                    return Poll::Ready(None);
+                }
+                Coming::Chunked(chunks) => match chunks.step(&mut self.held) {
+                    Step::Piece(piece) => return Poll::Ready(Some(Ok(Frame::data(piece)))),
+                    Step::Trailers(fields) => return Poll::Ready(Some(Ok(Frame::trailers(fields)))),
+                    Step::End => {
+                        self.coming = Coming::Nothing;
+                        return Poll::Ready(None);
+                    }
+                    Step::Bad(why) => return Poll::Ready(Some(Err(BodyError::new(why)))),
+                    Step::More => {}
+                },
+                Coming::Length(_) | Coming::UntilEnd => {}
+            }
+            let fault = match ready!(self.poll_more(cx)) {
+                Ok(0) if matches!(self.coming, Coming::UntilEnd) => continue,
+                Ok(0) => BodyError::new("the connection ended within the body"),
+                Ok(_) => continue,
+                Err(why) => BodyError::new(why),
+            };
+            self.coming = Coming::Broken;
+            return Poll::Ready(Some(Err(fault)));
+        }
+    }
+
+    /// Ready once the body is over, or nobody holds it any more.
+    pub(super) fn poll_over(&mut self, cx: &Context<'_>) -> Poll<()> {
+        if self.is_over() || !self.is_held {
+            return Poll::Ready(());
+        }
+        self.successor = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Nobody holds the body any more.
+    pub(super) fn let_go(&mut self) {
+        self.is_held = false;
+        self.reader = None;
+        self.tell_successor();
+    }
+
+    fn tell_successor(&mut self) {
+        if let Some(successor) = self.successor.take() {
+            successor.wake();
+        }
+    }
+}
+
+fn poll_piece(io: &mut Counted, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+    BUFFER.with_borrow_mut(|buffer| {
+        buffer.reserve(READ_BYTES);
+        let mut room = (&mut *buffer).limit(READ_BYTES);
+        let read = ready!(pin!(io.read_buf(&mut room)).poll(cx))?;
+        Poll::Ready(Ok(match read <= COPIED_BYTES_MAX {
+            true => {
+                let piece = Bytes::copy_from_slice(buffer);
+                buffer.clear();
+                piece
+            }
+            false => buffer.split().freeze(),
+        }))
+    })
+}

@@ -1,0 +1,331 @@
+//! Messages on their way out: heads as bytes, bodies in their framing, and what the peer hasn't taken yet.
+
+use std::cell::Cell;
+use std::io;
+use std::io::IoSlice;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use http::header::{HeaderMap, HeaderName};
+use http::{StatusCode, request, response};
+use tokio::io::AsyncWrite;
+
+use super::case::HeaderCase;
+use super::reason::ReasonPhrase;
+use crate::stream::Counted;
+
+/// Pieces that are no longer than this are copied behind what comes before them: the system takes one buffer faster than
+/// several.
+const COPIED_BYTES_MAX: usize = 4096;
+
+/// What a connection that has nothing to write keeps of its buffer for the next one.
+const SPARE_BYTES_MAX: usize = 64 * 1024;
+
+thread_local! {
+    /// Most of what is written leaves at once: so one buffer serves all connections of a worker.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// How a body leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leaving {
+    /// There is none.
+    Nothing,
+    /// So many bytes are still to be written.
+    Length(u64),
+    /// In chunks.
+    Chunked,
+    /// To the end of the connection.
+    UntilEnd,
+}
+
+/// What was made and not written yet.
+#[derive(Default)]
+pub(super) struct Outflow {
+    front: Vec<u8>,
+    /// So much of `front` is written.
+    at: usize,
+    piece: Bytes,
+    tail: &'static [u8],
+    /// The stream may hold what it took.
+    unflushed: bool,
+}
+
+/// The body has more or fewer bytes than were announced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct WrongLength;
+
+impl Outflow {
+    pub(super) fn is_empty(&self) -> bool {
+        !self.unflushed && self.is_written()
+    }
+
+    /// Whether more may be put before something is written.
+    pub(super) fn has_room(&self, gathered_max: usize) -> bool {
+        self.piece.is_empty() && self.tail.is_empty() && self.front.len() - self.at < gathered_max
+    }
+
+    fn is_written(&self) -> bool {
+        self.at == self.front.len() && self.piece.is_empty() && self.tail.is_empty()
+    }
+
+    /// Where heads are written to.
+    pub(super) fn front(&mut self) -> &mut Vec<u8> {
+        if self.front.capacity() == 0 {
+            self.front = SPARE.take();
+        }
+        &mut self.front
+    }
+
+    /// Adds a piece of a body. Only when nothing of the one before is left.
+    ///
+    /// # Errors
+    /// It is more than was announced.
+    pub(super) fn put(&mut self, piece: Bytes, leaving: &mut Leaving, last: bool) -> Result<(), WrongLength> {
+        match leaving {
+            Leaving::Nothing => return Ok(()),
+            Leaving::Length(rest) => *rest = rest.checked_sub(piece.len() as u64).ok_or(WrongLength)?,
+            Leaving::UntilEnd => {}
+            Leaving::Chunked => {
+                let front = self.front();
+                if !piece.is_empty() {
+                    number(front, piece.len() as u64, 16);
+                    front.extend_from_slice(b"\r\n");
+                }
+                self.tail = match (piece.is_empty(), last) {
+                    (true, true) => b"0\r\n\r\n",
+                    (true, false) => b"",
+                    (false, true) => b"\r\n0\r\n\r\n",
+                    (false, false) => b"\r\n",
+                };
+            }
+        }
+        match piece.len() <= COPIED_BYTES_MAX {
+            true => {
+                let tail = std::mem::take(&mut self.tail);
+                let front = self.front();
+                front.extend_from_slice(&piece);
+                front.extend_from_slice(tail);
+            }
+            false => self.piece = piece,
+        }
+        Ok(())
+    }
+
+    /// Ends a body: with trailers, if there are any and they have a place.
+    ///
+    /// # Errors
+    /// It is less than was announced.
+    pub(super) fn end(
+        &mut self,
+        trailers: Option<&HeaderMap>,
+        leaving: Leaving,
+        case: Option<&HeaderCase>,
+    ) -> Result<(), WrongLength> {
+        match leaving {
+            Leaving::Length(1..) => return Err(WrongLength),
+            Leaving::Chunked => {
+                let front = self.front();
+                front.extend_from_slice(b"0\r\n");
+                if let Some(trailers) = trailers {
+                    fields(front, trailers, case);
+                }
+                front.extend_from_slice(b"\r\n");
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Writes all there is.
+    pub(super) fn poll_write(&mut self, io: &mut Counted, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.is_written() {
+            let front = self.front.get(self.at..).unwrap_or_default();
+            let written = match self.piece.is_empty() && self.tail.is_empty() {
+                true => Pin::new(&mut *io).poll_write(cx, front),
+                false => {
+                    let slices = [
+                        IoSlice::new(front),
+                        IoSlice::new(&self.piece),
+                        IoSlice::new(self.tail),
+                    ];
+                    let first = usize::from(front.is_empty());
+                    Pin::new(&mut *io).poll_write_vectored(cx, slices.get(first..).unwrap_or_default())
+                }
+            };
+            let mut written = ready!(written)?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.unflushed = true;
+            let of_front = written.min(self.front.len() - self.at);
+            self.at += of_front;
+            written -= of_front;
+            let of_piece = written.min(self.piece.len());
+            self.piece.advance(of_piece);
+            self.tail = self.tail.get(written - of_piece..).unwrap_or_default();
+        }
+        if self.unflushed {
+            ready!(Pin::new(io).poll_flush(cx))?;
+            self.unflushed = false;
+        }
+        self.at = 0;
+        if self.front.capacity() > 0 {
+            let mut spare = std::mem::take(&mut self.front);
+            if spare.capacity() <= SPARE_BYTES_MAX {
+                spare.clear();
+                SPARE.set(spare);
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Writes the first line of a request.
+pub(super) fn request_line(out: &mut Vec<u8>, head: &request::Parts) {
+    out.extend_from_slice(head.method.as_str().as_bytes());
+    out.push(b' ');
+    target(out, &head.uri);
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+}
+
+fn target(out: &mut Vec<u8>, uri: &http::Uri) {
+    if let Some(scheme) = uri.scheme_str() {
+        out.extend_from_slice(scheme.as_bytes());
+        out.extend_from_slice(b"://");
+    }
+    if let Some(authority) = uri.authority() {
+        out.extend_from_slice(authority.as_str().as_bytes());
+        if uri.scheme().is_none() {
+            return;
+        }
+    }
+    match uri.path_and_query() {
+        Some(path) => out.extend_from_slice(path.as_str().as_bytes()),
+        None => out.push(b'/'),
+    }
+}
+
+/// Writes the first line of a response.
+pub(super) fn status_line(out: &mut Vec<u8>, head: &response::Parts) {
+    let reason = head.extensions.get::<ReasonPhrase>();
+    if head.status == StatusCode::OK && reason.is_none() {
+        return out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+    }
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(head.status.as_str().as_bytes());
+    out.push(b' ');
+    match reason {
+        Some(reason) => out.extend_from_slice(reason.as_bytes()),
+        None => out.extend_from_slice(head.status.canonical_reason().unwrap_or("Unknown").as_bytes()),
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Writes fields, one a line.
+pub(super) fn fields(out: &mut Vec<u8>, headers: &HeaderMap, case: Option<&HeaderCase>) {
+    for (name, value) in headers {
+        field(out, name, value.as_bytes(), case);
+    }
+}
+
+/// Writes a field.
+pub(super) fn field(out: &mut Vec<u8>, name: &HeaderName, value: &[u8], case: Option<&HeaderCase>) {
+    let name = case.and_then(|case| case.of(name)).unwrap_or(name.as_str());
+    out.reserve(name.len() + value.len() + 4);
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Writes a number.
+pub(super) fn number(out: &mut Vec<u8>, mut number: u64, base: u64) {
+    let from = out.len();
+    loop {
+        let digit = (number % base) as u8;
+        out.push(if digit < 10 {
+            b'0' + digit
+        } else {
+            b'a' + digit - 10
+        });
+        number /= base;
+        if number == 0 {
+            break;
+        }
+    }
+    if let Some(digits) = out.get_mut(from..) {
+        digits.reverse();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(pieces: &[&'static [u8]], mut leaving: Leaving) -> Result<Vec<u8>, WrongLength> {
+        let mut all = Vec::new();
+        let mut out = Outflow::default();
+        let last = pieces.len();
+        for (at, piece) in pieces.iter().enumerate() {
+            out.put(Bytes::from_static(piece), &mut leaving, at + 1 == last)?;
+            all.append(&mut out.front);
+            all.extend_from_slice(&std::mem::take(&mut out.piece));
+            all.extend_from_slice(std::mem::take(&mut out.tail));
+        }
+        Ok(all)
+    }
+
+    #[test]
+    fn pieces_leave_in_their_framing() {
+        let long: &'static [u8] = &[b'x'; 5000];
+        assert_eq!(written(&[b"ab", b"c"], Leaving::Length(3)).unwrap(), b"abc");
+        assert_eq!(written(&[b"ab", b"c"], Leaving::Length(2)), Err(WrongLength));
+        assert_eq!(
+            written(&[b"ab", b"", b"c"], Leaving::Chunked).unwrap(),
+            b"2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"
+        );
+        let chunk = written(&[long], Leaving::Chunked).unwrap();
+        assert_eq!(chunk, [b"1388\r\n", long, b"\r\n0\r\n\r\n"].concat());
+    }
+
+    #[test]
+    fn a_body_that_is_short_has_no_end() {
+        let mut out = Outflow::default();
+        assert_eq!(out.end(None, Leaving::Length(1), None), Err(WrongLength));
+        assert_eq!(out.end(None, Leaving::Length(0), None), Ok(()));
+        let mut trailers = HeaderMap::new();
+        trailers.insert("x-a", "b".parse().unwrap());
+        out.end(Some(&trailers), Leaving::Chunked, None).unwrap();
+        assert_eq!(out.front, b"0\r\nx-a: b\r\n\r\n");
+    }
+
+    #[test]
+    fn first_lines_are_as_they_should_be() {
+        let line = |request: http::request::Builder| {
+            let mut out = Vec::new();
+            request_line(&mut out, &request.body(()).unwrap().into_parts().0);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(line(http::Request::get("/a?b")), "GET /a?b HTTP/1.1\r\n");
+        assert_eq!(
+            line(http::Request::get("http://h:1/a")),
+            "GET http://h:1/a HTTP/1.1\r\n"
+        );
+        assert_eq!(line(http::Request::options("*")), "OPTIONS * HTTP/1.1\r\n");
+        assert_eq!(line(http::Request::connect("h:1")), "CONNECT h:1 HTTP/1.1\r\n");
+        let mut head = http::Response::new(()).into_parts().0;
+        let status = |head: &response::Parts| {
+            let mut out = Vec::new();
+            status_line(&mut out, head);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(status(&head), "HTTP/1.1 200 OK\r\n");
+        head.status = StatusCode::NOT_FOUND;
+        assert_eq!(status(&head), "HTTP/1.1 404 Not Found\r\n");
+        head.extensions
+            .insert(ReasonPhrase::try_from(&b"Gone fishing"[..]).unwrap());
+        assert_eq!(status(&head), "HTTP/1.1 404 Gone fishing\r\n");
+    }
+}
