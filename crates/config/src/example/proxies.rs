@@ -52,6 +52,7 @@ pub(super) const ROWS: &[Row] = &[
     ("option", "option httplog", "see \"After `option`\""),
     ("redirect", "redirect scheme https code 301 unless { ssl_fc }", "codes 301, 302, 303, 307 and 308; 302 without one"),
     ("retries", "retries 2", "0 to 2147483647; 3 without the line"),
+    ("retry-on", "retry-on conn-failure 503 empty-response", "`conn-failure` without the line; `none`, `all-retryable-errors`, kinds of failure or statuses"),
     ("server", "server s1 192.0.2.10:8080 check maxconn 100", "see \"After `server`\""),
     ("server-template", "server-template web 1-3 192.0.2.10:8080", "names are the prefix and a number"),
     ("stick", "stick on src table clients", "the proxy's own table without `table`"),
