@@ -1,6 +1,6 @@
 //! What a map of a million addresses costs: to load, to keep, to look up in and to change.
 //!
-//! `cargo bench -p tidegate-sample` measures and prints the table that docs/benchmarks.md keeps. A hash map of the standard
+//! `cargo bench -p tidegate-sample` (`--bench maps -- networks` for some of them) measures and prints the table that docs/benchmarks.md keeps. A hash map of the standard
 //! library, which knows whole addresses only, does the same in the same run.
 #![allow(
     missing_docs,
@@ -66,6 +66,15 @@ fn main() {
     });
 }
 
+/// Whether a row is asked for: all are, unless the command line names some by a part of their names.
+fn is_wanted(name: &str) -> bool {
+    let mut parts = std::env::args()
+        .skip(1)
+        .filter(|arg| !arg.starts_with('-'))
+        .peekable();
+    parts.peek().is_none() || parts.any(|part| name.contains(&part))
+}
+
 /// An address below 224.0.0.0.
 fn address(random: &mut Random) -> u32 {
     random.below(0xE000_0000) as u32
@@ -108,6 +117,9 @@ fn measure(
     random: &mut Random,
     mut probe: impl FnMut(&mut Random) -> Value,
 ) {
+    if !is_wanted(name) {
+        return;
+    }
     let (function, _) = converter.split_once('(').unwrap();
     let files = OneFile(RefCell::new(Some(text.as_bytes().to_vec())));
     let lists = Lists::default();
@@ -145,6 +157,9 @@ fn measure(
 }
 
 fn baseline(text: &str, hosts: &[u32], random: &mut Random) {
+    if !is_wanted("addresses, `HashMap<Ipv4Addr, String>`") {
+        return;
+    }
     let mut map = HashMap::new();
     let mut seconds = 0.0;
     let memory = allocation_counter::measure(|| {

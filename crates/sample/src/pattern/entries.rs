@@ -115,7 +115,7 @@ impl Entry {
 }
 
 /// Where a short value is in a text that is known.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::pattern) struct InPage {
     pub(super) at: u32,
     pub(super) len: u16,

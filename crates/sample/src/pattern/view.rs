@@ -1,6 +1,7 @@
 //! One way to match a list.
 
 use super::entries::Entry;
+use super::index::ValueAt;
 use super::list::{List, ListKind};
 use super::listed::Listed;
 use super::method::MatchMethod;
@@ -71,10 +72,13 @@ impl View {
     /// The value of the entry that a value matches now. The entry itself is not looked at where the index knows that.
     pub(crate) fn value(&self, value: &Value) -> Option<Data> {
         let snapshot = self.list.current();
-        let hit = snapshot.indexes.get(self.index)?.find(value, &snapshot.entries)?;
-        match hit.value {
-            Some((page, at)) => Some(at.data(page)),
-            None => Some(snapshot.entries.get(hit.slot)?.value_data()),
+        match snapshot
+            .indexes
+            .get(self.index)?
+            .find_value(value, &snapshot.entries)?
+        {
+            ValueAt::Known(value) => Some(value),
+            ValueAt::Entry(slot) => Some(snapshot.entries.get(slot)?.value_data()),
         }
     }
 }

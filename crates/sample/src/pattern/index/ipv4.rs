@@ -1,147 +1,122 @@
-//! IPv4 networks: a table by the first 16 bits of an address, and behind each place of it the networks there, in order.
+//! IPv4 networks: a table by the first 12 bits of an address, and behind each place of it the networks there, packed.
 //!
-//! What a look-up costs is waiting for memory. So the networks of a place stand side by side, each with where its value
-//! is in the text of the file: behind the table, which stays in the cache, there is one place to wait for.
+//! What a look-up costs is waiting for memory. So what it reads of a million addresses is some 4 MiB, which the nearer caches and the
+//! processor's table of pages mostly hold: 4 bytes for each, side by side with those that begin with the same 16 bits. What only updates and
+//! other questions need is elsewhere.
 
-use super::super::entries::{Entries, InPage, Slot};
+mod chunk;
+
+use super::super::entries::{Entries, Entry, InPage, Slot};
 use super::nets::Net;
 use super::prefixes::Prefixes;
+use crate::data::Data;
 use bytes::Bytes;
+use chunk::{Chunk, Node, PLACES, Spot, Stored};
 use std::sync::Arc;
 
-/// Networks that are compared one by one: the processor asks for all of them at a time.
-const SCANNED_MAX: usize = 64;
-/// Bits that the table knows.
+/// Bits that the table and a chunk's places know.
 const TABLE_BITS: u8 = 16;
+
+/// Values that are sorted together while the different ones are found.
+const SORTED_AT_ONCE: usize = 1 << 16;
 
 /// Networks and their slots. Cloning is cheap, and a clone that is changed leaves the others alone.
 #[derive(Clone)]
 pub(super) struct Ipv4Nets {
-    /// By the first 8 bits, and then by the next 8. A place without networks costs nothing more.
-    table: Arc<[Arc<[Place]>]>,
+    /// By the first 8 bits, and then by the next 4.
+    table: Arc<[Arc<[Chunk]>]>,
     /// Those of less than 16 bits, which are few.
     wide: Prefixes<Net<u32>>,
-    /// The text that values are in.
+    values: Values,
+}
+
+/// The values of the text of the file.
+#[derive(Clone)]
+struct Values {
     page: Arc<Bytes>,
-}
-
-/// The networks that begin with the same 16 bits. A network stands right before those that it holds.
-type Place = Option<Arc<[Node]>>;
-
-/// A network, by the last 16 bits: 12 bytes, so that those of a place are in few lines of the cache.
-#[derive(Clone, Copy)]
-struct Node {
-    slot: Slot,
-    value_at: u32,
-    bits: u16,
-    /// Three numbers: see the constants.
-    packed: u16,
-}
-
-/// The value's length, or [`ELSEWHERE`].
-const VALUE_LEN: Packed = Packed { at: 0, bits: 6 };
-/// The network's length, of the last 16 bits.
-const LEN: Packed = Packed { at: 6, bits: 5 };
-/// The length of the smallest other network here that holds this one, plus one; 0 if there is none.
-const PARENT: Packed = Packed { at: 11, bits: 5 };
-
-/// The length of a value that isn't in the text, or is too long: the entry is asked.
-const ELSEWHERE: u16 = 63;
-
-/// A number among the bits of another.
-struct Packed {
-    at: u16,
-    bits: u16,
-}
-
-impl Packed {
-    fn of(&self, packed: u16) -> u16 {
-        packed >> self.at & self.mask()
-    }
-
-    fn set(&self, packed: &mut u16, value: u16) {
-        *packed = *packed & !(self.mask() << self.at) | (value & self.mask()) << self.at;
-    }
-
-    fn mask(&self) -> u16 {
-        (1 << self.bits) - 1
-    }
-}
-
-impl Node {
-    fn len(&self) -> u8 {
-        LEN.of(self.packed) as u8
-    }
-
-    fn parent(&self) -> u8 {
-        PARENT.of(self.packed) as u8
-    }
-
-    fn order(&self) -> (u16, u8) {
-        (self.bits, self.len())
-    }
-
-    fn value(&self) -> Option<InPage> {
-        let len = VALUE_LEN.of(self.packed);
-        (len != ELSEWHERE).then_some(InPage {
-            at: self.value_at,
-            len,
-        })
-    }
+    /// The different ones, if they are few enough for a node to have their number.
+    known: Option<Arc<[Data]>>,
 }
 
 /// What an address is in.
-pub(in crate::pattern) struct NetFound<'i> {
+pub(in crate::pattern) enum NetFound<'i> {
+    /// A network of which the slot was read.
+    Slot(Slot),
+    /// One of 16 bits and more.
+    Spot(&'i Ipv4Nets, Spot<'i>),
+}
+
+impl NetFound<'_> {
     /// The network's entry.
-    pub(in crate::pattern) slot: Slot,
-    /// Where its value is, if that is known here.
-    pub(in crate::pattern) value: Option<(&'i Arc<Bytes>, InPage)>,
+    pub(in crate::pattern) fn slot(&self) -> Option<Slot> {
+        match self {
+            NetFound::Slot(slot) => Some(*slot),
+            NetFound::Spot(_, spot) => spot.slot(),
+        }
+    }
+
+    /// Its value, if that is known here.
+    pub(in crate::pattern) fn value(&self) -> Option<Data> {
+        match self {
+            NetFound::Slot(_) => None,
+            NetFound::Spot(nets, spot) => nets.values.find(spot.stored()?),
+        }
+    }
 }
 
 impl Ipv4Nets {
     /// Makes it of all networks at once. Of equal ones those that come first stay first.
     pub(super) fn build(mut nets: Vec<(Net<u32>, Slot)>, entries: &Entries) -> Ipv4Nets {
-        let page = entries.page();
         nets.sort_by_key(|(net, _)| (net.bits, net.len));
         let (narrow, wide): (Vec<_>, Vec<_>) = nets.into_iter().partition(|(net, _)| net.len >= TABLE_BITS);
-        let empty: Arc<[Place]> = vec![None; 256].into();
-        let mut table = vec![empty; 256];
-        for half in narrow.chunk_by(|(a, _), (b, _)| a.bits >> 24 == b.bits >> 24) {
-            let mut places = vec![None; 256];
-            let mut high = 0;
-            for nets in half.chunk_by(|(a, _), (b, _)| a.bits >> 16 == b.bits >> 16) {
+        let numbers = Numbers::new(entries);
+        let none = Chunk::default();
+        let nobody: Arc<[Chunk]> = vec![none.clone(); PLACES].into();
+        let mut table = vec![nobody; 256];
+        let halves = || narrow.chunk_by(|(a, _), (b, _)| a.bits >> 24 == b.bits >> 24);
+        for half in halves() {
+            let Some((first, _)) = half.first() else { continue };
+            let mut chunks = vec![none.clone(); PLACES];
+            for nets in chunks_of(half) {
                 let Some((first, _)) = nets.first() else { continue };
-                high = first.bits >> 24;
-                let nodes = nets.iter().map(|(net, slot)| node(*net, *slot, entries, &page));
-                if let Some(place) = places.get_mut((first.bits >> 16 & 0xff) as usize) {
-                    *place = Some(with_parents(nodes.collect()));
+                let nodes = nets
+                    .iter()
+                    .map(|(net, slot)| (*net, node(*net, *slot, numbers.of(*slot))));
+                if let Some(chunk) = chunks.get_mut(chunk_of(first.bits)) {
+                    *chunk = Chunk::without_slots(nodes);
                 }
             }
-            if let Some(half) = table.get_mut(high as usize) {
-                *half = places.into();
+            if let Some(half) = table.get_mut((first.bits >> 24) as usize) {
+                *half = chunks.into();
+            }
+        }
+        // Afterwards, so that what look-ups read lies together, on as few pages as can be.
+        for half in halves() {
+            let Some((first, _)) = half.first() else { continue };
+            let chunks = table.get_mut((first.bits >> 24) as usize).and_then(Arc::get_mut);
+            let Some(chunks) = chunks else { continue };
+            for nets in chunks_of(half) {
+                let Some((first, _)) = nets.first() else { continue };
+                if let Some(chunk) = chunks.get_mut(chunk_of(first.bits)) {
+                    chunk.set_slots(nets.iter().map(|(_, slot)| *slot).collect());
+                }
             }
         }
         Ipv4Nets {
             table: table.into(),
             wide: Prefixes::build(wide),
-            page,
+            values: numbers.values(),
         }
     }
 
     /// The smallest network that holds an address; of equal ones, the first.
     pub(super) fn longest(&self, ip: u32) -> Option<NetFound<'_>> {
-        let nodes = self.table.get((ip >> 24) as usize).and_then(|half| {
-            let place = half.get((ip >> 16 & 0xff) as usize)?;
-            place.as_deref()
-        });
-        if let Some(node) = nodes.and_then(|nodes| longest(nodes, ip as u16)) {
-            return Some(NetFound {
-                slot: node.slot,
-                value: node.value().map(|value| (&self.page, value)),
-            });
+        let half = self.table.get((ip >> 24) as usize);
+        let chunk = half.and_then(|half| half.get(chunk_of(ip)));
+        if let Some(spot) = chunk.and_then(|chunk| chunk.longest(ip)) {
+            return Some(NetFound::Spot(self, spot));
         }
-        let slot = self.wide.longest(Net::host(ip))?;
-        Some(NetFound { slot, value: None })
+        self.wide.longest(Net::host(ip)).map(NetFound::Slot)
     }
 
     /// Adds a network after those that are equal to it.
@@ -149,7 +124,8 @@ impl Ipv4Nets {
         if net.len < TABLE_BITS {
             return self.wide.insert(net, slot);
         }
-        let node = node(net, slot, entries, &self.page);
+        let stored = self.values.store(slot, entries);
+        let node = node(net, slot, stored);
         self.change(net, |nodes| {
             let at = nodes.partition_point(|other| other.order() <= node.order());
             nodes.insert(at, node);
@@ -171,7 +147,7 @@ impl Ipv4Nets {
         }
         self.change(net, |nodes| {
             for node in nodes.iter_mut().filter(|node| node.slot == slot) {
-                VALUE_LEN.set(&mut node.packed, ELSEWHERE);
+                node.stored = Stored::ELSEWHERE;
             }
         });
     }
@@ -179,90 +155,128 @@ impl Ipv4Nets {
     fn change(&mut self, net: Net<u32>, change: impl FnOnce(&mut Vec<Node>)) {
         let half = Arc::make_mut(&mut self.table).get_mut((net.bits >> 24) as usize);
         let Some(half) = half else { return };
-        let Some(place) = Arc::make_mut(half).get_mut((net.bits >> 16 & 0xff) as usize) else {
-            return;
-        };
-        let mut nodes = place.as_deref().unwrap_or_default().to_vec();
-        change(&mut nodes);
-        *place = (!nodes.is_empty()).then(|| with_parents(nodes));
+        if let Some(chunk) = Arc::make_mut(half).get_mut(chunk_of(net.bits)) {
+            chunk.change(net.bits, change);
+        }
     }
 }
 
-fn node(net: Net<u32>, slot: Slot, entries: &Entries, page: &Arc<Bytes>) -> Node {
-    let value = entries.get(slot).and_then(|entry| entry.value_in(page));
-    let value = value.filter(|value| value.len < ELSEWHERE);
-    let mut packed = 0;
-    VALUE_LEN.set(&mut packed, value.map_or(ELSEWHERE, |value| value.len));
-    LEN.set(&mut packed, net.len.saturating_sub(TABLE_BITS).into());
+/// Networks, which are in order, by their chunks.
+fn chunks_of(nets: &[(Net<u32>, Slot)]) -> impl Iterator<Item = &[(Net<u32>, Slot)]> {
+    nets.chunk_by(|(a, _), (b, _)| a.bits >> 20 == b.bits >> 20)
+}
+
+/// The chunk of an address among those with the same first 8 bits.
+fn chunk_of(ip: u32) -> usize {
+    (ip >> 20 & 0xf) as usize
+}
+
+fn node(net: Net<u32>, slot: Slot, stored: Stored) -> Node {
     Node {
         slot,
-        value_at: value.map_or(0, |value| value.at),
         bits: net.bits as u16,
-        packed,
+        len: net.len.saturating_sub(TABLE_BITS),
+        stored,
     }
 }
 
-/// Nodes that are in order, once each knows what holds it.
-fn with_parents(mut nodes: Vec<Node>) -> Arc<[Node]> {
-    let mut above: Vec<(u16, u8)> = Vec::new();
-    for node in &mut nodes {
-        let holds = |(bits, len): &(u16, u8)| *len < node.len() && same(*bits, node.bits) >= *len;
-        while above.last().is_some_and(|last| !holds(last)) {
-            above.pop();
+impl Values {
+    fn find(&self, stored: Stored) -> Option<Data> {
+        if stored.small == Stored::ELSEWHERE.small {
+            return None;
         }
-        let parent = above.last().map_or(0, |(_, len)| u16::from(*len) + 1);
-        PARENT.set(&mut node.packed, parent);
-        above.push(node.order());
-    }
-    nodes.into()
-}
-
-fn longest(nodes: &[Node], low: u16) -> Option<&Node> {
-    let before = |node: &Node| node.bits <= low;
-    let at = match nodes.len() <= SCANNED_MAX {
-        true => nodes.iter().filter(|node| before(node)).count(),
-        false => nodes.partition_point(before),
-    };
-    let mut at = at.checked_sub(1)?;
-    let node = nodes.get(at)?;
-    let common = same(node.bits, low);
-    if common >= node.len() {
-        while at > 0
-            && nodes
-                .get(at - 1)
-                .is_some_and(|other| other.order() == node.order())
-        {
-            at -= 1;
+        match &self.known {
+            Some(known) => known.get(usize::from(stored.small)).cloned(),
+            None => {
+                let value = InPage {
+                    at: stored.at,
+                    len: stored.small,
+                };
+                Some(value.data(&self.page))
+            }
         }
-        return nodes.get(at);
     }
-    let mut parent = node.parent();
-    loop {
-        let len = parent.checked_sub(1)?;
-        let holder = (first(node.bits, len), len);
-        let holder = nodes.get(nodes.partition_point(|other| other.order() < holder))?;
-        if len <= common {
-            return Some(holder);
+
+    /// How a node that comes later has the value of an entry.
+    fn store(&self, slot: Slot, entries: &Entries) -> Stored {
+        match (
+            &self.known,
+            entries.get(slot).and_then(|entry| in_page(entry, &self.page)),
+        ) {
+            (None, Some(value)) => Stored::at(value),
+            // most have a text of their own
+            _ => Stored::ELSEWHERE,
         }
-        parent = holder.parent();
     }
 }
 
-/// The number of first bits that are the same.
-fn same(one: u16, other: u16) -> u8 {
-    (one ^ other).leading_zeros() as u8
+/// Gives values their numbers.
+struct Numbers<'e> {
+    entries: &'e Entries,
+    page: Arc<Bytes>,
+    /// Where the different ones are, in order: equal values of a file are at the place of the first. Absent if they are too many.
+    known: Option<Vec<InPage>>,
 }
 
-/// The first bits; the others are zero.
-fn first(bits: u16, len: u8) -> u16 {
-    u16::MAX
-        .checked_shl(u32::from(TABLE_BITS.saturating_sub(len)))
-        .map_or(0, |mask| bits & mask)
+impl<'e> Numbers<'e> {
+    fn new(entries: &'e Entries) -> Numbers<'e> {
+        let most = usize::from(Stored::ELSEWHERE.small);
+        let page = entries.page();
+        let mut known: Vec<InPage> = Vec::new();
+        let mut sort_at = SORTED_AT_ONCE;
+        // in their own order, which is that of memory
+        for (_, entry) in entries.iter() {
+            known.extend(in_page(entry, &page));
+            if known.len() == sort_at {
+                known.sort_unstable();
+                known.dedup();
+                sort_at = known.len() + SORTED_AT_ONCE;
+                if known.len() > most {
+                    break;
+                }
+            }
+        }
+        known.sort_unstable();
+        known.dedup();
+        Numbers {
+            entries,
+            page,
+            known: Some(known).filter(|known| known.len() <= most),
+        }
+    }
+
+    fn of(&self, slot: Slot) -> Stored {
+        let Some(value) = self
+            .entries
+            .get(slot)
+            .and_then(|entry| in_page(entry, &self.page))
+        else {
+            return Stored::ELSEWHERE;
+        };
+        let Some(known) = &self.known else {
+            return Stored::at(value);
+        };
+        let number = known.binary_search(&value).ok();
+        let number = number.and_then(|number| u16::try_from(number).ok());
+        number.map_or(Stored::ELSEWHERE, Stored::number)
+    }
+
+    fn values(self) -> Values {
+        let page = self.page;
+        let known = self
+            .known
+            .map(|known| known.iter().map(|value| value.data(&page)).collect());
+        Values { page, known }
+    }
+}
+
+fn in_page(entry: &Entry, page: &Arc<Bytes>) -> Option<InPage> {
+    let value = entry.value_in(page)?;
+    (value.len != Stored::ELSEWHERE.small).then_some(value)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::entries::Entry;
     use super::*;
     use proptest::prelude::*;
 
@@ -310,24 +324,80 @@ mod tests {
                 }
             }
             for probe in probes {
-                let found = nets.longest(probe.bits).map(|found| found.slot);
+                let found = nets.longest(probe.bits).and_then(|found| found.slot());
                 prop_assert_eq!(found, naive(&model, probe.bits), "{:x} in {:?}", probe.bits, model);
             }
         }
     }
 
-    #[test]
-    fn nodes_are_small_and_values_that_change_are_asked_for() {
-        assert_eq!(size_of::<Node>(), 12);
+    fn value(nets: &Ipv4Nets, ip: u32) -> Option<Data> {
+        let found = nets.longest(ip).unwrap();
+        let NetFound::Spot(nets, spot) = found else {
+            panic!("of 16 bits")
+        };
+        nets.values.find(spot.stored()?)
+    }
+
+    /// So many addresses from 10.0.0.0 on, each with a value of its own, and those of the slots.
+    fn with_values(count: u32) -> (Ipv4Nets, Entries) {
+        let mut text = String::new();
+        let ranges: Vec<_> = (0..count)
+            .map(|at| {
+                let start = text.len() as u32;
+                text.push_str(&format!("k {at};"));
+                start..text.len() as u32
+            })
+            .collect();
+        let page = Arc::new(Bytes::from(text.into_bytes()));
         let mut entries = Entries::default();
-        let page = Arc::new(Bytes::from_static(b"10.0.0.1 value"));
-        entries.push(Entry::of_page(&page, 0..8, Some(9..14), 0));
-        let mut nets = Ipv4Nets::build(vec![(Net::host(0x0A00_0001), 0)], &entries);
-        let known = |nets: &Ipv4Nets| nets.longest(0x0A00_0001).unwrap().value.is_some();
-        assert!(known(&nets));
-        nets.revalue(Net::host(0x0A00_0001), 0);
-        assert!(!known(&nets));
-        nets.remove(Net::host(0x0A00_0001), 0);
-        assert!(nets.longest(0x0A00_0001).is_none());
+        for (order, range) in ranges.into_iter().enumerate() {
+            let (start, end) = (range.start, range.end);
+            entries.push(Entry::of_page(
+                &page,
+                start..start + 1,
+                Some(start + 2..end - 1),
+                order as u64,
+            ));
+        }
+        let nets = (0..count)
+            .map(|at| (Net::host(0x0A00_0000 + at * 3), at))
+            .collect();
+        (Ipv4Nets::build(nets, &entries), entries)
+    }
+
+    #[test]
+    fn values_are_known_whether_they_are_few_or_many() {
+        for count in [1, 100, 65_535, 65_536, 70_000] {
+            let (mut nets, entries) = with_values(count);
+            for at in [0, count / 2, count - 1] {
+                assert_eq!(
+                    value(&nets, 0x0A00_0000 + at * 3),
+                    Some(Data::copy(at.to_string().as_bytes()))
+                );
+            }
+            // others stay known when one comes or goes
+            nets.insert(Net::new(0x0A00_0000, 24), 0, &entries);
+            nets.remove(Net::host(0x0A00_0000), 0);
+            let last = count - 1;
+            if count > 1 {
+                assert_eq!(
+                    value(&nets, 0x0A00_0000 + last * 3),
+                    Some(Data::copy(last.to_string().as_bytes()))
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn values_that_change_are_asked_for() {
+        let (mut nets, _) = with_values(3);
+        let host = Net::host(0x0A00_0003);
+        assert_eq!(value(&nets, host.bits), Some(Data::copy(b"1")));
+        nets.revalue(host, 1);
+        assert_eq!(value(&nets, host.bits), None);
+        assert_eq!(nets.longest(host.bits).unwrap().slot(), Some(1));
+        assert_eq!(value(&nets, 0x0A00_0006), Some(Data::copy(b"2")));
+        nets.remove(host, 1);
+        assert!(nets.longest(host.bits).is_none());
     }
 }

@@ -12,13 +12,13 @@ mod texts;
 pub(super) use hashed::Hashed;
 pub(super) use nets::{Net, Network};
 
-use super::entries::{Entries, InPage, Slot};
+use super::entries::{Entries, Slot};
 use super::method::MatchMethod;
 use super::parse;
 use crate::arg;
 use crate::cast::cast;
+use crate::data::Data;
 use crate::value::Value;
-use bytes::Bytes;
 use nets::Nets;
 use pcre2::bytes::Regex;
 use prefixes::Prefixes;
@@ -42,8 +42,14 @@ pub(super) struct Hit<'i> {
     pub(super) slot: Slot,
     /// The entry's regular expression, if it is one.
     pub(super) regex: Option<&'i Regex>,
-    /// Where the entry's value is, if the index knows.
-    pub(super) value: Option<(&'i Arc<Bytes>, InPage)>,
+}
+
+/// Where the value of what matched is.
+pub(super) enum ValueAt {
+    /// Here: the index knows it.
+    Known(Data),
+    /// In the entry at a slot.
+    Entry(Slot),
 }
 
 /// The patterns of a list, ready to be matched in one way. Cloning is cheap, and a clone that is changed leaves the
@@ -199,8 +205,7 @@ impl Index {
             (Kind::Ranges(ranges), Value::Str(text)) => {
                 ranges.find(i64::try_from(text.len()).unwrap_or(i64::MAX), entries)
             }
-            (Kind::Nets(nets), Value::Ipv4(ip)) => return net(nets, IpAddr::V4(*ip), entries),
-            (Kind::Nets(nets), Value::Ipv6(ip)) => return net(nets, IpAddr::V6(*ip), entries),
+            (Kind::Nets(nets), value) => nets.find(address(value)?, entries)?.slot(),
             (Kind::Texts(texts), Value::Str(text) | Value::Bin(text)) => texts.find(text, entries),
             (Kind::Prefixes(prefixes), Value::Str(text)) => {
                 prefixes.longest(&folded(text, self.way.ignore_case))
@@ -210,16 +215,23 @@ impl Index {
                 return regexes.find(text).map(|(slot, regex)| Hit {
                     slot,
                     regex: Some(regex),
-                    value: None,
                 });
             }
             _ => None,
         };
-        slot.map(|slot| Hit {
-            slot,
-            regex: None,
-            value: None,
-        })
+        slot.map(|slot| Hit { slot, regex: None })
+    }
+
+    /// Where the value is of the entry that a value of the method's type matches. The entry isn't looked for where the index knows.
+    pub(super) fn find_value(&self, value: &Value, entries: &Entries) -> Option<ValueAt> {
+        let Kind::Nets(nets) = &self.kind else {
+            return self.find(value, entries).map(|hit| ValueAt::Entry(hit.slot));
+        };
+        let found = nets.find(address(value)?, entries)?;
+        match found.value() {
+            Some(value) => Some(ValueAt::Known(value)),
+            None => found.slot().map(ValueAt::Entry),
+        }
     }
 
     /// As [`Index::find`], for a value of any type.
@@ -229,12 +241,12 @@ impl Index {
     }
 }
 
-fn net<'i>(nets: &'i Nets, ip: IpAddr, entries: &Entries) -> Option<Hit<'i>> {
-    nets.find(ip, entries).map(|found| Hit {
-        slot: found.slot,
-        regex: None,
-        value: found.value,
-    })
+fn address(value: &Value) -> Option<IpAddr> {
+    match value {
+        Value::Ipv4(ip) => Some(IpAddr::V4(*ip)),
+        Value::Ipv6(ip) => Some(IpAddr::V6(*ip)),
+        _ => None,
+    }
 }
 
 /// Parses the keys of all entries, and keeps what is wrong with them.

@@ -167,12 +167,11 @@ impl Nets {
         self.v4.longest(ip).or_else(|| {
             let holding = self.masked.iter().filter(|(net, mask, _)| ip & mask == *net);
             let slot = holding.fold(None, |best, (.., slot)| entries.first(best, Some(*slot)))?;
-            Some(NetFound { slot, value: None })
+            Some(NetFound::Slot(slot))
         })
     }
 
     fn v6(&self, ip: u128) -> Option<NetFound<'_>> {
-        let slot = self.v6.longest(Net::host(ip))?;
-        Some(NetFound { slot, value: None })
+        self.v6.longest(Net::host(ip)).map(NetFound::Slot)
     }
 }
