@@ -7,7 +7,7 @@ mod configuration;
 
 use std::fmt::Write as _;
 
-use tidegate_config::closest;
+use tidegate_config::{KeywordDoc, closest, keyword_docs};
 use tidegate_lua_api::{Declared, RuleSet};
 use tidegate_sample::{Externals, Place, Type, acl_keywords, convert, fetch};
 
@@ -142,6 +142,14 @@ fn output(output: Type) -> String {
     }
 }
 
+/// What HAProxy has in brackets behind the name of a filter.
+fn scope_of_filter(row: &KeywordDoc) -> String {
+    match row.name {
+        name if name.starts_with("comp") => "COMP".into(),
+        name => name.to_uppercase(),
+    }
+}
+
 fn lines(class: Class, scripts: &Declared) -> Vec<String> {
     match class {
         Class::Acl => acl_keywords()
@@ -155,8 +163,11 @@ fn lines(class: Class, scripts: &Declared) -> Vec<String> {
                 _ => format!("{} [WORKER] ", row.words),
             })
             .collect(),
-        // there are no filters
-        Class::Flt => Vec::new(),
+        Class::Flt => keyword_docs()
+            .iter()
+            .filter(|row| row.after == "filter" && row.status == tidegate_config::Status::Served(()))
+            .map(|row| format!("{} [{}]", row.name, scope_of_filter(row)))
+            .collect(),
         // the other way round than one would think: HAProxy writes what comes out first
         Class::Cnv => convert::all()
             .map(|row| {
@@ -328,7 +339,10 @@ mod tests {
             !of(Class::Cli).contains("debug dev"),
             "what is refused isn't listed"
         );
-        assert_eq!(of(Class::Flt), "# List of registered filter names:\n");
+        assert_eq!(
+            of(Class::Flt),
+            "# List of registered filter names:\ncache [CACHE]\ncomp-req [COMP]\ncomp-res [COMP]\ncompression [COMP]\n"
+        );
     }
 
     #[test]
