@@ -120,6 +120,19 @@ impl Plane {
         self.shared.frontends.iter().map(|spec| &**spec)
     }
 
+    /// The frontend at a place in the order of the configuration.
+    #[must_use]
+    pub fn frontend_at(&self, place: usize) -> Option<&FrontendSpec> {
+        self.shared.frontends.get(place).map(|spec| &**spec)
+    }
+
+    /// The backend at a place in the order of the configuration, with its live state.
+    #[must_use]
+    pub fn backend_at(&self, place: usize) -> Option<(&BackendSpec, &BackendState)> {
+        let backend = self.shared.backends.get(place)?;
+        Some((&**backend, &**self.shared.states.get(place)?))
+    }
+
     /// The backends in the order of the configuration, with their live state.
     pub fn backends(&self) -> impl Iterator<Item = (&BackendSpec, &BackendState)> {
         let backends = self.shared.backends.iter().zip(&self.shared.states);

@@ -20,6 +20,7 @@
 
 mod balance;
 mod http2;
+mod page;
 mod persistence;
 mod retry;
 
@@ -35,6 +36,7 @@ use tidegate_sample::{Expr, Process};
 
 pub use self::balance::{Affinity, Balance, HashBy, HashFunction, HashKey, HashMethod, HashType, UriPart};
 pub use self::http2::Http2Tuning;
+pub use self::page::PageSpec;
 pub use self::persistence::{CookieMode, CookieSpec, Persistence, UseServer};
 pub use self::retry::RetryOn;
 pub use crate::cache::{Cache, CacheSpec, EarlyHints, Shown};
@@ -273,6 +275,8 @@ pub struct FrontendSpec {
     pub http_response: RuleSet,
     /// `http-after-response`.
     pub http_after_response: RuleSet,
+    /// `stats`.
+    pub page: Option<PageSpec>,
     /// `use_backend`, in order.
     pub use_backend: Vec<UseBackend>,
     /// `default_backend`; for a `listen` section its own other half.
@@ -325,6 +329,7 @@ impl FrontendSpec {
             tcp_session: RuleSet::default(),
             tcp_content: RuleSet::default(),
             inspect_delay: None,
+            page: None,
             http_request: RuleSet::default(),
             http_response: RuleSet::default(),
             http_after_response: RuleSet::default(),
@@ -526,6 +531,8 @@ pub struct BackendSpec {
     pub http_response: RuleSet,
     /// `http-after-response`.
     pub http_after_response: RuleSet,
+    /// `stats`.
+    pub page: Option<PageSpec>,
     /// `errorfile`, `http-error` and their kin.
     pub error_pages: Arc<ErrorPages>,
     /// `filter`, in order.
@@ -578,6 +585,7 @@ impl BackendSpec {
             inspect_delay: None,
             tcp_response: RuleSet::default(),
             response_inspect_delay: None,
+            page: None,
             http_request: RuleSet::default(),
             http_response: RuleSet::default(),
             http_after_response: RuleSet::default(),

@@ -29,7 +29,7 @@ use crate::roster::{Order, Orders, Roster};
 use crate::rules::PreparedRules;
 use crate::session::{self, Welcome};
 use crate::spec::{
-    BackendId, BackendSpec, FrontendSpec, GlobalSpec, ListenAddress, ListenProto, ListenerSpec,
+    BackendId, BackendSpec, FrontendSpec, GlobalSpec, ListenAddress, ListenProto, ListenerSpec, PageSpec,
 };
 use crate::stick::Counters;
 use crate::stream::Stream;
@@ -130,6 +130,8 @@ pub(crate) struct Frontend {
     pub(crate) http_request: PreparedRules,
     pub(crate) http_response: PreparedRules,
     pub(crate) http_after_response: PreparedRules,
+    /// Who may see its page.
+    pub(crate) page_access: PreparedRules,
     pub(crate) filters: Vec<Rc<dyn Filter>>,
     pub(crate) connections: Arc<AtomicU32>,
     pub(crate) process_connections: Arc<AtomicU32>,
@@ -149,6 +151,8 @@ pub(crate) struct Backend {
     pub(crate) http_request: PreparedRules,
     pub(crate) http_response: PreparedRules,
     pub(crate) http_after_response: PreparedRules,
+    /// Who may see its page.
+    pub(crate) page_access: PreparedRules,
     pub(crate) filters: Vec<Rc<dyn Filter>>,
     pub(crate) usage: Arc<Usage>,
     /// For messages about servers.
@@ -522,6 +526,7 @@ impl Frontend {
             http_request: PreparedRules::new(&spec.http_request, Mode::Http, extensions)?,
             http_response: PreparedRules::new(&spec.http_response, Mode::Http, extensions)?,
             http_after_response: PreparedRules::new(&spec.http_after_response, Mode::Http, extensions)?,
+            page_access: page_access(spec.page.as_ref(), extensions)?,
             filters: filter::prepare(&spec.filters, true, extensions)?,
             connections: connections.clone(),
             process_connections: shared.connections.clone(),
@@ -571,8 +576,16 @@ impl Backend {
             http_request: PreparedRules::new(&spec.http_request, Mode::Http, extensions)?,
             http_response: PreparedRules::new(&spec.http_response, Mode::Http, extensions)?,
             http_after_response: PreparedRules::new(&spec.http_after_response, Mode::Http, extensions)?,
+            page_access: page_access(spec.page.as_ref(), extensions)?,
             filters: filter::prepare(&spec.filters, false, extensions)?,
             spec: spec.clone(),
         })
     }
+}
+
+fn page_access(page: Option<&PageSpec>, extensions: &dyn Extensions) -> Result<PreparedRules, String> {
+    page.map_or_else(
+        || Ok(PreparedRules::default()),
+        |page| PreparedRules::new(&page.access, Mode::Http, extensions),
+    )
 }

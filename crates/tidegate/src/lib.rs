@@ -16,6 +16,7 @@ pub mod reference;
 mod report;
 mod runtime;
 mod signals;
+mod statistics;
 mod system;
 
 use std::process::ExitCode;

@@ -19,7 +19,7 @@ use crate::privileges::Privileges;
 use crate::report::Report;
 use crate::runtime::{self, Rights, SocketSpec, Sockets};
 use crate::signals::SoftStop;
-use crate::{daemon, explain, fmt, keywords, master, signals, system};
+use crate::{daemon, explain, fmt, keywords, master, signals, statistics, system};
 
 /// How the program ends. The numbers are HAProxy's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,7 +130,8 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
         Stop(Exit::Failure)
     })?;
     let runtime = RuntimeApi::of(&site, &plan, report)?;
-    let spec = prepare(site, &plan, report)?;
+    let (running_now, handle) = tokio::sync::watch::channel(None);
+    let spec = prepare(site, &plan, &handle, report)?;
     let idle = runtime.sockets.is_empty()
         && spec.proxies.log_forwards.is_empty()
         && spec.proxies.frontends.iter().all(|f| f.listeners.is_empty());
@@ -166,6 +167,7 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
         settings,
         facts,
     } = runtime;
+    running_now.send_replace(Some(proxies.control()));
     let about = runtime::About::new(proxies.control(), facts, scripts);
     let figures = Arc::new(runtime::ScriptFigures(Arc::clone(&about)));
     spec.scripts.world().open(proxies.control(), figures);
@@ -309,7 +311,7 @@ struct Prepared {
     scripts: tidegate_lua_api::Loaded,
 }
 
-fn prepare(site: Site, plan: &Plan, report: Report) -> Result<Prepared, Stop> {
+fn prepare(site: Site, plan: &Plan, handle: &statistics::Handle, report: Report) -> Result<Prepared, Stop> {
     let around = Surroundings {
         scripts: site.scripts.declared(),
         sources: &site.sources,
@@ -317,6 +319,8 @@ fn prepare(site: Site, plan: &Plan, report: Report) -> Result<Prepared, Stop> {
         connections_max: plan.connections_max,
         node: plan.node.clone(),
         replaces: plan.replaces,
+        description: site.config.global.description.clone(),
+        running: handle.clone(),
     };
     match assemble(site.config, &around) {
         Ok((proxies, warnings)) => {

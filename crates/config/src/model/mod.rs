@@ -22,6 +22,7 @@ mod rule;
 mod runtime;
 mod sampled;
 mod server;
+mod stats;
 mod tls;
 mod tls_global;
 mod upstream;
@@ -63,6 +64,7 @@ pub use rule::{
 pub use runtime::{AccessLevel, RuntimeSettings, SeverityOutput};
 pub use sampled::{Amount, Condition, Expr, LogFormat};
 pub use server::{Server, ServerAddress, ServerPort};
+pub use stats::{StatsAccess, StatsSettings, StatsVerdict};
 pub use tls::{BindCertificate, BindTls, TlsSettings, TlsVerify, TlsVersion};
 pub use tls_global::{TlsExtraFiles, TlsGlobal};
 pub use upstream::{RetryOn, Upstream};

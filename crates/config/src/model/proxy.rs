@@ -16,6 +16,7 @@ use super::log::{LogStep, LogTarget};
 use super::rule::RuleSet;
 use super::sampled::{Condition, Expr, LogFormat};
 use super::server::Server;
+use super::stats::StatsSettings;
 use super::upstream::Upstream;
 use crate::source::{Span, Spanned};
 
@@ -141,6 +142,8 @@ pub struct Proxy {
     pub send_name: Option<String>,
     /// `option http-restrict-req-hdr-names`.
     pub header_names: HeaderNames,
+    /// The page of statistics.
+    pub stats: Option<StatsSettings>,
     /// `monitor-uri`.
     pub monitor_uri: Option<String>,
     /// `monitor fail`: when the monitor reports a failure.

@@ -246,6 +246,7 @@ fn fresh(kind: ProxyKind, name: Spanned<String>) -> Proxy {
         forwarded: None,
         send_name: None,
         header_names: HeaderNames::default(),
+        stats: None,
         monitor_uri: None,
         monitor_fail: Vec::new(),
         buffer_request: false,

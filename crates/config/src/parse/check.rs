@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::proxy::{ProxyCx, described, settle_format};
+use super::proxy::{ProxyCx, described, settle_format, settle_stats};
 use crate::diag::{Diagnostic, Diagnostics, code};
 use crate::model::{
     BackendTarget, Balance, CheckProgram, Expr, HashBy, Mode, Observe, Proxy, ProxyId, Rule, Server,
@@ -13,6 +13,7 @@ use crate::source::{Span, Spanned};
 /// Settles what the lines of a section left open.
 pub(crate) fn settle(cx: &mut ProxyCx<'_>, header_is_sound: bool) {
     settle_format(cx);
+    settle_stats(cx);
     health(cx);
     http_in_tcp_mode(cx);
     super::log_sections::slots(&cx.proxy, cx.diagnostics);

@@ -7,6 +7,7 @@ mod forwarded;
 mod logs;
 mod options;
 mod persistence;
+mod stats;
 mod table;
 mod timeouts;
 mod upstream;
@@ -30,6 +31,7 @@ use crate::text::Word;
 
 pub(crate) use filters::check as check_filters;
 pub(crate) use logs::{FormatSource, settle_format};
+pub(crate) use stats::settle as settle_stats;
 
 /// What lines of a proxy act on.
 pub(crate) struct ProxyCx<'c> {
@@ -105,6 +107,7 @@ pub(crate) fn rows() -> impl Iterator<Item = KeywordDoc> {
         .chain(timeouts::rows())
         .chain(options::rows())
         .chain(filters::rows())
+        .chain(stats::rows())
 }
 
 /// The ACLs of a section, which the rules of all its lines may use.

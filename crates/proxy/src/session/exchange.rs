@@ -17,10 +17,12 @@ use super::logline;
 use super::outgoing::{Active, Content, Outgoing};
 use super::persistence;
 use super::service::{self, Served};
+use super::statistics::wanted;
 use super::stream::{HttpStream, Wire};
 use super::upstream::Tunnel;
 use crate::body::{Cut, MessageBody};
 use crate::cache::{self, Object};
+use crate::ext::HttpService;
 use crate::log::{Level, LogStep};
 use crate::reply::Reply;
 use crate::rules::{BodyWait, PreparedRules, Setting, Verdict, evaluate, pages};
@@ -41,7 +43,7 @@ pub(super) struct Made {
 
 /// What rules made of a request. Moved once per request: a box would cost more than the move.
 #[allow(clippy::large_enum_variant)]
-enum Ruled {
+pub(super) enum Ruled {
     GoOn,
     Made(Made),
     Close,
@@ -146,6 +148,11 @@ impl HttpStream {
                 Ruled::Close => return None,
             }
         }
+        if let Some(page) = wanted(frontend.spec.page.as_ref(), txn) {
+            let (access, timeouts) = (&frontend.page_access, &frontend.spec.timeouts);
+            let made = Box::pin(self.page(page, access, timeouts, txn, body)).await?;
+            return self.finish_response(None, txn, made).await;
+        }
         if let Err(refused) = self.restrict_names(frontend.spec.header_names, txn).await {
             return self.finish_response(None, txn, refused).await;
         }
@@ -177,6 +184,11 @@ impl HttpStream {
                 Ruled::Made(made) => return self.finish_response(Some(&backend), txn, made).await,
                 Ruled::Close => return None,
             }
+        }
+        if let Some(page) = wanted(backend.spec.page.as_ref(), txn) {
+            let (access, timeouts) = (&backend.page_access, &backend.spec.timeouts);
+            let made = Box::pin(self.page(page, access, timeouts, txn, body)).await?;
+            return self.finish_response(Some(&backend), txn, made).await;
         }
         if let Err(refused) = self.restrict_names(backend.spec.header_names, txn).await {
             return self.finish_response(Some(&backend), txn, refused).await;
@@ -225,7 +237,7 @@ impl HttpStream {
     }
 
     /// Evaluates the rules of a request. Those that look at its content may wait for it, for `inspect-delay`.
-    async fn request_rules(
+    pub(super) async fn request_rules(
         &self,
         rules: &PreparedRules,
         delay: Option<Duration>,
@@ -266,34 +278,8 @@ impl HttpStream {
                     return Ruled::Made(made(&reply));
                 }
                 Verdict::Http(service, line) => {
-                    txn.facts.borrow_mut().termination = Some(*b"LR");
                     let body = std::mem::take(body);
-                    return Ruled::Made(
-                        match Box::pin(service::serve(self, &*service, &line, txn, body)).await {
-                            Served::Response(head, content) => {
-                                self.note(&txn.times.response);
-                                self.after_service(
-                                    txn,
-                                    Made {
-                                        head: *head,
-                                        content,
-                                        close: false,
-                                        silent: false,
-                                    },
-                                )
-                                .await
-                            }
-                            failed => {
-                                let state = if let Served::TimedOut = failed {
-                                    *b"sH"
-                                } else {
-                                    *b"SH"
-                                };
-                                txn.facts.borrow_mut().termination = Some(state);
-                                self.error(txn, service::status_of(&failed), false).await
-                            }
-                        },
-                    );
+                    return Ruled::Made(Box::pin(self.served(&*service, &line, txn, body)).await);
                 }
                 Verdict::Tcp(_, line) => {
                     txn.log(
@@ -325,6 +311,38 @@ impl HttpStream {
                         return Ruled::Made(late);
                     }
                 }
+            }
+        }
+    }
+
+    /// A service's response.
+    pub(super) async fn served(
+        &self,
+        service: &dyn HttpService,
+        line: &Rc<str>,
+        txn: &Rc<Txn>,
+        body: MessageBody,
+    ) -> Made {
+        txn.facts.borrow_mut().termination = Some(*b"LR");
+        match service::serve(self, service, line, txn, body).await {
+            Served::Response(head, content) => {
+                self.note(&txn.times.response);
+                let made = Made {
+                    head: *head,
+                    content,
+                    close: false,
+                    silent: false,
+                };
+                self.after_service(txn, made).await
+            }
+            failed => {
+                let state = if let Served::TimedOut = failed {
+                    *b"sH"
+                } else {
+                    *b"SH"
+                };
+                txn.facts.borrow_mut().termination = Some(state);
+                self.error(txn, service::status_of(&failed), false).await
             }
         }
     }

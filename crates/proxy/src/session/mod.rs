@@ -20,6 +20,7 @@ mod pump;
 mod relay;
 mod reuse;
 mod service;
+mod statistics;
 mod stream;
 mod tcp;
 mod upstream;

@@ -12,6 +12,7 @@ mod outgoing;
 mod replies;
 mod rules;
 mod servers;
+mod statistics;
 mod tls;
 mod upstream;
 mod variables;
@@ -52,6 +53,10 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) node: String,
     /// Another process listens on the same sockets, and leaves once this one serves.
     pub(crate) replaces: bool,
+    /// `description` of the `global` section.
+    pub(crate) description: Option<String>,
+    /// What pages of statistics look at, once it runs.
+    pub(crate) running: crate::statistics::Handle,
 }
 
 /// Makes the data plane's description, with what is worth a warning, or says all that stands in its way.
@@ -214,6 +219,9 @@ impl Assembly<'_> {
             model::Mode::Http => Mode::Http,
         };
         let mut rules = self.rules(&mut proxy, mode);
+        let stats = proxy.stats.take().filter(|_| mode == Mode::Http);
+        // That of a `listen` section is its frontend's.
+        let mut page = stats.and_then(|stats| self.statistics(stats));
         let pages = Arc::new(self.error_pages(std::mem::take(&mut proxy.error_pages), proxy.name.span));
         if proxy.kind.is_frontend() {
             let mut frontend = FrontendSpec::new(proxy.name.value.clone(), mode);
@@ -228,6 +236,7 @@ impl Assembly<'_> {
             frontend.tcp_content = std::mem::take(&mut rules.tcp_content);
             frontend.inspect_delay = rules.inspect_delay;
             frontend.http_request = std::mem::take(&mut rules.http_request);
+            frontend.page = page.take();
             frontend.http_response = std::mem::take(&mut rules.http_response);
             frontend.http_after_response = std::mem::take(&mut rules.http_after_response);
             frontend.use_backend = self.choices(std::mem::take(&mut proxy.use_backends));
@@ -292,6 +301,7 @@ impl Assembly<'_> {
             backend.tcp_response = rules.tcp_response;
             backend.response_inspect_delay = rules.response_inspect_delay;
             backend.http_request = rules.http_request;
+            backend.page = page.take();
             backend.http_response = rules.http_response;
             backend.http_after_response = rules.http_after_response;
             backend.error_pages = pages;

@@ -20,6 +20,7 @@ use tidegate_config::model::RuntimeSettings;
 
 pub(crate) use about::{About, Facts, Scripts};
 pub(crate) use command::{Command, Status};
+pub(crate) use commands::stat;
 pub(crate) use connection::Rights;
 pub(crate) use figures::ScriptFigures;
 pub(crate) use listen::{SocketSpec, Sockets};

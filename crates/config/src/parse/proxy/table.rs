@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::{ProxyCx, balance, compression, filters, logs, options, persistence, timeouts, upstream};
+use super::{ProxyCx, balance, compression, filters, logs, options, persistence, stats, timeouts, upstream};
 use crate::diag::{Diagnostic, code};
 use crate::model::{BackendTarget, HttpReuse, Mode, Outgoing, RetryCount, Server, UseBackend};
 use crate::parse::args::{Args, Parsed, fault, list};
@@ -224,7 +224,7 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("srvtcpka-idle", B, "keep-alive probes of TCP towards servers"),
     not_yet("srvtcpka-intvl", B, "keep-alive probes of TCP towards servers"),
     not_yet("ssl-f-use", F_ONLY, "use a certificate"),
-    not_yet("stats", ALL, "the page of statistics"),
+    served("stats", ALL, "<setting> [<argument>...]", "the page of statistics", stats::line),
     not_yet("transparent", B, "connect to the original destination"),
     served("unique-id-format", ALL, "<format>", "an identifier for each request", logs::unique_id_format),
     served("unique-id-header", ALL, "<name>", "the header that tells servers the identifier", |cx, args| {

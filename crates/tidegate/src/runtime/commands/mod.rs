@@ -10,7 +10,7 @@ mod pending;
 mod process;
 mod servers;
 mod sessions;
-pub(super) mod stat;
+pub(crate) mod stat;
 mod tables;
 mod vars;
 

@@ -116,21 +116,28 @@ fn show(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     if call.has("typed") {
         return Ok(typed(&objects, call.has("desc")).into());
     }
-    let mut out = String::from("# ");
-    for field in FIELDS {
-        out.push_str(field.name);
-        out.push(',');
-    }
+    let mut out = header();
     for object in &objects {
         out.push('\n');
-        for field in FIELDS {
-            if let Some(value) = (field.value)(object) {
-                out.push_str(&quoted(&value.to_string()));
-            }
-            out.push(',');
-        }
+        row(object, &mut out);
     }
     Ok(out.into())
+}
+
+/// The names of the columns, between commas.
+pub(crate) fn header() -> String {
+    let names = FIELDS.iter().map(|field| field.name);
+    names.fold(String::from("# "), |line, name| line + name + ",")
+}
+
+/// A row, between commas.
+pub(crate) fn row(object: &Object, out: &mut String) {
+    for field in FIELDS {
+        if let Some(value) = (field.value)(object) {
+            out.push_str(&quoted(&value.to_string()));
+        }
+        out.push(',');
+    }
 }
 
 /// A value that may stand between commas.
@@ -143,47 +150,55 @@ fn quoted(value: &str) -> String {
 
 fn typed(objects: &[Object], desc: bool) -> String {
     let mut out = String::new();
-    for object in objects {
-        for (position, field) in FIELDS.iter().enumerate() {
-            let Some(value) = (field.value)(object) else {
-                continue;
-            };
-            out.push_str(&format!(
-                "{}.{}.{}.{position}.{}.1:{}:{}:{value}",
-                object.kind.letter(),
-                object.proxy_id,
-                object.server_id,
-                field.name,
-                field.tags,
-                value.kind()
-            ));
-            if desc {
-                out.push_str(&format!(":\"{}\"", field.doc));
-            }
-            out.push('\n');
-        }
-    }
+    objects
+        .iter()
+        .for_each(|object| typed_rows(object, desc, &mut out));
     out
 }
 
+/// A row in the typed format: a line for each figure.
+pub(crate) fn typed_rows(object: &Object, desc: bool, out: &mut String) {
+    for (position, field) in FIELDS.iter().enumerate() {
+        let Some(value) = (field.value)(object) else {
+            continue;
+        };
+        out.push_str(&format!(
+            "{}.{}.{}.{position}.{}.1:{}:{}:{value}",
+            object.kind.letter(),
+            object.proxy_id,
+            object.server_id,
+            field.name,
+            field.tags,
+            value.kind()
+        ));
+        if desc {
+            out.push_str(&format!(":\"{}\"", field.doc));
+        }
+        out.push('\n');
+    }
+}
+
 fn json(objects: &[Object]) -> String {
-    let object = |object: &Object| {
-        let fields = FIELDS.iter().enumerate().filter_map(|(position, field)| {
-            let value = (field.value)(object)?;
-            Some(format!(
-                "{{\"objType\":\"{}\",\"proxyId\":{},\"id\":{},\"field\":{{\"pos\":{position},\"name\":{}}},\
-                 \"processNum\":1,{},\"value\":{}}}",
-                object.kind.name(),
-                object.proxy_id,
-                object.server_id,
-                json_text(field.name),
-                field.tags.json(),
-                value.json()
-            ))
-        });
-        format!("[{}]", fields.collect::<Vec<_>>().join(","))
-    };
-    format!("[{}]", objects.iter().map(object).collect::<Vec<_>>().join(","))
+    let objects = objects.iter().map(json_row);
+    format!("[{}]", objects.collect::<Vec<_>>().join(","))
+}
+
+/// A row in JSON.
+pub(crate) fn json_row(object: &Object) -> String {
+    let fields = FIELDS.iter().enumerate().filter_map(|(position, field)| {
+        let value = (field.value)(object)?;
+        Some(format!(
+            "{{\"objType\":\"{}\",\"proxyId\":{},\"id\":{},\"field\":{{\"pos\":{position},\"name\":{}}},\
+             \"processNum\":1,{},\"value\":{}}}",
+            object.kind.name(),
+            object.proxy_id,
+            object.server_id,
+            json_text(field.name),
+            field.tags.json(),
+            value.json()
+        ))
+    });
+    format!("[{}]", fields.collect::<Vec<_>>().join(","))
 }
 
 #[cfg(test)]

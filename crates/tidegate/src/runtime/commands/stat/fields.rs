@@ -43,8 +43,8 @@ pub(crate) struct Object {
     pub(crate) proxy_id: u32,
     pub(crate) server_id: u32,
     pub(crate) status: String,
-    proxy: String,
-    name: String,
+    pub(crate) proxy: String,
+    pub(crate) name: String,
     totals: Totals,
     http: bool,
     /// Most sessions at a time; none for no limit.
@@ -72,23 +72,52 @@ pub(crate) struct Field {
     pub(crate) value: fn(&Object) -> Option<Typed>,
 }
 
-/// All rows: frontends, and backends behind their servers, in the order of the configuration.
-pub(crate) fn objects(plane: &Plane) -> Vec<Object> {
-    let mut rows: Vec<(u32, Vec<Object>)> = Vec::new();
-    for frontend in plane.frontends() {
-        rows.push((frontend.id, of_frontend(plane, frontend).into_iter().collect()));
+/// What a row is about, by its place in the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Frontend(usize),
+    Server(usize, usize),
+    Backend(usize),
+}
+
+/// The places of all rows: frontends, and backends behind their servers, in the order of the configuration.
+pub(crate) fn places(plane: &Plane) -> Vec<Place> {
+    let mut places: Vec<(u32, Place)> = Vec::new();
+    for (at, frontend) in plane.frontends().enumerate() {
+        places.push((frontend.id, Place::Frontend(at)));
     }
-    for (backend, state) in plane.backends() {
-        let servers = state.servers().iter().enumerate();
-        let mut objects: Vec<Object> = servers
-            .filter_map(|(at, server)| of_server(plane, backend, at, server))
-            .collect();
-        objects.extend(of_backend(plane, backend, state.servers()));
-        rows.push((backend.id, objects));
+    for (at, (backend, state)) in plane.backends().enumerate() {
+        let servers = (0..state.servers().len()).map(|server| Place::Server(at, server));
+        places.extend(
+            servers
+                .chain([Place::Backend(at)])
+                .map(|place| (backend.id, place)),
+        );
     }
     // The two halves of a `listen` section have one number; a stable sort keeps its frontend first.
-    rows.sort_by_key(|(id, _)| *id);
-    rows.into_iter().flat_map(|(_, objects)| objects).collect()
+    places.sort_by_key(|(id, _)| *id);
+    places.into_iter().map(|(_, place)| place).collect()
+}
+
+/// The row of a place.
+pub(crate) fn object(plane: &Plane, place: Place) -> Option<Object> {
+    match place {
+        Place::Frontend(at) => of_frontend(plane, plane.frontend_at(at)?),
+        Place::Server(at, server) => {
+            let (backend, state) = plane.backend_at(at)?;
+            of_server(plane, backend, server, state.servers().get(server)?)
+        }
+        Place::Backend(at) => {
+            let (backend, state) = plane.backend_at(at)?;
+            of_backend(plane, backend, state.servers())
+        }
+    }
+}
+
+/// All rows.
+pub(crate) fn objects(plane: &Plane) -> Vec<Object> {
+    let places = places(plane).into_iter();
+    places.filter_map(|place| object(plane, place)).collect()
 }
 
 pub(crate) fn of_frontend(plane: &Plane, frontend: &FrontendSpec) -> Option<Object> {

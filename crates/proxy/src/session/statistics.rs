@@ -1,0 +1,36 @@
+//! `stats`: a page that a proxy serves itself, to requests whose targets begin as it says.
+
+use std::rc::Rc;
+
+use super::exchange::{Made, Ruled};
+use super::stream::HttpStream;
+use crate::body::MessageBody;
+use crate::rules::PreparedRules;
+use crate::spec::{PageSpec, Timeouts};
+use crate::txn::Txn;
+
+/// The page, if it is what the request is for.
+pub(super) fn wanted<'p>(page: Option<&'p PageSpec>, txn: &Txn) -> Option<&'p PageSpec> {
+    let page = page?;
+    let head = txn.request_head()?;
+    let target = head.uri.path_and_query()?;
+    target.as_str().starts_with(&page.prefix).then_some(page)
+}
+
+impl HttpStream {
+    /// Answers a request for a page, if it may be seen. `None` to close the connection.
+    pub(super) async fn page(
+        &self,
+        page: &PageSpec,
+        access: &PreparedRules,
+        timeouts: &Timeouts,
+        txn: &Rc<Txn>,
+        mut body: MessageBody,
+    ) -> Option<Made> {
+        match self.request_rules(access, None, timeouts, txn, &mut body).await {
+            Ruled::GoOn => Some(self.served(&*page.service, &"stats".into(), txn, body).await),
+            Ruled::Made(made) => Some(made),
+            Ruled::Close => None,
+        }
+    }
+}
