@@ -36,7 +36,7 @@ pub(super) const ROWS: &[Row] = &[
     ("cache-store", "cache-store pages", "the cache's name; `cache-use` has to see the request first"),
     ("cache-use", "cache-use pages", "the cache's name"),
     ("capture", "capture req.hdr(Host) id 0", "`id` is a slot that `declare capture` made; for requests `len <bytes>` in its place makes one, in frontends only"),
-    ("close", "close if { res.len gt 10000 }", ""),
+    ("close", "close if { res.len gt 10000 }", "what came is passed on"),
     ("del-acl", "del-acl(seen.lst) %[src]", "the list is one that a line reads by `-f`"),
     ("del-header", "del-header X-Internal -m beg", "a whole name without `-m`"),
     ("del-headers-bin", "del-headers-bin var(txn.names)", "whole names without `-m`"),

@@ -15,6 +15,8 @@ pub(super) const ROWS: &[Row] = &[
     ("group", "group nogroup", ""),
     ("h1-accept-payload-with-any-method", "h1-accept-payload-with-any-method", ""),
     ("hard-stop-after", "hard-stop-after 30s", "milliseconds without a unit; no limit without the line"),
+    ("http-err-codes", "http-err-codes 400-499 -404", "100 to 599; 400-499 without the line"),
+    ("http-fail-codes", "http-fail-codes +501", "100 to 599; 500-599 but 501 and 505 without the line"),
     ("insecure-fork-wanted", "insecure-fork-wanted", ""),
     ("log", "log 192.0.2.5:514 len 4096 format rfc5424 local0 info",
         "`<target>` is `<ip>[:<port>]`, a Unix socket's path, `stdout`, `stderr`, `fd@<n>` or `ring@<name>`; lines have 1024 bytes at most without `len`; \

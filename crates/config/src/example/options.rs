@@ -50,6 +50,19 @@ pub(super) const TIMEOUTS: &[Row] = &[
 
 #[rustfmt::skip]
 pub(super) const STATS: &[Row] = &[
+    ("admin", "admin if { src 192.0.2.0/24 }", "the page only shows without the line"),
+    ("auth", "auth operator:tide", "everybody may see the page without the line, unless `stats http-request` says otherwise"),
+    ("enable", "enable", "any other line does, too"),
+    ("hide-version", "hide-version", "as without the line"),
+    ("http-request", "http-request auth realm operators unless { http_auth(staff) }", "the first that applies counts"),
+    ("realm", "realm operators", "`HAProxy Statistics` without the line"),
+    ("refresh", "refresh 10s", "seconds without a unit; browsers ask once without the line"),
+    ("scope", "scope app", "`.` is the section itself; all proxies without the line"),
+    ("show-desc", "show-desc the shop's entrance", "that of the `global` section without a text"),
+    ("show-legends", "show-legends", ""),
+    ("show-node", "show-node europe-1", "that of the `global` section without a name"),
+    ("show-version", "show-version", ""),
+    ("uri", "uri /entrance?stats", "`/haproxy?stats` without the line"),
     ("maxconn", "maxconn 20", "1 to 4294967295; 10 without the line"),
     ("socket", "socket /run/tidegate.sock mode 600 level admin", "several lines open several; `level operator` without a word"),
     ("timeout", "timeout 1m", "milliseconds without a unit; 10s without the line"),

@@ -55,6 +55,7 @@ pub(super) const ROWS: &[Row] = &[
     ("retry-on", "retry-on conn-failure 503 empty-response", "`conn-failure` without the line; `none`, `all-retryable-errors`, kinds of failure or statuses"),
     ("server", "server s1 192.0.2.10:8080 check maxconn 100", "see \"After `server`\""),
     ("server-template", "server-template web 1-3 192.0.2.10:8080", "names are the prefix and a number"),
+    ("stats", "stats uri /entrance?stats", "see \"After `stats`\""),
     ("stick", "stick on src table clients", "the proxy's own table without `table`"),
     ("stick-table", "stick-table type ip size 100k expire 10m store http_req_rate(10s),gpc0", "one for each proxy; `expire` in milliseconds without a unit"),
     ("tcp-check", "tcp-check expect string +PONG", "needs `option tcp-check`"),
