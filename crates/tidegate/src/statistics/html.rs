@@ -189,10 +189,15 @@ impl<'p> Html<'p> {
             self.open(plane, object, text);
         }
         let state = state(&object.status);
-        let whole = if object.kind == Kind::Server { "" } else { " whole" };
+        let whole = if matches!(object.kind, Kind::Server | Kind::Listener) {
+            ""
+        } else {
+            " whole"
+        };
         let _ = write!(text, "<tr class=\"{state}{whole}\"><td>");
         match object.kind {
             Kind::Server => self.server(object, text),
+            Kind::Listener => escape(&object.name, text),
             Kind::Frontend => text.push_str("Clients"),
             Kind::Backend => text.push_str("Servers"),
         }
@@ -250,14 +255,14 @@ impl<'p> Html<'p> {
 
     /// `stats show-legends`.
     fn legend(&self, object: &Object, text: &mut String) {
-        let id = if object.kind == Kind::Server {
+        let id = if matches!(object.kind, Kind::Server | Kind::Listener) {
             object.server_id
         } else {
             object.proxy_id
         };
         let _ = write!(text, " <small>number {id}");
         let wanted: &[&str] = match object.kind {
-            Kind::Server => &["addr", "cookie"],
+            Kind::Server | Kind::Listener => &["addr", "cookie"],
             Kind::Frontend => &["mode"],
             Kind::Backend => &["mode", "algo", "cookie"],
         };
