@@ -19,6 +19,7 @@
 //! ```
 
 mod balance;
+mod http1;
 mod http2;
 mod page;
 mod persistence;
@@ -35,6 +36,7 @@ use tidegate_sample::vars::ProcVars;
 use tidegate_sample::{Expr, Process};
 
 pub use self::balance::{Affinity, Balance, HashBy, HashFunction, HashKey, HashMethod, HashType, UriPart};
+pub use self::http1::{HeaderNames, Http1Spec, HttpClose};
 pub use self::http2::Http2Tuning;
 pub use self::page::PageSpec;
 pub use self::persistence::{CookieMode, CookieSpec, Persistence, UseServer};
@@ -43,6 +45,7 @@ pub use crate::cache::{Cache, CacheSpec, EarlyHints, Shown};
 pub use crate::capture::{CaptureSlot, CaptureSpec, CookieCapture};
 use crate::check::spec::{AgentSpec, CheckSpec};
 pub use crate::filter::{Algorithm, CompressionSpec, FilterSpec};
+pub use crate::http1::HeaderCase;
 use crate::log::{LogSpec, LogTarget, Ring};
 use crate::resolve::spec::NameSpec;
 pub use crate::rules::{
@@ -86,6 +89,8 @@ pub struct GlobalSpec {
     pub fields_max: Option<usize>,
     /// `h1-accept-payload-with-any-method`: GET, HEAD and DELETE of HTTP/1.0 may have a body.
     pub accept_any_payload: bool,
+    /// `h1-case-adjust`: names of fields as they are written where a proxy asks for that.
+    pub header_case: HeaderCase,
     /// `tune.h2.…`.
     pub h2: Http2Tuning,
     /// Most descriptors that the process may have.
@@ -124,6 +129,7 @@ impl Default for GlobalSpec {
             action_failure: OnFailure::Continue,
             fields_max: None,
             accept_any_payload: false,
+            header_case: HeaderCase::default(),
             h2: Http2Tuning::default(),
             descriptors_max: usize::MAX,
             pool_low_percent: 20,
@@ -167,18 +173,6 @@ pub struct Timeouts {
     pub tunnel: Option<Duration>,
     /// `timeout tarpit`: how long a tarpitted client waits; falls back to `connect`.
     pub tarpit: Option<Duration>,
-}
-
-/// What a frontend does with connections after each response.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum HttpClose {
-    /// `option http-keep-alive`: both sides stay open.
-    #[default]
-    KeepAlive,
-    /// `option http-server-close`: the server's side is closed.
-    ServerClose,
-    /// `option httpclose`: both sides are closed.
-    Close,
 }
 
 /// `option forwardfor`.
@@ -225,18 +219,6 @@ pub enum ForwardedPart {
     Own,
     /// From an expression, which doesn't wait.
     Sampled(Expr),
-}
-
-/// `option http-restrict-req-hdr-names`: what becomes of headers whose names hold more than letters, digits and hyphens.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum HeaderNames {
-    /// They pass.
-    #[default]
-    Preserve,
-    /// They are taken away.
-    Delete,
-    /// Requests with them are refused.
-    Reject,
 }
 
 /// `monitor-uri`: a request that asks how the proxy itself is.
@@ -301,6 +283,8 @@ pub struct FrontendSpec {
     pub session_servers_max: usize,
     /// `option http-buffer-request`: rules run when the request's body was received, as far as it fits the buffer.
     pub buffer_request: bool,
+    /// How its clients' HTTP/1 is read and written.
+    pub http1: Http1Spec,
     /// No `option disable-h2-upgrade`: a client may begin HTTP/2 where HTTP/1 is expected.
     pub h2_upgrade: bool,
     /// `option http-ignore-probes`: connections on which nothing came are neither answered nor logged.
@@ -345,6 +329,7 @@ impl FrontendSpec {
             http_close: HttpClose::default(),
             session_servers_max: 5,
             buffer_request: false,
+            http1: Http1Spec::default(),
             h2_upgrade: true,
             ignore_probes: false,
             log: LogSpec::default(),
@@ -551,6 +536,8 @@ pub struct BackendSpec {
     pub http_close: HttpClose,
     /// `option http-buffer-request`.
     pub buffer_request: bool,
+    /// How its servers' HTTP/1 is read and written.
+    pub http1: Http1Spec,
     /// `option http-pretend-keepalive`: servers are not told that their connections end.
     pub pretend_keepalive: bool,
     /// Where messages about its servers go.
@@ -599,6 +586,7 @@ impl BackendSpec {
             http_close: HttpClose::default(),
             log: LogSpec::default(),
             buffer_request: false,
+            http1: Http1Spec::default(),
             pretend_keepalive: false,
         }
     }

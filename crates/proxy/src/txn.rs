@@ -8,7 +8,7 @@ use std::rc::{Rc, Weak};
 use std::task::Poll;
 use std::time::Duration;
 
-use http::{request, response};
+use http::{HeaderMap, request, response};
 use tidegate_sample::figures::RulePlace;
 use tidegate_sample::stick::Count;
 use tidegate_sample::vars::{self, VarName, VarScope, VarStore};
@@ -83,6 +83,8 @@ pub struct Txn {
     pub(crate) inspecting: Cell<bool>,
     pub(crate) request: RefCell<Option<request::Parts>>,
     pub(crate) response: RefCell<Option<response::Parts>>,
+    /// Fields of a response 103 that the client is to get next.
+    pub(crate) hints: RefCell<HeaderMap>,
     request_channel: Channel,
     response_channel: Channel,
     request_body: RefCell<Vec<u8>>,
@@ -158,6 +160,7 @@ impl Txn {
             inspecting: Cell::new(mode == Mode::Tcp),
             request: RefCell::default(),
             response: RefCell::default(),
+            hints: RefCell::default(),
             request_channel: Channel::new(buffer_bytes),
             response_channel: Channel::new(buffer_bytes),
             request_body: RefCell::default(),

@@ -283,3 +283,91 @@ fn blank_lines_between_requests_and_requests_on_their_heels_are_understood() {
         );
     }
 }
+
+#[test]
+fn hints_of_rules_come_in_one_response_before_all_others() {
+    let mut spec = proxied(
+        Mode::Http,
+        &[says(
+            "HTTP/1.1 103 Early Hints\r\nLink: </s>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        )],
+    );
+    for value in ["</a>", "</b>"] {
+        let action = RuleAction::EarlyHint(http::header::LINK, Text::literal(value));
+        spec.frontends[0]
+            .http_request
+            .push(Rule::new("http-request early-hint", action));
+    }
+    let proxy = Proxy::start(spec);
+    let mut client = proxy.client();
+    client.send(GET);
+    assert_eq!(
+        client.head(),
+        "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\nlink: </b>\r\n\r\n"
+    );
+    assert_eq!(client.head(), "HTTP/1.1 103 Early Hints\r\nlink: </s>\r\n\r\n");
+    assert_eq!(client.response().text(), "ok");
+    run(async {
+        let mut client = Http2::connect(proxy.address()).await;
+        let (mut response, _) = client.begin(Request::get("http://h/"), true).await;
+        let hint = std::future::poll_fn(|cx| response.poll_informational(cx)).await;
+        assert_eq!(hint.unwrap().unwrap().headers().get_all("link").iter().count(), 2);
+        assert_eq!(whole(response).await.unwrap().text(), "ok");
+    });
+}
+
+#[test]
+fn names_are_written_as_those_who_care_want_them() {
+    let mut spec = proxied(Mode::Http, &[echo_server()]);
+    spec.global.header_case = HeaderCase::new(["Host", "Content-Length", "X-a"].map(String::from));
+    spec.frontends[0].http1.adjust_case = true;
+    let proxy = Proxy::start(spec);
+    let mut client = proxy.client();
+    let response = client.get("/");
+    assert!(
+        response.head.contains("\r\nContent-Length: "),
+        "{}",
+        response.head
+    );
+    assert!(response.text().contains("\nhost: h\r\n"), "{}", response.text());
+    let mut spec = proxied(Mode::Http, &[echo_server()]);
+    spec.global.header_case = HeaderCase::new(["Host", "Content-Length"].map(String::from));
+    spec.backends[0].http1.adjust_case = true;
+    let proxy = Proxy::start(spec);
+    let mut client = proxy.client();
+    let response = client.get("/");
+    assert!(
+        response.head.contains("\r\ncontent-length: "),
+        "{}",
+        response.head
+    );
+    assert!(response.text().contains("\nHost: h\r\n"), "{}", response.text());
+}
+
+#[test]
+fn messages_that_break_the_rules_pass_on_demand() {
+    for lenient in [false, true] {
+        let mut spec = proxied(
+            Mode::Http,
+            &[says("HTTP/1.1 200 OK\r\na b: c\r\nContent-Length: 2\r\n\r\nok")],
+        );
+        spec.backends[0].http1.lenient = lenient;
+        let proxy = Proxy::start(spec);
+        assert_eq!(proxy.client().get("/").status, if lenient { 200 } else { 502 });
+        let mut spec = proxied(Mode::Http, &[echo_server()]);
+        spec.frontends[0].http1.lenient = lenient;
+        let proxy = Proxy::start(spec);
+        for request in [
+            "GET /\u{e4} HTTP/1.1\r\nHost: h\r\n\r\n",
+            "GET /a#b HTTP/1.1\r\nHost: h\r\n\r\n",
+            "GET http://other/ HTTP/1.1\r\nHost: h\r\n\r\n",
+            "GET / HTTP/1.1\r\na\0b: c\r\nHost: h\r\nd: e\0\r\n\r\n",
+        ] {
+            let mut client = proxy.client();
+            client.send(request);
+            let response = client.response();
+            assert_eq!(response.status, if lenient { 200 } else { 400 }, "{request:?}");
+            assert!(!response.body.contains(&0), "{request:?}");
+        }
+    }
+}

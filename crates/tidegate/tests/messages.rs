@@ -152,3 +152,37 @@ fn rules_answer_in_a_servers_place() -> Result<()> {
     assert!(site.get("/")?.starts_with("HTTP/1.1 503 "));
     Ok(())
 }
+
+#[test]
+fn http_1_is_read_and_written_as_told() -> Result<()> {
+    let origin = origin(|stream| {
+        let seen = head(&mut BufReader::new(stream.try_clone()?))?;
+        let mut to = stream;
+        write!(
+            to,
+            "HTTP/1.1 200 OK\r\nb d: 1\r\nx-a: 1\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{seen}",
+            seen.len()
+        )?;
+        Ok(())
+    })?;
+    let config = format!(
+        "global\n    h1-case-adjust x-a X-A\n    h1-case-adjust host HoSt\n{DEFAULTS}\
+         listen site\n    bind 127.0.0.1:8080\n    \
+         option accept-unsafe-violations-in-http-request\n    \
+         option accept-unsafe-violations-in-http-response\n    \
+         option h1-case-adjust-bogus-client\n    \
+         option h1-case-adjust-bogus-server\n    \
+         http-request early-hint link \"<%[path]>\"\n    \
+         http-request early-hint x-a 1\n    \
+         server o {}\n",
+        server(origin)
+    );
+    let site = Site::start("messages-http1", &[("site.cfg", &config)])?;
+    let answer = site.ask("GET /a#f HTTP/1.1\r\nhost: h\r\nc d: 1\r\nx-b: 1\r\nconnection: close\r\n\r\n")?;
+    let hint = "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\nX-A: 1\r\n\r\n";
+    let rest = answer.strip_prefix(hint).ok_or_else(|| answer.clone())?;
+    assert!(rest.starts_with("HTTP/1.1 200 OK\r\nX-A: 1\r\n"), "{rest}");
+    let seen = rest.split("\r\n\r\n").nth(1);
+    assert_eq!(seen, Some("GET /a HTTP/1.1\r\nHoSt: h\r\nx-b: 1"));
+    Ok(())
+}

@@ -29,6 +29,7 @@ pub(super) const OF_SETS: &[Row] = &[
 pub(super) const ROWS: &[Row] = &[
     ("accept", "accept if { src 192.0.2.0/24 }", ""),
     ("add-acl", "add-acl(seen.lst) %[src]", "the list is one that a line reads by `-f`"),
+    ("early-hint", "early-hint Link \"</style.css>; rel=preload\"", "several make one response"),
     ("add-header", "add-header X-Via entrance", ""),
     ("add-headers-bin", "add-headers-bin var(txn.fields)", "the list has HAProxy's form: lengths before names and values"),
     ("allow", "allow if { src 192.0.2.0/24 }", ""),

@@ -14,6 +14,7 @@ pub(super) const ROWS: &[Row] = &[
     ("grace", "grace 10s", "milliseconds without a unit; none without the line"),
     ("group", "group nogroup", ""),
     ("h1-accept-payload-with-any-method", "h1-accept-payload-with-any-method", ""),
+    ("h1-case-adjust", "h1-case-adjust content-length Content-Length", "for proxies with `option h1-case-adjust-bogus-client` or `-server`"),
     ("hard-stop-after", "hard-stop-after 30s", "milliseconds without a unit; no limit without the line"),
     ("http-err-codes", "http-err-codes 400-499 -404", "100 to 599; 400-499 without the line"),
     ("http-fail-codes", "http-fail-codes +501", "100 to 599; 500-599 but 501 and 505 without the line"),

@@ -4,12 +4,18 @@ use super::Row;
 
 #[rustfmt::skip]
 pub(super) const OPTIONS: &[Row] = &[
+    ("accept-invalid-http-request", "accept-invalid-http-request", ""),
+    ("accept-invalid-http-response", "accept-invalid-http-response", ""),
+    ("accept-unsafe-violations-in-http-request", "accept-unsafe-violations-in-http-request", ""),
+    ("accept-unsafe-violations-in-http-response", "accept-unsafe-violations-in-http-response", ""),
     ("allbackups", "allbackups", "the first backup server alone without it"),
     ("disable-h2-upgrade", "disable-h2-upgrade", ""),
     ("dontlog-normal", "dontlog-normal", ""),
     ("dontlognull", "dontlognull", ""),
     ("forwarded", "forwarded proto host for", "`proto for` without a word"),
     ("forwardfor", "forwardfor except 127.0.0.0/8 header X-Client-IP if-none", "`X-Forwarded-For` without `header`"),
+    ("h1-case-adjust-bogus-client", "h1-case-adjust-bogus-client", ""),
+    ("h1-case-adjust-bogus-server", "h1-case-adjust-bogus-server", ""),
     ("http-buffer-request", "http-buffer-request", "as much as `tune.bufsize` holds"),
     ("http-ignore-probes", "http-ignore-probes", ""),
     ("http-keep-alive", "http-keep-alive", "as without a word of the three"),

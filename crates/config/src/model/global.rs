@@ -72,6 +72,8 @@ pub struct TuneSettings {
     pub fields_max: Option<u16>,
     /// `h1-accept-payload-with-any-method`: GET, HEAD and DELETE of HTTP/1.0 may have a body.
     pub accept_any_payload: bool,
+    /// `h1-case-adjust`: names of fields as they are to be written where a proxy asks for that.
+    pub header_case: Vec<String>,
     /// `tune.comp.maxlevel`: from 1, the fastest, to 9.
     pub compression_level: u32,
     /// `tune.h2.…`.
@@ -96,6 +98,7 @@ impl Default for TuneSettings {
             buffer_bytes: 16_384,
             fields_max: None,
             accept_any_payload: false,
+            header_case: Vec::new(),
             compression_level: 1,
             h2: Http2Settings::default(),
             vars: VarLimits::default(),

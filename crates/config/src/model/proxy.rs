@@ -180,6 +180,14 @@ pub struct HttpWire {
     pub ignore_probes: bool,
     /// `option http-pretend-keepalive`: servers aren't told that their connections end.
     pub pretend_keepalive: bool,
+    /// `option accept-unsafe-violations-in-http-request`.
+    pub lenient_requests: bool,
+    /// `option accept-unsafe-violations-in-http-response`.
+    pub lenient_responses: bool,
+    /// `option h1-case-adjust-bogus-client`.
+    pub adjust_for_clients: bool,
+    /// `option h1-case-adjust-bogus-server`.
+    pub adjust_for_servers: bool,
 }
 
 /// `timeout` lines. `None` and zero both mean no limit; only what was written is `Some`.

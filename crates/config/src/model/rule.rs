@@ -96,6 +96,13 @@ pub enum Action {
     Lua(LuaCall),
     /// `use-service lua.NAME`: a function that a script registered as a service.
     UseLuaService(Spanned<String>),
+    /// `early-hint`: a header of a response 103 that comes first.
+    EarlyHint {
+        /// The header.
+        name: String,
+        /// Its value.
+        value: LogFormat,
+    },
     /// `add-header`.
     AddHeader {
         /// The header.

@@ -133,6 +133,23 @@ pub(super) async fn edit(
     }
 }
 
+/// Adds a field to the response 103 that the client gets next.
+pub(super) async fn hint(
+    name: &HeaderName,
+    text: &Text,
+    txn: &Rc<Txn>,
+    runner: &dyn ExternalRunner,
+    bytes_max: usize,
+) -> Result<(), Unfit> {
+    let value = header_value(text.eval(txn, runner).await).ok_or(Unfit::Unsendable)?;
+    let mut hints = txn.hints.borrow_mut();
+    if bytes_of(&hints) + bytes_of_field(name, &value) > bytes_max {
+        return Err(Unfit::TooLarge);
+    }
+    hints.append(name, value);
+    Ok(())
+}
+
 /// Applies an edit whose text was computed.
 fn apply(edit: &HeaderEdit, text: Bytes, headers: &mut HeaderMap, bytes_max: usize) -> Result<(), Unfit> {
     match edit {

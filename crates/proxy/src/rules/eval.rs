@@ -206,7 +206,8 @@ async fn act(prepared: &PreparedRule, txn: &Rc<Txn>, setting: &Setting<'_>) -> S
             Step::Next
         }
         (
-            RuleAction::Header(_)
+            RuleAction::EarlyHint(..)
+            | RuleAction::Header(_)
             | RuleAction::Target(_)
             | RuleAction::SetMethod(_)
             | RuleAction::SetStatus(..),
@@ -301,6 +302,9 @@ async fn rewrite(rule: &Rule, txn: &Rc<Txn>, setting: &Setting<'_>) -> Result<()
     let runner = setting.runner;
     let failed = |why: &dyn std::fmt::Display| Unwritable::Rewrite(why.to_string());
     match &rule.action {
+        RuleAction::EarlyHint(name, text) => edit::hint(name, text, txn, runner, setting.buffer_bytes)
+            .await
+            .map_err(|why| failed(&why)),
         RuleAction::Header(header) => edit::edit(header, txn, runner, setting.buffer_bytes)
             .await
             .map_err(|why| failed(&why)),

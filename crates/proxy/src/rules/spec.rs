@@ -188,6 +188,8 @@ pub enum RuleAction {
     Return(ReplySpec),
     /// `redirect`.
     Redirect(Redirect),
+    /// `early-hint`: a field of a response 103.
+    EarlyHint(HeaderName, Text),
     /// `set-header`, `add-header`, `del-header`, on the message of the phase.
     Header(HeaderEdit),
     /// `set-var`. Without a sample, the variable stays as it is.

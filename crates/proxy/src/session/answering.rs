@@ -119,7 +119,7 @@ impl Answering {
         responder: &mut Responder,
     ) -> Poll<Result<Response<Outgoing>, GivenUp>> {
         let polled = handled.poll(cx);
-        for head in self.stream.informational.take() {
+        for head in self.stream.take_informational() {
             responder.inform(head);
             self.shared.dirty.set(true);
         }

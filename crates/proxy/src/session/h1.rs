@@ -59,9 +59,10 @@ enum Exit {
 /// Serves HTTP/1 on a connection. Gives the stream back, with what was read from it, if the client turned out to speak
 /// HTTP/2.
 pub(super) async fn run(session: Rc<HttpSession>, counted: Counted) -> Option<(Counted, Bytes)> {
+    let global = &session.worker.shared.global;
     let options = ServerOptions {
-        limits: HeadLimits::of(&session.worker.shared.global, false),
-        case: None,
+        limits: HeadLimits::of(global, session.frontend.spec.http1.lenient),
+        case: session.frontend.spec.http1.case(global),
         keep_alive: session.frontend.spec.http_close != HttpClose::Close,
     };
     let mut conn = ServerConn::new(counted, Bytes::new(), options);
@@ -155,11 +156,8 @@ impl HttpStream {
         activity: &mut u64,
     ) -> Poll<Result<Response<Outgoing>, Exit>> {
         let polled = handled.poll(cx);
-        if !self.informational.borrow().is_empty() {
-            self.informational
-                .take()
-                .into_iter()
-                .for_each(|head| conn.inform(head));
+        for head in self.take_informational() {
+            conn.inform(head);
         }
         if let Poll::Ready(response) = polled {
             return Poll::Ready(response.map_err(|Cut| Exit::Cut));

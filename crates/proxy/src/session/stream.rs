@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::response;
+use http::{HeaderMap, Response, StatusCode, response};
 
 use super::headers::forget_connection;
 use super::http::HttpSession;
@@ -155,7 +155,7 @@ impl HttpStream {
             let mut facts = txn.facts.borrow_mut();
             facts.termination = Some(if began_writing { *b"cD" } else { *b"cH" });
             if due && !began_writing {
-                facts.status = Some(http::StatusCode::REQUEST_TIMEOUT.as_u16());
+                facts.status = Some(StatusCode::REQUEST_TIMEOUT.as_u16());
             }
         }
         due
@@ -178,6 +178,21 @@ impl HttpStream {
         };
         txn.facts.borrow_mut().termination.get_or_insert(termination);
         self.end_transaction(&txn);
+    }
+
+    /// Informational responses that the client is to get now.
+    pub(crate) fn take_informational(&self) -> Vec<response::Parts> {
+        let hints = match &*self.current.borrow() {
+            Some(txn) if !txn.hints.borrow().is_empty() => txn.hints.take(),
+            _ => HeaderMap::new(),
+        };
+        if !hints.is_empty() {
+            let mut head = Response::new(()).into_parts().0;
+            head.status = StatusCode::EARLY_HINTS;
+            head.headers = hints;
+            self.informational.borrow_mut().push(head);
+        }
+        self.informational.take()
     }
 
     /// Sends an informational response before the final one.

@@ -214,7 +214,7 @@ impl HttpStream {
         let connected = connect(backend, server, &self.timer, txn).await;
         let (server, opened) =
             connected.map_err(|why| NoAnswer(StatusCode::SERVICE_UNAVAILABLE, no_connection(why)))?;
-        let conn = self.greet(&server, opened).await;
+        let conn = self.greet(backend, &server, opened).await;
         let conn = conn.map_err(|_| NoAnswer(StatusCode::BAD_GATEWAY, *b"SC"))?;
         self.share(backend, &server, &conn);
         txn.backend_src.set(conn.local());
@@ -222,7 +222,7 @@ impl HttpStream {
     }
 
     /// Makes of a stream what carries requests.
-    async fn greet(&self, server: &Server, opened: Opened) -> Result<Link, SendFailure> {
+    async fn greet(&self, backend: &Backend, server: &Server, opened: Opened) -> Result<Link, SendFailure> {
         let Opened { stream, made } = opened;
         let global = &self.worker.shared.global;
         let encrypted = matches!(stream, Stream::Tls(_));
@@ -231,8 +231,9 @@ impl HttpStream {
             proto => proto == ServerProto::Http2,
         };
         if !speaks_http2 {
-            let limits = http1::HeadLimits::of(global, false);
-            let conn = http1::ClientConn::new(stream, made, limits, None);
+            let limits = http1::HeadLimits::of(global, backend.spec.http1.lenient);
+            let case = backend.spec.http1.case(global);
+            let conn = http1::ClientConn::new(stream, made, limits, case);
             return Ok(Link::Http1(Box::new(conn)));
         }
         let settings = Settings {

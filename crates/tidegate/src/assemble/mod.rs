@@ -26,10 +26,12 @@ use tidegate_config::{Diagnostics, Sources};
 use tidegate_lua_api::Declared;
 use tidegate_proxy::Mode;
 use tidegate_proxy::check::step::Program;
+use tidegate_proxy::http1::HeaderCase;
 use tidegate_proxy::resolve::spec::ResolversSpec;
 use tidegate_proxy::spec::{
     BackendChoice, BackendId, BackendSpec, Cache, ForwardFor, Forwarded, ForwardedPart, FrontendSpec,
-    GlobalSpec, HeaderNames, HttpClose, HttpReuse, Monitor, OnFailure, ProxySpec, Text, Timeouts, UseBackend,
+    GlobalSpec, HeaderNames, Http1Spec, HttpClose, HttpReuse, Monitor, OnFailure, ProxySpec, Text, Timeouts,
+    UseBackend,
 };
 use tidegate_sample::vars::ProcVars;
 use tidegate_sample::{Data, Process};
@@ -195,6 +197,7 @@ impl Assembly<'_> {
             action_failure: on_failure(global.lua.action_failure),
             fields_max: global.tune.fields_max.map(usize::from),
             accept_any_payload: global.tune.accept_any_payload,
+            header_case: HeaderCase::new(global.tune.header_case.iter().cloned()),
             h2: http2::tuning(&global.tune.h2),
             descriptors_max: usize::try_from(system::descriptors_max()).unwrap_or(usize::MAX),
             pool_low_percent: global.tune.pool_low_percent,
@@ -261,6 +264,10 @@ impl Assembly<'_> {
             if let Some(most) = proxy.upstream.session_servers_max {
                 frontend.session_servers_max = usize::try_from(most).unwrap_or(usize::MAX);
             }
+            frontend.http1 = Http1Spec {
+                lenient: proxy.http.lenient_requests,
+                adjust_case: proxy.http.adjust_for_clients,
+            };
             frontend.h2_upgrade = !proxy.http.disable_h2_upgrade;
             frontend.ignore_probes = proxy.http.ignore_probes;
             frontend.log = self.logs.spec(&mut proxy.log);
@@ -318,6 +325,10 @@ impl Assembly<'_> {
                 .and_then(|name| self.header(name, proxy.name.span));
             backend.http_close = http_close(proxy.connection_mode);
             backend.buffer_request = proxy.buffer_request || servers::needs_body(&backend);
+            backend.http1 = Http1Spec {
+                lenient: proxy.http.lenient_responses,
+                adjust_case: proxy.http.adjust_for_servers,
+            };
             backend.pretend_keepalive = proxy.http.pretend_keepalive;
             spec.backends.push(backend);
         }

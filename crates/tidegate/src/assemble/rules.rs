@@ -133,6 +133,9 @@ impl Assembly<'_> {
                 self.lua_action(call, set)?
             }
             Action::UseLuaService(name) => self.lua_service(&name, mode)?,
+            Action::EarlyHint { name, value } => {
+                RuleAction::EarlyHint(self.header(&name, rule.span)?, value.into())
+            }
             Action::AddHeader { name, value } => {
                 RuleAction::Header(HeaderEdit::Add(self.header(&name, rule.span)?, value.into()))
             }

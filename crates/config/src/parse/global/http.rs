@@ -6,7 +6,7 @@ use tidegate_sample::stick::{STATUSES, StatusSet};
 
 use super::table::Parse;
 use crate::diag::{Diagnostic, code};
-use crate::parse::args::{Args, Parsed};
+use crate::parse::args::{Args, Parsed, bad_argument};
 use crate::parse::keyword::{Keyword, Sections, no_effect, served};
 use crate::text::Word;
 
@@ -18,6 +18,23 @@ const WINDOW_MAX: u64 = (1 << 31) - 1;
 const NO_ROUNDS: &str =
     "frames are taken in turn with everything else, and floods of them are bounded by a budget";
 
+/// The words of `h1-case-adjust`: a name in lower case, and the same in another writing.
+fn case_adjusted(args: &mut Args<'_>, known: &[String]) -> Parsed<String> {
+    let from = args.expect("a header's name in lower case")?;
+    let to = args.expect("the same name as it is to be written")?;
+    let (name, written) = (from.text()?, to.text()?);
+    if name.chars().any(|c| c.is_ascii_uppercase()) {
+        return bad_argument(from, format!("`{name}` is not in lower case"));
+    }
+    if !name.eq_ignore_ascii_case(written) {
+        return bad_argument(to, format!("`{written}` is another name than `{name}`"));
+    }
+    if known.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+        return bad_argument(from, format!("`{name}` is adjusted already"));
+    }
+    Ok(written.to_owned())
+}
+
 /// The keywords.
 #[rustfmt::skip]
 pub(super) const ROWS: &[Keyword<Parse>] = &[
@@ -26,6 +43,11 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
     }),
     served("h1-accept-payload-with-any-method", G, "", "GET, HEAD and DELETE of HTTP/1.0 may have a body", |cx, _| {
         cx.global.tune.accept_any_payload = true;
+        Ok(())
+    }),
+    served("h1-case-adjust", G, "<from> <to>", "how the name of a header is written for those who care", |cx, args| {
+        let name = case_adjusted(args, &cx.global.tune.header_case)?;
+        cx.global.tune.header_case.push(name);
         Ok(())
     }),
     served("http-err-codes", G, "[+-]<range>[,...] [...]", "which statuses count as errors of clients", |cx, args| {

@@ -127,10 +127,22 @@ const ROWS: &[Keyword<Parse>] = &[
         Ok(())
     }),
     not_yet("abortonclose", ALL, "give up requests whose client went away"),
-    not_yet("accept-invalid-http-request", F, "let malformed requests through"),
-    not_yet("accept-invalid-http-response", B, "let malformed responses through"),
-    not_yet("accept-unsafe-violations-in-http-request", F, "let malformed requests through"),
-    not_yet("accept-unsafe-violations-in-http-response", B, "let malformed responses through"),
+    served("accept-invalid-http-request", F, "", "read requests that break the rules; an old name", |cx, _, on| {
+        cx.proxy.http.lenient_requests = on;
+        Ok(())
+    }),
+    served("accept-invalid-http-response", B, "", "read responses that break the rules; an old name", |cx, _, on| {
+        cx.proxy.http.lenient_responses = on;
+        Ok(())
+    }),
+    served("accept-unsafe-violations-in-http-request", F, "", "read requests that break the rules", |cx, _, on| {
+        cx.proxy.http.lenient_requests = on;
+        Ok(())
+    }),
+    served("accept-unsafe-violations-in-http-response", B, "", "read responses that break the rules", |cx, _, on| {
+        cx.proxy.http.lenient_responses = on;
+        Ok(())
+    }),
     not_yet("checkcache", B, "refuse responses that may be cached by mistake"),
     not_yet("clitcpka", F, "keep-alive probes of TCP towards clients"),
     not_yet("contstats", F, "count while a transfer goes on"),
@@ -139,8 +151,14 @@ const ROWS: &[Keyword<Parse>] = &[
         Ok(())
     }),
     not_yet("external-check", B, "check health by a program"),
-    not_yet("h1-case-adjust-bogus-client", F, "adjust the case of header names"),
-    not_yet("h1-case-adjust-bogus-server", B, "adjust the case of header names"),
+    served("h1-case-adjust-bogus-client", F, "", "write header names as `h1-case-adjust` says", |cx, _, on| {
+        cx.proxy.http.adjust_for_clients = on;
+        Ok(())
+    }),
+    served("h1-case-adjust-bogus-server", B, "", "write header names as `h1-case-adjust` says", |cx, _, on| {
+        cx.proxy.http.adjust_for_servers = on;
+        Ok(())
+    }),
     not_yet("http-drop-request-trailers", B, "drop trailers of requests"),
     not_yet("http-drop-response-trailers", F, "drop trailers of responses"),
     served("http-ignore-probes", F, "", "don't answer or log connections on which nothing comes", |cx, _, on| {

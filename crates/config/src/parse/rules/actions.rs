@@ -205,6 +205,10 @@ const ROWS: &[ActionRow] = &[
         "answer with a redirection", |cx, args| Ok(Action::Redirect(redirect_rule(cx, args)?))),
     row("auth", Sets::HREQ, "[realm <realm>]", "ask for the name and password of a user", auth),
     row("use-service", Sets::TREQ.or(Sets::HREQ), "lua.<name>", "let a script answer", use_service),
+    row("early-hint", Sets::HREQ, "<name> <fmt>", "add a header to a response 103 that comes before any other", |cx, args| {
+        let (name, value) = named_format(cx, args)?;
+        Ok(Action::EarlyHint { name, value })
+    }),
     row("add-header", Sets::HEADERS, "<name> <fmt>", "add a header", |cx, args| {
         let (name, value) = named_format(cx, args)?;
         Ok(Action::AddHeader { name, value })
