@@ -53,6 +53,11 @@ const COMMANDS: &[Command] = &[
         run: fuzz::run,
     },
     Command {
+        name: "origin",
+        about: "the bench's origin of long answers alone",
+        run: bench::origin::run,
+    },
+    Command {
         name: "sanitize",
         about: "run the tests of the crate that holds `unsafe` under AddressSanitizer, or valgrind",
         run: sanitize::run,

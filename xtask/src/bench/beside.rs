@@ -47,7 +47,13 @@ fn rounds(options: &Options, site: &Site<'_>, server: Server, loops: usize) -> R
     let connections = options.connections.min(BESIDE.connections_max);
     let mut rounds = Vec::new();
     for _ in 0..options.rounds {
-        let answered = load::wrk(running.address, LOAD_CORE, connections, options.seconds)?;
+        let answered = load::wrk(
+            running.address,
+            LOAD_CORE,
+            connections,
+            options.seconds,
+            site.case.way,
+        )?;
         eprintln!(
             "  {:<9} {loops} loops: {:>6.2} ms at p99",
             server.name(),

@@ -25,7 +25,44 @@ pub(crate) struct Case {
     /// The most connections the load may keep open, where a server measured cannot do with more.
     pub(crate) connections_max: u32,
     pub(crate) targets: Targets,
+    pub(crate) way: Way,
 }
+
+impl Case {
+    /// What nginx's file is called.
+    pub(crate) fn nginx(&self) -> &str {
+        match self.script {
+            None => self.configuration.trim_end_matches(".cfg"),
+            Some(_) => self.name,
+        }
+    }
+
+    /// Whether the floor has anything to do with it: it speaks no TLS, and never ends a connection.
+    pub(crate) fn has_floor(&self) -> bool {
+        !self.way.tls && !self.way.alone && self.way.body_bytes.is_none()
+    }
+}
+
+/// In what way the requests of a case come.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Way {
+    /// Over TLS.
+    pub(crate) tls: bool,
+    /// Each on a connection of its own.
+    pub(crate) alone: bool,
+    /// The origin's answers have bodies of so many bytes; none for the usual short one.
+    pub(crate) body_bytes: Option<usize>,
+    /// nginx has nothing like it.
+    pub(crate) without_nginx: bool,
+}
+
+/// One after the other on connections that are kept.
+const KEPT: Way = Way {
+    tls: false,
+    alone: false,
+    body_bytes: None,
+    without_nginx: false,
+};
 
 /// The most CPU time per request that we allow ourselves, as ratios to that of the others.
 #[derive(Default)]
@@ -39,6 +76,13 @@ pub(crate) struct Targets {
 const LUA: Targets = Targets {
     haproxy: 0.5,
     nginx: Some(1.0),
+    floor: None,
+};
+
+/// A case of the data plane alone.
+const DATA_PLANE: Targets = Targets {
+    haproxy: 0.8,
+    nginx: None,
     floor: None,
 };
 
@@ -56,6 +100,7 @@ pub(crate) const CASES: &[Case] = &[
             nginx: Some(1.0),
             floor: Some(1.25),
         },
+        way: KEPT,
     },
     Case {
         name: "proxy",
@@ -70,6 +115,7 @@ pub(crate) const CASES: &[Case] = &[
             nginx: Some(1.0),
             floor: Some(1.35),
         },
+        way: KEPT,
     },
     Case {
         name: "service",
@@ -80,6 +126,7 @@ pub(crate) const CASES: &[Case] = &[
         floor: Floor::Return,
         connections_max: u32::MAX,
         targets: LUA,
+        way: KEPT,
     },
     Case {
         name: "action",
@@ -90,6 +137,7 @@ pub(crate) const CASES: &[Case] = &[
         floor: Floor::Relay,
         connections_max: u32::MAX,
         targets: LUA,
+        way: KEPT,
     },
     Case {
         name: "yields",
@@ -100,6 +148,7 @@ pub(crate) const CASES: &[Case] = &[
         floor: Floor::Return,
         connections_max: u32::MAX,
         targets: LUA,
+        way: KEPT,
     },
     Case {
         name: "sleep",
@@ -110,6 +159,7 @@ pub(crate) const CASES: &[Case] = &[
         floor: Floor::Return,
         connections_max: u32::MAX,
         targets: LUA,
+        way: KEPT,
     },
     Case {
         name: "library",
@@ -124,6 +174,7 @@ pub(crate) const CASES: &[Case] = &[
             nginx: None,
             floor: None,
         },
+        way: KEPT,
     },
     Case {
         name: "pure",
@@ -138,6 +189,7 @@ pub(crate) const CASES: &[Case] = &[
             nginx: None,
             floor: None,
         },
+        way: KEPT,
     },
     Case {
         name: "fetch",
@@ -148,6 +200,7 @@ pub(crate) const CASES: &[Case] = &[
         floor: Floor::Relay,
         connections_max: u32::MAX,
         targets: LUA,
+        way: KEPT,
     },
     Case {
         name: "subrequest",
@@ -159,6 +212,72 @@ pub(crate) const CASES: &[Case] = &[
         // With 64, HAProxy 2.6 on a busy core gets behind closing its Lua sockets and runs out of descriptors.
         connections_max: 8,
         targets: LUA,
+        way: KEPT,
+    },
+    Case {
+        name: "large",
+        title: "proxied body of 1 MiB",
+        configuration: "proxy.cfg",
+        script: None,
+        answer: "get /x http/1.1",
+        floor: Floor::Relay,
+        connections_max: 16,
+        targets: DATA_PLANE,
+        way: Way {
+            body_bytes: Some(1024 * 1024),
+            ..KEPT
+        },
+    },
+    Case {
+        name: "track",
+        title: "three stick counters on each request",
+        configuration: "track.cfg",
+        script: None,
+        answer: "hello world",
+        floor: Floor::Return,
+        connections_max: u32::MAX,
+        targets: DATA_PLANE,
+        way: Way {
+            without_nginx: true,
+            ..KEPT
+        },
+    },
+    Case {
+        name: "tls",
+        title: "plain return over TLS",
+        configuration: "return.cfg",
+        script: None,
+        answer: "hello world",
+        floor: Floor::Return,
+        connections_max: u32::MAX,
+        targets: DATA_PLANE,
+        way: Way { tls: true, ..KEPT },
+    },
+    Case {
+        name: "connect",
+        title: "a connection for each request",
+        configuration: "return.cfg",
+        script: None,
+        answer: "hello world",
+        floor: Floor::Return,
+        connections_max: u32::MAX,
+        targets: DATA_PLANE,
+        way: Way { alone: true, ..KEPT },
+    },
+    Case {
+        name: "connect-tls",
+        title: "a connection over TLS for each request",
+        configuration: "return.cfg",
+        script: None,
+        answer: "hello world",
+        floor: Floor::Return,
+        connections_max: u32::MAX,
+        targets: DATA_PLANE,
+        way: Way {
+            tls: true,
+            alone: true,
+            ..KEPT
+        },
     },
 ];
 
@@ -176,6 +295,20 @@ pub(crate) const BESIDE: Case = Case {
         nginx: None,
         floor: None,
     },
+    way: KEPT,
+};
+
+/// What connections ask once that are idle then.
+pub(crate) const IDLE: Case = Case {
+    name: "idle",
+    title: "memory of idle connections",
+    configuration: "return.cfg",
+    script: None,
+    answer: "hello world",
+    floor: Floor::Return,
+    connections_max: u32::MAX,
+    targets: DATA_PLANE,
+    way: KEPT,
 };
 
 #[cfg(test)]
@@ -186,8 +319,8 @@ mod tests {
     fn every_case_has_its_files() {
         let files = crate::root().join("xtask/bench");
         for case in CASES {
-            let nginx = format!("{}.conf", case.name);
-            for file in [Some(case.configuration), case.script, Some(nginx.as_str())]
+            let nginx = (!case.way.without_nginx).then(|| format!("{}.conf", case.nginx()));
+            for file in [Some(case.configuration), case.script, nginx.as_deref()]
                 .into_iter()
                 .flatten()
             {

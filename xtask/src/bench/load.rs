@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::cases::Way;
 use crate::Result;
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -23,14 +24,27 @@ pub(crate) struct Answered {
 }
 
 /// Loads `address` for `seconds` from one core. Any failed request is an error.
-pub(crate) fn wrk(address: SocketAddr, core: usize, connections: u32, seconds: u32) -> Result<Answered> {
+pub(crate) fn wrk(
+    address: SocketAddr,
+    core: usize,
+    connections: u32,
+    seconds: u32,
+    way: Way,
+) -> Result<Answered> {
+    let scheme = if way.tls { "https" } else { "http" };
+    let alone: &[&str] = if way.alone {
+        &["-H", "connection: close"]
+    } else {
+        &[]
+    };
     let output = Command::new("taskset")
         .args(["-c", &core.to_string(), "wrk", "-t1", "--latency"])
         .args([
             format!("-c{connections}"),
             format!("-d{seconds}s"),
-            format!("http://{address}/x"),
+            format!("{scheme}://{address}/x"),
         ])
+        .args(alone)
         .output()?;
     completed(&String::from_utf8([output.stdout, output.stderr].concat())?)
 }

@@ -6,7 +6,9 @@
 mod beside;
 mod cases;
 pub(crate) mod floor;
+mod idle;
 mod load;
+pub(crate) mod origin;
 pub(crate) mod process;
 mod report;
 pub(crate) mod server;
@@ -19,7 +21,7 @@ use std::time::Instant;
 use lexopt::ValueExt as _;
 
 use crate::{Result, cargo};
-use cases::{BESIDE, CASES, Case};
+use cases::{BESIDE, CASES, Case, IDLE, Way};
 use process::{Process, free_address, ticks_per_second};
 use report::{Measured, Turn};
 use server::{Running, Server, Site};
@@ -47,6 +49,8 @@ struct Options {
     cases: Vec<&'static Case>,
     /// Whether to measure others beside scripts that loop.
     beside: bool,
+    /// Whether to measure what idle connections take.
+    idle: bool,
     /// The command line, for the page.
     line: String,
 }
@@ -55,7 +59,7 @@ pub(crate) fn run(arguments: lexopt::Parser) -> Result<()> {
     let Some(options) = options(arguments)? else {
         print!("{USAGE}");
         println!("\ncases:");
-        for case in CASES.iter().chain([&BESIDE]) {
+        for case in CASES.iter().chain([&BESIDE, &IDLE]) {
             println!("  {:<11} {}", case.name, case.title);
         }
         return Ok(());
@@ -83,6 +87,16 @@ pub(crate) fn run(arguments: lexopt::Parser) -> Result<()> {
         };
         Ok::<_, Box<dyn std::error::Error>>(beside::measure(&options, &site))
     });
+    let idle = options.idle.then(|| {
+        let site = Site {
+            case: &IDLE,
+            origin: free_address()?,
+            directory: &directory,
+            tidegate: &tidegate,
+            core: SERVER_CORE,
+        };
+        Ok::<_, Box<dyn std::error::Error>>(idle::measure(&options, &site))
+    });
     std::fs::remove_dir_all(&directory)?;
     let results = results?;
     println!("{}", heading(&options, &tidegate));
@@ -92,6 +106,9 @@ pub(crate) fn run(arguments: lexopt::Parser) -> Result<()> {
     }
     if let Some(beside) = beside.transpose()? {
         print!("{}", beside::table(&beside));
+    }
+    if let Some(idle) = idle.transpose()? {
+        print!("{}", idle::table(&idle));
     }
     Ok(())
 }
@@ -106,6 +123,7 @@ fn options(mut arguments: lexopt::Parser) -> Result<Option<Options>> {
         servers: Server::ALL.to_vec(),
         cases: Vec::new(),
         beside: false,
+        idle: false,
         line: "cargo xtask bench".to_owned(),
     };
     while let Some(argument) = arguments.next()? {
@@ -129,6 +147,10 @@ fn options(mut arguments: lexopt::Parser) -> Result<Option<Options>> {
                 options.beside = true;
                 BESIDE.name.to_owned()
             }
+            lexopt::Arg::Value(name) if name == IDLE.name => {
+                options.idle = true;
+                IDLE.name.to_owned()
+            }
             lexopt::Arg::Value(name) => {
                 let case = CASES.iter().find(|case| name == case.name);
                 options
@@ -140,9 +162,10 @@ fn options(mut arguments: lexopt::Parser) -> Result<Option<Options>> {
         };
         options.line = format!("{} {word}", options.line);
     }
-    if options.cases.is_empty() && !options.beside {
+    if options.cases.is_empty() && !options.beside && !options.idle {
         options.cases = CASES.iter().collect();
         options.beside = true;
+        options.idle = true;
     }
     Ok(Some(options))
 }
@@ -166,6 +189,9 @@ fn requirements(servers: &[Server]) -> Result<()> {
     let mut missing: Vec<&str> = servers.iter().flat_map(|server| server.missing()).collect();
     if !server::runs("wrk") {
         missing.push("wrk");
+    }
+    if !server::runs("openssl") {
+        missing.push("openssl");
     }
     if !server::runs("taskset") {
         missing.push("util-linux");
@@ -210,7 +236,11 @@ fn measure<'a>(options: &Options, case: &'a Case, tidegate: &Path, directory: &P
     let mut running = checked(&site, &options.servers, &mut result.failures)?;
 
     let origin_log = directory.join(format!("{}-origin", case.name));
-    let _origin = Process::start(&server::floor(origin, None)?, LOAD_CORE, &origin_log, origin)?;
+    let command = match case.way.body_bytes {
+        Some(bytes) => server::origin(origin, bytes)?,
+        None => server::floor(origin, None)?,
+    };
+    let _origin = Process::start(&command, LOAD_CORE, &origin_log, origin)?;
     let ticks = ticks_per_second()?;
     for round in 0..=options.rounds {
         let mut failed = Vec::new();
@@ -222,6 +252,7 @@ fn measure<'a>(options: &Options, case: &'a Case, tidegate: &Path, directory: &P
                 options.connections.min(case.connections_max),
                 seconds,
                 ticks,
+                case.way,
             ) {
                 Ok(turn) if round > 0 => {
                     eprintln!(
@@ -255,9 +286,18 @@ fn checked(
     let _echo = load::Echo::start(site.origin)?;
     let mut running = Vec::new();
     for &server in servers {
+        let is_of_case = match server {
+            Server::Nginx => !site.case.way.without_nginx,
+            Server::Floor => site.case.has_floor(),
+            Server::Tidegate | Server::Haproxy => true,
+        };
+        if !is_of_case {
+            continue;
+        }
         let started = site.start(server).and_then(|started| {
             // The floor parses nothing, so its answer is no one's.
-            if server != Server::Floor {
+            // Over TLS it is the load that tells a wrong answer.
+            if server != Server::Floor && !site.case.way.tls {
                 load::check(started.address, site.case.answer)?;
             }
             Ok(started)
@@ -273,9 +313,9 @@ fn checked(
     Ok(running)
 }
 
-fn turn(server: &Running, connections: u32, seconds: u32, ticks: f64) -> Result<Turn> {
+fn turn(server: &Running, connections: u32, seconds: u32, ticks: f64, way: Way) -> Result<Turn> {
     let (cpu, start) = (server.process.cpu(ticks)?, Instant::now());
-    let requests = load::wrk(server.address, LOAD_CORE, connections, seconds)?.requests;
+    let requests = load::wrk(server.address, LOAD_CORE, connections, seconds, way)?.requests;
     let (cpu, elapsed) = (server.process.cpu(ticks)? - cpu, start.elapsed().as_secs_f64());
     Ok(Turn {
         cpu_us: cpu * 1e6 / requests as f64,

@@ -58,6 +58,16 @@ impl Process {
             .collect()
     }
 
+    /// Bytes of memory that are in use.
+    pub(crate) fn memory(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line
+            .and_then(|line| line.trim().strip_suffix(" kB"))
+            .ok_or("no VmRSS")?;
+        Ok(kib.trim().parse::<u64>()? * 1024)
+    }
+
     /// CPU time used so far, user and system, by all threads of the process and of its children.
     pub(crate) fn cpu(&self, ticks_per_second: f64) -> Result<f64> {
         Ok(ticks(self.child.id())? as f64 / ticks_per_second)

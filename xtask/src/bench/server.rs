@@ -117,8 +117,13 @@ impl Site<'_> {
             std::fs::write(&path, self.fill(&template(script)?, directory, address))?;
             load = format!("lua-load {}", path.display());
         }
+        let tls = match self.case.way.tls {
+            true => format!("ssl crt {}", text_of(&self.certificate()?)),
+            false => String::new(),
+        };
         let text = template("common.cfg")?.replace("@LUA@", &load) + &template(self.case.configuration)?;
         let path = directory.join("bench.cfg");
+        let text = text.replace("@TLS@", &tls);
         std::fs::write(&path, self.fill(&text, directory, address))?;
         Ok(vec![
             text_of(program),
@@ -128,10 +133,51 @@ impl Site<'_> {
         ])
     }
 
+    /// A certificate with its key, made once for a run.
+    fn certificate(&self) -> Result<PathBuf> {
+        let path = self.directory.join("bench.pem");
+        if !path.exists() {
+            let key = self.directory.join("bench.key");
+            let made = Command::new("openssl")
+                .args([
+                    "req",
+                    "-x509",
+                    "-newkey",
+                    "ec",
+                    "-pkeyopt",
+                    "ec_paramgen_curve:prime256v1",
+                    "-nodes",
+                ])
+                .args(["-subj", "/CN=bench", "-days", "30", "-out"])
+                .arg(&path)
+                .arg("-keyout")
+                .arg(&key)
+                .output()?;
+            if !made.status.success() {
+                return Err(String::from_utf8_lossy(&made.stderr).into_owned().into());
+            }
+            let both = [std::fs::read(&path)?, std::fs::read(&key)?].concat();
+            std::fs::write(&path, both)?;
+        }
+        Ok(path)
+    }
+
     fn nginx(&self, directory: &Path, address: SocketAddr) -> Result<Vec<String>> {
-        let case = template(&format!("{}.conf", self.case.name))?;
+        let case = template(&format!("{}.conf", self.case.nginx()))?;
+        let (tls, certificate) = match self.case.way.tls {
+            true => {
+                let file = text_of(&self.certificate()?);
+                (
+                    "ssl",
+                    format!("ssl_certificate {file}; ssl_certificate_key {file};"),
+                )
+            }
+            false => ("", String::new()),
+        };
         let text = template("common.conf")?
             .replace("@CASE@", &case)
+            .replace("@TLS@", tls)
+            .replace("@CERTIFICATE@", &certificate)
             .replace("@MODULES@", NGINX_MODULES);
         let path = directory.join("nginx.conf");
         std::fs::write(&path, self.fill(&text, directory, address))?;
@@ -145,6 +191,16 @@ impl Site<'_> {
             .replace("@ORIGIN@", &self.origin.port().to_string())
             .replace("@DIR@", &text_of(directory))
     }
+}
+
+/// The command that runs an origin of long answers.
+pub(crate) fn origin(listen: SocketAddr, bytes: usize) -> Result<Vec<String>> {
+    Ok(vec![
+        text_of(&std::env::current_exe()?),
+        "origin".to_owned(),
+        listen.to_string(),
+        bytes.to_string(),
+    ])
 }
 
 /// The command that runs the floor: this program itself.
