@@ -30,7 +30,7 @@ defaults base
     timeout server 5s
     timeout connect 5s
 backend clients
-    stick-table type ip size 1k store http_req_rate(10s)
+    stick-table type ip size 1k store http_req_rate(10s),bytes_out_rate(1s)
 backend app
     cookie A insert
     option httpchk
@@ -39,12 +39,18 @@ backend app
     server s1 192.0.2.1:80 check
 ";
 
+const SLOW: &str = "filter bwlim-out slow default-limit 1m default-period 1s";
+
 /// Lines that have to stand in the section of an example, by its keyword and what that follows.
 const BESIDE: &[(&str, &str, &str)] = &[
     ("tcp-request content", "capture", "declare capture request len 10"),
     ("http-request", "capture", "declare capture request len 10"),
     ("", "http-check", "option httpchk"),
     ("", "tcp-check", "option tcp-check"),
+    ("tcp-request content", "set-bandwidth-limit", SLOW),
+    ("tcp-response content", "set-bandwidth-limit", SLOW),
+    ("http-request", "set-bandwidth-limit", SLOW),
+    ("http-response", "set-bandwidth-limit", SLOW),
     ("", "use-server", "server s1 192.0.2.1:80"),
     ("", "unique-id-header", "unique-id-format %ci"),
     ("server", "cookie", "cookie A insert"),
@@ -160,7 +166,9 @@ fn places(keyword: &KeywordDoc, line: &str) -> Vec<String> {
         };
         return vec![format!("{AROUND}{line}\n{needed}")];
     }
-    let own = keyword.sections.names();
+    let mut own = keyword.sections.names();
+    // filters are those of proxies
+    own.retain(|section| !(keyword.name == "set-bandwidth-limit" && *section == "defaults"));
     if own.is_empty() {
         return vec![format!("{AROUND}{} own\n{beside}    {line}\n", keyword.after)];
     }

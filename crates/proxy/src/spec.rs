@@ -44,7 +44,7 @@ pub use self::retry::RetryOn;
 pub use crate::cache::{Cache, CacheSpec, EarlyHints, Shown};
 pub use crate::capture::{CaptureSlot, CaptureSpec, CookieCapture};
 use crate::check::spec::{AgentSpec, CheckSpec};
-pub use crate::filter::{Algorithm, CompressionSpec, FilterSpec};
+pub use crate::filter::{Algorithm, BandwidthLimit, BandwidthSpec, CompressionSpec, FilterSpec, Sharing};
 pub use crate::http1::HeaderCase;
 use crate::log::{LogSpec, LogTarget, Ring};
 use crate::resolve::spec::NameSpec;

@@ -22,6 +22,7 @@ use crate::clock::ticks;
 use crate::counts::Ending;
 use crate::event::Event;
 use crate::ext::Failure;
+use crate::filter::bandwidth::Bandwidths;
 use crate::handle::{self, TxnHandle};
 use crate::log::Level;
 use crate::reply::Reply;
@@ -119,6 +120,8 @@ pub struct Txn {
     pub(crate) usage: TxnUsage,
     /// What it has to do with caches.
     pub(crate) caching: Caching,
+    /// What limits how fast it passes.
+    pub(crate) bandwidths: Bandwidths,
     /// What it tracks in stick tables, beside what its connection does.
     pub(crate) counters: Counters,
     closed: Cell<bool>,
@@ -183,6 +186,7 @@ impl Txn {
             times: Times::default(),
             usage: TxnUsage::default(),
             caching: Caching::default(),
+            bandwidths: Bandwidths::default(),
             counters: Counters::default(),
             closed: Cell::new(false),
             closing: Event::default(),

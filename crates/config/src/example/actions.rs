@@ -66,6 +66,7 @@ pub(super) const ROWS: &[Row] = &[
     ("sc-set-gpt0", "sc-set-gpt0(1) 7", "0 to 4294967295"),
     ("set-bc-mark", "set-bc-mark 0x10", "0 to 4294967295; needs a privilege of the system"),
     ("set-bc-tos", "set-bc-tos 0x08", "0 to 255"),
+    ("set-bandwidth-limit", "set-bandwidth-limit slow limit 100k period 1s", "bytes and milliseconds without units; those of the filter without a word"),
     ("set-dst", "set-dst ipv4(192.0.2.7)", ""),
     ("set-dst-port", "set-dst-port int(443)", "0 to 65535"),
     ("set-fc-mark", "set-fc-mark 0x10", "0 to 4294967295; needs a privilege of the system"),

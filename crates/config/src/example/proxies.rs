@@ -70,6 +70,8 @@ pub(super) const ROWS: &[Row] = &[
 
 #[rustfmt::skip]
 pub(super) const FILTERS: &[Row] = &[
+    ("bwlim-in", "bwlim-in slow-in default-limit 1m default-period 1s", "bytes and milliseconds without units"),
+    ("bwlim-out", "bwlim-out slow-out limit 10m key src table clients", "the period is that of the table's `bytes_out_rate`"),
     ("cache", "cache pages", "needed only where there are filters of other kinds than `cache` and compression"),
     ("comp-req", "comp-req", "needs `compression algo-req`"),
     ("comp-res", "comp-res", "needs `compression algo`"),

@@ -1,6 +1,11 @@
 //! `cache` sections, and the filters of proxies.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use tidegate_sample::stick::Table;
+
+use super::sampled::Expr;
 
 use crate::source::{Span, Spanned};
 
@@ -49,4 +54,30 @@ pub enum FilterKind {
     Compression,
     /// `cache <name>`
     Cache(Spanned<String>),
+    /// `bwlim-in`, `bwlim-out`.
+    Bandwidth(Bandwidth),
+}
+
+/// A `filter bwlim-in` or `filter bwlim-out` line.
+#[derive(Debug)]
+pub struct Bandwidth {
+    /// Its name.
+    pub name: Spanned<String>,
+    /// `bwlim-in`: it limits what clients send.
+    pub incoming: bool,
+    /// `limit`, `default-limit`: bytes in a period.
+    pub limit: u64,
+    /// Who shares them.
+    pub sharing: BandwidthSharing,
+    /// `min-size`.
+    pub bytes_min: u64,
+}
+
+/// Who shares the bytes of a period.
+#[derive(Debug)]
+pub enum BandwidthSharing {
+    /// Nobody; `default-period`.
+    Stream(Duration),
+    /// `key` and `table`: those with the same key.
+    Table(Expr, Arc<Table>),
 }

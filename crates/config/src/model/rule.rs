@@ -190,6 +190,15 @@ pub enum Action {
         /// No `no-early-hints`.
         hints: bool,
     },
+    /// `set-bandwidth-limit`.
+    LimitBandwidth {
+        /// The filter.
+        filter: Spanned<String>,
+        /// `limit`, in bytes.
+        limit: Option<Amount>,
+        /// `period`, in milliseconds.
+        period: Option<Amount>,
+    },
     /// `cache-store`, with the `cache` section.
     CacheStore(Spanned<String>),
     /// `set-var(NAME[,COND...])`.

@@ -4,8 +4,10 @@
 //! and may answer with a [`DataFilter`] that sees the body of that one message: piece by piece as it comes, however long it
 //! is, without anybody holding all of it. A proxy without filters pays nothing for them.
 
+pub(crate) mod bandwidth;
 pub(crate) mod chain;
 pub(crate) mod compression;
+mod throttle;
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -15,8 +17,10 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use tidegate_sample::Way;
 
+pub use bandwidth::{BandwidthLimit, BandwidthSpec, Sharing};
 pub use compression::{Algorithm, Compressing, CompressionSpec};
 
+use self::bandwidth::Limiting;
 use crate::cache::{Cache, CacheFilter};
 use crate::ext::{ExtensionId, Extensions, Failure, Run};
 use crate::txn::Txn;
@@ -85,6 +89,8 @@ pub enum FilterSpec {
     Compression(Arc<CompressionSpec>),
     /// `filter cache`.
     Cache(Arc<Cache>),
+    /// `filter bwlim-in`, `filter bwlim-out`.
+    Bandwidth(Arc<BandwidthSpec>),
     /// One of an extension.
     Extension(ExtensionId),
 }
@@ -102,6 +108,7 @@ pub(crate) fn prepare(
         Ok(match spec {
             FilterSpec::Compression(spec) => Rc::new(Compressing::new(spec.clone(), of_frontend)),
             FilterSpec::Cache(cache) => Rc::new(CacheFilter(cache.clone())),
+            FilterSpec::Bandwidth(spec) => Rc::new(Limiting(spec.clone())),
             FilterSpec::Extension(id) => extensions
                 .filter(*id)
                 .ok_or_else(|| format!("there is no filter number {id}"))?,

@@ -16,6 +16,7 @@ use super::tune::tune;
 use super::{ListChange, OnFailure, Prepared, Rule, RuleAction, TargetEdit, edit, pages, target};
 use crate::cache::{self, Found, Object};
 use crate::ext::{ActionOutcome, Failure, HttpService, TcpService};
+use crate::filter::bandwidth;
 use crate::log::Level;
 use crate::reply::Reply;
 use crate::stick;
@@ -187,6 +188,10 @@ async fn act(prepared: &PreparedRule, txn: &Rc<Txn>, setting: &Setting<'_>) -> S
         },
         (RuleAction::CacheStore { cache, by_filter }, _) => {
             cache::record(cache, *by_filter, txn);
+            Step::Next
+        }
+        (RuleAction::LimitBandwidth(to), _) => {
+            bandwidth::limit(to, txn, runner).await;
             Step::Next
         }
         (RuleAction::SilentDrop { rst_ttl }, _) => Step::End(Verdict::Vanish { rst_ttl: *rst_ttl }),

@@ -15,6 +15,7 @@ use tidegate_sample::{Amount, Expr, ExternalRunner, LogOrigin, Session, Way};
 use super::{HeaderEdit, ReplyContent, TargetEdit, Tuning};
 use crate::cache::Cache;
 use crate::ext::ExtensionId;
+use crate::filter::BandwidthLimit;
 use crate::log::LogProfile;
 use crate::spec::BackendId;
 use crate::txn::{LogLevel, Txn};
@@ -241,6 +242,8 @@ pub enum RuleAction {
         /// No `no-early-hints`: what it knows of a response that it doesn't have is told.
         hints: bool,
     },
+    /// `set-bandwidth-limit`.
+    LimitBandwidth(BandwidthLimit),
     /// `cache-store`: the response is kept in a cache.
     CacheStore {
         /// The cache.

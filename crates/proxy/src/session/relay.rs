@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 use tokio::io::ReadBuf;
 
+use crate::filter::bandwidth::Limiter;
 use crate::pipe::Pipe;
 use crate::spec::Timeouts;
 use crate::stream::Traffic;
@@ -136,6 +137,8 @@ pub(crate) async fn relay(
 pub(crate) struct Direction {
     /// Read and not yet written.
     held: Bytes,
+    /// What limits how much is read.
+    limiters: Vec<Limiter>,
     /// The sender has ended.
     pub(crate) read_ended: bool,
     /// The receiver knows.
@@ -162,9 +165,17 @@ impl Direction {
     pub(crate) fn new(ahead: Bytes) -> Self {
         Direction {
             held: ahead,
+            limiters: Vec::new(),
             read_ended: false,
             ended: false,
         }
+    }
+
+    /// Lets no more pass than these do. What is held already counts, and isn't held up.
+    pub(crate) fn limit(&mut self, limiters: Vec<Limiter>) {
+        self.limiters = limiters;
+        let held = self.held.len() as u64;
+        self.limiters.iter_mut().for_each(|limiter| limiter.took(held));
     }
 
     /// Adds what there is to be sent, once nothing else is held.
@@ -205,7 +216,12 @@ impl Direction {
                 self.ended = true;
                 return Poll::Ready(Ok(()));
             }
-            let mut buffer = ReadBuf::new(scratch);
+            let mut room = scratch.len();
+            for limiter in &mut self.limiters {
+                let free = ready!(limiter.poll_free(cx, room as u64));
+                room = room.min(usize::try_from(free).unwrap_or(room));
+            }
+            let mut buffer = ReadBuf::new(scratch.get_mut(..room).unwrap_or_default());
             let Poll::Ready(read) = Pin::new(&mut *from).poll_read(cx, &mut buffer) else {
                 // Nobody else would send what TLS holds back.
                 to.push(cx);
@@ -213,6 +229,9 @@ impl Direction {
             };
             read.map_err(|_| Broke::From)?;
             let mut read = buffer.filled();
+            for limiter in &mut self.limiters {
+                limiter.took(read.len() as u64);
+            }
             if read.is_empty() {
                 self.read_ended = true;
                 continue;

@@ -262,6 +262,9 @@ impl TcpSession {
             (up, down) = held.release();
             looked?;
         }
+        let filters = || self.frontend.spec.filters.iter().chain(&backend.spec.filters);
+        up.limit(self.txn.bandwidths.limiters(filters(), Way::Request));
+        down.limit(self.txn.bandwidths.limiters(filters(), Way::Response));
         let end = relay(
             &self.worker,
             &self.txn,

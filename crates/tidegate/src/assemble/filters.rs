@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tidegate_config::model::{self, CompressionAlgorithm, FilterKind};
-use tidegate_proxy::spec::{Algorithm, Cache, CacheSpec, CompressionSpec, EarlyHints, FilterSpec};
+use tidegate_proxy::spec::{
+    Algorithm, BandwidthSpec, Cache, CacheSpec, CompressionSpec, EarlyHints, FilterSpec, Sharing,
+};
+use tidegate_sample::Way;
 
 use super::Assembly;
 
 impl Assembly<'_> {
     /// The filters of a proxy, which are taken out of it.
-    pub(super) fn filters(&self, proxy: &mut model::Proxy) -> Vec<FilterSpec> {
+    pub(super) fn filters_of(&self, proxy: &mut model::Proxy) -> Vec<FilterSpec> {
         let compression = proxy.compression.take();
         let compression = compression.filter(|c| c.request.is_some() || !c.response.is_empty());
         let level = self.compression_level;
@@ -22,6 +25,7 @@ impl Assembly<'_> {
                 FilterKind::Compression => compression.take(),
                 // Its name was checked.
                 FilterKind::Cache(name) => self.cache(&name.value).map(FilterSpec::Cache),
+                FilterKind::Bandwidth(limit) => Some(FilterSpec::Bandwidth(Arc::new(bandwidth(limit)))),
             });
         }
         // Without a line of its own it comes last.
@@ -31,6 +35,21 @@ impl Assembly<'_> {
 
     pub(super) fn cache(&self, name: &str) -> Option<Arc<Cache>> {
         self.caches.get(name).cloned()
+    }
+
+    /// Whether the proxy whose rules are read has a `filter` line for a cache.
+    pub(super) fn filters_cache(&self, name: &str) -> bool {
+        let is_it =
+            |filter: &FilterSpec| matches!(filter, FilterSpec::Cache(cache) if cache.spec().name == name);
+        self.filters.iter().any(is_it)
+    }
+
+    /// The filter of this name that limits what passes, of the proxy whose rules are read.
+    pub(super) fn bandwidth(&self, name: &str) -> Option<Arc<BandwidthSpec>> {
+        self.filters.iter().find_map(|filter| match filter {
+            FilterSpec::Bandwidth(spec) if spec.name == name => Some(spec.clone()),
+            _ => None,
+        })
     }
 }
 
@@ -53,6 +72,25 @@ pub(super) fn caches(sections: BTreeMap<String, model::Cache>) -> BTreeMap<Strin
         (name, Arc::new(Cache::new(spec)))
     });
     made.collect()
+}
+
+fn bandwidth(filter: model::Bandwidth) -> BandwidthSpec {
+    BandwidthSpec {
+        name: filter.name.value,
+        way: if filter.incoming {
+            Way::Request
+        } else {
+            Way::Response
+        },
+        limit: filter.limit,
+        sharing: match filter.sharing {
+            model::BandwidthSharing::Stream(period) => {
+                Sharing::Stream(u64::try_from(period.as_millis()).unwrap_or(u64::MAX))
+            }
+            model::BandwidthSharing::Table(key, table) => Sharing::Table(key, table),
+        },
+        bytes_min: filter.bytes_min,
+    }
 }
 
 fn spec(settings: model::Compression, level: u32) -> CompressionSpec {

@@ -29,9 +29,9 @@ use tidegate_proxy::check::step::Program;
 use tidegate_proxy::http1::HeaderCase;
 use tidegate_proxy::resolve::spec::ResolversSpec;
 use tidegate_proxy::spec::{
-    BackendChoice, BackendId, BackendSpec, Cache, ForwardFor, Forwarded, ForwardedPart, FrontendSpec,
-    GlobalSpec, HeaderNames, Http1Spec, HttpClose, HttpReuse, Monitor, OnFailure, ProxySpec, Text, Timeouts,
-    UseBackend,
+    BackendChoice, BackendId, BackendSpec, Cache, FilterSpec, ForwardFor, Forwarded, ForwardedPart,
+    FrontendSpec, GlobalSpec, HeaderNames, Http1Spec, HttpClose, HttpReuse, Monitor, OnFailure, ProxySpec,
+    Text, Timeouts, UseBackend,
 };
 use tidegate_sample::vars::ProcVars;
 use tidegate_sample::{Data, Process};
@@ -82,7 +82,7 @@ pub(crate) fn assemble(
         fullconn: servers::fullconn(&config, around.connections_max),
         compression_level: config.global.tune.compression_level,
         caches: filters::caches(std::mem::take(&mut config.caches)),
-        filtered_caches: Vec::new(),
+        filters: Vec::new(),
         logs: logs::Logs::of(&mut config),
         unix_bind: config.global.process.unix_bind.clone(),
     };
@@ -136,8 +136,8 @@ struct Assembly<'a> {
     compression_level: u32,
     /// The `cache` sections, by their names.
     caches: BTreeMap<String, Arc<Cache>>,
-    /// Those that the proxy whose rules are read has a `filter` line for.
-    filtered_caches: Vec<String>,
+    /// The filters of the proxy whose rules are read.
+    filters: Vec<FilterSpec>,
     /// What `log` lines name.
     logs: logs::Logs,
     /// `unix-bind`.
@@ -221,7 +221,8 @@ impl Assembly<'_> {
             model::Mode::Tcp => Mode::Tcp,
             model::Mode::Http => Mode::Http,
         };
-        let mut rules = self.rules(&mut proxy, mode);
+        self.filters = self.filters_of(&mut proxy);
+        let mut rules = self.rules(std::mem::take(&mut proxy.rules), mode);
         let stats = proxy.stats.take().filter(|_| mode == Mode::Http);
         // That of a `listen` section is its frontend's.
         let mut page = stats.and_then(|stats| self.statistics(stats));
@@ -251,7 +252,7 @@ impl Assembly<'_> {
             frontend.own_backend = own;
             frontend.error_pages = pages.clone();
             // The filters of a `listen` section are its frontend's, as its rules are.
-            frontend.filters = self.filters(&mut proxy);
+            frontend.filters = std::mem::take(&mut self.filters);
             frontend.forward_for = self.forward_for(proxy.forward_for.as_ref());
             frontend.original_to = self.forward_for(proxy.original_to.as_ref());
             frontend.header_names = header_names(proxy.header_names);
@@ -312,7 +313,7 @@ impl Assembly<'_> {
             backend.http_response = rules.http_response;
             backend.http_after_response = rules.http_after_response;
             backend.error_pages = pages;
-            backend.filters = self.filters(&mut proxy);
+            backend.filters = std::mem::take(&mut self.filters);
             // Those of a `listen` section are its frontend's already.
             let own = !proxy.kind.is_frontend();
             backend.forward_for = self.forward_for(proxy.forward_for.as_ref().filter(|_| own));

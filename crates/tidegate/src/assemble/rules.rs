@@ -8,7 +8,8 @@ use tidegate_config::model::{self, Action, HeaderMatch as ModelMatch, LuaCall};
 use tidegate_config::{Diagnostic, Span, Spanned, code, unknown_lua_name};
 use tidegate_lua_api::RuleSet as Registered;
 use tidegate_proxy::spec::{
-    HeaderEdit, HeaderMatch, ListChange, Redirect, RedirectTo, Rule, RuleAction, RuleSet, Text,
+    BandwidthLimit, HeaderEdit, HeaderMatch, ListChange, Redirect, RedirectTo, Rule, RuleAction, RuleSet,
+    Text,
 };
 use tidegate_proxy::{LogLevel, Mode};
 use tidegate_sample::figures::RulePlace;
@@ -55,10 +56,7 @@ impl Set {
 }
 
 impl Assembly<'_> {
-    /// The rules of a proxy, which are taken out of it.
-    pub(super) fn rules(&mut self, proxy: &mut model::Proxy, mode: Mode) -> Rules {
-        let rules = std::mem::take(&mut proxy.rules);
-        self.filtered_caches = filtered_caches(proxy);
+    pub(super) fn rules(&mut self, rules: model::RuleSet, mode: Mode) -> Rules {
         let set = |keyword, registered| Set { keyword, registered };
         let (request, response) = (Registered::HttpRequest, Registered::HttpResponse);
         let tcp = Registered::TcpRequest;
@@ -87,15 +85,6 @@ impl Assembly<'_> {
             http_after_response: self.set(rules.http_after_response, set("http-after-response", after), mode),
         }
     }
-}
-
-/// The caches that a proxy has a `filter` line for.
-fn filtered_caches(proxy: &model::Proxy) -> Vec<String> {
-    let caches = proxy.filters.iter().filter_map(|filter| match &filter.kind {
-        model::FilterKind::Cache(name) => Some(name.value.clone()),
-        model::FilterKind::Compression => None,
-    });
-    caches.collect()
 }
 
 impl Assembly<'_> {
@@ -202,9 +191,18 @@ impl Assembly<'_> {
                 hints,
             },
             Action::CacheStore(cache) => RuleAction::CacheStore {
-                by_filter: self.filtered_caches.contains(&cache.value),
+                by_filter: self.filters_cache(&cache.value),
                 cache: self.cache(&cache.value)?,
             },
+            Action::LimitBandwidth {
+                filter,
+                limit,
+                period,
+            } => RuleAction::LimitBandwidth(BandwidthLimit {
+                filter: self.bandwidth(&filter.value)?,
+                limit,
+                period,
+            }),
             Action::SetVar { to, value } => RuleAction::SetVar(to, value),
             Action::SetVarFormat { to, value } => RuleAction::SetVarFmt(to, value.into()),
             Action::UnsetVar(name) => RuleAction::UnsetVar(name),

@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 
 use super::ProxyCx;
 use crate::diag::{Diagnostic, Diagnostics, code};
-use crate::model::{Action, Cache, Filter, FilterKind, Proxy};
+use crate::model::{Action, Bandwidth, BandwidthSharing, Cache, Filter, FilterKind, Proxy, ProxyKind};
 use crate::parse::args::{Args, Parsed};
 use crate::parse::keyword::{Found, Keyword, KeywordDoc, Sections, Status, look_up};
+use crate::parse::{sampled, stick};
 use crate::source::Spanned;
+use crate::units::TimeUnit;
+use tidegate_sample::Place;
+use tidegate_sample::stick::DataType;
 
 type Parse = fn(&mut ProxyCx<'_>, &mut Args<'_>) -> Parsed<FilterKind>;
 
@@ -28,6 +32,8 @@ const fn row(
     }
 }
 
+const BANDWIDTH: &str = "<name> { default-limit <size> default-period <time> | limit <size> key <expr> [table <table>] } [min-size <size>]";
+
 /// The filters.
 #[rustfmt::skip]
 const ROWS: &[Keyword<Parse>] = &[
@@ -41,8 +47,8 @@ const ROWS: &[Keyword<Parse>] = &[
         cx.proxy.compression.get_or_insert_default().of_requests = true;
         compression(cx, args)
     })),
-    row("bwlim-in", "<name> <setting>...", "limit what clients send", Status::NotYet),
-    row("bwlim-out", "<name> <setting>...", "limit what clients are sent", Status::NotYet),
+    row("bwlim-in", BANDWIDTH, "limit what clients send", Status::Served(|cx, args| bandwidth(cx, args, true))),
+    row("bwlim-out", BANDWIDTH, "limit what clients are sent", Status::Served(|cx, args| bandwidth(cx, args, false))),
     row("fcgi-app", "<name>", "speak FastCGI to servers", Status::LeftOut("FastCGI is not spoken")),
     row("opentelemetry", "[id <id>] config <file>", "trace requests",
         Status::LeftOut("it is an addition to HAProxy, built with libraries of its own")),
@@ -85,6 +91,92 @@ fn compression(cx: &mut ProxyCx<'_>, _: &mut Args<'_>) -> Parsed<FilterKind> {
     Ok(FilterKind::Compression)
 }
 
+/// `<name> { default-limit <size> default-period <time> | limit <size> key <expr> [table <table>] } [min-size <size>]`
+fn bandwidth(cx: &mut ProxyCx<'_>, args: &mut Args<'_>, incoming: bool) -> Parsed<FilterKind> {
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    enum Setting {
+        DefaultLimit,
+        DefaultPeriod,
+        Limit,
+        Key,
+        Table,
+        MinSize,
+    }
+    let names = [
+        ("default-limit", Setting::DefaultLimit),
+        ("default-period", Setting::DefaultPeriod),
+        ("limit", Setting::Limit),
+        ("key", Setting::Key),
+        ("table", Setting::Table),
+        ("min-size", Setting::MinSize),
+    ];
+    let name = args.spanned("a name")?;
+    let place = match cx.proxy.kind {
+        ProxyKind::Frontend => Place::FrontendHttpRequest,
+        _ => Place::BackendHttpRequest,
+    };
+    let scope = cx.scope(place);
+    let (mut limit, mut period, mut key, mut table) = (None, None, None, None);
+    let mut bytes_min = 0;
+    let mut own = None;
+    while let Some(word) = args.peek() {
+        let setting = args.one_of("a setting of the filter", &names)?;
+        args.named(word);
+        let is_own = matches!(setting, Setting::DefaultLimit | Setting::DefaultPeriod);
+        if setting != Setting::MinSize && own.replace(is_own).is_some_and(|before| before != is_own) {
+            let message = format!("`{}` doesn't go with what is before it", word.lossy());
+            return Err(Box::new(
+                Diagnostic::error(code::BAD_ARGUMENT, word.span(), message)
+                    .help("a limit is for each stream (`default-limit`, `default-period`) or shared (`limit`, `key`, `table`)"),
+            ));
+        }
+        match setting {
+            Setting::DefaultLimit | Setting::Limit => limit = Some(args.size()?),
+            Setting::DefaultPeriod => period = Some(args.time(TimeUnit::Milliseconds)?),
+            Setting::Key => {
+                let word = args.expect("an expression such as `src`")?;
+                key = Some((sampled::expression(word, &scope)?, word));
+            }
+            Setting::Table => table = Some(stick::named(&scope, args.expect("the name of a table")?)?),
+            Setting::MinSize => bytes_min = args.size()?,
+        }
+    }
+    let limit = limit
+        .filter(|limit| *limit > 0)
+        .ok_or_else(|| args.missing("`default-limit <size>` or `limit <size>`, of at least a byte"))?;
+    let sharing = if own == Some(true) {
+        let period = period.filter(|period| !period.is_zero());
+        BandwidthSharing::Stream(period.ok_or_else(|| args.missing("`default-period <time>`"))?)
+    } else {
+        let (key, word) = key.ok_or_else(|| args.missing("`key <expr>`"))?;
+        let table = match table {
+            Some(table) => table,
+            None => stick::own(&scope, word.span())?,
+        };
+        stick::fits(&key, &table, word)?;
+        let rate = if incoming {
+            DataType::BytesInRate
+        } else {
+            DataType::BytesOutRate
+        };
+        if !table.keeps(rate) {
+            let message = format!("the table `{}` does not keep `{}`", table.name(), rate.name());
+            let help = format!("add `store {}(<period>)` to its `stick-table` line", rate.name());
+            return Err(Box::new(
+                Diagnostic::error(code::BAD_ARGUMENT, word.span(), message).help(help),
+            ));
+        }
+        BandwidthSharing::Table(key, table)
+    };
+    Ok(FilterKind::Bandwidth(Bandwidth {
+        name,
+        incoming,
+        limit,
+        sharing,
+        bytes_min,
+    }))
+}
+
 /// Holds filters, and the rules that need them, to each other and to the caches that there are.
 pub(crate) fn check(proxies: &[Proxy], caches: &BTreeMap<String, Cache>, diagnostics: &mut Diagnostics) {
     for proxy in proxies {
@@ -98,6 +190,7 @@ pub(crate) fn check(proxies: &[Proxy], caches: &BTreeMap<String, Cache>, diagnos
             }
         }
         twice(proxy, diagnostics);
+        limits(proxy, diagnostics);
         undeclared(proxy, diagnostics);
     }
 }
@@ -114,8 +207,64 @@ fn caches_of(proxy: &Proxy) -> impl Iterator<Item = &Spanned<String>> {
 fn filters_of_caches(proxy: &Proxy) -> impl Iterator<Item = &Spanned<String>> {
     proxy.filters.iter().filter_map(|filter| match &filter.kind {
         FilterKind::Cache(name) => Some(name),
-        FilterKind::Compression => None,
+        FilterKind::Compression | FilterKind::Bandwidth(_) => None,
     })
+}
+
+/// What limits the filters of a proxy is there once, and what rules set of it can be set.
+fn limits(proxy: &Proxy, diagnostics: &mut Diagnostics) {
+    let filters: Vec<&Bandwidth> = proxy
+        .filters
+        .iter()
+        .filter_map(|filter| match &filter.kind {
+            FilterKind::Bandwidth(filter) => Some(filter),
+            _ => None,
+        })
+        .collect();
+    let find = |name: &str| filters.iter().find(|filter| filter.name.value == name);
+    for filter in &filters {
+        if let Some(first) = find(&filter.name.value).filter(|first| first.name.span != filter.name.span) {
+            let message = format!(
+                "there is another filter of the name `{}` in this section",
+                filter.name.value
+            );
+            diagnostics.push(
+                Diagnostic::error(code::DUPLICATE_NAME, filter.name.span, message)
+                    .related(first.name.span, "the first one"),
+            );
+        }
+    }
+    for rule in proxy.rules.all() {
+        let Action::LimitBandwidth {
+            filter: name,
+            limit,
+            period,
+        } = &rule.action
+        else {
+            continue;
+        };
+        let Some(filter) = find(&name.value) else {
+            let message = format!(
+                "this section has no `filter bwlim-in` or `bwlim-out` of the name `{}`",
+                name.value
+            );
+            let known = filters.iter().map(|filter| filter.name.value.as_str());
+            diagnostics
+                .push(Diagnostic::error(code::BAD_ARGUMENT, name.span, message).suggest(&name.value, known));
+            continue;
+        };
+        let is_shared = matches!(filter.sharing, BandwidthSharing::Table(..));
+        if is_shared && (limit.is_some() || period.is_some()) {
+            let message = format!(
+                "the limit of `{}` is shared and can't be set by a rule",
+                name.value
+            );
+            diagnostics.push(
+                Diagnostic::error(code::BAD_ARGUMENT, name.span, message)
+                    .related(filter.name.span, "the filter"),
+            );
+        }
+    }
 }
 
 fn twice(proxy: &Proxy, diagnostics: &mut Diagnostics) {

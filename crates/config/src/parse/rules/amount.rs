@@ -17,6 +17,14 @@ pub(super) fn time(args: &mut Args<'_>, scope: &Scope<'_>) -> Parsed<Amount> {
     expression(args, scope, "a time or an expression")
 }
 
+/// `{ <size> | <expr> }`, in bytes.
+pub(super) fn size(args: &mut Args<'_>, scope: &Scope<'_>) -> Parsed<Amount> {
+    if is_number(args) {
+        return Ok(Amount::Fixed(i64::try_from(args.size()?).unwrap_or(i64::MAX)));
+    }
+    expression(args, scope, "a size or an expression")
+}
+
 /// `{ <int> | <expr> }`; the integer may be hexadecimal.
 pub(super) fn integer(args: &mut Args<'_>, scope: &Scope<'_>, max: u64) -> Parsed<Amount> {
     if let Some(word) = args.peek()

@@ -17,6 +17,8 @@ const TOS: &str = "{ <tos> | <expr> }";
 /// The actions.
 #[rustfmt::skip]
 pub(super) const ROWS: &[ActionRow] = &[
+    row("set-bandwidth-limit", Sets::TREQ.or(Sets::TRES).or(Sets::HREQ).or(Sets::HRES),
+        "<name> [limit { <expr> | <size> }] [period { <expr> | <time> }]", "limit how fast the rest passes", bandwidth),
     row("set-src", REQUESTS, "<expr>", "set the client's address", |cx, args| {
         Ok(Action::Tune(Tuning::Source(expression(cx, args)?)))
     }),
@@ -131,4 +133,31 @@ fn wrong_side<T>(args: &Args<'_>, why: &str) -> Parsed<T> {
         args.last(),
         message,
     )))
+}
+
+/// `set-bandwidth-limit <name> [limit ...] [period ...]`
+fn bandwidth(cx: &mut RuleCx<'_>, args: &mut Args<'_>) -> Parsed<Action> {
+    if cx.in_defaults {
+        let message = "a `defaults` section has no filters that could be set";
+        return Err(Box::new(Diagnostic::error(
+            code::WRONG_SECTION,
+            args.last(),
+            message,
+        )));
+    }
+    let filter = args.spanned("the name of a `bwlim-in` or `bwlim-out` filter")?;
+    let (mut limit, mut period) = (None, None);
+    loop {
+        if args.take("limit") {
+            limit = Some(amount::size(args, &cx.scope)?);
+        } else if args.take("period") {
+            period = Some(amount::time(args, &cx.scope)?);
+        } else {
+            return Ok(Action::LimitBandwidth {
+                filter,
+                limit,
+                period,
+            });
+        }
+    }
 }
