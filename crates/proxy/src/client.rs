@@ -16,7 +16,7 @@ use crate::http2::Meter;
 use crate::log::{LogWriter, Logger};
 use crate::packets::Packets;
 use crate::proxy_protocol::Header;
-use crate::roster::Whereabouts;
+use crate::roster::{KilledBy, Whereabouts};
 use crate::spec::ListenProto;
 use crate::stick::Counters;
 use crate::worker::Frontend;
@@ -67,6 +67,8 @@ pub(crate) struct Client {
     pub(crate) packets: Rc<Packets>,
     /// Where the request or stream is that the client waits for.
     pub(crate) whereabouts: RefCell<Whereabouts>,
+    /// It is being ended from outside.
+    pub(crate) killed_by: Cell<Option<KilledBy>>,
     /// What it speaks, if the listener says so.
     pub(crate) proto: ListenProto,
     /// What is counted on a connection that speaks HTTP/2.
@@ -85,6 +87,7 @@ impl Client {
         Client {
             packets: Packets::new(logger.clone()),
             whereabouts: RefCell::default(),
+            killed_by: Cell::default(),
             ends: Ends { source, destination },
             source: Cell::new(source),
             destination: Cell::new(destination),

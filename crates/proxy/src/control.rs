@@ -15,7 +15,7 @@ use crate::counts::Count;
 use crate::figures::Usage;
 use crate::gate::{FrontendState, Gate};
 use crate::log::{Ring, dropped_lines};
-use crate::roster::{Meant, Order, SessionView};
+use crate::roster::{KilledBy, Meant, Order, SessionView};
 use crate::spec::{BackendSpec, FrontendSpec, GlobalSpec};
 use crate::upstream::news::ServerNews;
 use crate::upstream::shared::BackendState;
@@ -187,7 +187,7 @@ impl Plane {
         for worker in &self.shared.orders {
             let (answer, _) = oneshot::channel();
             let meant = Meant::AtServer(backend.to_owned(), server.to_owned());
-            let _ = worker.send(Order::End(meant, answer));
+            let _ = worker.send(Order::End(meant, KilledBy::Operator, answer));
         }
     }
 
@@ -227,14 +227,18 @@ impl Control {
 
     /// Ends the session of a number at once. False if there is none.
     pub async fn end_session(&self, id: u64) -> bool {
-        let ended = self.tell_all(|answer| Order::End(Meant::Id(id), answer)).await;
+        let ended = self
+            .tell_all(|answer| Order::End(Meant::Id(id), KilledBy::Operator, answer))
+            .await;
         ended.iter().sum::<usize>() > 0
     }
 
     /// Ends the sessions whose requests or streams are at a server. Says how many.
     pub async fn end_sessions_at(&self, backend: &str, server: &str) -> usize {
         let meant = Meant::AtServer(backend.to_owned(), server.to_owned());
-        let ended = self.tell_all(|answer| Order::End(meant.clone(), answer)).await;
+        let ended = self
+            .tell_all(|answer| Order::End(meant.clone(), KilledBy::Operator, answer))
+            .await;
         ended.iter().sum()
     }
 

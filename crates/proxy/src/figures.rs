@@ -485,7 +485,11 @@ mod tests {
             .collect();
         let mut backend = BackendSpec::new("b", Mode::Http);
         change(&mut backend);
-        let mut states = BackendState::all(&[Arc::new(backend)], Instant::now());
+        let mut states = BackendState::all(
+            &[Arc::new(backend)],
+            Instant::now(),
+            tokio::sync::mpsc::unbounded_channel().0,
+        );
         let board = Board::new(&[Arc::new(frontend)], &states, 3);
         (board, states.remove(0))
     }

@@ -5,6 +5,7 @@
 
 mod applet;
 mod aside;
+mod attend;
 mod body;
 mod cache;
 mod capture;

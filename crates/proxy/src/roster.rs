@@ -34,7 +34,7 @@ pub(crate) enum Order {
     /// List the sessions.
     List(oneshot::Sender<Vec<SessionView>>),
     /// End those that are meant, and say how many there were.
-    End(Meant, oneshot::Sender<usize>),
+    End(Meant, KilledBy, oneshot::Sender<usize>),
 }
 
 /// Which sessions are meant.
@@ -44,6 +44,28 @@ pub(crate) enum Meant {
     Id(u64),
     /// Those whose request or stream is at a server of a backend.
     AtServer(String, String),
+}
+
+/// Why sessions are ended from outside: the letter for the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KilledBy {
+    /// An operator.
+    Operator,
+    /// Their server went down (`on-marked-down`).
+    Down,
+    /// A server came up that their backup stood in for (`on-marked-up`).
+    Up,
+}
+
+impl KilledBy {
+    /// The first of the two letters of such a session's end.
+    pub(crate) fn letter(self) -> u8 {
+        match self {
+            KilledBy::Operator => b'K',
+            KilledBy::Down => b'D',
+            KilledBy::Up => b'U',
+        }
+    }
 }
 
 /// The orders that a worker still has to obey.
@@ -108,7 +130,7 @@ impl Roster {
             // Who asked may have gone meanwhile.
             match order {
                 Order::List(answer) => drop(answer.send(self.list())),
-                Order::End(meant, answer) => drop(answer.send(self.end(&meant))),
+                Order::End(meant, by, answer) => drop(answer.send(self.end(&meant, by))),
             }
         }
     }
@@ -130,7 +152,7 @@ impl Roster {
             .collect()
     }
 
-    fn end(&self, meant: &Meant) -> usize {
+    fn end(&self, meant: &Meant, by: KilledBy) -> usize {
         let is_meant = |id: u64, client: &Client| match meant {
             Meant::Id(wanted) => id == *wanted,
             Meant::AtServer(backend, server) => {
@@ -143,7 +165,10 @@ impl Roster {
         let doomed: Vec<AbortHandle> = live
             .iter()
             .filter(|(id, live)| is_meant(**id, &live.client))
-            .map(|(_, live)| live.task.clone())
+            .map(|(_, live)| {
+                live.client.killed_by.set(Some(by));
+                live.task.clone()
+            })
             .collect();
         drop(live);
         doomed.iter().for_each(AbortHandle::abort);

@@ -1,9 +1,9 @@
 //! Starting and stopping.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -366,7 +366,8 @@ fn share(spec: ProxySpec, writer: Option<LogWriter>, orders: Vec<UnboundedSender
     let threads = global.threads.max(1);
     let frontends: Vec<Arc<FrontendSpec>> = frontends.into_iter().map(Arc::new).collect();
     let backends: Vec<Arc<BackendSpec>> = backends.into_iter().map(Arc::new).collect();
-    let states = BackendState::all(&backends, Instant::now());
+    let (teller, news) = tokio::sync::mpsc::unbounded_channel();
+    let states = BackendState::all(&backends, Instant::now(), teller);
     let backend_names = backends
         .iter()
         .enumerate()
@@ -395,6 +396,7 @@ fn share(spec: ProxySpec, writer: Option<LogWriter>, orders: Vec<UnboundedSender
         requests: PerWorker::new(threads),
         room: room_for(global.maxconn),
         orders,
+        news: Mutex::new(Some(news)),
         writer,
         global,
     })

@@ -24,6 +24,7 @@ mod http2;
 mod page;
 mod persistence;
 mod retry;
+mod source;
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -41,6 +42,7 @@ pub use self::http2::Http2Tuning;
 pub use self::page::PageSpec;
 pub use self::persistence::{CookieMode, CookieSpec, Persistence, UseServer};
 pub use self::retry::RetryOn;
+pub use self::source::{PresentedAs, SourceSpec};
 pub use crate::cache::{Cache, CacheSpec, EarlyHints, Shown};
 pub use crate::capture::{CaptureSlot, CaptureSpec, CookieCapture};
 use crate::check::spec::{AgentSpec, CheckSpec};
@@ -650,6 +652,14 @@ pub struct ServerSpec {
     pub pool_name: Option<Arc<Expr>>,
     /// `max-reuse`: how often a connection is used again; `None` for no bound.
     pub reuse_max: Option<u32>,
+    /// `on-marked-down shutdown-sessions`: its sessions end when it goes down.
+    pub ends_sessions_when_down: bool,
+    /// `on-marked-up shutdown-backup-sessions`: sessions at backups end when it comes up.
+    pub ends_backups_when_up: bool,
+    /// `redir`: where GET and HEAD requests are sent in its place.
+    pub redirect: Option<String>,
+    /// `dynamic-cookie-key`: what its cookie is made of, with its address, if it has none of its own.
+    pub cookie_key: Option<Arc<str>>,
     /// `strict-maxconn`: there are never more connections than `maxconn`, idle ones counted.
     pub strict_maxconn: bool,
     /// How its health is checked; it isn't, if `None`.
@@ -661,7 +671,7 @@ pub struct ServerSpec {
     /// `send-proxy` and its kin: the header that connections begin with.
     pub proxy_header: Option<Arc<ProxyHeaderSpec>>,
     /// `source`: where connections come from.
-    pub source: Option<SourceSpec>,
+    pub source: Option<Arc<SourceSpec>>,
     /// `tcp-ut`: how long sent bytes may stay unacknowledged.
     pub user_timeout: Option<Duration>,
     /// The name that its address comes from, if it is to be followed.
@@ -702,17 +712,6 @@ pub struct ProxyHeaderSpec {
     pub unique_id: bool,
     /// `set-proxy-v2-tlv-fmt`: more of it, by type.
     pub tlvs: Vec<(u8, Arc<tidegate_sample::LogFormat>)>,
-}
-
-/// `source`: where connections come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SourceSpec {
-    /// The address.
-    pub ip: std::net::IpAddr,
-    /// The first port to choose from; 0 leaves the choice to the system.
-    pub first_port: u16,
-    /// The last one.
-    pub last_port: u16,
 }
 
 /// What a server speaks.
@@ -773,6 +772,10 @@ impl ServerSpec {
             pool_name: None,
             reuse_max: None,
             strict_maxconn: false,
+            ends_sessions_when_down: false,
+            ends_backups_when_up: false,
+            redirect: None,
+            cookie_key: None,
         }
     }
 

@@ -642,6 +642,15 @@ impl Txn {
         self.closing.notify();
     }
 
+    /// Notes who ended it from outside, if anybody did; `state` is where it was then.
+    pub(crate) fn note_killer(&self, state: [u8; 2]) {
+        if let Some(by) = self.client.killed_by.get() {
+            let mut facts = self.facts.borrow_mut();
+            let [_, at] = facts.termination.unwrap_or(state);
+            facts.termination = Some([by.letter(), at]);
+        }
+    }
+
     /// Keeps what was received ahead of a body for fetches to look at, in place of what was kept before.
     pub(crate) fn put_body(&self, way: Way, pieces: &[bytes::Bytes], ended: bool) {
         let (body, end) = match way {

@@ -4,8 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use tidegate_sample::vars::VarStore;
@@ -13,6 +13,7 @@ use tidegate_sample::{Data, ExternalRunner, Named};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use crate::aside::Aside;
+use crate::attend::attend;
 use crate::check;
 use crate::client::{Client, Ends};
 use crate::clock::ticks;
@@ -39,6 +40,7 @@ use crate::upstream::Server;
 use crate::upstream::balance::Balancer;
 use crate::upstream::open::Descriptors;
 use crate::upstream::shared::BackendState;
+use crate::upstream::standing::Listener;
 
 /// How often idle server connections are looked through.
 const PURGE_EVERY: Duration = Duration::from_secs(1);
@@ -71,6 +73,8 @@ pub(crate) struct Shared {
     pub(crate) requests: PerWorker,
     pub(crate) board: Arc<Board>,
     pub(crate) room: Arc<Semaphore>,
+    /// What becomes of servers, until a worker attends to it.
+    pub(crate) news: Mutex<Option<Listener>>,
     /// How each worker is told to do something.
     pub(crate) orders: Vec<mpsc::UnboundedSender<Order>>,
     pub(crate) frontend_room: Vec<Option<Arc<Semaphore>>>,
@@ -212,6 +216,17 @@ impl Worker {
         tokio::task::spawn_local(self.wheel.clone().drive());
         let obedient = self.clone();
         tokio::task::spawn_local(async move { obedient.roster.obey(orders).await });
+        if self.index == 0 {
+            let news = self
+                .shared
+                .news
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
+            if let Some(news) = news {
+                tokio::task::spawn_local(attend(self.clone(), news));
+            }
+        }
         if self.shared.states.iter().any(|s| !s.servers().is_empty()) {
             tokio::task::spawn_local(self.clone().purge());
         }
@@ -434,6 +449,7 @@ impl Worker {
             extension_slot: RefCell::default(),
             packets: Packets::new(frontend.logger.clone()),
             whereabouts: RefCell::default(),
+            killed_by: Cell::default(),
             logger: frontend.logger.clone(),
             writer: self.shared.writer.clone(),
             stopping: self.stopping.clone(),

@@ -89,6 +89,8 @@ pub(super) const ROWS: &[Row] = &[
     ("tune.lua.slice", "tune.lua.slice 2ms", "milliseconds without a unit; 1ms without the line"),
     ("tune.lua.task-timeout", "tune.lua.task-timeout 1m", "milliseconds without a unit; no limit without the line"),
     ("tune.lua.wait-timeout", "tune.lua.wait-timeout 5s", "milliseconds without a unit; the session's own timeouts without the line"),
+    ("tune.pool-high-fd-ratio", "tune.pool-high-fd-ratio 30", "1 to 100 percent; 25 without the line"),
+    ("tune.pool-low-fd-ratio", "tune.pool-low-fd-ratio 25", "1 to 100 percent; 20 without the line"),
     ("tune.ssl.cachesize", "tune.ssl.cachesize 50000", "0 to 2147483647; 20000 without the line"),
     ("tune.ssl.capture-buffer-size", "tune.ssl.capture-buffer-size 96", "bytes, 0 to 16384; 0 without the line"),
     ("tune.ssl.capture-cipherlist-size", "tune.ssl.capture-cipherlist-size 96", "bytes, 0 to 16384; 0 without the line"),

@@ -31,6 +31,7 @@ pub(super) const OPTIONS: &[Row] = &[
     ("logasap", "logasap", ""),
     ("originalto", "originalto header X-Destination", "`X-Original-To` without `header`"),
     ("persist", "persist", ""),
+    ("prefer-last-server", "prefer-last-server", ""),
     ("redispatch", "redispatch 1", "every how many retries; negative counts from the last; -1 without a number"),
     ("tcp-check", "tcp-check", ""),
     ("tcplog", "tcplog", "`clf` for the common log format"),

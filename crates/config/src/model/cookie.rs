@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::sampled::{Condition, LogFormat};
+use super::sampled::{Condition, Expr, LogFormat};
 use crate::source::Spanned;
 
 /// `cookie` of a backend.
@@ -20,6 +20,8 @@ pub struct Cookie {
     pub postonly: bool,
     /// `preserve`: what the server sets itself is left alone.
     pub preserve: bool,
+    /// `dynamic`: servers without a value of their own have one made of their addresses.
+    pub dynamic: bool,
     /// What follows the value when it is set: `; HttpOnly` and the like.
     pub attributes: String,
     /// `maxidle`: how long it may go unused.
@@ -71,6 +73,8 @@ pub struct Persistence {
     pub force: Vec<Condition>,
     /// `ignore-persist` lines: when cookies don't count.
     pub ignore: Vec<Condition>,
+    /// `persist rdp-cookie`: the cookie that names a server's address.
+    pub rdp_cookie: Option<Expr>,
     /// `use-server` lines in order.
     pub use_servers: Vec<UseServer>,
 }

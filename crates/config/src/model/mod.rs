@@ -49,7 +49,7 @@ pub use log::{
     ForwardHost, LogFacility, LogFormatKind, LogForward, LogHost, LogLevel, LogProfile, LogProfileStep,
     LogSample, LogSink, LogStep, LogTarget, Ring, RingServer,
 };
-pub use outgoing::{Outgoing, ProxyOptions, SendProxy, SourceAddress};
+pub use outgoing::{Outgoing, PresentedAs, ProxyOptions, SendProxy, SourceAddress};
 pub use process::{ProcessSettings, UnixBind};
 pub use proxy::{
     BackendTarget, Compression, CompressionAlgorithm, ConnectionMode, ForwardFor, Forwarded, ForwardedPart,
@@ -63,7 +63,7 @@ pub use rule::{
 };
 pub use runtime::{AccessLevel, RuntimeSettings, SeverityOutput};
 pub use sampled::{Amount, Condition, Expr, LogFormat};
-pub use server::{Server, ServerAddress, ServerPort};
+pub use server::{Server, ServerAddress, ServerEvents, ServerPort};
 pub use stats::{StatsAccess, StatsSettings, StatsVerdict};
 pub use tls::{BindCertificate, BindTls, TlsSettings, TlsVerify, TlsVersion};
 pub use tls_global::{TlsExtraFiles, TlsGlobal};

@@ -100,7 +100,7 @@ pub struct ProxyOptions {
 }
 
 /// `source`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct SourceAddress {
     /// The address; none for any, where only ports matter.
     pub ip: IpAddr,
@@ -108,4 +108,23 @@ pub struct SourceAddress {
     pub first_port: u16,
     /// The last of them.
     pub last_port: u16,
+    /// `interface`: the one that packets leave by.
+    pub interface: Option<String>,
+    /// `usesrc`: whose address the server sees.
+    pub presented_as: Option<PresentedAs>,
+    /// The expression of `usesrc hdr_ip(...)`, until it is known what may stand in it.
+    pub(crate) presented_written: Option<Word>,
+}
+
+/// `usesrc`.
+#[derive(Debug, Clone)]
+pub enum PresentedAs {
+    /// `client`: the client's address and port.
+    Client,
+    /// `clientip`: the client's address.
+    ClientIp,
+    /// This one.
+    Fixed(std::net::SocketAddr),
+    /// `hdr_ip(...)`: the one that the request names.
+    Sampled(Arc<Expr>),
 }

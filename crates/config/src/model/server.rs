@@ -54,6 +54,8 @@ pub struct Server {
     pub reuse_max: Option<u32>,
     /// `strict-maxconn`: there are never more connections than `maxconn`, idle ones counted.
     pub strict_maxconn: bool,
+    /// What else is done with sessions.
+    pub events: ServerEvents,
     /// Everything about its health.
     pub check: ServerCheck,
     /// How connections to it are made.
@@ -62,6 +64,17 @@ pub struct Server {
     pub naming: Naming,
     /// `proto`: what it speaks.
     pub proto: Option<HttpProto>,
+}
+
+/// What is done with a server's sessions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ServerEvents {
+    /// `on-marked-down shutdown-sessions`: they end when it goes down.
+    pub ends_sessions: bool,
+    /// `on-marked-up shutdown-backup-sessions`: those of backups end when it comes up.
+    pub ends_backup_sessions: bool,
+    /// `redir`: where clients are sent in its place.
+    pub redirect: Option<String>,
 }
 
 /// A server's port.

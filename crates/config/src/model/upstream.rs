@@ -1,5 +1,7 @@
 //! How a backend's requests and streams get to its servers.
 
+use super::outgoing::SourceAddress;
+
 /// What the lines of a proxy say of that.
 #[derive(Debug, Clone, Default)]
 pub struct Upstream {
@@ -9,6 +11,10 @@ pub struct Upstream {
     pub prefer_last_server: bool,
     /// `max-keep-alive-queue`: only if no more than so many wait there; `None` for however many.
     pub keep_alive_queue_max: Option<u32>,
+    /// `source`: where connections to servers come from that have none of their own.
+    pub source: Option<SourceAddress>,
+    /// `dynamic-cookie-key`.
+    pub cookie_key: Option<String>,
     /// `max-session-srv-conns`: server connections that a session keeps for itself.
     pub session_servers_max: Option<u32>,
 }

@@ -113,6 +113,9 @@ pub(crate) fn source_address(word: &Word) -> Parsed<SourceAddress> {
         ip,
         first_port: ports.first,
         last_port: ports.last,
+        interface: None,
+        presented_as: None,
+        presented_written: None,
     })
 }
 

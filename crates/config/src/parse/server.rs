@@ -11,6 +11,7 @@ use super::server_outgoing;
 use crate::diag::{Diagnostic, Diagnostics, code};
 use crate::model::{
     HashKey, HttpProto, InitialState, Naming, Observe, OnError, Outgoing, Server, ServerAddress, ServerCheck,
+    ServerEvents,
 };
 use crate::source::Spanned;
 use crate::text::Word;
@@ -36,6 +37,7 @@ pub(crate) struct ServerSettings {
     idle_purge_delay: Duration,
     reuse_max: Option<u32>,
     strict_maxconn: bool,
+    events: ServerEvents,
     check: ServerCheck,
     naming: Naming,
     proto: Option<HttpProto>,
@@ -62,6 +64,7 @@ impl Default for ServerSettings {
             idle_purge_delay: Duration::from_secs(5),
             reuse_max: None,
             strict_maxconn: false,
+            events: ServerEvents::default(),
             check: ServerCheck::default(),
             naming: Naming::default(),
             proto: None,
@@ -285,8 +288,16 @@ const ROWS: &[Keyword<Parse>] = &[
         server.check.section = Some(args.spanned("the name of a `healthcheck` section")?);
         Ok(())
     }),
-    not_yet("on-marked-down", B, "what follows when a server goes down"),
-    not_yet("on-marked-up", B, "what follows when a server comes up"),
+    served("on-marked-down", B, "shutdown-sessions", "what follows when the server goes down", |server, args| {
+        args.one_of("what follows", &[("shutdown-sessions", ())])?;
+        server.events.ends_sessions = true;
+        Ok(())
+    }),
+    served("on-marked-up", B, "shutdown-backup-sessions", "what follows when the server comes up", |server, args| {
+        args.one_of("what follows", &[("shutdown-backup-sessions", ())])?;
+        server.events.ends_backup_sessions = true;
+        Ok(())
+    }),
     served("proto", B, "{ h1 | h2 }", "what the server speaks, whatever TLS agrees on", |server, args| {
         server.proto = Some(super::bind::http_proto(args)?);
         Ok(())
@@ -313,7 +324,15 @@ const ROWS: &[Keyword<Parse>] = &[
         Ok(())
     }),
     no_effect("pool-low-conn", B, "each thread keeps its own idle connections, and takes none of another's"),
-    not_yet("redir", B, "redirect clients to the server"),
+    served("redir", B, "<prefix>", "send clients that GET to the server itself", |server, args| {
+        let word = args.expect("what locations begin with")?;
+        let text = word.text()?;
+        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return bad_argument(word, "a location has no blanks and no control characters");
+        }
+        server.events.redirect = Some(text.to_owned());
+        Ok(())
+    }),
     served("resolve-net", B, "<network>,...", "networks preferred in DNS answers", |server, args| naming::networks(&mut server.naming, args)),
     served("resolve-opts", B, "<option>,...", "options of DNS", |server, args| naming::options(&mut server.naming, args)),
     served("resolve-prefer", B, "{ ipv4 | ipv6 }", "family preferred in DNS answers", |server, args| naming::prefer(&mut server.naming, args)),
@@ -423,6 +442,7 @@ fn named(
         idle_purge_delay: settings.idle_purge_delay,
         reuse_max: settings.reuse_max,
         strict_maxconn: settings.strict_maxconn,
+        events: settings.events,
         check: settings.check,
         naming: settings.naming,
         proto: settings.proto,

@@ -1,12 +1,11 @@
 //! What `server` lines say of the connections to a server: TLS, the PROXY protocol, the address to connect from.
 
 use super::address::source_address;
-use super::args::{Args, Parsed, bad_argument, fault};
-use super::keyword::{Keyword, Sections, left_out, no_effect, not_yet, served};
+use super::args::{Args, Parsed, bad_argument};
+use super::keyword::{Keyword, Sections, left_out, no_effect, served};
 use super::server::ServerSettings;
 use super::tls;
-use crate::diag::code;
-use crate::model::{Outgoing, ProxyOptions, SendProxy, TlsVerify, TlsVersion};
+use crate::model::{Outgoing, PresentedAs, ProxyOptions, SendProxy, SourceAddress, TlsVerify, TlsVersion};
 use crate::units::TimeUnit;
 
 type Parse = fn(&mut ServerSettings, &mut Args<'_>) -> Parsed<()>;
@@ -140,16 +139,10 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
     served("no-send-proxy-v2-ssl", B, "", "no PROXY header", no_proxy),
     served("no-send-proxy-v2-ssl-cn", B, "", "no PROXY header", no_proxy),
     served("proxy-v2-options", B, "<option>[,<option>]...", "what a PROXY header of version 2 tells beside the addresses", proxy_options),
-    served("source", B, "<addr>[:<port>[-<port>]]", "the address to connect from", |server, args| {
-        let word = args.expect("an address")?;
-        server.outgoing.source = Some(source_address(word)?);
-        match args.peek() {
-            Some(word) if word.is("usesrc") || word.is("interface") => {
-                let message = format!("`source ... {}` is not supported yet", word.lossy());
-                fault(code::NOT_YET, word, message)
-            }
-            _ => Ok(()),
-        }
+    served("source", B, "<addr>[:<port>[-<port>]] [usesrc { <addr>[:<port>] | client | clientip | hdr_ip(<hdr>[,<occ>]) }] \
+        [interface <name>]", "the address to connect from", |server, args| {
+        server.outgoing.source = Some(source(args)?);
+        Ok(())
     }),
     served("tcp-ut", B, "<time>", "how long sent bytes may stay unacknowledged", |server, args| {
         server.outgoing.user_timeout = Some(args.time(TimeUnit::Milliseconds)?);
@@ -168,7 +161,6 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
     left_out("client-sigalgs", B, "the TLS library has no choice of signature algorithms"),
     left_out("npn", B, "ALPN has taken the place of NPN"),
     left_out("namespace", B, "entering a network namespace takes unsafe code"),
-    not_yet("usesrc", B, "connect from the client's address"),
 ];
 
 /// The part of `set-proxy-v2-tlv-fmt(<id>)` before its number.
@@ -206,6 +198,33 @@ impl Outgoing {
             args.expect("a format")
                 .map(|format| self.tlvs_written.push((id, format.clone()))),
         )
+    }
+}
+
+/// The arguments of `source`.
+pub(super) fn source(args: &mut Args<'_>) -> Parsed<SourceAddress> {
+    let mut source = source_address(args.expect("an address")?)?;
+    loop {
+        if args.take("interface") {
+            source.interface = Some(args.text("the name of an interface")?.to_owned());
+        } else if args.take("usesrc") {
+            let word = args.expect("an address, `client`, `clientip` or `hdr_ip(<name>)`")?;
+            source.presented_written = None;
+            source.presented_as = match word.text()? {
+                "client" => Some(PresentedAs::Client),
+                "clientip" => Some(PresentedAs::ClientIp),
+                text if text.starts_with("hdr_ip(") => {
+                    source.presented_written = Some(word.clone());
+                    None
+                }
+                _ => {
+                    let fixed = source_address(word)?;
+                    Some(PresentedAs::Fixed((fixed.ip, fixed.first_port).into()))
+                }
+            };
+        } else {
+            return Ok(source);
+        }
     }
 }
 

@@ -70,7 +70,7 @@ pub(crate) fn start(worker: &Rc<Worker>) {
             let subject = Rc::new(Subject {
                 worker: worker.clone(),
                 logger: logger.unwrap_or_else(|| Rc::new(Logger::discard())),
-                title: format!("{}/{}", backend.name, server.name),
+                title: report::title(&backend.name, &server.name, server.backup),
                 backend: named(&backend.name, backend.id),
                 server: named(&server.name, server.id),
                 company: state.clone(),
@@ -105,7 +105,7 @@ pub(crate) fn start(worker: &Rc<Worker>) {
 struct Subject {
     worker: Rc<Worker>,
     logger: Rc<Logger>,
-    /// `backend/server`
+    /// As messages begin with it.
     title: String,
     backend: Rc<Named>,
     server: Rc<Named>,
@@ -127,17 +127,16 @@ impl Subject {
             (false, true) => Operational::Stopping,
             (false, false) => Operational::Running,
         };
-        let is = |state| match state {
-            Operational::Starting | Operational::Running => Change::Up,
-            Operational::Stopped => Change::Down,
-            Operational::Stopping => Change::Stopping,
-        };
+        let is = report::change_of;
         let before = is(self.state.operational());
         if before == is(state) {
             return;
         }
         let somebody = self.company.servers().iter().any(|server| server.is_usable());
-        let reason = Reason { check, cause: "" };
+        let reason = Reason {
+            check,
+            ..Reason::default()
+        };
         self.state.set_operational_because(state, Instant::now(), reason);
         let level = if is(state) == Change::Down {
             Level::Alert
@@ -146,7 +145,7 @@ impl Subject {
         };
         let company = self.company();
         self.tell(level, &report::change(&self.title, is(state), why, company));
-        if somebody && company.active + company.backup == 0 {
+        if somebody && company.is_nobody() {
             self.tell(
                 Level::Emergency,
                 &report::nobody(&String::from_utf8_lossy(&self.backend.name)),
@@ -155,32 +154,12 @@ impl Subject {
     }
 
     fn tell(&self, level: Level, message: &str) {
-        if self.logger.is_silent() {
-            // An operator without a log has a terminal.
-            self.logger.notice(level, message);
-        } else {
-            self.logger.message(level, message);
-        }
+        report::tell(&self.logger, level, message);
     }
 
     fn company(&self) -> Company {
-        let usable = |backup| {
-            let servers = self.company.servers().iter();
-            servers
-                .filter(|server| server.is_backup() == backup && server.is_usable())
-                .count()
-        };
         let board = &*self.worker.shared.board;
-        Company {
-            active: usable(false),
-            backup: usable(true),
-            sessions: board
-                .server(&self.backend.name, &self.server.name)
-                .map_or(0, |server| server.connections),
-            queued: board
-                .backend(&self.backend.name)
-                .map_or(0, |backend| backend.queued),
-        }
+        Company::of(&self.company, board, &String::from_utf8_lossy(&self.server.name))
     }
 
     /// `http-check send-state`: how the server is seen.

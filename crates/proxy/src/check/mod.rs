@@ -17,7 +17,7 @@ mod drive;
 mod expect;
 mod message;
 mod opener;
-mod report;
+pub(crate) mod report;
 mod run;
 mod session;
 

@@ -78,7 +78,8 @@ impl Opener for ToServer {
                 ServerAddress::Tcp(address) => Some(*address),
                 ServerAddress::Unix(_) | ServerAddress::Abstract(_) => None,
             };
-            let mut stream = connect::open(&target).await.map_err(failure)?;
+            let from = self.check.as_ref().and_then(|check| check.source.as_deref());
+            let mut stream = connect::open_from(&target, from).await.map_err(failure)?;
             let source = stream.local();
             if !step.linger {
                 // Nobody waits for the rest of a check's connection.

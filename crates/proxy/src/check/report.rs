@@ -3,12 +3,17 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use tidegate_sample::figures::Figures;
+
 use super::health::{self, Change};
 use super::run::Finding;
+use crate::log::{Level, Logger};
+use crate::upstream::shared::BackendState;
+use crate::upstream::state::Operational;
 
 /// What a server has left beside it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Company {
+pub(crate) struct Company {
     /// Servers that take clients.
     pub(super) active: usize,
     /// Backups that do.
@@ -19,9 +24,92 @@ pub(super) struct Company {
     pub(super) queued: u64,
 }
 
+impl Company {
+    /// That of a server in its backend.
+    pub(crate) fn of(backend: &BackendState, figures: &dyn Figures, server: &str) -> Self {
+        let usable = |backup| {
+            let servers = backend.servers().iter();
+            servers
+                .filter(|server| server.is_backup() == backup && server.is_usable())
+                .count()
+        };
+        let name = backend.name().as_bytes();
+        Company {
+            active: usable(false),
+            backup: usable(true),
+            sessions: figures
+                .server(name, server.as_bytes())
+                .map_or(0, |server| server.connections),
+            queued: figures.backend(name).map_or(0, |backend| backend.queued),
+        }
+    }
+
+    /// Nobody takes clients.
+    pub(crate) fn is_nobody(self) -> bool {
+        self.active + self.backup == 0
+    }
+
+    /// Who is there after one went.
+    pub(crate) fn left(self) -> String {
+        let Company {
+            active,
+            backup,
+            sessions,
+            queued,
+        } = self;
+        let backups = if active == 0 && backup > 0 {
+            " Running on backup."
+        } else {
+            ""
+        };
+        format!(
+            "{active} active and {backup} backup servers left.{backups} {sessions} sessions active, 0 requeued, \
+             {queued} remaining in queue."
+        )
+    }
+
+    /// Who is there after one came.
+    pub(crate) fn online(self) -> String {
+        let Company {
+            active,
+            backup,
+            queued,
+            ..
+        } = self;
+        format!(
+            "{active} active and {backup} backup servers online. 0 sessions requeued, {queued} total in queue."
+        )
+    }
+}
+
+/// A server as messages begin with it.
+pub(crate) fn title(backend: &str, server: &str, backup: bool) -> String {
+    let kind = if backup { "Backup Server" } else { "Server" };
+    format!("{kind} {backend}/{server}")
+}
+
+/// Tells whoever listens.
+pub(crate) fn tell(logger: &Logger, level: Level, message: &str) {
+    if logger.is_silent() {
+        // An operator without a log has a terminal.
+        logger.notice(level, message);
+    } else {
+        logger.message(level, message);
+    }
+}
+
+/// What a state is called when it has come.
+pub(crate) fn change_of(state: Operational) -> Change {
+    match state {
+        Operational::Starting | Operational::Running => Change::Up,
+        Operational::Stopped => Change::Down,
+        Operational::Stopping => Change::Stopping,
+    }
+}
+
 /// One check, for `option log-health-checks`.
 pub(super) fn check(
-    server: &str,
+    title: &str,
     finding: &Finding,
     took: Duration,
     progress: (u32, u32),
@@ -34,52 +122,40 @@ pub(super) fn check(
     };
     let (at, of) = progress;
     let state = if up { "UP" } else { "DOWN" };
+    // Within a sentence it begins with a small letter.
+    let title = match title.strip_prefix("Backup Server ") {
+        Some(name) => format!("backup server {name}"),
+        None => format!("server {}", title.trim_start_matches("Server ")),
+    };
     format!(
-        "Health check for server {server} {verb}, {}, status: {at}/{of} {state}.",
+        "Health check for {title} {verb}, {}, status: {at}/{of} {state}.",
         because(finding, took)
     )
 }
 
 /// What became of a server. `why` is told unless the check was.
 pub(super) fn change(
-    server: &str,
+    title: &str,
     change: Change,
     why: Option<(&Finding, Duration)>,
     company: Company,
 ) -> String {
-    let mut line = format!("Server {server} is ");
-    line.push_str(match change {
-        Change::Up => "UP",
-        Change::Down => "DOWN",
-        Change::Stopping => "stopping",
-    });
-    if let Some((finding, took)) = why {
-        line.push_str(", ");
-        line.push_str(&because(finding, took));
-    }
-    let Company {
-        active,
-        backup,
-        sessions,
-        queued,
-    } = company;
-    // What goes to a string arrives.
-    let _ = match change {
-        Change::Down => write!(
-            line,
-            ". {active} active and {backup} backup servers left. {sessions} sessions active, 0 requeued, \
-             {queued} remaining in queue."
-        ),
-        Change::Up | Change::Stopping => write!(
-            line,
-            ". {active} active and {backup} backup servers online. 0 sessions requeued, {queued} total in queue."
-        ),
+    let why = why.map(|(finding, took)| format!(", {}", because(finding, took)));
+    changed(title, change, why.as_deref().unwrap_or_default(), company)
+}
+
+/// The same with what is behind it in words.
+pub(crate) fn changed(title: &str, change: Change, why: &str, company: Company) -> String {
+    let (state, company) = match change {
+        Change::Up => ("UP", company.online()),
+        Change::Down => ("DOWN", company.left()),
+        Change::Stopping => ("stopping", company.online()),
     };
-    line
+    format!("{title} is {state}{why}. {company}")
 }
 
 /// Nobody is left.
-pub(super) fn nobody(backend: &str) -> String {
+pub(crate) fn nobody(backend: &str) -> String {
     format!("backend {backend} has no server available!")
 }
 
@@ -109,7 +185,7 @@ mod tests {
             ..Finding::of(Status::L7Ok)
         };
         assert_eq!(
-            check("b1/s2", &well, MS, (2, 2), true),
+            check("Server b1/s2", &well, MS, (2, 2), true),
             "Health check for server b1/s2 succeeded, reason: Layer7 check passed, code: 200, check duration: \
              1ms, status: 2/2 UP."
         );
@@ -118,8 +194,8 @@ mod tests {
             ..Finding::of(Status::L4Connection)
         };
         assert_eq!(
-            check("b1/s3", &refused, MS, (0, 2), false),
-            "Health check for server b1/s3 failed, reason: Layer4 connection problem, info: \"Connection \
+            check("Backup Server b1/s3", &refused, MS, (0, 2), false),
+            "Health check for backup server b1/s3 failed, reason: Layer4 connection problem, info: \"Connection \
              refused\", check duration: 1ms, status: 0/2 DOWN."
         );
     }
@@ -132,18 +208,18 @@ mod tests {
             ..Company::default()
         };
         assert_eq!(
-            change("b1/s3", Change::Down, None, company),
+            change("Server b1/s3", Change::Down, None, company),
             "Server b1/s3 is DOWN. 1 active and 0 backup servers left. 3 sessions active, 0 requeued, 0 remaining in \
              queue."
         );
         assert_eq!(
             change(
-                "b1/s3",
+                "Backup Server b1/s3",
                 Change::Up,
                 Some((&Finding::of(Status::L4Ok), MS)),
                 company
             ),
-            "Server b1/s3 is UP, reason: Layer4 check passed, check duration: 1ms. 1 active and 0 backup servers \
+            "Backup Server b1/s3 is UP, reason: Layer4 check passed, check duration: 1ms. 1 active and 0 backup servers \
              online. 0 sessions requeued, 0 total in queue."
         );
     }

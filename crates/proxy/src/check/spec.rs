@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::health::{InitialState, Pace};
 use super::step::Program;
-use crate::spec::ServerTls;
+use crate::spec::{ServerTls, SourceSpec};
 
 /// How a server is checked.
 #[derive(Clone, Debug)]
@@ -25,6 +25,8 @@ pub struct CheckSpec {
     pub address: Option<IpAddr>,
     /// `port`
     pub port: Option<u16>,
+    /// `source`: where connections come from, as a client's.
+    pub source: Option<Arc<SourceSpec>>,
     /// What hands are shaken with, where a check speaks TLS.
     pub tls: Option<Arc<ServerTls>>,
     /// Whether checks speak TLS where no step says otherwise.
@@ -54,6 +56,7 @@ impl CheckSpec {
             connect_timeout: None,
             address: None,
             port: None,
+            source: None,
             tls: None,
             speaks_tls: false,
             sni: None,

@@ -11,6 +11,8 @@ pub(crate) struct Ahead {
     pub(crate) pieces: Vec<Bytes>,
     /// The body ended, or broke off.
     pub(crate) ended: bool,
+    /// It broke off.
+    pub(crate) broken: bool,
 }
 
 /// Receives until so many bytes are there, or the body ends. What has come is there even if this is given up.
@@ -26,7 +28,8 @@ pub(crate) async fn receive<E>(
                 held += piece.len();
                 ahead.pieces.push(piece);
             }
-            Some(Err(_)) | None => ahead.ended = true,
+            Some(Err(_)) => (ahead.ended, ahead.broken) = (true, true),
+            None => ahead.ended = true,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderValue, Method, Response, StatusCode, request, response};
+use http::{HeaderValue, Method, Response, StatusCode, header, request, response};
 use tidegate_sample::Way;
 use tidegate_sample::stick::Count;
 
@@ -19,7 +19,7 @@ use super::persistence;
 use super::service::{self, Served};
 use super::statistics::wanted;
 use super::stream::{HttpStream, Wire};
-use super::upstream::Tunnel;
+use super::upstream::{NoAnswer, Tunnel};
 use crate::body::{Cut, MessageBody};
 use crate::cache::{self, Object};
 use crate::ext::HttpService;
@@ -30,6 +30,7 @@ use crate::spec::{HeaderNames, HttpClose, TimeoutKind, Timeouts};
 use crate::stick;
 use crate::txn::{LogLevel, Mode, Phase, Txn};
 use crate::upstream::Server;
+use crate::upstream::assign::OnDrop;
 use crate::worker::Backend;
 
 /// A response, and how the rest is to treat it.
@@ -273,7 +274,9 @@ impl HttpStream {
                     txn.count(Count::Error, 1);
                     let time = timeouts.tarpit.or(timeouts.connect);
                     let time = txn.overrides.timeout(TimeoutKind::Tarpit, time);
+                    let gone = OnDrop(txn, *b"CT");
                     self.timer.sleep(time.unwrap_or(TARPIT)).await;
+                    gone.stays();
                     txn.facts.borrow_mut().termination = Some(*b"PT");
                     return Ruled::Made(made(&reply));
                 }
@@ -396,12 +399,16 @@ impl HttpStream {
         let body = self.filter_request(backend, txn, body).await;
         let answer = match self.ask(backend, txn, body).await {
             Ok(answer) => answer,
-            Err(no_answer) => {
-                if matches!(no_answer.0, StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT) {
+            Err(NoAnswer::Failed(status, state)) => {
+                if matches!(status, StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT) {
                     txn.count(Count::Failure, 1);
                 }
-                txn.facts.borrow_mut().termination = Some(no_answer.1);
-                return Some(self.error(txn, no_answer.0, false).await);
+                txn.facts.borrow_mut().termination = Some(state);
+                return Some(self.error(txn, status, false).await);
+            }
+            Err(NoAnswer::Elsewhere(there)) => {
+                txn.facts.borrow_mut().termination = Some(*b"LC");
+                return Some(redirection(there));
             }
         };
         let mut head = answer.head;
@@ -568,14 +575,22 @@ impl HttpStream {
         if txn.request_body().len() >= wanted || body.is_ended() {
             return Ok(());
         }
+        let gone = OnDrop(txn, *b"CR");
         // What was received before is in front again, and counts anew.
         let mut ahead = Ahead::default();
         let receiving = receive(&mut ahead, wanted, |cx| body.poll_piece(cx));
-        if self.timer.limit(time, receiving).await.is_err() {
+        let received = self.timer.limit(time, receiving).await;
+        gone.stays();
+        if received.is_err() {
             txn.facts.borrow_mut().termination = Some(*b"cR");
             return Err(self.error(txn, StatusCode::REQUEST_TIMEOUT, true).await);
         }
-        let Ahead { pieces, ended } = ahead;
+        if ahead.broken {
+            let gone = self.traffic.read_ended.get() || self.traffic.failed.get();
+            txn.facts.borrow_mut().termination = Some(if gone { *b"CR" } else { *b"PR" });
+            return Err(self.error(txn, StatusCode::BAD_REQUEST, true).await);
+        }
+        let Ahead { pieces, ended, .. } = ahead;
         let ended = ended || body.is_ended();
         txn.put_body(Way::Request, &pieces, ended);
         for piece in pieces.into_iter().rev() {
@@ -611,7 +626,7 @@ impl HttpStream {
                     txn.facts.borrow_mut().termination = Some(*b"sD");
                     return Err(self.error(txn, StatusCode::GATEWAY_TIMEOUT, false).await);
                 }
-                let Ahead { pieces, ended } = ahead;
+                let Ahead { pieces, ended, .. } = ahead;
                 let ended = ended || relayed.is_ended();
                 txn.put_body(Way::Response, &pieces, ended);
                 for piece in pieces.into_iter().rev() {
@@ -638,6 +653,21 @@ impl HttpStream {
             timer: &self.timer,
             buffer_bytes: self.worker.shared.global.buffer_bytes,
         }
+    }
+}
+
+/// Sends a client to the server itself.
+fn redirection(there: HeaderValue) -> Made {
+    let mut head = Response::new(()).into_parts().0;
+    head.status = StatusCode::FOUND;
+    head.headers
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    head.headers.insert(header::LOCATION, there);
+    Made {
+        head,
+        content: Content::Empty,
+        close: true,
+        silent: false,
     }
 }
 

@@ -229,6 +229,7 @@ impl Drop for Active {
         if !self.complete.get() {
             let state = if self.answered.get() { *b"CD" } else { *b"CH" };
             self.txn.facts.borrow_mut().termination.get_or_insert(state);
+            self.txn.note_killer(state);
         }
         self.stream.end_transaction(&self.txn);
     }

@@ -1,12 +1,13 @@
 //! Persistence: the server that a request belongs to, by `use-server` and by its cookie, and the cookie's way to the server
 //! and back.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method};
-use tidegate_sample::{Condition, ExternalRunner};
+use tidegate_sample::{Condition, Expr, ExternalRunner, Type, Value, cast};
 
 use crate::spec::{CookieMode, CookieSpec};
 use crate::txn::Txn;
@@ -72,6 +73,9 @@ pub(crate) async fn server_of(backend: &Backend, txn: &Rc<Txn>, runner: &dyn Ext
             None => break,
         }
     }
+    if let (Some(expr), None, false) = (&spec.rdp_cookie, &belongs.server, ignored) {
+        belongs.server = named_by_rdp(expr, backend, txn, &usable);
+    }
     if let Some(cookie) = &spec.cookie {
         let mut seen = look_up(cookie, backend, txn, SystemTime::now(), &usable);
         if ignored || belongs.server.is_some() {
@@ -86,6 +90,31 @@ pub(crate) async fn server_of(backend: &Backend, txn: &Rc<Txn>, runner: &dyn Ext
     }
     txn.usage.is_bound.set(forced && belongs.server.is_some());
     belongs
+}
+
+/// The server that a cookie of RDP names by its address and port.
+fn named_by_rdp(
+    expr: &Expr,
+    backend: &Backend,
+    txn: &Txn,
+    usable: &dyn Fn(&Rc<Server>) -> bool,
+) -> Option<Rc<Server>> {
+    let Some(Value::Str(text)) = cast(expr.eval(txn)?, Type::Str) else {
+        return None;
+    };
+    let address = rdp_address(std::str::from_utf8(&text).ok()?)?;
+    let mut servers = backend.balancer.servers().iter();
+    let found = servers.find(|server| server.socket_for(None) == Some(address) && usable(server));
+    found.cloned()
+}
+
+/// `<address>.<port>.<reserved>`: both are numbers whose bytes come in the other order.
+fn rdp_address(text: &str) -> Option<SocketAddr> {
+    let mut parts = text.split('.');
+    let ip: u32 = parts.next()?.parse().ok()?;
+    let port: u16 = parts.next()?.parse().ok()?;
+    parts.next()?;
+    Some((Ipv4Addr::from(ip.to_le_bytes()), port.swap_bytes()).into())
 }
 
 async fn any(conditions: &[Condition], txn: &Rc<Txn>, runner: &dyn ExternalRunner) -> bool {
@@ -149,13 +178,7 @@ fn look_up(
     }
     seen.state = b'I';
     for server in backend.balancer.servers() {
-        if server
-            .spec
-            .cookie
-            .as_deref()
-            .is_some_and(|cookie| cookie.as_bytes() == id)
-            && !id.is_empty()
-        {
+        if server.cookie().is_some_and(|cookie| cookie.as_bytes() == id) && !id.is_empty() {
             if usable(server) {
                 (seen.place, seen.state) = (Some(server.place), b'V');
                 break;
@@ -228,7 +251,8 @@ pub(crate) fn to_server(spec: &CookieSpec, headers: &mut HeaderMap) {
 /// The cookie on the way to the client.
 pub(crate) fn to_client(spec: &CookieSpec, server: &Server, txn: &Txn, headers: &mut HeaderMap) {
     let seen = txn.usage.cookie.get();
-    let id = server.spec.cookie.as_deref();
+    let id = server.cookie();
+    let id = id.as_deref();
     let mut state = from_server(spec, id, headers);
     let has_it = seen.state == b'V' && seen.place == Some(server.place);
     let is_post = txn.request_head().is_some_and(|head| head.method == Method::POST);
@@ -329,6 +353,14 @@ fn date(text: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cookie_of_rdp_names_an_address() {
+        let address = |text| rdp_address(text).map(|address| address.to_string());
+        assert_eq!(address("16777343.15629.0000").as_deref(), Some("127.0.0.1:3389"));
+        assert_eq!(address("16777343.15629"), None);
+        assert_eq!(address("name.15629.0000"), None);
+    }
 
     fn spec(mode: CookieMode, indirect: bool) -> CookieSpec {
         CookieSpec {

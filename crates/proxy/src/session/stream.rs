@@ -66,6 +66,25 @@ pub(crate) struct HttpStream {
     pub(crate) written_before: Cell<u64>,
 }
 
+/// Ends the transaction of a tunnel, also where that is ended from outside.
+struct EndsTunnel<'t>(&'t HttpStream, &'t Rc<Txn>);
+
+impl Drop for EndsTunnel<'_> {
+    fn drop(&mut self) {
+        let EndsTunnel(stream, txn) = self;
+        txn.facts.borrow_mut().termination.get_or_insert(*b"CD");
+        txn.note_killer(*b"CD");
+        stream.end_transaction(txn);
+    }
+}
+
+impl Drop for HttpStream {
+    fn drop(&mut self) {
+        // A session that is ended from outside has nobody else to do it.
+        self.log_ended();
+    }
+}
+
 impl HttpStream {
     pub(crate) fn new(
         session: &Rc<HttpSession>,
@@ -165,6 +184,7 @@ impl HttpStream {
     pub(crate) async fn relay(&self, tunnel: Tunnel, client: &mut dyn Pipe, ahead: Bytes) {
         let limits = tunnel.limits;
         let txn = tunnel.txn;
+        let _ending = EndsTunnel(self, &txn);
         // The connection counts as open until the tunnel ends.
         let _life = tunnel.conn.made().life.clone();
         let termination = match tunnel.conn.into_pipe().await {
@@ -177,7 +197,6 @@ impl HttpStream {
             None => *b"SD",
         };
         txn.facts.borrow_mut().termination.get_or_insert(termination);
-        self.end_transaction(&txn);
     }
 
     /// Informational responses that the client is to get now.

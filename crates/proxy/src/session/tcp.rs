@@ -1,5 +1,6 @@
 //! TCP sessions: content rules while the first bytes come, then a service or a server.
 
+use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::rc::Rc;
 use std::task::Poll;
@@ -34,6 +35,8 @@ struct TcpSession {
     txn: Rc<Txn>,
     traffic: Rc<Traffic>,
     timer: Timer,
+    /// It has come to its own end.
+    ended: Cell<bool>,
 }
 
 /// What the content rules decided.
@@ -65,13 +68,25 @@ pub(crate) async fn run(worker: Rc<Worker>, frontend: Rc<Frontend>, client: Rc<C
         frontend,
         txn,
         traffic,
+        ended: Cell::new(false),
     };
     let mut pump = Pump::new(counted, session.txn.clone());
     let end = session.serve(&mut pump).await;
     if let Err(state) = end {
         session.txn.facts.borrow_mut().termination = Some(state);
     }
-    session.finish();
+    session.ended.set(true);
+}
+
+impl Drop for TcpSession {
+    /// Ends the transaction, also where it is ended from outside.
+    fn drop(&mut self) {
+        if !self.ended.get() {
+            self.txn.facts.borrow_mut().termination.get_or_insert(*b"CD");
+            self.txn.note_killer(*b"CD");
+        }
+        self.finish();
+    }
 }
 
 impl TcpSession {

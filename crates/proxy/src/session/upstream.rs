@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, StatusCode, request, response};
+use http::{HeaderValue, Method, StatusCode, request, response};
 use http_body::{Body, Frame, SizeHint};
 use tidegate_sample::Session;
 
@@ -52,8 +52,13 @@ pub(crate) struct Answer {
     pub(crate) server: Rc<Server>,
 }
 
-/// Why there is no answer: the status for the client, and the log's two letters.
-pub(crate) struct NoAnswer(pub(crate) StatusCode, pub(crate) [u8; 2]);
+/// Why there is no answer.
+pub(crate) enum NoAnswer {
+    /// The status for the client, and the log's two letters.
+    Failed(StatusCode, [u8; 2]),
+    /// The client is to ask the server itself, there.
+    Elsewhere(HeaderValue),
+}
 
 impl HttpStream {
     /// Sends the request to a server of `backend` and waits for the head of its response.
@@ -83,10 +88,15 @@ impl HttpStream {
             avoid: None,
         };
         let slot = assign(backend, txn, &self.timer, wish).await;
-        let slot = slot.map_err(|why| NoAnswer(StatusCode::SERVICE_UNAVAILABLE, no_slot(why)))?;
+        let slot = slot.map_err(|why| NoAnswer::Failed(StatusCode::SERVICE_UNAVAILABLE, no_slot(why)))?;
         self.note(&txn.times.connecting);
         let mut server = slot.server().clone();
         txn.choose_server(slot);
+        if let Some(prefix) = &server.spec.redirect
+            && let Some(there) = elsewhere(prefix, txn)
+        {
+            return Err(NoAnswer::Elsewhere(there));
+        }
         let mut head = self.outgoing_head(backend, txn)?;
         let bodyless = body.is_ended();
         let retries = Retries::new(backend, txn, &mut body, self.worker.shared.global.buffer_bytes);
@@ -122,7 +132,7 @@ impl HttpStream {
             logline::at(LogStep::Connect, txn);
             if let (Some(header), Ok(name)) = (
                 &backend.spec.send_name,
-                http::HeaderValue::from_bytes(&server.named.name),
+                HeaderValue::from_bytes(&server.named.name),
             ) {
                 head.headers.insert(header.clone(), name);
             }
@@ -153,9 +163,9 @@ impl HttpStream {
                                 server,
                             });
                         }
-                        (true, NoAnswer(head.status, *b"--"))
+                        (true, NoAnswer::Failed(head.status, *b"--"))
                     } else {
-                        (on.junk, NoAnswer(StatusCode::BAD_GATEWAY, *b"PH"))
+                        (on.junk, NoAnswer::Failed(StatusCode::BAD_GATEWAY, *b"PH"))
                     }
                 }
                 Ok(Err(SendFailure::Unsent(request))) if tries < TRIES_MAX => {
@@ -175,18 +185,18 @@ impl HttpStream {
                     reuse = false;
                     continue;
                 }
-                Ok(Err(SendFailure::Body)) => (false, NoAnswer(StatusCode::BAD_REQUEST, *b"CH")),
+                Ok(Err(SendFailure::Body)) => (false, NoAnswer::Failed(StatusCode::BAD_REQUEST, *b"CH")),
                 Ok(Err(SendFailure::Closed { silent })) => {
                     // A stream that is reset has brought nothing, whatever else came on its connection.
                     let empty = silent || matches!(conn, Link::Http2(_));
                     let retry = if empty { on.empty } else { on.junk };
-                    (retry, NoAnswer(StatusCode::BAD_GATEWAY, *b"SH"))
+                    (retry, NoAnswer::Failed(StatusCode::BAD_GATEWAY, *b"SH"))
                 }
                 Ok(Err(SendFailure::Unsent(_) | SendFailure::Refused)) => {
-                    (on.empty, NoAnswer(StatusCode::BAD_GATEWAY, *b"SH"))
+                    (on.empty, NoAnswer::Failed(StatusCode::BAD_GATEWAY, *b"SH"))
                 }
-                Ok(Err(SendFailure::Invalid)) => (on.junk, NoAnswer(StatusCode::BAD_GATEWAY, *b"PH")),
-                Err(Elapsed) => (on.timeout, NoAnswer(StatusCode::GATEWAY_TIMEOUT, *b"sH")),
+                Ok(Err(SendFailure::Invalid)) => (on.junk, NoAnswer::Failed(StatusCode::BAD_GATEWAY, *b"PH")),
+                Err(Elapsed) => (on.timeout, NoAnswer::Failed(StatusCode::GATEWAY_TIMEOUT, *b"sH")),
             };
             if !(retry && again) {
                 return Err(failure);
@@ -196,7 +206,7 @@ impl HttpStream {
             txn.facts.borrow_mut().retries = number;
             // Rare, and large.
             let next = Box::pin(next_server(backend, server, &self.timer, txn, number, None)).await;
-            server = next.map_err(|why| NoAnswer(StatusCode::SERVICE_UNAVAILABLE, no_slot(why)))?;
+            server = next.map_err(|why| NoAnswer::Failed(StatusCode::SERVICE_UNAVAILABLE, no_slot(why)))?;
             head = self.outgoing_head(backend, txn)?;
             body = retries.body();
             // Others that were idle may be as broken.
@@ -213,9 +223,9 @@ impl HttpStream {
     ) -> Result<(Link, Rc<Server>), NoAnswer> {
         let connected = connect(backend, server, &self.timer, txn).await;
         let (server, opened) =
-            connected.map_err(|why| NoAnswer(StatusCode::SERVICE_UNAVAILABLE, no_connection(why)))?;
+            connected.map_err(|why| NoAnswer::Failed(StatusCode::SERVICE_UNAVAILABLE, no_connection(why)))?;
         let conn = self.greet(backend, &server, opened).await;
-        let conn = conn.map_err(|_| NoAnswer(StatusCode::BAD_GATEWAY, *b"SC"))?;
+        let conn = conn.map_err(|_| NoAnswer::Failed(StatusCode::BAD_GATEWAY, *b"SC"))?;
         self.share(backend, &server, &conn);
         txn.backend_src.set(conn.local());
         Ok((conn, server))
@@ -252,7 +262,7 @@ impl HttpStream {
     /// The request's head as the server is to see it. The transaction keeps its own: response rules and log lines look at
     /// it, and it may have to be sent once more.
     fn outgoing_head(&self, backend: &Backend, txn: &Txn) -> Result<request::Parts, NoAnswer> {
-        let lost = NoAnswer(StatusCode::INTERNAL_SERVER_ERROR, *b"IH");
+        let lost = NoAnswer::Failed(StatusCode::INTERNAL_SERVER_ERROR, *b"IH");
         let mut head = copy(&*txn.request_head().ok_or(lost)?);
         if head.version == http::Version::HTTP_2 && head.method != Method::CONNECT {
             // Requests of HTTP/2 always name their authority, which for HTTP/1 is the `host` field.
@@ -264,7 +274,7 @@ impl HttpStream {
             announce_close(&mut head.headers);
         }
         if let (Some(name), Some(id)) = (&self.frontend.spec.unique_id_header, txn.unique_id())
-            && let Ok(id) = http::HeaderValue::from_bytes(&id)
+            && let Ok(id) = HeaderValue::from_bytes(&id)
         {
             head.headers.append(name, id);
         }
@@ -516,6 +526,16 @@ pub(super) fn no_slot(why: NoSlot) -> [u8; 2] {
         NoSlot::QueueFull => *b"SQ",
         NoSlot::TimedOut => *b"sQ",
     }
+}
+
+/// Where a client finds what it asked for, if it may be sent there (`redir`).
+fn elsewhere(prefix: &str, txn: &Txn) -> Option<HeaderValue> {
+    let head = txn.request_head()?;
+    if !matches!(head.method, Method::GET | Method::HEAD) {
+        return None;
+    }
+    let path = head.uri.path_and_query()?;
+    HeaderValue::try_from(format!("{prefix}{path}")).ok()
 }
 
 /// A target without scheme and authority.

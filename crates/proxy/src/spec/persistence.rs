@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidegate_sample::Condition;
+use tidegate_sample::{Condition, Expr};
 
 use crate::rules::Text;
 
@@ -17,6 +17,8 @@ pub struct Persistence {
     pub force: Vec<Condition>,
     /// `ignore-persist`: when cookies don't count.
     pub ignore: Vec<Condition>,
+    /// `persist rdp-cookie`: the cookie that names a server's address.
+    pub rdp_cookie: Option<Expr>,
     /// `use-server`, in order.
     pub use_servers: Vec<UseServer>,
 }
@@ -24,7 +26,7 @@ pub struct Persistence {
 impl Persistence {
     /// Whether nothing is asked for.
     pub fn is_empty(&self) -> bool {
-        self.cookie.is_none() && self.use_servers.is_empty()
+        self.cookie.is_none() && self.use_servers.is_empty() && self.rdp_cookie.is_none()
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use super::news::Reason;
+use super::standing::Cause;
 use super::state::{Operational, ServerState, WEIGHT_MAX};
 use crate::check::shared::Wanted;
 use crate::spec::ServerAddress;
@@ -102,6 +103,7 @@ impl ServerState {
             let reason = Reason {
                 check: None,
                 cause: by,
+                by: Cause::Operator,
             };
             self.set_operational_because(health, now, reason);
         }

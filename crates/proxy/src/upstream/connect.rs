@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tidegate_sample::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream, UnixStream};
 
@@ -16,7 +17,7 @@ use super::manner::{Made, Manner};
 use super::open::{Descriptors, Life};
 use crate::check::Traffic;
 use crate::log::Level;
-use crate::spec::{ServerAddress, SourceSpec};
+use crate::spec::{PresentedAs, ServerAddress, SourceSpec};
 use crate::stream::Stream;
 use crate::timeouts::Timer;
 use crate::tls;
@@ -145,7 +146,7 @@ async fn open_for(server: &Server, txn: &Txn, descriptors: &Arc<Descriptors>) ->
             let plain = !txn.overrides.marks_server() && spec.source.is_none();
             let tcp = match plain {
                 true => TcpStream::connect(address).await?,
-                false => connect_from(address, spec.source, &server.next_port, txn).await?,
+                false => connect_from(address, spec.source.as_deref(), &server.next_port, txn).await?,
             };
             tcp.set_nodelay(true)?;
             if spec.user_timeout.is_some() {
@@ -190,14 +191,40 @@ pub(crate) async fn open(address: &ServerAddress) -> io::Result<Stream> {
     }
 }
 
+/// Connects to an address from where the server's connections come, for whoever speaks for no client.
+pub(crate) async fn open_from(address: &ServerAddress, source: Option<&SourceSpec>) -> io::Result<Stream> {
+    let (ServerAddress::Tcp(address), Some(source)) = (address, source) else {
+        return open(address).await;
+    };
+    let socket = match address.is_ipv4() {
+        true => TcpSocket::new_v4()?,
+        false => TcpSocket::new_v6()?,
+    };
+    if let Some(interface) = &source.interface {
+        socket.bind_device(Some(interface.as_bytes()))?;
+    }
+    if !source.ip.is_unspecified() && source.ip.is_ipv4() == address.is_ipv4() {
+        // Ports of a range are for clients.
+        socket.bind(SocketAddr::new(source.ip, 0))?;
+    }
+    let tcp = socket.connect(*address).await?;
+    tcp.set_nodelay(true)?;
+    Ok(Stream::Tcp(tcp))
+}
+
 /// A connection that comes from where it should, and whose packets are marked from the first one on.
 async fn connect_from(
     address: SocketAddr,
-    source: Option<SourceSpec>,
+    source: Option<&SourceSpec>,
     next_port: &Cell<u16>,
     txn: &Txn,
 ) -> io::Result<TcpStream> {
-    let ports = source.map_or(1, |source| u32::from(source.last_port - source.first_port) + 1);
+    let presented = source.and_then(|source| presented_as(source, txn));
+    let presented = presented.filter(|from| from.is_ipv4() == address.is_ipv4());
+    let ports = match (source, presented) {
+        (Some(source), None) => u32::from(source.last_port - source.first_port) + 1,
+        _ => 1,
+    };
     let mut taken = io::Error::from(io::ErrorKind::AddrInUse);
     for _ in 0..ports {
         let socket = match address.is_ipv4() {
@@ -208,14 +235,31 @@ async fn connect_from(
         let Some(source) = source else {
             return socket.connect(address).await;
         };
-        // The ports of a range come in turn, so that one that was just used rests for as long as can be.
-        let turn = u32::from(next_port.replace(next_port.get().wrapping_add(1))) % ports;
-        let port = u32::from(source.first_port) + turn;
-        if port != 0 {
+        if let Some(interface) = &source.interface {
+            socket.bind_device(Some(interface.as_bytes()))?;
+        }
+        let from = match presented {
+            Some(from) => {
+                let options = socket2::SockRef::from(&socket);
+                match from.is_ipv4() {
+                    true => options.set_ip_transparent_v4(true)?,
+                    false => options.set_ip_transparent_v6(true)?,
+                }
+                from
+            }
+            None => {
+                // The ports of a range come in turn, so that one that was just used rests for as long as can be.
+                let turn = u32::from(next_port.replace(next_port.get().wrapping_add(1))) % ports;
+                let port = u32::from(source.first_port) + turn;
+                SocketAddr::new(source.ip, u16::try_from(port).unwrap_or_default())
+            }
+        };
+        if from.port() != 0 {
             socket.set_reuseaddr(true)?;
         }
-        let from = SocketAddr::new(source.ip, u16::try_from(port).unwrap_or_default());
-        let connected = match socket.bind(from) {
+        let nowhere = from.ip().is_unspecified() && from.port() == 0;
+        let bound = if nowhere { Ok(()) } else { socket.bind(from) };
+        let connected = match bound {
             Ok(()) => socket.connect(address).await,
             Err(why) => Err(why),
         };
@@ -232,6 +276,20 @@ async fn connect_from(
         }
     }
     Err(taken)
+}
+
+/// `usesrc`: the address that the server is to see in place of ours.
+pub(super) fn presented_as(source: &SourceSpec, txn: &Txn) -> Option<SocketAddr> {
+    match source.presented_as.as_ref()? {
+        PresentedAs::Client => txn.source(),
+        PresentedAs::ClientIp => txn.source().map(|client| SocketAddr::new(client.ip(), 0)),
+        PresentedAs::Fixed(address) => Some(*address),
+        PresentedAs::Sampled(expr) => match expr.eval(txn)? {
+            Value::Ipv4(ip) => Some(SocketAddr::new(ip.into(), 0)),
+            Value::Ipv6(ip) => Some(SocketAddr::new(ip.into(), 0)),
+            _ => None,
+        },
+    }
 }
 
 fn mark(socket: &TcpSocket, address: SocketAddr, txn: &Txn) {

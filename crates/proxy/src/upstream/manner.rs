@@ -7,6 +7,7 @@ use tidegate_sample::x509::{Certificate, Occurrence};
 use tidegate_sample::{Data, Session, Tls, Type, Value, Way, cast};
 
 use super::Server;
+use super::connect::presented_as;
 use super::open::Life;
 use crate::proxy_protocol::{About, AboutSsl, version1, version2};
 use crate::spec::{ProxyHeaderSpec, ServerAddress};
@@ -23,13 +24,15 @@ pub(crate) struct Manner {
     pub(crate) header: Option<Vec<u8>>,
     /// Where it leads, if that depends on the client.
     to: Option<SocketAddr>,
+    /// Whom it seems to come from.
+    from: Option<SocketAddr>,
     /// How its packets are marked.
     marks: (Option<u32>, Option<u8>),
 }
 
 impl PartialEq for Manner {
     fn eq(&self, other: &Manner) -> bool {
-        let all = |of: &Manner| (of.to, of.marks);
+        let all = |of: &Manner| (of.to, of.from, of.marks);
         all(self) == all(other) && self.name == other.name && self.header == other.header
     }
 }
@@ -62,7 +65,12 @@ impl Manner {
         let is_open = |address: &SocketAddr| address.ip().is_unspecified() || address.port() == 0;
         let mapped = matches!(&*server.address(), ServerAddress::Tcp(to) if is_open(to));
         let marked = txn.overrides.marks_server();
-        let alike = sni.is_none() && spec.proxy_header.is_none() && spec.pool_name.is_none();
+        let presented = spec
+            .source
+            .as_ref()
+            .filter(|source| source.presented_as.is_some());
+        let alike =
+            presented.is_none() && sni.is_none() && spec.proxy_header.is_none() && spec.pool_name.is_none();
         if alike && !mapped && !marked {
             return None;
         }
@@ -79,6 +87,7 @@ impl Manner {
             },
             sni,
             header: spec.proxy_header.as_ref().map(|header| written(header, txn)),
+            from: presented.and_then(|source| presented_as(source, txn)),
             to: to.map(|to| txn.address_of_server(to)),
             marks: (txn.overrides.server_mark.get(), txn.overrides.server_tos.get()),
         }))

@@ -13,14 +13,16 @@ pub(crate) mod own;
 pub(crate) mod pool;
 pub(crate) mod queue;
 pub(crate) mod shared;
+pub(crate) mod standing;
 pub(crate) mod state;
 
 use std::cell::{Cell, Ref, RefCell};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use tidegate_sample::Named;
+use xxhash_rust::xxh64::xxh64;
 
 use self::open::Descriptors;
 use self::pool::Claim;
@@ -43,6 +45,7 @@ pub(crate) struct Server {
     /// Which of the ports to connect from comes next.
     pub(crate) next_port: Cell<u16>,
     address: RefCell<ServerAddress>,
+    cookie: RefCell<Option<Rc<str>>>,
     address_version: Cell<u32>,
 }
 
@@ -67,9 +70,17 @@ impl Server {
             usage,
             next_port: Cell::new(0),
             address_version: Cell::new(state.address_version()),
+            cookie: RefCell::new(cookie_of(spec, &state.address())),
             address: RefCell::new(state.address()),
             spec: spec.clone(),
         })
+    }
+
+    /// The value of the cookie that its clients have.
+    pub(crate) fn cookie(&self) -> Option<Rc<str>> {
+        // Whoever asks for the address has the cookie made anew where that has changed.
+        drop(self.address());
+        self.cookie.borrow().clone()
     }
 
     /// Takes in what a session saw of it, if anybody wants to know.
@@ -116,11 +127,29 @@ impl Server {
         let version = self.state.address_version();
         if self.address_version.replace(version) != version {
             *self.address.borrow_mut() = self.state.address();
+            *self.cookie.borrow_mut() = cookie_of(&self.spec, &self.address.borrow());
             // What is idle leads to where it was.
             self.pool.clear();
         }
         self.address.borrow()
     }
+}
+
+/// The value of a server's cookie: its own, else one that any balancer with the same key makes of the address.
+fn cookie_of(spec: &ServerSpec, address: &ServerAddress) -> Option<Rc<str>> {
+    if let Some(own) = &spec.cookie {
+        return Some(own.as_str().into());
+    }
+    let (key, ServerAddress::Tcp(address)) = (spec.cookie_key.as_ref()?, address) else {
+        return None;
+    };
+    let mut bytes = key.as_bytes().to_vec();
+    match address.ip() {
+        IpAddr::V4(ip) => bytes.extend(ip.octets()),
+        IpAddr::V6(ip) => bytes.extend(ip.octets()),
+    }
+    bytes.extend(u32::from(address.port()).to_be_bytes());
+    Some(format!("{:016x}", xxh64(&bytes, 0)).into())
 }
 
 /// Room for one request or stream at a server. Given back when it is dropped.
@@ -146,5 +175,21 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         self.0.backend.leave(self.0.place);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dynamic_cookie_is_the_one_that_haproxy_makes() {
+        let mut spec = ServerSpec::tcp("s", "127.0.0.1:28081".parse().unwrap());
+        let cookie = |spec: &ServerSpec| cookie_of(spec, &spec.address);
+        assert_eq!(cookie(&spec), None);
+        spec.cookie_key = Some("secret".into());
+        assert_eq!(cookie(&spec).as_deref(), Some("20a1bfefc4833263"));
+        spec.cookie = Some("own".into());
+        assert_eq!(cookie(&spec).as_deref(), Some("own"));
     }
 }

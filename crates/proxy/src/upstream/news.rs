@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use super::standing::Cause;
 use super::state::{Admin, Operational};
 use crate::check::Finding;
 
@@ -75,4 +76,6 @@ pub struct CheckNews {
 pub(crate) struct Reason {
     pub(crate) check: Option<CheckNews>,
     pub(crate) cause: &'static str,
+    /// Who brought it about.
+    pub(crate) by: Cause,
 }

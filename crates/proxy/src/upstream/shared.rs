@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::balance::plan::Plan;
 use super::balance::tournament::Tournament;
 use super::queue::Queues;
+use super::standing::Teller;
 use super::state::{Changes, GROWN, ServerState};
 use crate::spec::{BackendSpec, Balance};
 
@@ -33,7 +34,13 @@ pub struct BackendState {
 
 impl BackendState {
     /// Those of all backends, with the servers tracking each other as the spec says.
-    pub(crate) fn all(backends: &[Arc<BackendSpec>], started: Instant) -> Vec<Arc<BackendState>> {
+    ///
+    /// What becomes of them from then on is told.
+    pub(crate) fn all(
+        backends: &[Arc<BackendSpec>],
+        started: Instant,
+        teller: Teller,
+    ) -> Vec<Arc<BackendState>> {
         let changes = Changes::new(started);
         let states: Vec<Arc<BackendState>> = backends
             .iter()
@@ -53,6 +60,7 @@ impl BackendState {
                 }
             }
         }
+        changes.tell_by(teller);
         states
     }
 

@@ -12,6 +12,7 @@ use tidegate_sample::Listeners;
 use super::kept::Kept;
 use super::news::{Reason, ServerChange, ServerNews};
 use super::shared::BackendState;
+use super::standing::{Cause, News, Standing, Teller};
 use crate::check::shared::CheckState;
 use crate::spec::{ServerAddress, ServerSpec};
 
@@ -64,6 +65,11 @@ impl Admin {
     /// Out of service.
     pub fn is_maint(self) -> bool {
         self.0 & Admin::MAINT != 0
+    }
+
+    /// All of these but those.
+    pub(crate) fn without(self, other: Admin) -> Admin {
+        Admin(self.0 & !other.0)
     }
 
     /// Takes no new sessions but those that belong to it, while it is in service.
@@ -126,6 +132,7 @@ pub(crate) struct Changes {
     one_at_a_time: Arc<Mutex<()>>,
     started: Instant,
     listeners: Arc<Listeners<ServerNews>>,
+    teller: Arc<OnceLock<Teller>>,
 }
 
 impl Changes {
@@ -134,7 +141,13 @@ impl Changes {
             one_at_a_time: Arc::default(),
             started,
             listeners: Arc::default(),
+            teller: Arc::default(),
         }
+    }
+
+    /// From now on there is somebody to be told.
+    pub(crate) fn tell_by(&self, teller: Teller) {
+        let _ = self.teller.set(teller);
     }
 
     fn lock(&self) -> MutexGuard<'_, ()> {
@@ -499,6 +512,7 @@ impl ServerState {
 
     fn store_admin(&self, bits: u8, now: Instant) {
         let seen = self.seen();
+        let standing = self.standing();
         let before = Admin(self.admin.swap(bits, Ordering::Relaxed));
         if before.0 == bits {
             return;
@@ -519,6 +533,7 @@ impl ServerState {
             });
             self.publish_state(seen, true, &Reason::default());
         }
+        self.tell_of(standing, Cause::Operator);
         self.pass_on_admin(now);
     }
 
@@ -572,6 +587,7 @@ impl ServerState {
 
     fn store_operational(&self, state: Operational, now: Instant, reason: &Reason) {
         let seen = self.seen();
+        let standing = self.standing();
         let before = self.operational();
         if before == state || (before, state) == (Operational::Starting, Operational::Running) {
             return;
@@ -590,8 +606,13 @@ impl ServerState {
         if self.changes.listeners.any() {
             self.publish_state(seen, false, reason);
         }
+        self.tell_of(standing, reason.by);
+        let tracked = Reason {
+            by: Cause::Tracked,
+            ..Reason::default()
+        };
         for tracker in self.trackers() {
-            tracker.store_operational(state, now, &Reason::default());
+            tracker.store_operational(state, now, &tracked);
         }
     }
 
@@ -625,6 +646,28 @@ impl ServerState {
             .into_iter()
             .flatten()
             .filter_map(Weak::upgrade)
+    }
+
+    fn standing(&self) -> Standing {
+        Standing {
+            admin: self.admin(),
+            operational: self.operational(),
+            usable: self.is_usable(),
+        }
+    }
+
+    /// Tells whoever wants to know what it was and is.
+    fn tell_of(&self, before: Standing, cause: Cause) {
+        if let (Some(teller), Some(backend)) = (self.changes.teller.get(), self.backend.get()) {
+            // Nobody listens any more when everything ends.
+            let _ = teller.send(News {
+                backend: backend.clone(),
+                server: self.id,
+                before,
+                after: self.standing(),
+                cause,
+            });
+        }
     }
 
     /// Lets the backend look again.

@@ -120,6 +120,7 @@ impl Assembly<'_> {
             sni: lines.sni.clone(),
             sends_proxy: lines.send_proxy.unwrap_or(header.is_some() && !elsewhere),
             proxy_binary: header.is_some_and(|header| header.binary),
+            source: spec.source.clone(),
             pace: Pace {
                 rise: lines.rise,
                 fall: lines.fall,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tidegate_config::model::{self, Outgoing, TlsVerify};
 use tidegate_config::{Diagnostic, code};
-use tidegate_proxy::spec::{ProxyHeaderSpec, ServerSpec, ServerTls, SourceSpec};
+use tidegate_proxy::spec::{PresentedAs, ProxyHeaderSpec, ServerSpec, ServerTls, SourceSpec};
 use tidegate_sample::{Expr, Place, Scope};
 use tidegate_tls::{ConnectSettings, Connector, Suites};
 
@@ -13,15 +13,28 @@ use super::Assembly;
 /// What `sni-auto` stands for.
 const SNI_AUTO: &str = "req.hdr(host),field(1,:)";
 
+fn source_of(source: &model::SourceAddress) -> SourceSpec {
+    SourceSpec {
+        ip: source.ip,
+        first_port: source.first_port,
+        last_port: source.last_port,
+        interface: source.interface.clone(),
+        presented_as: source.presented_as.as_ref().map(|whose| match whose {
+            model::PresentedAs::Client => PresentedAs::Client,
+            model::PresentedAs::ClientIp => PresentedAs::ClientIp,
+            model::PresentedAs::Fixed(address) => PresentedAs::Fixed(*address),
+            model::PresentedAs::Sampled(expr) => PresentedAs::Sampled(Arc::clone(expr)),
+        }),
+    }
+}
+
 impl Assembly<'_> {
     /// Puts what a `server` line says of its connections where it belongs.
-    pub(super) fn outgoing(&mut self, server: &model::Server, http: bool, spec: &mut ServerSpec) {
+    pub(super) fn outgoing(&mut self, server: &model::Server, proxy: &model::Proxy, spec: &mut ServerSpec) {
+        let http = proxy.mode == model::Mode::Http;
         let outgoing = &server.outgoing;
-        spec.source = outgoing.source.map(|source| SourceSpec {
-            ip: source.ip,
-            first_port: source.first_port,
-            last_port: source.last_port,
-        });
+        let source = outgoing.source.as_ref().or(proxy.upstream.source.as_ref());
+        spec.source = source.map(|source| Arc::new(source_of(source)));
         spec.user_timeout = outgoing.user_timeout.filter(|time| !time.is_zero());
         spec.proxy_header = outgoing.proxy.as_ref().map(|proxy| {
             let options = proxy.options;

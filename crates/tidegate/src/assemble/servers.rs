@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tidegate_config::model::{self, Config, ServerPort};
+use tidegate_config::{Diagnostic, code};
 use tidegate_proxy::check::step::Program;
 use tidegate_proxy::spec::{
     Affinity, BackendId, BackendSpec, Balance, CookieMode, CookieSpec, HashBy, HashFunction, HashKey,
@@ -38,6 +39,7 @@ impl Assembly<'_> {
     /// The servers of a backend.
     pub(super) fn servers(&mut self, proxy: &model::Proxy, program: &Arc<Program>) -> Vec<ServerSpec> {
         let mut specs = Vec::with_capacity(proxy.servers.len());
+        let mut keyless = false;
         let numbers = numbers(proxy.servers.iter().map(|server| server.id), 1);
         for (server, number) in proxy.servers.iter().zip(numbers) {
             let Some(place) = self.place(server) else {
@@ -82,7 +84,31 @@ impl Assembly<'_> {
             spec.pool_name = server.outgoing.pool_name.clone();
             spec.reuse_max = server.reuse_max;
             spec.strict_maxconn = server.strict_maxconn;
-            self.outgoing(server, proxy.mode == model::Mode::Http, &mut spec);
+            spec.ends_sessions_when_down = server.events.ends_sessions;
+            spec.ends_backups_when_up = server.events.ends_backup_sessions;
+            spec.redirect = server.events.redirect.clone();
+            let dynamic = proxy
+                .persistence
+                .cookie
+                .as_ref()
+                .is_some_and(|cookie| cookie.dynamic);
+            spec.cookie_key = proxy
+                .upstream
+                .cookie_key
+                .as_deref()
+                .filter(|_| dynamic)
+                .map(Arc::from);
+            if dynamic && spec.cookie_key.is_none() && !keyless {
+                keyless = true;
+                let message =
+                    "`cookie ... dynamic` makes values of a key, and there is no `dynamic-cookie-key`";
+                self.faults.push(Diagnostic::error(
+                    code::MISSING_ARGUMENT,
+                    proxy.name.span,
+                    message,
+                ));
+            }
+            self.outgoing(server, proxy, &mut spec);
             spec.agent = self.agent(server, proxy);
             spec.proto = http2::server_proto(server.proto);
             spec.check = self.check(server, proxy, program, &spec);
@@ -242,6 +268,7 @@ fn persistence(from: model::Persistence) -> Persistence {
     Persistence {
         cookie,
         persist: from.persist,
+        rdp_cookie: from.rdp_cookie,
         force: from.force,
         ignore: from.ignore,
         use_servers: use_servers.collect(),

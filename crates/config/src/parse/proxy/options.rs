@@ -188,7 +188,7 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("spop-check", B, "check health by SPOP"),
     not_yet("srvtcpka", B, "keep-alive probes of TCP towards servers"),
     not_yet("tcpka", ALL, "keep-alive probes of TCP"),
-    not_yet("transparent", B, "connect to the original destination"),
+    left_out("transparent", B, "HAProxy took it away too; give a `server` the address `*`"),
     no_effect("splice-auto", ALL, "bytes are never copied by splicing"),
     no_effect("splice-request", ALL, "bytes are never copied by splicing"),
     no_effect("splice-response", ALL, "bytes are never copied by splicing"),

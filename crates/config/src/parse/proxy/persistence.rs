@@ -8,7 +8,6 @@ use super::ProxyCx;
 use crate::diag::{Diagnostic, code};
 use crate::model::{Condition, Cookie, CookieMode, ServerTarget, UseServer};
 use crate::parse::args::{Args, Parsed, bad_argument};
-use crate::parse::keyword::unsupported;
 use crate::parse::{rules, sampled};
 use crate::text::Word;
 use crate::units::TimeUnit;
@@ -28,6 +27,7 @@ pub(super) fn cookie(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
         nocache: false,
         postonly: false,
         preserve: false,
+        dynamic: false,
         attributes: String::new(),
         idle_max: None,
         life_max: None,
@@ -47,7 +47,7 @@ pub(super) fn cookie(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
             "attr" => attribute(&mut cookie, "", args)?,
             "maxidle" => cookie.idle_max = Some(args.time(TimeUnit::Seconds)?),
             "maxlife" => cookie.life_max = Some(args.time(TimeUnit::Seconds)?),
-            "dynamic" => return Err(Box::new(unsupported(word, "cookie "))),
+            "dynamic" => cookie.dynamic = true,
             other => {
                 let known = [
                     "rewrite", "insert", "prefix", "indirect", "nocache", "postonly", "preserve", "httponly",

@@ -192,8 +192,11 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("clitcpka-intvl", F, "keep-alive probes of TCP towards clients"),
     served("declare", F_ONLY, "capture { request | response } len <length>", "declare a slot to capture into",
         capture::declare),
-    not_yet("dispatch", B_ONLY, "one address for all sessions"),
-    not_yet("dynamic-cookie-key", B, "secret of dynamic cookies"),
+    left_out("dispatch", B_ONLY, "HAProxy took it away too; use a `server` line"),
+    served("dynamic-cookie-key", B, "<string>", "what `cookie ... dynamic` makes values of, beside addresses", |cx, args| {
+        cx.proxy.upstream.cookie_key = Some(args.text("a key")?.to_owned());
+        Ok(())
+    }),
     not_yet("email-alert", ALL, "mail about changes of health"),
     served("error-log-format", F, "<format>", "what log lines of errors hold", logs::error_log_format),
     not_yet("external-check", B, "check health by a program"),
@@ -214,18 +217,19 @@ const ROWS: &[Keyword<Parse>] = &[
         cx.proxy.upstream.session_servers_max = Some(args.integer(0, 0x7fff_ffff)?);
         Ok(())
     }),
-    not_yet("persist", B, "use RDP cookies"),
+    served("persist", B, "rdp-cookie[(<name>)]", "use the server that a cookie of RDP names", upstream::persist),
     not_yet("rate-limit", F, "most sessions per second"),
     served("retry-on", B, "{ none | <reason>... | <status>... }", "after which failures a request is tried again",
         upstream::retry_on),
     not_yet("server-state-file-name", B, "state of servers kept over reloads"),
-    not_yet("source", B, "address to connect from"),
+    served("source", B, "<addr>[:<port>] [usesrc { <addr>[:<port>] | client | clientip | hdr_ip(<hdr>[,<occ>]) }] \
+        [interface <name>]", "where connections to servers come from", upstream::source),
     not_yet("srvtcpka-cnt", B, "keep-alive probes of TCP towards servers"),
     not_yet("srvtcpka-idle", B, "keep-alive probes of TCP towards servers"),
     not_yet("srvtcpka-intvl", B, "keep-alive probes of TCP towards servers"),
     not_yet("ssl-f-use", F_ONLY, "use a certificate"),
     served("stats", ALL, "<setting> [<argument>...]", "the page of statistics", stats::line),
-    not_yet("transparent", B, "connect to the original destination"),
+    left_out("transparent", B, "HAProxy took it away too; give a `server` the address `*`"),
     served("unique-id-format", ALL, "<format>", "an identifier for each request", logs::unique_id_format),
     served("unique-id-header", ALL, "<name>", "the header that tells servers the identifier", |cx, args| {
         cx.proxy.unique_id_header = Some(header_name(args.expect("the name of a header")?)?);
@@ -379,6 +383,9 @@ fn outgoing(cx: &mut ProxyCx<'_>, outgoing: &mut Outgoing) -> Parsed<()> {
     }
     if let Some(word) = outgoing.pool_name_written.take() {
         outgoing.pool_name = Some(Arc::new(sampled::expression(&word, &scope)?));
+    }
+    if let Some(source) = &mut outgoing.source {
+        upstream::presented(source, &scope)?;
     }
     let mut tlvs = Vec::new();
     for (kind, word) in std::mem::take(&mut outgoing.tlvs_written) {

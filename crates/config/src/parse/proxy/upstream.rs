@@ -1,9 +1,14 @@
 //! Lines on how requests and streams get to servers.
 
+use std::sync::Arc;
+
+use tidegate_sample::{Place, Scope};
+
 use super::ProxyCx;
 use crate::diag::{Diagnostic, code};
-use crate::model::RetryOn;
+use crate::model::{PresentedAs, RetryOn, SourceAddress};
 use crate::parse::args::{Args, Parsed, bad_argument};
+use crate::parse::{sampled, server_outgoing};
 
 /// The statuses after which a request may be tried again.
 const STATUSES: [u16; 12] = [401, 403, 404, 408, 421, 425, 429, 500, 501, 502, 503, 504];
@@ -64,5 +69,53 @@ pub(super) fn retry_on(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> 
     on.statuses.sort_unstable();
     on.statuses.dedup();
     cx.proxy.upstream.retry_on = on;
+    Ok(())
+}
+
+/// `source`, for all servers that have none of their own.
+pub(super) fn source(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
+    let mut source = server_outgoing::source(args)?;
+    presented(&mut source, &cx.scope(Place::ServerConnect).without_waiting())?;
+    cx.proxy.upstream.source = Some(source);
+    Ok(())
+}
+
+/// Reads the expression of a `usesrc`, if there is one.
+pub(super) fn presented(source: &mut SourceAddress, scope: &Scope<'_>) -> Parsed<()> {
+    if let Some(word) = source.presented_written.take() {
+        let expr = sampled::expression(&word, scope)?;
+        source.presented_as = Some(PresentedAs::Sampled(Arc::new(expr)));
+    }
+    Ok(())
+}
+
+/// `persist rdp-cookie`.
+pub(super) fn persist(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
+    let word = args.expect("`rdp-cookie`")?;
+    let text = word.text()?;
+    let name = match text.strip_prefix("rdp-cookie") {
+        Some("") => "msts",
+        Some(rest) => match rest.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) {
+            Some(name) if !name.is_empty() => name,
+            _ => {
+                return bad_argument(
+                    word,
+                    format!("`{text}` is not `rdp-cookie` or `rdp-cookie(<name>)`"),
+                );
+            }
+        },
+        None => {
+            return bad_argument(
+                word,
+                format!("`{text}` is not `rdp-cookie` or `rdp-cookie(<name>)`"),
+            );
+        }
+    };
+    let written = format!("req.rdp_cookie({name})");
+    let expr = tidegate_sample::Expr::parse(&written, &cx.scope(Place::ServerChoice).without_waiting());
+    match expr {
+        Ok(expr) => cx.proxy.persistence.rdp_cookie = Some(expr),
+        Err(_) => return bad_argument(word, format!("`{name}` is no name of a cookie")),
+    }
     Ok(())
 }

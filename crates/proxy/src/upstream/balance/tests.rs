@@ -24,7 +24,12 @@ fn farm(balance: Balance, weights: &[u32], change: impl FnOnce(&mut BackendSpec)
     }
     change(&mut spec);
     let spec = Arc::new(spec);
-    let shared = BackendState::all(std::slice::from_ref(&spec), Instant::now()).remove(0);
+    let shared = BackendState::all(
+        std::slice::from_ref(&spec),
+        Instant::now(),
+        tokio::sync::mpsc::unbounded_channel().0,
+    )
+    .remove(0);
     let worker = |seed| {
         let servers = spec.servers.iter().zip(shared.servers()).enumerate();
         let servers = servers.map(|(place, (spec, state))| {

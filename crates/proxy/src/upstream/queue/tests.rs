@@ -15,7 +15,12 @@ fn backend(change: impl FnOnce(&mut BackendSpec)) -> Arc<BackendState> {
         spec.servers.push(server);
     }
     change(&mut spec);
-    BackendState::all(&[Arc::new(spec)], Instant::now()).remove(0)
+    BackendState::all(
+        &[Arc::new(spec)],
+        Instant::now(),
+        tokio::sync::mpsc::unbounded_channel().0,
+    )
+    .remove(0)
 }
 
 fn answer(waiting: &mut Waiting) -> Option<Turn> {

@@ -1,0 +1,52 @@
+//! What becomes of servers, told in order to whoever logs it and ends sessions for it.
+
+use std::sync::Weak;
+
+use tokio::sync::mpsc;
+
+use super::shared::BackendState;
+use super::state::{Admin, Operational};
+
+/// Who has made a server what it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// Its checks or its agent, which tell of it themselves.
+    #[default]
+    Checks,
+    /// An operator.
+    Operator,
+    /// The server that it tracks.
+    Tracked,
+}
+
+/// What a server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) admin: Admin,
+    pub(crate) operational: Operational,
+    /// It takes sessions that don't belong to it.
+    pub(crate) usable: bool,
+}
+
+impl Standing {
+    /// In service, and not down.
+    pub(crate) fn is_up(self) -> bool {
+        !self.admin.is_maint() && self.operational != Operational::Stopped
+    }
+}
+
+/// A server was one thing and is another.
+pub(crate) struct News {
+    pub(crate) backend: Weak<BackendState>,
+    /// The server's number there.
+    pub(crate) server: u32,
+    pub(crate) before: Standing,
+    pub(crate) after: Standing,
+    pub(crate) cause: Cause,
+}
+
+/// Where news go.
+pub(crate) type Teller = mpsc::UnboundedSender<News>;
+
+/// Where they come from.
+pub(crate) type Listener = mpsc::UnboundedReceiver<News>;
