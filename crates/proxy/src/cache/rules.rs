@@ -136,6 +136,14 @@ pub(crate) fn invalidate(txn: &Txn, status: StatusCode) {
 }
 
 impl Caching {
+    /// Whether anything is to be recorded.
+    pub(crate) fn records(&self) -> bool {
+        self.0
+            .borrow()
+            .as_ref()
+            .is_some_and(|state| !state.recordings.is_empty())
+    }
+
     /// What is to be recorded before any filter sees it.
     pub(crate) fn recordings(&self) -> Vec<Recording> {
         let mut state = self.0.borrow_mut();

@@ -78,11 +78,18 @@ impl ClientConn {
     /// it hasn't said already.
     pub(crate) fn is_usable(&mut self) -> bool {
         let mut wire = self.wire.borrow_mut();
-        let idle = self.kept && self.upload.is_done() && wire.is_over() && wire.held.is_empty();
         // Whatever a server says that wasn't asked, the connection is of no use.
-        idle && wire
-            .poll_more(&mut Context::from_waker(Waker::noop()))
-            .is_pending()
+        let mut cx = Context::from_waker(Waker::noop());
+        self.is_done(&wire) && wire.poll_more(&mut cx).is_pending()
+    }
+
+    /// Whether the last request and its response are complete, and leave the connection to another one.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.is_done(&self.wire.borrow())
+    }
+
+    fn is_done(&self, wire: &Wire) -> bool {
+        self.kept && self.upload.is_done() && wire.is_over() && wire.held.is_empty()
     }
 
     /// Sends a request and waits for the head of its response. The request's body goes on being sent while the

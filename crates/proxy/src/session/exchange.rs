@@ -445,7 +445,8 @@ impl HttpStream {
             head = Box::pin(self.store_response(backend, &answer.server, txn, head)).await;
         }
         let server = answer.server.clone();
-        let content = Content::Server(self.relayed(backend, answer.body, answer.conn, answer.server));
+        let relayed = self.relayed(backend, answer.body, answer.conn, answer.server);
+        let content = Content::Server(Box::new(relayed));
         let mut made = Made {
             head,
             content,
@@ -455,8 +456,11 @@ impl HttpStream {
         if !backend.tcp_response.is_empty() {
             made = Box::pin(self.inspect_response(backend, txn, made)).await?;
         }
-        let made = self.response_rules(&backend.http_response, txn, made).await;
-        let mut made = self.response_rules(&self.frontend.http_response, txn, made).await;
+        for rules in [&backend.http_response, &self.frontend.http_response] {
+            if !rules.is_empty() {
+                made = self.response_rules(rules, txn, made).await;
+            }
+        }
         if let (Some(cookie), Content::Server(_)) = (&backend.spec.persistence.cookie, &made.content) {
             persistence::to_client(cookie, &server, txn, &mut made.head.headers);
         }
@@ -484,12 +488,16 @@ impl HttpStream {
     /// Evaluates the rules that every response passes last, whoever made it.
     async fn finish_response(&self, backend: Option<&Backend>, txn: &Rc<Txn>, made: Made) -> Option<Made> {
         let mut made = made;
-        if let Some(backend) = backend {
-            made = self.response_rules(&backend.http_after_response, txn, made).await;
+        let of_backend = backend.map(|backend| &backend.http_after_response);
+        for rules in of_backend.into_iter().chain([&self.frontend.http_after_response]) {
+            if !rules.is_empty() {
+                made = self.response_rules(rules, txn, made).await;
+            }
         }
-        made = self
-            .response_rules(&self.frontend.http_after_response, txn, made)
-            .await;
+        // Most responses pass here without a filter, and needn't be moved for that.
+        if !self.filters_response(backend, txn, &made.content) {
+            return Some(made);
+        }
         let Made { head, content, .. } = made;
         let (head, content) = self.filter_response(backend, txn, head, content).await;
         Some(Made {

@@ -40,6 +40,16 @@ impl HttpStream {
         MessageBody::filtered(body, chain, txn.clone())
     }
 
+    /// Whether there is anything that a response is to be shown to.
+    pub(crate) fn filters_response(&self, backend: Option<&Backend>, txn: &Txn, content: &Content) -> bool {
+        let any = || !self.frontend.filters.is_empty() || backend.is_some_and(|b| !b.filters.is_empty());
+        match content {
+            Content::Server(_) | Content::Service(_) => any() || txn.caching.records(),
+            Content::Cached(..) => any(),
+            Content::Empty | Content::Full(_) | Content::Filtered(_) => false,
+        }
+    }
+
     /// Shows the filters a response that a server or a service made.
     pub(crate) async fn filter_response(
         &self,

@@ -108,7 +108,7 @@ impl HttpStream {
         cx: &mut Context<'_>,
         conn: &mut ServerConn,
         timer: &Timer,
-    ) -> Poll<Result<(Box<RequestHead>, MessageBody), Exit>> {
+    ) -> Poll<Result<(RequestHead, MessageBody), Exit>> {
         let next = conn.poll_request(cx);
         let _ = self.session.lingering.poll(cx);
         match next {

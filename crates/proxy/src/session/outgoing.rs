@@ -35,8 +35,8 @@ pub(crate) enum Content {
     Full(Bytes),
     /// From a cache, from this byte on.
     Cached(Arc<Object>, usize),
-    /// From a server.
-    Server(Relayed),
+    /// From a server. Boxed: a response's parts are moved often, and most of this is not looked at meanwhile.
+    Server(Box<Relayed>),
     /// From a service.
     Service(Box<Produced>),
     /// From one of these, through filters.

@@ -144,12 +144,13 @@ impl Pool {
     /// Gives a link back for later, if it can serve again and there is room.
     pub(crate) fn put(&self, link: Link) {
         // A stream's room on its connection is free again once the stream is dropped.
-        let Link::Http1(mut conn) = link else { return };
+        let Link::Http1(conn) = link else { return };
         let wanted = !self.purge_every.is_zero()
             && self.lets_go_on(&conn.made)
             && !self.server.kept.is_to_close()
             && !self.descriptors.are_scarce();
-        if !wanted || !conn.is_usable() {
+        // Whether its server has closed it meanwhile is asked when it is taken.
+        if !wanted || !conn.is_idle() {
             return;
         }
         let room = match self.max {
