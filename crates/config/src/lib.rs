@@ -41,7 +41,9 @@ pub use cond::{CondFault, Facts, PREDICATES, evaluate};
 pub use diag::{CODES, Code, Diagnostic, Diagnostics, Label, Page, Severity, Style, closest, code, render};
 pub use format::format;
 pub use model::Config;
-pub use parse::{Draft, KeywordDoc, Loaded, Options, Sections, Status, evaluate_flag, keyword_docs};
+pub use parse::{
+    Draft, KeywordDoc, Loaded, Options, Sections, Status, certificate_line, evaluate_flag, keyword_docs,
+};
 pub use resolve::{Registered, unknown_lua_name};
 pub use source::{FileId, Position, Source, Sources, Span, Spanned};
 pub use text::{

@@ -226,6 +226,12 @@ pub trait Files {
     /// Whatever keeps the file from being read.
     fn read(&self, path: &str) -> std::io::Result<Vec<u8>>;
 
+    /// Whether a certificate of this name will be loaded, and offered to expressions.
+    fn has_certificate(&self, name: &str) -> bool {
+        let _ = name;
+        false
+    }
+
     /// The lists that come from these files, for all that name one to share it; without them, whoever names one has
     /// its own.
     fn lists(&self) -> Option<&Lists> {

@@ -18,6 +18,7 @@ mod runtime;
 mod signals;
 mod statistics;
 mod system;
+mod tokens;
 
 use std::process::ExitCode;
 

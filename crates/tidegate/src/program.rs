@@ -12,14 +12,14 @@ use tidegate_lua_api::{LoadError, LogSink};
 use tidegate_proxy::log::{LogWriter, Logger};
 use tidegate_proxy::{Running, StartError};
 
-use crate::assemble::{Surroundings, assemble, listeners_of};
+use crate::assemble::{Assembled, Surroundings, assemble, listeners_of};
 use crate::cli::{Command, Flags, USAGE, parse};
 use crate::load::{Site, options, site};
 use crate::privileges::Privileges;
 use crate::report::Report;
 use crate::runtime::{self, Rights, SocketSpec, Sockets};
 use crate::signals::SoftStop;
-use crate::{daemon, explain, fmt, keywords, master, signals, statistics, system};
+use crate::{daemon, explain, fmt, keywords, master, signals, statistics, system, tokens};
 
 /// How the program ends. The numbers are HAProxy's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,6 +154,7 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
         };
         return master::run(settings, report).map_err(fail);
     }
+    tokens::offer(&spec.tls);
     log.open(&spec.proxies.global)
         .map_err(|e| fail(format!("cannot start the thread that writes logs: {e}")))?;
     let line_bytes_max = spec.proxies.global.buffer_bytes;
@@ -165,9 +166,10 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
     let RuntimeApi {
         sockets,
         settings,
-        facts,
+        mut facts,
     } = runtime;
     running_now.send_replace(Some(proxies.control()));
+    facts.tls = spec.tls;
     let about = runtime::About::new(proxies.control(), facts, scripts);
     let figures = Arc::new(runtime::ScriptFigures(Arc::clone(&about)));
     spec.scripts.world().open(proxies.control(), figures);
@@ -289,6 +291,9 @@ impl RuntimeApi {
         let environment = site.config.environment.iter();
         let facts = runtime::Facts {
             lists: Arc::clone(&site.config.lists),
+            // There when the rest has become the data plane's.
+            tls: Arc::default(),
+            ca_base: site.config.global.tls.ca_base.clone(),
             proc_vars: Arc::clone(&site.proc_vars),
             environment: environment
                 .map(|(name, value)| (name.to_vec(), value.to_vec()))
@@ -309,6 +314,7 @@ impl RuntimeApi {
 struct Prepared {
     proxies: tidegate_proxy::spec::ProxySpec,
     scripts: tidegate_lua_api::Loaded,
+    tls: Arc<tidegate_tls::Store>,
 }
 
 fn prepare(site: Site, plan: &Plan, handle: &statistics::Handle, report: Report) -> Result<Prepared, Stop> {
@@ -323,7 +329,11 @@ fn prepare(site: Site, plan: &Plan, handle: &statistics::Handle, report: Report)
         running: handle.clone(),
     };
     match assemble(site.config, &around) {
-        Ok((proxies, warnings)) => {
+        Ok(Assembled {
+            proxies,
+            warnings,
+            tls,
+        }) => {
             let warned = warnings.count(Severity::Warning) > 0;
             let shown = Report {
                 quiet: report.quiet && (plan.strict.is_none() || !warned),
@@ -338,6 +348,7 @@ fn prepare(site: Site, plan: &Plan, handle: &statistics::Handle, report: Report)
                 None => Ok(Prepared {
                     proxies,
                     scripts: site.scripts,
+                    tls,
                 }),
             }
         }

@@ -2,20 +2,25 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
-use rustls::crypto::ring::Ticketer;
 use rustls::pki_types::CertificateRevocationListDer;
-use rustls::server::{ClientHello, NoServerSessionStorage, ServerSessionMemoryCache, WebPkiClientVerifier};
+use rustls::server::{ClientHello, NoServerSessionStorage, WebPkiClientVerifier};
 
 use crate::authorities::Authorities;
 use crate::identity::{Identity, said};
 use crate::notes::Secrets;
+use crate::revocation::Revocations;
+use crate::sessions::Sessions;
+use crate::signatures::Signatures;
 use crate::sni::Table;
 use crate::suites::{Curves, Suites};
+use crate::tickets::TicketKeys;
 use crate::verify::{ClientVerifier, Ignored};
-use crate::versions::Versions;
+use crate::versions::{Version, Versions};
 
 /// Whether clients are asked for a certificate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,35 +34,85 @@ pub enum ClientAuth {
     Required,
 }
 
-/// What handshakes of a listener, or those with one of its certificates, are made with.
-#[derive(Clone, Debug)]
-pub struct AcceptSettings {
-    /// The versions.
-    pub versions: Versions,
+/// What a `bind` line and a line of a `crt-list` may both say. What nobody said is `None` or empty.
+#[derive(Clone, Debug, Default)]
+pub struct AcceptOptions {
+    /// The oldest version.
+    pub version_min: Option<Version>,
+    /// The newest version.
+    pub version_max: Option<Version>,
+    /// Versions in between that are not spoken.
+    pub versions_without: Vec<Version>,
     /// The suites of TLS 1.2; all if nobody says.
     pub ciphers: Option<Suites>,
     /// The suites of TLS 1.3.
     pub ciphersuites: Option<Suites>,
     /// The groups for the exchange of keys.
     pub curves: Option<Curves>,
+    /// What is signed with here.
+    pub signatures: Option<Signatures>,
+    /// What clients may sign with.
+    pub client_signatures: Option<Signatures>,
     /// What is offered by ALPN, the preferred one first.
-    pub alpn: Vec<Vec<u8>>,
+    pub alpn: Option<Vec<Vec<u8>>>,
     /// Whether clients are asked for a certificate.
-    pub client_auth: ClientAuth,
-    /// Who vouches for clients, and is named to them.
-    pub authorities: Option<Authorities>,
-    /// Who vouches for clients without being named to them.
-    pub unnamed_authorities: Option<Authorities>,
+    pub client_auth: Option<ClientAuth>,
+    /// The file of who vouches for clients, and is named to them.
+    pub ca_file: Option<String>,
+    /// The file of who vouches for clients without being named to them.
+    pub ca_verify_file: Option<String>,
+    /// The file of what was revoked.
+    pub crl_file: Option<String>,
     /// Whether no authority is named to clients.
     pub no_names: bool,
-    /// What was revoked.
-    pub revoked: Vec<CertificateRevocationListDer<'static>>,
+}
+
+impl AcceptOptions {
+    /// These, and what they don't say from others.
+    #[must_use]
+    pub fn or(mut self, others: &AcceptOptions) -> AcceptOptions {
+        self.version_min = self.version_min.or(others.version_min);
+        self.version_max = self.version_max.or(others.version_max);
+        self.versions_without.extend(&others.versions_without);
+        self.ciphers = self.ciphers.or_else(|| others.ciphers.clone());
+        self.ciphersuites = self.ciphersuites.or_else(|| others.ciphersuites.clone());
+        self.curves = self.curves.or_else(|| others.curves.clone());
+        self.signatures = self.signatures.or_else(|| others.signatures.clone());
+        self.client_signatures = self
+            .client_signatures
+            .or_else(|| others.client_signatures.clone());
+        self.alpn = self.alpn.or_else(|| others.alpn.clone());
+        self.client_auth = self.client_auth.or(others.client_auth);
+        self.ca_file = self.ca_file.or_else(|| others.ca_file.clone());
+        self.ca_verify_file = self.ca_verify_file.or_else(|| others.ca_verify_file.clone());
+        self.crl_file = self.crl_file.or_else(|| others.crl_file.clone());
+        self.no_names |= others.no_names;
+        self
+    }
+
+    /// The files of authorities and of what they revoked.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &String> {
+        [&self.ca_file, &self.ca_verify_file, &self.crl_file]
+            .into_iter()
+            .flatten()
+    }
+}
+
+/// What handshakes of a listener are made with.
+#[derive(Clone, Debug)]
+pub struct AcceptSettings {
+    /// What a single certificate may say otherwise.
+    pub options: AcceptOptions,
+    /// Whether clients that ask for no name that a certificate is for are refused.
+    pub strict: bool,
     /// What may be wrong with a client's own certificate.
     pub ignored: Ignored,
     /// What may be wrong with those that vouch for it.
     pub ignored_of_authorities: Ignored,
     /// Whether sessions go on by tickets that clients keep.
     pub tickets: bool,
+    /// What tickets are encrypted with, where that is not left to the listener.
+    pub ticket_keys: Option<Arc<TicketKeys>>,
     /// How many sessions are kept for clients that keep none.
     pub sessions_max: usize,
     /// Whether the connections' secrets are noted.
@@ -67,27 +122,26 @@ pub struct AcceptSettings {
 impl Default for AcceptSettings {
     fn default() -> Self {
         AcceptSettings {
-            versions: Versions::default(),
-            ciphers: None,
-            ciphersuites: None,
-            curves: None,
-            alpn: Vec::new(),
-            client_auth: ClientAuth::None,
-            authorities: None,
-            unnamed_authorities: None,
-            no_names: false,
-            revoked: Vec::new(),
+            options: AcceptOptions::default(),
+            strict: false,
             ignored: Ignored::default(),
             ignored_of_authorities: Ignored::default(),
             tickets: true,
+            ticket_keys: None,
             sessions_max: 20_000,
             secrets: false,
         }
     }
 }
 
-/// Shakes hands with clients.
+/// Shakes hands with clients. What with may be changed while it runs: each handshake takes what there is when it begins.
+#[derive(Clone)]
 pub struct Acceptor {
+    current: Arc<ArcSwap<Current>>,
+}
+
+/// The certificates of some moment, and what hands are shaken with.
+pub(crate) struct Current {
     table: Arc<Table>,
     configs: Vec<Arc<ServerConfig>>,
 }
@@ -99,71 +153,99 @@ impl fmt::Debug for Acceptor {
 }
 
 impl Acceptor {
-    /// What to go on with after this first message; `None` if there is no certificate for its client.
-    pub fn config(&self, hello: &ClientHello<'_>) -> Option<&Arc<ServerConfig>> {
-        if let [only] = &*self.configs {
-            return Some(only);
+    pub(crate) fn new(current: Current) -> Acceptor {
+        Acceptor {
+            current: Arc::new(ArcSwap::from_pointee(current)),
         }
-        let entry = self
-            .table
-            .choose(hello.server_name(), hello.signature_schemes())?;
-        self.configs.get(entry.settings)
     }
 
-    /// The identity that has this certificate.
-    pub fn identity(&self, leaf: &[u8]) -> Option<&Arc<Identity>> {
-        self.table.find(leaf)
+    /// Puts other certificates in the place of those that there are. Handshakes that began go on with the old ones.
+    pub(crate) fn replace(&self, current: Current) {
+        self.current.store(Arc::new(current));
+    }
+
+    /// What to go on with after this first message; `None` if there is no certificate for its client.
+    pub fn config(&self, hello: &ClientHello<'_>) -> Option<Arc<ServerConfig>> {
+        let current = self.current.load();
+        if let [only] = &*current.configs {
+            return Some(only.clone());
+        }
+        let entry = current
+            .table
+            .choose(hello.server_name(), hello.signature_schemes())?;
+        current.configs.get(entry.settings).cloned()
     }
 }
 
 /// Collects the certificates of a listener.
-pub struct AcceptorBuilder {
+pub(crate) struct Builder<'a> {
     table: Table,
-    settings: Vec<AcceptSettings>,
+    settings: &'a AcceptSettings,
+    /// The options of the listener, and of certificates that have some of their own.
+    options: Vec<AcceptOptions>,
 }
 
-impl AcceptorBuilder {
-    /// Without certificates yet. With `strict`, clients that ask for no name that a certificate is for are refused.
-    pub fn new(settings: AcceptSettings, strict: bool) -> AcceptorBuilder {
-        AcceptorBuilder {
-            table: Table::new(strict),
-            settings: vec![settings],
+impl<'a> Builder<'a> {
+    /// Without certificates yet.
+    pub(crate) fn new(settings: &'a AcceptSettings) -> Builder<'a> {
+        Builder {
+            table: Table::new(settings.strict),
+            settings,
+            options: vec![settings.options.clone()],
         }
     }
 
-    /// Adds a certificate by its names, or by `filters` if there are any; `settings` if it has some of its own.
-    pub fn add(
+    /// Adds a certificate by its names, or by `filters` if there are any; `options` if it has some of its own.
+    pub(crate) fn add(
         &mut self,
         identity: Arc<Identity>,
         filters: &[String],
-        settings: Option<AcceptSettings>,
+        options: Option<AcceptOptions>,
         default: bool,
     ) {
-        let at = match settings {
+        let at = match options {
             None => 0,
-            Some(settings) => {
-                self.settings.push(settings);
-                self.settings.len() - 1
+            Some(options) => {
+                self.options.push(options.or(&self.settings.options));
+                self.options.len() - 1
             }
+        };
+        let signatures = self
+            .options
+            .get(at)
+            .and_then(|options| options.signatures.as_ref());
+        let identity = match signatures {
+            Some(signatures) => Arc::new(identity.limited(signatures)),
+            None => identity,
         };
         self.table.add(identity, at, filters, default);
     }
 
     /// Whether there is no certificate.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.table.is_empty()
     }
 
     /// Completes it.
     ///
     /// # Errors
-    /// Settings that contradict each other.
-    pub fn build(self) -> Result<Acceptor, String> {
+    /// Options that contradict each other, or name what isn't there.
+    pub(crate) fn build(self, trust: &dyn Trust) -> Result<Current, String> {
         let table = Arc::new(self.table);
-        let configs = self.settings.iter().map(|settings| config(settings, &table));
+        let configs = self.options.iter();
+        let configs = configs.map(|options| config(self.settings, options, trust, &table));
         let configs = configs.collect::<Result<Vec<_>, _>>()?;
-        Ok(Acceptor { table, configs })
+        Ok(Current { table, configs })
     }
+}
+
+/// Whom to trust, by the names of files.
+pub(crate) trait Trust {
+    /// The authorities of a file.
+    fn authorities(&self, file: &str) -> Result<Authorities, String>;
+
+    /// What the lists of a file revoke.
+    fn revoked(&self, file: &str) -> Result<Vec<CertificateRevocationListDer<'static>>, String>;
 }
 
 /// The provider with these suites and groups only.
@@ -183,28 +265,42 @@ pub(crate) fn provider(
     Arc::new(provider)
 }
 
-fn config(settings: &AcceptSettings, table: &Arc<Table>) -> Result<Arc<ServerConfig>, String> {
+fn config(
+    settings: &AcceptSettings,
+    options: &AcceptOptions,
+    trust: &dyn Trust,
+    table: &Arc<Table>,
+) -> Result<Arc<ServerConfig>, String> {
     let provider = provider(
-        settings.ciphers.as_ref(),
-        settings.ciphersuites.as_ref(),
-        settings.curves.as_ref(),
+        options.ciphers.as_ref(),
+        options.ciphersuites.as_ref(),
+        options.curves.as_ref(),
     );
+    let versions = Versions::new(
+        options.version_min,
+        options.version_max,
+        &options.versions_without,
+    )
+    .ok_or("no version of TLS is left: 1.2 and 1.3 can be spoken")?;
     let builder = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&settings.versions.list())
+        .with_protocol_versions(&versions.list())
         .map_err(|why| said(&why))?;
     let mut config = builder
-        .with_client_cert_verifier(verifier(settings)?)
+        .with_client_cert_verifier(verifier(settings, options, trust)?)
         .with_cert_resolver(table.clone());
-    config.alpn_protocols.clone_from(&settings.alpn);
+    config.alpn_protocols = options.alpn.clone().unwrap_or_default();
     // The order of the configuration is the one that counts, as with OpenSSL's default of HAProxy.
     config.ignore_client_order = true;
     config.session_storage = if settings.sessions_max == 0 {
         Arc::new(NoServerSessionStorage {})
     } else {
-        ServerSessionMemoryCache::new(settings.sessions_max)
+        Arc::new(Sessions::new(settings.sessions_max))
     };
     if settings.tickets {
-        config.ticketer = Ticketer::new().map_err(|why| said(&why))?;
+        config.ticketer = match &settings.ticket_keys {
+            Some(keys) => keys.clone(),
+            None => Arc::new(TicketKeys::random(Instant::now())?),
+        };
     }
     if settings.secrets {
         config.key_log = Arc::new(Secrets);
@@ -214,29 +310,40 @@ fn config(settings: &AcceptSettings, table: &Arc<Table>) -> Result<Arc<ServerCon
 
 fn verifier(
     settings: &AcceptSettings,
+    options: &AcceptOptions,
+    trust: &dyn Trust,
 ) -> Result<Arc<dyn rustls::server::danger::ClientCertVerifier>, String> {
-    if settings.client_auth == ClientAuth::None {
+    let client_auth = options.client_auth.unwrap_or_default();
+    if client_auth == ClientAuth::None {
         return Ok(WebPkiClientVerifier::no_client_auth());
     }
-    let named = settings.authorities.as_ref();
-    let roots = match (named, &settings.unnamed_authorities) {
+    let load = |file: &Option<String>| file.as_ref().map(|file| trust.authorities(file)).transpose();
+    let (named, unnamed) = (load(&options.ca_file)?, load(&options.ca_verify_file)?);
+    let all = match (&named, &unnamed) {
         (Some(named), Some(unnamed)) => named.with(unnamed),
-        (Some(only), None) | (None, Some(only)) => only.roots.clone(),
+        (Some(only), None) | (None, Some(only)) => only.clone(),
         (None, None) => return Err("clients can't be verified without a `ca-file`".to_owned()),
     };
-    let mut builder = WebPkiClientVerifier::builder_with_provider(roots, crate::provider().clone())
-        .with_crls(settings.revoked.iter().cloned())
-        .clear_root_hint_subjects();
-    if let Some(named) = named.filter(|_| !settings.no_names) {
+    let revoked = match &options.crl_file {
+        Some(file) => Revocations::new(&trust.revoked(file)?, &all)?,
+        None => None,
+    };
+    let mut builder =
+        WebPkiClientVerifier::builder_with_provider(all.roots.clone(), crate::provider().clone())
+            .clear_root_hint_subjects();
+    if let Some(named) = named.filter(|_| !options.no_names) {
         builder = builder.add_root_hint_subjects(named.roots.subjects());
     }
-    if settings.client_auth == ClientAuth::Optional {
+    if client_auth == ClientAuth::Optional {
         builder = builder.allow_unauthenticated();
     }
     let inner = builder.build().map_err(|why| why.to_string())?;
     Ok(Arc::new(ClientVerifier {
         inner,
+        authorities: all.certificates,
+        revoked,
         ignored: settings.ignored.clone(),
         ignored_of_authorities: settings.ignored_of_authorities.clone(),
+        signatures: options.client_signatures.clone(),
     }))
 }

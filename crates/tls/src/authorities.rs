@@ -16,7 +16,7 @@ pub struct Authorities {
 }
 
 /// The name of the system's authorities.
-const SYSTEM: &str = "@system-ca";
+pub(crate) const SYSTEM: &str = "@system-ca";
 
 impl Authorities {
     /// Reads a PEM file, a directory of such files, or `@system-ca`.
@@ -61,11 +61,34 @@ impl Authorities {
         })
     }
 
+    /// These certificates.
+    ///
+    /// # Errors
+    /// There is none, or one can't be used.
+    pub(crate) fn of(certificates: Vec<CertificateDer<'static>>) -> Result<Authorities, String> {
+        let mut roots = RootCertStore::empty();
+        for certificate in &certificates {
+            let added = roots.add(certificate.clone());
+            added.map_err(|why| format!("a certificate can't be used: {}", crate::identity::said(&why)))?;
+        }
+        if roots.is_empty() {
+            return Err("there is no certificate".to_owned());
+        }
+        Ok(Authorities {
+            roots: roots.into(),
+            certificates: certificates.into(),
+        })
+    }
+
     /// These and others together.
-    pub(crate) fn with(&self, others: &Authorities) -> Arc<RootCertStore> {
+    pub(crate) fn with(&self, others: &Authorities) -> Authorities {
         let mut roots = (*self.roots).clone();
         roots.extend(others.roots.roots.iter().cloned());
-        roots.into()
+        let certificates = self.certificates.iter().chain(others.certificates.iter());
+        Authorities {
+            roots: roots.into(),
+            certificates: certificates.cloned().collect(),
+        }
     }
 }
 

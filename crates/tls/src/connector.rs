@@ -4,20 +4,22 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use arc_swap::ArcSwap;
 use rustls::ClientConfig;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, Tls12Resumption, WebPkiServerVerifier, verify_server_name};
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::sign::SingleCertAndKey;
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 
 use tidegate_sample::x509::Certificate;
 
-use crate::acceptor::provider;
-use crate::authorities::Authorities;
+use crate::acceptor::{Trust, provider};
 use crate::identity::{Identity, said};
 use crate::notes::Secrets;
+use crate::revocation::{Revocations, fault as revocation_fault};
+use crate::signatures::Signatures;
 use crate::suites::{Curves, Suites};
 use crate::versions::Versions;
 
@@ -32,16 +34,20 @@ pub struct ConnectSettings {
     pub ciphersuites: Option<Suites>,
     /// The groups for the exchange of keys.
     pub curves: Option<Curves>,
+    /// What servers may sign with.
+    pub signatures: Option<Signatures>,
+    /// What is signed with here.
+    pub own_signatures: Option<Signatures>,
     /// What is offered by ALPN, the preferred one first.
     pub alpn: Vec<Vec<u8>>,
-    /// Who vouches for the server; it is not verified, if nobody.
-    pub authorities: Option<Authorities>,
-    /// What was revoked.
-    pub revoked: Vec<CertificateRevocationListDer<'static>>,
+    /// The file of who vouches for the server; it is not verified, if nobody.
+    pub ca_file: Option<String>,
+    /// The file of what was revoked.
+    pub crl_file: Option<String>,
     /// The name that its certificate has to have where it is asked for none.
     pub host: Option<String>,
-    /// What the server is shown if it asks.
-    pub identity: Option<Arc<Identity>>,
+    /// What the server is shown if it asks: a certificate by its name.
+    pub certificate: Option<String>,
     /// Whether sessions go on.
     pub resume: bool,
     /// Whether those of TLS 1.2 go on by tickets.
@@ -50,8 +56,13 @@ pub struct ConnectSettings {
     pub secrets: bool,
 }
 
-/// Shakes hands with a server.
+/// Shakes hands with a server. What with may be changed while it runs: each handshake takes what there is when it begins.
+#[derive(Clone)]
 pub struct Connector {
+    current: Arc<ArcSwap<Pair>>,
+}
+
+pub(crate) struct Pair {
     /// For servers that are asked for a name, which their certificates have to have.
     named: Arc<ClientConfig>,
     /// For others.
@@ -64,16 +75,33 @@ impl fmt::Debug for Connector {
     }
 }
 
-impl Connector {
+impl Pair {
     /// Makes it.
     ///
     /// # Errors
-    /// Settings that contradict each other.
-    pub fn new(settings: &ConnectSettings) -> Result<Connector, String> {
-        Ok(Connector {
-            named: config(settings, true)?,
-            nameless: config(settings, false)?,
+    /// Settings that contradict each other, or name what isn't there.
+    pub(crate) fn new(
+        settings: &ConnectSettings,
+        identity: Option<&Identity>,
+        trust: &dyn Trust,
+    ) -> Result<Pair, String> {
+        Ok(Pair {
+            named: config(settings, identity, trust, true)?,
+            nameless: config(settings, identity, trust, false)?,
         })
+    }
+}
+
+impl Connector {
+    pub(crate) fn new(pair: Pair) -> Connector {
+        Connector {
+            current: Arc::new(ArcSwap::from_pointee(pair)),
+        }
+    }
+
+    /// Lets handshakes be made with others from now on.
+    pub(crate) fn replace(&self, pair: Pair) {
+        self.current.store(Arc::new(pair));
     }
 
     /// What a handshake is made with, and the name that the server is asked for.
@@ -81,38 +109,49 @@ impl Connector {
     /// # Errors
     /// A name that no server can have.
     pub fn config(&self, name: Option<&str>) -> Result<(Arc<ClientConfig>, ServerName<'static>), String> {
+        let current = self.current.load();
         match name {
             Some(name) => {
                 let asked = ServerName::try_from(name.to_owned());
                 let asked = asked.map_err(|_| format!("`{name}` is no name of a server"))?;
-                Ok((self.named.clone(), asked))
+                Ok((current.named.clone(), asked))
             }
             // An address is never asked for.
             None => Ok((
-                self.nameless.clone(),
+                current.nameless.clone(),
                 ServerName::from(std::net::IpAddr::from([127, 0, 0, 1])),
             )),
         }
     }
 }
 
-fn config(settings: &ConnectSettings, named: bool) -> Result<Arc<ClientConfig>, String> {
+fn config(
+    settings: &ConnectSettings,
+    identity: Option<&Identity>,
+    trust: &dyn Trust,
+    named: bool,
+) -> Result<Arc<ClientConfig>, String> {
     let provider = provider(
         settings.ciphers.as_ref(),
         settings.ciphersuites.as_ref(),
         settings.curves.as_ref(),
     );
-    let verifier: Arc<dyn ServerCertVerifier> = match &settings.authorities {
+    let verifier: Arc<dyn ServerCertVerifier> = match &settings.ca_file {
         None => Arc::new(Trusting),
-        Some(authorities) => {
+        Some(file) => {
+            let authorities = trust.authorities(file)?;
+            let revoked = match &settings.crl_file {
+                Some(file) => Revocations::new(&trust.revoked(file)?, &authorities)?,
+                None => None,
+            };
             let roots = authorities.roots.clone();
             let chains = WebPkiServerVerifier::builder_with_provider(roots, crate::provider().clone())
-                .with_crls(settings.revoked.iter().cloned())
                 .build()
                 .map_err(|why| why.to_string())?;
             let inner = Arc::new(Vouched {
                 chains,
                 certificates: authorities.certificates.clone(),
+                revoked,
             });
             let host = match &settings.host {
                 Some(host) => {
@@ -127,16 +166,27 @@ fn config(settings: &ConnectSettings, named: bool) -> Result<Arc<ClientConfig>, 
             }
         }
     };
+    let verifier: Arc<dyn ServerCertVerifier> = match &settings.signatures {
+        None => verifier,
+        Some(_) => Arc::new(Choosy {
+            inner: verifier,
+            signatures: settings.signatures.clone(),
+        }),
+    };
     let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&settings.versions.list())
         .map_err(|why| said(&why))?
         .dangerous()
         .with_custom_certificate_verifier(verifier);
-    let mut config = match &settings.identity {
-        Some(identity) => {
+    let mut config = match (identity, &settings.own_signatures) {
+        (Some(identity), None) => {
             builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity.key.clone())))
         }
-        None => builder.with_no_client_auth(),
+        (Some(identity), Some(signatures)) => {
+            let key = identity.limited(signatures).key;
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key)))
+        }
+        (None, _) => builder.with_no_client_auth(),
     };
     config.alpn_protocols.clone_from(&settings.alpn);
     config.enable_sni = named;
@@ -151,12 +201,35 @@ fn config(settings: &ConnectSettings, named: bool) -> Result<Arc<ClientConfig>, 
     Ok(Arc::new(config))
 }
 
+/// Lets servers sign by some algorithms only.
+#[derive(Debug)]
+struct Choosy {
+    inner: Arc<dyn ServerCertVerifier>,
+    signatures: Option<Signatures>,
+}
+
+impl ServerCertVerifier for Choosy {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        asked: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        self.inner.verify_server_cert(leaf, others, asked, ocsp, now)
+    }
+
+    signatures_by!(inner, signatures);
+}
+
 /// Verifies who vouches for a server, and its name. A certificate that is itself among those of the authorities vouches for
 /// itself, also where it is one of an authority: that is how a server's self-signed certificate is trusted.
 #[derive(Debug)]
 struct Vouched {
     chains: Arc<WebPkiServerVerifier>,
     certificates: Arc<[CertificateDer<'static>]>,
+    revoked: Option<Revocations>,
 }
 
 impl Vouched {
@@ -196,7 +269,14 @@ impl ServerCertVerifier for Vouched {
                 .by_itself(leaf, asked, now)
                 .map(|()| ServerCertVerified::assertion());
         }
-        self.chains.verify_server_cert(leaf, others, asked, ocsp, now)
+        let verified = self.chains.verify_server_cert(leaf, others, asked, ocsp, now);
+        let revoked = self.revoked.as_ref().filter(|_| verified.is_ok());
+        if let Some(revoked) = revoked {
+            let now = SystemTime::UNIX_EPOCH + Duration::from_secs(now.as_secs());
+            let checked = revoked.check(leaf, others, now);
+            checked.map_err(|(number, _)| Error::InvalidCertificate(revocation_fault(number)))?;
+        }
+        verified
     }
 
     signatures_by!(chains);

@@ -9,6 +9,9 @@ use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys, SignatureAlgorithm};
 use tidegate_sample::x509::Certificate;
 
+use crate::ocsp::Response;
+use crate::signatures::{Limited, Signatures};
+
 /// Who one claims to be, with the proof.
 #[derive(Debug)]
 pub struct Identity {
@@ -19,9 +22,11 @@ pub struct Identity {
     /// When the certificate expires.
     pub expires: Option<SystemTime>,
     pub(crate) key: Arc<CertifiedKey>,
+    /// The same without its response of OCSP, and when that is no longer good.
+    stale: Option<(Arc<CertifiedKey>, SystemTime)>,
 }
 
-/// What the files of an identity hold, before it is one.
+/// What the files of an identity hold.
 #[derive(Debug, Default)]
 pub struct Parts {
     /// The certificate and those that lead to a root.
@@ -30,6 +35,19 @@ pub struct Parts {
     pub key: Option<PrivateKeyDer<'static>>,
     /// A response of OCSP to be stapled.
     pub ocsp: Option<Vec<u8>>,
+    /// The certificate of who issued it, where the chain doesn't have it.
+    pub issuer: Option<CertificateDer<'static>>,
+}
+
+impl Clone for Parts {
+    fn clone(&self) -> Parts {
+        Parts {
+            chain: self.chain.clone(),
+            key: self.key.as_ref().map(PrivateKeyDer::clone_key),
+            ocsp: self.ocsp.clone(),
+            issuer: self.issuer.clone(),
+        }
+    }
 }
 
 impl Parts {
@@ -63,7 +81,38 @@ impl Parts {
         Ok(parts)
     }
 
-    /// Makes an identity of them.
+    /// The certificate that peers are shown first.
+    pub fn leaf(&self) -> Option<Certificate> {
+        Certificate::parse(self.chain.first()?)
+    }
+
+    /// The certificate of who issued it, if it is known.
+    pub fn issuer(&self) -> Option<&CertificateDer<'static>> {
+        let leaf = self.leaf()?;
+        let issued =
+            |der: &&CertificateDer<'static>| Certificate::parse(der).is_some_and(|other| other.issued(&leaf));
+        let in_chain = self.chain.iter().skip(1).find(issued);
+        in_chain.or_else(|| self.issuer.as_ref().filter(issued))
+    }
+
+    /// The response of OCSP, if it is one for this certificate.
+    ///
+    /// # Errors
+    /// Why it is of no use.
+    pub fn response(&self, now: SystemTime) -> Result<Option<Response>, String> {
+        let Some(der) = &self.ocsp else { return Ok(None) };
+        let leaf = self
+            .leaf()
+            .ok_or("there is no certificate that it could be for")?;
+        let issuer = self.issuer().ok_or(
+            "the certificate of who issued it is neither in its chain nor in a file `.issuer` beside it",
+        )?;
+        let response = Response::parse(der)?;
+        response.check(&leaf, issuer, now)?;
+        Ok(Some(response))
+    }
+
+    /// Makes an identity of them. Settings of the process may leave out authorities that vouch for themselves.
     ///
     /// # Errors
     /// What is missing, or doesn't fit together.
@@ -75,6 +124,8 @@ impl Parts {
             .ok_or_else(|| "its certificate is broken, or none of X.509".to_owned())?;
         let names = certificate.host_names();
         let expires = certificate.not_after();
+        // What is wrong with it was said when it was read.
+        let response = self.response(SystemTime::now()).ok().flatten();
         let key = self
             .key
             .ok_or_else(|| "there is no private key, neither in it nor in a file of its own".to_owned())?;
@@ -90,12 +141,16 @@ impl Parts {
             }
             Err(why) => return Err(format!("its certificate can't be used: {}", said(&why))),
         }
-        key.ocsp = self.ocsp;
+        let stale = response
+            .as_ref()
+            .and_then(|response| Some((Arc::new(key.clone()), response.next_update()?)));
+        key.ocsp = response.map(Response::into_der);
         Ok(Identity {
             name: name.into(),
             names,
             expires,
             key: Arc::new(key),
+            stale,
         })
     }
 }
@@ -106,8 +161,36 @@ impl Identity {
         self.key.cert.first().map_or(&[], |der| der)
     }
 
+    /// The same, signing by some algorithms only.
+    pub(crate) fn limited(&self, signatures: &Signatures) -> Identity {
+        let limited = |key: &CertifiedKey| {
+            Arc::new(CertifiedKey {
+                key: Arc::new(Limited {
+                    key: key.key.clone(),
+                    signatures: signatures.clone(),
+                }),
+                ..key.clone()
+            })
+        };
+        Identity {
+            name: self.name.clone(),
+            names: self.names.clone(),
+            expires: self.expires,
+            key: limited(&self.key),
+            stale: self.stale.as_ref().map(|(key, end)| (limited(key), *end)),
+        }
+    }
+
     pub(crate) fn algorithm(&self) -> SignatureAlgorithm {
         self.key.key.algorithm()
+    }
+
+    /// What hands are shaken with now.
+    pub(crate) fn current(&self) -> &Arc<CertifiedKey> {
+        match &self.stale {
+            Some((without, end)) if *end < SystemTime::now() => without,
+            _ => &self.key,
+        }
     }
 }
 

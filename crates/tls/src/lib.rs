@@ -7,6 +7,22 @@
 /// The rest of a verifier that judges certificates only: signatures are another's matter.
 macro_rules! signatures_by {
     ($verifier:ident) => {
+        signatures_by!(@verified $verifier);
+
+        fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+            self.$verifier.supported_verify_schemes()
+        }
+    };
+    // Only those are offered that were chosen, if any were.
+    ($verifier:ident, $chosen:ident) => {
+        signatures_by!(@verified $verifier);
+
+        fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+            let all = self.$verifier.supported_verify_schemes();
+            self.$chosen.as_ref().map_or_else(|| all.clone(), |chosen| chosen.of(&all))
+        }
+    };
+    (@verified $verifier:ident) => {
         fn verify_tls12_signature(
             &self,
             message: &[u8],
@@ -24,10 +40,6 @@ macro_rules! signatures_by {
         ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
             self.$verifier.verify_tls13_signature(message, cert, signed)
         }
-
-        fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
-            self.$verifier.supported_verify_schemes()
-        }
     };
 }
 
@@ -37,20 +49,32 @@ mod connector;
 mod identity;
 mod load;
 mod notes;
+mod ocsp;
+mod old;
+mod revocation;
+mod sessions;
+mod signatures;
+mod signed;
 mod sni;
+mod store;
 mod suites;
 #[cfg(test)]
 mod testing;
+mod tickets;
 mod verify;
 mod versions;
 
-pub use acceptor::{AcceptSettings, Acceptor, AcceptorBuilder, ClientAuth};
+pub use acceptor::{AcceptOptions, AcceptSettings, Acceptor, ClientAuth};
 pub use authorities::{Authorities, revocation_lists};
 pub use connector::{ConnectSettings, Connector};
 pub use identity::{Identity, Parts};
-pub use load::{Extra, Loader};
+pub use load::Extra;
 pub use notes::{Notes, Secret, Verdict, noting};
+pub use ocsp::Response;
+pub use signatures::Signatures;
+pub use store::{Entry, Files, Listening, Source, Store};
 pub use suites::{Curves, Suites, cipher_name};
+pub use tickets::TicketKeys;
 pub use verify::Ignored;
 pub use versions::{Version, Versions};
 

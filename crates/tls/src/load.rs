@@ -1,11 +1,13 @@
-//! From the names of files to identities: keys and stapled responses beside certificates, bundles, directories.
+//! From the names of files to what is in them: keys and responses of OCSP beside certificates, bundles, directories.
 
-use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::time::SystemTime;
+
+use rustls::pki_types::CertificateDer;
+use tidegate_sample::x509::Certificate;
 
 use crate::authorities::sorted;
-use crate::identity::{Identity, Parts};
+use crate::identity::Parts;
 
 /// Files beside a certificate that are looked for without being named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,8 +16,12 @@ pub struct Extra {
     pub key: bool,
     /// A response of OCSP: `.ocsp`.
     pub ocsp: bool,
+    /// The certificate of who issued it: `.issuer`.
+    pub issuer: bool,
     /// Certificates of the same name with keys of different kinds: `.rsa`, `.ecdsa`.
     pub bundle: bool,
+    /// Whether they are named without the certificate's own `.crt`.
+    pub replaces_extension: bool,
 }
 
 impl Default for Extra {
@@ -23,140 +29,139 @@ impl Default for Extra {
         Extra {
             key: true,
             ocsp: true,
+            issuer: true,
             bundle: true,
+            replaces_extension: false,
         }
     }
 }
 
-const BUNDLED: [&str; 3] = [".ecdsa", ".rsa", ".dsa"];
+/// The kinds of keys that bundles have.
+pub(crate) const BUNDLED: [&str; 3] = [".ecdsa", ".rsa", ".dsa"];
 
-/// Loads identities, each of them once.
-#[derive(Debug, Default)]
-pub struct Loader {
-    extra: Extra,
-    known: HashMap<String, Arc<Identity>>,
+/// What a `crt` names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Named {
+    /// Files that belong together: one, or those of a bundle.
+    Files(Vec<String>),
+    /// The files of a directory.
+    Directory(Vec<String>),
 }
 
-impl Loader {
-    /// One that looks for these files.
-    pub fn new(extra: Extra) -> Loader {
-        Loader {
-            extra,
-            known: HashMap::new(),
-        }
-    }
-
-    /// Keeps an identity under a name of its own.
-    pub fn keep(&mut self, name: &str, identity: Arc<Identity>) {
-        self.known.insert(name.to_owned(), identity);
-    }
-
-    /// Loads what a `crt` names: a file, a directory, or the files of a bundle. Those that are sound are given even if
-    /// others are not.
+impl Extra {
+    /// What a path stands for.
     ///
     /// # Errors
-    /// What is wrong, each fault with its file's name.
-    pub fn load(&mut self, path: &str) -> (Vec<Arc<Identity>>, Vec<String>) {
-        if let Some(identity) = self.known.get(path) {
-            return (vec![identity.clone()], Vec::new());
-        }
-        let mut faults = Vec::new();
-        let mut found = Vec::new();
-        let mut paths = vec![path.to_owned()];
+    /// The directory can't be read.
+    pub(crate) fn named(self, path: &str) -> Result<Named, String> {
         if Path::new(path).is_dir() {
-            match sorted(Path::new(path)) {
-                Ok(names) => {
-                    paths = names
-                        .iter()
-                        .filter(|name| is_certificate(name))
-                        .map(|n| join(path, n))
-                        .collect()
-                }
-                Err(why) => faults.push(format!("`{path}` can't be read: {why}")),
-            }
-        } else if self.extra.bundle && !Path::new(path).exists() {
-            let bundle = BUNDLED.map(|kind| format!("{path}{kind}"));
-            let bundle: Vec<String> = bundle
-                .into_iter()
-                .filter(|file| Path::new(file).exists())
-                .collect();
+            let names = sorted(Path::new(path)).map_err(|why| format!("`{path}` can't be read: {why}"))?;
+            let files = names.iter().filter(|name| is_certificate(name));
+            let files = files.map(|name| join(path, name));
+            return Ok(Named::Directory(
+                files.filter(|file| !Path::new(file).is_dir()).collect(),
+            ));
+        }
+        if self.bundle && !Path::new(path).exists() {
+            let bundle = BUNDLED.iter().map(|kind| format!("{path}{kind}"));
+            let bundle: Vec<String> = bundle.filter(|file| Path::new(file).exists()).collect();
             if !bundle.is_empty() {
-                paths = bundle;
+                return Ok(Named::Files(bundle));
             }
         }
-        for path in paths {
-            match self.file(&path) {
-                Ok(identity) => found.push(identity),
-                Err(fault) => faults.push(fault),
-            }
-        }
-        (found, faults)
+        Ok(Named::Files(vec![path.to_owned()]))
     }
 
-    /// Loads one file, with what is beside it.
+    /// The file beside another that has this end.
+    fn beside(self, path: &str, end: &str) -> String {
+        match path.strip_suffix(".crt").filter(|_| self.replaces_extension) {
+            Some(stem) => format!("{stem}{end}"),
+            None => format!("{path}{end}"),
+        }
+    }
+
+    /// What a file holds, with what is beside it.
     ///
     /// # Errors
     /// What is wrong, with the file's name.
-    pub fn file(&mut self, path: &str) -> Result<Arc<Identity>, String> {
-        if let Some(identity) = self.known.get(path) {
-            return Ok(identity.clone());
-        }
-        let mut parts = self.parts(path)?;
-        if parts.key.is_none() && self.extra.key {
-            let beside = format!("{path}.key");
+    pub(crate) fn file(self, path: &str) -> Result<Parts, String> {
+        let mut parts = read(path)?;
+        if parts.key.is_none() && self.key {
+            let beside = self.beside(path, ".key");
             if Path::new(&beside).exists() {
-                parts.key = self.parts(&beside)?.key;
+                parts.key = read(&beside)?.key;
             }
         }
-        if self.extra.ocsp {
+        if self.ocsp {
             // Without content it only says that a response may come later.
-            parts.ocsp = std::fs::read(format!("{path}.ocsp"))
+            parts.ocsp = std::fs::read(self.beside(path, ".ocsp"))
                 .ok()
                 .filter(|response| !response.is_empty());
         }
-        self.identity(path, parts)
+        if self.issuer && parts.issuer().is_none() {
+            let beside = self.beside(path, ".issuer");
+            if Path::new(&beside).exists() {
+                parts.issuer = read(&beside)?.chain.into_iter().next();
+            }
+        }
+        Ok(parts)
     }
+}
 
-    /// Loads the parts of an identity from files that are all named.
+/// Reads a PEM file.
+///
+/// # Errors
+/// What is wrong, with the file's name.
+pub(crate) fn read(path: &str) -> Result<Parts, String> {
+    let text = std::fs::read(path).map_err(|why| format!("`{path}` can't be read: {why}"))?;
+    Parts::read(&text).map_err(|why| format!("`{path}` can't be used: {why}"))
+}
+
+/// Drops a response of OCSP that is of no use, and says why.
+pub(crate) fn drop_bad_response(parts: &mut Parts, now: SystemTime) -> Option<String> {
+    let why = parts.response(now).err()?;
+    parts.ocsp = None;
+    Some(why)
+}
+
+/// Chains that complete those of certificates that come without one, by who vouches for them.
+#[derive(Debug, Default)]
+pub(crate) struct Issuers(Vec<Vec<CertificateDer<'static>>>);
+
+impl Issuers {
+    /// Reads the files of a directory.
     ///
     /// # Errors
     /// What is wrong, with the file's name.
-    pub fn named(
-        &mut self,
-        name: &str,
-        certificate: &str,
-        key: Option<&str>,
-        ocsp: Option<&str>,
-    ) -> Result<Arc<Identity>, String> {
-        let mut parts = self.parts(certificate)?;
-        if let Some(key) = key {
-            let found = self.parts(key)?.key;
-            parts.key = Some(found.ok_or_else(|| format!("`{key}` holds no private key"))?);
+    pub(crate) fn read(path: &str) -> Result<Issuers, String> {
+        let names = sorted(Path::new(path)).map_err(|why| format!("`{path}` can't be read: {why}"))?;
+        let mut chains = Vec::new();
+        for name in names {
+            let file = join(path, &name);
+            if Path::new(&file).is_dir() {
+                continue;
+            }
+            let chain = read(&file)?.chain;
+            if !chain.is_empty() {
+                chains.push(chain);
+            }
         }
-        if let Some(ocsp) = ocsp {
-            let response = std::fs::read(ocsp).map_err(|why| format!("`{ocsp}` can't be read: {why}"))?;
-            parts.ocsp = Some(response).filter(|response| !response.is_empty());
-        }
-        let identity = parts
-            .into_identity(name)
-            .map_err(|why| format!("`{certificate}` can't be used: {why}"))?;
-        let identity = Arc::new(identity);
-        self.keep(name, identity.clone());
-        Ok(identity)
+        Ok(Issuers(chains))
     }
 
-    fn parts(&self, path: &str) -> Result<Parts, String> {
-        let text = std::fs::read(path).map_err(|why| format!("`{path}` can't be read: {why}"))?;
-        Parts::read(&text).map_err(|why| format!("`{path}` can't be used: {why}"))
-    }
-
-    fn identity(&mut self, path: &str, parts: Parts) -> Result<Arc<Identity>, String> {
-        let identity = parts
-            .into_identity(path)
-            .map_err(|why| format!("`{path}` can't be used: {why}"))?;
-        let identity = Arc::new(identity);
-        self.keep(path, identity.clone());
-        Ok(identity)
+    /// Completes a chain that is a certificate alone.
+    pub(crate) fn complete(&self, chain: &mut Vec<CertificateDer<'static>>) {
+        let [only] = chain.as_slice() else { return };
+        let Some(leaf) = Certificate::parse(only) else {
+            return;
+        };
+        let issued = |other: &&Vec<CertificateDer<'static>>| {
+            let first = other.first().and_then(|der| Certificate::parse(der));
+            first.is_some_and(|first| first.issued(&leaf))
+        };
+        if let Some(found) = self.0.iter().find(issued) {
+            chain.extend(found.iter().cloned());
+        }
     }
 }
 

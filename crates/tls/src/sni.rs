@@ -124,22 +124,13 @@ impl Table {
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
-
-    /// The certificate with this chain.
-    pub(crate) fn find(&self, leaf: &[u8]) -> Option<&Arc<Identity>> {
-        let found = self
-            .entries
-            .iter()
-            .find(|entry| entry.identity.certificate() == leaf);
-        found.map(|entry| &entry.identity)
-    }
 }
 
 impl ResolvesServerCert for Table {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let entry = self.choose(hello.server_name(), hello.signature_schemes())?;
         crate::notes::identity(&entry.identity);
-        Some(entry.identity.key.clone())
+        Some(entry.identity.current().clone())
     }
 }
 

@@ -27,9 +27,26 @@ pub(crate) fn identity(name: &str, hosts: &[&str], kind: Kind) -> Arc<Identity> 
         chain: vec![certificate.der().clone()],
         key: Some(PrivateKeyDer::Pkcs8(key.serialize_der().into())),
         ocsp: None,
+        issuer: None,
     };
     Arc::new(parts.into_identity(name).unwrap())
 }
 
 /// A private key of 2048 bits in PKCS#8, good for tests only.
 static RSA: &[u8] = include_bytes!("testing/rsa.der");
+
+/// Made with OpenSSL, valid until 2049: an authority, certificates of X.509's first version that it vouches for, the second of
+/// which is in its revocation list of the first version, and one with a response of OCSP.
+pub(crate) mod made {
+    pub(crate) static AUTHORITY: &[u8] = include_bytes!("testing/ca.der");
+    pub(crate) static OLD: &[u8] = include_bytes!("testing/old.der");
+    pub(crate) static REVOKED: &[u8] = include_bytes!("testing/revoked.der");
+    pub(crate) static LIST: &[u8] = include_bytes!("testing/crl.der");
+    pub(crate) static STAPLED: &[u8] = include_bytes!("testing/stapled.der");
+    pub(crate) static RESPONSE: &[u8] = include_bytes!("testing/response.der");
+
+    /// A moment at which they are valid.
+    pub(crate) fn now() -> std::time::SystemTime {
+        std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_900_000_000)
+    }
+}

@@ -1,13 +1,18 @@
 //! What is wrong with a client's certificate, and what of it is to be ignored.
 
 use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
+use rustls::client::danger::HandshakeSignatureValid;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{CertificateError, DistinguishedName, Error};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use tidegate_sample::x509::{self, Certificate};
 
 use crate::notes::{self, Verdict};
+use crate::old;
+use crate::revocation::{self, Revocations};
+use crate::signatures::Signatures;
 
 /// Faults of certificates that are to be ignored, by OpenSSL's numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,10 +62,16 @@ impl Ignored {
 #[derive(Debug)]
 pub(crate) struct ClientVerifier {
     pub(crate) inner: Arc<dyn ClientCertVerifier>,
+    /// Who vouches for clients.
+    pub(crate) authorities: Arc<[CertificateDer<'static>]>,
+    /// What they revoked.
+    pub(crate) revoked: Option<Revocations>,
     /// Of the client's own certificate.
     pub(crate) ignored: Ignored,
     /// Of those that vouch for it.
     pub(crate) ignored_of_authorities: Ignored,
+    /// What clients may sign with; all there is if nobody says.
+    pub(crate) signatures: Option<Signatures>,
 }
 
 impl ClientCertVerifier for ClientVerifier {
@@ -82,11 +93,9 @@ impl ClientCertVerifier for ClientVerifier {
         others: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let why = match self.inner.verify_client_cert(leaf, others, now) {
-            Ok(verified) => return Ok(verified),
-            Err(why) => why,
+        let Err((why, (error, depth))) = self.verified(leaf, others, now) else {
+            return Ok(ClientCertVerified::assertion());
         };
-        let (error, depth) = judge(&why, leaf, others, now);
         let ignored = match depth {
             0 => self.ignored.has(error),
             _ => self.ignored_of_authorities.has(error),
@@ -103,7 +112,70 @@ impl ClientCertVerifier for ClientVerifier {
         }
     }
 
-    signatures_by!(inner);
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        match old::is_old(cert) {
+            true => old::verify_signature(message, cert, signed, false),
+            false => self.inner.verify_tls12_signature(message, cert, signed),
+        }
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        match old::is_old(cert) {
+            true => old::verify_signature(message, cert, signed, true),
+            false => self.inner.verify_tls13_signature(message, cert, signed),
+        }
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        let all = self.inner.supported_verify_schemes();
+        match &self.signatures {
+            Some(chosen) => chosen.of(&all),
+            None => all,
+        }
+    }
+}
+
+impl ClientVerifier {
+    /// Who vouches for a certificate, and whether it was revoked; else the fault, by OpenSSL's number and how far from the
+    /// client's own.
+    fn verified(
+        &self,
+        leaf: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), (Error, (u32, u32))> {
+        let at = UNIX_EPOCH + Duration::from_secs(now.as_secs());
+        if old::is_old(leaf) {
+            let vouched = old::verify(leaf, &self.authorities, at);
+            vouched.map_err(|(why, number)| (Error::InvalidCertificate(why), (number, 0)))?;
+        } else {
+            let verified = self.inner.verify_client_cert(leaf, others, now);
+            verified.map_err(|why| {
+                let judged = judge(&why, leaf, others, now);
+                (why, judged)
+            })?;
+        }
+        let Some(revoked) = &self.revoked else {
+            return Ok(());
+        };
+        let checked = revoked.check(leaf, others, at);
+        checked.map_err(|(number, depth)| {
+            (
+                Error::InvalidCertificate(revocation::fault(number)),
+                (number, depth),
+            )
+        })
+    }
 }
 
 /// The number that OpenSSL has for a fault, and how far from the peer's own certificate it is.

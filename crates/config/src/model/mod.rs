@@ -65,7 +65,10 @@ pub use runtime::{AccessLevel, RuntimeSettings, SeverityOutput};
 pub use sampled::{Amount, Condition, Expr, LogFormat};
 pub use server::{Server, ServerAddress, ServerEvents, ServerPort};
 pub use stats::{StatsAccess, StatsSettings, StatsVerdict};
-pub use tls::{BindCertificate, BindTls, TlsSettings, TlsVerify, TlsVersion};
+pub use tls::{
+    BindCertificate, BindTls, CertificateFiles, CertificateLine, CertificateList, CertificateLoad,
+    TlsSettings, TlsVerify, TlsVersion,
+};
 pub use tls_global::{TlsExtraFiles, TlsGlobal};
 pub use upstream::{RetryOn, Upstream};
 
@@ -104,6 +107,10 @@ pub struct Config {
     pub resolvers: BTreeMap<String, Resolvers>,
     /// The `cache` sections, by their names.
     pub caches: BTreeMap<String, Cache>,
+    /// What the `crt-store` sections load.
+    pub certificates: Vec<CertificateLoad>,
+    /// The `crt-list` files that `bind` lines name, by their paths.
+    pub certificate_lists: BTreeMap<String, CertificateList>,
 }
 
 impl Config {

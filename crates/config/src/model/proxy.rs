@@ -17,6 +17,7 @@ use super::rule::RuleSet;
 use super::sampled::{Condition, Expr, LogFormat};
 use super::server::Server;
 use super::stats::StatsSettings;
+use super::tls::CertificateLine;
 use super::upstream::Upstream;
 use crate::source::{Span, Spanned};
 
@@ -90,6 +91,8 @@ pub struct Proxy {
     pub mode: Mode,
     /// `bind` lines.
     pub binds: Vec<Bind>,
+    /// `ssl-f-use` lines.
+    pub certificates: Vec<CertificateLine>,
     /// `server` lines.
     pub servers: Vec<Server>,
     /// `maxconn`: most connections of a frontend.

@@ -2,6 +2,7 @@
 
 use super::address::BindOptions;
 use super::tls::{TlsSettings, TlsVerify};
+use crate::source::Spanned;
 
 /// Defaults of TLS, and where its files are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,12 @@ pub struct TlsGlobal {
     pub ca_base: Option<String>,
     /// `crt-base`: where certificates are.
     pub crt_base: Option<String>,
+    /// `key-base`: where the keys of `crt-store` sections are.
+    pub key_base: Option<String>,
+    /// `issuers-chain-path`: a directory of certificates that complete chains.
+    pub issuers: Option<Spanned<String>>,
+    /// `ssl-skip-self-issued-ca`: certificates of authorities that vouch for themselves are not sent.
+    pub skip_self_issued: bool,
     /// `ssl-load-extra-files`: files beside certificates that are looked for.
     pub extra: TlsExtraFiles,
     /// `tune.ssl.keylog`: secrets of connections can be fetched.
@@ -35,6 +42,10 @@ pub struct TlsExtraFiles {
     pub ocsp: bool,
     /// `.key`.
     pub key: bool,
+    /// `.issuer`.
+    pub issuer: bool,
+    /// `ssl-load-extra-del-ext`: in place of the certificate's own `.crt`, not behind it.
+    pub replaces_extension: bool,
 }
 
 impl Default for TlsGlobal {
@@ -45,10 +56,15 @@ impl Default for TlsGlobal {
             server_verify: TlsVerify::Required,
             ca_base: None,
             crt_base: None,
+            key_base: None,
+            issuers: None,
+            skip_self_issued: false,
             extra: TlsExtraFiles {
                 bundle: true,
                 ocsp: true,
                 key: true,
+                issuer: true,
+                replaces_extension: false,
             },
             secrets: false,
             sessions_max: None,
@@ -64,6 +80,10 @@ impl TlsSettings {
         self.ciphers = self.ciphers.or_else(|| others.ciphers.clone());
         self.ciphersuites = self.ciphersuites.or_else(|| others.ciphersuites.clone());
         self.curves = self.curves.or_else(|| others.curves.clone());
+        self.signatures = self.signatures.or_else(|| others.signatures.clone());
+        self.client_signatures = self
+            .client_signatures
+            .or_else(|| others.client_signatures.clone());
         self.version_min = self.version_min.or_else(|| others.version_min.clone());
         self.version_max = self.version_max.or_else(|| others.version_max.clone());
         self.versions_without.extend(&others.versions_without);

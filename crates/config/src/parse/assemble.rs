@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tidegate_sample::{Externals, UserLists};
 
+use super::certificates;
 use super::check;
 use super::check_rules::Checks;
 use super::errors::ErrorSets;
@@ -65,6 +66,7 @@ impl Draft {
             files: ReaderFiles {
                 reader,
                 lists: &self.lists,
+                certificates: &self.certificates,
             },
         };
         for planned in &plan.proxies {
@@ -98,6 +100,13 @@ impl Draft {
             &self.trees,
             &self.environment,
         );
+        let files = ReaderFiles {
+            reader,
+            lists: &self.lists,
+            certificates: &self.certificates,
+        };
+        let certificate_lists =
+            certificates::lists(&proxies, &files, &mut self.sources, &mut self.diagnostics);
         pattern_files::expand(&mut self.diagnostics, &mut self.sources);
         self.diagnostics.sort();
         let mut tables = plan.names.tables;
@@ -115,6 +124,8 @@ impl Draft {
             tables: Arc::new(tables),
             resolvers: self.resolvers,
             caches: self.caches,
+            certificates: self.certificates,
+            certificate_lists,
         });
         Loaded {
             config,
@@ -220,6 +231,7 @@ fn fresh(kind: ProxyKind, name: Spanned<String>) -> Proxy {
         disabled: false,
         mode: Mode::default(),
         binds: Vec::new(),
+        certificates: Vec::new(),
         servers: Vec::new(),
         connections_max: None,
         backlog: None,

@@ -125,6 +125,9 @@ pub(super) fn http_proto(args: &mut Args<'_>) -> Parsed<HttpProto> {
     )
 }
 
+/// Why OCSP is not asked.
+pub(crate) const OCSP_UPDATE: &str = "responses of OCSP come from files and over the runtime API only";
+
 /// The parameters of TLS.
 #[rustfmt::skip]
 const TLS: &[Keyword<Parse>] = &[
@@ -232,8 +235,13 @@ const TLS: &[Keyword<Parse>] = &[
         bind.tls.settings.tickets = Some(false);
         Ok(())
     }),
-    not_yet("crt-list", F, "a list of certificates with settings of their own"),
-    not_yet("tls-ticket-keys", F, "keys of tickets that several processes share"),
+    served("crt-list", F, "<file>", "a list of certificates with settings and names of their own", |bind, args| {
+        certificate(bind, args, BindCertificate::List)
+    }),
+    served("tls-ticket-keys", F, "<file>", "keys of tickets, which several processes share", |bind, args| {
+        bind.tls.ticket_keys = tls::word(args, "a file")?;
+        Ok(())
+    }),
     no_effect("allow-0rtt", F, "early data are never taken: clients send what they hold again after the handshake"),
     no_effect("prefer-client-ciphers", F, "the cipher that comes first here is taken; all there are are strong"),
     no_effect("ktls", F, "encryption is not left to the kernel"),
@@ -244,10 +252,16 @@ const TLS: &[Keyword<Parse>] = &[
     left_out("ca-sign-file", F, "certificates come from files only"),
     left_out("ca-sign-pass", F, "certificates come from files only"),
     left_out("npn", F, "ALPN has taken the place of NPN"),
-    left_out("sigalgs", F, "the TLS library has no choice of signature algorithms"),
-    left_out("client-sigalgs", F, "the TLS library has no choice of signature algorithms"),
+    served("sigalgs", F, "<algorithms>", "what is signed with here", |bind, args| {
+        bind.tls.settings.signatures = tls::word(args, "a list of signature algorithms")?;
+        Ok(())
+    }),
+    served("client-sigalgs", F, "<algorithms>", "what clients sign with", |bind, args| {
+        bind.tls.settings.client_signatures = tls::word(args, "a list of signature algorithms")?;
+        Ok(())
+    }),
     left_out("ech", F, "the TLS library does not take encrypted first messages"),
-    left_out("ocsp-update", F, "responses of OCSP are read from files only"),
+    left_out("ocsp-update", F, OCSP_UPDATE),
 ];
 
 fn certificate(bind: &mut BindOptions, args: &mut Args<'_>, of: fn(String) -> BindCertificate) -> Parsed<()> {
@@ -374,7 +388,8 @@ fn is_served(word: &Word) -> bool {
         .any(|row| word.is(row.name) && matches!(row.status, super::keyword::Status::Served(_)))
 }
 
-fn parameter(
+/// Takes one parameter in.
+pub(crate) fn parameter(
     options: &mut BindOptions,
     word: &Word,
     args: &mut Args<'_>,

@@ -6,6 +6,7 @@ mod assemble;
 mod bind;
 mod blocks;
 mod capture;
+mod certificates;
 mod check;
 mod check_rules;
 mod elsewhere;
@@ -36,6 +37,7 @@ mod tls;
 
 pub use assemble::Loaded;
 pub use blocks::evaluate_flag;
+pub use certificates::certificate_line;
 pub use keyword::{KeywordDoc, Sections, Status};
 pub use reader::{Draft, Options};
 

@@ -19,7 +19,7 @@ use super::others::{Made, Open, Others};
 use super::sections::{self, SectionKind, SectionRow};
 use crate::cond::Facts;
 use crate::diag::{Diagnostic, Diagnostics, code};
-use crate::model::{Cache, CheckProgram, Global, Resolvers};
+use crate::model::{Cache, CertificateLoad, CheckProgram, Global, Resolvers};
 use crate::resolve;
 use crate::source::{FileId, Sources, Spanned};
 use crate::text::{Environment, FileReader, Surroundings, TokenKind, Tree, Word, decode_line, read_paths};
@@ -69,6 +69,7 @@ pub struct Draft {
     pub(crate) resolvers: BTreeMap<String, Resolvers>,
     /// The `cache` sections, by their names.
     pub(crate) caches: BTreeMap<String, Cache>,
+    pub(crate) certificates: Vec<CertificateLoad>,
 }
 
 impl Draft {
@@ -93,11 +94,13 @@ impl Draft {
             checks: BTreeMap::new(),
             resolvers: BTreeMap::new(),
             caches: BTreeMap::new(),
+            certificates: Vec::new(),
         };
         let lists = Arc::clone(&draft.lists);
         let files_for_samples = ReaderFiles {
             reader,
             lists: &lists,
+            certificates: &[],
         };
         for file in files {
             draft.file(file, &options, &files_for_samples);
@@ -307,6 +310,7 @@ impl Draft {
                 Some(Made::Cache(name, cache)) => {
                     self.caches.insert(name, cache);
                 }
+                Some(Made::Certificates(loads)) => self.certificates.extend(loads),
                 Some(Made::Check(name, program)) => {
                     self.checks.insert(name, program);
                 }
@@ -378,11 +382,17 @@ pub(crate) struct Section {
 pub(crate) struct ReaderFiles<'r> {
     pub(crate) reader: &'r dyn FileReader,
     pub(crate) lists: &'r Lists,
+    /// The names of what `crt-store` sections load.
+    pub(crate) certificates: &'r [CertificateLoad],
 }
 
 impl Files for ReaderFiles<'_> {
     fn read(&self, path: &str) -> io::Result<Vec<u8>> {
         self.reader.read(Path::new(path))
+    }
+
+    fn has_certificate(&self, name: &str) -> bool {
+        self.certificates.iter().any(|load| load.name.value == name)
     }
 
     fn lists(&self) -> Option<&Lists> {

@@ -157,8 +157,14 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
     left_out("force-sslv3", B, tls::TOO_OLD),
     left_out("force-tlsv10", B, tls::TOO_OLD),
     left_out("force-tlsv11", B, tls::TOO_OLD),
-    left_out("sigalgs", B, "the TLS library has no choice of signature algorithms"),
-    left_out("client-sigalgs", B, "the TLS library has no choice of signature algorithms"),
+    served("sigalgs", B, "<algorithms>", "what the server signs with", |server, args| {
+        server.outgoing.tls.signatures = tls::word(args, "a list of signature algorithms")?;
+        Ok(())
+    }),
+    served("client-sigalgs", B, "<algorithms>", "what is signed with here", |server, args| {
+        server.outgoing.tls.client_signatures = tls::word(args, "a list of signature algorithms")?;
+        Ok(())
+    }),
     left_out("npn", B, "ALPN has taken the place of NPN"),
     left_out("namespace", B, "entering a network namespace takes unsafe code"),
 ];

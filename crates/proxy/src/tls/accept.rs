@@ -68,7 +68,6 @@ pub(crate) async fn accept(
         return Err(without_certificate(hello, kept).await);
     };
     // The first message is answered here already.
-    let config = config.clone();
     let mut shaking = pin!(noting(&mut notes, || hello.into_stream(config)).into_fallible());
     let shaken = poll_fn(|cx| noting(&mut notes, || shaking.as_mut().poll(cx))).await;
     match shaken {

@@ -134,7 +134,7 @@ fn written(spec: &ProxyHeaderSpec, txn: &Txn) -> Vec<u8> {
                 key: own
                     .as_ref()
                     .filter(|_| spec.key)
-                    .map(|own| key_name(own).into_bytes()),
+                    .map(|own| own.key_text().into_bytes()),
             }
         }));
     }
@@ -144,13 +144,4 @@ fn written(spec: &ProxyHeaderSpec, txn: &Txn) -> Vec<u8> {
         about.more.push((*kind, value));
     }
     version2(addresses, &about)
-}
-
-/// The kind of a key with its size, as `EC256`.
-fn key_name(certificate: &Certificate) -> String {
-    match (certificate.key_algorithm().as_str(), certificate.key_bits()) {
-        ("id-ecPublicKey", Some(bits)) => format!("EC{bits}"),
-        ("rsaEncryption", Some(bits)) => format!("RSA{bits}"),
-        (other, _) => other.to_owned(),
-    }
 }

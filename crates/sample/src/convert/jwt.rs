@@ -3,6 +3,7 @@
 mod decrypt;
 mod der;
 pub(crate) mod key;
+pub(crate) mod store;
 mod verify;
 
 use super::{ConverterRow, json_query, row};
@@ -61,9 +62,9 @@ pub(super) const ROWS: &[ConverterRow] = &[
         ArgSpec::new(2, &[ArgKind::Str, ArgKind::Str]),
         Type::Bin,
         Type::Int,
-        "as `jwt_verify`, with the path of a certificate for a key and without HS: `jwt_verify_cert(RS256,\"/path/to/cert.pem\")` \
-         (7.3.1)",
-        |s, args, v| verify::run(s, args, v),
+        "as `jwt_verify`, with the path or name of a certificate for a key and without HS: \
+         `jwt_verify_cert(RS256,\"/path/to/cert.pem\")`; -7 for a certificate that is loaded without `jwt on` (7.3.1)",
+        |s, args, v| verify::run_certificate(s, args, v),
     )
     .bound(verify::bind_certificate),
     row(

@@ -6,10 +6,11 @@ mod names;
 use std::time::SystemTime;
 
 use x509_cert::certificate::{CertificateInner, Raw};
-use x509_cert::der::asn1::ObjectIdentifier;
-use x509_cert::der::{Decode, Encode, Tag, Tagged};
+use x509_cert::der::asn1::{ObjectIdentifier, UintRef};
+use x509_cert::der::{DateTime, Decode, Encode, Reader, SliceReader, Tag, Tagged};
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{CertificatePolicies, SubjectAltName};
+use x509_cert::name::RdnSequence;
 use x509_cert::time::Time;
 
 pub(crate) use crate::convert::VERIFY_ERRORS;
@@ -87,13 +88,68 @@ impl Certificate {
 
     /// The bits of its key: the modulus of RSA, the field of a curve.
     pub fn key_bits(&self) -> Option<usize> {
-        let info = &self.0.tbs_certificate.subject_public_key_info;
-        let bytes = info.subject_public_key.as_bytes()?;
+        let bytes = self.key_bytes()?;
         match self.key_algorithm().as_str() {
             // A point is a byte that tells its form, and two coordinates.
-            "id-ecPublicKey" => Some((bytes.len().checked_sub(1)? / 2) * 8),
+            "id-ecPublicKey" => Some(match (bytes.len().checked_sub(1)? / 2) * 8 {
+                528 => 521,
+                bits => bits,
+            }),
+            "rsaEncryption" => {
+                let mut reader = SliceReader::new(bytes).ok()?;
+                let modulus = reader.sequence(|inner| {
+                    let modulus = UintRef::decode(inner)?;
+                    UintRef::decode(inner)?;
+                    Ok(modulus)
+                });
+                let modulus = modulus.ok()?.as_bytes();
+                let first = modulus.first()?;
+                Some(modulus.len() * 8 - first.leading_zeros() as usize)
+            }
             _ => None,
         }
+    }
+
+    /// What its key is, in OpenSSL's short form: `RSA2048`, `EC256`.
+    pub fn key_text(&self) -> String {
+        let kind = match self.key_algorithm().as_str() {
+            "id-ecPublicKey" => "EC",
+            "rsaEncryption" => "RSA",
+            "dsaEncryption" => "DSA",
+            other => return other.to_owned(),
+        };
+        format!("{kind}{}", self.key_bits().unwrap_or_default())
+    }
+
+    /// The bits of its public key.
+    pub fn key_bytes(&self) -> Option<&[u8]> {
+        let info = &self.0.tbs_certificate.subject_public_key_info;
+        info.subject_public_key.as_bytes()
+    }
+
+    /// What its public key is of, in DER form.
+    pub fn key_algorithm_der(&self) -> Option<Vec<u8>> {
+        let info = &self.0.tbs_certificate.subject_public_key_info;
+        info.algorithm.to_der().ok()
+    }
+
+    /// What is signed of it, the signature and its algorithm, each in DER form.
+    pub fn signed(&self) -> Option<(Vec<u8>, Vec<u8>, Vec<u8>)> {
+        Some((
+            self.0.tbs_certificate.to_der().ok()?,
+            self.0.signature.as_bytes()?.to_vec(),
+            self.0.signature_algorithm.to_der().ok()?,
+        ))
+    }
+
+    /// Whom it is for, in DER form.
+    pub fn subject_der(&self) -> Option<Vec<u8>> {
+        self.0.tbs_certificate.subject.to_der().ok()
+    }
+
+    /// Who vouches for it, in DER form.
+    pub fn issuer_der(&self) -> Option<Vec<u8>> {
+        self.0.tbs_certificate.issuer.to_der().ok()
     }
 
     /// The alternative names, each with what it is.
@@ -147,6 +203,40 @@ pub fn verify_error(name: &str) -> Option<u32> {
     let name = name.strip_prefix("X509_V_")?;
     let number = VERIFY_ERRORS.iter().position(|known| *known == name)?;
     u32::try_from(number).ok()
+}
+
+/// A name in DER form as a line: `/C=FR/O=Acme/CN=me`. Empty for one that can't be read.
+#[must_use]
+pub fn name_text(der: &[u8]) -> String {
+    let name = RdnSequence::from_der(der);
+    let line = name.ok().and_then(|name| DistinguishedName(&name).oneline());
+    String::from_utf8_lossy(&line.unwrap_or_default()).into_owned()
+}
+
+/// What OpenSSL calls an algorithm, by its dotted number.
+#[must_use]
+pub fn algorithm_name(dotted: &str) -> String {
+    ObjectIdentifier::new(dotted).map_or_else(|_| dotted.to_owned(), |oid| names::algorithm(&oid))
+}
+
+/// A time as OpenSSL prints it: `Sep  3 21:20:24 2019 GMT`.
+#[must_use]
+pub fn time_text(time: SystemTime) -> String {
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let Ok(at) = DateTime::from_system_time(time) else {
+        return String::new();
+    };
+    let month = MONTHS.get(usize::from(at.month()).wrapping_sub(1)).unwrap_or(&"");
+    format!(
+        "{month} {:2} {:02}:{:02}:{:02} {} GMT",
+        at.day(),
+        at.hour(),
+        at.minutes(),
+        at.seconds(),
+        at.year()
+    )
 }
 
 fn date(time: &Time) -> Option<String> {

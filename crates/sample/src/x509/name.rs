@@ -90,6 +90,12 @@ impl DistinguishedName<'_> {
         self.entries().map(entry).collect::<Vec<_>>().join(", ")
     }
 
+    /// A name with commas between its entries, as OpenSSL prints one among others.
+    #[must_use]
+    pub fn listed_of(name: &RdnSequence) -> String {
+        DistinguishedName(name).listed()
+    }
+
     fn entries(&self) -> impl Iterator<Item = &AttributeTypeAndValue> {
         self.0.0.iter().flat_map(|set| set.0.iter())
     }

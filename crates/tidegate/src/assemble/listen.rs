@@ -22,7 +22,11 @@ impl Assembly<'_> {
                 }
             };
             let http = proxy.mode == model::Mode::Http;
-            let tls = bind.options.ssl.then(|| self.acceptor(bind, http)).flatten();
+            let tls = bind
+                .options
+                .ssl
+                .then(|| self.acceptor(bind, proxy, http))
+                .flatten();
             for mut listener in of_line {
                 listener.tls.clone_from(&tls);
                 listener.accept_proxy = bind.options.accept_proxy;

@@ -14,6 +14,7 @@ mod rules;
 mod servers;
 mod statistics;
 mod tls;
+mod tls_names;
 mod upstream;
 mod variables;
 
@@ -39,6 +40,7 @@ use tidegate_sample::{Data, Process};
 use crate::{load, system};
 
 pub(crate) use listen::listeners_of;
+pub(crate) use tls_names::Names;
 pub(crate) use variables::OfProcess;
 
 /// What the assembly knows beside the model.
@@ -61,20 +63,29 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) running: crate::statistics::Handle,
 }
 
+/// What the assembly makes.
+pub(crate) struct Assembled {
+    /// The data plane's description.
+    pub(crate) proxies: ProxySpec,
+    /// What is worth a warning.
+    pub(crate) warnings: Diagnostics,
+    /// What handshakes are made with, for whoever changes it while it runs.
+    pub(crate) tls: Arc<tidegate_tls::Store>,
+}
+
 /// Makes the data plane's description, with what is worth a warning, or says all that stands in its way.
 ///
 /// # Errors
 /// What only shows now: names that no script registered, hosts that don't resolve, descriptors that aren't there.
-pub(crate) fn assemble(
-    mut config: Config,
-    around: &Surroundings<'_>,
-) -> Result<(ProxySpec, Diagnostics), Diagnostics> {
+pub(crate) fn assemble(mut config: Config, around: &Surroundings<'_>) -> Result<Assembled, Diagnostics> {
     let forwards = std::mem::take(&mut config.log_forwards);
+    let mut faults = Diagnostics::default();
+    let tls = tls::Tls::of(&mut config, &mut faults);
     let mut assembly = Assembly {
         around,
-        faults: Diagnostics::default(),
+        faults,
         backends: backend_numbers(&config),
-        tls: tls::Store::of(&config.global.tls),
+        tls,
         checks: BTreeMap::new(),
         numbers: numbers(config.proxies.iter().map(|proxy| proxy.id), first_proxy(&config)),
         servers: BTreeMap::new(),
@@ -112,7 +123,11 @@ pub(crate) fn assemble(
     if assembly.faults.has_errors() {
         Err(assembly.faults)
     } else {
-        Ok((spec, assembly.faults))
+        Ok(Assembled {
+            proxies: spec,
+            warnings: assembly.faults,
+            tls: assembly.tls.store,
+        })
     }
 }
 
@@ -121,7 +136,7 @@ struct Assembly<'a> {
     faults: Diagnostics,
     /// From a proxy's place in the model to its backend's number.
     backends: BTreeMap<usize, BackendId>,
-    tls: tls::Store,
+    tls: tls::Tls,
     /// What the `healthcheck` sections say, by their names.
     checks: BTreeMap<String, Arc<Program>>,
     /// The `resolvers` sections, by their names.

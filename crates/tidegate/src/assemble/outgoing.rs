@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use tidegate_config::model::{self, Outgoing, TlsVerify};
-use tidegate_config::{Diagnostic, code};
+use tidegate_config::{Diagnostic, Spanned, code};
 use tidegate_proxy::spec::{PresentedAs, ProxyHeaderSpec, ServerSpec, ServerTls, SourceSpec};
 use tidegate_sample::{Expr, Place, Scope};
-use tidegate_tls::{ConnectSettings, Connector, Suites};
+use tidegate_tls::{ConnectSettings, Connector, Source};
 
 use super::Assembly;
 
@@ -72,15 +72,14 @@ impl Assembly<'_> {
         let tls = &outgoing.tls.clone().or(&self.tls.global.server);
         let span = server.address_span;
         let verify = tls.verify.unwrap_or(self.tls.global.server_verify);
+        let mut names = self.names();
         let mut settings = ConnectSettings {
-            versions: self.versions(tls, span),
-            ciphers: self.suites(tls.ciphers.as_ref(), Suites::tls12, "cipher of TLS 1.2"),
-            ciphersuites: self.suites(
-                tls.ciphersuites.as_ref(),
-                Suites::tls13,
-                "cipher suite of TLS 1.3",
-            ),
-            curves: self.curves(tls.curves.as_ref()),
+            versions: names.versions(tls, span),
+            ciphers: names.suites(tls.ciphers.as_ref()),
+            ciphersuites: names.suites13(tls.ciphersuites.as_ref()),
+            curves: names.curves(tls.curves.as_ref()),
+            signatures: names.signatures(tls.signatures.as_ref()),
+            own_signatures: names.signatures(tls.client_signatures.as_ref()),
             alpn: tls.alpn.clone().unwrap_or_default(),
             host: outgoing.verify_host.as_ref().map(|host| host.value.clone()),
             resume: outgoing.resume,
@@ -90,7 +89,7 @@ impl Assembly<'_> {
         };
         if verify != TlsVerify::None {
             match &tls.ca_file {
-                Some(file) => settings.authorities = self.authorities(file),
+                Some(file) => settings.ca_file = self.trust(file),
                 None => {
                     let message = "the server's certificate can't be verified without a `ca-file`";
                     self.faults.push(
@@ -99,23 +98,32 @@ impl Assembly<'_> {
                     );
                 }
             }
-            settings.revoked = tls
-                .crl_file
-                .as_ref()
-                .map(|file| self.revoked(file))
-                .unwrap_or_default();
+            settings.crl_file = tls.crl_file.as_ref().and_then(|file| self.distrust(file));
         }
         if let Some(certificate) = &outgoing.certificate {
-            settings.identity = self
-                .identities(&certificate.value, certificate.span)
-                .into_iter()
-                .next();
+            settings.certificate = self.own_certificate(certificate);
         }
         if self.faults.count(tidegate_config::Severity::Error) > before {
             return None;
         }
-        let made = Connector::new(&settings);
+        let made = self.tls.store.connect(settings);
         made.map_err(|why| self.faults.push(Diagnostic::error(code::BAD_ARGUMENT, span, why)))
             .ok()
+    }
+
+    /// The certificate that a server is shown: one only.
+    fn own_certificate(&mut self, certificate: &Spanned<String>) -> Option<String> {
+        match self.certificates(&certificate.value, certificate.span)? {
+            Source::Certificates { names, .. } => names.into_iter().next(),
+            Source::List(_) => {
+                let message = format!(
+                    "`{}` is a directory, and a server is shown one certificate",
+                    certificate.value
+                );
+                self.faults
+                    .push(Diagnostic::error(code::BAD_ARGUMENT, certificate.span, message));
+                None
+            }
+        }
     }
 }

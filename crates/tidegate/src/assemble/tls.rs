@@ -1,245 +1,315 @@
 //! TLS of `bind` lines: from files and names to what hands are shaken with.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use tidegate_config::model::{self, BindCertificate, TlsSettings, TlsVerify, TlsVersion};
-use tidegate_config::{Diagnostic, Span, Spanned, code};
+use tidegate_config::model::{
+    self, BindCertificate, CertificateLine, CertificateList, CertificateLoad, TlsSettings,
+};
+use tidegate_config::{Diagnostic, Diagnostics, Severity, Span, Spanned, code};
 use tidegate_tls::{
-    AcceptSettings, Acceptor, AcceptorBuilder, Authorities, ClientAuth, Curves, Extra, Identity, Ignored,
-    Loader, Suites, Version, Versions, revocation_lists,
+    AcceptOptions, AcceptSettings, Acceptor, ClientAuth, Entry, Extra, Files, Listening, Source, Store,
 };
 
 use super::Assembly;
+use super::tls_names::{Names, below};
 
-/// What is loaded from files, each of them once.
-pub(super) struct Store {
-    loader: Loader,
-    authorities: HashMap<String, Authorities>,
+/// What is loaded from files, and what the configuration says of it.
+pub(super) struct Tls {
+    pub(super) store: Arc<Store>,
     pub(super) global: model::TlsGlobal,
+    /// What `crt-store` sections load, by its name.
+    loads: BTreeMap<String, CertificateLoad>,
+    /// What `crt-list` files say, until they are loaded.
+    lists: BTreeMap<String, CertificateList>,
 }
 
-impl Store {
-    /// One for what the `global` section says.
-    pub(super) fn of(global: &model::TlsGlobal) -> Store {
-        let extra = global.extra;
-        Store {
-            loader: Loader::new(Extra {
-                key: extra.key,
-                ocsp: extra.ocsp,
-                bundle: extra.bundle,
-            }),
-            authorities: HashMap::new(),
-            global: global.clone(),
+impl Tls {
+    /// What the `global` section says, and all that `crt-store` sections load.
+    pub(super) fn of(config: &mut model::Config, faults: &mut Diagnostics) -> Tls {
+        let global = config.global.tls.clone();
+        let extra = Extra {
+            key: global.extra.key,
+            ocsp: global.extra.ocsp,
+            issuer: global.extra.issuer,
+            bundle: global.extra.bundle,
+            replaces_extension: global.extra.replaces_extension,
+        };
+        let issuers = global.issuers.as_ref();
+        let store = Store::new(
+            extra,
+            issuers.map(|path| path.value.as_str()),
+            global.skip_self_issued,
+        );
+        let store = store.unwrap_or_else(|why| {
+            if let Some(issuers) = issuers {
+                faults.push(Diagnostic::error(code::BAD_ARGUMENT, issuers.span, why));
+            }
+            Store::default()
+        });
+        let mut loads = BTreeMap::new();
+        for load in std::mem::take(&mut config.certificates) {
+            let base = |base: &Option<String>, path: &str| below(base.as_ref(), path);
+            let files = Files {
+                certificate: base(&global.crt_base, &load.file),
+                key: load.files.key.as_ref().map(|key| base(&global.key_base, key)),
+                ocsp: load.files.ocsp.as_ref().map(|ocsp| base(&global.crt_base, ocsp)),
+                issuer: load
+                    .files
+                    .issuer
+                    .as_ref()
+                    .map(|issuer| base(&global.crt_base, issuer)),
+                tokens: load.files.jwt,
+            };
+            let name = below(global.crt_base.as_ref(), &load.name);
+            match store.define(&name, &files) {
+                Ok(warnings) => {
+                    for warning in warnings {
+                        faults.push(Diagnostic::warning(code::BAD_ARGUMENT, load.name.span, warning));
+                    }
+                }
+                Err(why) => faults.push(Diagnostic::error(code::BAD_ARGUMENT, load.name.span, why)),
+            }
+            loads.insert(name, load);
         }
-    }
-}
-
-/// A file below the directory that it is searched in, unless it has a place of its own.
-fn below(base: Option<&String>, path: &str) -> String {
-    match base {
-        Some(base) if !path.starts_with(['/', '@']) => format!("{}/{path}", base.trim_end_matches('/')),
-        _ => path.to_owned(),
+        Tls {
+            store: Arc::new(store),
+            global,
+            loads,
+            lists: std::mem::take(&mut config.certificate_lists),
+        }
     }
 }
 
 impl Assembly<'_> {
     /// What a `bind` line shakes hands with. `None` if that cannot be had; the faults have been told then.
-    pub(super) fn acceptor(&mut self, bind: &model::Bind, http: bool) -> Option<Arc<Acceptor>> {
-        let before = self.faults.count(tidegate_config::Severity::Error);
+    pub(super) fn acceptor(
+        &mut self,
+        bind: &model::Bind,
+        proxy: &model::Proxy,
+        http: bool,
+    ) -> Option<Arc<Acceptor>> {
+        let before = self.faults.count(Severity::Error);
         let tls = &bind.options.tls;
-        let defaults = self.tls.global.bind.tls.clone();
-        let strict = tls.strict_sni.or(defaults.strict_sni).unwrap_or(false);
-        let own = tls.settings.clone().or(&defaults.settings);
-        let settings = self.accept_settings(&own, bind.span, default_alpn(bind, http));
-        let mut builder = AcceptorBuilder::new(settings, strict);
+        let settings = self.accept_settings(bind, http);
+        let mut sources = Vec::new();
         for certificate in &tls.certificates {
-            let (path, default) = match &certificate.value {
-                BindCertificate::Plain(path) => (path, false),
-                BindCertificate::Default(path) => (path, true),
-                BindCertificate::List(_) => continue,
-            };
-            for identity in self.identities(path, certificate.span) {
-                builder.add(identity, &[], None, default);
+            let span = certificate.span;
+            match &certificate.value {
+                BindCertificate::Plain(path) => sources.extend(self.certificates(path, span)),
+                BindCertificate::Default(path) => {
+                    sources.extend(self.certificates(path, span).map(as_default))
+                }
+                BindCertificate::List(path) => sources.push(self.list(path)),
             }
         }
-        if self.faults.count(tidegate_config::Severity::Error) > before {
+        sources.extend(self.list_of_frontend(proxy));
+        if self.faults.count(Severity::Error) > before {
             return None;
         }
-        if builder.is_empty() && !strict {
-            let message = "`ssl` needs a certificate, and there is none";
-            self.faults.push(
-                Diagnostic::error(code::MISSING_ARGUMENT, bind.span, message)
-                    .help("name a file with the certificate and its key: `ssl crt <file>`"),
-            );
-            return None;
-        }
-        match builder.build() {
+        let about = Listening {
+            frontend: proxy.name.value.clone(),
+            place: self.around.sources.place(bind.span),
+            settings,
+            sources,
+        };
+        match self.tls.store.listen(about) {
             Ok(acceptor) => Some(Arc::new(acceptor)),
             Err(why) => {
-                self.faults
-                    .push(Diagnostic::error(code::BAD_ARGUMENT, bind.span, why));
+                let mut fault = Diagnostic::error(code::MISSING_ARGUMENT, bind.span, why);
+                if tls.certificates.is_empty() {
+                    fault = fault.help("name a file with the certificate and its key: `ssl crt <file>`");
+                }
+                self.faults.push(fault);
                 None
             }
         }
     }
 
-    /// The identities that a `crt` names.
-    pub(super) fn identities(&mut self, path: &str, span: Span) -> Vec<Arc<Identity>> {
+    /// The certificates, or the directory, that a `crt` names.
+    pub(super) fn certificates(&mut self, path: &str, span: Span) -> Option<Source> {
         let path = below(self.tls.global.crt_base.as_ref(), path);
-        let (identities, faults) = self.tls.loader.load(&path);
-        for fault in faults {
-            self.faults
-                .push(Diagnostic::error(code::BAD_ARGUMENT, span, fault));
+        let load = self.tls.loads.get(&path);
+        if let Some(load) = load.filter(|load| span < load.name.span) {
+            let message = format!("`{path}` is used here, and loaded by a `crt-store` section further down");
+            self.faults.push(
+                Diagnostic::error(code::BAD_ARGUMENT, span, message)
+                    .related(load.name.span, "it is loaded here")
+                    .help("move the `crt-store` section before everything that uses its certificates"),
+            );
+            return None;
         }
-        let now = SystemTime::now();
-        for identity in identities
-            .iter()
-            .filter(|identity| identity.expires.is_some_and(|end| end < now))
-        {
-            let message = format!("the certificate of `{}` has expired", identity.name);
-            self.faults
-                .push(Diagnostic::warning(code::BAD_ARGUMENT, span, message));
+        let known: Vec<&str> = self.tls.loads.keys().map(String::as_str).collect();
+        let found = self.tls.store.find(&path);
+        for fault in found.faults {
+            let mut fault = Diagnostic::error(code::BAD_ARGUMENT, span, fault);
+            if path.starts_with('@') {
+                fault = fault.suggest(&path, known.iter().copied());
+            }
+            self.faults.push(fault);
         }
-        identities
+        for warning in found.warnings {
+            self.faults
+                .push(Diagnostic::warning(code::BAD_ARGUMENT, span, warning));
+        }
+        if let Some(Source::Certificates { names, .. }) = &found.source {
+            self.warn_of_expired(names, span);
+        }
+        found.source
     }
 
-    fn accept_settings(
-        &mut self,
-        tls: &TlsSettings,
-        span: Span,
-        default_alpn: Vec<Vec<u8>>,
-    ) -> AcceptSettings {
+    /// HAProxy starts with them, and clients judge for themselves.
+    fn warn_of_expired(&mut self, names: &[String], span: Span) {
+        let now = SystemTime::now();
+        for name in names {
+            if self.tls.store.expires(name).is_some_and(|end| end < now) {
+                let message = format!("the certificate of `{name}` has expired");
+                self.faults
+                    .push(Diagnostic::warning(code::BAD_ARGUMENT, span, message));
+            }
+        }
+    }
+
+    /// The list of a `crt-list` file.
+    fn list(&mut self, path: &str) -> Source {
+        let name = path.trim_end_matches('/').to_owned();
+        if let Some(list) = self.tls.lists.remove(path) {
+            let entries = list.lines.iter().flat_map(|line| self.entries(line));
+            let entries = entries.collect();
+            let base = self.tls.global.crt_base.as_deref();
+            self.tls.store.add_list(&name, entries, base);
+        }
+        Source::List(name)
+    }
+
+    /// The list of a frontend's `ssl-f-use` lines.
+    fn list_of_frontend(&mut self, proxy: &model::Proxy) -> Option<Source> {
+        if proxy.certificates.is_empty() {
+            return None;
+        }
+        let name = format!("@{}", proxy.name.value);
+        if !self.tls.store.has_list(&name) {
+            let lines = (1..).zip(&proxy.certificates);
+            let entries = lines.flat_map(|(number, line)| {
+                let mut entries = self.entries(line);
+                for entry in &mut entries {
+                    entry.line = number;
+                }
+                entries
+            });
+            let entries = entries.collect();
+            let base = self.tls.global.crt_base.as_deref();
+            self.tls.store.add_list(&name, entries, base);
+        }
+        Some(Source::List(name))
+    }
+
+    /// The entries that a line stands for: several for the files of a bundle.
+    fn entries(&mut self, line: &CertificateLine) -> Vec<Entry> {
+        let span = line.certificate.span;
+        if line.files.are_named() || line.files.jwt {
+            let global = &self.tls.global;
+            let base = |path: &Spanned<String>| below(global.crt_base.as_ref(), path);
+            let certificate = base(&line.certificate);
+            let files = Files {
+                certificate: certificate.clone(),
+                key: line.files.key.as_ref().map(base),
+                ocsp: line.files.ocsp.as_ref().map(base),
+                issuer: line.files.issuer.as_ref().map(base),
+                tokens: line.files.jwt,
+            };
+            let defined = match self.tls.store.expires(&certificate) {
+                None => self.tls.store.define(&certificate, &files),
+                // It is there by another line.
+                Some(_) => Ok(Vec::new()),
+            };
+            if let Err(why) = defined {
+                self.faults.push(Diagnostic::error(code::BAD_ARGUMENT, span, why));
+                return Vec::new();
+            }
+        }
+        let names = match self.certificates(&line.certificate, span) {
+            Some(Source::Certificates { names, .. }) => names,
+            Some(Source::List(_)) => {
+                let message = "a line names a certificate, and this is a directory";
+                self.faults
+                    .push(Diagnostic::error(code::BAD_ARGUMENT, span, message));
+                Vec::new()
+            }
+            None => Vec::new(),
+        };
+        let options =
+            (line.settings != TlsSettings::default()).then(|| self.accept_options(&line.settings, span));
+        let entries = names.into_iter().map(|certificate| Entry {
+            line: line.line,
+            certificate,
+            written: line.written.clone(),
+            options: options.clone(),
+            filters: line.filters.clone(),
+        });
+        entries.collect()
+    }
+
+    fn accept_settings(&mut self, bind: &model::Bind, http: bool) -> AcceptSettings {
+        let tls = &bind.options.tls;
+        let defaults = self.tls.global.bind.tls.clone();
+        let own = tls.settings.clone().or(&defaults.settings);
         let mut settings = AcceptSettings {
-            versions: self.versions(tls, span),
-            ciphers: self.suites(tls.ciphers.as_ref(), Suites::tls12, "cipher of TLS 1.2"),
-            ciphersuites: self.suites(
-                tls.ciphersuites.as_ref(),
-                Suites::tls13,
-                "cipher suite of TLS 1.3",
-            ),
-            curves: self.curves(tls.curves.as_ref()),
-            alpn: tls.alpn.clone().unwrap_or(default_alpn),
-            client_auth: match tls.verify {
-                None | Some(TlsVerify::None) => ClientAuth::None,
-                Some(TlsVerify::Optional) => ClientAuth::Optional,
-                Some(TlsVerify::Required) => ClientAuth::Required,
-            },
-            no_names: tls.no_ca_names,
-            tickets: tls.tickets.unwrap_or(true),
+            options: self.accept_options(&own, bind.span),
+            strict: tls.strict_sni.or(defaults.strict_sni).unwrap_or(false),
+            tickets: own.tickets.unwrap_or(true),
             secrets: self.tls.global.secrets,
             ..AcceptSettings::default()
         };
+        settings
+            .options
+            .alpn
+            .get_or_insert_with(|| default_alpn(bind, http));
         if let Some(sessions) = self.tls.global.sessions_max {
             settings.sessions_max = usize::try_from(sessions).unwrap_or(usize::MAX);
         }
-        settings.authorities = tls.ca_file.as_ref().and_then(|file| self.authorities(file));
-        settings.unnamed_authorities = tls
-            .ca_verify_file
-            .as_ref()
-            .and_then(|file| self.authorities(file));
-        settings.revoked = tls
-            .crl_file
-            .as_ref()
-            .map(|file| self.revoked(file))
-            .unwrap_or_default();
-        settings.ignored = self.ignored(tls.crt_ignored.as_ref());
-        settings.ignored_of_authorities = self.ignored(tls.ca_ignored.as_ref());
-        let verifies = settings.client_auth != ClientAuth::None;
-        if verifies && tls.ca_file.is_none() && tls.ca_verify_file.is_none() {
+        settings.ignored = self.names().ignored(own.crt_ignored.as_ref());
+        settings.ignored_of_authorities = self.names().ignored(own.ca_ignored.as_ref());
+        if let Some(file) = tls.ticket_keys.as_ref().or(defaults.ticket_keys.as_ref()) {
+            match self.tls.store.ticket_keys(&file.value) {
+                Ok(keys) => settings.ticket_keys = Some(keys),
+                Err(why) => self
+                    .faults
+                    .push(Diagnostic::error(code::BAD_ARGUMENT, file.span, why)),
+            }
+        }
+        let options = &settings.options;
+        let verifies = options.client_auth.is_some_and(|auth| auth != ClientAuth::None);
+        if verifies && options.ca_file.is_none() && options.ca_verify_file.is_none() {
             let message = "clients can't be verified without a `ca-file`";
             self.faults
-                .push(Diagnostic::error(code::MISSING_ARGUMENT, span, message));
+                .push(Diagnostic::error(code::MISSING_ARGUMENT, bind.span, message));
         }
         settings
     }
 
-    pub(super) fn versions(&mut self, tls: &TlsSettings, span: Span) -> Versions {
-        if let Some(min) = tls
-            .version_min
-            .as_ref()
-            .filter(|min| min.value < TlsVersion::Tls12)
-        {
-            let message = "TLS 1.2 is the oldest version that is spoken";
-            self.faults
-                .push(Diagnostic::warning(code::NO_EFFECT, min.span, message));
+    /// What a `bind` line and a line of a list may both say; the files that it names are loaded.
+    fn accept_options(&mut self, tls: &TlsSettings, span: Span) -> AcceptOptions {
+        for file in [&tls.ca_file, &tls.ca_verify_file].into_iter().flatten() {
+            self.trust(file);
         }
-        let min = tls.version_min.as_ref().map(|min| version(min.value));
-        let max = tls.version_max.as_ref().map(|max| version(max.value));
-        let without: Vec<Version> = tls.versions_without.iter().copied().map(version).collect();
-        Versions::new(min, max, &without).unwrap_or_else(|| {
-            let message = "no version of TLS is left: 1.2 and 1.3 can be spoken";
-            self.faults
-                .push(Diagnostic::error(code::BAD_ARGUMENT, span, message));
-            Versions::default()
-        })
+        if let Some(file) = &tls.crl_file {
+            self.distrust(file);
+        }
+        let base = self.tls.global.ca_base.clone();
+        self.names().accept_options(tls, span, base.as_ref())
     }
 
-    pub(super) fn suites(
-        &mut self,
-        text: Option<&Spanned<String>>,
-        parse: fn(&str) -> Result<Suites, Vec<String>>,
-        what: &str,
-    ) -> Option<Suites> {
-        let text = text?;
-        match parse(&text.value) {
-            Ok(suites) => {
-                self.lacking(&suites.unknown, what, text.span);
-                Some(suites)
-            }
-            Err(unknown) => {
-                self.nothing_left(&unknown, what, text.span);
-                None
-            }
-        }
+    pub(super) fn names(&mut self) -> Names<'_> {
+        Names(&mut self.faults)
     }
 
-    pub(super) fn curves(&mut self, text: Option<&Spanned<String>>) -> Option<Curves> {
-        let text = text?;
-        match Curves::parse(&text.value) {
-            Ok(curves) => {
-                self.lacking(&curves.unknown, "curve", text.span);
-                Some(curves)
-            }
-            Err(unknown) => {
-                self.nothing_left(&unknown, "curve", text.span);
-                None
-            }
-        }
-    }
-
-    /// The TLS library has all but some of what was named.
-    fn lacking(&mut self, names: &[String], what: &str, span: Span) {
-        if !names.is_empty() {
-            let message = format!("the TLS library has no {what} of the name {}", listed(names));
-            self.faults
-                .push(Diagnostic::warning(code::NO_EFFECT, span, message));
-        }
-    }
-
-    fn nothing_left(&mut self, names: &[String], what: &str, span: Span) {
-        let message = match names {
-            [] => format!("no {what} is left"),
-            names => format!(
-                "no {what} is left: the TLS library has none of the name {}",
-                listed(names)
-            ),
-        };
-        self.faults
-            .push(Diagnostic::error(code::BAD_ARGUMENT, span, message));
-    }
-
-    pub(super) fn authorities(&mut self, file: &Spanned<String>) -> Option<Authorities> {
-        let path = below(self.tls.global.ca_base.as_ref(), &file.value);
-        if let Some(known) = self.tls.authorities.get(&path) {
-            return Some(known.clone());
-        }
-        match Authorities::load(&path) {
-            Ok(authorities) => {
-                self.tls.authorities.insert(path, authorities.clone());
-                Some(authorities)
-            }
+    /// Loads authorities; gives the name by which they are known then.
+    pub(super) fn trust(&mut self, file: &Spanned<String>) -> Option<String> {
+        let path = below(self.tls.global.ca_base.as_ref(), file);
+        match self.tls.store.trust(&path) {
+            Ok(()) => Some(path),
             Err(why) => {
                 self.faults
                     .push(Diagnostic::error(code::BAD_ARGUMENT, file.span, why));
@@ -248,23 +318,24 @@ impl Assembly<'_> {
         }
     }
 
-    pub(super) fn revoked(&mut self, file: &Spanned<String>) -> Vec<tidegate_tls::RevocationList> {
-        revocation_lists(&below(self.tls.global.ca_base.as_ref(), &file.value)).unwrap_or_else(|why| {
-            self.faults
-                .push(Diagnostic::error(code::BAD_ARGUMENT, file.span, why));
-            Vec::new()
-        })
+    /// Loads what was revoked, likewise.
+    pub(super) fn distrust(&mut self, file: &Spanned<String>) -> Option<String> {
+        let path = below(self.tls.global.ca_base.as_ref(), file);
+        match self.tls.store.distrust(&path) {
+            Ok(()) => Some(path),
+            Err(why) => {
+                self.faults
+                    .push(Diagnostic::error(code::BAD_ARGUMENT, file.span, why));
+                None
+            }
+        }
     }
+}
 
-    fn ignored(&mut self, errors: Option<&Spanned<String>>) -> Ignored {
-        let Some(errors) = errors else {
-            return Ignored::None;
-        };
-        Ignored::parse(&errors.value).unwrap_or_else(|why| {
-            self.faults
-                .push(Diagnostic::error(code::BAD_ARGUMENT, errors.span, why));
-            Ignored::None
-        })
+fn as_default(source: Source) -> Source {
+    match source {
+        Source::Certificates { names, .. } => Source::Certificates { names, default: true },
+        list @ Source::List(_) => list,
     }
 }
 
@@ -277,19 +348,4 @@ fn default_alpn(bind: &model::Bind, http: bool) -> Vec<Vec<u8>> {
         (true, Some(model::HttpProto::Http2)) => &[b"h2"],
     };
     names.iter().map(|name| name.to_vec()).collect()
-}
-
-fn version(version: TlsVersion) -> Version {
-    match version {
-        TlsVersion::Ssl3 => Version::Ssl3,
-        TlsVersion::Tls10 => Version::Tls10,
-        TlsVersion::Tls11 => Version::Tls11,
-        TlsVersion::Tls12 => Version::Tls12,
-        TlsVersion::Tls13 => Version::Tls13,
-    }
-}
-
-fn listed(names: &[String]) -> String {
-    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-    names.join(", ")
 }

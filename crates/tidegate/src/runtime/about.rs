@@ -67,6 +67,10 @@ pub(crate) struct Scripts {
 pub(crate) struct Facts {
     /// The lists of patterns and maps.
     pub(crate) lists: Arc<Lists>,
+    /// What handshakes are made with.
+    pub(crate) tls: Arc<tidegate_tls::Store>,
+    /// `ca-base`: where authorities are.
+    pub(crate) ca_base: Option<String>,
     /// The variables of the process.
     pub(crate) proc_vars: Arc<ProcVars>,
     /// The environment after the configuration changed it.

@@ -5,6 +5,9 @@ use crate::parse::keyword::{Keyword, Sections, left_out, no_effect, not_yet};
 
 const G: Sections = Sections::GLOBAL;
 
+/// Why OCSP is not asked.
+const OCSP: &str = "responses of OCSP come from files and over the runtime API only";
+
 /// The keywords, with what becomes of them.
 #[rustfmt::skip]
 pub(super) const ROWS: &[Keyword<Parse>] = &[
@@ -91,7 +94,6 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
     not_yet("httpclient.ssl.verify", G, "a setting of the HTTP client of scripts"),
     not_yet("httpclient.timeout.connect", G, "a setting of the HTTP client of scripts"),
     not_yet("insecure-setuid-wanted", G, "a setting of the process"),
-    not_yet("issuers-chain-path", G, "a setting of the process"),
     not_yet("jwt.decrypt_alg_list", G, "a setting of the process"),
     not_yet("jwt.decrypt_enc_list", G, "a setting of the process"),
     not_yet("max-threads-per-group", G, "a limit of the process"),
@@ -103,19 +105,17 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
     not_yet("maxsslrate", G, "a limit of the process"),
     not_yet("mworker-max-reloads", G, "a setting of the process"),
     not_yet("noreuseport", G, "a setting of the process"),
-    not_yet("ocsp-update.disable", G, "a setting of OCSP updates"),
-    not_yet("ocsp-update.httpproxy", G, "a setting of OCSP updates"),
-    not_yet("ocsp-update.maxdelay", G, "a setting of OCSP updates"),
-    not_yet("ocsp-update.mindelay", G, "a setting of OCSP updates"),
-    not_yet("ocsp-update.mode", G, "a setting of OCSP updates"),
+    left_out("ocsp-update.disable", G, OCSP),
+    left_out("ocsp-update.httpproxy", G, OCSP),
+    left_out("ocsp-update.maxdelay", G, OCSP),
+    left_out("ocsp-update.mindelay", G, OCSP),
+    left_out("ocsp-update.mode", G, OCSP),
     not_yet("pp2-never-send-local", G, "a setting of the process"),
     not_yet("server-state-base", G, "a setting of the process"),
     not_yet("server-state-file", G, "state of servers kept over reloads"),
     not_yet("setcap", G, "a setting of the process"),
     not_yet("shm-stats-file", G, "a setting of the process"),
     not_yet("shm-stats-file-max-objects", G, "a setting of the process"),
-    not_yet("ssl-load-extra-del-ext", G, "a setting of TLS"),
-    not_yet("ssl-skip-self-issued-ca", G, "a setting of TLS"),
     no_effect("thread-group", G, "all threads are one group"),
     no_effect("thread-groups", G, "all threads are one group"),
     not_yet("thread-hard-limit", G, "a setting of the process"),
@@ -138,8 +138,8 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
     not_yet("tune.sndbuf.client", G, "a tuning setting"),
     not_yet("tune.sndbuf.frontend", G, "a tuning setting"),
     not_yet("tune.sndbuf.server", G, "a tuning setting"),
-    not_yet("tune.ssl.ocsp-update.maxdelay", G, "a setting of TLS"),
-    not_yet("tune.ssl.ocsp-update.mindelay", G, "a setting of TLS"),
+    left_out("tune.ssl.ocsp-update.maxdelay", G, OCSP),
+    left_out("tune.ssl.ocsp-update.mindelay", G, OCSP),
     not_yet("tune.streams-elasticity", G, "a tuning setting"),
     not_yet("tune.takeover-other-tg-connections", G, "a tuning setting"),
     no_effect("tune.vars.check-max-size", G, "health checks set no variables"),

@@ -4,7 +4,7 @@ use super::GlobalCx;
 use super::table::Parse;
 use crate::model::{TlsExtraFiles, TlsVerify};
 use crate::parse::args::{Args, Parsed};
-use crate::parse::keyword::{Keyword, Sections, left_out, no_effect, not_yet, served};
+use crate::parse::keyword::{Keyword, Sections, left_out, no_effect, served};
 use crate::parse::{bind, tls};
 
 const G: Sections = Sections::GLOBAL;
@@ -68,11 +68,38 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
         cx.global.tls.capture_bytes = args.integer(0, 16_384)?;
         Ok(())
     }),
-    not_yet("key-base", G, "where keys are searched"),
-    left_out("ssl-default-bind-client-sigalgs", G, "the TLS library has no choice of signature algorithms"),
-    left_out("ssl-default-bind-sigalgs", G, "the TLS library has no choice of signature algorithms"),
-    left_out("ssl-default-server-client-sigalgs", G, "the TLS library has no choice of signature algorithms"),
-    left_out("ssl-default-server-sigalgs", G, "the TLS library has no choice of signature algorithms"),
+    served("key-base", G, "<directory>", "where keys of `crt-store` sections are", |cx, args| {
+        cx.global.tls.key_base = tls::word(args, "a directory")?.map(|word| word.value);
+        Ok(())
+    }),
+    served("issuers-chain-path", G, "<directory>", "certificates that complete the chains of others", |cx, args| {
+        cx.global.tls.issuers = tls::word(args, "a directory")?;
+        Ok(())
+    }),
+    served("ssl-skip-self-issued-ca", G, "", "certificates of authorities that vouch for themselves are not sent", |cx, _| {
+        cx.global.tls.skip_self_issued = true;
+        Ok(())
+    }),
+    served("ssl-load-extra-del-ext", G, "", "such files are named without the certificate's `.crt`", |cx, _| {
+        cx.global.tls.extra.replaces_extension = true;
+        Ok(())
+    }),
+    served("ssl-default-bind-client-sigalgs", G, "<algorithms>", "what clients sign with", |cx, args| {
+        cx.global.tls.bind.tls.settings.client_signatures = tls::word(args, "a list of signature algorithms")?;
+        Ok(())
+    }),
+    served("ssl-default-bind-sigalgs", G, "<algorithms>", "what is signed with for clients", |cx, args| {
+        cx.global.tls.bind.tls.settings.signatures = tls::word(args, "a list of signature algorithms")?;
+        Ok(())
+    }),
+    served("ssl-default-server-client-sigalgs", G, "<algorithms>", "what is signed with for servers", |cx, args| {
+        cx.global.tls.server.client_signatures = tls::word(args, "a list of signature algorithms")?;
+        Ok(())
+    }),
+    served("ssl-default-server-sigalgs", G, "<algorithms>", "what servers sign with", |cx, args| {
+        cx.global.tls.server.signatures = tls::word(args, "a list of signature algorithms")?;
+        Ok(())
+    }),
     left_out("ssl-passphrase-cmd", G, "keys have to be stored without a passphrase"),
     no_effect("ssl-dh-param-file", G, "keys are exchanged on elliptic curves only"),
     no_effect("tune.ssl.default-dh-param", G, "keys are exchanged on elliptic curves only"),
@@ -114,19 +141,23 @@ fn extra_files(cx: &mut GlobalCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
                 bundle: true,
                 ocsp: true,
                 key: true,
+                issuer: true,
+                ..*files
             }
         }),
         ("bundle", |files| files.bundle = true),
         ("ocsp", |files| files.ocsp = true),
         ("key", |files| files.key = true),
-        // Of these two nothing is made.
+        ("issuer", |files| files.issuer = true),
+        // Timestamps of certificates are not sent.
         ("sctl", |_| ()),
-        ("issuer", |_| ()),
     ];
     let mut files = TlsExtraFiles {
         bundle: false,
         ocsp: false,
         key: false,
+        issuer: false,
+        replaces_extension: cx.global.tls.extra.replaces_extension,
     };
     args.one_of("a kind of file", &NAMES)?(&mut files);
     while args.peek().is_some() {

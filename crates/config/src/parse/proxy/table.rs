@@ -11,7 +11,7 @@ use crate::parse::check_rules::Speaks;
 use crate::parse::http::header_name;
 use crate::parse::keyword::{Keyword, KeywordDoc, Sections, left_out, not_yet, served, unsupported};
 use crate::parse::order::Rank;
-use crate::parse::{bind, capture, errors, rules, sampled, server, stick};
+use crate::parse::{bind, capture, certificates, errors, rules, sampled, server, stick};
 use tidegate_sample::Place;
 
 /// Takes the arguments of a keyword in.
@@ -227,8 +227,12 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("srvtcpka-cnt", B, "keep-alive probes of TCP towards servers"),
     not_yet("srvtcpka-idle", B, "keep-alive probes of TCP towards servers"),
     not_yet("srvtcpka-intvl", B, "keep-alive probes of TCP towards servers"),
-    not_yet("ssl-f-use", F_ONLY, "use a certificate"),
     served("stats", ALL, "<setting> [<argument>...]", "the page of statistics", stats::line),
+    served("ssl-f-use", F_ONLY, "crt <cert> [<param>...]", "a certificate of all `bind` lines that speak TLS", |cx, args| {
+        let line = certificates::line_of_frontend(args, cx.diagnostics)?;
+        cx.proxy.certificates.push(line);
+        Ok(())
+    }),
     left_out("transparent", B, "HAProxy took it away too; give a `server` the address `*`"),
     served("unique-id-format", ALL, "<format>", "an identifier for each request", logs::unique_id_format),
     served("unique-id-header", ALL, "<name>", "the header that tells servers the identifier", |cx, args| {

@@ -46,6 +46,11 @@ impl PublicKey {
         }
     }
 
+    /// The key of a certificate in DER form.
+    pub(super) fn of_certificate(der: &[u8]) -> Result<PublicKey, String> {
+        PublicKey::spki(of_certificate(der).ok_or("what it holds is broken")?)
+    }
+
     /// A SubjectPublicKeyInfo (RFC 5280).
     fn spki(der: &[u8]) -> Result<PublicKey, String> {
         const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];

@@ -3,6 +3,7 @@
 use super::super::string::variable_name;
 use super::BASE64;
 use super::key::{self, Kind, PublicKey, Source};
+use super::store;
 use crate::arg::{Arg, ArgError, at};
 use crate::scope::Scope;
 use crate::session::Session;
@@ -18,6 +19,7 @@ const UNKNOWN_ALGORITHM: i64 = -1;
 const UNMANAGED_ALGORITHM: i64 = -2;
 const INVALID_TOKEN: i64 = -3;
 const UNKNOWN_KEY: i64 = -5;
+const UNAVAILABLE_CERTIFICATE: i64 = -7;
 
 #[derive(Clone, Copy)]
 enum Algorithm {
@@ -118,6 +120,10 @@ pub(super) fn bind_certificate(args: &mut Vec<Arg>, scope: &Scope<'_>) -> Result
         ));
     }
     let Some(arg) = args.get_mut(1) else { return Ok(()) };
+    // Those of stores are loaded later, and looked up by their names.
+    if scope.files.has_certificate(&String::from_utf8_lossy(arg.text())) {
+        return Ok(());
+    }
     *arg = match variable_name(arg) {
         Ok(name) => Arg::Certificate(name),
         Err(_) => {
@@ -189,6 +195,25 @@ fn suited(key: Arc<PublicKey>, kind: Kind) -> Result<Arc<PublicKey>, ArgError> {
         name(kind)
     );
     Err(ArgError::new(1, message))
+}
+
+/// As [`run`], by a certificate.
+pub(super) fn run_certificate(session: &dyn Session, args: &[Arg], token: Value) -> Option<Value> {
+    let name = match at(args, 1) {
+        Arg::Certificate(name) => Arg::Var(name.clone()).data(session)?,
+        arg @ Arg::Str(_) => arg.data(session)?,
+        _ => return run(session, args, token),
+    };
+    let Some(known) = store::find(&name) else {
+        return run(session, args, token);
+    };
+    let Value::Bin(token) = token else { return None };
+    let algorithm = Algorithm::of(session, at(args, 0))?;
+    Some(Value::Int(match algorithm {
+        None => UNKNOWN_ALGORITHM,
+        Some(_) if !known.allowed => UNAVAILABLE_CERTIFICATE,
+        Some(algorithm) => verdict(algorithm, &token, known.public.as_deref(), None),
+    }))
 }
 
 /// What the manual returns; none if a variable is not set.

@@ -1,6 +1,7 @@
 //! The commands, one file for each family.
 
 mod caches;
+mod certificates;
 mod cli;
 mod frontends;
 pub(super) mod info;
@@ -18,8 +19,9 @@ use super::command::Command;
 
 /// All of them.
 pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
-    let families: [&'static [Command]; 13] = [
+    let families: [&'static [Command]; 14] = [
         caches::COMMANDS,
+        certificates::COMMANDS,
         cli::COMMANDS,
         process::COMMANDS,
         info::COMMANDS,
