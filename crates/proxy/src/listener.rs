@@ -177,6 +177,9 @@ fn prepare(socket: &Socket, address: SocketAddr, options: &SocketOptions) -> io:
     if options.user_timeout.is_some() {
         socket.set_tcp_user_timeout(options.user_timeout)?;
     }
+    if let Some(keepalive) = options.keepalive {
+        keepalive.apply(&socket2::SockRef::from(socket))?;
+    }
     if let Some(congestion) = &options.congestion {
         socket.set_tcp_congestion(congestion.as_bytes())?;
     }

@@ -21,6 +21,7 @@
 mod balance;
 mod http1;
 mod http2;
+mod keepalive;
 mod page;
 mod persistence;
 mod retry;
@@ -39,6 +40,7 @@ use tidegate_sample::{Expr, Process};
 pub use self::balance::{Affinity, Balance, HashBy, HashFunction, HashKey, HashMethod, HashType, UriPart};
 pub use self::http1::{HeaderNames, Http1Spec, HttpClose};
 pub use self::http2::Http2Tuning;
+pub use self::keepalive::KeepAlive;
 pub use self::page::PageSpec;
 pub use self::persistence::{CookieMode, CookieSpec, Persistence, UseServer};
 pub use self::retry::RetryOn;
@@ -398,6 +400,8 @@ pub struct SocketOptions {
     pub mss: Option<u16>,
     /// `tcp-ut`: how long sent bytes may stay unacknowledged.
     pub user_timeout: Option<Duration>,
+    /// `option clitcpka`: how idle connections are probed.
+    pub keepalive: Option<KeepAlive>,
     /// `cc`: algorithm of congestion control.
     pub congestion: Option<String>,
     /// `transparent`: listens on addresses of others.
@@ -674,6 +678,8 @@ pub struct ServerSpec {
     pub source: Option<Arc<SourceSpec>>,
     /// `tcp-ut`: how long sent bytes may stay unacknowledged.
     pub user_timeout: Option<Duration>,
+    /// `option srvtcpka`: how idle connections are probed.
+    pub keepalive: Option<KeepAlive>,
     /// The name that its address comes from, if it is to be followed.
     pub name_of_address: Option<Arc<NameSpec>>,
     /// There is no address for its name yet: it is out of service until there is.
@@ -767,6 +773,7 @@ impl ServerSpec {
             proxy_header: None,
             source: None,
             user_timeout: None,
+            keepalive: None,
             pool_max: None,
             pool_purge_delay: Duration::from_secs(5),
             pool_name: None,

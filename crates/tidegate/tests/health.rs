@@ -194,6 +194,43 @@ fn what_is_expected_of_a_response_decides() -> Result<()> {
 }
 
 #[test]
+fn headers_and_a_body_may_stand_behind_the_version() -> Result<()> {
+    let said = Arc::<Mutex<Vec<u8>>>::default();
+    let heard = said.clone();
+    let address = origin(move |mut stream| {
+        let mut asked = Vec::new();
+        let mut piece = [0; 512];
+        while !asked.ends_with(b"ping") {
+            match stream.read(&mut piece)? {
+                0 => break,
+                n => asked.extend_from_slice(piece.get(..n).unwrap_or_default()),
+            }
+        }
+        heard.lock().map_err(|_| "poisoned")?.extend(asked);
+        Ok(stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?)
+    })?;
+    let site = site(
+        "health-old-style",
+        &format!(
+            "    option httpchk POST /check HTTP/1.1\\r\\nHost:\\ inside\\r\\nX-Probe:\\ %[int(1)]\\r\\n\\r\\nping\n    server s {} check\n",
+            server(address)
+        ),
+    )?;
+    site.logged("b/s succeeded")?;
+    let said = said.lock().map_err(|_| "poisoned")?;
+    let said = String::from_utf8_lossy(&said).to_lowercase();
+    for part in [
+        "post /check http/1.1\r\n",
+        "\r\nhost: inside\r\n",
+        "\r\nx-probe: 1\r\n",
+        "\r\n\r\nping",
+    ] {
+        assert!(said.contains(part), "{part:?}: {said}");
+    }
+    Ok(())
+}
+
+#[test]
 fn a_conversation_can_have_several_steps_and_connections() -> Result<()> {
     let said = Arc::<Mutex<Vec<u8>>>::default();
     let heard = said.clone();

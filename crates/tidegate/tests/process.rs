@@ -198,3 +198,60 @@ fn a_hangup_is_survived() -> Result<()> {
     }
     Ok(())
 }
+
+/// Whether the system probes the connection from one port to another.
+fn is_probed(from: u16, to: u16) -> Result<bool> {
+    let port = |address: &str| -> Result<u16> {
+        let (_, port) = address.split_once(':').ok_or("no port")?;
+        Ok(u16::from_str_radix(port, 16)?)
+    };
+    for line in std::fs::read_to_string("/proc/net/tcp")?.lines().skip(1) {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let &[_, local, remote, "01", _, timer, ..] = fields.as_slice() else {
+            continue;
+        };
+        if (port(local)?, port(remote)?) == (from, to) {
+            return Ok(timer.starts_with("02:"));
+        }
+    }
+    Err(format!("no connection from port {from} to port {to}").into())
+}
+
+#[test]
+fn idle_connections_are_probed_on_demand() -> Result<()> {
+    for (option, of_client, of_server) in [
+        ("tcpka", true, true),
+        ("clitcpka", true, false),
+        ("srvtcpka", false, true),
+        ("dontlognull", false, false),
+    ] {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+        let origin = listener.local_addr()?.port();
+        let config = format!(
+            "global\n    nbthread 1\ndefaults\n    mode tcp\n    timeout connect 5s\n    timeout client 15s\n    \
+             timeout server 15s\nlisten site\n    bind 127.0.0.1:8080\n    option {option}\n    clitcpka-idle 50s\n    \
+             srvtcpka-idle 50s\n    srvtcpka-cnt 2\n    server s localhost:{origin}\n"
+        );
+        let site = Site::start("process-probes", &[("site.cfg", &config)])?;
+        let mut client = site.connect(0)?;
+        std::io::Write::write_all(&mut client, b"here")?;
+        // Whoever looked whether the site listens said nothing.
+        let served = loop {
+            let (mut stream, _) = listener.accept()?;
+            let mut said = [0; 4];
+            if std::io::Read::read(&mut stream, &mut said)? > 0 {
+                break stream;
+            }
+        };
+        // What was sent is acknowledged by now, or soon.
+        let start = Instant::now();
+        let (here, there) = (client.local_addr()?.port(), client.peer_addr()?.port());
+        let from = served.peer_addr()?.port();
+        let found = || -> Result<(bool, bool)> { Ok((is_probed(there, here)?, is_probed(from, origin)?)) };
+        while found()? != (of_client, of_server) && start.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert_eq!(found()?, (of_client, of_server), "{option}");
+    }
+    Ok(())
+}

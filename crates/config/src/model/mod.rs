@@ -53,8 +53,8 @@ pub use outgoing::{Outgoing, PresentedAs, ProxyOptions, SendProxy, SourceAddress
 pub use process::{ProcessSettings, UnixBind};
 pub use proxy::{
     BackendTarget, Compression, CompressionAlgorithm, ConnectionMode, ForwardFor, Forwarded, ForwardedPart,
-    HeaderNames, HttpReuse, HttpWire, LogSettings, Mode, Proxy, ProxyId, ProxyKind, RetryCount, Timeouts,
-    UseBackend,
+    HeaderNames, HttpReuse, HttpWire, LogSettings, Mode, Proxy, ProxyId, ProxyKind, RetryCount, TcpProbes,
+    Timeouts, UseBackend,
 };
 pub use resolvers::{InitialAddress, NameServer, Naming, Resolvers};
 pub use rule::{

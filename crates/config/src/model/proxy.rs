@@ -162,6 +162,10 @@ pub struct Proxy {
     /// `option redispatch`: which retries go to another server: each of so many, or the one that many before the last
     /// and one; 0 for none.
     pub redispatch: i32,
+    /// `option clitcpka`, `option tcpka` and what is said of the client's probes.
+    pub client_probes: TcpProbes,
+    /// `option srvtcpka`, `option tcpka` and what is said of the servers' probes.
+    pub server_probes: TcpProbes,
     /// How requests and streams get to the servers.
     pub upstream: Upstream,
     /// Everything about log lines.
@@ -386,4 +390,17 @@ pub struct LogSettings {
     pub steps: Vec<LogStep>,
     /// `option logasap`: lines are written before the data.
     pub as_soon_as_possible: bool,
+}
+
+/// Keep-alive probes of TCP.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TcpProbes {
+    /// Whether the system sends them.
+    pub on: bool,
+    /// How many stay unanswered before a connection is given up.
+    pub count: Option<u32>,
+    /// How long a connection is idle before the first.
+    pub idle: Option<std::time::Duration>,
+    /// How long after the last the next one is sent.
+    pub interval: Option<std::time::Duration>,
 }

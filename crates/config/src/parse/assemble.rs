@@ -266,6 +266,8 @@ fn fresh(kind: ProxyKind, name: Spanned<String>) -> Proxy {
         check: CheckProgram::default(),
         log_health_checks: false,
         redispatch: 0,
+        client_probes: Default::default(),
+        server_probes: Default::default(),
         upstream: Default::default(),
         log: LogSettings::default(),
         captures: CaptureSettings::default(),

@@ -57,15 +57,19 @@ impl Company {
             sessions,
             queued,
         } = self;
-        let backups = if active == 0 && backup > 0 {
-            " Running on backup."
-        } else {
-            ""
-        };
+        let backups = self.only_backups();
         format!(
             "{active} active and {backup} backup servers left.{backups} {sessions} sessions active, 0 requeued, \
              {queued} remaining in queue."
         )
+    }
+
+    fn only_backups(self) -> &'static str {
+        if self.active == 0 && self.backup > 0 {
+            " Running on backup."
+        } else {
+            ""
+        }
     }
 
     /// Who is there after one came.
@@ -76,8 +80,9 @@ impl Company {
             queued,
             ..
         } = self;
+        let backups = self.only_backups();
         format!(
-            "{active} active and {backup} backup servers online. 0 sessions requeued, {queued} total in queue."
+            "{active} active and {backup} backup servers online.{backups} 0 sessions requeued, {queued} total in queue."
         )
     }
 }
@@ -221,6 +226,20 @@ mod tests {
             ),
             "Backup Server b1/s3 is UP, reason: Layer4 check passed, check duration: 1ms. 1 active and 0 backup servers \
              online. 0 sessions requeued, 0 total in queue."
+        );
+    }
+
+    /// The words of haproxy 2.6.
+    #[test]
+    fn backups_that_are_alone_are_said_to_be() {
+        let company = Company {
+            backup: 1,
+            ..Company::default()
+        };
+        assert_eq!(
+            change("Backup Server b1/s2", Change::Up, None, company),
+            "Backup Server b1/s2 is UP. 0 active and 1 backup servers online. Running on backup. 0 sessions requeued, 0 \
+             total in queue."
         );
     }
 }

@@ -152,6 +152,9 @@ async fn open_for(server: &Server, txn: &Txn, descriptors: &Arc<Descriptors>) ->
             if spec.user_timeout.is_some() {
                 socket2::SockRef::from(&tcp).set_tcp_user_timeout(spec.user_timeout)?;
             }
+            if let Some(keepalive) = spec.keepalive {
+                keepalive.apply(&socket2::SockRef::from(&tcp))?;
+            }
             Stream::Tcp(tcp)
         }
         other => open(&other).await?,

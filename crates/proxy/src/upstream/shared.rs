@@ -251,7 +251,8 @@ impl BackendState {
         })
     }
 
-    /// Which of two has less to do for its weight, or had its last turn longer ago.
+    /// Which of two has less to do for its weight, or had its last turn longer ago. Those that are idle are equal whatever
+    /// they weigh, so that all are used even if there is little to do.
     pub(crate) fn less_loaded(&self, a: Option<usize>, b: Option<usize>) -> Option<usize> {
         let (Some(at_a), Some(at_b)) = (a, b) else {
             return a.or(b);
@@ -260,8 +261,9 @@ impl BackendState {
             return a;
         };
         let plays = |s: &ServerState| s.plays.load(Ordering::SeqCst);
-        let weighed = |s: &ServerState, other: &ServerState| {
-            u64::from(s.busy() + 1) * u64::from(other.scaled_weight().max(1))
+        let weighed = |s: &ServerState, other: &ServerState| match s.busy() {
+            0 => 0,
+            busy => u64::from(busy + 1) * u64::from(other.scaled_weight().max(1)),
         };
         let key = |s: &ServerState, other: &ServerState| (!plays(s), weighed(s, other), s.last_turn());
         if key(one, other) <= key(other, one) { a } else { b }

@@ -2,7 +2,7 @@
 
 use tidegate_config::model::{self, Bind, BindAddress, HttpProto, UnixBind};
 use tidegate_config::{Diagnostic, Sources, code};
-use tidegate_proxy::spec::{ListenAddress, ListenProto, ListenerSpec, SocketOptions};
+use tidegate_proxy::spec::{KeepAlive, ListenAddress, ListenProto, ListenerSpec, SocketOptions};
 
 use super::Assembly;
 use crate::privileges::number;
@@ -34,6 +34,7 @@ impl Assembly<'_> {
                     interface: bind.options.interface.clone(),
                     mss: bind.options.mss,
                     user_timeout: bind.options.user_timeout.filter(|time| !time.is_zero()),
+                    keepalive: keepalive(proxy.client_probes),
                     congestion: bind.options.congestion.clone(),
                     transparent: bind.options.transparent,
                 };
@@ -102,5 +103,14 @@ fn addresses(bind: &Bind, unix: &UnixBind) -> Result<Vec<ListenAddress>, Box<Dia
                 .map_err(|why| Box::new(Diagnostic::error(code::BAD_ADDRESS, bind.span, why)))?;
             vec![ListenAddress::Inherited(fd)]
         }
+    })
+}
+
+/// How idle connections are probed, if they are.
+pub(super) fn keepalive(probes: model::TcpProbes) -> Option<KeepAlive> {
+    probes.on.then_some(KeepAlive {
+        idle: probes.idle,
+        interval: probes.interval,
+        count: probes.count,
     })
 }

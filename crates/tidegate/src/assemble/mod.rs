@@ -311,6 +311,9 @@ impl Assembly<'_> {
             backend.stick = std::mem::take(&mut proxy.stick);
             backend.retries = proxy.retries.0;
             backend.redispatch = proxy.redispatch;
+            for server in &mut backend.servers {
+                server.keepalive = listen::keepalive(proxy.server_probes);
+            }
             upstream::settle(std::mem::take(&mut proxy.upstream), &mut backend);
             backend.reuse = match proxy.http_reuse {
                 model::HttpReuse::Never => HttpReuse::Never,

@@ -4,7 +4,7 @@ use tidegate_sample::Scope;
 
 use super::RuleArgs;
 use crate::diag::{Diagnostic, code};
-use crate::model::{CheckRequest, ReplyBody};
+use crate::model::{CheckRequest, LogFormat, ReplyBody};
 use crate::parse::args::{Args, Parsed, bad_argument};
 use crate::parse::http::header_name;
 use crate::parse::sampled;
@@ -65,18 +65,12 @@ pub(crate) fn http_option(args: &mut Args<'_>) -> Parsed<HttpOption> {
     words.method = Some(method(first)?);
     words.uri = Some(uri(args.expect("a URI")?)?);
     if let Some(word) = args.next() {
-        // The old way to send headers was to write them behind the version.
-        if let Some(at) = word.bytes().iter().position(|byte| matches!(byte, b'\r' | b'\n')) {
-            let part = word.part(at, word.bytes().len());
-            return Err(Box::new(
-                Diagnostic::error(
-                    code::BAD_ARGUMENT,
-                    part.span(),
-                    "headers can't be written behind the version",
-                )
-                .help("add them by `http-check send hdr <name> <value>`"),
-            ));
+        // The old way to send headers and a body was to write them behind the version.
+        let end = word.bytes().iter().position(|byte| matches!(byte, b'\r' | b'\n'));
+        if let Some(at) = end {
+            words.rest = Some(word.part(at, word.bytes().len()));
         }
+        let word = &word.part(0, end.unwrap_or(word.bytes().len()));
         words.is_1_1 = Some(version(word)?);
     }
     words.host = args.next().cloned();
@@ -90,6 +84,8 @@ pub(crate) struct HttpOption {
     uri: Option<Vec<u8>>,
     is_1_1: Option<bool>,
     host: Option<Word>,
+    /// Headers and a body.
+    rest: Option<Word>,
 }
 
 /// The request that an option describes.
@@ -98,13 +94,58 @@ pub(crate) fn option_request(option: HttpOption, scope: &Scope<'_>) -> Parsed<Ch
     if let Some(host) = &option.host {
         headers.push((String::from("Host"), sampled::log_format(host, scope)?));
     }
+    let body = match &option.rest {
+        Some(rest) => old_style(rest, &mut headers, scope)?,
+        None => None,
+    };
     Ok(CheckRequest {
         method: option.method,
         uri: option.uri.map(ReplyBody::Bytes),
         is_1_1: option.is_1_1,
         headers,
-        body: None,
+        body,
     })
+}
+
+/// Headers that are written behind the version, each after the end of a line; after an empty line there is a body.
+fn old_style(
+    rest: &Word,
+    headers: &mut Vec<(String, LogFormat)>,
+    scope: &Scope<'_>,
+) -> Parsed<Option<ReplyBody>> {
+    let bytes = rest.bytes();
+    let mut at = 0;
+    loop {
+        at += bytes.get(at..).map_or(0, |rest| match rest {
+            [b'\r', b'\n', ..] => 2,
+            _ => 1,
+        });
+        let left = bytes.get(at..).unwrap_or_default();
+        if left.is_empty() {
+            return Ok(None);
+        }
+        let length = left
+            .iter()
+            .position(|byte| matches!(byte, b'\r' | b'\n'))
+            .unwrap_or(left.len());
+        if length == 0 {
+            let body = left.strip_prefix(b"\r\n").or(left.get(1..)).unwrap_or_default();
+            return Ok((!body.is_empty()).then(|| ReplyBody::Bytes(body.to_vec())));
+        }
+        let line = rest.part(at, at + length);
+        let Some(colon) = line.bytes().iter().position(|byte| *byte == b':') else {
+            return bad_argument(&line, format!("`{}` is no header: it has no colon", line.lossy()));
+        };
+        let name = crate::parse::http::header_name(&line.part(0, colon))?;
+        let value = line.bytes().get(colon + 1..).unwrap_or_default();
+        let blanks = value
+            .iter()
+            .take_while(|byte| matches!(byte, b' ' | b'\t'))
+            .count();
+        let value = line.part(colon + 1 + blanks, length);
+        headers.push((name, sampled::log_format(&value, scope)?));
+        at += length;
+    }
 }
 
 /// What the first `http-check send` doesn't say, the option does.

@@ -102,6 +102,20 @@ const ROWS: &[Keyword<Parse>] = &[
         };
         Ok(())
     }),
+    served("tcpka", ALL, "", "let the system probe idle connections on both sides", |cx, _, on| {
+        cx.proxy.client_probes.on = on;
+        cx.proxy.server_probes.on = on;
+        Ok(())
+    }),
+    served("clitcpka", F, "", "let the system probe idle connections of clients", |cx, _, on| {
+        cx.proxy.client_probes.on = on;
+        Ok(())
+    }),
+    served("srvtcpka", B, "", "let the system probe idle connections to servers", |cx, _, on| {
+        cx.proxy.server_probes.on = on;
+        Ok(())
+    }),
+    no_effect("contstats", F, "bytes are always counted as they pass"),
     served("persist", B, "", "use a server by its cookie even when it is down", |cx, _, on| {
         cx.proxy.persistence.persist = on;
         Ok(())
@@ -144,8 +158,6 @@ const ROWS: &[Keyword<Parse>] = &[
         Ok(())
     }),
     not_yet("checkcache", B, "refuse responses that may be cached by mistake"),
-    not_yet("clitcpka", F, "keep-alive probes of TCP towards clients"),
-    not_yet("contstats", F, "count while a transfer goes on"),
     served("disable-h2-upgrade", F, "", "don't take HTTP/2 where a client begins it unasked", |cx, _, on| {
         cx.proxy.http.disable_h2_upgrade = on;
         Ok(())
@@ -186,8 +198,6 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("smtpchk", B, "check health by SMTP"),
     not_yet("socket-stats", F, "counters for each listener"),
     not_yet("spop-check", B, "check health by SPOP"),
-    not_yet("srvtcpka", B, "keep-alive probes of TCP towards servers"),
-    not_yet("tcpka", ALL, "keep-alive probes of TCP"),
     left_out("transparent", B, "HAProxy took it away too; give a `server` the address `*`"),
     no_effect("splice-auto", ALL, "bytes are never copied by splicing"),
     no_effect("splice-request", ALL, "bytes are never copied by splicing"),

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::{ProxyCx, balance, compression, filters, logs, options, persistence, stats, timeouts, upstream};
+use crate::TimeUnit;
 use crate::diag::{Diagnostic, code};
 use crate::model::{BackendTarget, HttpReuse, Mode, Outgoing, RetryCount, Server, UseBackend};
 use crate::parse::args::{Args, Parsed, fault, list};
@@ -187,9 +188,18 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("be-unpublished", B_ONLY, "take the backend out of use_backend"),
     served("capture", F_ONLY, "{ cookie | request header | response header } <name> len <length>",
         "keep a cookie or a header for the log", capture::capture),
-    not_yet("clitcpka-cnt", F, "keep-alive probes of TCP towards clients"),
-    not_yet("clitcpka-idle", F, "keep-alive probes of TCP towards clients"),
-    not_yet("clitcpka-intvl", F, "keep-alive probes of TCP towards clients"),
+    served("clitcpka-cnt", F, "<number>", "how many probes stay unanswered before a connection is given up", |cx, args| {
+        cx.proxy.client_probes.count = Some(args.integer(1, 127)?);
+        Ok(())
+    }),
+    served("clitcpka-idle", F, "<time>", "how long connections are idle before they are probed", |cx, args| {
+        cx.proxy.client_probes.idle = Some(args.time(TimeUnit::Seconds)?);
+        Ok(())
+    }),
+    served("clitcpka-intvl", F, "<time>", "how long after a probe the next one is sent", |cx, args| {
+        cx.proxy.client_probes.interval = Some(args.time(TimeUnit::Seconds)?);
+        Ok(())
+    }),
     served("declare", F_ONLY, "capture { request | response } len <length>", "declare a slot to capture into",
         capture::declare),
     left_out("dispatch", B_ONLY, "HAProxy took it away too; use a `server` line"),
@@ -224,9 +234,18 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("server-state-file-name", B, "state of servers kept over reloads"),
     served("source", B, "<addr>[:<port>] [usesrc { <addr>[:<port>] | client | clientip | hdr_ip(<hdr>[,<occ>]) }] \
         [interface <name>]", "where connections to servers come from", upstream::source),
-    not_yet("srvtcpka-cnt", B, "keep-alive probes of TCP towards servers"),
-    not_yet("srvtcpka-idle", B, "keep-alive probes of TCP towards servers"),
-    not_yet("srvtcpka-intvl", B, "keep-alive probes of TCP towards servers"),
+    served("srvtcpka-cnt", B, "<number>", "how many probes stay unanswered before a connection is given up", |cx, args| {
+        cx.proxy.server_probes.count = Some(args.integer(1, 127)?);
+        Ok(())
+    }),
+    served("srvtcpka-idle", B, "<time>", "how long connections are idle before they are probed", |cx, args| {
+        cx.proxy.server_probes.idle = Some(args.time(TimeUnit::Seconds)?);
+        Ok(())
+    }),
+    served("srvtcpka-intvl", B, "<time>", "how long after a probe the next one is sent", |cx, args| {
+        cx.proxy.server_probes.interval = Some(args.time(TimeUnit::Seconds)?);
+        Ok(())
+    }),
     served("stats", ALL, "<setting> [<argument>...]", "the page of statistics", stats::line),
     served("ssl-f-use", F_ONLY, "crt <cert> [<param>...]", "a certificate of all `bind` lines that speak TLS", |cx, args| {
         let line = certificates::line_of_frontend(args, cx.diagnostics)?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::ring::{Ring, Seed};
-use super::turns::turns;
+use super::turns::{map, turns};
 use crate::spec::{BackendSpec, Balance, HashKey, HashMethod, ServerAddress};
 use crate::upstream::state::ServerState;
 
@@ -39,9 +39,10 @@ impl Plan {
             Balance::Hash(_) => spec.hash_type.method == HashMethod::Consistent,
             _ => false,
         };
-        let turned = match spec.balance {
-            Balance::RoundRobin | Balance::StaticRr | Balance::Hash(_) => true,
-            Balance::Random { .. } | Balance::LeastConn | Balance::First => false,
+        let turns = match spec.balance {
+            Balance::RoundRobin => turns(&weights),
+            Balance::StaticRr | Balance::Hash(_) => map(&weights),
+            Balance::Random { .. } | Balance::LeastConn | Balance::First => Vec::new(),
         };
         if matches!(spec.balance, Balance::First) {
             chosen.sort_by_key(|(_, s)| s.id());
@@ -63,7 +64,7 @@ impl Plan {
         Plan {
             version,
             usable: chosen.iter().map(|(at, _)| *at).collect(),
-            turns: if turned { turns(&weights) } else { Vec::new() },
+            turns,
             ring: if ringed {
                 Ring::new(&seeded())
             } else {

@@ -168,8 +168,11 @@ fn the_least_loaded_comes_next_by_weight_and_equals_take_turns() {
         assert_eq!(place, 1);
         assert!(farm.shared.enter(place));
     }
-    let idle = self::farm(Balance::LeastConn, &[1, 1, 1], |_| {});
-    assert_eq!(idle.shares(300, no_hash), [100, 100, 100]);
+    // Those that are idle take turns whatever they weigh.
+    for weights in [[1, 1, 1], [1, 2, 5]] {
+        let idle = self::farm(Balance::LeastConn, &weights, |_| {});
+        assert_eq!(idle.shares(300, no_hash), [100, 100, 100]);
+    }
 }
 
 #[test]
