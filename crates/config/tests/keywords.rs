@@ -213,6 +213,7 @@ fn read(text: &str) -> Loaded {
         .with("x.cfg", text)
         .with("hosts.map", "192.0.2.1 app\n")
         .with("seen.lst", "192.0.2.1\n")
+        .with("site.list", "site.pem [alpn h2] example.com\n")
         .with(
             "sorry.http",
             "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n",

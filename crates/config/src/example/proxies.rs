@@ -66,6 +66,7 @@ pub(super) const ROWS: &[Row] = &[
     ("server", "server s1 192.0.2.10:8080 check maxconn 100", "see \"After `server`\""),
     ("server-template", "server-template web 1-3 192.0.2.10:8080", "names are the prefix and a number"),
     ("source", "source 192.0.2.1", "for servers without one of their own; the system chooses without the line"),
+    ("ssl-f-use", "ssl-f-use crt site.pem alpn h2", "parameters as in a `crt-list`"),
     ("stats", "stats uri /entrance?stats", "see \"After `stats`\""),
     ("stick", "stick on src table clients", "the proxy's own table without `table`"),
     ("stick-table", "stick-table type ip size 100k expire 10m store http_req_rate(10s),gpc0", "one for each proxy; `expire` in milliseconds without a unit"),

@@ -6,6 +6,7 @@ use super::Row;
 pub(super) const HEADERS: &[Row] = &[
     ("backend", "backend app2", "each name once among backends"),
     ("cache", "cache small", "for `cache-use`, `cache-store` and `filter cache`"),
+    ("crt-store", "crt-store web", "for `crt @<store>/<name>`; stands before what uses its certificates"),
     ("defaults", "defaults web", "for the proxies below that name it by `from`, or name none"),
     ("frontend", "frontend public from base", "each name once among frontends"),
     ("global", "global", "several are read as one"),
@@ -23,6 +24,7 @@ pub(super) const HEADERS: &[Row] = &[
 pub(super) fn lines(section: &str) -> Option<&'static [Row]> {
     let of = [
         ("cache", CACHE),
+        ("crt-store", CRT_STORE),
         ("ring", RING),
         ("log-forward", LOG_FORWARD),
         ("log-profile", LOG_PROFILE),
@@ -44,6 +46,14 @@ const CACHE: &[Row] = &[
     ("max-secondary-entries", "max-secondary-entries 5", "from 1 on; 10 without the line"),
     ("process-vary", "process-vary on", "`off` without the line: a response with `vary` is not kept"),
     ("total-max-size", "total-max-size 4", "megabytes, 1 to 4095"),
+];
+
+#[rustfmt::skip]
+const CRT_STORE: &[Row] = &[
+    ("crt-base", "crt-base /etc/ssl/certs", "stands before the `load` lines; that of `global` without the line"),
+    ("key-base", "key-base /etc/ssl/keys", "stands before the `load` lines; that of `global` without the line"),
+    ("load", "load crt site.crt key site.key alias site", "called `@<store>/<alias>`, or `@<store>/<file>`; in a store without a name `@/<alias>` or \
+         the file"),
 ];
 
 #[rustfmt::skip]
