@@ -135,7 +135,7 @@ impl Source {
         match self {
             Source::Http1(body) => body.remaining(),
             Source::Http2(body) => body.remaining(),
-            Source::Filtered(_) => None,
+            Source::Filtered(filtered) => filtered.chain.remaining(filtered.body.size_hint().exact()),
             Source::Kept(body) => body.remaining(),
         }
     }

@@ -57,6 +57,14 @@ impl Chain {
         self.stages.iter().all(|stage| stage.filter.keeps_length())
     }
 
+    /// How much is still to come out, where that is known of the source and filters leave it as it is.
+    pub(crate) fn remaining(&self, of_source: Option<u64>) -> Option<u64> {
+        let of_source = of_source.filter(|_| self.keeps_length())?;
+        let inputs = self.stages.iter().flat_map(|stage| &stage.input);
+        let held: u64 = inputs.chain(&self.output).map(|piece| piece.len() as u64).sum();
+        Some(of_source.saturating_add(held))
+    }
+
     /// Nothing more will come.
     pub(crate) fn is_ended(&self) -> bool {
         self.source_ended
@@ -272,6 +280,11 @@ mod tests {
             Poll::Ready(Some(Ok(_)))
         ));
         assert!(chain.is_ended());
+        assert_eq!(
+            chain.remaining(Some(5)),
+            None,
+            "that filter may change the length"
+        );
     }
 
     #[test]
