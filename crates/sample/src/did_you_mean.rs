@@ -3,9 +3,13 @@
 /// The candidate nearest to `word`, if one is near enough to be worth naming.
 ///
 /// Near enough is an edit distance of up to a third of the word's length (at least one edit); a swap of
-/// two neighbouring letters counts as one edit. Among equals the first candidate wins.
+/// two neighbouring letters counts as one edit. Among equals the first candidate wins. A single letter is one edit from any other, and
+/// near to the same in another case alone.
 pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (word.len() / 3).max(1);
+    let limit = match word.len() {
+        1 => 0,
+        len => (len / 3).max(1),
+    };
     let mut best: Option<(usize, &str)> = None;
     let mut rows = Rows::default();
     for candidate in candidates {
@@ -84,6 +88,8 @@ mod tests {
         assert_eq!(did_you_mean("hrd", names), Some("hdr"));
         assert_eq!(did_you_mean("cookie", names), None);
         assert_eq!(did_you_mean("", names), None);
+        assert_eq!(did_you_mean("Q", ["B", "H"]), None);
+        assert_eq!(did_you_mean("Q", ["B", "q"]), Some("q"));
     }
 
     #[test]

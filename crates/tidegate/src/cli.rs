@@ -145,7 +145,7 @@ const REFUSED: [(&str, &str); 10] = [
 pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
     let mut args = args.into_iter().peekable();
     if args.next_if(|arg| arg == "fmt").is_some() {
-        return format(args).map(Command::Format);
+        return format(args);
     }
     if args.next_if(|arg| arg == "explain").is_some() {
         return explain(args);
@@ -206,13 +206,14 @@ fn numbers(args: &mut std::iter::Peekable<impl Iterator<Item = OsString>>) -> Ve
     found
 }
 
-fn format(args: impl Iterator<Item = OsString>) -> Result<FormatFlags, String> {
+fn format(args: impl Iterator<Item = OsString>) -> Result<Command, String> {
     let mut flags = FormatFlags::default();
     let mut flags_end = false;
     for arg in args {
         match arg.to_str() {
             Some("--check") if !flags_end => flags.check = true,
             Some("--write") if !flags_end => flags.write = true,
+            Some("-h" | "--help") if !flags_end => return Ok(Command::Help),
             Some("--") if !flags_end => flags_end = true,
             Some(text) if !flags_end && text.starts_with('-') && text != "-" => {
                 return Err(format!(
@@ -230,7 +231,7 @@ fn format(args: impl Iterator<Item = OsString>) -> Result<FormatFlags, String> {
         [_, _, ..] if !flags.check && !flags.write => {
             Err("`fmt` prints one file; `--check` and `--write` take several".into())
         }
-        _ => Ok(flags),
+        _ => Ok(Command::Format(flags)),
     }
 }
 
@@ -241,6 +242,7 @@ fn explain(mut args: impl Iterator<Item = OsString>) -> Result<Command, String> 
             "`explain` takes one code; unexpected `{}`",
             extra.display()
         )),
+        None if matches!(code.as_deref(), Some("-h" | "--help")) => Ok(Command::Help),
         None => Ok(Command::Explain(code)),
     }
 }
@@ -353,6 +355,24 @@ mod tests {
             let error = of(text).unwrap_err();
             assert!(error.starts_with(wanted), "{text:?}: {error}");
         }
+    }
+
+    #[test]
+    fn help_can_be_asked_of_each_command() {
+        for text in [
+            "-h",
+            "--help",
+            "fmt -h",
+            "fmt --help",
+            "explain -h",
+            "explain --help",
+        ] {
+            assert_eq!(of(text), Ok(Command::Help), "{text}");
+        }
+        let Ok(Command::Format(flags)) = of("fmt -- -h") else {
+            panic!()
+        };
+        assert_eq!(flags.files, [PathBuf::from("-h")]);
     }
 
     #[test]
