@@ -19,7 +19,7 @@ end)
          tune.h2.fe.max-concurrent-streams 50\n    tune.h2.be.max-concurrent-streams 40\n\
          defaults\n    mode http\n    timeout connect 5s\n    timeout client 15s\n    timeout server 15s\n\
          frontend first\n    bind 127.0.0.1:8080\n    default_backend next\n\
-         backend next\n    \
+         backend next\n    http-reuse always\n    \
          http-response set-header x-server \"%[bc_http_major] %[bc_settings_streams_limit] %[bs.id]\"\n    \
          server s 127.0.0.1:8081 proto h2\n\
          frontend second\n    bind 127.0.0.1:8081\n    \

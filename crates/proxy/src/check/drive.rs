@@ -196,8 +196,9 @@ impl Subject {
             .as_ref()
             .map(|process| process.node.clone());
         let text = format!(
-            "{state}; address={address}; port={port}; name={}; node={}; weight={}/{total}; scur={}/{}; qcur={}",
-            self.title,
+            "{state}; address={address}; port={port}; name={}/{}; node={}; weight={}/{total}; scur={}/{}; qcur={}",
+            self.company.name(),
+            self.state.name(),
             String::from_utf8_lossy(&node.unwrap_or_default()),
             self.state.effective_weight(),
             own.connections,
