@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::cases::{Case, Floor};
+use super::cases::{Case, Floor, IDLE};
 use super::process::{Process, free_address};
 use crate::Result;
 
@@ -123,7 +123,11 @@ impl Site<'_> {
         };
         let text = template("common.cfg")?.replace("@LUA@", &load) + &template(self.case.configuration)?;
         let path = directory.join("bench.cfg");
-        let text = text.replace("@TLS@", &tls);
+        // Each takes two descriptors by HAProxy's count, so there are no more than a case needs.
+        let connections = if self.case.name == IDLE.name { 10_200 } else { 4096 };
+        let text = text
+            .replace("@TLS@", &tls)
+            .replace("@MAXCONN@", &connections.to_string());
         std::fs::write(&path, self.fill(&text, directory, address))?;
         Ok(vec![
             text_of(program),
