@@ -18,6 +18,7 @@ use tidegate_sample::x509::Certificate;
 use crate::acceptor::{Trust, provider};
 use crate::identity::{Identity, said};
 use crate::notes::Secrets;
+use crate::old;
 use crate::revocation::{Revocations, fault as revocation_fault};
 use crate::signatures::Signatures;
 use crate::suites::{Curves, Suites};
@@ -336,7 +337,8 @@ impl ServerCertVerifier for Trusting {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         let known = &crate::provider().signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, cert, signed, known)
+        let said = rustls::crypto::verify_tls12_signature(message, cert, signed, known);
+        old::or_old(said, message, cert, signed, false)
     }
 
     fn verify_tls13_signature(
@@ -346,7 +348,8 @@ impl ServerCertVerifier for Trusting {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         let known = &crate::provider().signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, cert, signed, known)
+        let said = rustls::crypto::verify_tls13_signature(message, cert, signed, known);
+        old::or_old(said, message, cert, signed, true)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

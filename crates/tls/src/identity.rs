@@ -136,6 +136,14 @@ impl Parts {
         let mut key = CertifiedKey::new(self.chain, signing);
         match key.keys_match() {
             Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => {}
+            // The library doesn't read those of X.509's first version.
+            Err(_) if certificate.version() == 1 => {
+                let info = certificate.key_info_der().unwrap_or_default();
+                let own = key.key.public_key();
+                if own.is_some_and(|own| own.as_ref() != info.as_slice()) {
+                    return Err("its private key is not that of its certificate".to_owned());
+                }
+            }
             Err(Error::InconsistentKeys(_)) => {
                 return Err("its private key is not that of its certificate".to_owned());
             }
@@ -204,5 +212,29 @@ pub(crate) fn said(why: &Error) -> String {
     match why {
         Error::General(text) => text.clone(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::made;
+
+    #[test]
+    fn a_certificate_of_the_first_version_is_held_to_its_key() {
+        let identity = |key: &'static [u8]| {
+            let parts = Parts {
+                chain: vec![CertificateDer::from(made::OLD)],
+                key: Some(PrivateKeyDer::Sec1(key.into())),
+                ..Parts::default()
+            };
+            parts.into_identity("old").map(drop)
+        };
+        assert_eq!(identity(made::OLD_KEY), Ok(()));
+        assert!(
+            identity(made::REVOKED_KEY)
+                .unwrap_err()
+                .contains("not that of its certificate")
+        );
     }
 }

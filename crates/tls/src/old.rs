@@ -82,6 +82,23 @@ pub(crate) fn verify_signature(
     }
 }
 
+/// What the library says of a signature, or, of one by the owner of a certificate that it doesn't read, what is said here.
+///
+/// # Errors
+/// As the library, if it is right.
+pub(crate) fn or_old(
+    said: Result<HandshakeSignatureValid, Error>,
+    message: &[u8],
+    der: &CertificateDer<'_>,
+    signed: &DigitallySignedStruct,
+    is_tls13: bool,
+) -> Result<HandshakeSignatureValid, Error> {
+    match said {
+        Err(_) if is_old(der) => verify_signature(message, der, signed, is_tls13),
+        said => said,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -40,6 +40,8 @@ static RSA: &[u8] = include_bytes!("testing/rsa.der");
 pub(crate) mod made {
     pub(crate) static AUTHORITY: &[u8] = include_bytes!("testing/ca.der");
     pub(crate) static OLD: &[u8] = include_bytes!("testing/old.der");
+    pub(crate) static OLD_KEY: &[u8] = include_bytes!("testing/old_key.der");
+    pub(crate) static REVOKED_KEY: &[u8] = include_bytes!("testing/revoked_key.der");
     pub(crate) static REVOKED: &[u8] = include_bytes!("testing/revoked.der");
     pub(crate) static LIST: &[u8] = include_bytes!("testing/crl.der");
     pub(crate) static STAPLED: &[u8] = include_bytes!("testing/stapled.der");

@@ -127,6 +127,11 @@ impl Certificate {
         info.subject_public_key.as_bytes()
     }
 
+    /// Its public key with what that is of, in DER form.
+    pub fn key_info_der(&self) -> Option<Vec<u8>> {
+        self.0.tbs_certificate.subject_public_key_info.to_der().ok()
+    }
+
     /// What its public key is of, in DER form.
     pub fn key_algorithm_der(&self) -> Option<Vec<u8>> {
         let info = &self.0.tbs_certificate.subject_public_key_info;
