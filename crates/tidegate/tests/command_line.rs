@@ -101,6 +101,7 @@ fn a_configuration_that_listens_nowhere_has_a_status_of_its_own() -> Result<()> 
 fn cc_evaluates_a_condition() -> Result<()> {
     for (condition, status) in [
         ("feature(LUA)", 0),
+        ("feature(OPENSSL)", 0),
         ("feature(QUIC)", 1),
         ("streq(a,a) && !streq(a,b)", 0),
         ("oops(", 2),

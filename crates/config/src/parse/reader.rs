@@ -45,7 +45,7 @@ impl Default for Options {
         Options {
             environment: Environment::new(),
             version: String::from("3.2.0"),
-            features: ["LUA", "PCRE2", "THREAD"].map(String::from).to_vec(),
+            features: ["LUA", "OPENSSL", "PCRE2", "THREAD"].map(String::from).to_vec(),
             local_name: String::from("localhost"),
             diagnostic: false,
         }
