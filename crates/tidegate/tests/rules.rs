@@ -136,3 +136,21 @@ frontend f
     );
     Ok(())
 }
+
+#[test]
+fn blanks_around_a_value_are_not_part_of_it() -> Result<()> {
+    let config = "\
+defaults
+    mode http
+    timeout client 15s
+frontend f
+    bind 127.0.0.1:8080
+    http-request set-header a \" x y\t \"
+    http-request add-header b \" \"
+    http-request return content-type text/plain lf-string \"<%[req.fhdr(a)]> <%[req.hdr(a)]> <%[req.fhdr(b)]>\"
+";
+    let site = Site::start("rules-blanks", &[("site.cfg", config)])?;
+    let answer = site.get("/")?;
+    assert!(answer.ends_with("\r\n\r\n<x y> <x y> <>"), "{answer}");
+    Ok(())
+}

@@ -143,7 +143,8 @@ fn visit_values(
         if split {
             visit_list(value, visit)
         } else {
-            visit(value, 0..value.len())
+            // What rules wrote may have blanks around it, which are not sent as part of the value.
+            visit(value, trimmed(value.as_bytes(), 0..value.len()))
         }
     };
     match at(args, 0) {
