@@ -341,7 +341,7 @@ mod tests {
         );
         assert_eq!(
             of(Class::Flt),
-            "# List of registered filter names:\ncache [CACHE]\ncomp-req [COMP]\ncomp-res [COMP]\ncompression [COMP]\n"
+            "# List of registered filter names:\nbwlim-in [BWLIM-IN]\nbwlim-out [BWLIM-OUT]\ncache [CACHE]\ncomp-req [COMP]\ncomp-res [COMP]\ncompression [COMP]\n"
         );
     }
 

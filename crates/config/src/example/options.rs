@@ -68,7 +68,7 @@ pub(super) const STATS: &[Row] = &[
     ("realm", "realm operators", "`HAProxy Statistics` without the line"),
     ("refresh", "refresh 10s", "seconds without a unit; browsers ask once without the line"),
     ("scope", "scope app", "`.` is the section itself; all proxies without the line"),
-    ("show-desc", "show-desc the shop's entrance", "that of the `global` section without a text"),
+    ("show-desc", "show-desc entrance of the shop", "that of the `global` section without a text"),
     ("show-legends", "show-legends", ""),
     ("show-node", "show-node europe-1", "that of the `global` section without a name"),
     ("show-version", "show-version", ""),

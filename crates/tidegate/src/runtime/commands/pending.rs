@@ -35,7 +35,6 @@ pub(super) const COMMANDS: &[Command] = &[
     not_yet("del backend"),
     not_yet("del server"),
     not_yet("disable dynamic-cookie backend"),
-    not_yet("disable frontend"),
     not_yet("dump stats-file"),
     not_yet("enable dynamic-cookie backend"),
     not_yet("httpclient"),
