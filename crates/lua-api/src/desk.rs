@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::command::{Call, Conversation};
 use crate::report::{StateReport, TASK};
+use crate::socket::pool::PoolReport;
 
 /// How long a worker may take to answer: it may be in a script, or have died.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -23,7 +24,7 @@ pub(crate) enum Order {
     /// To carry out a command.
     Run(Call),
     /// What its states hold.
-    Report(oneshot::Sender<Vec<StateReport>>),
+    Report(oneshot::Sender<(Vec<StateReport>, PoolReport)>),
 }
 
 impl Desk {
@@ -49,7 +50,7 @@ impl Desk {
     }
 
     /// What the states hold, and what their functions have used. Workers that don't answer in time are left out.
-    pub async fn report(&self) -> Vec<StateReport> {
+    pub async fn report(&self) -> (Vec<StateReport>, Vec<PoolReport>) {
         let mut asked = Vec::new();
         for worker in self.workers().iter() {
             let (answer, answered) = oneshot::channel();
@@ -58,10 +59,12 @@ impl Desk {
             }
         }
         let mut all: Vec<StateReport> = Vec::new();
+        let mut pools = Vec::new();
         for answered in asked {
-            let Ok(Ok(states)) = tokio::time::timeout(PATIENCE, answered).await else {
+            let Ok(Ok((states, pool))) = tokio::time::timeout(PATIENCE, answered).await else {
                 continue;
             };
+            pools.push(pool);
             for state in states {
                 // Each worker tells of the one of all threads; its tasks live on one of them.
                 match all.iter_mut().find(|known| known.id == state.id) {
@@ -74,7 +77,7 @@ impl Desk {
             }
         }
         all.sort_by_key(|state| state.id);
-        all
+        (all, pools)
     }
 
     fn workers(&self) -> std::sync::MutexGuard<'_, Vec<mpsc::UnboundedSender<Order>>> {

@@ -14,6 +14,7 @@ use crate::env::Stage;
 use crate::plane::{self, World};
 use crate::run::{Ended, Kind, Run, Running};
 use crate::settings::Settings;
+use crate::shared::Dicts;
 use crate::state::{Entries, State};
 use crate::worker::Worker;
 
@@ -143,6 +144,11 @@ impl Loaded {
             Some((state, _)) => run_init(state),
             None => Ok(()),
         }
+    }
+
+    /// The dictionaries that scripts share.
+    pub fn shared(&self) -> Dicts {
+        self.inner.settings.shared.clone()
     }
 
     /// Where the data plane is made known to scripts, before their init functions run.

@@ -17,7 +17,6 @@ use tidegate_proxy::ext::{ActionOutcome, Failure};
 use crate::alarm::Alarm;
 use crate::handle::Registered;
 use crate::settings::Settings;
-use crate::socket;
 use crate::state::State;
 
 /// How long a script may go on over its own yields before the event loop turns.
@@ -48,7 +47,13 @@ pub(crate) struct Run {
     /// Given when first asked for.
     id: Cell<Option<RunId>>,
     /// What it opened, to be closed with it.
-    sockets: RefCell<Vec<Weak<socket::Inner>>>,
+    ends: RefCell<Vec<Weak<dyn Ends>>>,
+}
+
+/// What a run opens, and what ends with it at the latest.
+pub(crate) trait Ends {
+    /// Closes it for good.
+    fn end(&self);
 }
 
 /// Tells a run from every other that is or was in the process.
@@ -92,7 +97,7 @@ impl Run {
             alarm: OnceCell::new(),
             wake_after: Cell::new(None),
             id: Cell::new(None),
-            sockets: RefCell::default(),
+            ends: RefCell::default(),
         })
     }
 
@@ -137,14 +142,15 @@ impl Run {
         self.id.get() == Some(id)
     }
 
-    /// Closes the socket when it ends, if nobody did before.
-    pub(crate) fn keep_socket(&self, socket: &Arc<socket::Inner>) {
-        let mut sockets = self.sockets.borrow_mut();
+    /// Ends what it opened when it ends itself, if nobody did before.
+    pub(crate) fn keep<E: Ends + 'static>(&self, opened: &Arc<E>) {
+        let mut ends = self.ends.borrow_mut();
         // Those that are gone make room for others.
-        if sockets.len() == sockets.capacity() {
-            sockets.retain(|socket| socket.strong_count() > 0);
+        if ends.len() == ends.capacity() {
+            ends.retain(|opened| opened.strong_count() > 0);
         }
-        sockets.push(Arc::downgrade(socket));
+        let opened: Weak<E> = Arc::downgrade(opened);
+        ends.push(opened);
     }
 
     /// What wakes the run from `core.wait`.
@@ -155,9 +161,9 @@ impl Run {
 
 impl Drop for Run {
     fn drop(&mut self) {
-        for socket in self.sockets.take() {
-            if let Some(socket) = socket.upgrade() {
-                socket.end();
+        for opened in self.ends.take() {
+            if let Some(opened) = opened.upgrade() {
+                opened.end();
             }
         }
     }

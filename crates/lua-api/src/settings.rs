@@ -12,6 +12,7 @@ use tidegate_sample::vars::ProcVars;
 use tidegate_sample::{Lists, UserLists};
 
 use crate::plane::World;
+use crate::shared::Dicts;
 
 /// Where messages go that belong to no session (`core.log`, failures of tasks): the log targets of the
 /// process. Says whether there was one that took it.
@@ -70,6 +71,8 @@ pub struct Settings {
     pub threads: usize,
     /// The data plane, once it is known.
     pub world: World,
+    /// The dictionaries of `core.shared`.
+    pub shared: Dicts,
 }
 
 /// When scripts' messages go to standard error.
@@ -119,6 +122,7 @@ impl Default for Settings {
             userlists: Arc::default(),
             threads: 1,
             world: World::default(),
+            shared: Dicts::default(),
         }
     }
 }

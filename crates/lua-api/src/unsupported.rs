@@ -4,7 +4,7 @@ use mlua::{Error, Function, Lua, Result, Table, Value, Variadic};
 use tidegate_exec::function;
 
 /// Functions of `core`.
-const CORE: &[&str] = &["register_filter", "httpclient"];
+const CORE: &[&str] = &["register_filter"];
 
 /// Global classes.
 const GLOBALS: &[&str] = &["filter", "CertCache", "ACME"];

@@ -18,7 +18,7 @@ use crate::report::{FunctionReport, StateReport};
 use crate::sampling::{Bound, LuaRunner};
 use crate::service::LuaService;
 use crate::state::{Entries, State};
-use crate::task;
+use crate::{socket, task};
 
 /// The extensions of one worker.
 pub(crate) struct Worker {
@@ -131,7 +131,7 @@ impl Worker {
                             all.extend(task::report(id));
                             StateReport::of(state, all)
                         });
-                        let _ = answer.send(reports.collect());
+                        let _ = answer.send((reports.collect(), socket::pool::report()));
                     }
                 }
             }

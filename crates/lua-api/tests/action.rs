@@ -227,7 +227,7 @@ fn errors_are_in_the_style_of_lua() {
             try(core.log, 99, "x")
             try(core.set_nice, 1.5)
             try(core.register_service, "late", "http", print)
-            try(core.httpclient)
+            try(core.register_filter)
             try(txn.set_mark, txn, -1)
             try(txn.set_fc_tos, txn, 256)
             "#
@@ -242,7 +242,7 @@ fn errors_are_in_the_style_of_lua() {
          bad argument #1 to 'log' (invalid log level)|\
          bad argument #1 to 'set_nice' (number has no integer representation)|\
          register_service: only possible while the scripts are loaded|\
-         core.httpclient is not supported yet|\
+         core.register_filter is not supported yet|\
          bad argument #2 to 'set_mark' (0 to 4294967295 expected)|\
          bad argument #2 to 'set_fc_tos' (0 to 255 expected)"
     );

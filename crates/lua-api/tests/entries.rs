@@ -58,7 +58,7 @@ const SCRIPT: &str = r#"
             Socket = core.tcp(), Concat = core.concat(), Queue = core.queue(), Regex = select(2, Regex.new("a", true)),
             Proxy = core.backends.back, Server = core.backends.back.servers.one,
             Listener = core.frontends.front.listeners["sock-1"], StickTable = core.backends.back.stktable,
-            EventSub = core.event_sub({ "SERVER" }, print), Map = Map.new("virt@map", Map._str),
+            HTTPClient = core.httpclient(), EventSub = core.event_sub({ "SERVER" }, print), Map = Map.new("virt@map", Map._str),
             Patref = core.get_patref("virt@map"),
             f = txn.f, sf = txn.sf, c = txn.c, sc = txn.sc,
         })
@@ -182,6 +182,7 @@ fn every_documented_entry_is_there() {
         "EventSub",
         "Map",
         "Patref",
+        "HTTPClient",
         "f",
         "sf",
         "c",

@@ -21,6 +21,8 @@ pub(crate) enum Command {
     Format(FormatFlags),
     /// `explain`: tell about a diagnostic's code, or list all.
     Explain(Option<String>),
+    /// `lua stubs`: write what editors need to know of scripts' classes into a directory.
+    LuaStubs(PathBuf),
     /// Read the configuration; run it unless `-c` is given.
     Run(Box<Flags>),
 }
@@ -84,6 +86,7 @@ pub(crate) const USAGE: &str = "\
 usage: tidegate -f FILE|DIR [-f ...] [flags] [-- FILE ...]
        tidegate fmt [--check | --write] FILE...
        tidegate explain [CODE]
+       tidegate lua stubs DIR
 
   -f FILE|DIR  read this configuration; a directory stands for its *.cfg files. May be given several times
   -c           only check the configuration; status 0 if it is valid
@@ -149,6 +152,12 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
     }
     if args.next_if(|arg| arg == "explain").is_some() {
         return explain(args);
+    }
+    if args.next_if(|arg| arg == "lua").is_some() {
+        return match (args.next(), args.next(), args.next()) {
+            (Some(what), Some(directory), None) if what == "stubs" => Ok(Command::LuaStubs(directory.into())),
+            _ => Err("`lua` is followed by `stubs` and a directory".into()),
+        };
     }
     let mut flags = Flags::default();
     while let Some(arg) = args.next() {

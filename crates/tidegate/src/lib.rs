@@ -17,6 +17,7 @@ mod report;
 mod runtime;
 mod signals;
 mod statistics;
+mod stubs;
 mod system;
 mod tokens;
 

@@ -19,7 +19,7 @@ use crate::privileges::Privileges;
 use crate::report::Report;
 use crate::runtime::{self, Rights, SocketSpec, Sockets};
 use crate::signals::SoftStop;
-use crate::{daemon, explain, fmt, keywords, master, signals, statistics, system, tokens};
+use crate::{daemon, explain, fmt, keywords, master, signals, statistics, stubs, system, tokens};
 
 /// How the program ends. The numbers are HAProxy's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +62,7 @@ pub(crate) fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
             Exit::Success
         }
         Ok(Command::Condition(text)) => condition(&text, plain),
+        Ok(Command::LuaStubs(directory)) => stubs::run(&directory, plain),
         Ok(Command::Explain(code)) => explain::run(code.as_deref(), plain),
         Ok(Command::Format(flags)) => fmt::run(&flags, plain),
         Ok(Command::Run(flags)) => {
@@ -162,6 +163,7 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
     let scripts = runtime::Scripts {
         commands: spec.scripts.declared().commands().to_vec(),
         desk: spec.scripts.desk(),
+        shared: spec.scripts.shared(),
     };
     let RuntimeApi {
         sockets,

@@ -49,6 +49,36 @@ fn the_runtime_page_is_up_to_date() -> Result<()> {
     })
 }
 
+#[test]
+fn the_lua_reference_is_up_to_date() -> Result<()> {
+    hold("lua-reference.md", |_| Ok(lua_reference()?))
+}
+
+/// The classes that scripts see.
+fn lua_reference() -> Result<String, std::fmt::Error> {
+    let mut page = String::from(
+        "# Lua reference\n\nThe classes that scripts see, from the declarations that bind their functions (`cargo xtask docs` writes this \
+         page).\nHAProxy's documentation of its Lua API tells each in full. `tidegate lua stubs DIR` writes the same for editors.\n\
+         The methods of `Fetches` and `Converters` are the fetches and converters of [configuration.md](configuration.md), with `_` for `.`, `-` and `+`.\n",
+    );
+    let rows = tidegate_lua_api::reference();
+    let attributes = tidegate_lua_api::attributes();
+    let mut classes: Vec<&str> = rows.iter().map(|rows| rows.class).collect();
+    classes.extend(attributes.iter().map(|attribute| attribute.class));
+    classes.sort_unstable();
+    classes.dedup();
+    for class in classes {
+        write!(page, "\n## {class}\n\n| entry | what it is |\n|---|---|\n")?;
+        for attribute in attributes.iter().filter(|attribute| attribute.class == class) {
+            writeln!(page, "| `{}`: {} | {} |", attribute.name, cell(attribute.kind), cell(attribute.doc))?;
+        }
+        for row in rows.iter().filter(|rows| rows.class == class).flat_map(|rows| rows.rows) {
+            writeln!(page, "| {} | {} |", code(row.signature), cell(row.doc))?;
+        }
+    }
+    Ok(page)
+}
+
 /// The commands of the runtime API, and those of HAProxy's that are refused.
 fn commands() -> Result<String, std::fmt::Error> {
     let mut page = String::from("\n## Commands\n\n| command | least level | what it does |\n|---|---|---|\n");

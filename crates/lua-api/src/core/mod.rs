@@ -16,9 +16,9 @@ use crate::env::Env;
 use crate::handle::{self, Class, Session};
 use crate::row::{ClassRows, Row, install as install_rows};
 use crate::settings::level_name;
-use crate::{arg, concat, patref, plane, queue, socket, unsupported};
+use crate::{arg, concat, httpclient, patref, plane, queue, shared, socket, unsupported};
 
-const TABLES: [&[Row]; 11] = [
+const TABLES: [&[Row]; 13] = [
     log::ROWS,
     time::ROWS,
     wait::ROWS,
@@ -30,6 +30,8 @@ const TABLES: [&[Row]; 11] = [
     socket::CORE_ROWS,
     patref::CORE_ROWS,
     plane::EVENT_ROWS,
+    httpclient::CORE_ROWS,
+    shared::CORE_ROWS,
 ];
 
 /// Makes the `core` table.

@@ -9,7 +9,7 @@ use super::wrong;
 
 /// An address that was understood; names are resolved when it is connected to.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Address {
+pub(crate) enum Address {
     /// A host and a port.
     Host {
         /// A name, or an address.
@@ -26,7 +26,7 @@ pub(super) enum Address {
 
 /// A family of addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Family {
+pub(crate) enum Family {
     Any,
     V4,
     V6,
@@ -48,7 +48,7 @@ impl Family {
 
 impl Address {
     /// Reads what a script gave to the function `function`.
-    pub(super) fn parse(text: &str, port: Option<i64>, function: &str) -> Result<Address> {
+    pub(crate) fn parse(text: &str, port: Option<i64>, function: &str) -> Result<Address> {
         if let Some(path) = text
             .strip_prefix("unix@")
             .or_else(|| text.starts_with('/').then_some(text))

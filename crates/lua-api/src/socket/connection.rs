@@ -12,7 +12,7 @@ use super::address::Address;
 use super::wrong;
 
 /// Anything that bytes go through.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
@@ -22,6 +22,8 @@ pub(super) struct Connection {
     buffer: BytesMut,
     pub(super) peer: String,
     pub(super) local: String,
+    /// What it is kept by, in a pool.
+    pub(super) place: String,
 }
 
 /// What `receive` waits for.
@@ -119,7 +121,24 @@ impl Connection {
             buffer: BytesMut::new(),
             peer,
             local,
+            place: String::new(),
         }
+    }
+
+    /// The stream alone.
+    pub(super) fn into_stream(self) -> Box<dyn Stream> {
+        self.stream
+    }
+
+    /// Whether it is open, with nothing that came and was not asked for.
+    pub(super) fn is_quiet(&mut self) -> bool {
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        let mut byte = [0];
+        let mut read = tokio::io::ReadBuf::new(&mut byte);
+        self.buffer.is_empty()
+            && std::pin::Pin::new(&mut self.stream)
+                .poll_read(&mut cx, &mut read)
+                .is_pending()
     }
 
     /// Sends all of `data`; `sent` tells how far it got, whatever happens.

@@ -3,6 +3,7 @@
 mod address;
 mod connection;
 mod owner;
+pub(crate) mod pool;
 mod tls;
 
 use std::sync::Arc;
@@ -11,11 +12,13 @@ use std::time::Duration;
 use mlua::{Error, LuaString, Table, UserData, UserDataFields, Value, Variadic};
 use tidegate_exec::{Said, function, operation};
 
-use self::address::Address;
+pub(crate) use self::address::Address;
+pub(crate) use self::connection::Stream;
 use self::connection::{Connection, Pattern};
-pub(crate) use self::owner::Inner;
+use self::owner::Inner;
 use self::owner::Refused;
-use crate::arg::{Int, Named, Object, error};
+pub(crate) use self::tls::Options as TlsOptions;
+use crate::arg::{Int, Millis, Named, Object, bad_argument, error};
 use crate::row::{Row, class_table, install_class, row};
 
 /// What scripts are told, in the words of HAProxy's documentation and LuaSocket.
@@ -42,7 +45,8 @@ pub(crate) const ROWS: &[Row] = &[
                 |_, (socket, address, port): (Object<Socket>, LuaString, Option<Int>)| {
                     let inner = socket.own()?;
                     let address = Address::parse(&text(&address), port.map(|Int(port)| port), "connect")?;
-                    Ok(async move { Ok(connect(&inner, Connection::open(&address)).await) })
+                    let place = format!("{address:?}");
+                    Ok(async move { Ok(connect(&inner, &place, Connection::open(&address)).await) })
                 },
             )
         },
@@ -64,10 +68,11 @@ pub(crate) const ROWS: &[Row] = &[
                     let inner = socket.own()?;
                     let address = Address::parse(&text(&address), port.map(|Int(port)| port), "connect_ssl")?;
                     let options = tls::Options::of(options, &address)?;
+                    let place = format!("{address:?} {}", options.shown());
                     Ok(async move {
                         let opened =
                             async { tls::connect(Connection::open(&address).await?, &options).await };
-                        Ok(connect(&inner, opened).await)
+                        Ok(connect(&inner, &place, opened).await)
                     })
                 },
             )
@@ -151,6 +156,36 @@ pub(crate) const ROWS: &[Row] = &[
             )
         },
     ),
+    row(
+        "setkeepalive(socket[, milliseconds[, size]])",
+        "gives the connection to the worker's pool, from where `connect` takes it: for so long (60 s if nothing is said), beside at most `size` to \
+         the same place (30); 1, or nil and an error",
+        |lua, name, _| {
+            function(
+                lua,
+                name,
+                |_, (socket, milliseconds, size): (Object<Socket>, Option<f64>, Option<Int>)| {
+                    let inner = socket.own()?;
+                    let idle = match milliseconds {
+                        Some(ms) => Millis::of(ms, 1.0, "setkeepalive")?.0,
+                        None => pool::IDLE,
+                    };
+                    let size = match size {
+                        Some(Int(size)) => usize::try_from(size)
+                            .map_err(|_| bad_argument(3, "setkeepalive", "not a number of connections"))?,
+                        None => pool::SIZE,
+                    };
+                    Ok(match inner.take() {
+                        None => (None, Some(CLOSED)),
+                        Some(connection) => match pool::put(connection, idle, size) {
+                            Ok(()) => (Some(1), None),
+                            Err(why) => (None, Some(why)),
+                        },
+                    })
+                },
+            )
+        },
+    ),
     row("close(socket)", "closes the connection", |lua, name, _| {
         function(lua, name, |_, socket: Object<Socket>| socket.0.0.close())
     }),
@@ -219,21 +254,38 @@ enum Fault {
 /// Opens a socket's connection: 1, or nil and why not.
 async fn connect(
     inner: &Inner,
+    place: &str,
     opened: impl Future<Output = std::io::Result<Connection>>,
 ) -> (Option<u8>, Option<String>) {
     let opened = match inner.may_connect() {
-        Ok(()) => within(inner.timeout(), opened).await,
+        Ok(()) => match pool::take(place) {
+            Some(kept) => Ok(kept),
+            None => within(inner.timeout(), opened).await,
+        },
         Err(Refused::Connected) => return (None, Some(CONNECTED.to_owned())),
         Err(Refused::Closed) => return (None, Some(CLOSED.to_owned())),
     };
     match opened {
-        Ok(connection) => {
+        Ok(mut connection) => {
+            place.clone_into(&mut connection.place);
             inner.put_back(connection);
             (Some(1), None)
         }
         Err(Fault::TimedOut) => (None, Some(TIMED_OUT.to_owned())),
         Err(Fault::Failed(why)) => (None, Some(why.to_string())),
     }
+}
+
+/// A stream to a place, with TLS if that is asked for.
+pub(crate) async fn open(
+    address: &Address,
+    tls: Option<&TlsOptions>,
+) -> std::io::Result<Box<dyn Stream>> {
+    let connection = Connection::open(address).await?;
+    Ok(match tls {
+        Some(options) => tls::connect(connection, options).await?.into_stream(),
+        None => connection.into_stream(),
+    })
 }
 
 async fn within<R>(

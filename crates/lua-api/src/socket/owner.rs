@@ -9,7 +9,7 @@ use super::Socket;
 use super::connection::Connection;
 use crate::arg::{Named, Object};
 use crate::handle::stale;
-use crate::run::{Run, RunId};
+use crate::run::{Ends, Run, RunId};
 
 /// How long an operation may wait when the script says nothing, as in HAProxy.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -39,6 +39,12 @@ impl Object<Socket> {
             true => Ok(Arc::clone(inner)),
             false => Err(stale(Socket::NAME)),
         }
+    }
+}
+
+impl Ends for Inner {
+    fn end(&self) {
+        self.replace(Life::Over);
     }
 }
 
@@ -75,13 +81,8 @@ impl Inner {
                 timeout: TIMEOUT,
             }),
         });
-        run.keep_socket(&inner);
+        run.keep(&inner);
         Ok(inner)
-    }
-
-    /// Closes it for good: its run has ended.
-    pub(crate) fn end(&self) {
-        self.replace(Life::Over);
     }
 
     /// Closes it, also again.

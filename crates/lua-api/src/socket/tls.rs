@@ -16,24 +16,22 @@ use super::connection::Connection;
 use super::wrong;
 
 /// What `connect_ssl` was told.
-pub(super) struct Options {
+pub(crate) struct Options {
     name: ServerName<'static>,
     config: Arc<ClientConfig>,
+    shown: String,
 }
 
 impl Options {
     /// Reads the table of options; without one the system's authorities vouch for the server.
     pub(super) fn of(options: Option<Table>, address: &Address) -> Result<Options> {
-        let get = |key: &str| {
-            options
-                .as_ref()
-                .map_or(Ok(None), |options| options.get::<Option<String>>(key))
-        };
-        let verify = match &options {
+        let options = options.as_ref();
+        let verify = match options {
             Some(options) => options.get::<Option<bool>>("verify")?.unwrap_or(true),
             None => true,
         };
-        let name = match (get("sni")?, address) {
+        let given = options.map_or(Ok(None), |options| options.get::<Option<String>>("sni"))?;
+        let name = match (given, address) {
             (Some(name), _) => name,
             (None, Address::Host { name, .. }) => name.clone(),
             // Nobody looks at the name of a server that is not verified.
@@ -44,14 +42,30 @@ impl Options {
                 ));
             }
         };
+        Options::named(options, &name, "connect_ssl")
+    }
+
+    /// Reads the table of options for a server of this name, unless `sni` gives another.
+    pub(crate) fn named(options: Option<&Table>, name: &str, function: &str) -> Result<Options> {
+        let get = |key: &str| options.map_or(Ok(None), |options| options.get::<Option<String>>(key));
+        let verify = options.map_or(Ok(None), |options| options.get::<Option<bool>>("verify"))?;
+        let verify = verify.unwrap_or(true);
+        let name = get("sni")?.unwrap_or_else(|| name.to_owned());
+        let file = get("ca")?;
+        let shown = format!("tls {name} {verify} {}", file.as_deref().unwrap_or_default());
         let name = ServerName::try_from(name.clone())
-            .map_err(|_| wrong(&format!("connect_ssl: `{name}` is no name of a server")))?;
-        let config = match (verify, get("ca")?) {
+            .map_err(|_| wrong(&format!("{function}: `{name}` is no name of a server")))?;
+        let config = match (verify, file) {
             (false, _) => unverified()?,
             (true, Some(file)) => verified_by(&file)?,
             (true, None) => verified_by_system()?,
         };
-        Ok(Options { name, config })
+        Ok(Options { name, config, shown })
+    }
+
+    /// What tells them from others.
+    pub(crate) fn shown(&self) -> &str {
+        &self.shown
     }
 }
 

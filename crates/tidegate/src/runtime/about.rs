@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use tidegate_config::model::AccessLevel;
-use tidegate_lua_api::{CommandDecl, Desk};
+use tidegate_lua_api::{CommandDecl, Desk, Dicts};
 use tidegate_proxy::Control;
 use tidegate_sample::Lists;
 use tidegate_sample::vars::ProcVars;
@@ -61,6 +61,8 @@ pub(crate) struct Scripts {
     pub(crate) commands: Vec<CommandDecl>,
     /// Where they are carried out.
     pub(crate) desk: Desk,
+    /// The dictionaries that they share.
+    pub(crate) shared: Dicts,
 }
 
 /// What commands know of the configuration.

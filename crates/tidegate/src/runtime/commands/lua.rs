@@ -13,9 +13,9 @@ pub(super) const COMMANDS: &[Command] = &[
 ];
 
 fn show(call: &mut Call<'_>) -> Result<Answer, Refusal> {
-    let desk = call.about.scripts.desk.clone();
+    let (desk, shared) = (call.about.scripts.desk.clone(), call.about.scripts.shared.clone());
     Ok(Answer::later(async move {
-        let states = desk.report().await;
+        let (states, pools) = desk.report().await;
         let mut text =
             String::from("# states\n# state contexts coroutines pending memory memory_peak memory_max\n");
         for state in &states {
@@ -26,6 +26,27 @@ fn show(call: &mut Call<'_>) -> Result<Answer, Refusal> {
             for function in &state.functions {
                 function_line(&mut text, state.id, function);
             }
+        }
+        text.push_str("# shared dictionaries\n# name entries bytes bytes_max evicted\n");
+        for dict in shared.report() {
+            let name = dict.name.replace(' ', "_");
+            let _ = writeln!(
+                text,
+                "{name} {} {} {} {}",
+                dict.entries, dict.bytes, dict.bytes_max, dict.evicted
+            );
+        }
+        text.push_str("# socket pools\n# worker idle kept reused closed\n");
+        for (worker, pool) in pools.iter().enumerate() {
+            let _ = writeln!(
+                text,
+                "{} {} {} {} {}",
+                worker + 1,
+                pool.idle,
+                pool.kept,
+                pool.reused,
+                pool.closed
+            );
         }
         Ok(text.into())
     }))
