@@ -66,8 +66,18 @@ pub struct Attribute {
     pub doc: &'static str,
 }
 
-const fn attribute(class: &'static str, name: &'static str, kind: &'static str, doc: &'static str) -> Attribute {
-    Attribute { class, name, kind, doc }
+const fn attribute(
+    class: &'static str,
+    name: &'static str,
+    kind: &'static str,
+    doc: &'static str,
+) -> Attribute {
+    Attribute {
+        class,
+        name,
+        kind,
+        doc,
+    }
 }
 
 /// What objects have beside their functions.

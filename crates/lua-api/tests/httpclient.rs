@@ -100,7 +100,8 @@ fn serve(reader: impl Read, mut writer: impl Write, number: usize) -> Option<()>
 fn shown(lines: &str) -> String {
     let address = server();
     let site = Site::new(&script(&format!(
-        "local c, at = core.httpclient(), 'http://{address}'\nlocal function clean(text) return (tostring(text):gsub('127.0.0.1:%d+', 'AT')) end\n{lines}"
+        "local c, at = core.httpclient(), 'http://{address}'\nlocal function clean(text) return (tostring(text):gsub('127.0.0.1:%d+', 'AT')) end\n\
+         local function refuse(...) out((tostring(select(2, pcall(...))):gsub('^httpclient:%d+: ', ''))) end\n{lines}"
     )));
     let txn = http("/");
     match run(site.act("eval", &txn)) {
@@ -153,7 +154,7 @@ fn a_script_may_read_a_body_piece_by_piece() {
              out(c:get{ url = at .. '/pieces' }.body)
              r = c:get{ url = at .. '/cut', stream = true } out(r:receive()) local p, why = r:receive() out(p, why ~= nil)"
         ),
-        "200,nil,one,two,nil,nil|onetwo|short,nil|nil,true"
+        "200,nil,one,two,nil,nil,nil|onetwo|short,nil|nil,true"
     );
 }
 
@@ -210,15 +211,15 @@ fn a_unix_socket_may_be_the_destination() {
 fn what_can_not_be_sent_is_refused() {
     assert_eq!(
         shown(
-            "try(c.get, c, {}) try(c.get, c, { url = 5 }) try(c.get, c, { url = 'nope' }) try(c.get, c, { url = 'ftp://a' })
-             try(c.get, c, { url = at, foo = 1 }) try(c.get, c, { url = at, headers = { ['a b'] = 'x' } })
-             try(c.get, c, { url = at, headers = { a = 'x\\r\\ny: z' } }) try(c.get, c, { url = at, headers = { a = {}, b = 1 } })
-             try(c.get, c) try(c.get, {}, { url = at }) try(c.request, c, { url = at }) try(c.request, c, { url = at, method = 'A B' })"
+            "refuse(c.get, c, {}) refuse(c.get, c, { url = 5 }) refuse(c.get, c, { url = 'nope' }) refuse(c.get, c, { url = 'ftp://a' })
+             refuse(c.get, c, { url = at, foo = 1 }) refuse(c.get, c, { url = at, headers = { ['a b'] = 'x' } })
+             refuse(c.get, c, { url = at, headers = { a = 'x\\r\\ny: z' } }) refuse(c.get, c, { url = at, headers = { a = {}, b = 1 } })
+             refuse(c.get, c) refuse(c.get, {}, { url = at }) refuse(c.request, c, { url = at }) refuse(c.request, c, { url = at, method = 'A B' })"
         ),
         "get: 'url' field is missing|get: invalid url '5'|get: invalid url 'nope'|get: invalid url 'ftp://a'|\
          get: 'foo' invalid parameter name|get: invalid header name `a b`|\
          get: the value of `a` has characters that can't be sent|get: header `b` is a integer|\
-         bad argument #3 to 'get' (table expected, got nil)|bad argument #1 to 'get' (HTTPClient expected, got table)|\
+         bad argument #2 to 'get' (table expected, got nil)|bad argument #1 to 'get' (HTTPClient expected, got table)|\
          request: 'method' field is missing|request: invalid method"
     );
 }

@@ -32,7 +32,9 @@ const GLOBALS: [&str; 4] = ["core", "act", "Regex", "Map"];
 
 /// The stubs.
 pub(crate) fn text() -> String {
-    let mut out = String::from("---@meta\n-- The classes of Tidegate's scripts, for editors: `tidegate lua stubs` writes this file.\n");
+    let mut out = String::from(
+        "---@meta\n-- The classes of Tidegate's scripts, for editors: `tidegate lua stubs` writes this file.\n",
+    );
     let rows = reference();
     let mut classes: Vec<&str> = rows.iter().map(|rows| rows.class).collect();
     classes.extend(attributes().iter().map(|attribute| attribute.class));
@@ -47,15 +49,25 @@ pub(crate) fn text() -> String {
         }
     }
     for (class, samples) in [
-        ("Fetches", fetch::all().map(|row| (row.name, row.doc)).collect::<Vec<_>>()),
-        ("Converters", convert::all().map(|row| (row.name, row.doc)).collect()),
+        (
+            "Fetches",
+            fetch::all().map(|row| (row.name, row.doc)).collect::<Vec<_>>(),
+        ),
+        (
+            "Converters",
+            convert::all().map(|row| (row.name, row.doc)).collect(),
+        ),
     ] {
         begin(&mut out, class);
         for (name, doc) in samples {
             let name = name.replace(['.', '-', '+'], "_");
             // A method may have a name that Lua keeps for itself; such ones are called in brackets.
             if is_name(&name) {
-                let _ = writeln!(out, "\n---{}\nfunction {class}:{name}(...) end", doc.replace('\n', " "));
+                let _ = writeln!(
+                    out,
+                    "\n---{}\nfunction {class}:{name}(...) end",
+                    doc.replace('\n', " ")
+                );
             }
         }
     }
@@ -65,7 +77,11 @@ pub(crate) fn text() -> String {
 fn begin(out: &mut String, class: &str) {
     let _ = writeln!(out, "\n---@class {class}");
     for attribute in attributes().iter().filter(|attribute| attribute.class == class) {
-        let _ = writeln!(out, "---@field {} {} {}", attribute.name, attribute.kind, attribute.doc);
+        let _ = writeln!(
+            out,
+            "---@field {} {} {}",
+            attribute.name, attribute.kind, attribute.doc
+        );
     }
     let local = if GLOBALS.contains(&class) { "" } else { "local " };
     let _ = writeln!(out, "{local}{class} = {{}}");
@@ -87,7 +103,12 @@ fn function(out: &mut String, class: &str, row: &Row) {
     }
     let names: Vec<&str> = params.iter().map(|(name, _)| name.as_str()).collect();
     let dot = if is_method { ':' } else { '.' };
-    let _ = writeln!(out, "function {class}{dot}{}({}) end", row.name(), names.join(", "));
+    let _ = writeln!(
+        out,
+        "function {class}{dot}{}({}) end",
+        row.name(),
+        names.join(", ")
+    );
 }
 
 /// The parameters of a signature, and whether each may be left out.
@@ -123,8 +144,8 @@ fn params(signature: &str) -> Vec<(String, bool)> {
 /// Whether Lua takes it for a name.
 fn is_name(name: &str) -> bool {
     const KEPT: [&str; 22] = [
-        "and", "break", "do", "else", "elseif", "end", "false", "for", "function", "goto", "if", "in", "local", "nil", "not",
-        "or", "repeat", "return", "then", "true", "until", "while",
+        "and", "break", "do", "else", "elseif", "end", "false", "for", "function", "goto", "if", "in",
+        "local", "nil", "not", "or", "repeat", "return", "then", "true", "until", "while",
     ];
     !KEPT.contains(&name) && !name.starts_with(|c: char| c.is_ascii_digit())
 }

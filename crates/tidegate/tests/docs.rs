@@ -70,9 +70,19 @@ fn lua_reference() -> Result<String, std::fmt::Error> {
     for class in classes {
         write!(page, "\n## {class}\n\n| entry | what it is |\n|---|---|\n")?;
         for attribute in attributes.iter().filter(|attribute| attribute.class == class) {
-            writeln!(page, "| `{}`: {} | {} |", attribute.name, cell(attribute.kind), cell(attribute.doc))?;
+            writeln!(
+                page,
+                "| `{}`: {} | {} |",
+                attribute.name,
+                cell(attribute.kind),
+                cell(attribute.doc)
+            )?;
         }
-        for row in rows.iter().filter(|rows| rows.class == class).flat_map(|rows| rows.rows) {
+        for row in rows
+            .iter()
+            .filter(|rows| rows.class == class)
+            .flat_map(|rows| rows.rows)
+        {
             writeln!(page, "| {} | {} |", code(row.signature), cell(row.doc))?;
         }
     }

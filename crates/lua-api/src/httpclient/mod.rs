@@ -55,9 +55,9 @@ local exchange, begin, write, finish, method = ...
 return function(client, request)
     local body = type(request) == "table" and request.body
     if type(body) ~= "function" then
-        return exchange(client, method, request)
+        return exchange(client, request, method)
     end
-    local open = begin(client, method, request)
+    local open = begin(client, request, method)
     while true do
         local piece = body()
         if piece == nil or not write(open, piece) then
@@ -71,7 +71,7 @@ fn method(lua: &Lua, name: &str, _: &Arc<Env>) -> Result<Function> {
     let exchange = operation(
         lua,
         name,
-        |lua, (_, method, fields): (Object<Client>, Chars, Table)| {
+        |lua, (_, fields, method): (Object<Client>, Table, Chars)| {
             let request = Request::of(lua, &method, &fields)?;
             let body = Body::Whole(request.body.clone().unwrap_or_default());
             Ok(async move { Ok(exchange::run(request, body).await) })
@@ -80,7 +80,7 @@ fn method(lua: &Lua, name: &str, _: &Arc<Env>) -> Result<Function> {
     let begin = function(
         lua,
         name,
-        |lua, (_, method, fields): (Object<Client>, Chars, Table)| {
+        |lua, (_, fields, method): (Object<Client>, Table, Chars)| {
             let request = Request::of(lua, &method, &fields)?;
             lua.create_userdata(Open(Upload::begin(request)?))
         },

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use super::wire::Connection as Outward;
+use super::wire::Connection;
 
 /// How long one may be idle.
 const IDLE_MAX: Duration = Duration::from_secs(5);
@@ -14,7 +14,7 @@ const ALL_MAX: usize = 256;
 
 #[derive(Default)]
 struct Pool {
-    places: HashMap<String, Vec<(Outward, Instant)>>,
+    places: HashMap<String, Vec<(Connection, Instant)>>,
     count: usize,
     /// Somebody closes what was idle for too long.
     swept: bool,
@@ -25,7 +25,7 @@ thread_local! {
 }
 
 /// One that can still be used, the youngest first.
-pub(super) fn take(place: &str) -> Option<Outward> {
+pub(super) fn take(place: &str) -> Option<Connection> {
     POOL.with_borrow_mut(|pool| {
         let kept = pool.places.get_mut(place)?;
         while let Some((mut connection, since)) = kept.pop() {
@@ -40,7 +40,7 @@ pub(super) fn take(place: &str) -> Option<Outward> {
 }
 
 /// Keeps one, if it can be used again and there is room.
-pub(super) fn put(place: String, mut connection: Outward) {
+pub(super) fn put(place: String, mut connection: Connection) {
     if !connection.is_usable() {
         return;
     }

@@ -5,7 +5,7 @@ use std::task::{Context, Waker};
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::sync::mpsc;
 
 use super::request::Request;
@@ -73,7 +73,9 @@ impl Connection {
         let mut read = ReadBuf::new(&mut byte);
         self.is_idle
             && self.held.is_empty()
-            && Pin::new(&mut self.stream).poll_read(&mut cx, &mut read).is_pending()
+            && Pin::new(&mut self.stream)
+                .poll_read(&mut cx, &mut read)
+                .is_pending()
     }
 
     /// Sends a request and waits for the head of its response.
@@ -107,12 +109,18 @@ impl Connection {
         let incoming = incoming(&request.method, &head)?;
         let says = |word: &str| {
             let values = head.headers.get_all(header::CONNECTION).iter();
-            let mut words = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+            let mut words = values
+                .filter_map(|value| value.to_str().ok())
+                .flat_map(|value| value.split(','));
             words.any(|known| known.trim().eq_ignore_ascii_case(word))
         };
         self.keeps = whole
             && !matches!(incoming, Left::UntilClose)
-            && if version == 1 { !says("close") } else { says("keep-alive") };
+            && if version == 1 {
+                !says("close")
+            } else {
+                says("keep-alive")
+            };
         self.is_idle = self.keeps && matches!(incoming, Left::Done);
         Ok((head, Incoming(incoming)))
     }
@@ -157,13 +165,17 @@ impl Connection {
         loop {
             let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
             let mut parsed = httparse::Response::new(&mut fields);
-            match parsed.parse(&self.held).map_err(|why| format!("invalid response: {why}"))? {
+            match parsed
+                .parse(&self.held)
+                .map_err(|why| format!("invalid response: {why}"))?
+            {
                 httparse::Status::Complete(length) => {
                     let (status, version) = (parsed.code.unwrap_or(0), parsed.version.unwrap_or(0));
                     let reason = Bytes::copy_from_slice(parsed.reason.unwrap_or_default().as_bytes());
                     let mut headers = HeaderMap::new();
                     for field in parsed.headers.iter() {
-                        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|why| why.to_string())?;
+                        let name =
+                            HeaderName::from_bytes(field.name.as_bytes()).map_err(|why| why.to_string())?;
                         let value = HeaderValue::from_bytes(field.value).map_err(|why| why.to_string())?;
                         headers.append(name, value);
                     }
@@ -315,7 +327,12 @@ fn incoming(method: &Method, head: &Head) -> Result<Left, String> {
     }
     let codings = head.headers.get_all(header::TRANSFER_ENCODING);
     if let Some(last) = codings.iter().next_back() {
-        let last = last.to_str().unwrap_or_default().rsplit(',').next().unwrap_or_default();
+        let last = last
+            .to_str()
+            .unwrap_or_default()
+            .rsplit(',')
+            .next()
+            .unwrap_or_default();
         return match last.trim().eq_ignore_ascii_case("chunked") {
             true => Ok(Left::ChunkSize),
             false => Ok(Left::UntilClose),
@@ -327,7 +344,10 @@ fn incoming(method: &Method, head: &Head) -> Result<Left, String> {
     };
     let text = first.to_str().unwrap_or_default();
     let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let length = text.parse().ok().filter(|_| plain && lengths.all(|other| other == first));
+    let length = text
+        .parse()
+        .ok()
+        .filter(|_| plain && lengths.all(|other| other == first));
     match length {
         Some(0) => Ok(Left::Done),
         Some(length) => Ok(Left::Length(length)),

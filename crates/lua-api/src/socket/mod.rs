@@ -277,10 +277,7 @@ async fn connect(
 }
 
 /// A stream to a place, with TLS if that is asked for.
-pub(crate) async fn open(
-    address: &Address,
-    tls: Option<&TlsOptions>,
-) -> std::io::Result<Box<dyn Stream>> {
+pub(crate) async fn open(address: &Address, tls: Option<&TlsOptions>) -> std::io::Result<Box<dyn Stream>> {
     let connection = Connection::open(address).await?;
     Ok(match tls {
         Some(options) => tls::connect(connection, options).await?.into_stream(),
