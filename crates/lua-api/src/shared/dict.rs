@@ -12,13 +12,16 @@ use super::stored::Stored;
 /// What an entry takes beside its key and value, about.
 const ENTRY_BYTES: usize = 160;
 
+/// Who waits for which key to change, each with a number of its own.
+type Waiters = HashMap<Box<[u8]>, Vec<(u64, Waker)>>;
+
 /// A dictionary.
 pub(crate) struct Dict {
     name: String,
     bytes_max: usize,
     entries: papaya::HashMap<Box<[u8]>, Arc<Entry>>,
     writer: Mutex<Writer>,
-    waiters: Mutex<HashMap<Box<[u8]>, Vec<(u64, Waker)>>>,
+    waiters: Mutex<Waiters>,
     /// How many wait, so that writers need not look.
     waiting: AtomicUsize,
     evicted: AtomicU64,
@@ -237,7 +240,7 @@ impl Dict {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn waiters(&self) -> MutexGuard<'_, HashMap<Box<[u8]>, Vec<(u64, Waker)>>> {
+    fn waiters(&self) -> MutexGuard<'_, Waiters> {
         self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
