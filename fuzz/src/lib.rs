@@ -58,7 +58,9 @@ fn within(span: Span, sources: &Sources) {
 /// Reads the bytes as requests and as responses: however they are cut, they mean the same. The first byte says how strictly
 /// they are read, and where they are cut.
 pub fn http1(case: &[u8]) {
-    let Some((first, bytes)) = case.split_first() else { return };
+    let Some((first, bytes)) = case.split_first() else {
+        return;
+    };
     let lenient = first & 1 == 1;
     let pieces = || bytes.chunks(usize::from(first >> 1).max(1));
     assert_eq!(requests(pieces(), lenient), requests([bytes], lenient));

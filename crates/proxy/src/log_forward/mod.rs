@@ -1,7 +1,7 @@
 //! `log-forward` sections: log lines of others, received as datagrams or over streams, and sent on to targets.
 //!
-//! All sections are served by one thread of its own, since their lines are nobody's sessions: what a line says ([`message`]),
-//! how streams hold lines ([`framing`]), and how a line is written anew ([`render`]) need no socket; [`serve`] has them.
+//! All sections are served by one thread of its own, since their lines are nobody's sessions: what a line says (`message`),
+//! how streams hold lines (`framing`), and how a line is written anew (`render`) need no socket; `serve` has them.
 
 mod framing;
 mod message;
