@@ -58,6 +58,7 @@ pub(super) fn of(file: &Path, program: &Path, options: &Options) -> Outcome {
     };
     let said =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let said = without_place(&said, &options.path);
     match output.status.code() {
         Some(0) => Outcome::Passed,
         _ if options.shows => {
@@ -67,6 +68,13 @@ pub(super) fn of(file: &Path, program: &Path, options: &Options) -> Outcome {
         Some(SKIPPED) => Outcome::Skipped(why_skipped(&said)),
         _ => Outcome::Failed(why_failed(&said)),
     }
+}
+
+/// What was said, without where the checkout lies: the table is for others too.
+fn without_place(said: &str, checkout: &Path) -> String {
+    let place = checkout.display().to_string();
+    said.replace(&format!("/{place}"), "reg-tests")
+        .replace(&place, "reg-tests")
 }
 
 /// The conditions that stand in comments, for the program that runs HAProxy's tests rather than for `varnishtest`.
@@ -167,6 +175,15 @@ mod tests {
         assert_eq!(
             why_failed("***  h1    debug|error: cannot listen:\n"),
             "cannot listen:"
+        );
+    }
+
+    #[test]
+    fn the_place_of_the_checkout_is_left_out() {
+        let said = "cannot read `//home/me/reg-tests/lua/a.lua`, /home/me/reg-tests/lua/b.lua";
+        assert_eq!(
+            without_place(said, Path::new("/home/me/reg-tests")),
+            "cannot read `reg-tests/lua/a.lua`, reg-tests/lua/b.lua"
         );
     }
 

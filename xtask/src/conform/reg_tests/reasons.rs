@@ -11,10 +11,6 @@ const REASONS: &[(&str, &str)] = &[
         "http-rules/strict_rw_mode",
         "wants a rewrite to fail where the body in HAProxy's buffer leaves no room for it; bodies take no room from heads here",
     ),
-    (
-        "http-rules/acl_cli_spaces",
-        "asks the runtime API of a master process (`-S`), which there isn't: one process serves",
-    ),
 ];
 
 /// The reason for a test, if it isn't to pass.
