@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use rustls::ClientConfig;
@@ -22,6 +21,7 @@ use crate::old;
 use crate::revocation::{Revocations, fault as revocation_fault};
 use crate::signatures::Signatures;
 use crate::suites::{Curves, Suites};
+use crate::verify::time_of;
 use crate::versions::Versions;
 
 /// What handshakes with a server are made with.
@@ -245,7 +245,7 @@ impl Vouched {
         let (Some(from), Some(until)) = (certificate.not_before(), certificate.not_after()) else {
             return Err(unreadable);
         };
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(now.as_secs());
+        let now = time_of(now);
         if now < from {
             return Err(Error::InvalidCertificate(CertificateError::NotValidYet));
         }
@@ -273,7 +273,7 @@ impl ServerCertVerifier for Vouched {
         let verified = self.chains.verify_server_cert(leaf, others, asked, ocsp, now);
         let revoked = self.revoked.as_ref().filter(|_| verified.is_ok());
         if let Some(revoked) = revoked {
-            let now = SystemTime::UNIX_EPOCH + Duration::from_secs(now.as_secs());
+            let now = time_of(now);
             let checked = revoked.check(leaf, others, now);
             checked.map_err(|(number, _)| Error::InvalidCertificate(revocation_fault(number)))?;
         }

@@ -1,7 +1,7 @@
 //! What is wrong with a client's certificate, and what of it is to be ignored.
 
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::pki_types::{CertificateDer, UnixTime};
@@ -154,7 +154,7 @@ impl ClientVerifier {
         others: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), (Error, (u32, u32))> {
-        let at = UNIX_EPOCH + Duration::from_secs(now.as_secs());
+        let at = time_of(now);
         if old::is_old(leaf) {
             let vouched = old::verify(leaf, &self.authorities, at);
             vouched.map_err(|(why, number)| (Error::InvalidCertificate(why), (number, 0)))?;
@@ -194,7 +194,7 @@ pub(crate) fn judge(
         let found = chain.iter().position(wrong).unwrap_or_default();
         u32::try_from(found).unwrap_or_default()
     };
-    let now = std::time::UNIX_EPOCH + std::time::Duration::from_secs(now.as_secs());
+    let now = time_of(now);
     match why {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             (10, at(&|one| one.not_after().is_some_and(|end| end < now)))
@@ -236,6 +236,11 @@ fn chain(leaf: &CertificateDer<'_>, others: &[CertificateDer<'_>]) -> Vec<Certif
         chain.push(left.swap_remove(next));
     }
     chain
+}
+
+/// A moment of rustls's on the system's clock.
+pub(crate) fn time_of(now: UnixTime) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(now.as_secs())
 }
 
 #[cfg(test)]
