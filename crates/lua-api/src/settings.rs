@@ -192,7 +192,7 @@ impl Settings {
             LogStderr::Off => false,
         };
         if wanted {
-            eprintln!("[{}] {}", level_name(level), tidegate_proxy::log::harmless(text));
+            eprintln!("[{}] {}", level.name(), tidegate_proxy::log::harmless(text));
         }
     }
 }
@@ -220,20 +220,6 @@ pub fn parse_openlibs(words: &str) -> Result<StdLib, String> {
         };
     }
     Ok(libraries)
-}
-
-/// The name of a level, as `core` has it.
-pub(crate) fn level_name(level: Level) -> &'static str {
-    match level {
-        Level::Emergency => "emerg",
-        Level::Alert => "alert",
-        Level::Critical => "crit",
-        Level::Error => "err",
-        Level::Warning => "warning",
-        Level::Notice => "notice",
-        Level::Info => "info",
-        Level::Debug => "debug",
-    }
 }
 
 #[cfg(test)]

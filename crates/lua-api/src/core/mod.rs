@@ -15,7 +15,6 @@ use crate::classes::Parts;
 use crate::env::Env;
 use crate::handle::{self, Class, Session};
 use crate::row::{ClassRows, Row, install as install_rows};
-use crate::settings::level_name;
 use crate::{arg, concat, httpclient, patref, plane, queue, shared, socket, unsupported};
 
 const TABLES: [&[Row]; 13] = [
@@ -43,7 +42,7 @@ pub(crate) fn install(lua: &Lua, env: &Arc<Env>, parts: &Parts) -> Result<()> {
     core.raw_set("silent", SILENT)?;
     for number in 0..8 {
         if let Some(level) = arg::level_of(number) {
-            core.raw_set(level_name(level), number)?;
+            core.raw_set(level.name(), number)?;
         }
     }
     core.raw_set("thread", env.state_id)?;
