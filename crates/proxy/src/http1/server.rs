@@ -61,8 +61,11 @@ pub(crate) struct ServerConn {
     refuses: bool,
 }
 
-/// What comes next on a connection. Moved once per request: a box would cost more than the move.
-#[allow(clippy::large_enum_variant)]
+/// What comes next on a connection.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "moved once per request: a box would cost more than the move"
+)]
 pub(crate) enum Next {
     Request(RequestHead, MessageBody),
     /// What came is no request; the status to refuse it with.

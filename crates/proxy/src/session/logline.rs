@@ -33,10 +33,7 @@ pub(crate) fn at(step: LogStep, txn: &Txn) {
         return;
     };
     let error_line = spec.error_line.as_ref().filter(|_| is_error);
-    let accepted = spec
-        .line
-        .is_none()
-        .then(|| Text::literal(connect_from(txn, frontend)));
+    let accepted = formless(frontend, txn);
     let line = SessionLine {
         level,
         origin: step.origin(),
@@ -72,10 +69,7 @@ pub(crate) fn rule(txn: &Txn, origin: LogOrigin, profile: Option<&LogProfile>) {
     };
     fill(frontend, txn, origin, true);
     let spec = &frontend.spec.log;
-    let accepted = spec
-        .line
-        .is_none()
-        .then(|| Text::literal(connect_from(txn, frontend)));
+    let accepted = formless(frontend, txn);
     let line = SessionLine {
         level,
         origin,
@@ -184,6 +178,12 @@ fn is_wanted(frontend: &Frontend, txn: &Txn, is_error: bool) -> bool {
         txn.request_head().is_none() && facts.bytes_uploaded == 0
     };
     !(spec.dont_log_null && nothing_came())
+}
+
+/// The line of a frontend without a format of lines.
+fn formless(frontend: &Frontend, txn: &Txn) -> Option<Text> {
+    let has_format = frontend.spec.log.line.is_some();
+    (!has_format).then(|| Text::literal(connect_from(txn, frontend)))
 }
 
 fn level(frontend: &Frontend, txn: &Txn, is_error: bool) -> Option<Level> {
