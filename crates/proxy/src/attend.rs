@@ -9,9 +9,10 @@ use crate::check::report::{self, Company};
 use crate::log::{Level, Logger};
 use crate::roster::{KilledBy, Meant, Order};
 use crate::spec::{BackendSpec, ServerSpec};
+use crate::upstream::admin::Admin;
 use crate::upstream::shared::BackendState;
 use crate::upstream::standing::{Cause, Listener, News};
-use crate::upstream::state::{Admin, Operational};
+use crate::upstream::state::Operational;
 use crate::worker::{Shared, Worker};
 
 /// Attends until nobody has anything to tell.

@@ -472,7 +472,7 @@ mod tests {
     use super::*;
     use crate::spec::{BackendSpec, ListenerSpec, ServerSpec};
     use crate::txn::Mode;
-    use crate::upstream::state::AdminState;
+    use crate::upstream::admin::AdminState;
 
     fn board(change: impl FnOnce(&mut BackendSpec)) -> (Board, Arc<BackendState>) {
         let mut frontend = FrontendSpec::new("f", Mode::Http);

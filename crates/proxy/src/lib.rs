@@ -62,6 +62,7 @@ pub use reply::Reply;
 pub use roster::SessionView;
 pub use running::{Listen, Prepared, Running, Shutdown, StartError, prepare, start};
 pub use txn::{Detached, InvalidTarget, LogLevel, Mode, Phase, Txn};
+pub use upstream::admin::{Admin, AdminState};
 pub use upstream::news::{CheckNews, ServerChange, ServerNews};
 pub use upstream::shared::BackendState;
-pub use upstream::state::{Admin, AdminState, Operational, ServerState, StaticWeights, WEIGHT_MAX};
+pub use upstream::state::{Operational, ServerState, StaticWeights, WEIGHT_MAX};

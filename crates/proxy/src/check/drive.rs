@@ -22,9 +22,10 @@ use super::spec::{AgentSpec, CheckSpec, OnErrors};
 use super::status::Status;
 use crate::log::{Level, Logger};
 use crate::timeouts::Timer;
+use crate::upstream::admin::AdminState;
 use crate::upstream::news::{CheckNews, Reason, ServerChange};
 use crate::upstream::shared::BackendState;
-use crate::upstream::state::{AdminState, Operational, ServerState};
+use crate::upstream::state::{Operational, ServerState};
 use crate::worker::Worker;
 
 /// Starts the checks that are this worker's: those of all servers are dealt out to the workers in turn.

@@ -1,5 +1,6 @@
 //! The way to the servers.
 
+pub(crate) mod admin;
 pub(crate) mod assign;
 pub(crate) mod balance;
 mod change;

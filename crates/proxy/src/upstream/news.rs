@@ -2,8 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
+use super::admin::Admin;
 use super::standing::Cause;
-use super::state::{Admin, Operational};
+use super::state::Operational;
 use crate::check::Finding;
 
 /// Something that happened to a server.

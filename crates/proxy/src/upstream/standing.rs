@@ -4,8 +4,9 @@ use std::sync::Weak;
 
 use tokio::sync::mpsc;
 
+use super::admin::Admin;
 use super::shared::BackendState;
-use super::state::{Admin, Operational};
+use super::state::Operational;
 
 /// Who has made a server what it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use super::*;
 use crate::figures::Usage;
 use crate::spec::{HashBy, HashFunction, HashType, ServerSpec};
 use crate::txn::Mode;
-use crate::upstream::state::AdminState;
+use crate::upstream::admin::AdminState;
 
 struct Farm {
     shared: Arc<BackendState>,

@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::spec::{BackendSpec, ServerSpec};
 use crate::txn::Mode;
-use crate::upstream::state::{AdminState, Operational};
+use crate::upstream::admin::AdminState;
+use crate::upstream::state::Operational;
 
 fn backend(change: impl FnOnce(&mut BackendSpec)) -> Arc<BackendState> {
     let mut spec = BackendSpec::new("b", Mode::Http);
