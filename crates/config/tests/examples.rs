@@ -1,30 +1,12 @@
 //! The project's examples are valid configurations, whatever their scripts register.
 
+mod common;
+
 use std::path::{Path, PathBuf};
 
 use tidegate_config::{DiskFiles, Draft, Environment, Options, Severity, Sources, Style, format};
-use tidegate_sample::{ExternalId, Externals};
 
-/// Scripts that registered every name.
-struct AnyScript;
-
-impl Externals for AnyScript {
-    fn fetch(&self, name: &str) -> Option<ExternalId> {
-        name.starts_with("lua.").then_some(ExternalId(0))
-    }
-
-    fn converter(&self, name: &str) -> Option<ExternalId> {
-        name.starts_with("lua.").then_some(ExternalId(0))
-    }
-
-    fn fetch_names(&self) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn converter_names(&self) -> Vec<String> {
-        Vec::new()
-    }
-}
+use common::AnyScript;
 
 #[test]
 fn examples_are_valid() {

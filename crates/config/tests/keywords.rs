@@ -1,12 +1,15 @@
 //! Each keyword has an example, which is read without a fault where the keyword may be; what is refused is refused by its name.
 
+mod common;
+
 use std::path::PathBuf;
 
 use tidegate_config::example;
 use tidegate_config::{
     Diagnostic, Draft, KeywordDoc, Loaded, MemoryFiles, Options, Severity, Status, Style, code, keyword_docs,
 };
-use tidegate_sample::{ExternalId, Externals};
+
+use common::AnyScript;
 
 /// What examples refer to.
 const AROUND: &str = "\
@@ -220,25 +223,4 @@ fn read(text: &str) -> Loaded {
         )
         .with("auth.lua", "");
     Draft::read(&[PathBuf::from("x.cfg")], &files, Options::default()).finish(&AnyScript, &files)
-}
-
-/// Scripts that registered every name.
-struct AnyScript;
-
-impl Externals for AnyScript {
-    fn fetch(&self, name: &str) -> Option<ExternalId> {
-        name.starts_with("lua.").then_some(ExternalId(0))
-    }
-
-    fn converter(&self, name: &str) -> Option<ExternalId> {
-        name.starts_with("lua.").then_some(ExternalId(0))
-    }
-
-    fn fetch_names(&self) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn converter_names(&self) -> Vec<String> {
-        Vec::new()
-    }
 }
