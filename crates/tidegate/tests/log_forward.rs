@@ -4,36 +4,10 @@ mod support;
 
 use std::io::Write;
 use std::net::{TcpStream, UdpSocket};
-use std::time::Duration;
 
 use support::Result;
 use support::site::{Site, rest};
-
-/// Longest wait for a line. Only a program that is at fault meets it.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A syslog server.
-struct Syslog(UdpSocket);
-
-impl Syslog {
-    fn new() -> Result<Syslog> {
-        let socket = UdpSocket::bind("127.0.0.1:0")?;
-        socket.set_read_timeout(Some(PATIENCE))?;
-        Ok(Syslog(socket))
-    }
-
-    /// Its address such that no port of it is replaced.
-    fn target(&self) -> Result<String> {
-        Ok(format!("[::ffff:127.0.0.1]:{}", self.0.local_addr()?.port()))
-    }
-
-    fn line(&self) -> Result<String> {
-        let mut buffer = [0; 65_536];
-        let n = self.0.recv(&mut buffer)?;
-        let line = String::from_utf8(buffer.get(..n).unwrap_or_default().to_vec())?;
-        Ok(line.strip_suffix('\n').ok_or("a line without an end")?.to_owned())
-    }
-}
+use support::syslog::Syslog;
 
 const OLD: &str = "<34>Oct 11 22:14:15 box su[123]: hello";
 
@@ -52,9 +26,9 @@ fn datagrams_keep_their_form_or_get_another() -> Result<()> {
     let config = format!(
         "global\n    nbthread 1\nlog-forward relay\n    dgram-bind 127.0.0.1:8080\n    bind 127.0.0.1:8081\n    \
          log {} local0\n    log {} format rfc5424 local0\n    log {} format short local0 err\n",
-        kept.target()?,
-        new.target()?,
-        errors.target()?
+        kept.address()?,
+        new.address()?,
+        errors.address()?
     );
     let site = Site::start("forward-datagrams", &[("site.cfg", &config)])?;
     let sender = UdpSocket::bind("127.0.0.1:0")?;
@@ -87,7 +61,7 @@ fn streams_hold_lines_of_both_framings() -> Result<()> {
         Ok(format!(
             "global\n    nbthread 1\nlog-forward relay\n    bind 127.0.0.1:8080\n    timeout client 10s\n    {option}\n    \
              log {} format raw local0\n",
-            syslog.target()?
+            syslog.address()?
         ))
     };
     let site = Site::start("forward-streams", &[("site.cfg", &config("maxconn 5")?)])?;
@@ -117,8 +91,8 @@ fn silent_streams_make_room_and_samples_share_lines() -> Result<()> {
     let config = format!(
         "global\n    nbthread 1\nlog-forward relay\n    bind 127.0.0.1:8080\n    maxconn 1\n    timeout client 50ms\n    \
          option dont-parse-log\n    log {} sample 1:2 format raw local0\n    log {} sample 2:2 format raw local0\n",
-        odd.target()?,
-        even.target()?
+        odd.address()?,
+        even.address()?
     );
     let site = Site::start("forward-silence", &[("site.cfg", &config)])?;
     let _silent: TcpStream = site.connect(0)?;

@@ -3,39 +3,13 @@
 mod support;
 
 use std::io::{BufReader, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixDatagram;
-use std::time::Duration;
 
 use support::Result;
 use support::origin::{head, origin, server};
 use support::site::{Site, rest};
-
-/// Longest wait for a line. Only a program that is at fault meets it.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A syslog server.
-struct Syslog(UdpSocket);
-
-impl Syslog {
-    fn new() -> Result<Syslog> {
-        let socket = UdpSocket::bind("127.0.0.1:0")?;
-        socket.set_read_timeout(Some(PATIENCE))?;
-        Ok(Syslog(socket))
-    }
-
-    /// Its address as configurations name it, such that no port of it is replaced.
-    fn target(&self) -> Result<String> {
-        Ok(format!("udp@[::ffff:127.0.0.1]:{}", self.0.local_addr()?.port()))
-    }
-
-    fn line(&self) -> Result<String> {
-        let mut buffer = [0; 65_536];
-        let n = self.0.recv(&mut buffer)?;
-        let line = String::from_utf8(buffer.get(..n).unwrap_or_default().to_vec())?;
-        Ok(line.strip_suffix('\n').ok_or("a line without an end")?.to_owned())
-    }
-}
+use support::syslog::{PATIENCE, Syslog};
 
 // Whoever looks whether the program listens sends nothing, and leaves no line with `http-ignore-probes`.
 const DEFAULTS: &str = "global\n    nbthread 1\n\

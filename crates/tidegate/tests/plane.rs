@@ -3,7 +3,8 @@
 mod support;
 
 use support::Result;
-use support::scripted::Scripted;
+use support::runtime::Runtime;
+use support::scripted;
 
 const SITE: &str = "\
 frontend front
@@ -57,11 +58,11 @@ end)
 
 /// What lines show, run on a site of their own.
 fn shown(name: &str, lines: &str) -> Result<String> {
-    let site = Scripted::start(name, SCRIPT, SITE)?;
+    let site = scripted::start(name, SCRIPT, SITE)?;
     run(&site, lines)
 }
 
-fn run(site: &Scripted, lines: &str) -> Result<String> {
+fn run(site: &Runtime, lines: &str) -> Result<String> {
     let lines: Vec<&str> = lines
         .lines()
         .map(str::trim)
@@ -73,7 +74,7 @@ fn run(site: &Scripted, lines: &str) -> Result<String> {
 
 #[test]
 fn proxies_are_found_by_their_names() -> Result<()> {
-    let site = Scripted::start("proxies", SCRIPT, SITE)?;
+    let site = scripted::start("proxies", SCRIPT, SITE)?;
     assert_eq!(
         run(&site, "out(at_init)")?,
         "back,both,front,words there Tidegate"
@@ -98,7 +99,7 @@ fn proxies_are_found_by_their_names() -> Result<()> {
 
 #[test]
 fn figures_are_those_of_show_stat_and_show_info() -> Result<()> {
-    let site = Scripted::start("figures", SCRIPT, SITE)?;
+    let site = scripted::start("figures", SCRIPT, SITE)?;
     for _ in 0..3 {
         assert!(site.site.get("/ok")?.starts_with("HTTP/1.1 200 "));
     }
@@ -164,7 +165,7 @@ fn servers_are_changed_in_the_words_of_the_runtime_api() -> Result<()> {
 
 #[test]
 fn a_frontend_is_paused_resumed_and_stopped() -> Result<()> {
-    let site = Scripted::start("frontends", SCRIPT, SITE)?;
+    let site = scripted::start("frontends", SCRIPT, SITE)?;
     let is_open = || {
         site.site
             .get("/ok")
@@ -216,7 +217,7 @@ fn a_frontend_is_paused_resumed_and_stopped() -> Result<()> {
 
 #[test]
 fn a_stick_table_is_looked_into() -> Result<()> {
-    let site = Scripted::start("tables", SCRIPT, SITE)?;
+    let site = scripted::start("tables", SCRIPT, SITE)?;
     assert!(site.site.get("/ok")?.starts_with("HTTP/1.1 200 "));
     site.ask("set table words key abc data.gpc0 5\n")?;
     site.ask("set table words key x data.gpc0 1\n")?;

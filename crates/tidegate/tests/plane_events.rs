@@ -3,7 +3,7 @@
 mod support;
 
 use support::Result;
-use support::scripted::Scripted;
+use support::scripted;
 
 const SITE: &str = "\
 frontend front
@@ -62,7 +62,7 @@ end)
 
 #[test]
 fn each_subscription_hears_of_what_it_asked_for() -> Result<()> {
-    let site = Scripted::start("events", SCRIPT, SITE)?;
+    let site = scripted::start("events", SCRIPT, SITE)?;
     let answer = site.until("heard\n", "all SERVER_DOWN back/dead 3 0")?;
     assert!(
         answer.starts_with("event_type SERVER_NOPE is unknown\n"),
@@ -103,7 +103,7 @@ fn each_subscription_hears_of_what_it_asked_for() -> Result<()> {
 
 #[test]
 fn a_function_that_fails_hears_of_the_next_event() -> Result<()> {
-    let site = Scripted::start("eventfail", SCRIPT, SITE)?;
+    let site = scripted::start("eventfail", SCRIPT, SITE)?;
     site.ask("fails\n")?;
     site.ask("set server back/one state maint\n")?;
     site.ask("set server back/one state ready\n")?;
@@ -123,7 +123,7 @@ fn changes_of_maps_are_heard_of() -> Result<()> {
         end)
         core.register_cli({ "heard" }, "x", function(applet) applet:send(table.concat(heard, " ") .. "\n") end)
     "#;
-    let site = Scripted::start("mapevents", script, SITE)?;
+    let site = scripted::start("mapevents", script, SITE)?;
     site.ask("add map virt@words a 1;set map virt@words a 2;del map virt@words a;del map virt@words a;clear map virt@words\n")?;
     site.ask("prepare map virt@words;add map @1 virt@words b 1;commit map @1 virt@words\n")?;
     let answer = site.until("heard\n", "COMMIT")?;

@@ -5,7 +5,7 @@ mod support;
 use std::io::{Read, Write};
 
 use support::Result;
-use support::scripted::Scripted;
+use support::scripted;
 
 const SITE: &str = "listen site\n    bind 127.0.0.1:8080\n    http-request return status 200\n";
 
@@ -47,7 +47,7 @@ core.register_fetches("bad", function() error("bad") end)
 
 #[test]
 fn a_command_gets_its_words_and_says_what_it_likes() -> Result<()> {
-    let site = Scripted::start("words", SCRIPT, SITE)?;
+    let site = scripted::start("words", SCRIPT, SITE)?;
     assert_eq!(
         site.ask("show words  a b\\ c\n")?,
         "show,words,a,b c\n\nafter an empty line\n\n"
@@ -76,7 +76,7 @@ fn a_command_gets_its_words_and_says_what_it_likes() -> Result<()> {
 
 #[test]
 fn a_command_reads_what_follows_and_leaves_the_rest() -> Result<()> {
-    let site = Scripted::start("reads", SCRIPT, SITE)?;
+    let site = scripted::start("reads", SCRIPT, SITE)?;
     assert_eq!(
         site.ask("prompt\nread lines\none\ntwo\nend\nshow cli level\nquit\n")?,
         "\n> [one][two]over\n\n> admin\n\n> "
@@ -96,7 +96,7 @@ fn a_command_reads_what_follows_and_leaves_the_rest() -> Result<()> {
 
 #[test]
 fn a_command_has_an_applet_of_its_own() -> Result<()> {
-    let site = Scripted::start("members", SCRIPT, SITE)?;
+    let site = scripted::start("members", SCRIPT, SITE)?;
     assert_eq!(site.ask("members\n")?, "7bCtruenil\n");
     assert_eq!(
         site.ask("members\n")?,
@@ -107,7 +107,7 @@ fn a_command_has_an_applet_of_its_own() -> Result<()> {
 
 #[test]
 fn a_command_that_fails_says_so_and_the_connection_goes_on() -> Result<()> {
-    let site = Scripted::start("fails", SCRIPT, SITE)?;
+    let site = scripted::start("fails", SCRIPT, SITE)?;
     let answer = site.ask("let down;show cli level\n")?;
     assert!(
         answer.starts_with("part\nLua cli 'let down': [state-id 0] runtime error: "),
@@ -119,7 +119,7 @@ fn a_command_that_fails_says_so_and_the_connection_goes_on() -> Result<()> {
 
 #[test]
 fn levels_hold_for_scripts_too() -> Result<()> {
-    let site = Scripted::start("levels", SCRIPT, SITE)?;
+    let site = scripted::start("levels", SCRIPT, SITE)?;
     assert_eq!(site.ask("for admins\n")?, "done\n\n");
     assert_eq!(site.ask("operator;for admins\n")?, "\nPermission denied\n\n");
     assert!(!site.ask("user;help\n")?.contains("for admins"));
@@ -128,7 +128,7 @@ fn levels_hold_for_scripts_too() -> Result<()> {
 
 #[test]
 fn what_functions_use_is_shown_and_a_client_that_goes_ends_its_command() -> Result<()> {
-    let site = Scripted::start("show", SCRIPT, SITE)?;
+    let site = scripted::start("show", SCRIPT, SITE)?;
     let mut gone = site.connect()?;
     gone.write_all(b"forever\n")?;
     let mut first = [0; 5];

@@ -10,6 +10,7 @@ pub(crate) mod program;
 pub(crate) mod runtime;
 pub(crate) mod scripted;
 pub(crate) mod site;
+pub(crate) mod syslog;
 pub(crate) mod tls;
 pub(crate) mod transcript;
 
