@@ -235,13 +235,14 @@ impl Expr {
         !self.steps.is_empty()
     }
 
-    /// Whether the value may be another one when more data came.
-    pub(crate) fn may_change(&self, session: &dyn Session) -> bool {
-        match &self.source {
-            Source::Builtin { row, args } => row.changes.is_some_and(|changes| changes(session, args)),
-            Source::Acls(acls) => acls.may_change(session),
-            Source::External { .. } => false,
-        }
+    /// Whether the value may be another one when more data came, and more may come.
+    pub fn may_change(&self, session: &dyn Session) -> bool {
+        session.may_change()
+            && match &self.source {
+                Source::Builtin { row, args } => row.changes.is_some_and(|changes| changes(session, args)),
+                Source::Acls(acls) => acls.may_change(session),
+                Source::External { .. } => false,
+            }
     }
 
     /// Evaluates an expression without waiting. A fetch or converter of a script gives no sample; what else suspends

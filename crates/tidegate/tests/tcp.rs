@@ -90,6 +90,30 @@ fn content_is_accepted_or_rejected_once_it_is_there() -> Result<()> {
 }
 
 #[test]
+fn what_is_captured_or_tracked_of_content_is_waited_for() -> Result<()> {
+    let site = site(
+        "tcp-awaited",
+        "stick-table type string len 8 size 10 store conn_cnt\n    \
+         tcp-request content capture req.payload(0,4) len 4\n    \
+         tcp-request content reject unless { capture.req.hdr(0) -m str GOOD }\n    \
+         tcp-request content track-sc0 req.payload(4,4)\n    \
+         tcp-request content reject unless { sc0_conn_cnt eq 1 }",
+    )?;
+    let mut stream = site.connect(0)?;
+    for piece in ["GO", "OD o", "ne\n"] {
+        // Each rule is looked at before all of its bytes are there.
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        stream.write_all(piece.as_bytes())?;
+    }
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line)?;
+    assert_eq!(line, "origin GOOD one\n");
+    // What never comes is not waited for any longer than it may come.
+    assert_eq!(talk(&site, "GOOD\n")?, "");
+    Ok(())
+}
+
+#[test]
 fn an_action_waits_for_content_and_decides_by_it() -> Result<()> {
     let site = site(
         "tcp-action",

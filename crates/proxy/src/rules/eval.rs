@@ -106,6 +106,9 @@ pub(crate) async fn evaluate(
                 Match::Miss | Match::Fail => continue,
             }
         }
+        if setting.may_wait && lacks_data(&rule.rule.action, txn, setting.runner).await {
+            return at(Verdict::WaitForData, 0);
+        }
         match act(rule, txn, setting).await {
             Step::Next => {}
             Step::End(verdict) => {
@@ -118,6 +121,16 @@ pub(crate) async fn evaluate(
         verdict: Verdict::Continue,
         rule: first + rules.len(),
     }
+}
+
+/// Whether the sample that an action is about isn't there, and may still come: such an action waits, as a condition does.
+async fn lacks_data(action: &RuleAction, txn: &Rc<Txn>, runner: &dyn ExternalRunner) -> bool {
+    let sample = match action {
+        RuleAction::Capture(_, _, sample) => sample,
+        RuleAction::Track(track) if txn.tracked(track.counter).is_none() => &track.key,
+        _ => return false,
+    };
+    sample.may_change(&**txn) && sample.eval_async(&**txn, runner).await.is_none()
 }
 
 enum Step {

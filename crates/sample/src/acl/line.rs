@@ -133,7 +133,7 @@ impl Acl {
     fn verdict(&self, matched: bool, session: &dyn Session) -> Verdict {
         if matched {
             Verdict::Pass
-        } else if session.may_change() && self.expr.may_change(session) {
+        } else if self.expr.may_change(session) {
             Verdict::Miss
         } else {
             Verdict::Fail
