@@ -19,6 +19,7 @@ mod command;
 mod concat;
 mod converters;
 mod core;
+mod coverage;
 mod declared;
 mod desk;
 mod env;
@@ -55,6 +56,7 @@ mod worker;
 
 pub use classes::{Attribute, attributes, reference};
 pub use command::{Conversation, Said};
+pub use coverage::{Coverage, Entry, EntryKind, coverage};
 pub use declared::{ActionDecl, CommandDecl, CommandLevel, Declared, RuleSet};
 pub use desk::Desk;
 pub use loader::{LoadError, LoadSpec, Loaded, Scripts};

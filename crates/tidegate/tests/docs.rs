@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use tidegate::reference::{CommandStatus, runtime_commands};
 use tidegate_config::example::of_keyword;
 use tidegate_config::{CODES, KeywordDoc, Sections, Status, keyword_docs};
+use tidegate_lua_api::{Coverage, Entry, EntryKind, coverage};
 use tidegate_sample::{acl_keywords, convert, example, fetch, logformat, manual, unserved_acl_keywords};
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
@@ -316,9 +317,50 @@ fn samples() -> Result<String, std::fmt::Error> {
     Ok(page)
 }
 
+/// How much of HAProxy's Lua API is served, entry by entry.
+fn lua_coverage() -> Result<String, std::fmt::Error> {
+    let entries = coverage();
+    let count = |wanted: fn(&Entry) -> bool| entries.iter().filter(|entry| wanted(entry)).count();
+    let mut page = format!(
+        "\n## The Lua API, in numbers\n\nOf the entries that HAProxy 3.5 documents (classes, functions, attributes):\n\n\
+         | all | served | not yet | left out |\n|---|---|---|---|\n| {} | {} | {} | {} |\n\n\
+         A test looks at each that is served on real objects while the program runs. What was added is in \
+         [lua-reference.md](lua-reference.md).\n\n\
+         | class | served | not yet | left out, because |\n|---|---|---|---|\n",
+        entries.len(),
+        count(|entry| entry.coverage == Coverage::Served),
+        count(|entry| entry.coverage == Coverage::Missing),
+        count(|entry| matches!(entry.coverage, Coverage::LeftOut(_))),
+    );
+    for class in entries.iter().filter(|entry| entry.kind == EntryKind::Class) {
+        let mut of_class: Vec<&Entry> = entries
+            .iter()
+            .filter(|entry| entry.class == class.class)
+            .collect();
+        let all = of_class.len();
+        let mut names = |wanted: fn(Coverage) -> bool| {
+            let taken = of_class.extract_if(.., |entry| wanted(entry.coverage));
+            let names: Vec<String> = taken
+                .filter(|entry| entry.kind != EntryKind::Class)
+                .map(|entry| format!("`{}`", entry.signature))
+                .collect();
+            names.join(", ")
+        };
+        let served = names(|coverage| coverage == Coverage::Served);
+        let missing = names(|coverage| coverage == Coverage::Missing);
+        let left_out = match class.coverage {
+            Coverage::LeftOut(reason) => format!("all {all}: {reason}"),
+            _ => String::new(),
+        };
+        writeln!(page, "| `{}` | {served} | {missing} | {left_out} |", class.class)?;
+    }
+    Ok(page)
+}
+
 /// The keywords that are HAProxy's and do nothing, or are refused.
 fn unserved() -> Result<String, std::fmt::Error> {
     let mut page = samples()?;
+    page.push_str(&lua_coverage()?);
     page.push_str("\n## Refused, for now\n\nThese are HAProxy's keywords that a later version may serve.\n");
     for (after, rows) in keywords(|status| status == Status::NotYet) {
         let names: Vec<String> = rows.iter().map(|row| format!("`{}`", row.name)).collect();
