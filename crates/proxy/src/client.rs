@@ -12,6 +12,7 @@ use tidegate_sample::vars::{ProcVars, VarStore};
 use tidegate_sample::{Named, Process, Tls};
 
 use crate::clock::ticks;
+use crate::figures::Usage;
 use crate::http2::Meter;
 use crate::log::{LogWriter, Logger};
 use crate::packets::Packets;
@@ -38,6 +39,8 @@ pub(crate) struct Client {
     pub(crate) home: Option<Rc<Frontend>>,
     pub(crate) frontend: Rc<Named>,
     pub(crate) listener: Rc<Named>,
+    /// Where what it does is counted for its listener, with `option socket-stats`.
+    pub(crate) socket: Option<Arc<Usage>>,
     pub(crate) vars: RefCell<VarStore>,
     /// What it tracks in stick tables, for all of its requests.
     pub(crate) counters: Counters,
@@ -100,6 +103,7 @@ impl Client {
                 name: "".into(),
                 id: 0,
             }),
+            socket: None,
             vars: RefCell::default(),
             counters: Counters::default(),
             glitches_counted: Cell::default(),

@@ -293,6 +293,8 @@ pub struct FrontendSpec {
     pub h2_upgrade: bool,
     /// `option http-ignore-probes`: connections on which nothing came are neither answered nor logged.
     pub ignore_probes: bool,
+    /// `option socket-stats`: bytes and refusals are counted for each listener too.
+    pub socket_stats: bool,
     /// The lines that its sessions log, and where to. Without targets nothing is logged.
     pub log: LogSpec,
     /// What is kept of requests and responses for the log.
@@ -336,6 +338,7 @@ impl FrontendSpec {
             http1: Http1Spec::default(),
             h2_upgrade: true,
             ignore_probes: false,
+            socket_stats: false,
             log: LogSpec::default(),
             captures: CaptureSpec::default(),
             unique_id: None,

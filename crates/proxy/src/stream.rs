@@ -123,6 +123,8 @@ pub(crate) struct Traffic {
 /// Whose bytes a stream's are, and how many of them were counted.
 struct Account {
     usage: Arc<Usage>,
+    /// The same for its listener, where that counts for itself.
+    socket: Option<Arc<Usage>>,
     read: Cell<u64>,
     written: Cell<u64>,
 }
@@ -134,10 +136,11 @@ impl Drop for Traffic {
 }
 
 impl Traffic {
-    /// From its first byte on, the stream is a client's of this frontend.
-    pub(crate) fn belongs_to(&self, usage: &Arc<Usage>) {
+    /// From its first byte on, the stream is a client's of this frontend, and of this listener.
+    pub(crate) fn belongs_to(&self, usage: &Arc<Usage>, socket: Option<&Arc<Usage>>) {
         self.account.get_or_init(|| Account {
             usage: usage.clone(),
+            socket: socket.cloned(),
             read: Cell::new(0),
             written: Cell::new(0),
         });
@@ -147,12 +150,15 @@ impl Traffic {
     pub(crate) fn settle(&self) {
         let Some(account) = self.account.get() else { return };
         let (read, written) = (self.read.get(), self.written.get());
-        let counts = &account.usage.counts;
-        counts.add(Count::BytesIn, read.wrapping_sub(account.read.replace(read)));
-        counts.add(
-            Count::BytesOut,
-            written.wrapping_sub(account.written.replace(written)),
-        );
+        let more_read = read.wrapping_sub(account.read.replace(read));
+        let more_written = written.wrapping_sub(account.written.replace(written));
+        for usage in [Some(&account.usage), account.socket.as_ref()]
+            .into_iter()
+            .flatten()
+        {
+            usage.counts.add(Count::BytesIn, more_read);
+            usage.counts.add(Count::BytesOut, more_written);
+        }
     }
 }
 

@@ -633,7 +633,7 @@ impl Txn {
         }
         *self.client.whereabouts.borrow_mut() = Whereabouts::default();
         let ending = Ending::of(&self.facts.borrow(), self.mode() == Mode::Http);
-        self.usage.leave(self.client.home.as_deref(), &ending);
+        self.usage.leave(&self.client, &ending);
         if let Some(handle) = self.handle.take() {
             handle::release(handle);
         }

@@ -6,12 +6,13 @@ use std::rc::Rc;
 
 use tidegate_sample::figures::{self, BackendSettings, HttpStreamFigures, RulePlace};
 
+use crate::client::Client;
 use crate::counts::{Count, Counts, Ending};
 use crate::figures::{AtServer, InBackend};
 use crate::session::persistence::Seen;
 use crate::stream::Traffic;
 use crate::upstream::Slot;
-use crate::worker::{Backend, Frontend};
+use crate::worker::Backend;
 
 /// Everything of it for one transaction.
 #[derive(Default)]
@@ -59,9 +60,9 @@ impl Flow {
 
 impl TxnUsage {
     /// The client's connection; of what it sent, so much was there before.
-    pub(crate) fn with_client(&self, home: Option<&Frontend>, traffic: &Rc<Traffic>, read_before: u64) {
-        if let Some(home) = home {
-            traffic.belongs_to(&home.usage);
+    pub(crate) fn with_client(&self, client: &Client, traffic: &Rc<Traffic>, read_before: u64) {
+        if let Some(home) = &client.home {
+            traffic.belongs_to(&home.usage, client.socket.as_ref());
         }
         *self.client.borrow_mut() = Some(Flow {
             traffic: traffic.clone(),
@@ -94,9 +95,10 @@ impl TxnUsage {
     }
 
     /// The transaction is over: it is no longer among those that there are, and how it ended is counted.
-    pub(crate) fn leave(&self, home: Option<&Frontend>, ending: &Ending) {
-        if let Some(home) = home {
-            ending.count_at_frontend(&home.usage.counts);
+    pub(crate) fn leave(&self, client: &Client, ending: &Ending) {
+        let home = client.home.as_ref().map(|home| &home.usage);
+        for usage in home.into_iter().chain(&client.socket) {
+            ending.count_at_frontend(&usage.counts);
         }
         if let Some(client) = &*self.client.borrow() {
             client.traffic.settle();

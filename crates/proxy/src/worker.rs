@@ -432,6 +432,7 @@ impl Worker {
             home: Some(frontend.clone()),
             frontend: frontend.named.clone(),
             listener: listener.clone(),
+            socket: frontend.spec.socket_stats.then(|| usage.clone()),
             vars: RefCell::new(VarStore::of_session(&self.shared.global.proc_vars)),
             counters: Counters::default(),
             glitches_counted: Cell::default(),

@@ -196,7 +196,16 @@ impl Arg {
         if let Arg::Int(int) = self { *int } else { default }
     }
 
-    /// The bytes of a text argument or of a variable.
+    /// The bytes of a variable, all of them.
+    pub(crate) fn binary(&self, session: &dyn Session) -> Option<Data> {
+        let Arg::Var(name) = self else { return None };
+        match crate::cast::cast(vars::value(session, name)?, crate::Type::Bin)? {
+            Value::Bin(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// The bytes of a text argument, or the text of a variable.
     pub(crate) fn data(&self, session: &dyn Session) -> Option<Data> {
         match self {
             Arg::Str(text) => Some(text.clone()),

@@ -53,6 +53,20 @@ fn fetches_of_the_response() {
 }
 
 #[test]
+fn bytes_are_compared_beyond_a_zero() {
+    let fake = Fake::new();
+    fake.set("txn.bytes", Value::bin(&b"\0\0a"[..]));
+    for (text, want) in [
+        ("bin(000061),secure_memcmp(txn.bytes)", true),
+        ("bin(000062),secure_memcmp(txn.bytes)", false),
+        ("bin(0000),secure_memcmp(txn.bytes)", false),
+        ("str(hello),secure_memcmp(txn.text)", true),
+    ] {
+        assert_eq!(eval(text, &fake), Some(Value::Bool(want)), "{text}");
+    }
+}
+
+#[test]
 fn fetches_of_payloads() {
     let fake = Fake::new();
     *fake.request_bytes.borrow_mut() = b"\x01\x00\x03abcdef".to_vec();

@@ -219,6 +219,45 @@ fn csv(table: &str, proxy: &str, server: &str, column: &str) -> Result<String> {
 }
 
 #[test]
+fn listeners_are_counted_where_that_is_asked_for() -> Result<()> {
+    let rest = "frontend front\n    bind 127.0.0.1:8081 name one\n    bind 127.0.0.1:8082 maxconn 5\n    option socket-stats\n\
+                    http-request deny if { path /denied }\n    http-request return status 200\n\
+                frontend plain\n    bind 127.0.0.1:8083\n";
+    let runtime = Runtime::start("socket-stats", "level admin", "", rest)?;
+    let denied = b"GET /denied HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let mut stream = runtime.site.connect(1)?;
+    let address = stream.peer_addr()?;
+    stream.write_all(denied)?;
+    support::site::rest(stream)?;
+    let table = runtime.until("show stat\n", "front,one,,,0,")?;
+    let of = |server: &str, column: &str| csv(&table, "front", server, column);
+    assert_eq!(
+        (of("one", "dreq")?, of("sock-2", "dreq")?),
+        ("1".into(), "0".into())
+    );
+    assert_eq!(
+        (of("one", "bin")?, of("sock-2", "bin")?),
+        (denied.len().to_string(), "0".into())
+    );
+    assert_eq!(
+        (of("one", "slim")?, of("sock-2", "slim")?),
+        ("0".into(), "5".into())
+    );
+    assert_eq!(
+        (of("one", "type")?, of("one", "hrsp_4xx")?),
+        ("3".into(), String::new())
+    );
+    assert_eq!(of("one", "addr")?, address.to_string());
+    let rows: Vec<&str> = table
+        .lines()
+        .filter(|line| line.starts_with("front,") || line.starts_with("plain,"))
+        .collect();
+    let names: Vec<_> = rows.iter().filter_map(|row| row.split(',').nth(1)).collect();
+    assert_eq!(names, ["FRONTEND", "one", "sock-2", "FRONTEND"]);
+    Ok(())
+}
+
+#[test]
 fn figures_count_what_was_served() -> Result<()> {
     let runtime = start("stat", named("a")?, named("b")?)?;
     runtime.ask("disable server app/a\n")?;

@@ -31,6 +31,7 @@ pub(super) const OPTIONS: &[Row] = &[
     ("logasap", "logasap", ""),
     ("originalto", "originalto header X-Destination", "`X-Original-To` without `header`"),
     ("persist", "persist", ""),
+    ("socket-stats", "socket-stats", ""),
     ("prefer-last-server", "prefer-last-server", ""),
     ("clitcpka", "clitcpka", "see `clitcpka-idle` and its kin"),
     ("srvtcpka", "srvtcpka", "see `srvtcpka-idle` and its kin"),

@@ -172,6 +172,8 @@ pub struct Proxy {
     pub log: LogSettings,
     /// What is kept for them of requests and responses.
     pub captures: CaptureSettings,
+    /// `option socket-stats`: what listeners do is counted for each of them.
+    pub socket_stats: bool,
     /// `unique-id-format`.
     pub unique_id: Option<LogFormat>,
     /// `unique-id-header`.

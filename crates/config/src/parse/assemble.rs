@@ -265,6 +265,7 @@ fn fresh(kind: ProxyKind, name: Spanned<String>) -> Proxy {
         http: Default::default(),
         check: CheckProgram::default(),
         log_health_checks: false,
+        socket_stats: false,
         redispatch: 0,
         client_probes: Default::default(),
         server_probes: Default::default(),

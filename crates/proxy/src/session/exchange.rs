@@ -73,7 +73,7 @@ impl HttpStream {
         txn.usage.number.set(self.worker.number_request());
         txn.usage.client_stream.set(self.number.get());
         txn.usage
-            .with_client(txn.client.home.as_deref(), &self.traffic, self.read_before.get());
+            .with_client(&txn.client, &self.traffic, self.read_before.get());
         if self.session.timed {
             txn.times.idle_since.set(Some(self.idle_since.get()));
             txn.times.started.set(Some(self.first_byte.get().unwrap_or(now)));

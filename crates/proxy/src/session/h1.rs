@@ -279,7 +279,7 @@ impl HttpStream {
         let txn = Txn::new(self.client.clone(), Mode::Http, 0);
         // What came counts, though it was no request: `dontlognull` is for connections that said nothing.
         txn.usage
-            .with_client(txn.client.home.as_deref(), &self.traffic, self.read_before.get());
+            .with_client(&txn.client, &self.traffic, self.read_before.get());
         {
             let mut facts = txn.facts.borrow_mut();
             facts.status = Some(status.as_u16());

@@ -61,7 +61,7 @@ pub(crate) async fn run(worker: Rc<Worker>, frontend: Rc<Frontend>, client: Rc<C
     txn.usage
         .second
         .set(worker.shared.board.second(txn.client.accepted_at));
-    txn.usage.with_client(txn.client.home.as_deref(), &traffic, 0);
+    txn.usage.with_client(&txn.client, &traffic, 0);
     let session = TcpSession {
         timer: worker.wheel.timer(),
         worker,

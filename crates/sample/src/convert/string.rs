@@ -298,7 +298,7 @@ pub(super) const ROWS: &[ConverterRow] = &[
         "whether it equals a variable, in constant time",
         {
             |s, args, v| {
-                let (Value::Bin(left), right) = (v, at(args, 0).data(s)?) else {
+                let (Value::Bin(left), right) = (v, at(args, 0).binary(s)?) else {
                     return None;
                 };
                 let differ = left

@@ -286,6 +286,7 @@ impl Assembly<'_> {
             };
             frontend.h2_upgrade = !proxy.http.disable_h2_upgrade;
             frontend.ignore_probes = proxy.http.ignore_probes;
+            frontend.socket_stats = proxy.socket_stats;
             frontend.log = self.logs.spec(&mut proxy.log);
             frontend.captures = logs::captures(std::mem::take(&mut proxy.captures));
             frontend.unique_id = proxy.unique_id.take().map(Text::from);

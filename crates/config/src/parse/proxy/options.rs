@@ -196,7 +196,10 @@ const ROWS: &[Keyword<Parse>] = &[
     }),
     not_yet("redis-check", B, "check health by Redis"),
     not_yet("smtpchk", B, "check health by SMTP"),
-    not_yet("socket-stats", F, "counters for each listener"),
+    served("socket-stats", F, "", "count for each listener too", |cx, _, on| {
+        cx.proxy.socket_stats = on;
+        Ok(())
+    }),
     not_yet("spop-check", B, "check health by SPOP"),
     left_out("transparent", B, "HAProxy took it away too; give a `server` the address `*`"),
     no_effect("splice-auto", ALL, "bytes are never copied by splicing"),

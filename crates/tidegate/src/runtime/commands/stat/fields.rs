@@ -76,15 +76,20 @@ pub(crate) struct Field {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     Frontend(usize),
+    /// The listener of this number, of a frontend that counts for each of its own.
+    Listener(usize, u32),
     Server(usize, usize),
     Backend(usize),
 }
 
-/// The places of all rows: frontends, and backends behind their servers, in the order of the configuration.
+/// The places of all rows: frontends, their listeners where these are to be seen, and backends behind their servers, in
+/// the order of the configuration.
 pub(crate) fn places(plane: &Plane) -> Vec<Place> {
     let mut places: Vec<(u32, Place)> = Vec::new();
     for (at, frontend) in plane.frontends().enumerate() {
         places.push((frontend.id, Place::Frontend(at)));
+        let listeners = frontend.listeners.iter().filter(|_| frontend.socket_stats);
+        places.extend(listeners.map(|listener| (frontend.id, Place::Listener(at, listener.id))));
     }
     for (at, (backend, state)) in plane.backends().enumerate() {
         let servers = (0..state.servers().len()).map(|server| Place::Server(at, server));
@@ -103,6 +108,7 @@ pub(crate) fn places(plane: &Plane) -> Vec<Place> {
 pub(crate) fn object(plane: &Plane, place: Place) -> Option<Object> {
     match place {
         Place::Frontend(at) => of_frontend(plane, plane.frontend_at(at)?),
+        Place::Listener(at, id) => of_listener(plane, plane.frontend_at(at)?, id),
         Place::Server(at, server) => {
             let (backend, state) = plane.backend_at(at)?;
             of_server(plane, backend, server, state.servers().get(server)?)
@@ -143,13 +149,7 @@ pub(crate) fn of_frontend(plane: &Plane, frontend: &FrontendSpec) -> Option<Obje
         active: 0,
         backup: 0,
         since_change: None,
-        address: frontend
-            .listeners
-            .first()
-            .map(|listener| match &listener.address {
-                ListenAddress::Tcp(address) => address.to_string(),
-                _ => "unix".into(),
-            }),
+        address: None,
         algorithm: None,
         idle: None,
         idle_limit: None,
@@ -158,7 +158,7 @@ pub(crate) fn of_frontend(plane: &Plane, frontend: &FrontendSpec) -> Option<Obje
     })
 }
 
-/// A listener, which `show stat` doesn't list: as its frontend, with its own figures.
+/// A listener: as its frontend, with its own figures.
 pub(crate) fn of_listener(plane: &Plane, frontend: &FrontendSpec, id: u32) -> Option<Object> {
     let listener = frontend.listeners.iter().find(|listener| listener.id == id)?;
     let name = match listener.name.is_empty() {
@@ -170,7 +170,11 @@ pub(crate) fn of_listener(plane: &Plane, frontend: &FrontendSpec, id: u32) -> Op
         server_id: id,
         name,
         totals: plane.listener_totals(&frontend.name, id)?,
-        limit: listener.maxconn.map(|limit| limit as u64),
+        limit: Some(listener.maxconn.map_or(0, |limit| limit as u64)),
+        address: Some(match &listener.address {
+            ListenAddress::Tcp(address) => address.to_string(),
+            _ => "unix".into(),
+        }),
         ..of_frontend(plane, frontend)?
     })
 }
@@ -328,7 +332,8 @@ fn behind(object: &Object, count: Count) -> Option<Typed> {
 }
 
 fn response(object: &Object, count: Count) -> Option<Typed> {
-    object.http.then(|| Typed::U64(object.totals.of(count)))
+    let has_responses = object.http && object.kind != Kind::Listener;
+    has_responses.then(|| Typed::U64(object.totals.of(count)))
 }
 
 fn of_caches(object: &Object, count: Count) -> Option<Typed> {
@@ -373,7 +378,7 @@ pub(crate) const FIELDS: &[Field] = &[
     field("bout", COUNT, "bytes out", |o| count(o, Count::BytesOut)),
     field("dreq", COUNT, "requests that rules refused", |o| count(o, Count::DeniedRequests)),
     empty("dresp", COUNT),
-    field("ereq", COUNT, "requests that could not be read or never came whole", |o| only(o, Kind::Frontend, Count::RequestErrors)),
+    field("ereq", COUNT, "requests that could not be read or never came whole", |o| count(o, Count::RequestErrors).filter(|_| !back(o))),
     field("econ", COUNT, "connections to servers that failed", |o| behind(o, Count::ConnectErrors)),
     field("eresp", COUNT, "responses that never came whole", |o| behind(o, Count::ResponseErrors)),
     field("wretr", COUNT, "further attempts to connect", |o| behind(o, Count::Retries)),
@@ -394,7 +399,7 @@ pub(crate) const FIELDS: &[Field] = &[
     field("lbtot", COUNT, "times that a server was chosen", |o| back(o).then_some(Typed::U64(o.totals.total))),
     empty("tracked", CONFIG),
     field("type", CONFIG, "0 for a frontend, 1 for a backend, 2 for a server, 3 for a listener", |o| Some(Typed::U32(o.kind as u32))),
-    field("rate", RATE, "sessions in the last second", |o| Some(Typed::u32(o.totals.per_second))),
+    field("rate", RATE, "sessions in the last second", |o| (o.kind != Kind::Listener).then(|| Typed::u32(o.totals.per_second))),
     empty("rate_lim", LIMIT),
     empty("rate_max", MAX),
     field("check_status", OUTPUT, "how the last check ended", |o| check(o, |last| Typed::text(last.finding.status.code()))),
@@ -434,7 +439,7 @@ pub(crate) const FIELDS: &[Field] = &[
     empty("agent_rise", CONFIG),
     empty("agent_fall", CONFIG),
     empty("agent_health", CONFIG),
-    field("addr", CONFIG, "the address", |o| o.address.as_deref().filter(|_| o.kind == Kind::Server).map(Typed::text)),
+    field("addr", CONFIG, "the address", |o| o.address.as_deref().map(Typed::text)),
     empty("cookie", CONFIG),
     field("mode", CONFIG, "`http` or `tcp`", |o| Some(Typed::text(if o.http { "http" } else { "tcp" }))),
     field("algo", CONFIG, "how servers are chosen", |o| o.algorithm.map(Typed::text)),
