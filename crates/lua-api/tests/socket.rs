@@ -170,7 +170,7 @@ fn secretive<S: Read + Write>() -> impl Fn(S) + Send + 'static {
     let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data");
     let certificate = CertificateDer::from_pem_file(format!("{data}/localhost.pem")).unwrap();
     let key = PrivateKeyDer::from_pem_file(format!("{data}/localhost.key")).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()

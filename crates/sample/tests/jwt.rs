@@ -64,7 +64,7 @@ fn verify(token: &str, algorithm: &str, key: &str) -> Option<i64> {
 fn each_algorithm_verifies_its_own_tokens_alone() {
     let tokens = tokens();
     for (algorithm, token) in &tokens {
-        if matches!(*algorithm, "none" | "ES512") {
+        if *algorithm == "none" {
             continue;
         }
         let key = key(algorithm);
@@ -137,8 +137,8 @@ fn keys_and_algorithms_that_are_not_known() {
             es,
             "jwt_verify(txn.alg,txn.key)",
             "ES512",
-            path("ec512.pub"),
-            Some(-2),
+            path("ec256k.pub"),
+            Some(-5),
         ),
         (
             rs,
@@ -261,8 +261,8 @@ fn arguments_that_can_not_be() {
         ),
         (format!("jwt_verify(,'{rsa}')"), "a variable or one of"),
         (
-            format!("jwt_verify(ES512,'{}')", path("ec512.pub")),
-            "the curve P-521 are not supported",
+            format!("jwt_verify(ES256,'{}')", path("ec512.pub")),
+            "the key is one of the curve P-521, and the algorithm needs one of the curve P-256",
         ),
         (
             format!("jwt_verify(ES256,'{rsa}')"),
@@ -288,7 +288,7 @@ fn arguments_that_can_not_be() {
             "its key of 1024 bits is too short",
         ),
         (
-            format!("jwt_verify(txn.alg,'{}')", path("ec512.pub")),
+            format!("jwt_verify(txn.alg,'{}')", path("ec256k.pub")),
             "neither of RSA nor of the curves",
         ),
         (

@@ -331,3 +331,47 @@ fn a_header_comes_before_tls() -> Result<()> {
     assert_eq!(body(&get(client, "/", "a.test")?), "192.0.2.1");
     Ok(())
 }
+
+#[test]
+fn keys_are_exchanged_in_the_group_that_both_sides_chose() -> Result<()> {
+    let ca = Authority::new("root")?;
+    let own = ca.issue(&["a.test"])?;
+    // A server line for each group, to the only frontend that has them all.
+    let groups = [
+        "P-521",
+        "X25519MLKEM768",
+        "SecP256r1MLKEM768",
+        "MLKEM1024",
+        "X448:secp384r1",
+    ];
+    let servers: String = groups
+        .iter()
+        .enumerate()
+        .map(|(index, group)| {
+            format!(
+                "backend b{index}\n    server s 127.0.0.1:8443 ssl verify none curves {group}\n\
+                 frontend f{index}\n    bind 127.0.0.1:900{index}\n    default_backend b{index}\n"
+            )
+        })
+        .collect();
+    let config = format!(
+        "{DEFAULTS}{servers}frontend site\n    \
+         bind 127.0.0.1:8443 ssl crt site/a.pem curves MLKEM1024:X25519MLKEM768:SecP256r1MLKEM768:P-521:P-384\n    \
+         http-request return status 200 content-type text/plain lf-string %[ssl_fc_curve]\n"
+    );
+    let site = Site::start("tls-groups", &[("site.cfg", &config), ("a.pem", &own.pem())])?;
+    let told: Vec<String> = (0..groups.len())
+        .map(|bind| Ok(body(&ask(&site, bind, "a.test")?).to_owned()))
+        .collect::<Result<_>>()?;
+    assert_eq!(
+        told,
+        [
+            "secp521r1",
+            "X25519MLKEM768",
+            "SecP256r1MLKEM768",
+            "MLKEM1024",
+            "secp384r1"
+        ]
+    );
+    Ok(())
+}

@@ -51,6 +51,7 @@ mod load;
 mod notes;
 mod ocsp;
 mod old;
+mod p521;
 mod revocation;
 mod sessions;
 mod signatures;
@@ -83,10 +84,14 @@ pub type RevocationList = rustls::pki_types::CertificateRevocationListDer<'stati
 
 use std::sync::{Arc, OnceLock};
 
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
 /// What all the cryptography comes from.
 pub fn provider() -> &'static Arc<CryptoProvider> {
     static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
-    PROVIDER.get_or_init(|| Arc::new(ring::default_provider()))
+    PROVIDER.get_or_init(|| {
+        let mut provider = aws_lc_rs::default_provider();
+        provider.kx_groups.push(p521::SECP521R1);
+        Arc::new(provider)
+    })
 }

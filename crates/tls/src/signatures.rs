@@ -14,11 +14,13 @@ pub struct Signatures {
 }
 
 /// The names of TLS 1.3, and those of keys with digests.
-const NAMES: [(&str, SignatureScheme); 19] = [
+const NAMES: [(&str, SignatureScheme); 21] = [
     ("ecdsa_secp256r1_sha256", SignatureScheme::ECDSA_NISTP256_SHA256),
     ("ecdsa_secp384r1_sha384", SignatureScheme::ECDSA_NISTP384_SHA384),
+    ("ecdsa_secp521r1_sha512", SignatureScheme::ECDSA_NISTP521_SHA512),
     ("ECDSA+SHA256", SignatureScheme::ECDSA_NISTP256_SHA256),
     ("ECDSA+SHA384", SignatureScheme::ECDSA_NISTP384_SHA384),
+    ("ECDSA+SHA512", SignatureScheme::ECDSA_NISTP521_SHA512),
     ("rsa_pss_rsae_sha256", SignatureScheme::RSA_PSS_SHA256),
     ("rsa_pss_rsae_sha384", SignatureScheme::RSA_PSS_SHA384),
     ("rsa_pss_rsae_sha512", SignatureScheme::RSA_PSS_SHA512),

@@ -1,6 +1,6 @@
 //! Signatures of what `webpki` doesn't read.
 
-use ring::signature::{RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, UnparsedPublicKey};
+use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, UnparsedPublicKey};
 use tidegate_sample::x509::Certificate;
 
 /// AlgorithmIdentifier of sha1WithRSAEncryption, which lists of revoked certificates still have.

@@ -1,6 +1,8 @@
 //! Cipher suites and curves by the names that OpenSSL has for them.
 
-use rustls::crypto::{SupportedKxGroup, ring};
+use crate::p521::SECP521R1;
+use rustls::crypto::SupportedKxGroup;
+use rustls::crypto::aws_lc_rs::{ALL_CIPHER_SUITES, kx_group};
 use rustls::{CipherSuite, SupportedCipherSuite};
 
 /// A suite of TLS 1.2, with the words that a cipher string may choose it by.
@@ -150,11 +152,7 @@ impl Suites {
         let all13 = || TLS13.iter().map(|(suite, _)| *suite).collect();
         let tls13: Vec<CipherSuite> = tls13.map_or_else(all13, |chosen| chosen.suites.clone());
         let tls12: Vec<CipherSuite> = tls12.map_or_else(all12, |chosen| chosen.suites.clone());
-        let find = |suite| {
-            ring::ALL_CIPHER_SUITES
-                .iter()
-                .find(|known| known.suite() == suite)
-        };
+        let find = |suite| ALL_CIPHER_SUITES.iter().find(|known| known.suite() == suite);
         tls13.into_iter().chain(tls12).filter_map(find).copied().collect()
     }
 }
@@ -185,14 +183,20 @@ pub struct Curves {
 impl Curves {
     /// Reads names with colons between them.
     pub fn parse(text: &str) -> Result<Curves, Vec<String>> {
-        let known: [(&'static dyn SupportedKxGroup, &str); 7] = [
-            (ring::kx_group::X25519, "X25519"),
-            (ring::kx_group::X25519, "x25519"),
-            (ring::kx_group::SECP256R1, "P-256"),
-            (ring::kx_group::SECP256R1, "prime256v1"),
-            (ring::kx_group::SECP256R1, "secp256r1"),
-            (ring::kx_group::SECP384R1, "P-384"),
-            (ring::kx_group::SECP384R1, "secp384r1"),
+        let known: [(&'static dyn SupportedKxGroup, &str); 13] = [
+            (kx_group::X25519, "X25519"),
+            (kx_group::X25519, "x25519"),
+            (kx_group::SECP256R1, "P-256"),
+            (kx_group::SECP256R1, "prime256v1"),
+            (kx_group::SECP256R1, "secp256r1"),
+            (kx_group::SECP384R1, "P-384"),
+            (kx_group::SECP384R1, "secp384r1"),
+            (SECP521R1, "P-521"),
+            (SECP521R1, "secp521r1"),
+            (kx_group::X25519MLKEM768, "X25519MLKEM768"),
+            (kx_group::SECP256R1MLKEM768, "SecP256r1MLKEM768"),
+            (kx_group::MLKEM768, "MLKEM768"),
+            (kx_group::MLKEM1024, "MLKEM1024"),
         ];
         let (groups, unknown) = named(text, &known);
         if groups.is_empty() {
@@ -249,7 +253,7 @@ mod tests {
         assert_eq!(Suites::tls12("RC4-MD5"), Err(vec!["RC4-MD5".to_owned()]));
         assert_eq!(Suites::tls12("ALL:!ALL"), Err(Vec::new()));
         assert!(Suites::tls13("TLS_AES_128_CCM_SHA256").is_err());
-        assert_eq!(Curves::parse("P-521:X25519").unwrap().unknown, ["P-521"]);
+        assert_eq!(Curves::parse("X448:P-521").unwrap().unknown, ["X448"]);
         assert!(Curves::parse("X448").is_err());
     }
 
@@ -263,7 +267,7 @@ mod tests {
 
     #[test]
     fn every_suite_of_the_provider_has_a_name() {
-        for suite in ring::ALL_CIPHER_SUITES {
+        for suite in ALL_CIPHER_SUITES {
             assert_ne!(cipher_name(suite.suite()), "(NONE)", "{suite:?}");
         }
     }

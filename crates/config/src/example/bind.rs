@@ -18,7 +18,7 @@ pub(super) const ROWS: &[Row] = &[
     ("crt", "ssl crt /etc/ssl/private/", "PEM; a directory's files are read in the order of their names"),
     ("crt-ignore-err", "ssl crt site.pem ca-file clients.pem verify optional crt-ignore-err all", "numbers of OpenSSL's, or `all`"),
     ("crt-list", "ssl crt-list site.list", "lines of `<cert> [<param>...] <name>...`, the parameters in brackets"),
-    ("curves", "ssl crt site.pem curves X25519:P-256", "`X25519`, `P-256`, `P-384`"),
+    ("curves", "ssl crt site.pem curves X25519:P-256", "`X25519`, `P-256`, `P-384`, `P-521`, `X25519MLKEM768`, `SecP256r1MLKEM768`, `MLKEM768`, `MLKEM1024`"),
     ("default-crt", "ssl crt site.pem default-crt fallback.pem", "the first `crt` without a word"),
     ("ecdhe", "ssl crt site.pem ecdhe prime256v1", ""),
     ("force-tlsv12", "ssl crt site.pem force-tlsv12", ""),

@@ -25,7 +25,7 @@ pub(super) const ROWS: &[Row] = &[
     ("cookie", "cookie a", "needs a `cookie` line of the backend"),
     ("crl-file", "ssl ca-file servers.pem crl-file revoked.pem", "PEM"),
     ("crt", "ssl verify none crt client.pem", "PEM, the key included or beside it"),
-    ("curves", "ssl verify none curves X25519:P-256", "`X25519`, `P-256`, `P-384`"),
+    ("curves", "ssl verify none curves X25519:P-256", "`X25519`, `P-256`, `P-384`, `P-521`, `X25519MLKEM768`, `SecP256r1MLKEM768`, `MLKEM768`, `MLKEM1024`"),
     ("disabled", "disabled", ""),
     ("downinter", "check downinter 10s", "milliseconds without a unit; `inter` without a word"),
     ("enabled", "enabled", "undoes a `disabled` of `default-server`"),

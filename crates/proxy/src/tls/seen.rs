@@ -117,6 +117,11 @@ fn curve(group: NamedGroup) -> Option<&'static str> {
         NamedGroup::X25519 => Some("X25519"),
         NamedGroup::secp256r1 => Some("prime256v1"),
         NamedGroup::secp384r1 => Some("secp384r1"),
+        NamedGroup::secp521r1 => Some("secp521r1"),
+        NamedGroup::X25519MLKEM768 => Some("X25519MLKEM768"),
+        NamedGroup::secp256r1MLKEM768 => Some("SecP256r1MLKEM768"),
+        NamedGroup::MLKEM768 => Some("MLKEM768"),
+        NamedGroup::MLKEM1024 => Some("MLKEM1024"),
         _ => None,
     }
 }

@@ -50,10 +50,10 @@ pub(super) const ROWS: &[ConverterRow] = &[
         ArgSpec::new(2, &[ArgKind::Str, ArgKind::Str]),
         Type::Bin,
         Type::Int,
-        "whether a JSON Web Token is signed by an algorithm (HS, RS, ES or PS with 256, 384 or 512, but for ES512; none) with \
+        "whether a JSON Web Token is signed by an algorithm (HS, RS, ES or PS with 256, 384 or 512; none) with \
          a key, which is a secret for HS and else the path of a public key; both may be variables: \
-         `jwt_verify(txn.alg,\"/path/to/pubkey.pem\")`; 1 if it is, 0 if not, -1 for an unknown algorithm, -2 for one that is \
-         not supported, -3 for a broken token, -5 for an unknown key (7.3.1)",
+         `jwt_verify(txn.alg,\"/path/to/pubkey.pem\")`; 1 if it is, 0 if not, -1 for an unknown algorithm, \
+         -3 for a broken token, -5 for an unknown key (7.3.1)",
         |s, args, v| verify::run(s, args, v),
     )
     .bound(verify::bind),

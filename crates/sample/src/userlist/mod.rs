@@ -11,8 +11,8 @@ pub use crypt::Hash;
 
 use crate::data::Data;
 use arc_swap::ArcSwapOption;
-use ring::hmac;
-use ring::rand::SystemRandom;
+use aws_lc_rs::hmac;
+use aws_lc_rs::rand::SystemRandom;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, LazyLock};

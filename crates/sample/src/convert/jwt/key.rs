@@ -11,7 +11,7 @@ const RSA_BITS_MIN: usize = 2048;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicKey {
     pub(super) kind: Kind,
-    /// What `ring` takes: RSAPublicKey of PKCS#1, or the point of an elliptic curve.
+    /// What `aws-lc-rs` takes: RSAPublicKey of PKCS#1, or the point of an elliptic curve.
     pub(super) bytes: Box<[u8]>,
 }
 
@@ -20,6 +20,7 @@ pub(super) enum Kind {
     Rsa,
     P256,
     P384,
+    P521,
 }
 
 /// What a file has to be.
@@ -57,6 +58,7 @@ impl PublicKey {
         const EC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
         const P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
         const P384: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x22];
+        const P521: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x23];
 
         let fields = || {
             let mut spki = Reader(Reader(der).take(SEQUENCE)?);
@@ -69,7 +71,10 @@ impl PublicKey {
             (RSA, _) => return PublicKey::rsa(key),
             (EC, Some(P256)) => Kind::P256,
             (EC, Some(P384)) => Kind::P384,
-            _ => return Err("its key is neither of RSA nor of the curves P-256 and P-384".to_string()),
+            (EC, Some(P521)) => Kind::P521,
+            _ => {
+                return Err("its key is neither of RSA nor of the curves P-256, P-384 and P-521".to_string());
+            }
         };
         Ok(PublicKey {
             kind,

@@ -8,15 +8,14 @@ use crate::arg::{Arg, ArgError, at};
 use crate::scope::Scope;
 use crate::session::Session;
 use crate::value::Value;
+use aws_lc_rs::{hmac, signature};
 use base64::Engine;
-use ring::{hmac, signature};
 use std::sync::Arc;
 
 /// What HAProxy's manual has for what can go wrong.
 const VERIFIED: i64 = 1;
 const FAILED: i64 = 0;
 const UNKNOWN_ALGORITHM: i64 = -1;
-const UNMANAGED_ALGORITHM: i64 = -2;
 const INVALID_TOKEN: i64 = -3;
 const UNKNOWN_KEY: i64 = -5;
 const UNAVAILABLE_CERTIFICATE: i64 = -7;
@@ -27,7 +26,6 @@ enum Algorithm {
     Signature(Kind, &'static dyn signature::VerificationAlgorithm),
     /// `none`: not signed at all.
     Unsigned,
-    Unmanaged,
 }
 
 /// The algorithms of RFC 7518, section 3.1.
@@ -55,8 +53,10 @@ const ALGORITHMS: [(&str, Algorithm); 13] = [
         "ES384",
         Algorithm::Signature(Kind::P384, &signature::ECDSA_P384_SHA384_FIXED),
     ),
-    // Its curve, P-521, is not among those of `ring`.
-    ("ES512", Algorithm::Unmanaged),
+    (
+        "ES512",
+        Algorithm::Signature(Kind::P521, &signature::ECDSA_P521_SHA512_FIXED),
+    ),
     (
         "PS256",
         Algorithm::Signature(Kind::Rsa, &signature::RSA_PSS_2048_8192_SHA256),
@@ -150,10 +150,6 @@ fn bind_algorithm(args: &mut [Arg]) -> Result<Option<Algorithm>, ArgError> {
         .iter()
         .position(|(name, _)| name.as_bytes() == arg.text());
     match index.and_then(|index| ALGORITHMS.get(index)) {
-        Some((_, Algorithm::Unmanaged)) => Err(ArgError::new(
-            0,
-            "signatures with the curve P-521 are not supported",
-        )),
         Some((_, algorithm)) => {
             *arg = Arg::Int(index.unwrap_or_default() as i64);
             Ok(Some(*algorithm))
@@ -188,6 +184,7 @@ fn suited(key: Arc<PublicKey>, kind: Kind) -> Result<Arc<PublicKey>, ArgError> {
         Kind::Rsa => "RSA",
         Kind::P256 => "the curve P-256",
         Kind::P384 => "the curve P-384",
+        Kind::P521 => "the curve P-521",
     };
     let message = format!(
         "the key is one of {}, and the algorithm needs one of {}",
@@ -246,7 +243,6 @@ fn verdict(algorithm: Algorithm, token: &[u8], public: Option<&PublicKey>, secre
         return INVALID_TOKEN;
     };
     let verified = match algorithm {
-        Algorithm::Unmanaged => return UNMANAGED_ALGORITHM,
         Algorithm::Unsigned => signature.is_empty(),
         _ if signature.is_empty() => return INVALID_TOKEN,
         // The path of a public key is no secret: a token that says it is signed with it would be believed.
