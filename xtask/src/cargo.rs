@@ -35,6 +35,15 @@ pub(crate) fn executables(arguments: &[&str]) -> Result<Vec<PathBuf>> {
     Ok(built(&String::from_utf8(output.stdout)?))
 }
 
+/// Builds the program as users run it, and returns where it is.
+pub(crate) fn program() -> Result<PathBuf> {
+    let built = executables(&["build", "--release", "--package", "tidegate"])?;
+    built
+        .into_iter()
+        .next_back()
+        .ok_or_else(|| "cargo built no program".into())
+}
+
 /// The programs among the messages that cargo prints while it builds.
 fn built(messages: &str) -> Vec<PathBuf> {
     messages

@@ -9,7 +9,9 @@ mod cargo;
 mod conform;
 mod docs;
 mod fuzz;
+mod process;
 mod sanitize;
+mod soak;
 
 /// What every command returns: a failure is a sentence for the person who ran it.
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
@@ -61,6 +63,11 @@ const COMMANDS: &[Command] = &[
         name: "sanitize",
         about: "run the tests of the crate that holds `unsafe` under AddressSanitizer, or valgrind",
         run: sanitize::run,
+    },
+    Command {
+        name: "soak",
+        about: "run the program for long among all that goes wrong, and see that nothing of it is left",
+        run: soak::run,
     },
 ];
 

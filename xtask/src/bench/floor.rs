@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn it_outlives_an_origin_that_is_not_there() {
-        let nowhere = crate::bench::process::free_address().unwrap();
+        let nowhere = crate::process::free_address().unwrap();
         let floor = start(Some(nowhere));
         for _ in 0..2 {
             let mut rest = Vec::new();

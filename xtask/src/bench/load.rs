@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn an_empty_connection_does_not_end_the_origin() {
-        let address = crate::bench::process::free_address().unwrap();
+        let address = crate::process::free_address().unwrap();
         let _echo = Echo::start(address).unwrap();
         drop(TcpStream::connect(address).unwrap());
         check(address, "get /x").unwrap();
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_check_sees_what_reached_the_origin() {
-        let address = crate::bench::process::free_address().unwrap();
+        let address = crate::process::free_address().unwrap();
         let echo = Echo::start(address).unwrap();
         check(address, "get /x http/1.1").unwrap();
         assert!(check(address, "post /x").is_err());

@@ -9,7 +9,6 @@ pub(crate) mod floor;
 mod idle;
 mod load;
 pub(crate) mod origin;
-pub(crate) mod process;
 mod report;
 pub(crate) mod server;
 
@@ -20,9 +19,9 @@ use std::time::Instant;
 
 use lexopt::ValueExt as _;
 
+use crate::process::{Process, free_address, ticks_per_second};
 use crate::{Result, cargo};
 use cases::{BESIDE, CASES, Case, IDLE, Way};
-use process::{Process, free_address, ticks_per_second};
 use report::{Measured, Turn};
 use server::{Running, Server, Site};
 
@@ -67,7 +66,7 @@ pub(crate) fn run(arguments: lexopt::Parser) -> Result<()> {
     requirements(&options.servers)?;
     let tidegate = match &options.tidegate {
         Some(path) => path.clone(),
-        None if options.servers.contains(&Server::Tidegate) => build()?,
+        None if options.servers.contains(&Server::Tidegate) => cargo::program()?,
         None => PathBuf::new(),
     };
     let directory = std::env::temp_dir().join(format!("tidegate-bench-{}", std::process::id()));
@@ -206,15 +205,6 @@ fn requirements(servers: &[Server]) -> Result<()> {
         return Err("needs two cores: one for the server, one for the load".into());
     }
     Ok(())
-}
-
-/// Builds the program as users run it, and returns where it is.
-fn build() -> Result<PathBuf> {
-    let built = cargo::executables(&["build", "--release", "--package", "tidegate"])?;
-    built
-        .into_iter()
-        .next_back()
-        .ok_or_else(|| "cargo built no program".into())
 }
 
 /// Runs all rounds of one case.

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::cases::{Case, Floor, IDLE};
-use super::process::{Process, free_address};
 use crate::Result;
+use crate::process::{Process, free_address};
 
 /// Where Debian's nginx has its modules.
 const NGINX_MODULES: &str = "/usr/lib/nginx/modules";

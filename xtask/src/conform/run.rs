@@ -10,7 +10,7 @@ use super::cases::{Group, Phase};
 use super::config::{ABSENT, Configuration, MARK, Site, refused};
 use super::inputs::unhex;
 use crate::Result;
-use crate::bench::process::{Process, free_address};
+use crate::process::{Process, free_address};
 
 /// Longest wait for an answer: an expression may have to wait for its data.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);

@@ -1,4 +1,4 @@
-//! Processes that the bench starts: pinned, measured, and ended by it alone.
+//! Processes that commands start: pinned if wanted, measured, and ended by whoever started them.
 
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -21,11 +21,16 @@ pub(crate) struct Process {
 impl Process {
     /// Starts a command on one core, its output going to a file, and waits until it listens on `address`.
     pub(crate) fn start(command: &[String], core: usize, log: &Path, address: SocketAddr) -> Result<Self> {
-        let output = File::create(log)?;
         // taskset becomes the command, so the process is the server itself.
-        let child = Command::new("taskset")
-            .args(["-c", &core.to_string()])
-            .args(command)
+        let mut pinned = Command::new("taskset");
+        pinned.args(["-c", &core.to_string()]).args(command);
+        Self::spawn(pinned, log, address)
+    }
+
+    /// Starts a command, its output going to a file, and waits until it listens on `address`.
+    pub(crate) fn spawn(mut command: Command, log: &Path, address: SocketAddr) -> Result<Self> {
+        let output = File::create(log)?;
+        let child = command
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)
@@ -56,6 +61,21 @@ impl Process {
             .skip(skipped)
             .map(|line| line.chars().take(200).collect::<String>() + "\n")
             .collect()
+    }
+
+    /// The id of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it has ended by itself.
+    pub(crate) fn ended(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+
+    /// How many descriptors it has.
+    pub(crate) fn descriptors(&self) -> Result<usize> {
+        Ok(std::fs::read_dir(format!("/proc/{}/fd", self.child.id()))?.count())
     }
 
     /// Bytes of memory that are in use.

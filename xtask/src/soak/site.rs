@@ -1,0 +1,270 @@
+//! The program that is soaked: its files, its addresses, and what it has at a moment.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{BufWriter, Read, Write};
+use std::net::{SocketAddr, UdpSocket};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use super::faults::Doors;
+use super::origins::Origins;
+use crate::Result;
+use crate::process::{Process, free_address};
+
+/// Longest wait for an answer of the runtime socket.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The program, running.
+pub(crate) struct Site {
+    pub(crate) process: Process,
+    pub(crate) doors: Doors,
+    socket: PathBuf,
+}
+
+impl Site {
+    /// Writes the files and starts the program on them.
+    pub(crate) fn start(
+        program: &Path,
+        directory: &Path,
+        origins: &Origins,
+        log: SocketAddr,
+    ) -> Result<Self> {
+        let doors = Doors {
+            plain: free_address()?,
+            tls: free_address()?,
+            proxied: free_address()?,
+            bytes: free_address()?,
+        };
+        let socket = directory.join("runtime.sock");
+        let places = [
+            ("@SOCKET@", socket.display().to_string()),
+            ("@LOG@", log.to_string()),
+            ("@SHARED@", directory.join("shared.lua").display().to_string()),
+            ("@OWN@", directory.join("own.lua").display().to_string()),
+            ("@CERTIFICATE@", certificate(directory)?.display().to_string()),
+            ("@PLAIN@", doors.plain.to_string()),
+            ("@TLS@", doors.tls.to_string()),
+            ("@PROXIED@", doors.proxied.to_string()),
+            ("@BYTES@", doors.bytes.to_string()),
+            ("@STEADY@", origins.steady.to_string()),
+            ("@FLAPPING@", origins.flapping.to_string()),
+            ("@FAULTY@", origins.faulty.to_string()),
+        ];
+        for name in ["site.cfg", "shared.lua", "own.lua"] {
+            let text = std::fs::read_to_string(crate::root().join("xtask/soak").join(name))?;
+            let text = places
+                .iter()
+                .fold(text, |text, (place, value)| text.replace(place, value));
+            std::fs::write(directory.join(name), text)?;
+        }
+        let mut command = Command::new(program);
+        command.arg("-db").arg("-f").arg(directory.join("site.cfg"));
+        let process = Process::spawn(command, &directory.join("output"), doors.plain)?;
+        Ok(Self {
+            process,
+            doors,
+            socket,
+        })
+    }
+
+    /// What the program has now.
+    pub(crate) fn reading(&self) -> Result<Reading> {
+        let (info, lua) = (self.ask("show info")?, self.ask("show lua")?);
+        let states: Vec<Vec<usize>> = lua
+            .lines()
+            .skip_while(|line| !line.starts_with("# state "))
+            .skip(1)
+            .take_while(|line| !line.starts_with('#'))
+            .map(|line| {
+                line.split_whitespace()
+                    .filter_map(|word| word.parse().ok())
+                    .collect()
+            })
+            .collect();
+        let column = |nth: usize| states.iter().filter_map(|state| state.get(nth)).sum();
+        Ok(Reading {
+            descriptors: self.process.descriptors()?,
+            connections: number(&info, "CurrConns")?,
+            contexts: column(1),
+            lua_bytes: column(4),
+            resident_bytes: usize::try_from(self.process.memory()?)?,
+        })
+    }
+
+    fn ask(&self, command: &str) -> Result<String> {
+        let mut stream = UnixStream::connect(&self.socket)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        writeln!(stream, "{command}")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    }
+
+    /// Leaves the process so few descriptors beyond those it has, or as many as it had at first.
+    pub(crate) fn limit_descriptors(&self, more: Option<usize>) -> Result<()> {
+        let limit = match more {
+            Some(more) => self.process.descriptors()? + more,
+            None => DESCRIPTORS,
+        };
+        let pid = self.process.id().to_string();
+        // The soft limit alone: a hard one could not be raised again.
+        let set = Command::new("prlimit")
+            .args(["--pid", &pid, &format!("--nofile={limit}:")])
+            .output()?;
+        match set.status.success() {
+            true => Ok(()),
+            false => Err(format!("prlimit: {}", String::from_utf8_lossy(&set.stderr).trim()).into()),
+        }
+    }
+}
+
+/// More than `maxconn` can need.
+const DESCRIPTORS: usize = 4000;
+
+/// What a program has at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reading {
+    pub(crate) descriptors: usize,
+    pub(crate) connections: usize,
+    pub(crate) contexts: usize,
+    pub(crate) lua_bytes: usize,
+    pub(crate) resident_bytes: usize,
+}
+
+impl Reading {
+    /// The least of two in each.
+    pub(crate) fn least(self, other: Self) -> Self {
+        Self {
+            descriptors: self.descriptors.min(other.descriptors),
+            connections: self.connections.min(other.connections),
+            contexts: self.contexts.min(other.contexts),
+            lua_bytes: self.lua_bytes.min(other.lua_bytes),
+            resident_bytes: self.resident_bytes.min(other.resident_bytes),
+        }
+    }
+
+    /// What this one has more of than another, beyond what may differ: a tenth and some MiB of memory, nothing else.
+    pub(crate) fn excess(self, before: Self) -> Vec<String> {
+        const SPARE: usize = 4 << 20;
+        let most = |bytes: usize| bytes + bytes / 10 + SPARE;
+        let compared = [
+            ("descriptors", self.descriptors, before.descriptors),
+            ("connections", self.connections, before.connections),
+            ("contexts", self.contexts, before.contexts),
+            ("bytes of Lua", self.lua_bytes, most(before.lua_bytes)),
+            (
+                "bytes of memory",
+                self.resident_bytes,
+                most(before.resident_bytes),
+            ),
+        ];
+        compared
+            .iter()
+            .filter(|(_, now, most)| now > most)
+            .map(|(what, now, most)| format!("{now} {what}, where {most} are the most"))
+            .collect()
+    }
+}
+
+impl fmt::Display for Reading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mib = |bytes: usize| bytes as f64 / f64::from(1 << 20);
+        write!(
+            f,
+            "{:>11} {:>11} {:>8} {:>8.1} {:>8.1}",
+            self.descriptors,
+            self.connections,
+            self.contexts,
+            mib(self.lua_bytes),
+            mib(self.resident_bytes)
+        )
+    }
+}
+
+/// What the columns of a reading are.
+pub(crate) const COLUMNS: &str = "descriptors connections contexts  Lua MiB  RSS MiB";
+
+/// Writes log lines to a file, for as long as this process lives.
+pub(crate) fn log(path: &Path) -> Result<SocketAddr> {
+    let socket = UdpSocket::bind("127.0.0.1:0")?;
+    let address = socket.local_addr()?;
+    let mut file = BufWriter::new(File::create(path)?);
+    std::thread::spawn(move || {
+        let mut line = [0; 4096];
+        while let Ok(length) = socket.recv(&mut line) {
+            // Lines help whoever looks for what went wrong; the soak goes on without them.
+            let _ = file.write_all(line.get(..length).unwrap_or_default());
+            let _ = file.write_all(b"\n");
+        }
+    });
+    Ok(address)
+}
+
+/// A certificate with its key.
+fn certificate(directory: &Path) -> Result<PathBuf> {
+    let (both, key) = (directory.join("soak.pem"), directory.join("soak.key"));
+    let made = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+        ])
+        .args(["-subj", "/CN=soak", "-days", "30", "-out"])
+        .arg(&both)
+        .arg("-keyout")
+        .arg(&key)
+        .output()?;
+    if !made.status.success() {
+        return Err(String::from_utf8_lossy(&made.stderr).into_owned().into());
+    }
+    std::fs::write(&both, [std::fs::read(&both)?, std::fs::read(&key)?].concat())?;
+    Ok(both)
+}
+
+/// The number behind a name of `show info`.
+fn number(info: &str, name: &str) -> Result<usize> {
+    let value = info
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+        .ok_or_else(|| format!("`show info` has no {name}"))?;
+    Ok(value.trim().parse()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEFORE: Reading = Reading {
+        descriptors: 20,
+        connections: 1,
+        contexts: 2,
+        lua_bytes: 1 << 20,
+        resident_bytes: 30 << 20,
+    };
+
+    #[test]
+    fn what_is_left_over_is_named() {
+        assert!(BEFORE.excess(BEFORE).is_empty());
+        let after = Reading {
+            descriptors: 21,
+            resident_bytes: 40 << 20,
+            ..BEFORE
+        };
+        let excess = after.excess(BEFORE);
+        assert_eq!(excess.len(), 2);
+        assert!(excess[0].starts_with("21 descriptors"), "{excess:?}");
+    }
+
+    #[test]
+    fn numbers_of_show_info_are_found_by_their_names() {
+        assert_eq!(number("Maxconn: 7\nCurrConns: 12\n", "CurrConns").unwrap(), 12);
+        assert!(number("Maxconn: 7\n", "CurrConns").is_err());
+    }
+}
