@@ -15,6 +15,7 @@ use crate::counts::Count;
 use crate::figures::Usage;
 use crate::gate::{FrontendState, Gate};
 use crate::log::{Ring, dropped_lines};
+use crate::room::Room;
 use crate::roster::{KilledBy, Meant, Order, SessionView};
 use crate::spec::{BackendSpec, FrontendSpec, GlobalSpec};
 use crate::upstream::news::ServerNews;
@@ -173,6 +174,44 @@ impl Plane {
     #[must_use]
     pub fn set_frontend_state(&self, name: &str, state: FrontendState) -> Option<bool> {
         Some(self.gate(name)?.set(state))
+    }
+
+    /// How many client connections there may be at a time.
+    #[must_use]
+    pub fn connections_max(&self) -> usize {
+        self.shared.room.limit().unwrap_or(self.shared.global.maxconn)
+    }
+
+    /// Lets there be so many client connections at a time, or as many as at first. Those above a lower limit stay. False if
+    /// that is more than there may be.
+    #[must_use]
+    pub fn set_connections_max(&self, limit: Option<usize>) -> bool {
+        let most = self.shared.global.maxconn;
+        let limit = limit.unwrap_or(most);
+        if limit <= most {
+            self.shared.room.set_limit(limit);
+        }
+        limit <= most
+    }
+
+    /// How many connections a frontend may have at a time: none if there is no such frontend, or no limit of its own.
+    #[must_use]
+    pub fn frontend_connections_max(&self, name: &str) -> Option<usize> {
+        self.room(name)?.limit()
+    }
+
+    /// Lets a frontend have so many connections at a time. Those above a lower limit stay, and those that it had before it got
+    /// its first limit don't count. False if there is no such frontend.
+    #[must_use]
+    pub fn set_frontend_connections_max(&self, name: &str, limit: usize) -> bool {
+        self.room(name).map(|room| room.set_limit(limit)).is_some()
+    }
+
+    fn room(&self, name: &str) -> Option<&Arc<Room>> {
+        let mut rooms = self.frontends().zip(&self.shared.frontend_room);
+        rooms
+            .find(|(frontend, _)| frontend.name == name)
+            .map(|(_, room)| room)
     }
 
     fn gate(&self, name: &str) -> Option<&Gate> {

@@ -35,6 +35,7 @@ mod rate;
 mod replay;
 mod reply;
 pub mod resolve;
+mod room;
 mod roster;
 mod rules;
 mod running;

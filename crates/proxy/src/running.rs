@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel as orders_channel};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use crate::control::Control;
 use crate::ext::ExtensionFactory;
@@ -17,6 +17,7 @@ use crate::gate::Gate;
 use crate::listener::{BindError, BoundAddress, bind};
 use crate::log::{Forwarders, LogWriter, dropped_lines};
 use crate::log_forward::{LogForwardSpec, Relay};
+use crate::room::Room;
 use crate::roster::{Order, Orders};
 use crate::spec::{BackendSpec, FrontendSpec, ProxySpec};
 use crate::upstream::open::Descriptors;
@@ -333,7 +334,7 @@ fn listen(shared: &Shared, threads: usize) -> Result<(OfWorkers, Vec<Listen>), V
                     address: first.address.clone(),
                 });
             }
-            let room = listener.maxconn.map(room_for);
+            let room = listener.maxconn.map(Room::of);
             for (worker, bound) in of_workers.iter_mut().zip(bound) {
                 worker.push(Listening {
                     frontend,
@@ -349,10 +350,6 @@ fn listen(shared: &Shared, threads: usize) -> Result<(OfWorkers, Vec<Listen>), V
     } else {
         Err(errors)
     }
-}
-
-fn room_for(connections: usize) -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(connections.clamp(1, Semaphore::MAX_PERMITS)))
 }
 
 fn share(spec: ProxySpec, writer: Option<LogWriter>, orders: Vec<UnboundedSender<Order>>) -> Arc<Shared> {
@@ -387,14 +384,17 @@ fn share(spec: ProxySpec, writer: Option<LogWriter>, orders: Vec<UnboundedSender
         rings,
         log_counters: frontends.iter().map(|_| Arc::default()).collect(),
         gates: frontends.iter().map(|_| Gate::default()).collect(),
-        frontend_room: frontends.iter().map(|f| f.maxconn.map(room_for)).collect(),
+        frontend_room: frontends
+            .iter()
+            .map(|f| f.maxconn.map_or_else(Room::endless, Room::of))
+            .collect(),
         frontends,
         backends,
         backend_names,
         connections,
         descriptors: Arc::new(descriptors),
         requests: PerWorker::new(threads),
-        room: room_for(global.maxconn),
+        room: Room::of(global.maxconn),
         orders,
         news: Mutex::new(Some(news)),
         writer,

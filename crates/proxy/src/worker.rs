@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tidegate_sample::vars::VarStore;
 use tidegate_sample::{Data, ExternalRunner, Named};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 
 use crate::aside::Aside;
 use crate::attend::attend;
@@ -26,6 +26,7 @@ use crate::listener::{Acceptor, Bound, BoundAddress};
 use crate::log::{LogSteps, LogWriter, Logger, Ring};
 use crate::packets::Packets;
 use crate::resolve;
+use crate::room::{Place, Room};
 use crate::roster::{Order, Orders, Roster};
 use crate::rules::PreparedRules;
 use crate::session::{self, Welcome};
@@ -72,12 +73,12 @@ pub(crate) struct Shared {
     /// The numbers of requests and streams, which each worker gives out for itself.
     pub(crate) requests: PerWorker,
     pub(crate) board: Arc<Board>,
-    pub(crate) room: Arc<Semaphore>,
+    pub(crate) room: Arc<Room>,
     /// What becomes of servers, until a worker attends to it.
     pub(crate) news: Mutex<Option<Listener>>,
     /// How each worker is told to do something.
     pub(crate) orders: Vec<mpsc::UnboundedSender<Order>>,
-    pub(crate) frontend_room: Vec<Option<Arc<Semaphore>>>,
+    pub(crate) frontend_room: Vec<Arc<Room>>,
     /// Whether each frontend takes connections.
     pub(crate) gates: Vec<Gate>,
     pub(crate) writer: Option<LogWriter>,
@@ -96,7 +97,7 @@ impl Shared {
 pub(crate) struct Listening {
     pub(crate) frontend: usize,
     pub(crate) spec: ListenerSpec,
-    pub(crate) room: Option<Arc<Semaphore>>,
+    pub(crate) room: Option<Arc<Room>>,
     pub(crate) bound: Bound,
 }
 
@@ -315,12 +316,7 @@ impl Worker {
         let Some(frontend) = self.frontends.get(frontend).cloned() else {
             return;
         };
-        let frontend_room = self
-            .shared
-            .frontend_room
-            .get(frontend.index(&self))
-            .cloned()
-            .flatten();
+        let frontend_room = self.shared.frontend_room.get(frontend.index(&self)).cloned();
         // The address that clients connect to; for a wildcard each connection has to be asked.
         let fixed = match &bound.address {
             BoundAddress::Tcp(address) if !address.ip().is_unspecified() => Some(*address),
@@ -355,9 +351,7 @@ impl Worker {
         loop {
             // Nothing is accepted while there is no room; it is taken only once there is somebody to take it for.
             for room in rooms.into_iter().flatten() {
-                if room.available_permits() == 0 {
-                    drop(room.acquire().await);
-                }
+                room.wait().await;
             }
             let state = *gate.borrow_and_update();
             match state {
@@ -391,7 +385,7 @@ impl Worker {
                     let mut permits = [const { None }; 3];
                     for (permit, room) in permits.iter_mut().zip(rooms) {
                         if let Some(room) = room {
-                            *permit = room.clone().acquire_owned().await.ok();
+                            *permit = Some(room.enter().await);
                         }
                     }
                     let destination = fixed.or_else(|| stream.local());
@@ -422,7 +416,7 @@ impl Worker {
         stream: Stream,
         ends: Ends,
         proto: ListenProto,
-        permits: [Option<OwnedSemaphorePermit>; 3],
+        permits: [Option<Place>; 3],
     ) {
         let accepted_at = Instant::now();
         let client = Rc::new(Client {
@@ -477,7 +471,7 @@ struct Counting {
     worker: Rc<Worker>,
     frontend: Rc<Frontend>,
     listener: Arc<Usage>,
-    _permits: [Option<OwnedSemaphorePermit>; 3],
+    _permits: [Option<Place>; 3],
 }
 
 impl Counting {
@@ -486,7 +480,7 @@ impl Counting {
         frontend: Rc<Frontend>,
         listener: Arc<Usage>,
         second: u32,
-        permits: [Option<OwnedSemaphorePermit>; 3],
+        permits: [Option<Place>; 3],
     ) -> Self {
         frontend.usage.enter(second);
         listener.enter(second);

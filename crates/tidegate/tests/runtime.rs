@@ -315,3 +315,92 @@ fn sockets_are_of_every_kind() -> Result<()> {
     assert_eq!(exchange(tcp, "show cli level\n")?, "user\n\n");
     Ok(())
 }
+
+#[test]
+fn limits_of_connections_change_while_some_are_open() -> Result<()> {
+    let runtime = Runtime::start("maxconn", "level admin", "    maxconn 50\n", "")?;
+    assert_eq!(
+        runtime.ask("set maxconn frontend;set maxconn frontend no 1;set maxconn frontend site;set maxconn frontend site x\n")?,
+        "A frontend name is expected.\n\nNo such frontend.\n\nInteger value expected.\n\n\
+         `x` is not a number of connections.\n\n"
+    );
+    assert_eq!(
+        runtime.ask("set maxconn global;set maxconn global 51;set maxconn global 7\n")?,
+        "Expects an integer value.\n\nValue out of range.\n\n\n"
+    );
+    runtime.until("show info\n", "\nMaxconn: 7\nHard_maxconn: 50\n")?;
+    runtime.ask("set maxconn global 0\n")?;
+    runtime.until("show info\n", "\nMaxconn: 50\n")?;
+
+    let request = b"GET /sky HTTP/1.1\r\nhost: a\r\n\r\n";
+    let open = || -> Result<BufReader<TcpStream>> {
+        let stream = runtime.site.connect(0)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(BufReader::new(stream))
+    };
+    let answered = |stream: &mut BufReader<TcpStream>| -> Result<bool> {
+        let mut line = String::new();
+        stream.get_mut().write_all(request)?;
+        stream.read_line(&mut line)?;
+        Ok(line.starts_with("HTTP/1.1 200"))
+    };
+    assert_eq!(runtime.ask("set maxconn frontend site 1\n")?, "\n");
+    let mut first = open()?;
+    assert!(answered(&mut first)?);
+    let mut second = open()?;
+    second.get_mut().write_all(request)?;
+    second
+        .get_mut()
+        .set_read_timeout(Some(Duration::from_millis(200)))?;
+    let mut byte = [0];
+    assert!(second.read(&mut byte).is_err(), "there is room for one");
+    assert_eq!(runtime.ask("set maxconn frontend site 2\n")?, "\n");
+    second.get_mut().set_read_timeout(Some(PATIENCE))?;
+    assert_eq!(second.read(&mut byte)?, 1, "who waited gets in at once");
+    Ok(())
+}
+
+#[test]
+fn lines_of_a_ring_are_shown_and_followed() -> Result<()> {
+    let ring = "ring kept\n    description \"what was logged\"\n    format raw\n    size 65536\n\
+                frontend logged\n    bind 127.0.0.1:8081\n    option dontlognull\n    log ring@kept local0\n    log-format \"asked %HU\"\n    \
+                http-request return status 200\n";
+    let runtime = Runtime::start("events", "level admin", "", ring)?;
+    let asked = |path: &str| -> Result<()> {
+        let mut stream = runtime.site.connect(1)?;
+        write!(stream, "GET {path} HTTP/1.0\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        assert!(answer.contains(" 200 "), "{answer}");
+        Ok(())
+    };
+    assert_eq!(
+        runtime.ask("show events\n")?,
+        "Supported events sinks are listed below. Add -w(wait), -n(new). Any key to stop\n    \
+         kept       : type=buffer, what was logged\n\n"
+    );
+    assert_eq!(
+        runtime.ask("show events no;show events kept -x;show events kept\n")?,
+        "No such event sink\n\nunknown option `-x`\n\n\n"
+    );
+    asked("/a")?;
+    runtime.until("show events kept\n", "asked /a\n")?;
+    let mut follower = BufReader::new(runtime.connect()?);
+    follower.get_mut().write_all(b"prompt i;show events kept -nw\n")?;
+    let mut line = String::new();
+    follower.read_line(&mut line)?;
+    assert_eq!(line, "\n", "the end of `prompt`");
+    for path in ["/b", "/c"] {
+        asked(path)?;
+        line.clear();
+        follower.read_line(&mut line)?;
+        assert_eq!(line, format!("asked {path}\n"));
+    }
+    follower
+        .get_mut()
+        .write_all(b"anything\nshow events kept -0\nquit\n")?;
+    let mut rest = String::new();
+    follower.read_to_string(&mut rest)?;
+    assert_eq!(rest, "\nasked /a\0asked /b\0asked /c\0\n");
+    Ok(())
+}

@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use crate::spec::ServerSpec;
 
 /// What each line takes besides its bytes.
@@ -34,6 +36,8 @@ pub struct Ring {
     spec: RingSpec,
     kept: Mutex<Kept>,
     came: Condvar,
+    /// Tells those who don't wait on a thread of their own.
+    told: Notify,
 }
 
 #[derive(Default)]
@@ -45,6 +49,14 @@ struct Kept {
     /// What each server has got, as the number of the next line for it.
     next: Vec<u64>,
     stopped: bool,
+}
+
+impl Kept {
+    /// The number that the next line will have.
+    fn end(&self) -> u64 {
+        self.first
+            .saturating_add(u64::try_from(self.lines.len()).unwrap_or(u64::MAX))
+    }
 }
 
 impl fmt::Debug for Ring {
@@ -64,6 +76,7 @@ impl Ring {
                 ..Kept::default()
             }),
             came: Condvar::new(),
+            told: Notify::new(),
         })
     }
 
@@ -75,6 +88,30 @@ impl Ring {
     /// The lines that are kept, the oldest first.
     pub fn lines(&self) -> Vec<Arc<[u8]>> {
         self.lock().lines.iter().cloned().collect()
+    }
+
+    /// The number that the next line will have.
+    pub fn end(&self) -> u64 {
+        self.lock().end()
+    }
+
+    /// The lines that are kept from this number on, and the number that the next one will have.
+    pub fn since(&self, number: u64) -> (Vec<Arc<[u8]>>, u64) {
+        let kept = self.lock();
+        let gone = usize::try_from(number.saturating_sub(kept.first)).unwrap_or(usize::MAX);
+        (kept.lines.iter().skip(gone).cloned().collect(), kept.end())
+    }
+
+    /// Waits until there is a line of this number.
+    pub async fn beyond(&self, number: u64) {
+        loop {
+            // It hears of a line that comes between the look and the wait.
+            let told = self.told.notified();
+            if self.end() > number {
+                return;
+            }
+            told.await;
+        }
     }
 
     /// Keeps a line; the oldest make room for it. False if that is impossible, since a server is still to get them.
@@ -106,6 +143,7 @@ impl Ring {
         if !self.spec.servers.is_empty() {
             self.came.notify_all();
         }
+        self.told.notify_waiters();
         true
     }
 
@@ -203,5 +241,35 @@ mod tests {
         ring.stop();
         assert!(ring.next(0).is_none());
         assert!(ring.pause(Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn lines_have_numbers_that_stay_theirs() {
+        let ring = ring(24, 0);
+        assert_eq!((ring.end(), ring.since(0).0.len()), (0, 0));
+        for text in ["a\n", "b\n", "c\n"] {
+            assert!(ring.push(text.as_bytes()));
+        }
+        let texts = |from| {
+            ring.since(from)
+                .0
+                .iter()
+                .map(|line| line.to_vec())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(texts(0), [b"b\n", b"c\n"], "the first is gone");
+        assert_eq!(texts(2), [b"c\n"]);
+        assert_eq!((texts(3).len(), ring.end()), (0, 3));
+    }
+
+    #[test]
+    fn whoever_waits_for_a_line_hears_of_it() {
+        use std::task::{Context, Poll, Waker};
+        let ring = ring(24, 0);
+        let mut waits = std::pin::pin!(ring.beyond(0));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert_eq!(waits.as_mut().poll(&mut cx), Poll::Pending);
+        assert!(ring.push(b"a\n"));
+        assert_eq!(waits.as_mut().poll(&mut cx), Poll::Ready(()));
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tidegate_config::model::{AccessLevel, SeverityOutput};
 use tidegate_lua_api::Conversation;
 use tidegate_proxy::Plane;
+use tidegate_proxy::log::Ring;
 
 use super::about::About;
 use super::line::Word;
@@ -113,6 +114,8 @@ pub(crate) enum Answer {
     Later(Pin<Box<dyn Future<Output = Result<Answer, Refusal>>>>),
     /// A script's function has the connection until it ends.
     Script(Conversation),
+    /// The lines of a ring, and perhaps those that come, until the client says anything.
+    Follow(Following),
     /// Something for a person to read.
     Message(Severity, String),
     /// The connection's end.
@@ -130,6 +133,17 @@ impl From<String> for Answer {
     fn from(text: String) -> Answer {
         Answer::Data(text.into_bytes())
     }
+}
+
+/// The lines of a ring that are to be shown.
+pub(crate) struct Following {
+    pub(crate) ring: Arc<Ring>,
+    /// The number of the first that is to be shown next.
+    pub(crate) next: u64,
+    /// Whether those are waited for that are still to come.
+    pub(crate) waits: bool,
+    /// What ends each.
+    pub(crate) separator: u8,
 }
 
 /// Why a command was not carried out.

@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::time::timeout;
 
 use super::about::About;
-use super::command::{Answer, Mode, Refusal, SessionState, Severity};
+use super::command::{Answer, Following, Mode, Refusal, SessionState, Severity};
 use super::dispatch::dispatch;
 use super::line::Line;
 use super::listen::Stream;
@@ -110,6 +110,7 @@ impl Connection {
                 let payload = payload.as_deref().filter(|_| at == last);
                 let answer = match dispatch(words, payload, &self.about, &mut self.session) {
                     Ok(Answer::Script(conversation)) => self.converse(conversation, payload).await?,
+                    Ok(Answer::Follow(following)) => self.follow(following).await?,
                     answer => answer,
                 };
                 if !self.answer(answer).await? {
@@ -129,7 +130,7 @@ impl Connection {
         }
         match answer {
             // It has come by now.
-            Ok(Answer::Later(_) | Answer::Script(_)) => {}
+            Ok(Answer::Later(_) | Answer::Script(_) | Answer::Follow(_)) => {}
             Ok(Answer::Done) => {}
             Ok(Answer::Quit) => return Ok(false),
             Ok(Answer::Data(data)) => self.write(&without_empty_lines(&data)).await?,
@@ -193,6 +194,34 @@ impl Connection {
                     0 => talk.input = None,
                     taken => self.stream.consume(taken),
                 },
+            }
+        }
+    }
+
+    /// Writes a ring's lines; with `waits` until the client sends a line, which is dropped, or is gone.
+    async fn follow(&mut self, mut following: Following) -> io::Result<Result<Answer, Refusal>> {
+        loop {
+            let (lines, next) = following.ring.since(following.next);
+            following.next = next;
+            let mut out = Vec::new();
+            for line in lines {
+                out.extend_from_slice(line.strip_suffix(b"\n").unwrap_or(&line));
+                out.push(following.separator);
+            }
+            self.write(&out).await?;
+            if !following.waits {
+                return Ok(Ok(Answer::Done));
+            }
+            tokio::select! {
+                () = following.ring.beyond(next) => {}
+                read = self.stream.fill_buf() => {
+                    let said = read?;
+                    // What follows the line is for whoever comes next.
+                    let line = said.iter().position(|byte| *byte == b'\n').map(|end| end + 1);
+                    let dropped = line.unwrap_or(said.len());
+                    self.stream.consume(dropped);
+                    return Ok(Ok(Answer::Done));
+                }
             }
         }
     }

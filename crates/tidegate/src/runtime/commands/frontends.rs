@@ -1,7 +1,8 @@
-//! Commands about frontends: whether they take connections.
+//! Commands about frontends: whether they take connections, and how many.
 
 use tidegate_config::model::AccessLevel::Admin;
 use tidegate_proxy::FrontendState::{self, Open, Paused, Stopped};
+use tidegate_proxy::{Plane, spec::FrontendSpec};
 
 use crate::runtime::command::{Answer, Call, Command, Refusal, served};
 
@@ -9,19 +10,14 @@ use crate::runtime::command::{Answer, Call, Command, Refusal, served};
 pub(super) const COMMANDS: &[Command] = &[
     served("disable frontend", "<frontend>", Admin, "let a frontend take no connections: its ports are released", |call| set(call, Paused)),
     served("enable frontend", "<frontend>", Admin, "let a disabled frontend take connections again", |call| set(call, Open)),
+    served("set maxconn frontend", "<frontend> <value>", Admin, "change how many connections a frontend may have", maxconn),
+    served("set maxconn global", "<value>", Admin, "change how many client connections there may be; 0 for what it was at first", maxconn_global),
     served("shutdown frontend", "<frontend>", Admin, "close a frontend's sockets for good", |call| set(call, Stopped)),
 ];
 
 fn set(call: &mut Call<'_>, state: FrontendState) -> Result<Answer, Refusal> {
-    let name = call
-        .text(0)
-        .ok_or_else(|| Refusal::error("A frontend name is expected."))?;
     let plane = call.plane()?;
-    let id = name.strip_prefix('#').and_then(|id| id.parse::<u32>().ok());
-    let named = plane
-        .frontends()
-        .find(|frontend| frontend.name == name || Some(frontend.id) == id);
-    let frontend = named.ok_or_else(|| Refusal::error("No such frontend."))?;
+    let frontend = wanted(call, &plane)?;
     if plane.set_frontend_state(&frontend.name, state) == Some(true) {
         return Ok(Answer::Done);
     }
@@ -34,4 +30,45 @@ fn set(call: &mut Call<'_>, state: FrontendState) -> Result<Answer, Refusal> {
             _ => "All sockets are already enabled.",
         },
     ))
+}
+
+fn maxconn(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let plane = call.plane()?;
+    let frontend = wanted(call, &plane)?;
+    let value = call
+        .text(1)
+        .ok_or_else(|| Refusal::error("Integer value expected."))?;
+    match plane.set_frontend_connections_max(&frontend.name, number(&value)?) {
+        true => Ok(Answer::Done),
+        false => Err(Refusal::error("No such frontend.")),
+    }
+}
+
+fn maxconn_global(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let value = call
+        .text(0)
+        .ok_or_else(|| Refusal::error("Expects an integer value."))?;
+    let limit = Some(number(&value)?).filter(|limit| *limit > 0);
+    match call.plane()?.set_connections_max(limit) {
+        true => Ok(Answer::Done),
+        false => Err(Refusal::error("Value out of range.")),
+    }
+}
+
+/// A number of connections. (HAProxy takes what is none for 0.)
+fn number(text: &str) -> Result<usize, Refusal> {
+    text.parse()
+        .map_err(|_| Refusal::error(format!("`{text}` is not a number of connections.")))
+}
+
+/// The frontend that the first argument names, or whose number it has after `#`.
+fn wanted<'p>(call: &Call<'_>, plane: &'p Plane) -> Result<&'p FrontendSpec, Refusal> {
+    let name = call
+        .text(0)
+        .ok_or_else(|| Refusal::error("A frontend name is expected."))?;
+    let id = name.strip_prefix('#').and_then(|id| id.parse::<u32>().ok());
+    let named = plane
+        .frontends()
+        .find(|frontend| frontend.name == name || Some(frontend.id) == id);
+    named.ok_or_else(|| Refusal::error("No such frontend."))
 }

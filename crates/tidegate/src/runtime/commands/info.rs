@@ -75,7 +75,7 @@ const FIELDS: &[Field] = &[
     }),
     field(9, "Memmax_MB", LIMIT, "most memory of the process (`-m`), in MiB; 0 for no limit", |s| Typed::u32(s.about.facts.memory_mib_max)),
     field(13, "Ulimit-n", LIMIT, "most descriptors of the process", |_| Typed::u32(system::descriptors_max())),
-    field(15, "Maxconn", LIMIT, "most client connections", |s| Typed::u32(s.plane.global().maxconn)),
+    field(15, "Maxconn", LIMIT, "most client connections", |s| Typed::u32(s.plane.connections_max())),
     field(16, "Hard_maxconn", LIMIT, "most client connections that the system has room for", |s| Typed::u32(s.plane.global().maxconn)),
     field(17, "CurrConns", GAUGE, "client connections now", |s| Typed::U32(s.plane.connections())),
     field(18, "CumConns", COUNT, "client connections since the start", |s| Typed::U64(s.plane.connections_total())),

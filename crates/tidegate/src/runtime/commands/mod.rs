@@ -3,6 +3,7 @@
 mod caches;
 mod certificates;
 mod cli;
+mod events;
 mod frontends;
 pub(super) mod info;
 mod lists;
@@ -19,7 +20,7 @@ use super::command::Command;
 
 /// All of them.
 pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
-    let families: [&'static [Command]; 14] = [
+    let families: [&'static [Command]; 15] = [
         caches::COMMANDS,
         certificates::COMMANDS,
         cli::COMMANDS,
@@ -33,6 +34,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
         vars::COMMANDS,
         lua::COMMANDS,
         frontends::COMMANDS,
+        events::COMMANDS,
         pending::COMMANDS,
     ];
     families.into_iter().flatten()

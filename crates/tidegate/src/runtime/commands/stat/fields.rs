@@ -127,7 +127,9 @@ pub(crate) fn objects(plane: &Plane) -> Vec<Object> {
 }
 
 pub(crate) fn of_frontend(plane: &Plane, frontend: &FrontendSpec) -> Option<Object> {
-    let limit = frontend.maxconn.unwrap_or(plane.global().maxconn);
+    let limit = plane
+        .frontend_connections_max(&frontend.name)
+        .unwrap_or(plane.global().maxconn);
     Some(Object {
         kind: Kind::Frontend,
         proxy_id: frontend.id,
