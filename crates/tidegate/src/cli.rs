@@ -75,6 +75,8 @@ pub(crate) struct Flags {
     pub(crate) master: bool,
     /// `-Ws`: systemd is told how things go.
     pub(crate) notifies: bool,
+    /// `-S`: the master's socket, with options between commas.
+    pub(crate) master_socket: Option<String>,
     /// `-sf`: processes that leave once this one serves.
     pub(crate) finish: Vec<i32>,
     /// `-st`: processes that end once this one serves.
@@ -96,6 +98,8 @@ usage: tidegate -f FILE|DIR [-f ...] [flags] [-- FILE ...]
   -d           stay in the foreground and show each start-up step
   -W           stay as a master process that starts the one that serves, and another one on SIGUSR2
   -Ws          the same, and tell systemd how things go
+  -S BIND[,OPTION...]
+               with -W: a socket of the master, over which it and the processes that serve take commands; options as of `bind`
   -sf PID...   let these processes finish once this one serves; needs no other flag behind it
   -st PID...   end these processes once this one serves
   -p FILE      write the process number to this file
@@ -122,8 +126,7 @@ SIGUSR1 lets what is running come to its end.
 ";
 
 /// Flags of HAProxy that are not served, and why.
-const REFUSED: [(&str, &str); 10] = [
-    ("-S", "the master process has no socket yet"),
+const REFUSED: [(&str, &str); 9] = [
     (
         "-x",
         "a new process opens sockets of its own beside those of the old one",
@@ -188,6 +191,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
             "-C" => flags.directory = Some(value(&mut args, text)?.into()),
             "-W" => flags.master = true,
             "-Ws" => (flags.master, flags.notifies) = (true, true),
+            "-S" => flags.master_socket = Some(string(&mut args, text)?),
             "-sf" => flags.finish.extend(numbers(&mut args)),
             "-st" => flags.terminate.extend(numbers(&mut args)),
             "-L" => flags.local_name = Some(string(&mut args, text)?),
@@ -333,10 +337,8 @@ mod tests {
             ("", "no configuration"),
             ("-f", "`-f` needs a value"),
             ("-f a -n many", "`-n` needs a number, not `many`"),
-            (
-                "-f a -S s",
-                "`-S` is not supported: the master process has no socket yet",
-            ),
+            ("-f a -S", "`-S` needs a value"),
+            ("-f a -de", "`-de` is not supported: the event loop is tokio's"),
             ("-f a -zz", "unknown flag `-zz`"),
             ("a.cfg", "unexpected `a.cfg`; configurations are named by `-f`"),
         ] {

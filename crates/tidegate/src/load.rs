@@ -204,7 +204,7 @@ impl Registered for Names<'_> {
 }
 
 /// Knows every `lua.` name: for a configuration whose scripts failed, so that only their faults are shown.
-struct AnyName;
+pub(crate) struct AnyName;
 
 impl tidegate_sample::Externals for AnyName {
     fn fetch(&self, name: &str) -> Option<tidegate_sample::ExternalId> {

@@ -11,13 +11,14 @@ use tidegate_config::{Diagnostics, Facts, Severity, evaluate_flag};
 use tidegate_lua_api::{LoadError, LogSink};
 use tidegate_proxy::log::{LogWriter, Logger};
 use tidegate_proxy::{Running, StartError};
+use tokio::sync::mpsc::UnboundedSender;
 
 use crate::assemble::{Assembled, Surroundings, assemble, listeners_of};
 use crate::cli::{Command, Flags, USAGE, parse};
 use crate::load::{Site, options, site};
 use crate::privileges::Privileges;
 use crate::report::Report;
-use crate::runtime::{self, Rights, SocketSpec, Sockets};
+use crate::runtime::{self, Rights, SocketSpec, Sockets, Visitor};
 use crate::signals::SoftStop;
 use crate::{daemon, explain, fmt, keywords, master, signals, statistics, stubs, system, tokens};
 
@@ -30,6 +31,8 @@ pub(crate) enum Exit {
     Failure,
     /// A configuration that is valid but listens nowhere, or a condition that is none.
     Nothing,
+    /// A master whom SIGINT ended, as a shell would tell it of a process that signal ends.
+    Interrupted,
 }
 
 impl From<Exit> for ExitCode {
@@ -38,6 +41,7 @@ impl From<Exit> for ExitCode {
             Exit::Success => 0,
             Exit::Failure => 1,
             Exit::Nothing => 2,
+            Exit::Interrupted => 130,
         })
     }
 }
@@ -131,6 +135,7 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
         Stop(Exit::Failure)
     })?;
     let runtime = RuntimeApi::of(&site, &plan, report)?;
+    let socket = master_socket(flags, &plan, report)?;
     let (running_now, handle) = tokio::sync::watch::channel(None);
     let spec = prepare(site, &plan, &handle, report)?;
     let idle = runtime.sockets.is_empty()
@@ -152,6 +157,7 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
             args,
             pid_file: plan.pid_file,
             notifies: flags.notifies,
+            socket,
         };
         return master::run(settings, report).map_err(fail);
     }
@@ -187,10 +193,12 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
     let running = proxies
         .start_after(spec.scripts.factory(), last)
         .map_err(|error| fail(not_started(&error)))?;
-    runtime::start(sockets, &settings, line_bytes_max, about)
+    let (to_visit, visitors) = tokio::sync::mpsc::unbounded_channel();
+    let visitors = flags.master_socket.is_some().then_some(visitors);
+    runtime::start(sockets, visitors, &settings, line_bytes_max, about)
         .map_err(|e| fail(format!("cannot serve the runtime API: {e}")))?;
     signals::watch(handlers, running.shutdown(), plan.soft_stop, report).map_err(watching)?;
-    ready(&running, report).map_err(|e| fail(format!("cannot finish starting: {e}")))?;
+    ready(&running, to_visit, report).map_err(|e| fail(format!("cannot finish starting: {e}")))?;
     flags
         .finish
         .iter()
@@ -372,12 +380,25 @@ fn checked(idle: bool, report: Report) -> Exit {
     Exit::Success
 }
 
-fn ready(running: &Running, report: Report) -> std::io::Result<()> {
+/// `-S`, where it is this process that opens it.
+fn master_socket(flags: &Flags, plan: &Plan, report: Report) -> Result<Option<master::Socket>, Stop> {
+    let Some(text) = flags.master_socket.as_ref().filter(|_| !master::is_worker()) else {
+        return Ok(None);
+    };
+    if !plan.master && !flags.check {
+        report.error("`-S` is a socket of the master process, and there is none: `-W` is missing");
+        return Err(Stop(Exit::Failure));
+    }
+    let socket = master::Socket::parse(text, report).map_err(|()| Stop(Exit::Failure))?;
+    Ok(Some(socket))
+}
+
+fn ready(running: &Running, to_visit: UnboundedSender<Visitor>, report: Report) -> std::io::Result<()> {
     for listen in running.addresses() {
         report.step(|| format!("{} listens on {}", listen.frontend, listen.address));
     }
     if master::is_worker() {
-        master::ready(running.shutdown())?;
+        master::ready(running.shutdown(), to_visit)?;
     } else if daemon::is_background() {
         daemon::ready()?;
     }

@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 
+use crate::master;
 use tidegate_config::{Diagnostics, Severity, Sources, Style};
 
 /// How much is said, and how.
@@ -20,35 +21,35 @@ impl Report {
         if self.quiet && errors == 0 {
             return;
         }
-        let text = diagnostics.render(sources, style());
-        if !text.is_empty() {
-            say(&text);
-        }
+        say(|style| diagnostics.render(sources, style));
         let warnings = diagnostics.count(Severity::Warning);
         if errors + warnings > 0 {
-            say(&format!(
-                "{}, {}; `tidegate explain CODE` tells more of each",
-                counted(errors, "error"),
-                counted(warnings, "warning")
-            ));
+            say(|_| {
+                format!(
+                    "{}, {}; `tidegate explain CODE` tells more of each",
+                    counted(errors, "error"),
+                    counted(warnings, "warning")
+                )
+            });
         }
     }
 
     /// An error that has no place in a configuration.
     pub(crate) fn error(self, text: &str) {
-        let colour = style() == Style::Coloured;
-        let (start, end) = if colour {
-            ("\x1b[1;31m", "\x1b[0m")
-        } else {
-            ("", "")
-        };
-        say(&format!("{start}error{end}: {text}"));
+        say(|style| {
+            let (start, end) = match style {
+                Style::Coloured => ("\x1b[1;31m", "\x1b[0m"),
+                Style::Plain => ("", ""),
+            };
+            format!("{start}error{end}: {text}")
+        });
     }
 
     /// A step of the start, for those who asked to see them.
     pub(crate) fn step(self, text: impl FnOnce() -> String) {
         if self.verbose && !self.quiet {
-            say(&text());
+            let text = text();
+            say(|_| text.clone());
         }
     }
 
@@ -61,8 +62,14 @@ impl Report {
     }
 }
 
-fn say(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{}", text.trim_end());
+/// Says it on standard error, and to the master, who keeps what is said at the start.
+fn say(text: impl Fn(Style) -> String) {
+    let shown = text(style());
+    if shown.is_empty() {
+        return;
+    }
+    let _ = writeln!(std::io::stderr(), "{}", shown.trim_end());
+    master::say(|| text(Style::Plain));
 }
 
 fn style() -> Style {

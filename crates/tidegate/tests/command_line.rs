@@ -123,7 +123,7 @@ fn mistakes_on_the_command_line_are_told() -> Result<()> {
         (&[][..], "no configuration: name one with `-f FILE`"),
         (&["-f", "/nonexistent/site.cfg"], "/nonexistent/site.cfg"),
         (&["--frobnicate"], "unknown flag `--frobnicate`"),
-        (&["-S", "-f", "x"], "`-S` is not supported"),
+        (&["-de", "-f", "x"], "`-de` is not supported"),
     ] {
         let output = tidegate(args)?;
         assert_eq!(output.status.code(), Some(1), "{args:?}");

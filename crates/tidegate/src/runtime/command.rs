@@ -10,6 +10,7 @@ use tidegate_proxy::Plane;
 use tidegate_proxy::log::Ring;
 
 use super::about::About;
+use super::entrance::Entrance;
 use super::line::Word;
 
 /// One command.
@@ -89,6 +90,21 @@ pub(crate) struct SessionState {
     pub(crate) expert: bool,
     /// Whether commands may be given that could change.
     pub(crate) experimental: bool,
+}
+
+impl SessionState {
+    /// That of a connection which nothing is known of but this.
+    pub(crate) fn new(entrance: Entrance, severity: SeverityOutput, timeout: Duration) -> SessionState {
+        SessionState {
+            level: entrance.level,
+            severity,
+            mode: entrance.mode,
+            timed: entrance.timed,
+            timeout,
+            expert: entrance.expert,
+            experimental: entrance.experimental,
+        }
+    }
 }
 
 /// What follows a line.

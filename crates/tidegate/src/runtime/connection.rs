@@ -45,7 +45,7 @@ const LINGER: Duration = Duration::from_secs(1);
 /// The connection broke, or was silent for too long.
 pub(crate) async fn serve(
     stream: Box<dyn Stream>,
-    rights: Rights,
+    session: SessionState,
     about: Arc<About>,
     limits: Limits,
 ) -> io::Result<()> {
@@ -54,16 +54,11 @@ pub(crate) async fn serve(
         unread: Vec::new(),
         about,
         limits,
-        session: SessionState {
-            level: rights.level,
-            severity: rights.severity,
-            mode: Mode::OneLine,
-            timed: false,
-            timeout: limits.timeout,
-            expert: false,
-            experimental: false,
-        },
+        session,
     };
+    if connection.session.mode == Mode::Prompt {
+        connection.write(connection.prompt().as_bytes()).await?;
+    }
     connection.lines().await?;
     connection.stream.shutdown().await?;
     let mut rest = tokio::io::sink();
@@ -241,15 +236,7 @@ impl Connection {
         if !self.session.timed {
             return "> ".into();
         }
-        let seconds = self.about.uptime().as_secs();
-        let (minutes, hours) = (seconds / 60, seconds / 3600);
-        format!(
-            "[{}:{:02}:{:02}:{:02}]> ",
-            hours / 24,
-            hours % 24,
-            minutes % 60,
-            seconds % 60
-        )
+        format!("[{}]> ", clock(self.about.uptime()))
     }
 
     /// The lines up to the one that ends them.
@@ -294,6 +281,19 @@ impl Connection {
         patient(self.session.timeout, self.stream.write_all(bytes)).await?;
         patient(self.session.timeout, self.stream.flush()).await
     }
+}
+
+/// A time as prompts tell it.
+pub(crate) fn clock(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let (minutes, hours) = (seconds / 60, seconds / 3600);
+    format!(
+        "{}:{:02}:{:02}:{:02}",
+        hours / 24,
+        hours % 24,
+        minutes % 60,
+        seconds % 60
+    )
 }
 
 /// Waits for as long as a client may be silent.

@@ -10,12 +10,15 @@ use tidegate_config::model::{AccessLevel, SeverityOutput};
 use tidegate_proxy::spec::{ListenAddress, ListenerSpec};
 use tidegate_proxy::{BindError, BoundAddress, OpenSocket};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::Semaphore;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 
 use super::about::About;
+use super::command::{Mode, SessionState};
 use super::connection::{self, Limits, Rights};
+use super::entrance::{Entrance, Visitor};
 
 /// A socket that is to be opened, and what those may do who connect to it.
 pub(crate) struct SocketSpec {
@@ -75,12 +78,14 @@ fn shown(spec: &ListenerSpec, bound: &BoundAddress) -> String {
     }
 }
 
-/// Takes connections until the program stops, and then serves those that there are.
+/// Takes connections until the program stops, and then serves those that there are. The master may send visitors until the
+/// end.
 ///
 /// # Errors
 /// A socket can't be used.
 pub(crate) fn serve(
     sockets: Sockets,
+    visitors: Option<UnboundedReceiver<Visitor>>,
     about: Arc<About>,
     limits: Limits,
 ) -> io::Result<impl Future<Output = ()>> {
@@ -90,6 +95,9 @@ pub(crate) fn serve(
     }
     Ok(async move {
         let room = Arc::new(Semaphore::new(limits.connections));
+        if let Some(visitors) = visitors {
+            tokio::task::spawn_local(receive(visitors, about.clone(), limits));
+        }
         let mut accepting = JoinSet::new();
         for (acceptor, rights) in acceptors {
             accepting.spawn_local(accept(acceptor, rights, about.clone(), room.clone(), limits));
@@ -107,9 +115,17 @@ async fn accept(acceptor: Acceptor, rights: Rights, about: Arc<About>, room: Arc
         match acceptor.accept().await {
             Ok(stream) => {
                 let about = about.clone();
+                let entrance = Entrance {
+                    level: rights.level,
+                    mode: Mode::OneLine,
+                    timed: false,
+                    expert: false,
+                    experimental: false,
+                };
+                let session = SessionState::new(entrance, rights.severity, limits.timeout);
                 tokio::task::spawn_local(async move {
                     // A connection that breaks concerns nobody but its client.
-                    let _ = connection::serve(stream, rights, about, limits).await;
+                    let _ = connection::serve(stream, session, about, limits).await;
                     drop(permit);
                 });
             }
@@ -119,18 +135,40 @@ async fn accept(acceptor: Acceptor, rights: Rights, about: Arc<About>, room: Arc
     }
 }
 
-enum Acceptor {
+/// Serves those that the master sends, who bounds how many there are and how long they stay.
+async fn receive(mut visitors: UnboundedReceiver<Visitor>, about: Arc<About>, limits: Limits) {
+    while let Some(Visitor { stream, entrance }) = visitors.recv().await {
+        let ready = stream.set_nonblocking(true);
+        let Ok(stream) = ready.and_then(|()| UnixStream::from_std(stream)) else {
+            continue;
+        };
+        let session = SessionState::new(entrance, SeverityOutput::None, Duration::ZERO);
+        let about = about.clone();
+        tokio::task::spawn_local(async move {
+            let _ = connection::serve(Box::new(stream), session, about, limits).await;
+        });
+    }
+}
+
+/// A socket that connections are taken from.
+pub(crate) enum Acceptor {
+    /// An IP address.
     Tcp(TcpListener),
+    /// A Unix socket of either kind.
     Unix(UnixListener),
 }
 
 /// A connection of either kind.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin {}
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
 
 impl Acceptor {
-    fn new(socket: OpenSocket) -> io::Result<Acceptor> {
+    /// Takes connections from an open socket.
+    ///
+    /// # Errors
+    /// It can't be used.
+    pub(crate) fn new(socket: OpenSocket) -> io::Result<Acceptor> {
         Ok(match socket.address {
             BoundAddress::Tcp(_) => {
                 Acceptor::Tcp(TcpListener::from_std(StdTcpListener::from(socket.socket))?)
@@ -141,7 +179,11 @@ impl Acceptor {
         })
     }
 
-    async fn accept(&self) -> io::Result<Box<dyn Stream>> {
+    /// The next connection.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub(crate) async fn accept(&self) -> io::Result<Box<dyn Stream>> {
         Ok(match self {
             Acceptor::Tcp(listener) => Box::new(listener.accept().await?.0),
             Acceptor::Unix(listener) => Box::new(listener.accept().await?.0),

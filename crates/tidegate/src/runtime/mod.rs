@@ -8,6 +8,7 @@ mod command;
 mod commands;
 mod connection;
 mod dispatch;
+mod entrance;
 mod figures;
 mod find;
 mod line;
@@ -17,27 +18,31 @@ mod typed;
 use std::sync::{Arc, mpsc};
 
 use tidegate_config::model::RuntimeSettings;
+use tokio::sync::mpsc::UnboundedReceiver;
 
 pub(crate) use about::{About, Facts, Scripts};
-pub(crate) use command::{Command, Status};
-pub(crate) use commands::stat;
-pub(crate) use connection::Rights;
+pub(crate) use command::{Command, Mode, Status};
+pub(crate) use commands::{stat, version};
+pub(crate) use connection::{Rights, clock};
+pub(crate) use entrance::{Entrance, Visitor};
 pub(crate) use figures::ScriptFigures;
-pub(crate) use listen::{SocketSpec, Sockets};
+pub(crate) use line::{Line, Word};
+pub(crate) use listen::{Acceptor, SocketSpec, Sockets, Stream};
 
 use connection::Limits;
 
-/// Begins to take commands.
+/// Begins to take commands, from sockets and from those that the master sends.
 ///
 /// # Errors
 /// When there is no thread or event loop to be had, or a socket can't be used.
 pub(crate) fn start(
     sockets: Sockets,
+    visitors: Option<UnboundedReceiver<Visitor>>,
     settings: &RuntimeSettings,
     line_bytes_max: usize,
     about: Arc<About>,
 ) -> std::io::Result<()> {
-    if sockets.is_empty() {
+    if sockets.is_empty() && visitors.is_none() {
         return Ok(());
     }
     let limits = Limits {
@@ -53,7 +58,7 @@ pub(crate) fn start(
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build_local(Default::default())?;
-        let serving = runtime.block_on(async { listen::serve(sockets, about, limits) })?;
+        let serving = runtime.block_on(async { listen::serve(sockets, visitors, about, limits) })?;
         let _ = report.send(());
         runtime.block_on(serving);
         Ok(())

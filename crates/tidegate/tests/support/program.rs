@@ -28,9 +28,15 @@ impl Program {
     /// Copies the files of the directory `path` below `root`, gives every `127.0.0.1:PORT` in them a free port (the same
     /// one for the same number), and starts the program on the copy's `config`, as someone at the root would do.
     pub(crate) fn start(root: &Path, path: &str, config: &str) -> Result<Self> {
+        Self::start_with(root, path, config, &[])
+    }
+
+    /// The same with more flags.
+    pub(crate) fn start_with(root: &Path, path: &str, config: &str, flags: &[&str]) -> Result<Self> {
         let files = Files::copy(root, path)?;
         let mut child = Command::new(binary())
             .arg("-db")
+            .args(flags)
             .arg("-f")
             .arg(Path::new(path).join(config))
             .current_dir(&files.root)

@@ -21,12 +21,17 @@ pub(crate) struct Site {
 impl Site {
     /// Writes the files and serves them; `site.cfg` is the first of them.
     pub(crate) fn start(name: &str, files: &[(&str, &str)]) -> Result<Site> {
+        Site::start_with(name, files, &[])
+    }
+
+    /// The same with more flags of the command line.
+    pub(crate) fn start_with(name: &str, files: &[(&str, &str)], flags: &[&str]) -> Result<Site> {
         let root = std::env::temp_dir().join(format!("tidegate-site-{name}-{}", std::process::id()));
         std::fs::create_dir_all(root.join("site"))?;
         for (file, text) in files {
             std::fs::write(root.join("site").join(file), text)?;
         }
-        let mut program = Program::start(&root, "site", "site.cfg")?;
+        let mut program = Program::start_with(&root, "site", "site.cfg", flags)?;
         let config = std::fs::read_to_string(program.directory().join("site.cfg"))?;
         let binds = config
             .lines()

@@ -16,6 +16,8 @@ pub(crate) mod stat;
 mod tables;
 mod vars;
 
+pub(crate) use process::version;
+
 use super::command::Command;
 
 /// All of them.

@@ -16,7 +16,7 @@ pub(super) const COMMANDS: &[Command] = &[
 ];
 
 /// The version of the language that is spoken, with the program's own behind it.
-pub(super) fn version() -> String {
+pub(crate) fn version() -> String {
     format!(
         "{}-tidegate-{}",
         Options::default().version,

@@ -1,0 +1,274 @@
+//! The process that stays (`-W`): it starts the one that serves, starts another one when the configuration is to be read
+//! anew, and passes signals on. It serves nothing itself, keeps its rights, and ends with the last of the others. With `-S` it
+//! has a socket of its own (`cli`), over which it and the others take commands.
+
+mod cli;
+mod link;
+mod signals;
+mod worker;
+
+use std::cell::RefCell;
+use std::ffi::OsString;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Instant;
+
+use rustix::process::Signal;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::daemon;
+use crate::program::Exit;
+use crate::report::Report;
+use signals::{Heard, Signals};
+use worker::Worker;
+
+pub(crate) use cli::Socket;
+pub(crate) use link::{ready, say};
+
+/// Set for a process that serves under a master. Its standard input leads to the master.
+const MARK: &str = "TIDEGATE_WORKER";
+
+/// Where systemd hears how a service does.
+const NOTIFY: &str = "NOTIFY_SOCKET";
+
+/// True for a process that a master has started.
+pub(crate) fn is_worker() -> bool {
+    std::env::var_os(MARK).is_some()
+}
+
+/// How a master was asked for.
+pub(crate) struct Settings {
+    /// This program's arguments, for those that serve.
+    pub(crate) args: Vec<OsString>,
+    /// Where the master's number is written.
+    pub(crate) pid_file: Option<PathBuf>,
+    /// `-Ws`: systemd is told how things go.
+    pub(crate) notifies: bool,
+    /// `-S`.
+    pub(crate) socket: Option<Socket>,
+}
+
+/// Stays until the last process that serves has ended.
+///
+/// # Errors
+/// If the first one can't be started, or the system refuses something.
+pub(crate) fn run(settings: Settings, report: Report) -> Result<Exit, String> {
+    let program = program()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(Default::default())
+        .map_err(|e| format!("cannot watch for signals: {e}"))?;
+    let exit = runtime.block_on(async {
+        let open = |socket: Socket| socket.open().map(|open| (socket, open));
+        let socket = settings.socket.map(open).transpose()?;
+        let mut signals = Signals::new().map_err(|e| format!("cannot watch for signals: {e}"))?;
+        let (first, said) = Worker::start(&program, &settings.args)
+            .await
+            .map_err(|failed| failed.why)?;
+        if let Some(path) = &settings.pid_file {
+            let written = std::fs::write(path, format!("{}\n", std::process::id()));
+            written.map_err(|e| format!("cannot write `{}`: {e}", path.display()))?;
+        }
+        let processes = Rc::new(RefCell::new(Processes {
+            current: Some(first),
+            leaving: Vec::new(),
+            reloads: 0,
+            failed: 0,
+            started: Instant::now(),
+            said,
+        }));
+        let (reload, mut reloads) = mpsc::channel(1);
+        if let Some((socket, open)) = socket {
+            socket
+                .serve(open, Rc::clone(&processes), reload)
+                .map_err(|e| format!("cannot use the socket of `-S`: {e}"))?;
+        }
+        if daemon::is_background() {
+            daemon::ready().map_err(|e| format!("cannot go to the background: {e}"))?;
+        }
+        let mut master = Master {
+            processes,
+            stopping: false,
+            failed: false,
+            interrupted: false,
+            program,
+            notifies: settings.notifies,
+            args: settings.args,
+            report,
+        };
+        master.tell("READY=1");
+        while master.has_workers() {
+            tokio::select! {
+                signal = signals.next() => master.obey(signal).await,
+                Some(wanted) = reloads.recv() => {
+                    let Reload { hard, done } = wanted;
+                    let well = master.reload(hard).await;
+                    // Whoever asked may have gone.
+                    let _ = done.send(well);
+                }
+            }
+        }
+        Ok::<Exit, String>(match (master.failed, master.interrupted) {
+            (true, _) => Exit::Failure,
+            (false, true) => Exit::Interrupted,
+            (false, false) => Exit::Success,
+        })
+    })?;
+    if let Some(path) = &settings.pid_file {
+        let _ = std::fs::remove_file(path);
+    }
+    Ok(exit)
+}
+
+/// The program's file, such that a newer one in its place is what is started next.
+fn program() -> Result<PathBuf, String> {
+    std::env::current_exe().map_err(|e| format!("cannot tell which program this is: {e}"))
+}
+
+/// The processes that serve, and what became of loading configurations.
+struct Processes {
+    /// Serves.
+    current: Option<Worker>,
+    /// Were replaced, and end with their last sessions.
+    leaving: Vec<Worker>,
+    /// How often a configuration was to be loaded anew.
+    reloads: u32,
+    /// How often in a row that failed.
+    failed: u32,
+    started: Instant,
+    /// What was said when one was loaded last.
+    said: Vec<u8>,
+}
+
+/// Somebody wants the configuration loaded anew.
+struct Reload {
+    /// The process that serves ends at once.
+    hard: bool,
+    /// Hears whether it was loaded.
+    done: oneshot::Sender<bool>,
+}
+
+struct Master {
+    processes: Rc<RefCell<Processes>>,
+    /// Nothing is started any more.
+    stopping: bool,
+    /// One that served has ended unasked.
+    failed: bool,
+    /// SIGINT came.
+    interrupted: bool,
+    program: PathBuf,
+    notifies: bool,
+    args: Vec<OsString>,
+    report: Report,
+}
+
+impl Master {
+    fn has_workers(&self) -> bool {
+        let processes = self.processes.borrow();
+        processes.current.is_some() || !processes.leaving.is_empty()
+    }
+
+    async fn obey(&mut self, signal: Heard) {
+        match signal {
+            Heard::Reload => {
+                self.reload(false).await;
+            }
+            Heard::Stop | Heard::Interrupt => {
+                self.interrupted |= matches!(signal, Heard::Interrupt);
+                self.stopping = true;
+                self.tell("STOPPING=1");
+                self.pass_on(Signal::TERM);
+            }
+            Heard::SoftStop => {
+                self.stopping = true;
+                self.tell("STOPPING=1");
+                self.pass_on(Signal::USR1);
+            }
+            Heard::Ended => self.bury(),
+        }
+    }
+
+    /// Starts another process on the configuration as it is now. The one that serves leaves once the other one serves,
+    /// and stays if that can't be.
+    async fn reload(&mut self, hard: bool) -> bool {
+        if self.stopping {
+            return false;
+        }
+        self.tell("RELOADING=1");
+        let next = Worker::start(&self.program, &self.args).await;
+        let mut processes = self.processes.borrow_mut();
+        processes.reloads += 1;
+        let well = match next {
+            Ok((next, said)) => {
+                processes.failed = 0;
+                processes.said = said;
+                let old = processes.current.replace(next);
+                if let Some(old) = old {
+                    old.signal(if hard { Signal::TERM } else { Signal::USR1 });
+                    processes.leaving.push(old);
+                }
+                processes
+                    .leaving
+                    .iter_mut()
+                    .for_each(|worker| worker.reloads += 1);
+                self.report.step(|| "reloaded".into());
+                true
+            }
+            Err(failed) => {
+                processes.failed += 1;
+                processes.said = failed.said;
+                self.report
+                    .error(&format!("the configuration stays as it was: {}", failed.why));
+                false
+            }
+        };
+        drop(processes);
+        self.tell("READY=1");
+        well
+    }
+
+    fn pass_on(&self, signal: Signal) {
+        let processes = self.processes.borrow();
+        processes
+            .current
+            .iter()
+            .chain(&processes.leaving)
+            .for_each(|worker| worker.signal(signal));
+    }
+
+    /// Notes which processes have ended. Without the one that serves there is no use in the others.
+    fn bury(&mut self) {
+        let mut processes = self.processes.borrow_mut();
+        processes.leaving.retain_mut(|worker| !worker.has_ended());
+        if processes.current.as_mut().is_some_and(Worker::has_ended) {
+            processes.current = None;
+            drop(processes);
+            if !self.stopping {
+                self.report
+                    .error("the process that serves has ended; so does this one");
+                self.failed = true;
+                self.stopping = true;
+                self.pass_on(Signal::TERM);
+            }
+        }
+    }
+
+    /// Tells systemd, which may not be there.
+    fn tell(&self, what: &str) {
+        let Some(to) = std::env::var_os(NOTIFY).filter(|_| self.notifies) else {
+            return;
+        };
+        let Ok(socket) = UnixDatagram::unbound() else {
+            return;
+        };
+        let _ = match to.as_encoded_bytes() {
+            [b'@', name @ ..] => {
+                use std::os::linux::net::SocketAddrExt;
+                std::os::unix::net::SocketAddr::from_abstract_name(name)
+                    .and_then(|to| socket.send_to_addr(what.as_bytes(), &to))
+            }
+            _ => socket.send_to(what.as_bytes(), Path::new(&to)),
+        };
+    }
+}

@@ -1,0 +1,102 @@
+//! A process that serves, as its master sees it.
+
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::rc::Rc;
+use std::time::Instant;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::AsyncReadExt;
+use tokio::net::UnixStream;
+
+use super::link::SERVES;
+use super::{MARK, NOTIFY};
+use crate::daemon;
+
+/// The most that is kept of what a process says while it starts.
+const STARTUP_BYTES_MAX: usize = 64 * 1024;
+
+/// A process that serves. Should the master be gone, it reads the end of the stream between them.
+pub(super) struct Worker {
+    child: Child,
+    pub(super) link: Rc<UnixStream>,
+    pub(super) started: Instant,
+    /// How often another configuration was loaded since.
+    pub(super) reloads: u32,
+}
+
+/// Why there is none.
+pub(super) struct NotStarted {
+    pub(super) why: String,
+    /// What it said.
+    pub(super) said: Vec<u8>,
+}
+
+impl Worker {
+    /// Starts one, and waits until it serves. Gives what it said meanwhile, too.
+    pub(super) async fn start(program: &Path, args: &[OsString]) -> Result<(Worker, Vec<u8>), NotStarted> {
+        let failed = |e: std::io::Error| NotStarted {
+            why: format!("cannot start a process that serves: {e}"),
+            said: Vec::new(),
+        };
+        let (ours, theirs) = StdUnixStream::pair().map_err(failed)?;
+        let mut command = Command::new(program);
+        command
+            .args(args)
+            .env(MARK, "1")
+            .env_remove(NOTIFY)
+            .stdin(Stdio::from(OwnedFd::from(theirs)));
+        daemon::forget(&mut command);
+        ours.set_nonblocking(true).map_err(failed)?;
+        let mut link = UnixStream::from_std(ours).map_err(failed)?;
+        let mut child = command.spawn().map_err(failed)?;
+        // The other end is the child's alone now.
+        drop(command);
+        let mut said = Vec::new();
+        let mut piece = [0; 4096];
+        loop {
+            let read = match link.read(&mut piece).await {
+                Ok(read @ 1..) => piece.get(..read).unwrap_or_default(),
+                _ => {
+                    let _ = child.kill();
+                    let _ = child.wait();
+                    let why = "the process that was to serve did not start".into();
+                    return Err(NotStarted { why, said });
+                }
+            };
+            let text = read.strip_suffix(&[SERVES]);
+            let room = STARTUP_BYTES_MAX.saturating_sub(said.len());
+            let new = text.unwrap_or(read);
+            said.extend_from_slice(new.get(..room.min(new.len())).unwrap_or_default());
+            if text.is_some() {
+                break;
+            }
+        }
+        let worker = Worker {
+            child,
+            link: Rc::new(link),
+            started: Instant::now(),
+            reloads: 0,
+        };
+        Ok((worker, said))
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(super) fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        if let Some(pid) = pid {
+            // One that has just ended needs no signal.
+            let _ = kill_process(pid, signal);
+        }
+    }
+
+    pub(super) fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+}
