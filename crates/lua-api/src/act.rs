@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mlua::{Error, Lua, Result, Table, Value};
+use mlua::{Error, FromLua as _, Lua, Result, Table, Value};
 use tidegate_exec::function;
 use tidegate_proxy::ext::ActionOutcome;
 
@@ -25,8 +25,15 @@ pub(crate) const ROWS: &[Row] = &[row(
     "wake_time(milliseconds)",
     "when the action gives `act.YIELD`: the longest time until it runs again",
     |lua, name, _| {
-        // Written with a colon: the first argument is the table itself.
-        function(lua, name, |_, (_, Int(ms)): (Value, Int)| {
+        // With a colon the first argument is the table itself; scripts for older versions write a dot.
+        function(lua, name, |lua, (first, second): (Value, Option<Int>)| {
+            let Int(ms) = match (second, first) {
+                (Some(ms), _) => ms,
+                (None, Value::Table(_)) => {
+                    return Err(bad_argument(2, "wake_time", "number expected, got no value"));
+                }
+                (None, first) => Int::from_lua(first, lua)?,
+            };
             let ms = u64::try_from(ms).map_err(|_| bad_argument(2, "wake_time", "not a duration"))?;
             let run = Run::current().ok_or_else(|| Error::runtime("wake_time: no action runs here"))?;
             run.wake_after.set(Some(Duration::from_millis(ms)));
@@ -56,9 +63,9 @@ pub(crate) fn install(lua: &Lua, env: &Arc<Env>) -> Result<()> {
 /// What an action's result means. Anything that is no code is `act.CONTINUE`.
 pub(crate) fn outcome(value: &Value) -> ActionOutcome {
     match value {
-        Value::Integer(STOP) => ActionOutcome::Stop,
+        // What ends a transaction is `txn:done`; this ends the rules alone, as HAProxy does it.
+        Value::Integer(STOP | DONE) => ActionOutcome::Stop,
         Value::Integer(ERROR) => ActionOutcome::Error,
-        Value::Integer(DONE) => ActionOutcome::Done,
         Value::Integer(DENY) => ActionOutcome::Deny,
         Value::Integer(ABORT) => ActionOutcome::Abort,
         Value::Integer(INVALID) => ActionOutcome::Invalid,

@@ -255,6 +255,9 @@ fn look(
     let txn = this.live()?;
     let held = this.of(&txn).input_len();
     let offset = position(offset, held, "data")?;
+    if offset > held {
+        return Err(error("data", "offset out of range"));
+    }
     let length = count(length, "data")?;
     Ok(async move {
         let channel = this.of(&txn);

@@ -134,7 +134,7 @@ pub(crate) const ROWS: &[Row] = &[
                             "the reason has characters that can't be sent",
                         ));
                     }
-                    Ok(true)
+                    Ok(())
                 },
             )
         },

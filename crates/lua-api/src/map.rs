@@ -7,7 +7,7 @@ use tidegate_exec::{Scalar, function};
 use tidegate_sample::pattern::MatchMethod;
 use tidegate_sample::{Converter, Value as Sample};
 
-use crate::arg::{Int, Named, Object, message};
+use crate::arg::{Int, Named, Object, bad_argument, message};
 use crate::calls::NoTxn;
 use crate::env::{Env, Stage};
 use crate::row::{Row, class_table, install_class, row};
@@ -92,7 +92,7 @@ fn looked_up(lua: &Lua, name: &str, env: &Arc<Env>, as_text: bool) -> Result<Fun
     let env = Arc::clone(env);
     function(lua, name, move |_, (map, key): (Object<Map>, Scalar)| {
         let found = match key {
-            Scalar::Nil | Scalar::Other(_) => None,
+            Scalar::Nil | Scalar::Other(_) => return Err(bad_argument(2, "lookup", "string expected")),
             key => map.0.0.apply(&NoTxn(&env.settings), value::of_scalar(key)),
         };
         Ok(match (found, as_text) {

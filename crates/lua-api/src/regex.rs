@@ -36,10 +36,13 @@ pub(crate) const ROWS: &[Row] = &[
             function(lua, name, |lua, (this, text): (Object<Regex>, LuaString)| {
                 let text = text.as_bytes();
                 let Some(found) = this.0.0.captures(&text).ok().flatten() else {
-                    return Ok(MultiValue::from_iter([Value::Boolean(false)]));
+                    let none = Value::Table(lua.create_table()?);
+                    return Ok(MultiValue::from_iter([Value::Boolean(false), none]));
                 };
                 let groups = lua.create_table()?;
-                for at in 0..found.len() {
+                // Groups behind the last one that matched are not in the list.
+                let last = (0..found.len()).rfind(|at| found.get(*at).is_some());
+                for at in 0..=last.unwrap_or(0) {
                     let group = found.get(at).map_or(&b""[..], |group| group.as_bytes());
                     groups.raw_push(lua.create_string(group)?)?;
                 }

@@ -26,7 +26,7 @@ fn the_result_is_a_code_or_go_on() {
     assert_eq!(outcome("return 'text'"), ActionOutcome::Continue);
     assert_eq!(outcome("return act.STOP"), ActionOutcome::Stop);
     assert_eq!(outcome("return act.ERROR"), ActionOutcome::Error);
-    assert_eq!(outcome("return act.DONE"), ActionOutcome::Done);
+    assert_eq!(outcome("return act.DONE"), ActionOutcome::Stop);
     assert_eq!(outcome("return act.DENY"), ActionOutcome::Deny);
     assert_eq!(outcome("return act.ABORT"), ActionOutcome::Abort);
     assert_eq!(outcome("return act.INVALID"), ActionOutcome::Invalid);

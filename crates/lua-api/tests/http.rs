@@ -167,7 +167,7 @@ fn the_response_is_there_once_it_is() {
             for _, code in ipairs { 100, 101, 0, -5, 9999 } do try(http.res_set_status, http, code) end
             "#
         ),
-        "origin,true|res_set_status: invalid status 100: 200 to 599 can be sent|\
+        "origin|res_set_status: invalid status 100: 200 to 599 can be sent|\
          res_set_status: invalid status 101: 200 to 599 can be sent|\
          res_set_status: invalid status 0: 200 to 599 can be sent|\
          res_set_status: invalid status -5: 200 to 599 can be sent|\

@@ -38,14 +38,14 @@ fn shown(lines: &str) -> String {
 fn a_map_is_looked_up_by_its_method() {
     assert_eq!(
         shown(
-            "out(m:lookup('a'), m:slookup('a'), m:lookup('zz'), m:slookup('zz'), m:lookup(nil))
+            "out(m:lookup('a'), m:slookup('a'), m:lookup('zz'), m:slookup('zz'))
              out(ips:lookup('10.1.2.3'), ips:lookup('::1'), ips:lookup('11.0.0.1'), ips:lookup('no'))
              out(Map._int, Map._ip, Map._str, Map._beg, Map._sub, Map._dir, Map._dom, Map._end, Map._reg, Map.str, Map['end'])
-             try(Map.new, '/nowhere', Map._str) try(Map.new, name, 99) try(m.lookup, 5, 'a')"
+             try(Map.new, '/nowhere', Map._str) try(Map.new, name, 99) try(m.lookup, 5, 'a') try(m.lookup, m, nil)"
         ),
-        "1,1,nil,,nil|ten,six,nil,nil|2,3,6,7,8,9,10,11,12,6,11|\
+        "1,1,nil,|ten,six,nil,nil|2,3,6,7,8,9,10,11,12,6,11|\
          'new': failed to open pattern file </nowhere>: cannot read map file `/nowhere`: No such file or directory (os error 2).|\
-         'new' needs a valid match method.|bad argument #1 to 'lookup' (Map expected, got number)"
+         'new' needs a valid match method.|bad argument #1 to 'lookup' (Map expected, got number)|bad argument #2 to 'lookup' (string expected)"
     );
     let failed = load("Map.new('/nowhere', Map._str)").err().unwrap();
     let said = failed.first().unwrap().to_string();

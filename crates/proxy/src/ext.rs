@@ -111,11 +111,11 @@ impl std::error::Error for Failure {}
 pub enum ActionOutcome {
     /// `act.CONTINUE`: go on with the next rule.
     Continue,
-    /// `act.STOP`: no further rule of this rule set; the session goes on.
+    /// `act.STOP` and `act.DONE`: no further rule of this rule set; the session goes on.
     Stop,
-    /// `act.ERROR`: an internal error. HTTP: a 500 is sent; TCP: the connection is closed.
+    /// `act.ERROR`: an internal error. HTTP: a 500 is sent, also in place of a response; TCP: the connection is closed.
     Error,
-    /// `act.DONE`: the transaction is over. If the action left a reply ([`Txn::set_reply`]) it is sent to the client;
+    /// `txn:done`: the transaction is over. If the action left a reply ([`Txn::set_reply`]) it is sent to the client;
     /// without one, an HTTP client's connection is closed without a response, and a TCP stream is ended after what was
     /// written to [`Txn::response_channel`] reached the client.
     Done,

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use mlua::{IntoLua, LuaString, UserData, UserDataFields, Value};
+use mlua::{FromLua as _, IntoLua, LuaString, UserData, UserDataFields, Value};
 use tidegate_exec::function;
 
 use crate::arg::{Named, Object};
@@ -24,10 +24,12 @@ pub(super) const ROWS: &[Row] = &[
     ),
     row(
         "match_addr(addr1, addr2)",
-        "true if one of the two networks holds the other",
+        "true if one of the two networks holds the other; what is no address holds nothing",
         |lua, name, _| {
-            function(lua, name, |_, (a, b): (Object<Network>, Object<Network>)| {
-                Ok(a.0.matches(&b.0))
+            // What `parse_addr` could not read is no address of any network.
+            function(lua, name, |lua, (a, b): (Value, Value)| {
+                let network = |value| Object::<Network>::from_lua(value, lua).ok();
+                Ok(network(a).zip(network(b)).is_some_and(|(a, b)| a.0.matches(&b.0)))
             })
         },
     ),

@@ -9,7 +9,10 @@ mod tls;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mlua::{Error, LuaString, Table, UserData, UserDataFields, Value, Variadic};
+use mlua::{
+    Error, IntoLua, IntoLuaMulti, Lua, LuaString, MultiValue, Result, Table, UserData, UserDataFields, Value,
+    Variadic,
+};
 use tidegate_exec::{Said, function, operation};
 
 pub(crate) use self::address::Address;
@@ -94,7 +97,7 @@ pub(crate) const ROWS: &[Row] = &[
                     let piece = data.get(first - 1..last).unwrap_or_default().to_vec();
                     Ok(async move {
                         let Some(mut connection) = taken else {
-                            return Ok((None, Some(CLOSED), Some(first - 1)));
+                            return Ok(Given::Failed(CLOSED, first - 1));
                         };
                         let mut sent = 0;
                         let written = within(inner.timeout(), connection.send(&piece, &mut sent)).await;
@@ -102,13 +105,13 @@ pub(crate) const ROWS: &[Row] = &[
                         Ok(match written {
                             Ok(()) => {
                                 inner.put_back(connection);
-                                (Some(at), None, None)
+                                Given::Done(at)
                             }
                             Err(Fault::TimedOut) => {
                                 inner.put_back(connection);
-                                (None, Some(TIMED_OUT), Some(at))
+                                Given::Failed(TIMED_OUT, at)
                             }
-                            Err(Fault::Failed(_)) => (None, Some(CLOSED), Some(at)),
+                            Err(Fault::Failed(_)) => Given::Failed(CLOSED, at),
                         })
                     })
                 },
@@ -133,22 +136,22 @@ pub(crate) const ROWS: &[Row] = &[
                         // What is there is the script's, also when it is not all.
                         let part = |bytes: &[u8]| Said([prefix.as_slice(), bytes].concat());
                         let Some(mut connection) = taken else {
-                            return Ok((None, Some(CLOSED), Some(part(b""))));
+                            return Ok(Given::Failed(CLOSED, part(b"")));
                         };
                         let read = within(inner.timeout(), connection.receive(pattern)).await;
                         Ok(match read {
                             Ok(Some(bytes)) => {
                                 inner.put_back(connection);
-                                (Some(part(&bytes)), None, None)
+                                Given::Done(part(&bytes))
                             }
                             Err(Fault::TimedOut) => {
                                 let rest = connection.take_buffered(pattern);
                                 inner.put_back(connection);
-                                (None, Some(TIMED_OUT), Some(part(&rest)))
+                                Given::Failed(TIMED_OUT, part(&rest))
                             }
                             Ok(None) | Err(Fault::Failed(_)) => {
                                 let rest = connection.take_buffered(pattern);
-                                (None, Some(CLOSED), Some(part(&rest)))
+                                Given::Failed(CLOSED, part(&rest))
                             }
                         })
                     })
@@ -176,10 +179,10 @@ pub(crate) const ROWS: &[Row] = &[
                         None => pool::SIZE,
                     };
                     Ok(match inner.take() {
-                        None => (None, Some(CLOSED)),
+                        None => Given::Failed(CLOSED, ()),
                         Some(connection) => match pool::put(connection, idle, size) {
-                            Ok(()) => (Some(1), None),
-                            Err(why) => (None, Some(why)),
+                            Ok(()) => Given::Done(1),
+                            Err(why) => Given::Failed(why, ()),
                         },
                     })
                 },
@@ -236,7 +239,7 @@ pub(crate) const ROWS: &[Row] = &[
             function(
                 lua,
                 name,
-                |_, (_socket, _options): (Object<Socket>, Variadic<Value>)| Ok(true),
+                |_, (_socket, _options): (Object<Socket>, Variadic<Value>)| Ok(()),
             )
         },
     ),
@@ -244,6 +247,28 @@ pub(crate) const ROWS: &[Row] = &[
 
 /// What a script holds.
 struct Socket(Arc<Inner>);
+
+/// What an operation gives: one value, or nil, what is wrong, and as much as there was.
+///
+/// No nil follows a value: scripts put results straight into lists of arguments.
+enum Given<T, R, W = &'static str> {
+    Done(T),
+    Failed(W, R),
+}
+
+impl<T: IntoLua, R: IntoLuaMulti, W: IntoLua> IntoLuaMulti for Given<T, R, W> {
+    fn into_lua_multi(self, lua: &Lua) -> Result<MultiValue> {
+        match self {
+            Given::Done(value) => value.into_lua_multi(lua),
+            Given::Failed(why, rest) => {
+                let mut values = rest.into_lua_multi(lua)?;
+                values.push_front(why.into_lua(lua)?);
+                values.push_front(Value::Nil);
+                Ok(values)
+            }
+        }
+    }
+}
 
 /// Why an operation didn't end well.
 enum Fault {
@@ -256,23 +281,23 @@ async fn connect(
     inner: &Inner,
     place: &str,
     opened: impl Future<Output = std::io::Result<Connection>>,
-) -> (Option<u8>, Option<String>) {
+) -> Given<u8, (), String> {
     let opened = match inner.may_connect() {
         Ok(()) => match pool::take(place) {
             Some(kept) => Ok(kept),
             None => within(inner.timeout(), opened).await,
         },
-        Err(Refused::Connected) => return (None, Some(CONNECTED.to_owned())),
-        Err(Refused::Closed) => return (None, Some(CLOSED.to_owned())),
+        Err(Refused::Connected) => return Given::Failed(CONNECTED.to_owned(), ()),
+        Err(Refused::Closed) => return Given::Failed(CLOSED.to_owned(), ()),
     };
     match opened {
         Ok(mut connection) => {
             place.clone_into(&mut connection.place);
             inner.put_back(connection);
-            (Some(1), None)
+            Given::Done(1)
         }
-        Err(Fault::TimedOut) => (None, Some(TIMED_OUT.to_owned())),
-        Err(Fault::Failed(why)) => (None, Some(why.to_string())),
+        Err(Fault::TimedOut) => Given::Failed(TIMED_OUT.to_owned(), ()),
+        Err(Fault::Failed(why)) => Given::Failed(why.to_string(), ()),
     }
 }
 

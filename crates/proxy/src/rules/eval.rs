@@ -276,7 +276,7 @@ async fn after_action(
                 OnFailure::Deny => Step::End(refusal(txn, runner).await),
             };
         }
-        ActionOutcome::Error | ActionOutcome::Invalid if in_response => StatusCode::BAD_GATEWAY,
+        ActionOutcome::Invalid if in_response => StatusCode::BAD_GATEWAY,
         ActionOutcome::Error => StatusCode::INTERNAL_SERVER_ERROR,
         ActionOutcome::Invalid => StatusCode::BAD_REQUEST,
     };
