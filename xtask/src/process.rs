@@ -54,7 +54,7 @@ impl Process {
 
     /// The last of what the process has printed.
     pub(crate) fn log(&self) -> String {
-        const LINES: usize = 3;
+        const LINES: usize = 8;
         let text = std::fs::read_to_string(&self.log).unwrap_or_default();
         let skipped = text.lines().count().saturating_sub(LINES);
         text.lines()

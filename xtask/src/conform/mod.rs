@@ -1,13 +1,14 @@
 //! `cargo xtask conform`: how this program compares with HAProxy.
 //!
 //! `samples`: both run one configuration that evaluates every expression of a group on each request to it. What differs is a fault,
-//! unless the cases list it with its reason.
+//! unless the cases list it with its reason. `lua`: the same for entries of the Lua API, by small scripts.
 
 mod cases;
 mod config;
 mod inputs;
 mod judge;
 mod keywords;
+mod lua;
 mod names;
 mod reg_tests;
 mod report;
@@ -24,6 +25,7 @@ use cases::DIFFERENCES;
 const USAGE: &str = "\
 cargo xtask conform samples [OPTION]… [NAME]…
 cargo xtask conform keywords [OPTION]…: what both list with -dK, and where that differs
+cargo xtask conform lua [OPTION]… [NAME]…: `cargo xtask conform lua --help` tells more
 cargo xtask conform reg-tests PATH [OPTION]…: `cargo xtask conform reg-tests --help` tells more
 
 Compares converters and fetches with those of HAProxy (Debian: package `haproxy`), and writes docs/conformance.md.
@@ -52,10 +54,11 @@ pub(crate) fn run(mut arguments: lexopt::Parser) -> Result<()> {
         }
         Some(lexopt::Arg::Value(word)) if word == "samples" => run_samples(arguments),
         Some(lexopt::Arg::Value(word)) if word == "keywords" => run_keywords(arguments),
+        Some(lexopt::Arg::Value(word)) if word == "lua" => lua::run(arguments),
         Some(lexopt::Arg::Value(word)) if word == "reg-tests" => reg_tests::run(arguments),
         Some(other) => {
             let error = other.unexpected();
-            Err(format!("{error}: try `samples`, `keywords` or `reg-tests`").into())
+            Err(format!("{error}: try `samples`, `keywords`, `lua` or `reg-tests`").into())
         }
     }
 }
