@@ -26,6 +26,7 @@ pub mod date;
 pub mod example;
 pub mod fetch;
 pub mod figures;
+pub mod head;
 pub mod header_list;
 pub mod logformat;
 pub mod manual;

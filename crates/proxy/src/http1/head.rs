@@ -9,9 +9,9 @@ use http::header::{
 use http::{Method, Request, Response, StatusCode, Uri, Version, request, response};
 use httparse::{Header, ParserConfig, Status};
 
+use super::ReasonPhrase;
 use super::framing::{Declared, Framing, Refused};
 use super::mended::{first_fold, head_end, purge, unfold};
-use super::reason::ReasonPhrase;
 use crate::spec::GlobalSpec;
 
 /// The most fields that a head has if nothing is set.

@@ -11,8 +11,8 @@ use http::header::{HeaderMap, HeaderName};
 use http::{StatusCode, request, response};
 use tokio::io::AsyncWrite;
 
+use super::ReasonPhrase;
 use super::case::HeaderCase;
-use super::reason::ReasonPhrase;
 use crate::stream::Counted;
 
 /// Pieces that are no longer than this are copied behind what comes before them: the system takes one buffer faster than

@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-/// A reason phrase that is not the usual one of its status. It travels in the extensions of a response's head.
+/// A reason phrase that is not the usual one of its status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReasonPhrase(Bytes);
 

@@ -1,0 +1,416 @@
+//! The fields of a head.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::field::{AsName, FieldName, FieldValue, IsName, IsValue};
+use super::names::KnownName;
+
+/// What was written and is no longer used is cleared away when there is more of it than this, and than of the rest.
+const UNUSED_BYTES_MAX: usize = 4096;
+
+/// The fields of a head, in their order. Several may have the same name, and need not be neighbours.
+///
+/// Names are in lower case, and looked for without regard to it.
+///
+/// ```
+/// use http::HeaderValue;
+/// use tidegate_sample::head::{Headers, names};
+///
+/// let mut headers = Headers::new();
+/// headers.append("x-a", HeaderValue::from_static("1"));
+/// headers.append(names::HOST, HeaderValue::from_static("example.org"));
+/// headers.append("x-a", HeaderValue::from_static("2"));
+/// assert_eq!(headers.get("Host").map(|host| host.as_bytes()), Some(&b"example.org"[..]));
+/// assert!(headers.get_all("x-a").eq(["1", "2"]));
+///
+/// headers.insert("x-a", 3_u64);
+/// let fields: Vec<_> = headers.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+/// assert_eq!(fields, [r#"host="example.org""#, r#"x-a="3""#]);
+/// ```
+#[derive(Clone, Default)]
+pub struct Headers {
+    /// The head as it came; nobody changes it.
+    received: Bytes,
+    /// What was made of it and what was added.
+    written: Vec<u8>,
+    fields: Vec<Field>,
+    /// At this length of `written` it is looked whether it can be shorter.
+    tidied_at: usize,
+}
+
+/// Where a field is.
+#[derive(Clone, Copy)]
+struct Field {
+    name_at: u32,
+    value_at: u32,
+    value_len: u32,
+    name_len: u16,
+    known: KnownName,
+    /// Which of the two was written.
+    written: Written,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Written {
+    Nothing,
+    Name,
+    Both,
+}
+
+impl Headers {
+    /// No fields.
+    #[must_use]
+    pub const fn new() -> Headers {
+        Headers {
+            received: Bytes::new(),
+            written: Vec::new(),
+            fields: Vec::new(),
+            tidied_at: UNUSED_BYTES_MAX,
+        }
+    }
+
+    /// A list for so many fields, which a codec [finds](Self::found) in what was received.
+    #[must_use]
+    pub fn within(received: Bytes, fields: usize) -> Headers {
+        Headers {
+            received,
+            fields: Vec::with_capacity(fields),
+            ..Headers::new()
+        }
+    }
+
+    /// Takes in a field that a codec found in what was received, and checked: what makes up a name and a value is for the
+    /// codec to say. Both are parts of what was received; anything else is copied. Returns the name.
+    pub fn found(&mut self, name: &[u8], value: &[u8]) -> KnownName {
+        let known = KnownName::of(name);
+        let value_at = match place(&self.received, value) {
+            Some(at) => at,
+            None => {
+                self.write(known, name, |to| to.extend_from_slice(value));
+                return known;
+            }
+        };
+        let mut field = Field {
+            name_at: 0,
+            value_at,
+            value_len: value.len() as u32,
+            name_len: name.len() as u16,
+            known,
+            written: Written::Nothing,
+        };
+        if known.is_other() {
+            let is_lower = !name.iter().any(u8::is_ascii_uppercase);
+            match place(&self.received, name).filter(|_| is_lower) {
+                Some(at) => field.name_at = at,
+                None => {
+                    field.name_at = self.written.len() as u32;
+                    field.written = Written::Name;
+                    self.written.extend(name.iter().map(u8::to_ascii_lowercase));
+                }
+            }
+        }
+        self.fields.push(field);
+        known
+    }
+
+    /// How many fields there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// Whether there is no field.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    /// The first value of a name.
+    #[must_use]
+    pub fn get(&self, name: impl AsName) -> Option<FieldValue<'_>> {
+        let name = name.as_name();
+        let field = self.fields.iter().find(|field| self.is_named(field, name))?;
+        Some(self.value(field))
+    }
+
+    /// The values of a name, in their order.
+    pub fn get_all<N: AsName>(
+        &self,
+        name: N,
+    ) -> impl DoubleEndedIterator<Item = FieldValue<'_>> + use<'_, N> {
+        let fields = self.fields.iter();
+        let of_name = fields.filter(move |field| self.is_named(field, name.as_name()));
+        of_name.map(|field| self.value(field))
+    }
+
+    /// Whether there is a field of this name.
+    #[must_use]
+    pub fn contains(&self, name: impl AsName) -> bool {
+        let name = name.as_name();
+        self.fields.iter().any(|field| self.is_named(field, name))
+    }
+
+    /// All fields, in their order.
+    pub fn iter(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = (FieldName<'_>, FieldValue<'_>)> + ExactSizeIterator {
+        let fields = self.fields.iter();
+        fields.map(|field| (self.name(field), self.value(field)))
+    }
+
+    /// The names of all fields, in their order; that of several fields comes several times.
+    pub fn names(&self) -> impl DoubleEndedIterator<Item = FieldName<'_>> + ExactSizeIterator {
+        self.fields.iter().map(|field| self.name(field))
+    }
+
+    /// The values of all fields, in their order.
+    pub fn values(&self) -> impl DoubleEndedIterator<Item = FieldValue<'_>> + ExactSizeIterator {
+        self.fields.iter().map(|field| self.value(field))
+    }
+
+    /// Adds a field behind the others.
+    pub fn append(&mut self, name: impl IsName, value: impl IsValue) {
+        let name = name.as_name();
+        self.write(name.known, name.text, |to| value.write(to));
+    }
+
+    /// Adds a field behind the others, and removes those of its name that were there.
+    pub fn insert(&mut self, name: impl IsName, value: impl IsValue) {
+        self.remove(&name.as_name());
+        self.append(name, value);
+    }
+
+    /// Adds a field before the others.
+    pub fn prepend(&mut self, name: impl IsName, value: impl IsValue) {
+        self.append(name, value);
+        self.fields.rotate_right(1);
+    }
+
+    /// Removes all fields of a name. Returns whether there was one.
+    pub fn remove(&mut self, name: impl AsName) -> bool {
+        let name = name.as_name();
+        if !self.fields.iter().any(|field| self.is_named(field, name)) {
+            return false;
+        }
+        self.retain(|other, _| other.known != name.known || !is_same(other, name));
+        true
+    }
+
+    /// Keeps the fields for which this holds.
+    pub fn retain(&mut self, mut holds: impl FnMut(FieldName<'_>, FieldValue<'_>) -> bool) {
+        let mut fields = std::mem::take(&mut self.fields);
+        fields.retain(|field| holds(self.name(field), self.value(field)));
+        self.fields = fields;
+    }
+
+    /// Changes the values of a name where they are: for those that are to stay, nothing is given.
+    pub fn replace<V: IsValue>(
+        &mut self,
+        name: impl AsName,
+        mut change: impl FnMut(FieldValue<'_>) -> Option<V>,
+    ) {
+        let name = name.as_name();
+        for at in 0..self.fields.len() {
+            let Some(field) = self.fields.get(at).filter(|field| self.is_named(field, name)) else {
+                continue;
+            };
+            let Some(new) = change(self.value(field)) else {
+                continue;
+            };
+            let (known, name) = (field.known, self.name(field).text.to_vec());
+            self.write(known, &name, |to| new.write(to));
+            let new = self.fields.pop();
+            if let (Some(field), Some(new)) = (self.fields.get_mut(at), new) {
+                *field = new;
+            }
+        }
+    }
+
+    /// Removes all fields.
+    pub fn clear(&mut self) {
+        *self = Headers::new();
+    }
+
+    /// The bytes of all names and values.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let bytes = |field: &Field| usize::from(field.name_len) + field.value_len as usize;
+        self.fields.iter().map(bytes).sum()
+    }
+
+    /// A copy in memory of its own, no larger than needed, for whoever keeps it longer than the message lives.
+    #[must_use]
+    pub fn detached(&self) -> Headers {
+        let mut copy = Headers {
+            fields: Vec::with_capacity(self.fields.len() + 1),
+            written: Vec::with_capacity(self.bytes()),
+            ..Headers::new()
+        };
+        for (name, value) in self.iter() {
+            copy.write(name.known, name.text, |to| value.write(to));
+        }
+        copy
+    }
+
+    fn is_named(&self, field: &Field, name: FieldName<'_>) -> bool {
+        field.known == name.known && (!field.known.is_other() || is_same(self.name(field), name))
+    }
+
+    fn name(&self, field: &Field) -> FieldName<'_> {
+        let text = match (field.known.is_other(), field.written) {
+            (false, _) => field.known.as_str().as_bytes(),
+            (true, Written::Nothing) => part(&self.received, field.name_at, field.name_len.into()),
+            (true, _) => part(&self.written, field.name_at, field.name_len.into()),
+        };
+        FieldName {
+            known: field.known,
+            text,
+        }
+    }
+
+    fn value(&self, field: &Field) -> FieldValue<'_> {
+        match field.written {
+            Written::Both => FieldValue {
+                bytes: part(&self.written, field.value_at, field.value_len),
+                part_of: None,
+            },
+            _ => FieldValue {
+                bytes: part(&self.received, field.value_at, field.value_len),
+                part_of: Some(&self.received),
+            },
+        }
+    }
+
+    /// Adds a field of which nothing was received.
+    fn write(&mut self, known: KnownName, name: &[u8], value: impl FnOnce(&mut Vec<u8>)) {
+        if self.written.len() >= self.tidied_at {
+            self.tidy();
+        }
+        let name_at = self.written.len();
+        if known.is_other() {
+            self.written.extend(name.iter().map(u8::to_ascii_lowercase));
+        }
+        let value_at = self.written.len();
+        value(&mut self.written);
+        // Nobody sends a field that is larger than this: it is left out.
+        if let (Ok(name_len), Ok(_)) = (u16::try_from(name.len()), u32::try_from(self.written.len())) {
+            self.fields.push(Field {
+                name_at: name_at as u32,
+                value_at: value_at as u32,
+                value_len: (self.written.len() - value_at) as u32,
+                name_len,
+                known,
+                written: Written::Both,
+            });
+        }
+    }
+
+    /// Leaves out what is no longer used of what was written, if that is the most of it.
+    fn tidy(&mut self) {
+        let of_field = |field: &Field| match field.written {
+            Written::Nothing => 0,
+            Written::Name => usize::from(field.name_len),
+            Written::Both => usize::from(field.name_len) + field.value_len as usize,
+        };
+        let used: usize = self.fields.iter().map(of_field).sum();
+        if self.written.len() > 2 * used {
+            let mut written = Vec::with_capacity(2 * used);
+            for field in &mut self.fields {
+                let mut keep = |at: u32, len: u32| {
+                    let kept_at = written.len() as u32;
+                    written.extend_from_slice(part(&self.written, at, len));
+                    kept_at
+                };
+                if field.written != Written::Nothing && field.known.is_other() {
+                    field.name_at = keep(field.name_at, field.name_len.into());
+                }
+                if field.written == Written::Both {
+                    field.value_at = keep(field.value_at, field.value_len);
+                }
+            }
+            self.written = written;
+        }
+        self.tidied_at = UNUSED_BYTES_MAX + 2 * self.written.len();
+    }
+}
+
+/// Where a part of bytes begins in them.
+fn place(bytes: &[u8], part: &[u8]) -> Option<u32> {
+    let at = part.as_ptr().addr().checked_sub(bytes.as_ptr().addr())?;
+    let same = bytes.get(at..at.checked_add(part.len())?)?;
+    u32::try_from(at).ok().filter(|_| std::ptr::eq(same, part))
+}
+
+fn part(bytes: &[u8], at: u32, len: u32) -> &[u8] {
+    let at = at as usize;
+    bytes.get(at..at + len as usize).unwrap_or_default()
+}
+
+fn is_same(name: FieldName<'_>, other: FieldName<'_>) -> bool {
+    name.text.eq_ignore_ascii_case(other.text)
+}
+
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+impl PartialEq for Headers {
+    fn eq(&self, other: &Headers) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Headers {}
+
+impl<N: IsName, V: IsValue> FromIterator<(N, V)> for Headers {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(fields: I) -> Headers {
+        let mut headers = Headers::new();
+        headers.extend(fields);
+        headers
+    }
+}
+
+impl<N: IsName, V: IsValue> Extend<(N, V)> for Headers {
+    fn extend<I: IntoIterator<Item = (N, V)>>(&mut self, fields: I) {
+        for (name, value) in fields {
+            self.append(name, value);
+        }
+    }
+}
+
+/// What the codec of HTTP/2 gives; fields of one name are neighbours there.
+impl From<&HeaderMap> for Headers {
+    fn from(map: &HeaderMap) -> Headers {
+        let bytes = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len();
+        let mut headers = Headers {
+            fields: Vec::with_capacity(map.len() + 2),
+            written: Vec::with_capacity(map.iter().map(bytes).sum()),
+            ..Headers::new()
+        };
+        headers.extend(map);
+        headers
+    }
+}
+
+/// What the codec of HTTP/2 takes.
+impl From<&Headers> for HeaderMap {
+    fn from(headers: &Headers) -> HeaderMap {
+        let mut map = HeaderMap::with_capacity(headers.len());
+        for (name, value) in headers.iter() {
+            let shared = match value.part_of {
+                Some(bytes) => HeaderValue::from_maybe_shared(bytes.slice_ref(value.bytes)),
+                None => HeaderValue::from_bytes(value.bytes),
+            };
+            // Both were fit for a message.
+            if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.text), shared) {
+                map.append(name, value);
+            }
+        }
+        map
+    }
+}
