@@ -7,6 +7,7 @@ use bytes::Bytes;
 use mlua::{Function, Lua, Result};
 use tidegate_exec::{Chars, Member, ObjectClass, Said, Scalar, function, operation};
 use tidegate_proxy::{HttpApplet, ServiceError, Txn};
+use tidegate_sample::head::names;
 
 use crate::arg::{Int, bad_argument, error};
 use crate::classes::Parts;
@@ -187,7 +188,7 @@ fn member(lua: &Lua, applet: &HttpApplet, name: &[u8]) -> Result<Member> {
         b"path" => text(head.uri.path()),
         b"qs" => text(head.uri.query().unwrap_or("")),
         b"length" => {
-            let length = head.headers.get(http::header::CONTENT_LENGTH);
+            let length = head.headers.get(names::CONTENT_LENGTH);
             let length = length.and_then(|value| value.to_str().ok()?.parse().ok());
             Ok(Member::Scalar(Scalar::Int(length.unwrap_or(0))))
         }

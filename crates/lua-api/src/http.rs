@@ -3,10 +3,11 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use mlua::{Function, Lua, Result, Table};
 use tidegate_exec::{Chars, function};
 use tidegate_proxy::Txn;
+use tidegate_sample::head::{Change, Headers};
 
 use crate::arg::{Int, error};
 use crate::env::Env;
@@ -145,8 +146,8 @@ pub(crate) const ROWS: &[Row] = &[
 trait Message: 'static {
     /// What to say when it isn't there.
     const ABSENT: &'static str;
-    fn read<R>(txn: &Txn, f: impl FnOnce(&HeaderMap) -> R) -> Option<R>;
-    fn change<R>(txn: &Txn, f: impl FnOnce(&mut HeaderMap) -> R) -> Option<R>;
+    fn read<R>(txn: &Txn, f: impl FnOnce(&Headers) -> R) -> Option<R>;
+    fn change<R>(txn: &Txn, f: impl FnOnce(&mut Headers) -> R) -> Option<R>;
 }
 
 struct Request;
@@ -154,20 +155,20 @@ struct Response;
 
 impl Message for Request {
     const ABSENT: &'static str = "there is no request that can be changed here";
-    fn read<R>(txn: &Txn, f: impl FnOnce(&HeaderMap) -> R) -> Option<R> {
+    fn read<R>(txn: &Txn, f: impl FnOnce(&Headers) -> R) -> Option<R> {
         txn.request_head().map(|head| f(&head.headers))
     }
-    fn change<R>(txn: &Txn, f: impl FnOnce(&mut HeaderMap) -> R) -> Option<R> {
+    fn change<R>(txn: &Txn, f: impl FnOnce(&mut Headers) -> R) -> Option<R> {
         txn.request_head_mut().map(|mut head| f(&mut head.headers))
     }
 }
 
 impl Message for Response {
     const ABSENT: &'static str = "there is no response yet";
-    fn read<R>(txn: &Txn, f: impl FnOnce(&HeaderMap) -> R) -> Option<R> {
+    fn read<R>(txn: &Txn, f: impl FnOnce(&Headers) -> R) -> Option<R> {
         txn.response_head().map(|head| f(&head.headers))
     }
-    fn change<R>(txn: &Txn, f: impl FnOnce(&mut HeaderMap) -> R) -> Option<R> {
+    fn change<R>(txn: &Txn, f: impl FnOnce(&mut Headers) -> R) -> Option<R> {
         txn.response_head_mut().map(|mut head| f(&mut head.headers))
     }
 }
@@ -181,11 +182,11 @@ fn get_headers<M: Message>(lua: &Lua, name: &str, _: &Arc<Env>) -> Result<Functi
 }
 
 /// Headers as scripts see them: `headers["host"][0]`.
-pub(crate) fn header_table(lua: &Lua, headers: &HeaderMap) -> Result<Table> {
-    let table = lua.create_table_with_capacity(0, headers.keys_len())?;
-    for name in headers.keys() {
+pub(crate) fn header_table(lua: &Lua, headers: &Headers) -> Result<Table> {
+    let table = lua.create_table_with_capacity(0, headers.len())?;
+    for name in headers.distinct_names() {
         let values = lua.create_table_with_capacity(0, 1)?;
-        for (at, value) in headers.get_all(name).iter().enumerate() {
+        for (at, value) in headers.get_all(name).enumerate() {
             values.raw_set(at, lua.create_string(value.as_bytes())?)?;
         }
         table.raw_set(name.as_str(), values)?;
@@ -208,7 +209,7 @@ fn set_header<M: Message>(lua: &Lua, name: &str, _: &Arc<Env>) -> Result<Functio
 fn edit<M, F>(lua: &Lua, name: &str, change: F) -> Result<Function>
 where
     M: Message,
-    F: Fn(&mut HeaderMap, HeaderName, HeaderValue) + Send + 'static,
+    F: Fn(&mut Headers, HeaderName, HeaderValue) + Send + 'static,
 {
     let function_name = name.to_owned();
     function(
@@ -252,18 +253,12 @@ fn replace_values<M: Message>(lua: &Lua, name: &str, replaced: Replaced) -> Resu
                 let mut changed = Vec::new();
                 for value in headers.get_all(&name) {
                     changed.push(match replaced(&pattern, value.as_bytes(), &with) {
-                        Some(new) => header_value(&function_name, &name, &new)?,
-                        None => value.clone(),
+                        Some(new) => Change::To(header_value(&function_name, &name, &new)?),
+                        None => Change::Keep,
                     });
                 }
-                for (value, new) in headers
-                    .iter_mut()
-                    .filter(|(n, _)| **n == name)
-                    .map(|(_, v)| v)
-                    .zip(changed)
-                {
-                    *value = new;
-                }
+                let mut changed = changed.into_iter();
+                headers.change(&name, |_| changed.next().unwrap_or(Change::Keep));
                 Ok(())
             });
             changed.unwrap_or_else(|| Err(error(&function_name, M::ABSENT)))

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode};
 use mlua::{Lua, LuaString, Result, Table, Value};
 use tidegate_exec::function;
 use tidegate_proxy::Reply;
+use tidegate_sample::head::names;
 
 use crate::arg::{Int, error};
 use crate::env::Env;
@@ -169,7 +170,7 @@ pub(crate) fn read(fields: &Table) -> Result<Reply> {
 fn add(reply: &mut Reply, name: &LuaString, value: &LuaString) -> Result<()> {
     let (name, value) = field(&name.as_bytes(), &value.as_bytes())?;
     // The length is that of the body, whatever the script counted.
-    if name != header::CONTENT_LENGTH && name != header::TRANSFER_ENCODING {
+    if name != names::CONTENT_LENGTH && name != names::TRANSFER_ENCODING {
         reply.headers.append(name, value);
     }
     Ok(())

@@ -8,7 +8,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use tidegate_sample::head::{Headers, names};
 
 use crate::body::MessageBody;
 use crate::channel::ChannelError;
@@ -95,7 +96,7 @@ pub struct HttpApplet {
 pub(crate) struct ResponseHead {
     pub(crate) status: StatusCode,
     pub(crate) reason: Option<ReasonPhrase>,
-    pub(crate) headers: HeaderMap,
+    pub(crate) headers: Headers,
 }
 
 impl HttpApplet {
@@ -108,7 +109,7 @@ impl HttpApplet {
             head: RefCell::new(ResponseHead {
                 status: StatusCode::OK,
                 reason: None,
-                headers: HeaderMap::new(),
+                headers: Headers::new(),
             }),
             started: Cell::new(false),
             declared: Cell::new(None),
@@ -208,10 +209,10 @@ impl HttpApplet {
             .map_err(|_| ServiceError::InvalidHeader(format!("name `{}`", String::from_utf8_lossy(name))))?;
         let value = HeaderValue::from_bytes(value)
             .map_err(|_| ServiceError::InvalidHeader(format!("characters in the value of `{name}`")))?;
-        if name == header::TRANSFER_ENCODING {
+        if name == names::TRANSFER_ENCODING {
             return Ok(());
         }
-        if name == header::CONTENT_LENGTH {
+        if name == names::CONTENT_LENGTH {
             let length = value
                 .to_str()
                 .ok()
@@ -278,7 +279,7 @@ impl HttpApplet {
 
     /// Takes what was sent and not yet written to the client: status and headers once started, and the body so far.
     /// Makes room for more. For detached applets.
-    pub fn take_sent(&self) -> Option<(StatusCode, HeaderMap, Bytes)> {
+    pub fn take_sent(&self) -> Option<(StatusCode, Headers, Bytes)> {
         if !self.started.get() {
             return None;
         }
@@ -316,7 +317,7 @@ impl HttpApplet {
         let empty = ResponseHead {
             status: StatusCode::OK,
             reason: None,
-            headers: HeaderMap::new(),
+            headers: Headers::new(),
         };
         std::mem::replace(&mut *self.head.borrow_mut(), empty)
     }

@@ -2,7 +2,8 @@
 
 use std::cell::{Cell, RefCell};
 
-use http::{HeaderMap, HeaderName, header};
+use http::HeaderName;
+use tidegate_sample::head::{Headers, names};
 use tidegate_sample::{Data, Way};
 
 /// The slots of a frontend.
@@ -82,22 +83,22 @@ impl Captured {
     }
 
     /// Captures the headers of a message.
-    pub(crate) fn message(&self, spec: &CaptureSpec, way: Way, headers: &HeaderMap) {
+    pub(crate) fn message(&self, spec: &CaptureSpec, way: Way, headers: &Headers) {
         let mut slots = self.slots(way).borrow_mut();
         for (slot, spec) in slots.iter_mut().zip(spec.slots(way)) {
             let Some(name) = &spec.header else { continue };
             // The last one counts.
-            if let Some(value) = headers.get_all(name).iter().next_back() {
+            if let Some(value) = headers.get_all(name).next_back() {
                 let length = value.len().min(spec.length_max);
-                *slot = Some(Data::header(value, 0..length).detached());
+                *slot = Some(Data::field(value, 0..length).detached());
             }
         }
         if let Some(spec) = &spec.cookie {
             let name = match way {
-                Way::Request => header::COOKIE,
-                Way::Response => header::SET_COOKIE,
+                Way::Request => names::COOKIE,
+                Way::Response => names::SET_COOKIE,
             };
-            let mut fields = headers.get_all(name).iter();
+            let mut fields = headers.get_all(name);
             let found = fields.find_map(|value| cookie(value.as_bytes(), spec.prefix.as_bytes(), way));
             self.cookie_cell(way)
                 .set(found.map(|found| Data::copy(cut(found, spec.length_max))));
@@ -199,7 +200,7 @@ mod tests {
             ..CaptureSpec::default()
         };
         let captured = Captured::new(&spec);
-        let mut headers = HeaderMap::new();
+        let mut headers = Headers::new();
         for (name, value) in [
             ("x", "first"),
             ("x", "second"),

@@ -1,7 +1,8 @@
 //! Replies that the proxy gives by itself: what `return`, `deny`, `redirect` and `txn:done()` send.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, response};
+use http::{HeaderName, HeaderValue, StatusCode};
+use tidegate_sample::head::{Headers, names, response};
 
 use crate::http1::ReasonPhrase;
 
@@ -13,7 +14,7 @@ pub struct Reply {
     /// The reason phrase, if not the usual one.
     pub reason: Option<Bytes>,
     /// The header fields. `content-length` is set by the session from `body`.
-    pub headers: HeaderMap,
+    pub headers: Headers,
     /// The body.
     pub body: Bytes,
     /// True if the client's connection is closed after it.
@@ -28,7 +29,7 @@ impl Reply {
         Reply {
             status,
             reason: None,
-            headers: HeaderMap::new(),
+            headers: Headers::new(),
             body: Bytes::new(),
             close: false,
             silent: false,
@@ -37,14 +38,13 @@ impl Reply {
 
     /// The head of the response that it is.
     pub(crate) fn head(&self) -> response::Parts {
-        let mut head = Response::new(()).into_parts().0;
-        head.status = self.status;
-        head.headers = self.headers.clone();
-        head.headers.remove(header::CONTENT_LENGTH);
-        let reason = self.reason.clone().map(ReasonPhrase::try_from);
-        if let Some(Ok(reason)) = reason {
-            head.extensions.insert(reason);
-        }
+        let reason = self.reason.clone();
+        let mut head = response::Parts {
+            reason: reason.and_then(|reason| ReasonPhrase::try_from(reason).ok()),
+            headers: self.headers.clone(),
+            ..response::Parts::new(self.status)
+        };
+        head.headers.remove(names::CONTENT_LENGTH);
         head
     }
 
@@ -109,11 +109,11 @@ impl Reply {
             ));
             reply
                 .headers
-                .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
+                .insert(names::CONTENT_TYPE, HeaderValue::from_static("text/html"));
         }
         reply
             .headers
-            .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+            .insert(names::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         reply
     }
 

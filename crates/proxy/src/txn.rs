@@ -8,8 +8,8 @@ use std::rc::{Rc, Weak};
 use std::task::Poll;
 use std::time::Duration;
 
-use http::{HeaderMap, request, response};
 use tidegate_sample::figures::RulePlace;
+use tidegate_sample::head::{Headers, request, response};
 use tidegate_sample::stick::Count;
 use tidegate_sample::vars::{self, VarName, VarScope, VarStore};
 use tidegate_sample::{Data, Facts, Named, Priority, Session, Tls, Value, Way};
@@ -85,7 +85,7 @@ pub struct Txn {
     pub(crate) request: RefCell<Option<request::Parts>>,
     pub(crate) response: RefCell<Option<response::Parts>>,
     /// Fields of a response 103 that the client is to get next.
-    pub(crate) hints: RefCell<HeaderMap>,
+    pub(crate) hints: RefCell<Headers>,
     request_channel: Channel,
     response_channel: Channel,
     request_body: RefCell<Vec<u8>>,
@@ -248,8 +248,7 @@ impl Txn {
         Ref::filter_map(self.response.borrow(), Option::as_ref).ok()
     }
 
-    /// The response's head, to be changed; `None` before there is one. A reason phrase lives in its extensions as
-    /// [`ReasonPhrase`](crate::http1::ReasonPhrase); [`Txn::set_status`] sets both. Release it before any wait.
+    /// The response's head, to be changed; `None` before there is one. [`Txn::set_status`] sets status and reason. Release it before any wait.
     pub fn response_head_mut(&self) -> Option<RefMut<'_, response::Parts>> {
         RefMut::filter_map(self.response.borrow_mut(), Option::as_mut).ok()
     }
@@ -260,13 +259,11 @@ impl Txn {
         let Some(mut head) = self.response_head_mut() else {
             return false;
         };
-        head.extensions.remove::<crate::http1::ReasonPhrase>();
-        if let Some(reason) = reason {
-            let Ok(reason) = crate::http1::ReasonPhrase::try_from(reason) else {
-                return false;
-            };
-            head.extensions.insert(reason);
-        }
+        head.reason = match reason.map(crate::http1::ReasonPhrase::try_from) {
+            None => None,
+            Some(Ok(reason)) => Some(reason),
+            Some(Err(_)) => return false,
+        };
         head.status = status;
         true
     }
@@ -530,7 +527,7 @@ impl Txn {
     }
 
     /// Captures what the frontend wants of a message's headers.
-    pub(crate) fn capture_headers(&self, way: Way, headers: &http::HeaderMap) {
+    pub(crate) fn capture_headers(&self, way: Way, headers: &Headers) {
         if let (Some(captured), Some(home)) = (&self.captured, &self.client.home) {
             captured.message(&home.spec.captures, way, headers);
         }

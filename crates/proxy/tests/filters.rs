@@ -4,6 +4,7 @@
 
 mod common;
 
+use http::HeaderValue;
 use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
@@ -36,7 +37,7 @@ impl Filter for Twice {
     ) -> Run<'a, Option<Box<dyn DataFilter>>> {
         Run::suspended(async move {
             tokio::time::sleep(Duration::from_millis(2)).await;
-            let value = if has_body { "body" } else { "none" }.parse().unwrap();
+            let value = HeaderValue::from_static(if has_body { "body" } else { "none" });
             match way {
                 Way::Request => txn.request_head_mut().unwrap().headers.insert("x-seen", value),
                 Way::Response => txn.response_head_mut().unwrap().headers.insert("x-seen", value),

@@ -316,6 +316,26 @@ fn hints_of_rules_come_in_one_response_before_all_others() {
     });
 }
 
+/// Also where several of a name have others between them, and names are well known or not.
+#[test]
+fn fields_keep_their_order_both_ways() {
+    let addr = server(|_, mut client| {
+        while let Some(head) = client.request() {
+            let (_, fields) = head.split_once("\r\n").unwrap();
+            client.send(format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n{fields}"));
+        }
+    });
+    let proxy = Proxy::start(proxied(Mode::Http, &[addr]));
+    let mut client = proxy.client();
+    let fields = "X-B: 1\r\nCookie: a\r\nX-A: 2\r\nHost: h\r\nx-b: 3\r\nSet-Cookie: b\r\nCOOKIE: c\r\nSet-Cookie: d\r\n";
+    client.send(format!("GET / HTTP/1.1\r\n{fields}\r\n"));
+    let fields = fields.to_ascii_lowercase();
+    assert_eq!(
+        client.head(),
+        format!("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n{fields}\r\n")
+    );
+}
+
 #[test]
 fn names_are_written_as_those_who_care_want_them() {
     let mut spec = proxied(Mode::Http, &[echo_server()]);

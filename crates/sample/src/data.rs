@@ -1,7 +1,7 @@
 //! The bytes of a sample: short ones inline, long ones shared, never copied without need.
 
+use crate::head::FieldValue;
 use bytes::Bytes;
-use http::HeaderValue;
 use http::uri::PathAndQuery;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -12,8 +12,8 @@ const INLINE_MAX: usize = 46;
 
 /// Immutable bytes that are cheap to clone and to slice.
 ///
-/// Short contents are stored inline. Long ones share the buffer that they came from: a [`Bytes`], a
-/// header's value or a request's path, so that fetching a header allocates nothing whatever its length.
+/// Short contents are stored inline. Long ones share the buffer that they came from: a head as it
+/// was received or a request's path, so that fetching a header allocates nothing whatever its length.
 #[derive(Clone)]
 pub struct Data(Repr);
 
@@ -24,11 +24,6 @@ enum Repr {
         buf: [u8; INLINE_MAX],
     },
     Shared(Bytes),
-    Header {
-        value: HeaderValue,
-        start: u32,
-        end: u32,
-    },
     Path {
         value: PathAndQuery,
         start: u32,
@@ -75,20 +70,13 @@ impl Data {
         }
     }
 
-    /// The part `range` of a header's value. Out of bounds gives what there is.
+    /// The part `range` of a field's value. Out of bounds gives what there is.
     #[must_use]
-    pub fn header(value: &HeaderValue, range: Range<usize>) -> Data {
-        let bytes = slice_of(value.as_bytes(), &range);
-        if let Some(data) = Data::inline(bytes) {
-            return data;
-        }
-        match (u32::try_from(range.start), u32::try_from(range.end)) {
-            (Ok(start), Ok(end)) => Data(Repr::Header {
-                value: value.clone(),
-                start,
-                end,
-            }),
-            _ => Data::copy(bytes),
+    pub fn field(value: FieldValue<'_>, range: Range<usize>) -> Data {
+        let part = slice_of(value.as_bytes(), &range);
+        match value.part_of() {
+            Some(bytes) if part.len() > INLINE_MAX => Data(Repr::Shared(bytes.slice_ref(part))),
+            _ => Data::copy(part),
         }
     }
 
@@ -115,9 +103,6 @@ impl Data {
         match &self.0 {
             Repr::Inline { len, buf } => slice_of(buf, &(0..usize::from(*len))),
             Repr::Shared(bytes) => bytes,
-            Repr::Header { value, start, end } => {
-                slice_of(value.as_bytes(), &(*start as usize..*end as usize))
-            }
             Repr::Path { value, start, end } => {
                 slice_of(value.as_str().as_bytes(), &(*start as usize..*end as usize))
             }
@@ -139,9 +124,6 @@ impl Data {
         match &self.0 {
             Repr::Inline { .. } => Data::copy(slice_of(self, &(start..end))),
             Repr::Shared(bytes) => Data(Repr::Shared(bytes.slice(start..end))),
-            Repr::Header {
-                value, start: base, ..
-            } => Data::header(value, *base as usize + start..*base as usize + end),
             Repr::Path {
                 value, start: base, ..
             } => Data::path(value, *base as usize + start..*base as usize + end),
@@ -292,9 +274,9 @@ impl From<&str> for Data {
     }
 }
 
-impl From<&HeaderValue> for Data {
-    fn from(value: &HeaderValue) -> Data {
-        Data::header(value, 0..value.len())
+impl From<FieldValue<'_>> for Data {
+    fn from(value: FieldValue<'_>) -> Data {
+        Data::field(value, 0..value.len())
     }
 }
 
@@ -327,17 +309,25 @@ impl fmt::Debug for Data {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::head::{AsName, Headers};
 
     const LONG: &str = "/a/path/that/is/clearly/longer/than/what/fits/inline?and=a&query=too";
 
+    fn received() -> Headers {
+        let bytes = Bytes::from_static(LONG.as_bytes());
+        let mut headers = Headers::within(bytes.clone(), 1);
+        headers.found("x".as_name(), &bytes);
+        headers
+    }
+
     #[test]
     fn every_representation_reads_and_slices_the_same() {
-        let header = HeaderValue::from_static(LONG);
+        let head = received();
         let path = PathAndQuery::from_static(LONG);
         let forms = [
             Data::copy(LONG.as_bytes()),
             Data::from(LONG.to_string()),
-            Data::from(&header),
+            Data::from(head.get("x").unwrap()),
             Data::path(&path, 0..LONG.len()),
         ];
         for data in &forms {
@@ -357,10 +347,11 @@ mod tests {
 
     #[test]
     fn a_long_header_value_is_shared_and_not_copied() {
-        let header = HeaderValue::from_static(LONG);
-        let data = Data::from(&header);
-        assert!(std::ptr::eq(data.as_slice().as_ptr(), header.as_bytes().as_ptr()));
-        assert!(std::ptr::eq(data.slice(1..60).as_ptr(), &header.as_bytes()[1]));
+        let head = received();
+        let value = head.get("x").unwrap();
+        let data = Data::from(value);
+        assert!(std::ptr::eq(data.as_slice().as_ptr(), value.as_bytes().as_ptr()));
+        assert!(std::ptr::eq(data.slice(1..60).as_ptr(), &value.as_bytes()[1]));
     }
 
     #[test]
@@ -376,8 +367,8 @@ mod tests {
 
     #[test]
     fn detached_bytes_leave_the_buffer_that_they_came_from() {
-        let header = HeaderValue::from_static(LONG);
-        let data = Data::from(&header).slice(1..60);
+        let head = received();
+        let data = Data::from(head.get("x").unwrap()).slice(1..60);
         let detached = data.clone().detached();
         assert_eq!(detached, data);
         assert!(!std::ptr::eq(detached.as_ptr(), data.as_ptr()));

@@ -2,10 +2,10 @@
 
 use crate::data::Data;
 use crate::figures::{Figures, HttpStreamFigures, RulePlace, Settings, TcpFigures, Traffic};
+use crate::head::{request, response};
 use crate::stick::{Tables, Tracked};
 use crate::tls::Tls;
 use crate::vars::{ProcVars, VarScope, VarStore};
-use http::{request, response};
 use std::any::Any;
 use std::cell::{Ref, RefCell};
 use std::collections::BTreeMap;

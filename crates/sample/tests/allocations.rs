@@ -22,7 +22,7 @@ fn session() -> Fake {
         .header("Cookie", format!("a=1; long={LONG}"))
         .body(())
         .unwrap();
-    fake.request = Some(RefCell::new(request.into_parts().0));
+    fake.request = Some(RefCell::new(request.into_parts().0.into()));
     fake
 }
 

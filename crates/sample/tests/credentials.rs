@@ -14,7 +14,7 @@ fn answers(headers: &[(&str, &str)]) -> String {
         request = request.header(*name, *value);
     }
     let fake = Fake {
-        request: Some(RefCell::new(request.body(()).unwrap().into_parts().0)),
+        request: Some(RefCell::new(request.body(()).unwrap().into_parts().0.into())),
         ..Fake::new()
     };
     let answer = |expr: &str| match expr.parse::<Expr>().unwrap().eval(&fake) {

@@ -1,9 +1,12 @@
 //! Lists of fields, beside a plain list of pairs that does the same.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "it is a test")]
+
+use std::cmp::Ordering;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use proptest::prelude::*;
-use tidegate_sample::head::{Headers, names};
+use tidegate_sample::head::{AsName, Change, FieldName, FieldValue, Headers, names};
 
 /// Names that are well known, names that are not, and names that look like others.
 const NAMES: &[&str] = &[
@@ -24,11 +27,7 @@ struct Model(Vec<(String, String)>);
 
 impl Model {
     fn of(headers: &Headers) -> Model {
-        let pair = |(name, value): (_, _)| -> (String, String) {
-            let (name, value): (
-                tidegate_sample::head::FieldName<'_>,
-                tidegate_sample::head::FieldValue<'_>,
-            ) = (name, value);
+        let pair = |(name, value): (FieldName<'_>, FieldValue<'_>)| {
             (name.as_str().to_owned(), value.to_str().unwrap().to_owned())
         };
         Model(headers.iter().map(pair).collect())
@@ -59,7 +58,7 @@ enum Edit {
     Insert(&'static str, String),
     Prepend(&'static str, String),
     Remove(&'static str),
-    /// Values of this name that have this length are doubled.
+    /// Values of this name that have this length are doubled, and longer ones go.
     Double(&'static str, usize),
     RetainShort(usize),
     Detach,
@@ -91,6 +90,10 @@ fn fields() -> impl Strategy<Value = Vec<(&'static str, String)>> {
     prop::collection::vec((name(), value()), 0..8)
 }
 
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
 /// A list as a codec makes it of what it received, and the model of it.
 fn received(fields: &[(&'static str, String)]) -> (Headers, Model) {
     let head: String = fields.iter().map(|(n, v)| format!("{n}: {v}\r\n")).collect();
@@ -100,11 +103,10 @@ fn received(fields: &[(&'static str, String)]) -> (Headers, Model) {
     let mut at = 0;
     for (name, value) in fields {
         let value_at = at + name.len() + 2;
-        let known = headers.found(
-            &head[at..at + name.len()],
+        headers.found(
+            text(&head[at..at + name.len()]).as_name(),
             &head[value_at..value_at + value.len()],
         );
-        assert!(known == names::HOST || !name.eq_ignore_ascii_case("host"));
         at = value_at + value.len() + 2;
         model.append(name, value);
     }
@@ -129,12 +131,17 @@ fn apply(edit: &Edit, headers: &mut Headers, model: &mut Model) {
         }
         Edit::Remove(name) => assert_eq!(headers.remove(*name), model.remove(name)),
         Edit::Double(name, len) => {
-            headers.replace(*name, |value| {
-                let twice = [value.as_bytes(), value.as_bytes()].concat();
-                (value.len() == *len).then(|| HeaderValue::from_bytes(&twice).unwrap())
+            headers.change(*name, |value| match value.len().cmp(len) {
+                Ordering::Less => Change::Keep,
+                Ordering::Equal => Change::To(sent(&value.to_str().unwrap().repeat(2))),
+                Ordering::Greater => Change::Remove,
             });
+            let is_named = |other: &str| other.eq_ignore_ascii_case(name);
+            model
+                .0
+                .retain(|(other, value)| !is_named(other) || value.len() <= *len);
             for (other, value) in &mut model.0 {
-                if other.eq_ignore_ascii_case(name) && value.len() == *len {
+                if is_named(other) && value.len() == *len {
                     *value = value.repeat(2);
                 }
             }
@@ -165,6 +172,12 @@ proptest! {
         prop_assert_eq!(headers.len(), model.0.len());
         prop_assert_eq!(headers.is_empty(), model.0.is_empty());
         prop_assert_eq!(headers.bytes(), model.0.iter().map(|(n, v)| n.len() + v.len()).sum::<usize>());
+        let mut distinct: Vec<_> = model.0.iter().map(|(name, _)| &**name).collect();
+        distinct.sort_unstable();
+        distinct.dedup();
+        let mut found: Vec<_> = headers.distinct_names().map(|name| name.as_str()).collect();
+        found.sort_unstable();
+        prop_assert_eq!(found, distinct);
         for name in NAMES {
             let values = model.values(name);
             let found: Vec<_> = headers.get_all(*name).map(|v| v.to_str().unwrap()).collect();
@@ -209,8 +222,8 @@ fn a_head_that_was_received_is_not_copied() {
     let head = Bytes::from_static(b"Host: h\r\nX-B: 2\r\nx-c: 3\r\n");
     let counted = allocation_counter::measure(|| {
         let mut headers = Headers::within(head.clone(), 3);
-        headers.found(&head[..4], &head[6..7]);
-        headers.found(&head[17..20], &head[22..23]);
+        headers.found(text(&head[..4]).as_name(), &head[6..7]);
+        headers.found(text(&head[17..20]).as_name(), &head[22..23]);
         assert_eq!(headers.get(names::HOST).unwrap(), "h");
         assert_eq!(headers.get("x-c").unwrap(), "3");
     });
@@ -220,6 +233,6 @@ fn a_head_that_was_received_is_not_copied() {
 #[test]
 fn what_is_not_of_the_head_is_copied() {
     let mut headers = Headers::within(Bytes::from_static(b"GET"), 2);
-    headers.found(b"X-A", b"1");
+    headers.found("X-A".as_name(), b"1");
     assert_eq!(headers.get("x-a").unwrap(), "1");
 }

@@ -24,7 +24,7 @@ fn log_of(fake: &Fake, format: &str) -> String {
 fn answered() -> Fake {
     let mut fake = Fake::new();
     let request = http::Request::get("/P?x=1&y=%0a").body(()).unwrap();
-    fake.request = Some(std::cell::RefCell::new(request.into_parts().0));
+    fake.request = Some(std::cell::RefCell::new(request.into_parts().0.into()));
     fake.facts.termination = Some(*b"LR");
     fake.facts.bytes_read = 49;
     fake
@@ -116,7 +116,7 @@ fn fields_of_the_request() {
     }
     let mut absolute = answered();
     let request = http::Request::get("http://h:8/p?q=4").body(()).unwrap();
-    absolute.request = Some(std::cell::RefCell::new(request.into_parts().0));
+    absolute.request = Some(std::cell::RefCell::new(request.into_parts().0.into()));
     assert_eq!(
         log_of(&absolute, "%HPO %HP %HU %HQ"),
         "/p http://h:8/p http://h:8/p?q=4 ?q=4"

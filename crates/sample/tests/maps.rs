@@ -283,7 +283,7 @@ fn looking_up_allocates_nothing() {
         .header("Host", "WWW.example.com")
         .body(())
         .unwrap();
-    fake.request = Some(RefCell::new(request.into_parts().0));
+    fake.request = Some(RefCell::new(request.into_parts().0.into()));
     for text in [
         "%[req.hdr(host),lower,map(hosts)]",
         "%[req.hdr(host),lower,map_end(hosts)]",

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
+use tidegate_sample::head::Headers;
 
 use super::pool;
 use super::request::Request;
@@ -25,7 +25,7 @@ const BODY_BYTES_MAX: usize = 64 << 20;
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) reason: Bytes,
-    pub(super) headers: HeaderMap,
+    pub(super) headers: Headers,
     pub(super) body: Bytes,
     pub(super) error: Option<String>,
     /// The body, where the script reads it itself.
@@ -38,7 +38,7 @@ impl Answer {
         Answer {
             status: 0,
             reason: Bytes::new(),
-            headers: HeaderMap::new(),
+            headers: Headers::new(),
             body: Bytes::new(),
             error: Some(why.into()),
             reader: None,

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
+use http::{HeaderName, HeaderValue, Method, Uri};
 use mlua::{Lua, LuaString, Result, Table, Value};
+use tidegate_sample::head::{Headers, names};
 
 use crate::arg::{error, message};
 use crate::socket::{Address, TlsOptions};
@@ -16,7 +17,7 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 pub(super) struct Request {
     pub(super) method: Method,
     pub(super) uri: Uri,
-    pub(super) headers: HeaderMap,
+    pub(super) headers: Headers,
     pub(super) body: Option<Bytes>,
     pub(super) address: Address,
     pub(super) tls: Option<TlsOptions>,
@@ -101,7 +102,7 @@ impl Request {
                 None => return Err(wrong("invalid body".to_owned())),
             },
         };
-        let mut headers = HeaderMap::new();
+        let mut headers = Headers::new();
         if let Some(given) = fields.raw_get::<Option<Table>>("headers")? {
             read_headers(&given, &mut headers, &wrong)?;
         }
@@ -122,7 +123,7 @@ impl Request {
 }
 
 /// Each name has a value, or a list of them, which may begin at 0.
-fn read_headers(given: &Table, headers: &mut HeaderMap, wrong: &dyn Fn(String) -> mlua::Error) -> Result<()> {
+fn read_headers(given: &Table, headers: &mut Headers, wrong: &dyn Fn(String) -> mlua::Error) -> Result<()> {
     for pair in given.pairs::<LuaString, Value>() {
         let (name, values) = pair?;
         let shown = message(&name.as_bytes());
@@ -135,7 +136,7 @@ fn read_headers(given: &Table, headers: &mut HeaderMap, wrong: &dyn Fn(String) -
                 ))
             })?;
             // The length is that of the body, whatever the script counted.
-            if known != header::CONTENT_LENGTH && known != header::TRANSFER_ENCODING {
+            if known != names::CONTENT_LENGTH && known != names::TRANSFER_ENCODING {
                 headers.append(known.clone(), value);
             }
             Ok::<_, mlua::Error>(())
@@ -156,14 +157,16 @@ fn read_headers(given: &Table, headers: &mut HeaderMap, wrong: &dyn Fn(String) -
 }
 
 /// What every request has, unless the script says otherwise.
-fn complete(headers: &mut HeaderMap, uri: &Uri) {
-    if let (false, Some(authority)) = (headers.contains_key(header::HOST), uri.authority()) {
+fn complete(headers: &mut Headers, uri: &Uri) {
+    if let (false, Some(authority)) = (headers.contains(names::HOST), uri.authority()) {
         let host = authority.as_str().rsplit('@').next().unwrap_or_default();
         if let Ok(host) = HeaderValue::from_str(host) {
-            headers.insert(header::HOST, host);
+            headers.insert(names::HOST, host);
         }
     }
-    for (name, value) in [(header::ACCEPT, "*/*"), (header::USER_AGENT, "Tidegate")] {
-        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    for (name, value) in [(names::ACCEPT, "*/*"), (names::USER_AGENT, "Tidegate")] {
+        if !headers.contains(name) {
+            headers.append(name, HeaderValue::from_static(value));
+        }
     }
 }

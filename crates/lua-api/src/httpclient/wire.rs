@@ -4,7 +4,8 @@ use std::pin::Pin;
 use std::task::{Context, Waker};
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use http::{HeaderName, HeaderValue, Method};
+use tidegate_sample::head::{Headers, names};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::sync::mpsc;
 
@@ -38,7 +39,7 @@ pub(super) enum Body {
 pub(super) struct Head {
     pub(super) status: u16,
     pub(super) reason: Bytes,
-    pub(super) headers: HeaderMap,
+    pub(super) headers: Headers,
 }
 
 /// The body of a response, on its way.
@@ -108,7 +109,7 @@ impl Connection {
         let (head, version) = self.receive_head().await?;
         let incoming = incoming(&request.method, &head)?;
         let says = |word: &str| {
-            let values = head.headers.get_all(header::CONNECTION).iter();
+            let values = head.headers.get_all(names::CONNECTION);
             let mut words = values
                 .filter_map(|value| value.to_str().ok())
                 .flat_map(|value| value.split(','));
@@ -172,7 +173,7 @@ impl Connection {
                 httparse::Status::Complete(length) => {
                     let (status, version) = (parsed.code.unwrap_or(0), parsed.version.unwrap_or(0));
                     let reason = Bytes::copy_from_slice(parsed.reason.unwrap_or_default().as_bytes());
-                    let mut headers = HeaderMap::new();
+                    let mut headers = Headers::new();
                     for field in parsed.headers.iter() {
                         let name =
                             HeaderName::from_bytes(field.name.as_bytes()).map_err(|why| why.to_string())?;
@@ -304,8 +305,8 @@ fn head(request: &Request, length: Option<usize>) -> BytesMut {
     let slash = if target.starts_with('/') { "" } else { "/" };
     let mut out = BytesMut::new();
     out.extend_from_slice(format!("{} {slash}{target} HTTP/1.1\r\n", request.method).as_bytes());
-    for (name, value) in &request.headers {
-        out.extend_from_slice(name.as_str().as_bytes());
+    for (name, value) in request.headers.iter() {
+        out.extend_from_slice(name.as_bytes());
         out.extend_from_slice(b": ");
         out.extend_from_slice(value.as_bytes());
         out.extend_from_slice(b"\r\n");
@@ -325,8 +326,7 @@ fn incoming(method: &Method, head: &Head) -> Result<Left, String> {
     if *method == Method::HEAD || matches!(head.status, 204 | 304) {
         return Ok(Left::Done);
     }
-    let codings = head.headers.get_all(header::TRANSFER_ENCODING);
-    if let Some(last) = codings.iter().next_back() {
+    if let Some(last) = head.headers.get_all(names::TRANSFER_ENCODING).next_back() {
         let last = last
             .to_str()
             .unwrap_or_default()
@@ -338,7 +338,7 @@ fn incoming(method: &Method, head: &Head) -> Result<Left, String> {
             false => Ok(Left::UntilClose),
         };
     }
-    let mut lengths = head.headers.get_all(header::CONTENT_LENGTH).iter();
+    let mut lengths = head.headers.get_all(names::CONTENT_LENGTH);
     let Some(first) = lengths.next() else {
         return Ok(Left::UntilClose);
     };

@@ -2,17 +2,17 @@
 
 use std::time::SystemTime;
 
-use http::HeaderMap;
-use http::header::{ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH};
+use tidegate_sample::head::Headers;
+use tidegate_sample::head::names::{ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH};
 
 use super::freshness::parse_date;
 
 /// Whether an answer without content will do: the client's tag is the object's, or its date is late enough. A tag outweighs
 /// a date.
-pub(super) fn is_current(request: &HeaderMap, object: &HeaderMap, modified: SystemTime) -> bool {
-    if request.contains_key(IF_NONE_MATCH) {
+pub(super) fn is_current(request: &Headers, object: &Headers, modified: SystemTime) -> bool {
+    if request.contains(IF_NONE_MATCH) {
         let own = object.get(ETAG).map(|tag| opaque(tag.as_bytes()));
-        let mut values = request.get_all(IF_NONE_MATCH).iter();
+        let mut values = request.get_all(IF_NONE_MATCH);
         return values.any(|value| {
             let mut quoted = false;
             let mut tags = value.as_bytes().split(|byte| {
@@ -38,7 +38,7 @@ mod tests {
     use http::{HeaderName, HeaderValue};
     use std::time::Duration;
 
-    fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+    fn headers(fields: &[(&'static str, &'static str)]) -> Headers {
         let field = |(name, value): &(&'static str, &'static str)| {
             (HeaderName::from_static(name), HeaderValue::from_static(value))
         };
@@ -50,7 +50,7 @@ mod tests {
         let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(1_293_840_000); // 2011-01-01
         let current = |tag: &'static str, fields: &[(&'static str, &'static str)]| {
             let object = if tag.is_empty() {
-                HeaderMap::new()
+                Headers::new()
             } else {
                 headers(&[("etag", tag)])
             };

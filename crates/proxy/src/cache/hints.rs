@@ -1,7 +1,8 @@
 //! Early hints: which `link` fields of a response tell a client what it will need.
 
-use http::header::LINK;
-use http::{HeaderMap, HeaderValue};
+use http::HeaderValue;
+use tidegate_sample::head::names::LINK;
+use tidegate_sample::head::{FieldValue, Headers};
 
 /// The relations that are hints.
 const RELATIONS: [&[u8]; 5] = [
@@ -13,8 +14,8 @@ const RELATIONS: [&[u8]; 5] = [
 ];
 
 /// The links of a response that are hints.
-pub(super) fn hints(headers: &HeaderMap) -> Vec<HeaderValue> {
-    let hints_of = |value: &HeaderValue| {
+pub(super) fn hints(headers: &Headers) -> Vec<HeaderValue> {
+    let hints_of = |value: FieldValue<'_>| {
         let hints: Vec<&[u8]> = split(value.as_bytes(), b',')
             .map(<[u8]>::trim_ascii)
             .filter(|link| is_hint(link))
@@ -22,7 +23,7 @@ pub(super) fn hints(headers: &HeaderMap) -> Vec<HeaderValue> {
         let hints = (!hints.is_empty()).then(|| hints.join(&b", "[..]))?;
         HeaderValue::from_bytes(&hints).ok()
     };
-    headers.get_all(LINK).iter().filter_map(hints_of).collect()
+    headers.get_all(LINK).filter_map(hints_of).collect()
 }
 
 /// Whether the first `rel` of a link is one that hints.
@@ -70,7 +71,7 @@ mod tests {
     use super::*;
 
     fn found(link: &'static str) -> Vec<String> {
-        let headers = HeaderMap::from_iter([(LINK, HeaderValue::from_static(link))]);
+        let headers = Headers::from_iter([(LINK, HeaderValue::from_static(link))]);
         let text = |value: &HeaderValue| value.to_str().unwrap().to_owned();
         hints(&headers).iter().map(text).collect()
     }

@@ -1,6 +1,7 @@
 //! What an object is found by: the host and the target of its request.
 
-use http::{Uri, header, request};
+use http::Uri;
+use tidegate_sample::head::{names, request};
 use xxhash_rust::xxh3::Xxh3;
 
 /// Host and target, as the request has them.
@@ -12,7 +13,7 @@ pub(crate) struct Asked<'r> {
 impl<'r> Asked<'r> {
     /// What a request asks for. The same for `/path` with a `host` field and for the absolute form of HTTP/2.
     pub(crate) fn of(head: &'r request::Parts) -> Asked<'r> {
-        let field = head.headers.get(header::HOST).map(|host| host.as_bytes());
+        let field = head.headers.get(names::HOST).map(|host| host.as_bytes());
         let authority = || {
             head.uri
                 .authority()
@@ -92,7 +93,7 @@ mod tests {
         if let Some(host) = host {
             request = request.header("host", host);
         }
-        request.body(()).unwrap().into_parts().0
+        request.body(()).unwrap().into_parts().0.into()
     }
 
     #[test]

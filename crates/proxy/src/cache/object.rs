@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{AGE, CONTENT_LENGTH};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, response};
+use http::StatusCode;
+use tidegate_sample::head::names::{AGE, CONTENT_LENGTH};
+use tidegate_sample::head::{Headers, response};
 
 use super::Moment;
 use super::budget::{Kind, Lease};
@@ -15,7 +16,7 @@ use super::variant::Variant;
 /// What an object takes beside its bytes, roughly: itself, and its places in tables.
 const OWN_BYTES: usize = 512;
 /// What a field takes beside its bytes.
-const FIELD_BYTES: usize = 112;
+const FIELD_BYTES: usize = 16;
 
 /// A response that is kept. It never changes.
 #[derive(Debug)]
@@ -23,7 +24,7 @@ pub(crate) struct Object {
     pub(super) key: Key,
     pub(super) variant: Variant,
     pub(super) kind: Kind,
-    pub(super) headers: HeaderMap,
+    pub(super) headers: Headers,
     body: Bytes,
     pub(super) modified: SystemTime,
     /// How old it was when it came, and when that was.
@@ -43,7 +44,7 @@ pub(super) struct Making {
     pub(super) key: Key,
     pub(super) variant: Variant,
     pub(super) kind: Kind,
-    pub(super) headers: HeaderMap,
+    pub(super) headers: Headers,
     pub(super) modified: SystemTime,
     pub(super) age: Duration,
     pub(super) stored: u64,
@@ -77,7 +78,7 @@ impl Object {
         } = making;
         let length = body.len();
         if kind == Kind::Full {
-            headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+            headers.insert(CONTENT_LENGTH, length);
         }
         let bytes = u64::try_from(length + overhead(&key, &headers)).unwrap_or(u64::MAX);
         let blocks = lease.blocks();
@@ -135,11 +136,10 @@ impl Object {
 
     /// Its head as it is sent now, without a body if the client has that.
     pub(super) fn head(&self, status: StatusCode, now: Moment) -> response::Parts {
-        let mut head = http::Response::new(()).into_parts().0;
-        head.status = status;
+        let mut head = response::Parts::new(status);
         head.headers = self.headers.clone();
         let age = self.age.as_secs() + now.ticks.saturating_sub(self.stored) / 1000;
-        head.headers.insert(AGE, HeaderValue::from(age));
+        head.headers.insert(AGE, age);
         if status == StatusCode::NOT_MODIFIED {
             head.headers.remove(CONTENT_LENGTH);
         }
@@ -162,39 +162,6 @@ impl Object {
 const PIECE_BYTES: usize = 64 * 1024;
 
 /// What an object takes beside its body.
-pub(super) fn overhead(key: &Key, headers: &HeaderMap) -> usize {
-    let field = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + FIELD_BYTES;
-    OWN_BYTES + key.bytes() + headers.iter().map(field).sum::<usize>()
-}
-
-/// A copy that holds none of the memory that the original lies in.
-pub(super) fn copy(headers: &HeaderMap) -> HeaderMap {
-    let mut copy = HeaderMap::with_capacity(headers.len() + 1);
-    let values: Vec<u8> = headers
-        .values()
-        .flat_map(|v| v.as_bytes().iter().copied())
-        .collect();
-    let mut rest = Bytes::from(values.into_boxed_slice());
-    for (name, value) in headers {
-        let own = rest.split_to(value.len().min(rest.len()));
-        let name = HeaderName::from_bytes(name.as_str().as_bytes());
-        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_maybe_shared(own)) {
-            copy.append(name, value);
-        }
-    }
-    copy
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_copy_of_fields_is_the_same_in_its_order() {
-        let mut headers = HeaderMap::new();
-        for (name, value) in [("x-a", "1"), ("etag", "\"b\""), ("x-a", ""), ("x-empty", "")] {
-            headers.append(name, HeaderValue::from_static(value));
-        }
-        assert_eq!(copy(&headers), headers);
-    }
+pub(super) fn overhead(key: &Key, headers: &Headers) -> usize {
+    OWN_BYTES + key.bytes() + headers.bytes() + headers.len() * FIELD_BYTES
 }

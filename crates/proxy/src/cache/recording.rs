@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, ETAG, VARY};
-use http::{HeaderMap, response};
+use tidegate_sample::head::names::{CONTENT_ENCODING, CONTENT_LENGTH, ETAG, VARY};
+use tidegate_sample::head::{Headers, names, response};
 
 use super::Moment;
 use super::budget::{Kind, Lease, blocks_of};
 use super::freshness::{Lifetime, last_modified};
 use super::key::Key;
-use super::object::{Making, Object, copy, overhead};
+use super::object::{Making, Object, overhead};
 use super::store::{Cache, EarlyHints};
 use super::variant::{Variant, Wanted};
 use crate::ext::Failure;
@@ -37,7 +37,7 @@ pub(crate) struct Recording {
     pub(super) by_filter: bool,
     key: Key,
     wanted: Option<Wanted>,
-    headers: HeaderMap,
+    headers: Headers,
     lifetime: Lifetime,
     now: Moment,
 }
@@ -55,7 +55,7 @@ impl Recording {
         let spec = cache.spec();
         let lifetime = Lifetime::of(head, spec.age_max, now.wall)?;
         let only_hints = spec.early_hints == EarlyHints::Only;
-        if head.headers.contains_key(VARY) && !spec.process_vary && !only_hints {
+        if head.headers.contains(VARY) && !spec.process_vary && !only_hints {
             return None;
         }
         let length = head.headers.get(CONTENT_LENGTH);
@@ -64,8 +64,8 @@ impl Recording {
         if !only_hints && length.unwrap_or(0).saturating_add(fields) > spec.object_bytes_max {
             return None;
         }
-        let mut headers = copy(&head.headers);
-        headers.remove(http::header::AGE);
+        let mut headers = head.headers.detached();
+        headers.remove(names::AGE);
         headers.remove(CONTENT_LENGTH);
         forget_connection(&mut headers);
         Some(Recording {
@@ -80,11 +80,11 @@ impl Recording {
     }
 
     /// Takes over what filters in front changed of the content's description.
-    pub(crate) fn follow(&mut self, changed: &HeaderMap) {
+    pub(crate) fn follow(&mut self, changed: &Headers) {
         for name in [CONTENT_ENCODING, ETAG, VARY] {
-            self.headers.remove(&name);
-            for value in changed.get_all(&name) {
-                self.headers.append(&name, value.clone());
+            self.headers.remove(name);
+            for value in changed.get_all(name) {
+                self.headers.append(name, value);
             }
         }
     }
@@ -95,7 +95,7 @@ impl Recording {
         let now = self.now;
         let variant = match &self.wanted {
             Some(wanted) => Variant::of(&self.headers, wanted).ok()?,
-            None if self.headers.contains_key(VARY) && cache.spec().early_hints != EarlyHints::Only => {
+            None if self.headers.contains(VARY) && cache.spec().early_hints != EarlyHints::Only => {
                 return None;
             }
             None => Variant::default(),
@@ -131,10 +131,9 @@ impl Recording {
 }
 
 /// Fields of the connection that the response came by, and those that it names, are nobody else's.
-fn forget_connection(headers: &mut HeaderMap) {
+fn forget_connection(headers: &mut Headers) {
     let named: Vec<String> = headers
-        .get_all(http::header::CONNECTION)
-        .iter()
+        .get_all(names::CONNECTION)
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .map(|name| name.trim().to_ascii_lowercase())

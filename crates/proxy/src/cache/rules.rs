@@ -3,7 +3,8 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use http::{HeaderValue, Method, StatusCode, response};
+use http::{HeaderValue, Method, StatusCode};
+use tidegate_sample::head::response;
 
 use super::Moment;
 use super::condition::is_current;

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use tidegate_sample::head::{Headers, names};
+
 use super::Moment;
 use super::budget::{BLOCK_BYTES, Budget, Kind, Lease, blocks_of};
 use super::hints::hints;
@@ -152,9 +154,9 @@ impl Cache {
         if links.is_empty() {
             return;
         }
-        let mut headers = http::HeaderMap::new();
+        let mut headers = Headers::new();
         for link in links {
-            headers.append(http::header::LINK, link);
+            headers.append(names::LINK, link);
         }
         let bytes = overhead(&making.key, &headers) as u64;
         let Some(lease) = self.room(Kind::Hints, blocks_of(bytes)) else {
@@ -279,8 +281,9 @@ impl Shown {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::{HeaderMap, HeaderValue, request};
+    use http::HeaderValue;
     use std::time::SystemTime;
+    use tidegate_sample::head::request;
 
     const KIB: usize = 1024;
 
@@ -308,14 +311,14 @@ mod tests {
         if let Some(referer) = referer {
             request = request.header("referer", referer);
         }
-        request.body(()).unwrap().into_parts().0
+        request.body(()).unwrap().into_parts().0.into()
     }
 
     /// Keeps an object for 60 seconds from second 0 on. With a referer, it is for those alone who have that.
     fn keep(cache: &Cache, target: &str, bytes: usize, referer: Option<&str>) -> bool {
         let head = request(target, referer);
         let wanted = Wanted::of(&head.headers, cache.seed);
-        let mut headers = HeaderMap::new();
+        let mut headers = Headers::new();
         headers.insert("link", HeaderValue::from_static("<a>; rel=preload"));
         if referer.is_some() {
             headers.insert("vary", HeaderValue::from_static("referer"));
@@ -417,7 +420,7 @@ mod tests {
             key: key.clone(),
             variant: Variant::default(),
             kind: Kind::Full,
-            headers: HeaderMap::new(),
+            headers: Headers::new(),
             modified: SystemTime::UNIX_EPOCH,
             age: Duration::ZERO,
             stored: 0,
@@ -440,7 +443,7 @@ mod tests {
         assert_eq!((whole.len(), hints.len()), (2, 10));
         let asked = request("/10", None);
         let kept = cache.find(&Asked::of(&asked), None, moment(0));
-        assert!(matches!(kept, Some(Kept::Stale(object)) if object.headers.contains_key("link")));
+        assert!(matches!(kept, Some(Kept::Stale(object)) if object.headers.contains("link")));
         assert!(
             cache
                 .find(&Asked::of(&request("/0", None)), None, moment(0))

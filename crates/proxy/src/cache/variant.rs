@@ -1,7 +1,7 @@
 //! Variants of a response: what `vary` says, and which requests one of them is for.
 
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, ORIGIN, REFERER, VARY};
-use http::{HeaderMap, HeaderName};
+use tidegate_sample::head::names::{ACCEPT_ENCODING, CONTENT_ENCODING, ORIGIN, REFERER, VARY};
+use tidegate_sample::head::{AsName, Headers, KnownName};
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 /// The codings of the registry of HTTP, each a bit by its place.
@@ -41,8 +41,8 @@ impl Codings {
     }
 
     /// Those that a request accepts.
-    fn accepted(headers: &HeaderMap) -> Codings {
-        if !headers.contains_key(ACCEPT_ENCODING) {
+    fn accepted(headers: &Headers) -> Codings {
+        if !headers.contains(ACCEPT_ENCODING) {
             return Codings(ALL);
         }
         let (mut accepted, mut refused, mut others) = (0, 0, false);
@@ -73,7 +73,7 @@ impl Codings {
     }
 
     /// Those of a response; none if it has one that nobody knows.
-    fn used(headers: &HeaderMap) -> Option<Codings> {
+    fn used(headers: &Headers) -> Option<Codings> {
         let mut used = 0;
         for value in headers.get_all(CONTENT_ENCODING) {
             for name in value.to_str().ok()?.split(',') {
@@ -97,18 +97,18 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    pub(super) fn of(headers: &HeaderMap, seed: u64) -> Wanted {
+    pub(super) fn of(headers: &Headers, seed: u64) -> Wanted {
         Wanted {
             accepted: Codings::accepted(headers),
-            referer: digest(headers, &REFERER, seed),
-            origin: digest(headers, &ORIGIN, seed),
+            referer: digest(headers, REFERER, seed),
+            origin: digest(headers, ORIGIN, seed),
         }
     }
 }
 
 /// A field's values, however long, as a number that nobody can aim at; 0 if there is no such field.
-fn digest(headers: &HeaderMap, name: &HeaderName, seed: u64) -> u128 {
-    let mut values = headers.get_all(name).iter();
+fn digest(headers: &Headers, name: KnownName, seed: u64) -> u128 {
+    let mut values = headers.get_all(name);
     let Some(first) = values.next() else { return 0 };
     let Some(second) = values.next() else {
         return xxh3_128_with_seed(first.as_bytes(), seed);
@@ -138,16 +138,16 @@ impl Variant {
     ///
     /// # Errors
     /// `vary` names a field that is not among those that are looked at, or the body is coded in a way that nobody knows.
-    pub(super) fn of(response: &HeaderMap, wanted: &Wanted) -> Result<Variant, Unmanaged> {
+    pub(super) fn of(response: &Headers, wanted: &Wanted) -> Result<Variant, Unmanaged> {
         let mut variant = Variant::default();
         for value in response.get_all(VARY) {
             for name in value.to_str().map_err(|_| Unmanaged)?.split(',') {
-                match name.trim() {
-                    name if ACCEPT_ENCODING == name => {
+                match name.trim().as_name() {
+                    name if name == ACCEPT_ENCODING => {
                         variant.codings = Some(Codings::used(response).ok_or(Unmanaged)?);
                     }
-                    name if REFERER == name => variant.referer = Some(wanted.referer),
-                    name if ORIGIN == name => variant.origin = Some(wanted.origin),
+                    name if name == REFERER => variant.referer = Some(wanted.referer),
+                    name if name == ORIGIN => variant.origin = Some(wanted.origin),
                     _ => return Err(Unmanaged),
                 }
             }
@@ -177,9 +177,9 @@ impl Variant {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
+    use http::{HeaderName, HeaderValue};
 
-    fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
+    fn headers(fields: &[(&'static str, &str)]) -> Headers {
         let field = |(name, value): &(&'static str, &str)| {
             (
                 HeaderName::from_static(name),
@@ -190,7 +190,7 @@ mod tests {
     }
 
     fn accepts(accepted: Option<&str>, used: &str) -> bool {
-        let request = accepted.map_or(HeaderMap::new(), |a| headers(&[("accept-encoding", a)]));
+        let request = accepted.map_or(Headers::new(), |a| headers(&[("accept-encoding", a)]));
         let mut response = vec![("vary", "accept-encoding")];
         if !used.is_empty() {
             response.push(("content-encoding", used));
@@ -231,11 +231,7 @@ mod tests {
         assert!(!variant.suits(&other(&[("referer", "a")])));
         assert!(!variant.suits(&other(&[("referer", "a"), ("origin", "c")])));
         assert!(!variant.suits(&other(&[("referer", "a"), ("referer", "a"), ("origin", "b")])));
-        assert!(
-            Variant::of(&HeaderMap::new(), &wanted)
-                .unwrap()
-                .is_for_everybody()
-        );
+        assert!(Variant::of(&Headers::new(), &wanted).unwrap().is_for_everybody());
         // A field without a value is another one than no field.
         let empty = other(&[("referer", ""), ("origin", "b")]);
         let missing = other(&[("origin", "b")]);

@@ -1,6 +1,6 @@
 //! Whether what came is what was expected.
 
-use http::HeaderMap;
+use tidegate_sample::head::{Headers, response};
 use tidegate_sample::logformat::LogFormat;
 
 use super::message::Response;
@@ -110,11 +110,12 @@ pub(super) fn response(wanted: &Expect, response: &Response, full: bool, session
 /// Lets expressions see the response.
 pub(super) fn remember(session: &CheckSession, response: &Response) {
     if session.response.borrow().is_none() {
-        let mut parts = http::Response::new(()).into_parts().0;
-        parts.status = response.status;
-        parts.version = response.version;
-        parts.headers = response.headers.clone();
-        *session.response.borrow_mut() = Some(parts);
+        *session.response.borrow_mut() = Some(response::Parts {
+            status: response.status,
+            reason: None,
+            version: response.version,
+            headers: response.headers.clone(),
+        });
     }
 }
 
@@ -198,7 +199,7 @@ fn contains(subject: &[u8], wanted: &[u8]) -> bool {
     wanted.is_empty() || subject.windows(wanted.len()).any(|window| window == wanted)
 }
 
-fn has_header(pattern: &HeaderPattern, headers: &HeaderMap, session: &CheckSession) -> bool {
+fn has_header(pattern: &HeaderPattern, headers: &Headers, session: &CheckSession) -> bool {
     headers.iter().any(|(name, value)| {
         if !matches(&pattern.name, name.as_str().as_bytes(), true, session) {
             return false;

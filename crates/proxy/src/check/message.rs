@@ -3,7 +3,8 @@
 //! A check asks once per connection and needs no more than a head and the first of a body, so that it can be both strict
 //! and simple.
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Version};
+use tidegate_sample::head::{Headers, names};
 
 /// Most headers of a response.
 const HEADERS_MAX: usize = 128;
@@ -14,7 +15,7 @@ pub(super) struct Response {
     pub(super) status: StatusCode,
     pub(super) reason: String,
     pub(super) version: Version,
-    pub(super) headers: HeaderMap,
+    pub(super) headers: Headers,
     /// What has come of the body, its transfer coding taken away.
     pub(super) body: Vec<u8>,
     /// Whether that is all.
@@ -46,12 +47,12 @@ pub(super) fn request(
         b" HTTP/1.1\r\n"
     });
     for (name, value) in headers {
-        let ours = *name == http::header::CONTENT_LENGTH || *name == http::header::TRANSFER_ENCODING;
+        let ours = *name == names::CONTENT_LENGTH || *name == names::TRANSFER_ENCODING;
         if !ours {
             field(&mut bytes, name.as_str(), value);
         }
     }
-    if !headers.iter().any(|(name, _)| *name == http::header::CONNECTION) {
+    if !headers.iter().any(|(name, _)| *name == names::CONNECTION) {
         field(&mut bytes, "connection", b"close");
     }
     if let Some(body) = body {
@@ -114,8 +115,8 @@ pub(super) fn response(bytes: &[u8], ended: bool, to: &Method) -> Result<Option<
     }
 }
 
-fn headers(fields: &[httparse::Header<'_>]) -> Result<HeaderMap, Malformed> {
-    let mut headers = HeaderMap::with_capacity(fields.len());
+fn headers(fields: &[httparse::Header<'_>]) -> Result<Headers, Malformed> {
+    let mut headers = Headers::new();
     for field in fields {
         let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Malformed)?;
         let value = HeaderValue::from_bytes(field.value).map_err(|_| Malformed)?;
@@ -129,7 +130,7 @@ fn body(
     rest: &[u8],
     ended: bool,
     status: StatusCode,
-    headers: &HeaderMap,
+    headers: &Headers,
     to: &Method,
 ) -> Result<(Vec<u8>, bool), Malformed> {
     let none = *to == Method::HEAD
@@ -139,13 +140,12 @@ fn body(
         return Ok((Vec::new(), true));
     }
     let is_chunked = headers
-        .get_all(http::header::TRANSFER_ENCODING)
-        .iter()
+        .get_all(names::TRANSFER_ENCODING)
         .any(|value| value.as_bytes().to_ascii_lowercase().ends_with(b"chunked"));
     if is_chunked {
         return chunks(rest).map(|(body, whole)| (body, whole || ended));
     }
-    let length = match headers.get(http::header::CONTENT_LENGTH) {
+    let length = match headers.get(names::CONTENT_LENGTH) {
         Some(length) => {
             let digits = length.to_str().map_err(|_| Malformed)?.trim();
             Some(digits.parse::<usize>().map_err(|_| Malformed)?)

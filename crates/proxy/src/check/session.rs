@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::response;
+use tidegate_sample::head::response;
 use tidegate_sample::vars::{ProcVars, VarScope, VarStore};
 use tidegate_sample::{Named, Process, Session, Way};
 

@@ -8,11 +8,12 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
-use http::header::{
+use http::{HeaderValue, Method, Version};
+use tidegate_sample::Way;
+use tidegate_sample::head::names::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, USER_AGENT, VARY,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
-use tidegate_sample::Way;
+use tidegate_sample::head::{FieldValue, Headers, KnownName};
 
 use super::{DataFilter, Filter, FilterSpec, Follows, Passage};
 use crate::ext::{Failure, Run};
@@ -125,9 +126,9 @@ impl Filter for Compressing {
 }
 
 /// Whether a request is to be compressed; its headers say so then.
-fn compress_request(spec: &CompressionSpec, headers: &mut HeaderMap) -> Option<Algorithm> {
+fn compress_request(spec: &CompressionSpec, headers: &mut Headers) -> Option<Algorithm> {
     let algorithm = spec.request?;
-    let suits = !headers.contains_key(CONTENT_ENCODING)
+    let suits = !headers.contains(CONTENT_ENCODING)
         && has_type(headers, &spec.request_types)
         && is_long_enough(headers, spec.request_bytes_min);
     if !suits {
@@ -154,15 +155,17 @@ fn compress_response(spec: &CompressionSpec, txn: &Txn) -> Option<Algorithm> {
         return None;
     }
     let headers = &mut head.headers;
-    let suits = !headers.contains_key(CONTENT_ENCODING)
+    let suits = !headers.contains(CONTENT_ENCODING)
         && !has_token(headers, CACHE_CONTROL, "no-transform")
         && has_type(headers, &spec.response_types)
         && is_long_enough(headers, spec.response_bytes_min);
-    let mut tags = headers.get_all(ETAG).iter();
-    let tag = match (tags.next(), tags.next()) {
-        (None, _) => None,
-        (Some(tag), None) => Some(weak(tag)?),
-        (Some(_), Some(_)) => return None,
+    let tag = {
+        let mut tags = headers.get_all(ETAG);
+        match (tags.next(), tags.next()) {
+            (None, _) => None,
+            (Some(tag), None) => Some(weak(tag)?),
+            (Some(_), Some(_)) => return None,
+        }
     };
     if !suits {
         return None;
@@ -181,7 +184,7 @@ fn compress_response(spec: &CompressionSpec, txn: &Txn) -> Option<Algorithm> {
 }
 
 /// The algorithm that the client likes best, and of those that it likes the same the first of the proxy's.
-fn choose(known: &[Algorithm], headers: &HeaderMap) -> Option<Algorithm> {
+fn choose(known: &[Algorithm], headers: &Headers) -> Option<Algorithm> {
     // Identity needs nobody's consent.
     let mut best = known
         .contains(&Algorithm::Identity)
@@ -196,7 +199,7 @@ fn choose(known: &[Algorithm], headers: &HeaderMap) -> Option<Algorithm> {
 }
 
 /// How much a client likes a coding, in thousandths; `*` stands for those that it doesn't name.
-fn weight_of(coding: &str, headers: &HeaderMap) -> u32 {
+fn weight_of(coding: &str, headers: &Headers) -> u32 {
     let mut any = 0;
     for value in headers.get_all(ACCEPT_ENCODING) {
         for item in value.to_str().unwrap_or_default().split(',') {
@@ -216,14 +219,14 @@ fn weight_of(coding: &str, headers: &HeaderMap) -> u32 {
     any
 }
 
-fn declare(headers: &mut HeaderMap, algorithm: Algorithm) {
+fn declare(headers: &mut Headers, algorithm: Algorithm) {
     if algorithm != Algorithm::Identity {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static(algorithm.coding()));
     }
 }
 
 /// A browser that says it can and can't.
-fn is_old_browser(headers: &HeaderMap) -> bool {
+fn is_old_browser(headers: &Headers) -> bool {
     let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
     let Some(agent) = agent.filter(|agent| agent.starts_with("Mozilla/4")) else {
         return false;
@@ -238,15 +241,15 @@ fn is_old_browser(headers: &HeaderMap) -> bool {
     }
 }
 
-fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
-    headers.get_all(name).iter().any(|value| {
+fn has_token(headers: &Headers, name: KnownName, token: &str) -> bool {
+    headers.get_all(name).any(|value| {
         let mut tokens = value.as_bytes().split(|b| *b == b',');
         tokens.any(|part| part.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
     })
 }
 
 /// Whether the type is one of these. A message without one is compressed only where all are.
-fn has_type(headers: &HeaderMap, types: &[String]) -> bool {
+fn has_type(headers: &Headers, types: &[String]) -> bool {
     let Some(kind) = headers.get(CONTENT_TYPE) else {
         return types.is_empty();
     };
@@ -262,7 +265,7 @@ fn has_type(headers: &HeaderMap, types: &[String]) -> bool {
 }
 
 /// A body of unknown length is taken for a long one.
-fn is_long_enough(headers: &HeaderMap, bytes_min: u64) -> bool {
+fn is_long_enough(headers: &Headers, bytes_min: u64) -> bool {
     let length = headers
         .get(CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok());
@@ -272,12 +275,12 @@ fn is_long_enough(headers: &HeaderMap, bytes_min: u64) -> bool {
 }
 
 /// The tag of a body that is the same and has other bytes; none if this is no tag.
-fn weak(tag: &HeaderValue) -> Option<HeaderValue> {
+fn weak(tag: FieldValue<'_>) -> Option<HeaderValue> {
     let bytes = tag.as_bytes();
     let is_quoted =
         |bytes: &[u8]| bytes.len() >= 2 && bytes.first() == Some(&b'"') && bytes.last() == Some(&b'"');
     match bytes.strip_prefix(b"W/") {
-        Some(rest) => is_quoted(rest).then(|| tag.clone()),
+        Some(rest) => is_quoted(rest).then(|| tag.detached()),
         None if is_quoted(bytes) => HeaderValue::from_bytes(&[b"W/", bytes].concat()).ok(),
         None => None,
     }
@@ -373,11 +376,12 @@ impl Compressor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderName;
     use std::collections::VecDeque;
     use std::io::Read;
     use std::task::Waker;
 
-    fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+    fn headers(fields: &[(&'static str, &'static str)]) -> Headers {
         let field = |(name, value): &(&'static str, &'static str)| {
             (HeaderName::from_static(name), HeaderValue::from_static(value))
         };
@@ -399,7 +403,7 @@ mod tests {
         assert_eq!(chosen(&[Gzip], "br"), None);
         assert_eq!(chosen(&[Identity, RawDeflate], "br"), Some(Identity));
         assert_eq!(chosen(&[Identity, RawDeflate], "deflate"), Some(RawDeflate));
-        assert_eq!(choose(&[Gzip], &HeaderMap::new()), None);
+        assert_eq!(choose(&[Gzip], &Headers::new()), None);
     }
 
     #[test]
@@ -416,7 +420,7 @@ mod tests {
                 .body(())
                 .unwrap();
             let mut response = http::Response::builder().status(status).body(()).unwrap();
-            *response.headers_mut() = headers(fields);
+            *response.headers_mut() = (&headers(fields)).into();
             let txn = Txn::detached().request(request).response(response).build();
             let done = compress_response(&spec, &txn).is_some();
             let head = txn.response_head().unwrap();

@@ -7,9 +7,10 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{Method, StatusCode, request, response};
+use http::{Method, StatusCode};
 use http_body::Body;
+use tidegate_sample::head::names::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use tidegate_sample::head::{request, response};
 
 use super::body::Receiving;
 use super::case::HeaderCase;
@@ -227,8 +228,8 @@ impl Upload {
         let out = self.out.front();
         request_line(out, head);
         let mut has_length = false;
-        for (name, value) in &head.headers {
-            if *name == CONTENT_LENGTH {
+        for (name, value) in head.headers.iter() {
+            if name == CONTENT_LENGTH {
                 let says = value.to_str().ok().and_then(|v| v.parse().ok());
                 // Of a request without a body a length of 0 may be told, and no other.
                 if says.is_none()
@@ -237,19 +238,19 @@ impl Upload {
                 {
                     continue;
                 }
-            } else if *name == TRANSFER_ENCODING {
+            } else if name == TRANSFER_ENCODING {
                 continue;
             }
             field(out, name, value.as_bytes(), case);
         }
         if let (Some(length), false) = (length, has_length) {
-            field(out, &CONTENT_LENGTH, b"", case);
+            field(out, CONTENT_LENGTH, b"", case);
             out.truncate(out.len() - 2);
             number(out, length, 10);
             out.extend_from_slice(b"\r\n");
         }
         if leaving == Leaving::Chunked {
-            field(out, &TRANSFER_ENCODING, b"chunked", case);
+            field(out, TRANSFER_ENCODING, b"chunked", case);
         }
         out.extend_from_slice(b"\r\n");
         self.body = (!ended).then_some((body, leaving));

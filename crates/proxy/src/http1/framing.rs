@@ -1,8 +1,6 @@
 //! Where the body of a message ends, as its fields declare it. Whatever two readers could take for two different ends is
 //! refused, for that is how requests are smuggled.
 
-use http::HeaderValue;
-
 /// Where a body ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Framing {
@@ -47,9 +45,9 @@ pub(super) enum Refused {
 
 impl Declared {
     /// Takes in a `content-length`; false if this is none, or another one than before. Whether it is the first is told.
-    pub(super) fn length(&mut self, value: &HeaderValue) -> Result<bool, Refused> {
+    pub(super) fn length(&mut self, value: &[u8]) -> Result<bool, Refused> {
         let first = self.length.is_none();
-        for part in value.as_bytes().split(|b| *b == b',') {
+        for part in value.split(|b| *b == b',') {
             let length = number(part.trim_ascii()).ok_or(Refused::Ambiguous)?;
             if *self.length.get_or_insert(length) != length {
                 return Err(Refused::Ambiguous);
@@ -59,9 +57,9 @@ impl Declared {
     }
 
     /// Takes in a `transfer-encoding`.
-    pub(super) fn codings(&mut self, value: &HeaderValue) {
+    pub(super) fn codings(&mut self, value: &[u8]) {
         self.has_codings = true;
-        for coding in value.as_bytes().split(|b| *b == b',').map(<[u8]>::trim_ascii) {
+        for coding in value.split(|b| *b == b',').map(<[u8]>::trim_ascii) {
             self.chunked_last = coding.eq_ignore_ascii_case(b"chunked");
             match self.chunked_last {
                 true => self.chunked = self.chunked.saturating_add(1),
@@ -102,7 +100,7 @@ mod tests {
     fn lengths(values: &[&'static str]) -> Result<Option<u64>, Refused> {
         let mut declared = Declared::default();
         for value in values {
-            declared.length(&HeaderValue::from_static(value))?;
+            declared.length(value.as_bytes())?;
         }
         Ok(declared.length)
     }
@@ -121,9 +119,7 @@ mod tests {
     fn codings_are_chunked_alone() {
         let codings = |values: &[&'static str]| {
             let mut declared = Declared::default();
-            values
-                .iter()
-                .for_each(|v| declared.codings(&HeaderValue::from_static(v)));
+            values.iter().for_each(|v| declared.codings(v.as_bytes()));
             declared.chunked()
         };
         assert_eq!(codings(&[]), Ok(false));

@@ -3,11 +3,10 @@
 use std::mem::MaybeUninit;
 
 use bytes::Bytes;
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
-};
-use http::{Method, Request, Response, StatusCode, Uri, Version, request, response};
+use http::{Method, StatusCode, Uri, Version};
 use httparse::{Header, ParserConfig, Status};
+use tidegate_sample::head::names::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
+use tidegate_sample::head::{AsName, Headers, request, response};
 
 use super::ReasonPhrase;
 use super::framing::{Declared, Framing, Refused};
@@ -144,40 +143,41 @@ fn mend<T>(bytes: &Bytes, limits: HeadLimits, begins_well: impl Fn(&Bytes) -> bo
 }
 
 fn request_head(bytes: &Bytes, read: &httparse::Request<'_, '_>, limits: HeadLimits) -> Option<RequestHead> {
-    let mut parts = Request::new(()).into_parts().0;
-    parts.version = version(read.version?);
-    parts.method = Method::from_bytes(read.method?.as_bytes()).ok()?;
+    let method = Method::from_bytes(read.method?.as_bytes()).ok()?;
+    let mut parts = request::Parts {
+        uri: uri(bytes, read.path?, &method, limits.lenient)?,
+        method,
+        version: version(read.version?),
+        headers: Headers::within(bytes.clone(), read.headers.len() + SPARE_FIELDS),
+    };
     let old = parts.version == Version::HTTP_10;
-    let target = read.path?;
-    parts.uri = uri(bytes, target, &parts.method, limits.lenient)?;
     let mut declared = Declared::default();
     let mut asks = Asks::default();
     let mut objection = None;
     let mut expects = false;
-    let mut host: Option<HeaderValue> = None;
-    parts.headers = HeaderMap::with_capacity(read.headers.len() + SPARE_FIELDS);
+    let mut host: Option<&[u8]> = None;
     for field in read.headers.iter() {
-        let (name, value) = name_and_value(bytes, field)?;
+        let (name, value) = (field.name.as_name(), field.value);
         if name == HOST {
-            match &host {
-                Some(first) if first.as_bytes().eq_ignore_ascii_case(value.as_bytes()) => continue,
+            match host {
+                Some(first) if first.eq_ignore_ascii_case(value) => continue,
                 Some(_) => objection = Some(StatusCode::BAD_REQUEST),
-                None => host = Some(value.clone()),
+                None => host = Some(value),
             }
         } else if name == CONTENT_LENGTH {
-            if !declared.length(&value).ok()? {
+            if !declared.length(value).ok()? {
                 continue;
             }
         } else if name == TRANSFER_ENCODING {
-            declared.codings(&value);
+            declared.codings(value);
         } else if name == CONNECTION {
-            asks.take_in(&value);
+            asks.take_in(value);
         } else if name == EXPECT {
-            expects |= value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+            expects |= value.eq_ignore_ascii_case(b"100-continue");
         }
-        parts.headers.append(name, value);
+        parts.headers.found(name, value);
     }
-    if let (Some(authority), Some(host)) = (parts.uri.authority(), &host)
+    if let (Some(authority), Some(host)) = (parts.uri.authority(), host)
         && !limits.lenient
         && contradict(authority.as_str(), parts.uri.scheme_str(), host)
     {
@@ -219,33 +219,34 @@ fn response_head(
     limits: HeadLimits,
     asked: &Method,
 ) -> Option<ResponseHead> {
-    let mut parts = Response::new(()).into_parts().0;
-    parts.version = version(read.version?);
-    parts.status = StatusCode::from_u16(read.code?).ok()?;
+    let mut parts = response::Parts {
+        status: StatusCode::from_u16(read.code?).ok()?,
+        reason: None,
+        version: version(read.version?),
+        headers: Headers::within(bytes.clone(), read.headers.len() + SPARE_FIELDS),
+    };
     let old = parts.version == Version::HTTP_10;
     let mut declared = Declared::default();
     let mut asks = Asks::default();
-    parts.headers = HeaderMap::with_capacity(read.headers.len() + SPARE_FIELDS);
     for field in read.headers.iter() {
-        let (name, value) = name_and_value(bytes, field)?;
+        let (name, value) = (field.name.as_name(), field.value);
         if name == CONTENT_LENGTH {
-            if !declared.length(&value).ok()? {
+            if !declared.length(value).ok()? {
                 continue;
             }
         } else if name == TRANSFER_ENCODING {
             if limits.lenient && (value.is_empty() || declared.has_codings) {
                 continue;
             }
-            declared.codings(&value);
+            declared.codings(value);
         } else if name == CONNECTION {
-            asks.take_in(&value);
+            asks.take_in(value);
         }
-        parts.headers.append(name, value);
+        parts.headers.found(name, value);
     }
     let reason = read.reason.unwrap_or_default();
     if Some(reason) != parts.status.canonical_reason() {
-        let reason = ReasonPhrase::try_from(bytes.slice_ref(reason.as_bytes())).ok()?;
-        parts.extensions.insert(reason);
+        parts.reason = Some(ReasonPhrase::try_from(bytes.slice_ref(reason.as_bytes())).ok()?);
     }
     let chunked = declared.chunked().ok()?;
     if chunked && declared.length.is_some() {
@@ -274,12 +275,6 @@ fn response_head(
 
 /// Room for what rules and options add, so that the fields need not move for them.
 const SPARE_FIELDS: usize = 2;
-
-fn name_and_value(bytes: &Bytes, field: &Header<'_>) -> Option<(HeaderName, HeaderValue)> {
-    let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
-    let value = HeaderValue::from_maybe_shared(bytes.slice_ref(field.value)).ok()?;
-    Some((name, value))
-}
 
 fn version(minor: u8) -> Version {
     match minor {
@@ -311,8 +306,8 @@ struct Asks {
 }
 
 impl Asks {
-    fn take_in(&mut self, value: &HeaderValue) {
-        for token in value.as_bytes().split(|b| *b == b',').map(<[u8]>::trim_ascii) {
+    fn take_in(&mut self, value: &[u8]) {
+        for token in value.split(|b| *b == b',').map(<[u8]>::trim_ascii) {
             self.close |= token.eq_ignore_ascii_case(b"close");
             self.keep_alive |= token.eq_ignore_ascii_case(b"keep-alive");
         }
@@ -324,14 +319,14 @@ impl Asks {
 }
 
 /// Whether a `host` field and the authority of the target contradict each other.
-fn contradict(authority: &str, scheme: Option<&str>, host: &HeaderValue) -> bool {
+fn contradict(authority: &str, scheme: Option<&str>, host: &[u8]) -> bool {
     let default = match scheme {
         Some("https") => ":443",
         _ => ":80",
     };
     let bare = |host: &str| host.strip_suffix(default).unwrap_or(host).to_ascii_lowercase();
     let authority = authority.rsplit('@').next().unwrap_or_default();
-    host.to_str().map_or(true, |host| bare(host) != bare(authority))
+    std::str::from_utf8(host).map_or(true, |host| bare(host) != bare(authority))
 }
 
 #[cfg(test)]
@@ -384,7 +379,7 @@ mod tests {
         let head =
             strict("POST / HTTP/1.1\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n").unwrap();
         assert_eq!((head.framing, head.keep_alive), (Framing::Chunked, false));
-        assert!(!head.parts.headers.contains_key(CONTENT_LENGTH));
+        assert!(!head.parts.headers.contains(CONTENT_LENGTH));
         assert!(strict("POST / HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n").is_none());
     }
 
@@ -475,10 +470,7 @@ mod tests {
         );
         assert!(answer("HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\n", Method::GET).is_none());
         let named = answer("HTTP/1.1 200 Fine\r\n\r\n", Method::GET).unwrap();
-        assert_eq!(
-            named.parts.extensions.get::<ReasonPhrase>().unwrap().as_bytes(),
-            b"Fine"
-        );
+        assert_eq!(named.parts.reason.unwrap().as_bytes(), b"Fine");
     }
 
     proptest::proptest! {

@@ -4,9 +4,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{Method, StatusCode, Version, response};
+use http::{Method, StatusCode, Version};
 use http_body::Body;
+use tidegate_sample::head::names::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use tidegate_sample::head::response;
 
 use super::body::Receiving;
 use super::case::HeaderCase;
@@ -257,8 +258,8 @@ impl ServerConn {
         status_line(out, head);
         let mut has_length = false;
         let mut has_connection = false;
-        for (name, value) in &head.headers {
-            if *name == CONTENT_LENGTH {
+        for (name, value) in head.headers.iter() {
+            if name == CONTENT_LENGTH {
                 let told = match self.leaving {
                     Leaving::Nothing => !switches && status != StatusCode::NO_CONTENT,
                     Leaving::Length(length) => {
@@ -269,9 +270,9 @@ impl ServerConn {
                 if !told || std::mem::replace(&mut has_length, true) {
                     continue;
                 }
-            } else if *name == TRANSFER_ENCODING {
+            } else if name == TRANSFER_ENCODING {
                 continue;
-            } else if *name == CONNECTION {
+            } else if name == CONNECTION {
                 has_connection = true;
                 let tokens = value.as_bytes().split(|b| *b == b',').map(<[u8]>::trim_ascii);
                 if { tokens }.any(|token| token.eq_ignore_ascii_case(b"close")) {
@@ -288,18 +289,18 @@ impl ServerConn {
             _ => None,
         };
         if let (Some(length), false) = (length, has_length) {
-            field(out, &CONTENT_LENGTH, b"", case);
+            field(out, CONTENT_LENGTH, b"", case);
             out.truncate(out.len() - 2);
             number(out, length, 10);
             out.extend_from_slice(b"\r\n");
         }
         if self.leaving == Leaving::Chunked {
-            field(out, &TRANSFER_ENCODING, b"chunked", case);
+            field(out, TRANSFER_ENCODING, b"chunked", case);
         }
         match (self.kept, self.old) {
             _ if switches => {}
-            (false, _) => field(out, &CONNECTION, b"close", case),
-            (true, true) if !has_connection => field(out, &CONNECTION, b"keep-alive", case),
+            (false, _) => field(out, CONNECTION, b"close", case),
+            (true, true) if !has_connection => field(out, CONNECTION, b"keep-alive", case),
             (true, _) => {}
         }
         out.extend_from_slice(b"\r\n");

@@ -7,11 +7,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use http::header::{HeaderMap, HeaderName};
-use http::{StatusCode, request, response};
+use http::{HeaderMap, StatusCode};
+use tidegate_sample::head::{AsName, Headers, request, response};
 use tokio::io::AsyncWrite;
 
-use super::ReasonPhrase;
 use super::case::HeaderCase;
 use crate::stream::Counted;
 
@@ -129,7 +128,7 @@ impl Outflow {
                 let front = self.front();
                 front.extend_from_slice(b"0\r\n");
                 if let Some(trailers) = trailers {
-                    fields(front, trailers, case);
+                    fields(front, &Headers::from(trailers), case);
                 }
                 front.extend_from_slice(b"\r\n");
             }
@@ -209,14 +208,13 @@ fn target(out: &mut Vec<u8>, uri: &http::Uri) {
 
 /// Writes the first line of a response.
 pub(super) fn status_line(out: &mut Vec<u8>, head: &response::Parts) {
-    let reason = head.extensions.get::<ReasonPhrase>();
-    if head.status == StatusCode::OK && reason.is_none() {
+    if head.status == StatusCode::OK && head.reason.is_none() {
         return out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
     }
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(head.status.as_str().as_bytes());
     out.push(b' ');
-    match reason {
+    match &head.reason {
         Some(reason) => out.extend_from_slice(reason.as_bytes()),
         None => out.extend_from_slice(head.status.canonical_reason().unwrap_or("Unknown").as_bytes()),
     }
@@ -224,17 +222,18 @@ pub(super) fn status_line(out: &mut Vec<u8>, head: &response::Parts) {
 }
 
 /// Writes fields, one a line.
-pub(super) fn fields(out: &mut Vec<u8>, headers: &HeaderMap, case: Option<&HeaderCase>) {
-    for (name, value) in headers {
+pub(super) fn fields(out: &mut Vec<u8>, headers: &Headers, case: Option<&HeaderCase>) {
+    for (name, value) in headers.iter() {
         field(out, name, value.as_bytes(), case);
     }
 }
 
 /// Writes a field.
-pub(super) fn field(out: &mut Vec<u8>, name: &HeaderName, value: &[u8], case: Option<&HeaderCase>) {
-    let name = case.and_then(|case| case.of(name)).unwrap_or(name.as_str());
+pub(super) fn field(out: &mut Vec<u8>, name: impl AsName, value: &[u8], case: Option<&HeaderCase>) {
+    let name = name.as_name();
+    let name = case.and_then(|case| case.of(name)).unwrap_or(name.as_bytes());
     out.reserve(name.len() + value.len() + 4);
-    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(name);
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
@@ -305,7 +304,7 @@ mod tests {
     fn first_lines_are_as_they_should_be() {
         let line = |request: http::request::Builder| {
             let mut out = Vec::new();
-            request_line(&mut out, &request.body(()).unwrap().into_parts().0);
+            request_line(&mut out, &request.body(()).unwrap().into_parts().0.into());
             String::from_utf8(out).unwrap()
         };
         assert_eq!(line(http::Request::get("/a?b")), "GET /a?b HTTP/1.1\r\n");
@@ -315,7 +314,7 @@ mod tests {
         );
         assert_eq!(line(http::Request::options("*")), "OPTIONS * HTTP/1.1\r\n");
         assert_eq!(line(http::Request::connect("h:1")), "CONNECT h:1 HTTP/1.1\r\n");
-        let mut head = http::Response::new(()).into_parts().0;
+        let mut head = response::Parts::default();
         let status = |head: &response::Parts| {
             let mut out = Vec::new();
             status_line(&mut out, head);
@@ -324,8 +323,7 @@ mod tests {
         assert_eq!(status(&head), "HTTP/1.1 200 OK\r\n");
         head.status = StatusCode::NOT_FOUND;
         assert_eq!(status(&head), "HTTP/1.1 404 Not Found\r\n");
-        head.extensions
-            .insert(ReasonPhrase::try_from(&b"Gone fishing"[..]).unwrap());
+        head.reason = Some(b"Gone fishing"[..].try_into().unwrap());
         assert_eq!(status(&head), "HTTP/1.1 404 Gone fishing\r\n");
     }
 }

@@ -11,10 +11,11 @@ use std::time::Instant;
 use bytes::Bytes;
 use h2::client::{Connection, ResponseFuture, SendRequest};
 use h2::{Reason, RecvStream};
-use http::header::CONTENT_LENGTH;
-use http::{Request, Response, request, response};
+use http::{Request, Response};
 use http_body::Body;
 use tidegate_sample::figures::HttpStreamFigures;
+use tidegate_sample::head::names::CONTENT_LENGTH;
+use tidegate_sample::head::{request, response};
 
 use super::guard::{Guarded, Meter};
 use super::receiving::Receiving;
@@ -262,7 +263,8 @@ impl ClientStream {
             self.upload = sender.take().map(|sender| Upload::new(body, sender));
         }
         let response = poll_fn(|cx| self.poll_response(cx, &mut response, &mut informed)).await?;
-        let (mut head, received) = response.into_parts();
+        let (head, received) = response.into_parts();
+        let mut head = response::Parts::from(head);
         self.traffic.read.update(|r| r + 1);
         if connects && head.status.is_success() {
             self.tunnel = sender.map(|sender| (received, sender));
@@ -284,7 +286,7 @@ impl ClientStream {
         informed: &mut impl FnMut(response::Parts),
     ) -> Poll<Result<Response<RecvStream>, SendFailure>> {
         while let Poll::Ready(Some(Ok(head))) = response.poll_informational(cx) {
-            informed(head.into_parts().0);
+            informed(head.into_parts().0.into());
         }
         if let Poll::Ready(response) = Pin::new(response).poll(cx) {
             return Poll::Ready(response.map_err(|e| failure(&e)));

@@ -13,8 +13,8 @@ mod server;
 mod translate;
 mod tunnel;
 
-use http::HeaderMap;
-use http::header::{CONNECTION, TRANSFER_ENCODING, UPGRADE};
+use tidegate_sample::head::Headers;
+use tidegate_sample::head::names::{CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TRANSFER_ENCODING, UPGRADE};
 
 pub(crate) use client::{ClientConn, ClientStream};
 pub(crate) use guard::Meter;
@@ -35,12 +35,12 @@ pub(crate) fn is_preface(bytes: &[u8]) -> bool {
 }
 
 /// Removes the fields that no message of HTTP/2 may have.
-pub(crate) fn forget_http1(headers: &mut HeaderMap) {
+pub(crate) fn forget_http1(headers: &mut Headers) {
     headers.remove(CONNECTION);
     headers.remove(TRANSFER_ENCODING);
     headers.remove(UPGRADE);
-    headers.remove("keep-alive");
-    headers.remove("proxy-connection");
+    headers.remove(KEEP_ALIVE);
+    headers.remove(PROXY_CONNECTION);
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use h2::server::{Connection, SendResponse};
 use h2::{Reason, RecvStream, SendStream};
-use http::{HeaderMap, Response, request, response};
+use http::{HeaderMap, Response, request};
+use tidegate_sample::head::response;
 
 use super::guard::{Guarded, Meter};
 use crate::stream::Counted;
@@ -117,20 +118,17 @@ impl Responder {
 
     /// Sends an informational response.
     pub(crate) fn inform(&mut self, head: response::Parts) {
-        let mut message = Response::from_parts(head, ());
-        super::forget_http1(message.headers_mut());
         // The client may have gone meanwhile, which is noticed elsewhere.
-        let _ = self.0.send_informational(message);
+        let _ = self.0.send_informational(message(head));
     }
 
     /// Sends the head of the response.
     ///
     /// # Errors
     /// The client has let go of the request.
-    pub(crate) fn respond(&mut self, mut head: response::Parts, ended: bool) -> io::Result<Sender> {
-        super::forget_http1(&mut head.headers);
+    pub(crate) fn respond(&mut self, head: response::Parts, ended: bool) -> io::Result<Sender> {
         self.0
-            .send_response(Response::from_parts(head, ()), ended)
+            .send_response(message(head), ended)
             .map(Sender::new)
             .map_err(to_io)
     }
@@ -139,6 +137,12 @@ impl Responder {
     pub(crate) fn reset(&mut self, reason: Reason) {
         self.0.send_reset(reason);
     }
+}
+
+/// A response as the codec takes it.
+fn message(mut head: response::Parts) -> Response<()> {
+    super::forget_http1(&mut head.headers);
+    Response::from_parts(head.into(), ())
 }
 
 /// Where the body of a message goes.

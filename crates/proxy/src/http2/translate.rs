@@ -2,17 +2,18 @@
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use h2::ext::Protocol;
-use http::header::{CONNECTION, HOST, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, TE, UPGRADE};
 use http::uri::{Authority, Parts, PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, request, response};
+use http::{HeaderValue, Method, StatusCode, Uri, Version};
 use sha1::{Digest, Sha1};
+use tidegate_sample::head::names::{CONNECTION, HOST, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, TE, UPGRADE};
+use tidegate_sample::head::{FieldValue, Headers, KnownName, request, response};
 
 /// What RFC 6455 has every server add to a key.
 const WEBSOCKET: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// A request for a server of HTTP/2.
 pub(super) struct Translated {
-    pub(super) head: request::Parts,
+    pub(super) head: http::request::Parts,
     /// It asks for another protocol, as RFC 8441 has it.
     pub(super) upgrade: Option<Upgraded>,
     /// Its stream is to carry bytes both ways.
@@ -31,7 +32,7 @@ impl Upgraded {
         head.status = StatusCode::SWITCHING_PROTOCOLS;
         head.headers
             .insert(CONNECTION, HeaderValue::from_static("upgrade"));
-        head.headers.insert(UPGRADE, self.protocol.clone());
+        head.headers.insert(UPGRADE, &self.protocol);
         if let Some(key) = &self.key {
             let digest = Sha1::new()
                 .chain_update(key.as_bytes())
@@ -46,18 +47,21 @@ impl Upgraded {
 
 /// Makes of a request what HTTP/2 asks for.
 pub(super) fn translate(mut head: request::Parts, encrypted: bool) -> Translated {
-    let upgrade = head.headers.get(UPGRADE).cloned();
-    let upgrade = upgrade.filter(|_| asks(&head.headers, CONNECTION.as_str(), "upgrade"));
-    let upgrade = upgrade.and_then(|protocol| {
-        let name = protocol.to_str().ok()?;
-        head.extensions.insert(Protocol::from(name));
+    let upgrade = head.headers.get(UPGRADE).map(FieldValue::detached);
+    let upgrade = upgrade.filter(|_| asks(&head.headers, CONNECTION, "upgrade"));
+    let protocol = upgrade
+        .as_ref()
+        .and_then(|name| name.to_str().ok())
+        .map(Protocol::from);
+    let upgrade = upgrade.filter(|_| protocol.is_some()).map(|protocol| {
         head.method = Method::CONNECT;
-        let key = head.headers.remove(SEC_WEBSOCKET_KEY);
-        Some(Upgraded { protocol, key })
+        let key = head.headers.get(SEC_WEBSOCKET_KEY).map(FieldValue::detached);
+        head.headers.remove(SEC_WEBSOCKET_KEY);
+        Upgraded { protocol, key }
     });
     let plain_connect = head.method == Method::CONNECT && upgrade.is_none();
     head.uri = target(&head, encrypted, plain_connect);
-    let trailers = asks(&head.headers, TE.as_str(), "trailers");
+    let trailers = asks(&head.headers, TE, "trailers");
     head.headers.remove(TE);
     if trailers {
         head.headers.insert(TE, HeaderValue::from_static("trailers"));
@@ -72,6 +76,10 @@ pub(super) fn translate(mut head: request::Parts, encrypted: bool) -> Translated
     } else {
         Version::HTTP_11
     };
+    let mut head = http::request::Parts::from(head);
+    if let Some(protocol) = protocol.filter(|_| upgrade.is_some()) {
+        head.extensions.insert(protocol);
+    }
     Translated {
         connects: plain_connect || upgrade.is_some(),
         head,
@@ -80,15 +88,15 @@ pub(super) fn translate(mut head: request::Parts, encrypted: bool) -> Translated
 }
 
 /// Whether a field that is a list has this token.
-fn asks(headers: &HeaderMap, name: &str, token: &str) -> bool {
-    let values = headers.get_all(name).iter();
+fn asks(headers: &Headers, name: KnownName, token: &str) -> bool {
+    let values = headers.get_all(name);
     let mut tokens = values.flat_map(|v| v.as_bytes().split(|b| *b == b','));
     tokens.any(|t| t.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
 }
 
 /// Scheme, authority and path; only the authority of a CONNECT.
 fn target(head: &request::Parts, encrypted: bool, plain_connect: bool) -> Uri {
-    let host = head.headers.get(HOST).map(HeaderValue::as_bytes);
+    let host = head.headers.get(HOST).map(FieldValue::as_bytes);
     let named = host.and_then(|h| Authority::try_from(h).ok());
     let mut parts = Parts::default();
     parts.authority = head.uri.authority().cloned().or(named);
@@ -110,7 +118,7 @@ mod tests {
     use super::*;
 
     fn head(request: http::request::Builder) -> request::Parts {
-        request.body(()).unwrap().into_parts().0
+        request.body(()).unwrap().into_parts().0.into()
     }
 
     #[test]
@@ -162,7 +170,7 @@ mod tests {
             "websocket"
         );
         assert!(done.head.headers.is_empty(), "{:?}", done.head.headers);
-        let mut answer = http::Response::new(()).into_parts().0;
+        let mut answer = response::Parts::default();
         done.upgrade.unwrap().answer(&mut answer);
         assert_eq!(answer.status, 101);
         // The example of RFC 6455.

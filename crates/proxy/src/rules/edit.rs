@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
+use tidegate_sample::head::{Change, Headers};
 use tidegate_sample::{Expr, ExternalRunner, Regex, Type, Value, cast, header_list};
 
 use super::Text;
@@ -123,7 +124,7 @@ pub(super) async fn edit(
             }
         }
     };
-    let apply = |headers: &mut HeaderMap| apply(edit, computed, headers, bytes_max);
+    let apply = |headers: &mut Headers| apply(edit, computed, headers, bytes_max);
     if txn.phase() == Phase::Response {
         txn.response_head_mut()
             .map_or(Ok(()), |mut head| apply(&mut head.headers))
@@ -143,7 +144,7 @@ pub(super) async fn hint(
 ) -> Result<(), Unfit> {
     let value = header_value(text.eval(txn, runner).await).ok_or(Unfit::Unsendable)?;
     let mut hints = txn.hints.borrow_mut();
-    if bytes_of(&hints) + bytes_of_field(name, &value) > bytes_max {
+    if bytes_of(&hints) + bytes_of_field(name, value.len()) > bytes_max {
         return Err(Unfit::TooLarge);
     }
     hints.append(name, value);
@@ -151,26 +152,20 @@ pub(super) async fn hint(
 }
 
 /// Applies an edit whose text was computed.
-fn apply(edit: &HeaderEdit, text: Bytes, headers: &mut HeaderMap, bytes_max: usize) -> Result<(), Unfit> {
+fn apply(edit: &HeaderEdit, text: Bytes, headers: &mut Headers, bytes_max: usize) -> Result<(), Unfit> {
     match edit {
         HeaderEdit::Set(name, _) => {
             let value = header_value(text).ok_or(Unfit::Unsendable)?;
-            let before: usize = headers
-                .get_all(name)
-                .iter()
-                .map(|v| bytes_of_field(name, v))
-                .sum();
-            if bytes_of(headers) + bytes_of_field(name, &value) > bytes_max + before {
+            let before: usize = headers.get_all(name).map(|v| bytes_of_field(name, v.len())).sum();
+            if bytes_of(headers) + bytes_of_field(name, value.len()) > bytes_max + before {
                 return Err(Unfit::TooLarge);
             }
-            headers
-                .try_insert(name.clone(), value)
-                .map_err(|_| Unfit::TooLarge)?;
+            headers.insert(name, value);
             Ok(())
         }
         HeaderEdit::Add(name, _) => {
             let value = header_value(text).ok_or(Unfit::Unsendable)?;
-            add(headers, name.clone(), value, bytes_max)
+            add(headers, name, value, bytes_max)
         }
         HeaderEdit::Del(HeaderMatch::Exact(name)) => {
             headers.remove(name);
@@ -198,52 +193,42 @@ fn apply(edit: &HeaderEdit, text: Bytes, headers: &mut HeaderMap, bytes_max: usi
     }
 }
 
-fn add(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue, bytes_max: usize) -> Result<(), Unfit> {
-    if bytes_of(headers) + bytes_of_field(&name, &value) > bytes_max {
+fn add(headers: &mut Headers, name: &HeaderName, value: HeaderValue, bytes_max: usize) -> Result<(), Unfit> {
+    if bytes_of(headers) + bytes_of_field(name, value.len()) > bytes_max {
         return Err(Unfit::TooLarge);
     }
-    headers.try_append(name, value).map_err(|_| Unfit::TooLarge)?;
+    headers.append(name, value);
     Ok(())
 }
 
 /// A colon, a blank and the end of the line.
 const SEPARATORS: usize = 4;
 
-fn bytes_of(headers: &HeaderMap) -> usize {
-    headers
-        .iter()
-        .map(|(name, value)| bytes_of_field(name, value))
-        .sum()
+fn bytes_of(headers: &Headers) -> usize {
+    headers.bytes() + headers.len() * SEPARATORS
 }
 
-fn bytes_of_field(name: &HeaderName, value: &HeaderValue) -> usize {
-    name.as_str().len() + value.len() + SEPARATORS
+fn bytes_of_field(name: &HeaderName, value_len: usize) -> usize {
+    name.as_str().len() + value_len + SEPARATORS
 }
 
-fn remove(headers: &mut HeaderMap, doomed: impl Fn(&str) -> bool) {
-    let doomed: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| doomed(name.as_str()))
-        .cloned()
-        .collect();
-    for name in doomed {
-        headers.remove(name);
-    }
+fn remove(headers: &mut Headers, doomed: impl Fn(&str) -> bool) {
+    headers.retain(|name, _| !doomed(name.as_str()));
 }
 
 fn replace(
-    headers: &mut HeaderMap,
+    headers: &mut Headers,
     name: &HeaderName,
     pattern: &Regex,
     with: &[u8],
     each: bool,
     bytes_max: usize,
 ) -> Result<(), Unfit> {
-    if !headers.contains_key(name) {
+    if !headers.contains(name) {
         return Ok(());
     }
     let mut changed = Vec::new();
-    for (at, value) in headers.get_all(name).iter().enumerate() {
+    for (at, value) in headers.get_all(name).enumerate() {
         let new = if each {
             replace_each(value.as_bytes(), pattern, with)
         } else {
@@ -258,13 +243,12 @@ fn replace(
         return Err(Unfit::TooLarge);
     }
     let mut changed = changed.into_iter().peekable();
-    if let http::header::Entry::Occupied(mut entry) = headers.entry(name) {
-        for (at, value) in entry.iter_mut().enumerate() {
-            if let Some((_, new)) = changed.next_if(|(changed, _)| *changed == at) {
-                *value = new;
-            }
-        }
-    }
+    let mut at = 0;
+    headers.change(name, |_| {
+        let new = changed.next_if(|(changed, _)| *changed == at);
+        at += 1;
+        new.map_or(Change::Keep, |(_, value)| Change::To(value))
+    });
     Ok(())
 }
 
@@ -293,7 +277,7 @@ fn replace_each(value: &[u8], pattern: &Regex, with: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn add_list(
-    headers: &mut HeaderMap,
+    headers: &mut Headers,
     list: &[u8],
     replaces: bool,
     prefix: &str,
@@ -313,7 +297,7 @@ fn add_list(
         }
     }
     for (name, value) in fields {
-        add(headers, name, value, bytes_max)?;
+        add(headers, &name, value, bytes_max)?;
     }
     Ok(())
 }
@@ -323,18 +307,15 @@ mod tests {
     use super::*;
 
     fn edited(edit: HeaderEdit, text: &'static str) -> Vec<String> {
-        let mut headers = HeaderMap::new();
+        let mut headers = Headers::new();
         for (name, value) in [("x-a", "1"), ("x-b", "2"), ("x-a", "3"), ("y", "4")] {
-            headers.append(HeaderName::from_static(name), value.parse().unwrap());
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
         apply(&edit, Bytes::from_static(text.as_bytes()), &mut headers, 1024).unwrap();
-        // The order among different names is not kept by a deletion, and means nothing.
-        let mut fields: Vec<_> = headers
-            .iter()
-            .map(|(n, v)| format!("{n}={}", v.to_str().unwrap()))
-            .collect();
-        fields.sort();
+        let fields = headers.iter();
         fields
+            .map(|(n, v)| format!("{n}={}", v.to_str().unwrap()))
+            .collect()
     }
 
     #[test]
@@ -343,11 +324,11 @@ mod tests {
         let text = || Text::literal("");
         assert_eq!(
             edited(HeaderEdit::Set(name(), text()), "9"),
-            ["x-a=9", "x-b=2", "y=4"]
+            ["x-b=2", "y=4", "x-a=9"]
         );
         assert_eq!(
             edited(HeaderEdit::Add(name(), text()), "9"),
-            ["x-a=1", "x-a=3", "x-a=9", "x-b=2", "y=4"]
+            ["x-a=1", "x-b=2", "x-a=3", "y=4", "x-a=9"]
         );
         assert_eq!(
             edited(HeaderEdit::Del(HeaderMatch::Exact(name())), ""),
@@ -375,7 +356,7 @@ mod tests {
 
     #[test]
     fn what_would_be_injected_is_not_set() {
-        let mut headers = HeaderMap::new();
+        let mut headers = Headers::new();
         let edit = HeaderEdit::Set(HeaderName::from_static("x"), Text::literal(""));
         let injected = Bytes::from_static(b"a\r\nb: c");
         assert_eq!(apply(&edit, injected, &mut headers, 1024), Err(Unfit::Unsendable));
@@ -384,7 +365,7 @@ mod tests {
 
     #[test]
     fn a_head_does_not_outgrow_the_buffer() {
-        let mut headers = HeaderMap::new();
+        let mut headers = Headers::new();
         let edit = HeaderEdit::Add(HeaderName::from_static("x"), Text::literal(""));
         let long = || Bytes::from(vec![b'a'; 40]);
         assert_eq!(apply(&edit, long(), &mut headers, 100), Ok(()));
@@ -411,7 +392,7 @@ mod tests {
         };
         assert_eq!(
             edited(replace("^[23](.*)", false), r"<\0>"),
-            ["x-a=1", "x-a=<3>", "x-b=2", "y=4"]
+            ["x-a=1", "x-b=2", "x-a=<3>", "y=4"]
         );
         let each = |value: &str| {
             let with = Regex::parse(r"^192\.168\.(.*)$").unwrap();
@@ -434,9 +415,9 @@ mod tests {
         let fields = "\x03X-A\x019\x01z\x015\x00\x00";
         assert_eq!(
             edited(list(false, ""), fields),
-            ["x-a=1", "x-a=3", "x-a=9", "x-b=2", "y=4", "z=5"]
+            ["x-a=1", "x-b=2", "x-a=3", "y=4", "x-a=9", "z=5"]
         );
-        assert_eq!(edited(list(true, "x"), fields), ["x-a=9", "x-b=2", "y=4"]);
+        assert_eq!(edited(list(true, "x"), fields), ["x-b=2", "y=4", "x-a=9"]);
         let del = |by| HeaderEdit::DelList {
             list: "str()".parse().unwrap(),
             by,

@@ -4,9 +4,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderValue, StatusCode, response};
+use http::{HeaderValue, StatusCode};
 use tidegate_sample::ExternalRunner;
 use tidegate_sample::Verdict as Match;
+use tidegate_sample::head::response;
 use tidegate_sample::pattern::Target;
 use tidegate_sample::{Session, Type, Value, cast};
 

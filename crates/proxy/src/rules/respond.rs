@@ -1,8 +1,9 @@
 //! Replies that rules describe.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderValue, StatusCode};
 use tidegate_sample::ExternalRunner;
+use tidegate_sample::head::{FieldValue, Headers, names};
 
 use super::pages::{self, ReplyContent};
 use super::{Redirect, RedirectTo, ReplySpec, Text};
@@ -50,7 +51,7 @@ fn with_body(reply: Reply, content_type: Option<&str>, body: Bytes) -> Reply {
     if let Some(kind) = content_type.filter(|_| !reply.body.is_empty())
         && let Ok(value) = HeaderValue::from_str(kind)
     {
-        reply.headers.insert(header::CONTENT_TYPE, value);
+        reply.headers.insert(names::CONTENT_TYPE, value);
     }
     reply
 }
@@ -83,14 +84,14 @@ pub(crate) async fn redirect(spec: &Redirect, txn: &Txn, runner: &dyn ExternalRu
         return None;
     }
     let location = location(kind, &text, spec, txn);
-    let mut headers = HeaderMap::new();
-    headers.insert(header::LOCATION, header_value(location.into())?);
+    let mut headers = Headers::new();
+    headers.insert(names::LOCATION, header_value(location.into())?);
     if let Some(cookie) = &spec.set_cookie {
-        headers.insert(header::SET_COOKIE, header_value(cookie.eval(txn, runner).await)?);
+        headers.insert(names::SET_COOKIE, header_value(cookie.eval(txn, runner).await)?);
     }
     let mut reply = Reply::new(spec.status);
     if matches!(spec.status.as_u16(), 302 | 303 | 307) {
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        headers.insert(names::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     }
     reply.headers = headers;
     Some(reply)
@@ -101,7 +102,7 @@ pub(crate) async fn challenge(realm: &str, txn: &Txn, runner: &dyn ExternalRunne
     let mut reply = pages::error(StatusCode::UNAUTHORIZED, txn, runner).await;
     let realm = realm.replace('\\', "\\\\").replace('"', "\\\"");
     if let Some(value) = header_value(format!("Basic realm=\"{realm}\"").into()) {
-        reply.headers.insert(header::WWW_AUTHENTICATE, value);
+        reply.headers.insert(names::WWW_AUTHENTICATE, value);
     }
     reply
 }
@@ -139,7 +140,7 @@ fn location(kind: Kind, text: &[u8], spec: &Redirect, txn: &Txn) -> Vec<u8> {
         Kind::Prefix if text == b"/" => path,
         Kind::Prefix => [text, &path].concat(),
         _ => {
-            let host = head.headers.get(header::HOST).map(HeaderValue::as_bytes);
+            let host = head.headers.get(names::HOST).map(FieldValue::as_bytes);
             let host = host
                 .or(head.uri.authority().map(|a| a.as_str().as_bytes()))
                 .unwrap_or_default();

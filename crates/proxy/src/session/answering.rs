@@ -7,9 +7,10 @@ use std::task::{Context, Poll};
 
 use crate::http2::{Reason, RecvStream};
 use bytes::Bytes;
-use http::header::CONTENT_LENGTH;
-use http::{HeaderValue, Method, Response, StatusCode, request, response};
+use http::{Method, StatusCode};
 use http_body::Body;
+use tidegate_sample::head::names::{CONTENT_LENGTH, SEC_WEBSOCKET_ACCEPT};
+use tidegate_sample::head::{request, response};
 
 use super::h2::Shared;
 use super::headers::{hosts_contradict, one_host};
@@ -35,7 +36,7 @@ enum GivenUp {
 pub(super) async fn answer(
     shared: Rc<Shared>,
     stream: Rc<HttpStream>,
-    head: Box<request::Parts>,
+    head: Box<http::request::Parts>,
     body: RecvStream,
     responder: Responder,
 ) {
@@ -62,6 +63,7 @@ pub(super) async fn answer(
     };
     let stream = answering.stream.clone();
     stream.number.set(responder.stream_id());
+    let mut head = request::Parts::from(head);
     let objection = hosts_contradict(&head).then_some(StatusCode::BAD_REQUEST);
     one_host(&mut head.headers);
     let (response, txn) = {
@@ -87,11 +89,9 @@ pub(super) async fn answer(
             if reply.silent {
                 return responder.reset(Reason::CANCEL);
             }
-            let mut head = Response::new(()).into_parts().0;
-            head.status = reply.status;
+            let mut head = response::Parts::new(reply.status);
             head.headers = reply.headers;
-            head.headers
-                .insert(CONTENT_LENGTH, HeaderValue::from(reply.body.len()));
+            head.headers.insert(CONTENT_LENGTH, reply.body.len());
             if let Ok(mut sender) = responder.respond(head, false) {
                 let mut body = reply.body;
                 // A client that has no room for the page does without it.
@@ -112,12 +112,12 @@ struct Answering {
 }
 
 impl Answering {
-    fn poll_handled<F: Future<Output = Result<Response<Outgoing>, Cut>>>(
+    fn poll_handled<F: Future<Output = Result<(response::Parts, Outgoing), Cut>>>(
         &mut self,
         cx: &mut Context<'_>,
         handled: Pin<&mut F>,
         responder: &mut Responder,
-    ) -> Poll<Result<Response<Outgoing>, GivenUp>> {
+    ) -> Poll<Result<(response::Parts, Outgoing), GivenUp>> {
         let polled = handled.poll(cx);
         for head in self.stream.take_informational() {
             responder.inform(head);
@@ -155,18 +155,18 @@ impl Answering {
     /// Sends the response, and is the tunnel that it may have begun.
     async fn send(
         mut self,
-        response: Response<Outgoing>,
+        response: (response::Parts, Outgoing),
         mut responder: Responder,
         bodyless: bool,
         raw: Option<RecvStream>,
         upgraded: bool,
     ) {
-        let (mut head, body) = response.into_parts();
+        let (mut head, body) = response;
         let tunnel = self.stream.tunnel.take();
         if tunnel.is_some() && upgraded && head.status == StatusCode::SWITCHING_PROTOCOLS {
             // An extended CONNECT is answered as any other.
             head.status = StatusCode::OK;
-            head.headers.remove("sec-websocket-accept");
+            head.headers.remove(SEC_WEBSOCKET_ACCEPT);
         }
         self.stream.traffic.written.update(|w| w + head_bytes(&head));
         if let Some(tunnel) = tunnel {
@@ -263,20 +263,18 @@ impl Answering {
 
 /// About what a head takes in a log line's count of bytes.
 fn head_bytes(head: &response::Parts) -> u64 {
-    let fields = head.headers.iter();
-    let bytes: usize = fields.map(|(n, v)| n.as_str().len() + v.len() + 4).sum();
-    bytes as u64 + 16
+    (head.headers.bytes() + head.headers.len() * 4) as u64 + 16
 }
 
 /// Gives a response the length that its body is known to have.
 fn declare(head: &mut response::Parts, body: &Outgoing, bodyless: bool, without: bool) {
-    if head.headers.contains_key(CONTENT_LENGTH) || without && !bodyless {
+    if head.headers.contains(CONTENT_LENGTH) || without && !bodyless {
         return;
     }
     match body.size_hint().exact() {
         Some(0) if bodyless => {}
         Some(length) => {
-            head.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+            head.headers.insert(CONTENT_LENGTH, length);
         }
         None => {}
     }

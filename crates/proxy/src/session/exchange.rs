@@ -4,8 +4,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderValue, Method, Response, StatusCode, header, request, response};
+use http::{HeaderValue, Method, StatusCode};
 use tidegate_sample::Way;
+use tidegate_sample::head::{names, request, response};
 use tidegate_sample::stick::Count;
 
 use super::ahead::{Ahead, receive};
@@ -58,7 +59,7 @@ impl HttpStream {
         head: request::Parts,
         mut body: MessageBody,
         objection: Option<StatusCode>,
-    ) -> Result<Response<Outgoing>, Cut> {
+    ) -> Result<(response::Parts, Outgoing), Cut> {
         self.busy.set(true);
         self.session.requests.set(self.session.requests.get() + 1);
         let txn = Txn::new(
@@ -115,17 +116,12 @@ impl HttpStream {
         active.answered.set(true);
         if self.session.timed {
             // Log lines may tell the status and the version.
-            let mut told = Response::new(()).into_parts().0;
-            told.status = made.head.status;
-            *txn.response.borrow_mut() = Some(told);
+            *txn.response.borrow_mut() = Some(response::Parts::new(made.head.status));
         }
         if let Content::Empty = made.content {
             active.complete.set(true);
         }
-        Ok(Response::from_parts(
-            made.head,
-            Outgoing::new(made.content, active),
-        ))
+        Ok((made.head, Outgoing::new(made.content, active)))
     }
 
     /// The response, rules applied; `None` to close.
@@ -382,10 +378,9 @@ impl HttpStream {
 
     /// Tells the client what it will need.
     fn hint(&self, links: Vec<HeaderValue>) {
-        let mut head = Response::new(()).into_parts().0;
-        head.status = StatusCode::EARLY_HINTS;
+        let mut head = response::Parts::new(StatusCode::EARLY_HINTS);
         for link in links {
-            head.headers.append(http::header::LINK, link);
+            head.headers.append(names::LINK, link);
         }
         self.inform(head);
     }
@@ -482,7 +477,7 @@ impl HttpStream {
         *txn.response.borrow_mut() = Some(head);
         stick::store_response(backend, server, txn, &*self.worker.runner).await;
         let taken = txn.response.borrow_mut().take();
-        taken.unwrap_or_else(|| Response::new(()).into_parts().0)
+        taken.unwrap_or_default()
     }
 
     /// Evaluates the rules that every response passes last, whoever made it.
@@ -666,11 +661,10 @@ impl HttpStream {
 
 /// Sends a client to the server itself.
 fn redirection(there: HeaderValue) -> Made {
-    let mut head = Response::new(()).into_parts().0;
-    head.status = StatusCode::FOUND;
+    let mut head = response::Parts::new(StatusCode::FOUND);
     head.headers
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    head.headers.insert(header::LOCATION, there);
+        .insert(names::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    head.headers.insert(names::LOCATION, there);
     Made {
         head,
         content: Content::Empty,

@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use http::header::CONTENT_LENGTH;
-use http::response;
 use tidegate_sample::Way;
+use tidegate_sample::head::names::CONTENT_LENGTH;
+use tidegate_sample::head::response;
 
 use super::outgoing::{Content, Filtered};
 use super::stream::HttpStream;
@@ -68,7 +68,7 @@ impl HttpStream {
             return (head, content);
         }
         txn.phase.set(Phase::Response);
-        let spare = http::Response::new(()).into_parts().0;
+        let spare = response::Parts::default();
         *txn.response.borrow_mut() = Some(head);
         let has_body = !content.is_ended();
         let mut recorded = Chain::default();

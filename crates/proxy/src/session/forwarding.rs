@@ -3,8 +3,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use http::header::{FORWARDED, HOST};
-use http::{HeaderMap, HeaderValue};
+use http::HeaderValue;
+use tidegate_sample::head::names::{FORWARDED, HOST};
+use tidegate_sample::head::{FieldValue, Headers};
 use tidegate_sample::{Expr, Type, Value, cast};
 
 use crate::network::within;
@@ -12,7 +13,7 @@ use crate::spec::{BackendSpec, ForwardFor, Forwarded, ForwardedPart, FrontendSpe
 use crate::txn::Txn;
 
 /// Adds what the two proxies say. Where both have an option, one field is added: the backend's.
-pub(crate) fn tell(frontend: &FrontendSpec, backend: &BackendSpec, txn: &Txn, headers: &mut HeaderMap) {
+pub(crate) fn tell(frontend: &FrontendSpec, backend: &BackendSpec, txn: &Txn, headers: &mut Headers) {
     let forward = backend.forward_for.as_ref().or(frontend.forward_for.as_ref());
     // One of them that doesn't say `if-none` wants it in any case.
     let in_any_case = |specs: [&Option<ForwardFor>; 2]| specs.into_iter().flatten().any(|spec| !spec.if_none);
@@ -33,37 +34,30 @@ pub(crate) fn tell(frontend: &FrontendSpec, backend: &BackendSpec, txn: &Txn, he
 }
 
 /// Whether a request may pass a proxy that restricts the names of headers. Those that are to go are taken away.
-pub(crate) fn restrict_names(policy: HeaderNames, headers: &mut HeaderMap) -> bool {
+pub(crate) fn restrict_names(policy: HeaderNames, headers: &mut Headers) -> bool {
     let unusual = |name: &str| !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    if policy == HeaderNames::Preserve || !headers.keys().any(|name| unusual(name.as_str())) {
+    if policy == HeaderNames::Preserve || !headers.names().any(|name| unusual(name.as_str())) {
         return true;
     }
-    let doomed: Vec<_> = headers
-        .keys()
-        .filter(|name| unusual(name.as_str()))
-        .cloned()
-        .collect();
-    for name in doomed {
-        headers.remove(name);
-    }
+    headers.retain(|name, _| !unusual(name.as_str()));
     policy == HeaderNames::Delete
 }
 
-fn add(spec: &ForwardFor, in_any_case: bool, address: IpAddr, headers: &mut HeaderMap) {
+fn add(spec: &ForwardFor, in_any_case: bool, address: IpAddr, headers: &mut Headers) {
     let excepted = spec
         .except
         .iter()
         .any(|(network, bits)| within(address, *network, *bits));
-    if excepted || !in_any_case && headers.contains_key(&spec.header) {
+    if excepted || !in_any_case && headers.contains(&spec.header) {
         return;
     }
     if let Ok(value) = HeaderValue::try_from(address.to_string()) {
-        headers.append(spec.header.clone(), value);
+        headers.append(&spec.header, value);
     }
 }
 
 /// The header of RFC 7239.
-fn forwarded(spec: &Forwarded, txn: &Txn, host: Option<&HeaderValue>) -> String {
+fn forwarded(spec: &Forwarded, txn: &Txn, host: Option<FieldValue<'_>>) -> String {
     let mut parts = Vec::new();
     if let Some(is_tls) = &spec.proto {
         let is_tls = is_tls.as_ref().and_then(|expr| sampled(expr, txn, Type::Bool));
@@ -159,7 +153,11 @@ mod tests {
             .destination("127.0.0.3:80".parse().unwrap())
             .request(http::Request::get("/").body(()).unwrap())
             .build();
-        forwarded(&spec, &txn, Some(&HeaderValue::from_static("a.test:8")))
+        forwarded(
+            &spec,
+            &txn,
+            Headers::from_iter([(HOST, HeaderValue::from_static("a.test:8"))]).get(HOST),
+        )
     }
 
     #[test]
@@ -197,7 +195,7 @@ mod tests {
     #[test]
     fn unusual_names_are_taken_away_or_refused() {
         let named = |names: &[&str]| {
-            let mut headers = HeaderMap::new();
+            let mut headers = Headers::new();
             for name in names {
                 let name = http::HeaderName::from_bytes(name.as_bytes()).unwrap();
                 headers.insert(name, HeaderValue::from_static("x"));

@@ -7,8 +7,9 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{Method, Response, StatusCode, Version};
+use http::{Method, StatusCode, Version};
 use http_body::Body;
+use tidegate_sample::head::response;
 use tidegate_sample::stick::Count;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -89,7 +90,7 @@ async fn serve_one(stream: &Rc<HttpStream>, conn: &mut ServerConn, timer: &Timer
         let mut handled = pin!(stream.clone().handle(head.parts, body, objection));
         poll_fn(|cx| stream.poll_handled(cx, handled.as_mut(), conn, timer, &mut activity)).await?
     };
-    let (head, mut body) = response.into_parts();
+    let (head, mut body) = response;
     conn.respond(&head, body.size_hint().exact());
     poll_fn(|cx| stream.poll_sent(cx, &mut body, conn, timer, &mut activity)).await?;
     timer.disarm();
@@ -147,14 +148,14 @@ impl HttpStream {
     }
 
     /// Waits for the response to a request.
-    fn poll_handled<F: Future<Output = Result<Response<Outgoing>, Cut>>>(
+    fn poll_handled<F: Future<Output = Result<(response::Parts, Outgoing), Cut>>>(
         &self,
         cx: &mut Context<'_>,
         handled: Pin<&mut F>,
         conn: &mut ServerConn,
         timer: &Timer,
         activity: &mut u64,
-    ) -> Poll<Result<Response<Outgoing>, Exit>> {
+    ) -> Poll<Result<(response::Parts, Outgoing), Exit>> {
         let polled = handled.poll(cx);
         for head in self.take_informational() {
             conn.inform(head);

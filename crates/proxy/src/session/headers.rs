@@ -1,16 +1,17 @@
 //! Header fields that concern one connection and not the message, and requests that nobody should read.
 
-use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderValue, header, request};
+use http::HeaderValue;
+use tidegate_sample::head::names::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
+use tidegate_sample::head::{FieldValue, Headers, request};
 
 /// Removes what the codec decides for each side by itself: the framing, and the tokens `close` and `keep-alive`. Other
 /// tokens of `connection`, and the fields that they name, pass through, as in HAProxy.
-pub(crate) fn forget_connection(headers: &mut HeaderMap) {
-    if headers.remove(TRANSFER_ENCODING).is_some() {
+pub(crate) fn forget_connection(headers: &mut Headers) {
+    if headers.remove(TRANSFER_ENCODING) {
         // The body was framed by its chunks; a length beside them means nothing, or harm.
         headers.remove(CONTENT_LENGTH);
     }
-    if !headers.contains_key(CONNECTION) {
+    if !headers.contains(CONNECTION) {
         return;
     }
     let mut kept: Vec<u8> = Vec::new();
@@ -35,32 +36,33 @@ pub(crate) fn forget_connection(headers: &mut HeaderMap) {
 }
 
 /// Whether the message asks to switch protocols.
-pub(crate) fn wants_upgrade(headers: &HeaderMap) -> bool {
-    headers.contains_key(UPGRADE)
+pub(crate) fn wants_upgrade(headers: &Headers) -> bool {
+    headers.contains(UPGRADE)
         && headers
             .get_all(CONNECTION)
-            .iter()
             .flat_map(tokens)
             .any(|t| t.eq_ignore_ascii_case(b"upgrade"))
 }
 
 /// Says that the connection ends with this message.
-pub(crate) fn announce_close(headers: &mut HeaderMap) {
+pub(crate) fn announce_close(headers: &mut Headers) {
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
 }
 
 /// Leaves one of several `host` fields that say the same.
-pub(crate) fn one_host(headers: &mut HeaderMap) {
-    if headers.get_all(header::HOST).iter().nth(1).is_some()
-        && let Some(first) = headers.get(header::HOST).cloned()
-    {
-        headers.insert(header::HOST, first);
+pub(crate) fn one_host(headers: &mut Headers) {
+    if headers.get_all(HOST).nth(1).is_some() {
+        let mut hosts = 0;
+        headers.retain(|name, _| {
+            hosts += usize::from(name == HOST);
+            name != HOST || hosts == 1
+        });
     }
 }
 
 /// Whether several `host` fields, or one and the target's own authority, contradict each other.
 pub(crate) fn hosts_contradict(head: &request::Parts) -> bool {
-    let mut hosts = head.headers.get_all(header::HOST).iter();
+    let mut hosts = head.headers.get_all(HOST);
     let Some(first) = hosts.next() else { return false };
     if hosts.any(|other| !other.as_bytes().eq_ignore_ascii_case(first.as_bytes())) {
         return true;
@@ -77,7 +79,7 @@ pub(crate) fn hosts_contradict(head: &request::Parts) -> bool {
     first.to_str().map_or(true, |host| bare(host) != bare(authority))
 }
 
-fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+fn tokens(value: FieldValue<'_>) -> impl Iterator<Item = &[u8]> {
     value
         .as_bytes()
         .split(|b| *b == b',')
@@ -91,18 +93,18 @@ mod tests {
 
     #[test]
     fn only_what_concerns_the_connection_is_removed() {
-        let mut headers = HeaderMap::new();
+        let mut headers = Headers::new();
         headers.append(CONNECTION, HeaderValue::from_static("Keep-Alive, foo"));
         headers.append(CONNECTION, HeaderValue::from_static("close,Upgrade"));
         headers.append(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         headers.append("keep-alive", HeaderValue::from_static("300"));
         forget_connection(&mut headers);
         assert_eq!(headers.get(CONNECTION).unwrap(), "foo,Upgrade");
-        assert!(!headers.contains_key(TRANSFER_ENCODING));
-        assert!(headers.contains_key("keep-alive"));
+        assert!(!headers.contains(TRANSFER_ENCODING));
+        assert!(headers.contains("keep-alive"));
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
         forget_connection(&mut headers);
-        assert!(!headers.contains_key(CONNECTION));
+        assert!(!headers.contains(CONNECTION));
     }
 
     #[test]
@@ -112,7 +114,7 @@ mod tests {
             for host in hosts {
                 request = request.header("host", *host);
             }
-            hosts_contradict(&request.body(()).unwrap().into_parts().0)
+            hosts_contradict(&request.body(()).unwrap().into_parts().0.into())
         };
         assert!(!contradict("/", &["a", "A"]));
         assert!(contradict("/", &["a", "b"]));

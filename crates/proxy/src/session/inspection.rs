@@ -106,7 +106,7 @@ impl HttpStream {
             let may_wait = inspection.may_wait(|| self.is_growing(txn, Way::Response, ended));
             txn.inspecting.set(may_wait);
             // Expressions see the head meanwhile.
-            let taken = std::mem::replace(&mut made.head, http::Response::new(()).into_parts().0);
+            let taken = std::mem::take(&mut made.head);
             *txn.response.borrow_mut() = Some(taken);
             let next = evaluate(rules.from(first), first, txn, &self.setting(may_wait)).await;
             txn.inspecting.set(false);

@@ -5,8 +5,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
-use http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE};
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderValue, Method};
+use tidegate_sample::head::names::{CACHE_CONTROL, COOKIE, SET_COOKIE};
+use tidegate_sample::head::{Change, FieldValue, Headers};
 use tidegate_sample::{Condition, Expr, ExternalRunner, Type, Value, cast};
 
 use crate::spec::{CookieMode, CookieSpec};
@@ -190,11 +191,8 @@ fn look_up(
 }
 
 /// The value of a cookie of a request.
-fn find<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h [u8]> {
-    let mut all = headers
-        .get_all(COOKIE)
-        .iter()
-        .flat_map(|field| pairs(field.as_bytes()));
+fn find<'h>(headers: &'h Headers, name: &str) -> Option<&'h [u8]> {
+    let mut all = headers.get_all(COOKIE).flat_map(|field| pairs(field.as_bytes()));
     all.find(|(of, _)| *of == name.as_bytes()).map(|(_, value)| value)
 }
 
@@ -215,14 +213,12 @@ fn pairs(field: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
 }
 
 /// The cookie on the way to the server: gone with `insert indirect`, its prefix gone with `prefix`.
-pub(crate) fn to_server(spec: &CookieSpec, headers: &mut HeaderMap) {
+pub(crate) fn to_server(spec: &CookieSpec, headers: &mut Headers) {
     let strips = spec.mode == CookieMode::Insert && spec.indirect || spec.mode == CookieMode::Prefix;
     if !strips || find(headers, &spec.name).is_none() {
         return;
     }
-    let fields: Vec<HeaderValue> = headers.get_all(COOKIE).iter().cloned().collect();
-    headers.remove(COOKIE);
-    for field in fields {
+    headers.change(COOKIE, |field| {
         let mut kept: Vec<Vec<u8>> = Vec::new();
         for pair in field.as_bytes().split(|byte| *byte == b';') {
             let pair = pair.trim_ascii();
@@ -242,14 +238,15 @@ pub(crate) fn to_server(spec: &CookieSpec, headers: &mut HeaderMap) {
                 }
             }
         }
-        if let (false, Ok(value)) = (kept.is_empty(), HeaderValue::from_bytes(&kept.join(&b"; "[..]))) {
-            headers.append(COOKIE, value);
+        match HeaderValue::from_bytes(&kept.join(&b"; "[..])) {
+            Ok(value) if !kept.is_empty() => Change::To(value),
+            _ => Change::Remove,
         }
-    }
+    });
 }
 
 /// The cookie on the way to the client.
-pub(crate) fn to_client(spec: &CookieSpec, server: &Server, txn: &Txn, headers: &mut HeaderMap) {
+pub(crate) fn to_client(spec: &CookieSpec, server: &Server, txn: &Txn, headers: &mut Headers) {
     let seen = txn.usage.cookie.get();
     let id = server.cookie();
     let id = id.as_deref();
@@ -284,28 +281,25 @@ pub(crate) fn to_client(spec: &CookieSpec, server: &Server, txn: &Txn, headers: 
 }
 
 /// What becomes of the cookie that the server sets itself; the letter for the log.
-fn from_server(spec: &CookieSpec, id: Option<&str>, headers: &mut HeaderMap) -> u8 {
-    let is_own = |field: &HeaderValue| {
+fn from_server(spec: &CookieSpec, id: Option<&str>, headers: &mut Headers) -> u8 {
+    let is_own = |field: FieldValue<'_>| {
         let first = field.as_bytes().split(|byte| *byte == b';').next();
         first.and_then(|pair| pairs(pair).next().map(|(name, _)| name == spec.name.as_bytes())) == Some(true)
     };
-    if !headers.get_all(SET_COOKIE).iter().any(is_own) {
+    if !headers.get_all(SET_COOKIE).any(is_own) {
         return b'N';
     }
     if spec.mode == CookieMode::Passive && !spec.indirect || spec.preserve {
         return b'P';
     }
     let removes = spec.mode == CookieMode::Insert || spec.indirect && spec.mode == CookieMode::Passive;
-    let fields: Vec<HeaderValue> = headers.get_all(SET_COOKIE).iter().cloned().collect();
-    headers.remove(SET_COOKIE);
     let mut state = if removes { b'D' } else { b'P' };
-    for field in fields {
-        if !is_own(&field) {
-            headers.append(SET_COOKIE, field);
-            continue;
+    headers.change(SET_COOKIE, |field| {
+        if !is_own(field) {
+            return Change::Keep;
         }
         if removes {
-            continue;
+            return Change::Remove;
         }
         let bytes = field.as_bytes();
         let end = bytes.iter().position(|byte| *byte == b';').unwrap_or(bytes.len());
@@ -321,13 +315,14 @@ fn from_server(spec: &CookieSpec, id: Option<&str>, headers: &mut HeaderMap) -> 
             }
             _ => bytes.to_vec(),
         };
-        if let Ok(value) = HeaderValue::from_bytes(&new) {
-            headers.append(SET_COOKIE, value);
-            if id.is_some() {
-                state = b'R';
-            }
+        let Ok(value) = HeaderValue::from_bytes(&new) else {
+            return Change::Remove;
+        };
+        if id.is_some() {
+            state = b'R';
         }
-    }
+        Change::To(value)
+    });
     state
 }
 
@@ -353,6 +348,7 @@ fn date(text: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tidegate_sample::head::KnownName;
 
     #[test]
     fn a_cookie_of_rdp_names_an_address() {
@@ -376,20 +372,16 @@ mod tests {
         }
     }
 
-    fn fields(of: http::HeaderName, values: &[&str]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
+    fn fields(of: KnownName, values: &[&str]) -> Headers {
+        let mut headers = Headers::new();
         for value in values {
-            headers.append(of.clone(), value.parse().unwrap());
+            headers.append(of, HeaderValue::from_str(value).unwrap());
         }
         headers
     }
 
-    fn texts(headers: &HeaderMap, of: http::HeaderName) -> Vec<&str> {
-        headers
-            .get_all(of)
-            .iter()
-            .map(|value| value.to_str().unwrap())
-            .collect()
+    fn texts(headers: &Headers, of: KnownName) -> Vec<&str> {
+        headers.get_all(of).map(|value| value.to_str().unwrap()).collect()
     }
 
     #[test]

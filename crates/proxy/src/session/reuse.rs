@@ -2,8 +2,9 @@
 
 use std::rc::Rc;
 
-use http::header::{PROXY_AUTHENTICATE, WWW_AUTHENTICATE};
-use http::{StatusCode, response};
+use http::StatusCode;
+use tidegate_sample::head::names::{PROXY_AUTHENTICATE, WWW_AUTHENTICATE};
+use tidegate_sample::head::response;
 
 use super::http::{HttpSession, LastServer};
 use super::stream::HttpStream;
@@ -150,10 +151,10 @@ impl HttpStream {
 /// Whether a challenge is one of those that are answered for a whole connection.
 fn binds_connection(head: &response::Parts) -> bool {
     let schemes = match head.status {
-        StatusCode::UNAUTHORIZED => head.headers.get_all(WWW_AUTHENTICATE),
-        _ => head.headers.get_all(PROXY_AUTHENTICATE),
+        StatusCode::UNAUTHORIZED => WWW_AUTHENTICATE,
+        _ => PROXY_AUTHENTICATE,
     };
-    schemes.iter().any(|value| {
+    head.headers.get_all(schemes).any(|value| {
         let value = value.as_bytes();
         let begins = |scheme: &[u8]| {
             value
@@ -172,7 +173,7 @@ mod tests {
     fn some_challenges_are_for_the_connection() {
         let head = |status: u16, name: &str, value: &str| {
             let response = http::Response::builder().status(status).header(name, value);
-            response.body(()).unwrap().into_parts().0
+            response.body(()).unwrap().into_parts().0.into()
         };
         assert!(binds_connection(&head(401, "www-authenticate", "NTLM")));
         assert!(binds_connection(&head(401, "www-authenticate", "negotiate")));

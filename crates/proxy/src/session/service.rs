@@ -4,8 +4,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Response, StatusCode, response};
+use http::StatusCode;
 use http_body::{Frame, SizeHint};
+use tidegate_sample::head::response;
 
 use super::lingering::Rest;
 use super::outgoing::Content;
@@ -74,12 +75,11 @@ pub(crate) async fn serve(
         return Served::Failed;
     }
     let head = applet.take_head();
-    let mut response = Response::new(()).into_parts().0;
-    response.status = head.status;
-    response.headers = head.headers;
-    if let Some(reason) = head.reason {
-        response.extensions.insert(reason);
-    }
+    let response = response::Parts {
+        reason: head.reason,
+        headers: head.headers,
+        ..response::Parts::new(head.status)
+    };
     let produced = Produced {
         applet,
         run,

@@ -6,7 +6,8 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, Response, StatusCode, response};
+use http::StatusCode;
+use tidegate_sample::head::{Headers, response};
 
 use super::headers::forget_connection;
 use super::http::HttpSession;
@@ -203,11 +204,10 @@ impl HttpStream {
     pub(crate) fn take_informational(&self) -> Vec<response::Parts> {
         let hints = match &*self.current.borrow() {
             Some(txn) if !txn.hints.borrow().is_empty() => txn.hints.take(),
-            _ => HeaderMap::new(),
+            _ => Headers::new(),
         };
         if !hints.is_empty() {
-            let mut head = Response::new(()).into_parts().0;
-            head.status = StatusCode::EARLY_HINTS;
+            let mut head = response::Parts::new(StatusCode::EARLY_HINTS);
             head.headers = hints;
             self.informational.borrow_mut().push(head);
         }

@@ -6,9 +6,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, StatusCode, request, response};
+use http::{HeaderValue, Method, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use tidegate_sample::Session;
+use tidegate_sample::head::{names, request, response};
 
 use super::forwarding;
 use super::headers::{announce_close, forget_connection};
@@ -263,7 +264,7 @@ impl HttpStream {
     /// it, and it may have to be sent once more.
     fn outgoing_head(&self, backend: &Backend, txn: &Txn) -> Result<request::Parts, NoAnswer> {
         let lost = NoAnswer::Failed(StatusCode::INTERNAL_SERVER_ERROR, *b"IH");
-        let mut head = copy(&*txn.request_head().ok_or(lost)?);
+        let mut head = txn.request_head().ok_or(lost)?.clone();
         if head.version == http::Version::HTTP_2 && head.method != Method::CONNECT {
             // Requests of HTTP/2 always name their authority, which for HTTP/1 is the `host` field.
             head.uri = origin_form(&head.uri);
@@ -281,7 +282,7 @@ impl HttpStream {
         let filters = self.frontend.spec.filters.iter().chain(&backend.spec.filters);
         let offloads = |filter: &FilterSpec| matches!(filter, FilterSpec::Compression(spec) if spec.offload);
         if { filters }.any(offloads) {
-            head.headers.remove(http::header::ACCEPT_ENCODING);
+            head.headers.remove(names::ACCEPT_ENCODING);
         }
         if let Some(cookie) = &backend.spec.persistence.cookie {
             persistence::to_server(cookie, &mut head.headers);
@@ -550,14 +551,4 @@ fn is_idempotent(method: &Method) -> bool {
         *method,
         Method::GET | Method::HEAD | Method::PUT | Method::DELETE | Method::OPTIONS | Method::TRACE
     )
-}
-
-/// A copy without extensions.
-fn copy(head: &request::Parts) -> request::Parts {
-    let mut copy = http::Request::new(()).into_parts().0;
-    copy.method = head.method.clone();
-    copy.uri = head.uri.clone();
-    copy.version = head.version;
-    copy.headers = head.headers.clone();
-    copy
 }

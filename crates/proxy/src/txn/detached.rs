@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use http::{request, response};
+use tidegate_sample::head::{request, response};
 use tidegate_sample::{Named, Way};
 
 use super::{Mode, Phase, Txn};
@@ -55,14 +55,14 @@ impl Detached {
     /// The request; with it the transaction is one of HTTP mode, without it of TCP mode.
     #[must_use]
     pub fn request(mut self, request: http::Request<()>) -> Self {
-        self.request = Some(request.into_parts().0);
+        self.request = Some(request.into_parts().0.into());
         self
     }
 
     /// The response.
     #[must_use]
     pub fn response(mut self, response: http::Response<()>) -> Self {
-        self.response = Some(response.into_parts().0);
+        self.response = Some(response.into_parts().0.into());
         self
     }
 

@@ -6,10 +6,10 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::rc::Rc;
 use std::time::SystemTime;
 
-use http::{request, response};
 use tidegate_sample::figures::{
     BackendSettings, Figures, HttpStreamFigures, RulePlace, Settings, TcpFigures,
 };
+use tidegate_sample::head::{request, response};
 use tidegate_sample::stick::{Tables, Tracked};
 use tidegate_sample::vars::{ProcVars, VarScope, VarStore};
 use tidegate_sample::{Data, DebugSink, Facts, Named, Priority, Process, Session, Tls, Way};

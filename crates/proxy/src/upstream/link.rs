@@ -7,10 +7,10 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use http::header::EXPECT;
-use http::{request, response};
 use http_body::Body;
 use tidegate_sample::figures::HttpStreamFigures;
+use tidegate_sample::head::names::EXPECT;
+use tidegate_sample::head::{request, response};
 
 use super::manner::Made;
 use crate::body::MessageBody;
@@ -92,7 +92,7 @@ impl Link {
         body: MessageBody,
         informed: impl FnMut(response::Parts),
     ) -> Result<(response::Parts, MessageBody), SendFailure> {
-        if !body.is_ended() && head.headers.contains_key(EXPECT) && !body.leave_expectation() {
+        if !body.is_ended() && head.headers.contains(EXPECT) && !body.leave_expectation() {
             // The client was told to go on by us.
             head.headers.remove(EXPECT);
         }

@@ -5,12 +5,14 @@ use super::places::REQUEST;
 use super::{Begun, FetchRow, row};
 use crate::arg::{Arg, ArgError, ArgKind, ArgSpec, at};
 use crate::data::Data;
+use crate::head::AsName;
+use crate::head::names::AUTHORIZATION;
 use crate::session::{Session, Way};
 use crate::userlist::{Check, UserList};
 use crate::value::{Type, Value};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{AUTHORIZATION, HeaderName};
+use http::HeaderName;
 use std::sync::Arc;
 
 const NONE: ArgSpec = ArgSpec::NONE;
@@ -44,7 +46,7 @@ pub(super) const ROWS: &[FetchRow] = &[
         REQUEST,
         "the scheme by which the client authenticates itself: Basic or Bearer",
         |s, _| {
-            let credentials = credentials(s, &AUTHORIZATION)?;
+            let credentials = credentials(s, AUTHORIZATION)?;
             // Only those that can be read have a type.
             match &credentials {
                 Credentials::Basic(text) => basic(text).map(|_| Value::str("Basic")),
@@ -76,8 +78,8 @@ pub(super) const ROWS: &[FetchRow] = &[
         "the token that the client sent by the scheme Bearer, in the given header or `authorization`",
         |s, args| {
             let header = match at(args, 0) {
-                Arg::Header(name) => name,
-                _ => &AUTHORIZATION,
+                Arg::Header(name) => name as &dyn AsName,
+                _ => &AUTHORIZATION as &dyn AsName,
             };
             match credentials(s, header)? {
                 Credentials::Bearer(token) => Some(Value::Str(token)),
@@ -124,7 +126,7 @@ enum Credentials {
 }
 
 /// The credentials in the first value of a header; none of other schemes.
-fn credentials(session: &dyn Session, header: &HeaderName) -> Option<Credentials> {
+fn credentials(session: &dyn Session, header: impl AsName) -> Option<Credentials> {
     let headers = headers(session, Way::Request)?;
     let value = headers.get(header)?;
     let text = value
@@ -136,7 +138,7 @@ fn credentials(session: &dyn Session, header: &HeaderName) -> Option<Credentials
     let text = text.trim_ascii_start();
     let (scheme, rest) = text.split_at_checked(text.iter().position(|byte| *byte == b' ')?)?;
     let rest = rest.trim_ascii_start();
-    let rest = Data::header(value, end - rest.len()..end);
+    let rest = Data::field(value, end - rest.len()..end);
     if scheme.eq_ignore_ascii_case(b"basic") {
         Some(Credentials::Basic(rest))
     } else if scheme.eq_ignore_ascii_case(b"bearer") {
@@ -147,7 +149,7 @@ fn credentials(session: &dyn Session, header: &HeaderName) -> Option<Credentials
 }
 
 fn user_and_password(session: &dyn Session) -> Option<(Data, Data)> {
-    match credentials(session, &AUTHORIZATION)? {
+    match credentials(session, AUTHORIZATION)? {
         Credentials::Basic(text) => basic(&text),
         Credentials::Bearer(_) => None,
     }

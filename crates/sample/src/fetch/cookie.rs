@@ -6,10 +6,10 @@ use super::{FetchRow, row};
 use crate::arg::{Arg, ArgKind, ArgSpec, at};
 use crate::cast::leading_int;
 use crate::data::Data;
+use crate::head::FieldValue;
+use crate::head::names::{COOKIE, SET_COOKIE};
 use crate::session::{Session, Way};
 use crate::value::{Type, Value};
-use http::HeaderValue;
-use http::header::{COOKIE, SET_COOKIE};
 use std::ops::{ControlFlow, Range};
 
 const NAME: ArgSpec = ArgSpec::new(0, &[ArgKind::Str]);
@@ -64,7 +64,7 @@ pub(super) const ROWS: &[FetchRow] = &[
 ];
 
 /// Takes a header's value, and where in it a cookie's name and value are.
-type VisitCookie<'a> = dyn FnMut(&HeaderValue, Range<usize>, Range<usize>) -> ControlFlow<()> + 'a;
+type VisitCookie<'a> = dyn FnMut(FieldValue<'_>, Range<usize>, Range<usize>) -> ControlFlow<()> + 'a;
 
 /// Visits all cookies: the header's value, and where in it the name and the value are.
 fn visit_cookies(session: &dyn Session, way: Way, visit: &mut VisitCookie<'_>) -> ControlFlow<()> {
@@ -120,7 +120,7 @@ fn visit_named(
     session: &dyn Session,
     way: Way,
     args: &[Arg],
-    visit: &mut dyn FnMut(&HeaderValue, Range<usize>) -> ControlFlow<()>,
+    visit: &mut dyn FnMut(FieldValue<'_>, Range<usize>) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
     let wanted = at(args, 0).text();
     visit_cookies(session, way, &mut |header, name, value| {
@@ -138,7 +138,7 @@ fn one(session: &dyn Session, way: Way, args: &[Arg]) -> Option<Data> {
     let first = at(args, 0).text().is_empty();
     let mut found = None;
     let _ = visit_named(session, way, args, &mut |header, value| {
-        found = Some(Data::header(header, value));
+        found = Some(Data::field(header, value));
         if first {
             ControlFlow::Break(())
         } else {
@@ -164,7 +164,7 @@ fn each(
     visit: &mut dyn FnMut(Value) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
     visit_named(session, way, args, &mut |header, value| {
-        typed(Data::header(header, value), to).map_or(ControlFlow::Continue(()), &mut *visit)
+        typed(Data::field(header, value), to).map_or(ControlFlow::Continue(()), &mut *visit)
     })
 }
 

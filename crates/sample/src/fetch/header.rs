@@ -5,9 +5,10 @@ use super::{FetchRow, row};
 use crate::arg::{Arg, ArgError, ArgKind, ArgSpec, at};
 use crate::cast::{cast, leading_int};
 use crate::data::Data;
+use crate::head::{FieldValue, Headers};
 use crate::session::{Session, Way};
 use crate::value::{Type, Value};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderName;
 use std::cell::Ref;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::{ControlFlow, Range};
@@ -125,7 +126,7 @@ fn prepare(args: &mut Vec<Arg>) -> Result<(), ArgError> {
 }
 
 /// The headers of a message.
-pub(super) fn headers(session: &dyn Session, way: Way) -> Option<Ref<'_, HeaderMap>> {
+pub(super) fn headers(session: &dyn Session, way: Way) -> Option<Ref<'_, Headers>> {
     Some(match way {
         Way::Request => Ref::map(session.request()?, |parts| &parts.headers),
         Way::Response => Ref::map(session.response()?, |parts| &parts.headers),
@@ -134,12 +135,12 @@ pub(super) fn headers(session: &dyn Session, way: Way) -> Option<Ref<'_, HeaderM
 
 /// Visits the values of the header that the first argument names, all headers if it names none.
 fn visit_values(
-    headers: &HeaderMap,
+    headers: &Headers,
     args: &[Arg],
     split: bool,
-    visit: &mut dyn FnMut(&HeaderValue, Range<usize>) -> ControlFlow<()>,
+    visit: &mut dyn FnMut(FieldValue<'_>, Range<usize>) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
-    let mut value = |value: &HeaderValue| {
+    let mut value = |value: FieldValue<'_>| {
         if split {
             visit_list(value, visit)
         } else {
@@ -148,15 +149,15 @@ fn visit_values(
         }
     };
     match at(args, 0) {
-        Arg::Header(name) => headers.get_all(name).iter().try_for_each(&mut value),
+        Arg::Header(name) => headers.get_all(name).try_for_each(&mut value),
         _ => headers.values().try_for_each(value),
     }
 }
 
 /// Visits the parts of a value between commas that are not in quotes, without the blanks around them.
 fn visit_list(
-    value: &HeaderValue,
-    visit: &mut dyn FnMut(&HeaderValue, Range<usize>) -> ControlFlow<()>,
+    value: FieldValue<'_>,
+    visit: &mut dyn FnMut(FieldValue<'_>, Range<usize>) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
     let bytes = value.as_bytes();
     let mut start = 0;
@@ -209,7 +210,7 @@ fn one(session: &dyn Session, way: Way, args: &[Arg], split: bool, to: Type) -> 
     let mut index = 0;
     let _ = visit_values(&headers, args, split, &mut |value, range| {
         if index == skip {
-            found = Some(Data::header(value, range));
+            found = Some(Data::field(value, range));
             return ControlFlow::Break(());
         }
         index += 1;
@@ -236,7 +237,7 @@ fn each(
         &headers,
         args,
         split,
-        &mut |value, range| match typed(Data::header(value, range), to) {
+        &mut |value, range| match typed(Data::field(value, range), to) {
             Some(value) => visit(value),
             None => ControlFlow::Continue(()),
         },
@@ -289,14 +290,14 @@ fn count(session: &dyn Session, way: Way, args: &[Arg], split: bool) -> Option<V
 fn names(session: &dyn Session, way: Way, args: &[Arg]) -> Option<Value> {
     let headers = headers(session, way)?;
     let separator = at(args, 0).text().get(..1).unwrap_or(b",");
-    let names: Vec<&[u8]> = headers.iter().map(|(name, _)| name.as_str().as_bytes()).collect();
+    let names: Vec<&[u8]> = headers.names().map(|name| name.as_bytes()).collect();
     Some(Value::str(names.join(separator)))
 }
 
 fn all_text(session: &dyn Session, way: Way) -> Option<Value> {
     let mut text = Vec::new();
     for (name, value) in headers(session, way)?.iter() {
-        text.extend_from_slice(name.as_str().as_bytes());
+        text.extend_from_slice(name.as_bytes());
         text.extend_from_slice(b": ");
         text.extend_from_slice(value.as_bytes());
         text.extend_from_slice(b"\r\n");
@@ -308,7 +309,7 @@ fn all_text(session: &dyn Session, way: Way) -> Option<Value> {
 fn all_binary(session: &dyn Session, way: Way) -> Option<Value> {
     let mut bytes = Vec::new();
     for (name, value) in headers(session, way)?.iter() {
-        for part in [name.as_str().as_bytes(), value.as_bytes()] {
+        for part in [name.as_bytes(), value.as_bytes()] {
             crate::header_list::push_varint(&mut bytes, part.len());
             bytes.extend_from_slice(part);
         }

@@ -3,9 +3,9 @@
 use super::places::{EITHER, REQUEST, RESPONSE};
 use super::{FetchRow, row};
 use crate::arg::{Arg, ArgError, ArgKind, ArgSpec, at};
+use crate::head::names::CONTENT_LENGTH;
 use crate::session::{Session, Way};
 use crate::value::{Type, Value};
-use http::header::CONTENT_LENGTH;
 
 const NONE: ArgSpec = ArgSpec::NONE;
 const RANGE: ArgSpec = ArgSpec::new(2, &[ArgKind::Int, ArgKind::Int]);

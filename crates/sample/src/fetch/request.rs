@@ -5,9 +5,10 @@ use super::{FetchRow, row};
 use crate::arg::{ArgKind, ArgSpec, at};
 use crate::data::Data;
 use crate::hash;
+use crate::head::names;
+use crate::head::request::Parts;
 use crate::session::Session;
 use crate::value::{Type, Value};
-use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Uri, Version};
 use std::net::IpAddr;
@@ -295,7 +296,7 @@ fn proto_http(session: &dyn Session, _: &[crate::arg::Arg]) -> Option<Value> {
 }
 
 fn host(request: &Parts) -> &[u8] {
-    match request.headers.get(http::header::HOST) {
+    match request.headers.get(names::HOST) {
         Some(host) => host.as_bytes(),
         None => request
             .uri

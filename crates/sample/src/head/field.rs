@@ -42,6 +42,12 @@ impl PartialEq<HeaderName> for FieldName<'_> {
     }
 }
 
+impl PartialEq<KnownName> for HeaderName {
+    fn eq(&self, other: &KnownName) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
 impl PartialEq<str> for FieldName<'_> {
     fn eq(&self, other: &str) -> bool {
         self.text.eq_ignore_ascii_case(other.as_bytes())
@@ -70,7 +76,6 @@ impl fmt::Display for FieldName<'_> {
 #[derive(Clone, Copy)]
 pub struct FieldValue<'h> {
     pub(super) bytes: &'h [u8],
-    /// What the value is a part of, if others may share that.
     pub(super) part_of: Option<&'h Bytes>,
 }
 
@@ -99,6 +104,12 @@ impl<'h> FieldValue<'h> {
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.bytes.is_empty()
+    }
+
+    /// What the value is a part of, if others may share that.
+    #[must_use]
+    pub fn part_of(self) -> Option<&'h Bytes> {
+        self.part_of
     }
 
     /// The value on its own, for whoever keeps it.

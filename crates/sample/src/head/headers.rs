@@ -60,6 +60,17 @@ enum Written {
     Both,
 }
 
+/// What becomes of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change<V> {
+    /// It stays.
+    Keep,
+    /// It goes.
+    Remove,
+    /// It gets this value.
+    To(V),
+}
+
 impl Headers {
     /// No fields.
     #[must_use]
@@ -83,15 +94,11 @@ impl Headers {
     }
 
     /// Takes in a field that a codec found in what was received, and checked: what makes up a name and a value is for the
-    /// codec to say. Both are parts of what was received; anything else is copied. Returns the name.
-    pub fn found(&mut self, name: &[u8], value: &[u8]) -> KnownName {
-        let known = KnownName::of(name);
-        let value_at = match place(&self.received, value) {
-            Some(at) => at,
-            None => {
-                self.write(known, name, |to| to.extend_from_slice(value));
-                return known;
-            }
+    /// codec to say. Both are parts of what was received; anything else is copied.
+    pub fn found(&mut self, name: FieldName<'_>, value: &[u8]) {
+        let FieldName { known, text: name } = name;
+        let Some(value_at) = place(&self.received, value) else {
+            return self.write(known, name, |to| to.extend_from_slice(value));
         };
         let mut field = Field {
             name_at: 0,
@@ -113,7 +120,6 @@ impl Headers {
             }
         }
         self.fields.push(field);
-        known
     }
 
     /// How many fields there are.
@@ -166,6 +172,16 @@ impl Headers {
         self.fields.iter().map(|field| self.name(field))
     }
 
+    /// The names that there are, each once.
+    pub fn distinct_names(&self) -> impl Iterator<Item = FieldName<'_>> {
+        let fields = self.fields.iter().enumerate();
+        let first = fields.filter(|(at, field)| {
+            let before = self.fields.get(..*at).unwrap_or_default();
+            !before.iter().any(|other| self.is_named(other, self.name(field)))
+        });
+        first.map(|(_, field)| self.name(field))
+    }
+
     /// The values of all fields, in their order.
     pub fn values(&self) -> impl DoubleEndedIterator<Item = FieldValue<'_>> + ExactSizeIterator {
         self.fields.iter().map(|field| self.value(field))
@@ -179,14 +195,16 @@ impl Headers {
 
     /// Adds a field behind the others, and removes those of its name that were there.
     pub fn insert(&mut self, name: impl IsName, value: impl IsValue) {
-        self.remove(&name.as_name());
+        self.remove(name.as_name());
         self.append(name, value);
     }
 
     /// Adds a field before the others.
     pub fn prepend(&mut self, name: impl IsName, value: impl IsValue) {
+        let others = self.fields.len();
         self.append(name, value);
-        self.fields.rotate_right(1);
+        let added = self.fields.len() - others;
+        self.fields.rotate_right(added);
     }
 
     /// Removes all fields of a name. Returns whether there was one.
@@ -206,25 +224,32 @@ impl Headers {
         self.fields = fields;
     }
 
-    /// Changes the values of a name where they are: for those that are to stay, nothing is given.
-    pub fn replace<V: IsValue>(
+    /// Changes the fields of a name where they are.
+    pub fn change<V: IsValue>(
         &mut self,
         name: impl AsName,
-        mut change: impl FnMut(FieldValue<'_>) -> Option<V>,
+        mut change: impl FnMut(FieldValue<'_>) -> Change<V>,
     ) {
         let name = name.as_name();
-        for at in 0..self.fields.len() {
-            let Some(field) = self.fields.get(at).filter(|field| self.is_named(field, name)) else {
+        let mut at = 0;
+        while let Some(field) = self.fields.get(at) {
+            if !self.is_named(field, name) {
+                at += 1;
                 continue;
-            };
-            let Some(new) = change(self.value(field)) else {
-                continue;
-            };
-            let (known, name) = (field.known, self.name(field).text.to_vec());
-            self.write(known, &name, |to| new.write(to));
-            let new = self.fields.pop();
-            if let (Some(field), Some(new)) = (self.fields.get_mut(at), new) {
-                *field = new;
+            }
+            match change(self.value(field)) {
+                Change::Keep => at += 1,
+                Change::Remove => drop(self.fields.remove(at)),
+                Change::To(new) => {
+                    let others = self.fields.len();
+                    self.write(name.known, name.text, |to| new.write(to));
+                    if self.fields.len() == others {
+                        self.fields.remove(at);
+                    } else {
+                        self.fields.swap_remove(at);
+                        at += 1;
+                    }
+                }
             }
         }
     }
@@ -249,10 +274,18 @@ impl Headers {
             written: Vec::with_capacity(self.bytes()),
             ..Headers::new()
         };
-        for (name, value) in self.iter() {
-            copy.write(name.known, name.text, |to| value.write(to));
-        }
-        copy
+        copy.extend(self.iter());
+        copy.sealed()
+    }
+
+    /// The same, where what was written is what others may share.
+    fn sealed(mut self) -> Headers {
+        debug_assert!(self.received.is_empty(), "nothing else is shared");
+        self.received = std::mem::take(&mut self.written).into();
+        self.fields
+            .iter_mut()
+            .for_each(|field| field.written = Written::Nothing);
+        self
     }
 
     fn is_named(&self, field: &Field, name: FieldName<'_>) -> bool {
@@ -393,7 +426,7 @@ impl From<&HeaderMap> for Headers {
             ..Headers::new()
         };
         headers.extend(map);
-        headers
+        headers.sealed()
     }
 }
 

@@ -13,6 +13,6 @@ mod headers;
 mod reason;
 
 pub use field::{AsName, FieldName, FieldValue, IsName, IsValue};
-pub use headers::Headers;
+pub use headers::{Change, Headers};
 pub use names::KnownName;
 pub use response::{InvalidReason, ReasonPhrase};

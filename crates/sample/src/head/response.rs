@@ -18,6 +18,17 @@ pub struct Parts {
     pub headers: Headers,
 }
 
+impl Parts {
+    /// A head with nothing but a status.
+    #[must_use]
+    pub fn new(status: StatusCode) -> Parts {
+        Parts {
+            status,
+            ..Parts::default()
+        }
+    }
+}
+
 impl From<http::response::Parts> for Parts {
     fn from(parts: http::response::Parts) -> Parts {
         Parts {

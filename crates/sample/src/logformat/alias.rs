@@ -3,8 +3,8 @@
 use super::out::Out;
 use crate::date::{self, Zone};
 use crate::fetch::{self, http_version};
+use crate::head::request;
 use crate::session::{Facts, Named, Session, Way};
-use http::request;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::LazyLock;

@@ -8,11 +8,11 @@
 
 pub(crate) mod hello;
 
-use http::{request, response};
 use std::any::Any;
 use std::cell::{Cell, Ref, RefCell};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime};
+use tidegate_sample::head::{request, response};
 use tidegate_sample::vars::{ProcVars, VarScope, VarStore};
 use tidegate_sample::{Data, DebugSink, Facts, Named, Process, Session, Way};
 
@@ -63,7 +63,7 @@ impl Fake {
         let fake = Fake {
             src: Some("127.0.0.1:50570".parse().unwrap()),
             dst: Some("127.0.0.1:18998".parse().unwrap()),
-            request: Some(RefCell::new(request.into_parts().0)),
+            request: Some(RefCell::new(request.into_parts().0.into())),
             response: None,
             request_bytes: RefCell::new(b"a=1&b=2".to_vec()),
             response_bytes: RefCell::default(),
@@ -114,7 +114,7 @@ impl Fake {
             .header("Set-Cookie", "other=6")
             .body(())
             .unwrap();
-        self.response = Some(RefCell::new(response.into_parts().0));
+        self.response = Some(RefCell::new(response.into_parts().0.into()));
         self.way.set(Way::Response);
         self
     }

@@ -3,13 +3,13 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use http::HeaderMap;
-use http::header::{HOST, ORIGIN, REFERER};
 use tidegate_proxy::check::shared::Wanted;
 use tidegate_proxy::spec::ServerSpec;
 use tidegate_proxy::{
     AdminState, BackendState, Control, HttpApplet, Operational, Plane, ServerState, ServiceError,
 };
+use tidegate_sample::head::Headers;
+use tidegate_sample::head::names::{HOST, ORIGIN, REFERER};
 
 use super::Settings;
 use super::query::Query;
@@ -187,7 +187,7 @@ pub(super) async fn change(
 }
 
 /// Whether a form is one of ours: a browser says where it came from.
-fn is_from_here(headers: &HeaderMap) -> bool {
+fn is_from_here(headers: &Headers) -> bool {
     let Some(from) = headers.get(ORIGIN).or_else(|| headers.get(REFERER)) else {
         return true;
     };
@@ -250,6 +250,7 @@ fn carry_out(action: Action, spec: &ServerSpec, server: &ServerState) -> Done {
 mod tests {
     use super::*;
     use http::HeaderValue;
+    use tidegate_sample::head::KnownName;
 
     #[test]
     fn a_form_names_servers_and_what_is_done_with_them() {
@@ -266,8 +267,8 @@ mod tests {
 
     #[test]
     fn forms_of_other_sites_are_told_apart() {
-        let is = |name: http::HeaderName, value: &'static str| {
-            let mut headers = HeaderMap::new();
+        let is = |name: KnownName, value: &'static str| {
+            let mut headers = Headers::new();
             headers.insert(HOST, HeaderValue::from_static("here:8080"));
             headers.insert(name, HeaderValue::from_static(value));
             is_from_here(&headers)
@@ -282,7 +283,7 @@ mod tests {
         ] {
             assert!(!is(ORIGIN, wrong), "{wrong}");
         }
-        assert!(is_from_here(&HeaderMap::new()));
+        assert!(is_from_here(&Headers::new()));
     }
 
     #[test]
