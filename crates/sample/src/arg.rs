@@ -2,6 +2,7 @@
 
 pub use crate::acl::AclCall;
 pub use crate::convert::json_query::path::JsonPath;
+pub use crate::convert::jwt::decrypt::TokenKey;
 pub use crate::convert::jwt::key::PublicKey;
 
 use crate::cast::leading_int;
@@ -145,6 +146,8 @@ pub enum Arg {
     PublicKey(Arc<PublicKey>),
     /// A variable that holds the path of a certificate.
     Certificate(VarName),
+    /// A key that decrypts tokens.
+    TokenKey(Arc<TokenKey>),
     /// A path into a JSON text.
     JsonPath(Arc<JsonPath>),
     /// Field numbers of a protocol buffer, from the outermost on.

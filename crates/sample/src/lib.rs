@@ -60,7 +60,7 @@ pub use acl::{
 };
 pub use amount::Amount;
 pub use cast::{cast, castable};
-pub use convert::{TokenCertificate, offer_certificates};
+pub use convert::{TokenAlgorithms, TokenCertificate, offer_certificates};
 pub use data::Data;
 pub use did_you_mean::did_you_mean;
 pub use error::{ParseError, WordError};

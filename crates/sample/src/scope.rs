@@ -232,6 +232,12 @@ pub trait Files {
         false
     }
 
+    /// Asks for a certificate that is in no store to be loaded and offered to expressions; `false` if nobody does that.
+    fn want_certificate(&self, path: &str) -> bool {
+        let _ = path;
+        false
+    }
+
     /// The lists that come from these files, for all that name one to share it; without them, whoever names one has
     /// its own.
     fn lists(&self) -> Option<&Lists> {

@@ -1,16 +1,10 @@
 //! Names that HAProxy has and that are left out on purpose: using one says so, instead of that it is unknown.
 
 /// The converters that are not served, by the reason.
-const CONVERTERS: &[(&str, &str)] = &[
-    (
-        "the certificates that it takes are loaded by a `crt-store`, and no library in use decrypts with their private keys",
-        "jwt_decrypt_cert",
-    ),
-    (
-        "the hash is documented nowhere but in HAProxy's source, which this project does not read",
-        "wt6",
-    ),
-];
+const CONVERTERS: &[(&str, &str)] = &[(
+    "the hash is documented nowhere but in HAProxy's source, which this project does not read",
+    "wt6",
+)];
 
 /// All converters of HAProxy's that are not served, with the reason.
 pub fn unserved() -> impl Iterator<Item = (&'static str, &'static str)> {

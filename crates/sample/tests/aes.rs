@@ -239,7 +239,7 @@ fn arguments_that_can_not_be() {
         ("jwt_decrypt_jwk('{\"kty\":\"oct\"}')".to_string(), "no `k`"),
         (
             "jwt_decrypt_jwk('{\"kty\":\"RSA\"}')".to_string(),
-            "private keys of RSA",
+            "the key has no `n`",
         ),
     ] {
         let error = format!("str(x),{text}").parse::<Expr>().unwrap_err().to_string();

@@ -136,6 +136,7 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
     })?;
     let runtime = RuntimeApi::of(&site, &plan, report)?;
     let socket = master_socket(flags, &plan, report)?;
+    let token_algorithms = site.config.global.tls.tokens.clone();
     let (running_now, handle) = tokio::sync::watch::channel(None);
     let spec = prepare(site, &plan, &handle, report)?;
     let idle = runtime.sockets.is_empty()
@@ -161,6 +162,7 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
         };
         return master::run(settings, report).map_err(fail);
     }
+    token_algorithms.apply();
     tokens::offer(&spec.tls);
     log.open(&spec.proxies.global)
         .map_err(|e| fail(format!("cannot start the thread that writes logs: {e}")))?;

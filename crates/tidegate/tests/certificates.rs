@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use rustls::HandshakeKind;
+use rustls::pki_types::PrivateKeyDer;
 use support::Result;
 use support::program::binary;
 use support::runtime::{PATIENCE, exchange};
@@ -406,4 +407,101 @@ fn listeners_with_the_same_keys_take_each_others_tickets() -> Result<()> {
         "TLS ticket key updated!",
     )?;
     served.says("show tls-keys site/keys", &format!("0.2 {}", "D".repeat(64)))
+}
+
+/// A certificate for a key that the JSON Web Tokens of another crate's tests are encrypted for.
+fn holder(key: &str) -> Result<String> {
+    use base64::Engine;
+    let keys = include_str!("../../sample/tests/data/jwt/private_keys.tsv");
+    let line = keys
+        .lines()
+        .find(|line| line.starts_with(key))
+        .unwrap_or_default();
+    let der = line.split('\t').nth(2).unwrap_or_default();
+    let der = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(der);
+    let own = rcgen::KeyPair::try_from(der.map_err(|why| why.to_string())?)?;
+    let certificate = rcgen::CertificateParams::new(vec!["tokens.test".to_owned()])?.self_signed(&own)?;
+    let issued = Issued {
+        chain: vec![certificate.der().clone()],
+        key: PrivateKeyDer::Pkcs8(own.serialize_der().into()),
+    };
+    Ok(issued.pem())
+}
+
+#[test]
+fn tokens_are_decrypted_and_verified_with_certificates() -> Result<()> {
+    let tokens = include_str!("../../sample/tests/data/jwt/private.tsv");
+    let token = |start: &str| {
+        let line = tokens
+            .lines()
+            .find(|line| line.starts_with(start))
+            .unwrap_or_default();
+        let columns: Vec<&str> = line.split('\t').collect();
+        (columns[3].to_owned(), columns[4].to_owned())
+    };
+    let signed = include_str!("../../sample/tests/data/jwt/tokens.tsv").lines();
+    let signed = signed.filter_map(|line| line.strip_prefix("ES256\t")).next();
+    let signed = signed.unwrap_or_default();
+    let verifying = include_str!("../../sample/tests/data/jwt/ec256.crt");
+    let answers: String = [
+        ("/named", r#"jwt_decrypt_cert(\"@keys/curve\")"#),
+        ("/variable", "jwt_decrypt_cert(txn.cert)"),
+        ("/verified", r#"jwt_verify_cert(ES256,\"site/verifying.crt\")"#),
+    ]
+    .iter()
+    .map(|(path, converter)| {
+        format!(
+            "    http-request return status 200 content-type text/plain \
+             lf-string \"%[http_auth_bearer,{converter}]\" if {{ path {path} }}\n"
+        )
+    })
+    .collect();
+    let config = format!(
+        "global\n    jwt.decrypt_alg_list ALL:!RSA-OAEP-256\n\
+         crt-store keys\n    load crt site/curve.pem alias curve jwt on\n    load crt site/rsa.pem jwt on\n\
+         frontend site\n    bind 127.0.0.1:8080\n    http-request set-var(txn.cert) req.hdr(x-cert)\n{answers}"
+    );
+    let (curve, rsa) = (holder("rfc7520-5.5")?, holder("rfc7516-a1")?);
+    let served = Served::start(
+        "tokens",
+        &config,
+        &[
+            ("curve.pem", &curve),
+            ("rsa.pem", &rsa),
+            ("verifying.crt", verifying),
+        ],
+    )?;
+    let ask = |path: &str, cert: &str, token: &str| -> Result<String> {
+        let mut stream = served.site.connect(0)?;
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\nx-cert: {cert}\r\nconnection: close\r\n\r\n"
+        )?;
+        let answer = support::site::rest(stream)?;
+        let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned());
+        body.ok_or_else(|| format!("no answer: {answer}").into())
+    };
+    let (agreed, content) = token("ECDH-ES\tA128CBC-HS256\trfc7520-5.5");
+    assert_eq!(ask("/named", "", &agreed)?, content);
+    assert_eq!(ask("/variable", "@keys/curve", &agreed)?, content);
+    assert_eq!(ask("/variable", "@keys/site/rsa.pem", &agreed)?, "");
+    let (old, content_of_old) = token("RSA1_5\tA256GCM\trfc7516-a1");
+    assert_eq!(ask("/variable", "@keys/site/rsa.pem", &old)?, content_of_old);
+    assert_eq!(ask("/variable", "site/rsa.pem", &old)?, "", "not its name");
+    let (banned, _) = token("RSA-OAEP-256\tA256GCM\trfc7516-a1");
+    assert_eq!(ask("/variable", "@keys/site/rsa.pem", &banned)?, "");
+
+    served.ask("del ssl jwt @keys/curve")?;
+    assert_eq!(ask("/named", "", &agreed)?, "");
+    served.ask("add ssl jwt @keys/curve")?;
+    assert_eq!(ask("/named", "", &agreed)?, content);
+
+    // A certificate that a converter names without a store is one as well, with a private key or without.
+    assert_eq!(ask("/verified", "", signed)?, "1");
+    served.put("set ssl cert site/verifying.crt", &curve)?;
+    served.says("commit ssl cert site/verifying.crt", "Success!")?;
+    assert_eq!(ask("/verified", "", signed)?, "0");
+    served.ask("del ssl jwt site/verifying.crt")?;
+    assert_eq!(ask("/verified", "", signed)?, "-7");
+    Ok(())
 }

@@ -102,6 +102,8 @@ pub(super) const ROWS: &[Row] = &[
     ("tune.ssl.cachesize", "tune.ssl.cachesize 50000", "0 to 2147483647; 20000 without the line"),
     ("tune.ssl.capture-buffer-size", "tune.ssl.capture-buffer-size 96", "bytes, 0 to 16384; 0 without the line"),
     ("tune.ssl.capture-cipherlist-size", "tune.ssl.capture-cipherlist-size 96", "bytes, 0 to 16384; 0 without the line"),
+    ("jwt.decrypt_alg_list", "jwt.decrypt_alg_list ALL:!ECDH-ES", "`ALL:!RSA1_5` without the line"),
+    ("jwt.decrypt_enc_list", "jwt.decrypt_enc_list A128GCM:A192GCM:A256GCM", "`ALL` without the line"),
     ("tune.ssl.keylog", "tune.ssl.keylog on", "`off` without the line; a danger to all that is encrypted"),
     ("tune.stick-counters", "tune.stick-counters 5", "0 to 100; 3 without the line"),
     ("tune.vars.global-max-size", "tune.vars.global-max-size 10m", "bytes without a unit; no limit without the line"),

@@ -72,7 +72,7 @@ pub use tls::{
 pub use tls_global::{TlsExtraFiles, TlsGlobal};
 pub use upstream::{RetryOn, Upstream};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tidegate_sample::stick::Tables;
@@ -109,6 +109,8 @@ pub struct Config {
     pub caches: BTreeMap<String, Cache>,
     /// What the `crt-store` sections load.
     pub certificates: Vec<CertificateLoad>,
+    /// The files of certificates that expressions verify tokens with, and no section loads.
+    pub token_certificates: BTreeSet<String>,
     /// The `crt-list` files that `bind` lines name, by their paths.
     pub certificate_lists: BTreeMap<String, CertificateList>,
 }

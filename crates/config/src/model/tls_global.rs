@@ -3,6 +3,7 @@
 use super::address::BindOptions;
 use super::tls::{TlsSettings, TlsVerify};
 use crate::source::Spanned;
+use tidegate_sample::TokenAlgorithms;
 
 /// Defaults of TLS, and where its files are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub struct TlsGlobal {
     pub skip_self_issued: bool,
     /// `ssl-load-extra-files`: files beside certificates that are looked for.
     pub extra: TlsExtraFiles,
+    /// `jwt.decrypt_alg_list` and `jwt.decrypt_enc_list`: what encrypted tokens may be encrypted with.
+    pub tokens: TokenAlgorithms,
     /// `tune.ssl.keylog`: secrets of connections can be fetched.
     pub secrets: bool,
     /// `tune.ssl.cachesize`: sessions that are kept for clients without tickets.
@@ -66,6 +69,7 @@ impl Default for TlsGlobal {
                 issuer: true,
                 replaces_extension: false,
             },
+            tokens: TokenAlgorithms::default(),
             secrets: false,
             sessions_max: None,
             capture_bytes: 0,

@@ -67,6 +67,7 @@ impl Draft {
                 reader,
                 lists: &self.lists,
                 certificates: &self.certificates,
+                token_certificates: &self.token_certificates,
             },
         };
         for planned in &plan.proxies {
@@ -104,6 +105,7 @@ impl Draft {
             reader,
             lists: &self.lists,
             certificates: &self.certificates,
+            token_certificates: &self.token_certificates,
         };
         let certificate_lists =
             certificates::lists(&proxies, &files, &mut self.sources, &mut self.diagnostics);
@@ -125,6 +127,7 @@ impl Draft {
             resolvers: self.resolvers,
             caches: self.caches,
             certificates: self.certificates,
+            token_certificates: self.token_certificates.take(),
             certificate_lists,
         });
         Loaded {

@@ -3,9 +3,11 @@
 //! The `global` section is read first because scripts are loaded by it, and what scripts register (fetches,
 //! converters) is part of the language in which the proxies are written.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use tidegate_sample::{Files, Lists, UserLists, logformat};
@@ -70,6 +72,7 @@ pub struct Draft {
     /// The `cache` sections, by their names.
     pub(crate) caches: BTreeMap<String, Cache>,
     pub(crate) certificates: Vec<CertificateLoad>,
+    pub(crate) token_certificates: Rc<RefCell<BTreeSet<String>>>,
 }
 
 impl Draft {
@@ -95,12 +98,15 @@ impl Draft {
             resolvers: BTreeMap::new(),
             caches: BTreeMap::new(),
             certificates: Vec::new(),
+            token_certificates: Rc::default(),
         };
         let lists = Arc::clone(&draft.lists);
+        let token_certificates = Rc::clone(&draft.token_certificates);
         let files_for_samples = ReaderFiles {
             reader,
             lists: &lists,
             certificates: &[],
+            token_certificates: &token_certificates,
         };
         for file in files {
             draft.file(file, &options, &files_for_samples);
@@ -384,6 +390,8 @@ pub(crate) struct ReaderFiles<'r> {
     pub(crate) lists: &'r Lists,
     /// The names of what `crt-store` sections load.
     pub(crate) certificates: &'r [CertificateLoad],
+    /// The files of certificates that expressions name, and no section loads.
+    pub(crate) token_certificates: &'r RefCell<BTreeSet<String>>,
 }
 
 impl Files for ReaderFiles<'_> {
@@ -393,6 +401,11 @@ impl Files for ReaderFiles<'_> {
 
     fn has_certificate(&self, name: &str) -> bool {
         self.certificates.iter().any(|load| load.name.value == name)
+    }
+
+    fn want_certificate(&self, path: &str) -> bool {
+        self.token_certificates.borrow_mut().insert(path.to_owned());
+        true
     }
 
     fn lists(&self) -> Option<&Lists> {

@@ -64,6 +64,15 @@ pub(super) fn member(text: &Data, name: &str) -> Option<Data> {
     }
 }
 
+/// The text of a member of an object that is a member of a JSON object.
+pub(super) fn member_of_member(text: &Data, outer: &str, inner: &str) -> Option<Data> {
+    let steps = [outer, inner].map(|name| path::Step::Name(name.as_bytes().into()));
+    match Scanner::new(text).find(&steps)? {
+        Token::Text(escaped) => scan::unescaped(text, escaped),
+        _ => None,
+    }
+}
+
 /// Whether a JSON object has a member of this name, whatever it is.
 pub(super) fn has_member(text: &Data, name: &str) -> bool {
     let step = path::Step::Name(name.as_bytes().into());

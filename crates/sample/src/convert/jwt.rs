@@ -1,8 +1,10 @@
 //! JSON Web Tokens: what is in them, and whether they are signed.
 
-mod decrypt;
+pub(crate) mod algorithms;
+pub(crate) mod decrypt;
 mod der;
 pub(crate) mod key;
+mod private;
 pub(crate) mod store;
 mod verify;
 
@@ -83,11 +85,23 @@ pub(super) const ROWS: &[ConverterRow] = &[
         ArgSpec::new(1, &[ArgKind::Str]),
         Type::Bin,
         Type::Bin,
-        "as `jwt_decrypt_secret`, by a JSON Web Key of kind `oct` or a variable that holds one: `jwt_decrypt_jwk(txn.jwk)`; \
-         those of kind RSA and EC are not supported (7.3.1)",
+        "as `jwt_decrypt_secret`, by a JSON Web Key of kind `oct`, or as `jwt_decrypt_cert`, by one of kind `RSA` (with `p`, `q`, \
+         `dp`, `dq` and `qi`) or `EC`, or by a variable that holds one: `jwt_decrypt_jwk(txn.jwk)` (7.3.1)",
         |s, args, v| decrypt::with_key(s, args, v),
     )
     .prepared(decrypt::prepare_key),
+    row(
+        "jwt_decrypt_cert",
+        ArgSpec::new(1, &[ArgKind::Str]),
+        Type::Bin,
+        Type::Bin,
+        "what an encrypted JSON Web Token holds, by the private key of a certificate that a `crt-store` loads with `jwt on`: its \
+         name, or a variable that holds it: `jwt_decrypt_cert(\"/path/to/cert.pem\")`; the token's `alg` is RSA-OAEP, RSA-OAEP-256, \
+         ECDH-ES, ECDH-ES+A128KW, ECDH-ES+A192KW or ECDH-ES+A256KW, or RSA1_5 if `jwt.decrypt_alg_list` allows it; empty if that \
+         fails (7.3.1)",
+        |s, args, v| decrypt::with_certificate(s, args, v),
+    )
+    .bound(decrypt::bind_certificate),
 ];
 
 /// Prepares a query; without a path there is none.

@@ -34,6 +34,7 @@ use crate::cast::{self, cast};
 use crate::data::Data;
 use crate::session::Session;
 use crate::value::{Type, Value};
+pub use jwt::algorithms::TokenAlgorithms;
 pub use jwt::store::{TokenCertificate, offer_certificates};
 use std::collections::HashMap;
 use std::sync::LazyLock;

@@ -93,6 +93,7 @@ pub(super) const KNOWN: &[(&str, &str, Option<&str>)] = &[
     ("jwt_verify", "http_auth_bearer,jwt_verify(HS256,secret)", None),
     ("jwt_verify_cert", "http_auth_bearer,jwt_verify_cert(txn.alg,txn.cert)", None),
     ("jwt_decrypt_secret", "http_auth_bearer,jwt_decrypt_secret(c2VjcmV0)", None),
+    ("jwt_decrypt_cert", "http_auth_bearer,jwt_decrypt_cert(txn.cert)", None),
     ("jwt_decrypt_jwk", "http_auth_bearer,jwt_decrypt_jwk(txn.jwk)", None),
     ("language", "str('de-CH,fr;q=0.5'),language(fr;en;de)", Some("de")),
     ("x509_v_err_str", "int(10),x509_v_err_str", Some("X509_V_ERR_CERT_HAS_EXPIRED")),

@@ -73,6 +73,12 @@ impl Tls {
             }
             loads.insert(name, load);
         }
+        for file in std::mem::take(&mut config.token_certificates) {
+            if let Err(why) = store.define_for_tokens(&file) {
+                // It was read when the expression was, so that something happened since.
+                faults.push(Diagnostic::bare(Severity::Error, code::BAD_ARGUMENT, why));
+            }
+        }
         Tls {
             store: Arc::new(store),
             global,

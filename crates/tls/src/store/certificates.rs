@@ -88,13 +88,19 @@ impl Store {
             None => return Err(failed("No ongoing transaction!".to_owned())),
         };
         let bad = load::drop_bad_response(&mut parts, SystemTime::now());
-        let identity = inner
-            .identity(name, &parts)
-            .map_err(|why| failed(format!("'{name}': {why}.")))?;
         let before = inner.certificates.get(name).cloned();
+        // Without a private key it is good for tokens, and nothing that shakes hands will take it.
+        let needs_no_key = before.as_ref().is_none_or(|before| before.identity.is_none());
+        let identity = match parts.key.is_none() && needs_no_key {
+            true => None,
+            false => {
+                let identity = inner.identity(name, &parts);
+                Some(identity.map_err(|why| failed(format!("'{name}': {why}.")))?)
+            }
+        };
         let certificate = Certificate {
             parts,
-            identity: Some(identity),
+            identity,
             tokens: before.as_ref().is_some_and(|before| before.tokens),
         };
         inner.certificates.insert(name.to_owned(), certificate);
@@ -160,7 +166,7 @@ impl Store {
     pub fn use_for_tokens(&self, name: &str, allowed: bool) -> Result<(), String> {
         let mut inner = self.inner();
         let certificate = inner.certificates.get_mut(name);
-        let certificate = certificate.filter(|certificate| certificate.identity.is_some());
+        let certificate = certificate.filter(|certificate| !certificate.parts.chain.is_empty());
         let certificate = certificate.ok_or_else(|| format!("No certificate '{name}' is loaded."))?;
         certificate.tokens = allowed;
         Ok(())

@@ -196,11 +196,35 @@ impl Store {
             let found = load::read(issuer)?.chain.into_iter().next();
             parts.issuer = Some(found.ok_or_else(|| format!("`{issuer}` holds no certificate"))?);
         }
+        if files.tokens && parts.key.is_none() {
+            self.inner().keep_without_key(name, parts);
+            return Ok(Vec::new());
+        }
         let warnings = self.inner().keep(name, &files.certificate, parts)?;
         if let Some(certificate) = self.inner().certificates.get_mut(name) {
             certificate.tokens = files.tokens;
         }
         Ok(warnings)
+    }
+
+    /// Loads a file for tokens alone, unless it is known: it needs no private key then.
+    ///
+    /// # Errors
+    /// What is wrong, with the file's name.
+    pub fn define_for_tokens(&self, file: &str) -> Result<(), String> {
+        let mut inner = self.inner();
+        if !inner.certificates.contains_key(file) {
+            let parts = inner.extra.file(file)?;
+            // With a key that doesn't fit, or none, signatures can still be verified.
+            if inner.keep(file, file, parts.clone()).is_err() {
+                let parts = Parts { key: None, ..parts };
+                inner.keep_without_key(file, parts);
+            }
+        }
+        if let Some(certificate) = inner.certificates.get_mut(file) {
+            certificate.tokens = true;
+        }
+        Ok(())
     }
 
     /// What a `crt` names: one in a store, a file, the files of a bundle, or a directory, which becomes a list.
@@ -339,6 +363,15 @@ impl Inner {
         };
         self.certificates.insert(name.to_owned(), certificate);
         Ok(warnings.into_iter().collect())
+    }
+
+    fn keep_without_key(&mut self, name: &str, parts: Parts) {
+        let certificate = Certificate {
+            parts,
+            identity: None,
+            tokens: true,
+        };
+        self.certificates.insert(name.to_owned(), certificate);
     }
 
     fn identity(&self, name: &str, parts: &Parts) -> Result<Arc<Identity>, String> {

@@ -94,8 +94,6 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
     not_yet("httpclient.ssl.verify", G, "a setting of the HTTP client of scripts"),
     not_yet("httpclient.timeout.connect", G, "a setting of the HTTP client of scripts"),
     not_yet("insecure-setuid-wanted", G, "a setting of the process"),
-    not_yet("jwt.decrypt_alg_list", G, "a setting of the process"),
-    not_yet("jwt.decrypt_enc_list", G, "a setting of the process"),
     not_yet("max-threads-per-group", G, "a limit of the process"),
     not_yet("maxcompcpuusage", G, "a limit of the process"),
     not_yet("maxcomprate", G, "a limit of the process"),

@@ -3,7 +3,7 @@
 use super::GlobalCx;
 use super::table::Parse;
 use crate::model::{TlsExtraFiles, TlsVerify};
-use crate::parse::args::{Args, Parsed};
+use crate::parse::args::{Args, Parsed, bad_argument};
 use crate::parse::keyword::{Keyword, Sections, left_out, no_effect, served};
 use crate::parse::{bind, tls};
 
@@ -52,6 +52,12 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
         Ok(())
     }),
     served("ssl-load-extra-files", G, "none|all|bundle|sctl|ocsp|issuer|key...", "files beside certificates that are looked for", extra_files),
+    served("jwt.decrypt_alg_list", G, "<algorithm>[:<algorithm>...]", "how the keys of encrypted tokens may come with them", |cx, args| {
+        token_algorithms(args, |list| cx.global.tls.tokens.allow_algorithms(list))
+    }),
+    served("jwt.decrypt_enc_list", G, "<algorithm>[:<algorithm>...]", "what encrypted tokens may be encrypted with", |cx, args| {
+        token_algorithms(args, |list| cx.global.tls.tokens.allow_encryptions(list))
+    }),
     served("tune.ssl.keylog", G, "on|off", "secrets of connections can be fetched", |cx, args| {
         cx.global.tls.secrets = args.on_off()?;
         Ok(())
@@ -165,4 +171,9 @@ fn extra_files(cx: &mut GlobalCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
     }
     cx.global.tls.extra = files;
     Ok(())
+}
+
+fn token_algorithms(args: &mut Args<'_>, allow: impl FnOnce(&str) -> Result<(), String>) -> Parsed<()> {
+    let word = args.expect("a list of algorithms")?;
+    allow(word.text()?).or_else(|why| bad_argument(word, why))
 }

@@ -93,6 +93,8 @@ fn load(cx: &mut OtherCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
     let file = within(&store.crt_base, certificate.text()?);
     let name = match (cx.state.name.as_str(), alias) {
         ("", None) => file.clone(),
+        // A whole path has its slash already.
+        (store, _) if named.bytes().starts_with(b"/") => format!("@{store}{}", named.text()?),
         (store, _) => format!("@{store}/{}", named.text()?),
     };
     cx.declare("certificate", named)?;

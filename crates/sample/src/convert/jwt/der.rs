@@ -1,14 +1,19 @@
-//! As much of DER and PEM as public keys and certificates are made of.
+//! As much of DER and PEM as keys and certificates are made of.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 pub(super) const INTEGER: u8 = 0x02;
 pub(super) const BIT_STRING: u8 = 0x03;
+pub(super) const OCTET_STRING: u8 = 0x04;
+pub(super) const NULL: u8 = 0x05;
 pub(super) const OBJECT_ID: u8 = 0x06;
 pub(super) const SEQUENCE: u8 = 0x30;
 /// `[0]`, as the version of a certificate has it.
 pub(super) const CONTEXT_0: u8 = 0xa0;
+
+/// The number of the algorithm RSA.
+pub(super) const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 
 /// Takes elements one after the other.
 #[derive(Clone, Copy)]
@@ -46,6 +51,34 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// An element of this kind.
+pub(super) fn element(kind: u8, content: &[u8]) -> Vec<u8> {
+    let mut element = vec![kind];
+    let len = content.len().to_be_bytes();
+    let significant = len.iter().position(|byte| *byte != 0).unwrap_or(len.len() - 1);
+    let len = len.get(significant..).unwrap_or_default();
+    match len {
+        [short @ 0..=0x7f] => element.push(*short),
+        // A length has eight bytes at most.
+        long => {
+            element.push(0x80 | long.len() as u8);
+            element.extend(long);
+        }
+    }
+    element.extend(content);
+    element
+}
+
+/// An integer that is not negative.
+pub(super) fn unsigned(bytes: &[u8]) -> Vec<u8> {
+    let significant = bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len());
+    let digits = bytes.get(significant..).unwrap_or_default();
+    match digits.first() {
+        Some(0..=0x7f) => element(INTEGER, digits),
+        _ => element(INTEGER, &[&[0], digits].concat()),
+    }
+}
+
 /// The label and the content of the first block of a PEM text.
 pub(super) fn pem(text: &[u8]) -> Option<(String, Vec<u8>)> {
     let text = std::str::from_utf8(text).ok()?;
@@ -54,4 +87,34 @@ pub(super) fn pem(text: &[u8]) -> Option<(String, Vec<u8>)> {
     let (body, _) = rest.split_once(&format!("-----END {label}-----"))?;
     let base64: String = body.split_ascii_whitespace().collect();
     Some((label.to_string(), STANDARD.decode(base64).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn integers_are_as_short_as_they_may_be() {
+        for (bytes, want) in [
+            (&[][..], &[2, 1, 0][..]),
+            (&[0, 0], &[2, 1, 0]),
+            (&[0, 1], &[2, 1, 1]),
+            (&[0x80], &[2, 2, 0, 0x80]),
+            (&[1, 0, 1], &[2, 3, 1, 0, 1]),
+        ] {
+            assert_eq!(unsigned(bytes), want, "{bytes:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(content in proptest::collection::vec(any::<u8>(), 0..70_000), after in any::<u8>()) {
+            let mut written = element(OCTET_STRING, &content);
+            written.push(after);
+            let mut reader = Reader(&written);
+            prop_assert_eq!(reader.take(OCTET_STRING), Some(&*content));
+            prop_assert_eq!(reader.0, &[after]);
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Public keys, and the ones that are known.
 
-use super::der::{CONTEXT_0, INTEGER, OBJECT_ID, Reader, SEQUENCE, pem};
+use super::der::{CONTEXT_0, INTEGER, OBJECT_ID, RSA, Reader, SEQUENCE, pem};
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
@@ -21,6 +21,18 @@ pub(super) enum Kind {
     P256,
     P384,
     P521,
+}
+
+impl Kind {
+    /// The length of a signature, where all keys of the kind have the same.
+    pub(super) fn signature_bytes(self) -> Option<usize> {
+        match self {
+            Kind::Rsa => None,
+            Kind::P256 => Some(64),
+            Kind::P384 => Some(96),
+            Kind::P521 => Some(132),
+        }
+    }
 }
 
 /// What a file has to be.
@@ -54,7 +66,6 @@ impl PublicKey {
 
     /// A SubjectPublicKeyInfo (RFC 5280).
     fn spki(der: &[u8]) -> Result<PublicKey, String> {
-        const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
         const EC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
         const P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
         const P384: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x22];

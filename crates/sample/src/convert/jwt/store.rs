@@ -2,6 +2,7 @@
 //! them here, and again when one changes.
 
 use super::key::PublicKey;
+use super::private::PrivateKey;
 use arc_swap::ArcSwap;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -23,8 +24,8 @@ pub struct TokenCertificate {
 pub(super) struct Known {
     /// What signatures are verified with; none for a kind of key that tokens don't have.
     pub(super) public: Option<Arc<PublicKey>>,
-    #[expect(dead_code, reason = "tokens are not decrypted with it yet")]
-    pub(super) private: Option<Vec<u8>>,
+    /// What contents are decrypted with; none likewise, or if it may not be used.
+    pub(super) private: Option<Arc<PrivateKey>>,
     pub(super) allowed: bool,
 }
 
@@ -37,7 +38,11 @@ pub fn offer_certificates(certificates: impl IntoIterator<Item = TokenCertificat
     let known = certificates.into_iter().map(|offered| {
         let known = Known {
             public: PublicKey::of_certificate(&offered.certificate).ok().map(Arc::new),
-            private: offered.key,
+            private: offered
+                .key
+                .filter(|_| offered.allowed)
+                .and_then(|key| PrivateKey::from_der(&key))
+                .map(Arc::new),
             allowed: offered.allowed,
         };
         (offered.name.into_bytes().into_boxed_slice(), Arc::new(known))

@@ -124,16 +124,19 @@ pub(super) fn bind_certificate(args: &mut Vec<Arg>, scope: &Scope<'_>) -> Result
     if scope.files.has_certificate(&String::from_utf8_lossy(arg.text())) {
         return Ok(());
     }
-    *arg = match variable_name(arg) {
-        Ok(name) => Arg::Certificate(name),
-        Err(_) => {
-            let key = load(arg.text(), Source::Certificate, scope)?;
-            Arg::PublicKey(match algorithm {
-                Some(Algorithm::Signature(kind, _)) => suited(key, kind)?,
-                _ => key,
-            })
-        }
+    if let Ok(name) = variable_name(arg) {
+        *arg = Arg::Certificate(name);
+        return Ok(());
+    }
+    let key = load(arg.text(), Source::Certificate, scope)?;
+    let key = match algorithm {
+        Some(Algorithm::Signature(kind, _)) => suited(key, kind)?,
+        _ => key,
     };
+    // One that is offered may change, so that it is looked up by its name.
+    if !scope.files.want_certificate(&String::from_utf8_lossy(arg.text())) {
+        *arg = Arg::PublicKey(key);
+    }
     Ok(())
 }
 
@@ -251,6 +254,12 @@ fn verdict(algorithm: Algorithm, token: &[u8], public: Option<&PublicKey>, secre
             None => return UNKNOWN_KEY,
         },
         Algorithm::Signature(kind, algorithm) => match public {
+            // What is too short or too long to be two numbers of the curve is no signature at all.
+            Some(key)
+                if key.kind == kind && kind.signature_bytes().is_some_and(|len| len != signature.len()) =>
+            {
+                return INVALID_TOKEN;
+            }
             Some(key) if key.kind == kind => signature::UnparsedPublicKey::new(algorithm, &key.bytes)
                 .verify(signed, &signature)
                 .is_ok(),
