@@ -354,6 +354,21 @@ fn silence_ends_a_connection_with_a_goodbye() {
 }
 
 #[test]
+fn the_windows_of_a_connection_are_opened_once_a_request_has_come() {
+    let proxy = Proxy::start(proxied(Mode::Http, &[echo_server()]));
+    let mut client = proxy.client();
+    client.send(hello());
+    // Settings, what acknowledges ours, and nothing else until there is a request.
+    assert_eq!((client.frame().0, client.frame().0), (4, 4));
+    client.send(frame(1, 5, 1, &get_block()));
+    let mut frames = std::iter::from_fn(|| Some(client.frame())).take(10);
+    let (_, _, _, opened) = frames
+        .find(|(kind, _, stream, _)| (*kind, *stream) == (8, 0))
+        .unwrap();
+    assert_eq!(opened, (1_638_400_u32 - 65_535).to_be_bytes());
+}
+
+#[test]
 fn a_client_that_holds_its_body_back_gets_a_408() {
     let mut spec = proxied(Mode::Http, &[mirror()]);
     spec.frontends[0].timeouts.client = Some(Duration::from_millis(100));

@@ -19,7 +19,7 @@ use tidegate_sample::head::{request, response};
 
 use super::guard::{Guarded, Meter};
 use super::receiving::Receiving;
-use super::server::{ERRORS_MAX, RESET_STREAMS_MAX, SEND_BUFFER_BYTES, Sender, Settings, WINDOW_BYTES_MAX};
+use super::server::{ERRORS_MAX, RESET_STREAMS_MAX, SEND_BUFFER_BYTES, Sender, Settings};
 use super::translate::{Translated, translate};
 use super::tunnel::Duplex;
 use crate::body::MessageBody;
@@ -71,7 +71,6 @@ impl ClientConn {
             .enable_push(false)
             .initial_max_send_streams(streams_max)
             .initial_window_size(settings.window_bytes)
-            .initial_connection_window_size(settings.buffer_bytes.clamp(65_535, WINDOW_BYTES_MAX))
             .max_frame_size(settings.frame_bytes_max)
             .header_table_size(settings.table_bytes)
             .max_header_list_size(settings.head_bytes_max)
@@ -86,7 +85,12 @@ impl ClientConn {
             meter,
             moved: Event::default(),
         });
-        tokio::task::spawn_local(drive(connection, state.clone()));
+        tokio::task::spawn_local(drive(
+            connection,
+            state.clone(),
+            traffic.clone(),
+            settings.connection_window(),
+        ));
         Ok(Rc::new(ClientConn {
             send: RefCell::new(send),
             state,
@@ -156,10 +160,21 @@ impl ClientConn {
     }
 }
 
-/// Drives a connection until it ends: when its server ends it, or nobody has a handle to it.
-async fn drive(mut connection: Connection<Guarded, Bytes>, state: Rc<State>) {
+/// Drives a connection until it ends: when its server ends it, or nobody has a handle to it. Its window is opened as soon as
+/// the server has spoken.
+async fn drive(
+    mut connection: Connection<Guarded, Bytes>,
+    state: Rc<State>,
+    traffic: Rc<Traffic>,
+    window: u32,
+) {
+    let mut is_open = false;
     poll_fn(|cx| {
         let polled = Pin::new(&mut connection).poll(cx);
+        if !is_open && traffic.read.get() > 0 {
+            is_open = true;
+            connection.set_target_window_size(window);
+        }
         state.moved.notify();
         if polled.is_ready() || state.meter.is_exhausted() {
             return Poll::Ready(());

@@ -30,19 +30,31 @@ pub(crate) struct Settings {
     pub(crate) head_bytes_max: u32,
 }
 
+impl Settings {
+    /// The window of a whole connection. It is opened this far once the peer has spoken, as then it must take no frame for
+    /// another one: the first that we send are our settings, and what acknowledges its own.
+    pub(super) fn connection_window(self) -> u32 {
+        self.buffer_bytes.clamp(65_535, WINDOW_BYTES_MAX)
+    }
+}
+
 /// Streams of one connection that were reset and of which frames may still come; and resets by our side for the peer's
 /// errors, after which it is told to calm down.
 pub(super) const RESET_STREAMS_MAX: usize = 50;
 pub(super) const ERRORS_MAX: usize = 100;
 
 /// The largest window that the protocol knows.
-pub(super) const WINDOW_BYTES_MAX: u32 = (1 << 31) - 1;
+const WINDOW_BYTES_MAX: u32 = (1 << 31) - 1;
 
 /// What may wait of one response's body for the socket.
 pub(super) const SEND_BUFFER_BYTES: usize = 64 * 1024;
 
 /// A connection whose requests are being served.
-pub(crate) struct ServerConn(Connection<Guarded, Bytes>);
+pub(crate) struct ServerConn {
+    connection: Connection<Guarded, Bytes>,
+    /// The window of the connection, until it is opened.
+    window: Option<u32>,
+}
 
 /// What became of a connection when it was polled.
 pub(crate) enum Polled {
@@ -66,7 +78,6 @@ pub(crate) async fn serve(
     builder
         .max_concurrent_streams(settings.streams_max)
         .initial_window_size(settings.window_bytes)
-        .initial_connection_window_size(settings.buffer_bytes.clamp(65_535, WINDOW_BYTES_MAX))
         .max_frame_size(settings.frame_bytes_max)
         .header_table_size(settings.table_bytes)
         .max_header_list_size(settings.head_bytes_max)
@@ -75,14 +86,20 @@ pub(crate) async fn serve(
         .max_send_buffer_size(SEND_BUFFER_BYTES)
         .enable_connect_protocol();
     let connection = builder.handshake(Guarded::client(io, ahead, meter)).await?;
-    Ok(ServerConn(connection))
+    Ok(ServerConn {
+        connection,
+        window: Some(settings.connection_window()),
+    })
 }
 
 impl ServerConn {
     /// Goes on: reads, writes, takes the next request.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Polled> {
-        self.0.poll_accept(cx).map(|accepted| match accepted {
+        self.connection.poll_accept(cx).map(|accepted| match accepted {
             Some(Ok((request, respond))) => {
+                if let Some(window) = self.window.take() {
+                    self.connection.set_target_window_size(window);
+                }
                 let (head, body) = request.into_parts();
                 Polled::Request(Box::new(head), body, Responder(respond))
             }
@@ -93,12 +110,12 @@ impl ServerConn {
 
     /// Takes no more requests than those that are on their way, and ends when they are served.
     pub(crate) fn end_when_served(&mut self) {
-        self.0.graceful_shutdown();
+        self.connection.graceful_shutdown();
     }
 
     /// Ends at once, whatever is in progress.
     pub(crate) fn end(&mut self, reason: Reason) {
-        self.0.abrupt_shutdown(reason);
+        self.connection.abrupt_shutdown(reason);
     }
 }
 
