@@ -18,20 +18,18 @@ use crate::worker::{Shared, Worker};
 /// Attends until nobody has anything to tell.
 pub(crate) async fn attend(worker: Rc<Worker>, mut news: Listener) {
     while let Some(news) = news.recv().await {
-        let Some(place) = news.backend.upgrade() else {
+        let Some(state) = news.backend.upgrade() else {
             continue;
         };
-        let mut backends = worker.shared.backends.iter().zip(&worker.backends);
-        let found = backends.find(|(spec, _)| spec.id == place.id() && spec.name == place.name());
-        if let Some((backend, own)) = found
-            && let Some(server) = backend.servers.iter().find(|server| server.id == news.server)
+        if let Some(backend) = worker.backend_of(&state)
+            && let Some(server) = state.servers().at(news.server)
         {
             let about = About {
                 shared: &worker.shared,
-                backend,
-                server,
-                state: &place,
-                logger: &own.logger,
+                backend: &backend.spec,
+                server: &server.spec(),
+                state: &state,
+                logger: &backend.logger,
             };
             about.tell(&news);
             about.act(&news);
@@ -65,8 +63,9 @@ impl About<'_> {
     /// The server that it tracks.
     fn tracked(&self) -> Option<String> {
         let (backend, server) = self.server.track?;
-        let backend = self.shared.backends.get(backend)?;
-        Some(format!("{}/{}", backend.name, backend.servers.get(server)?.name))
+        let backend = self.shared.states.get(backend)?;
+        let servers = backend.servers();
+        Some(format!("{}/{}", backend.name(), servers.at(server)?.name()))
     }
 
     /// `on-marked-down`, `on-marked-up`.
@@ -76,8 +75,8 @@ impl About<'_> {
             self.end(&self.server.name, KilledBy::Down);
         }
         if !before && after && self.server.ends_backups_when_up && !self.server.backup && news.after.usable {
-            for backup in self.backend.servers.iter().filter(|server| server.backup) {
-                self.end(&backup.name, KilledBy::Up);
+            for backup in self.state.servers().iter().filter(|server| server.is_backup()) {
+                self.end(&backup.name(), KilledBy::Up);
             }
         }
     }

@@ -5,7 +5,7 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tidegate_sample::Listeners;
 use tidegate_sample::figures::Figures;
@@ -16,10 +16,13 @@ use crate::figures::Usage;
 use crate::gate::{FrontendState, Gate};
 use crate::log::{Ring, dropped_lines};
 use crate::room::Room;
+use crate::resolve::spec::NameSpec;
 use crate::roster::{KilledBy, Meant, Order, SessionView};
-use crate::spec::{BackendSpec, FrontendSpec, GlobalSpec};
+use crate::spec::{BackendSpec, FrontendSpec, GlobalSpec, ServerSpec};
 use crate::upstream::news::ServerNews;
+use crate::upstream::servers::NotAdded;
 use crate::upstream::shared::BackendState;
+use crate::upstream::state::ServerState;
 use crate::worker::{Shared, Stop};
 
 /// A handle on what runs. Keeping it keeps nothing alive.
@@ -106,8 +109,8 @@ impl Plane {
     /// Those who hear of what becomes of servers.
     #[must_use]
     pub fn server_news(&self) -> Option<Arc<Listeners<ServerNews>>> {
-        let mut servers = self.shared.states.iter().flat_map(|state| state.servers());
-        servers.next().map(|server| server.listeners().clone())
+        let state = self.shared.states.first()?;
+        Some(state.listeners().clone())
     }
 
     /// The rings of log lines, in the order of the spec.
@@ -129,15 +132,15 @@ impl Plane {
 
     /// The backend at a place in the order of the configuration, with its live state.
     #[must_use]
-    pub fn backend_at(&self, place: usize) -> Option<(&BackendSpec, &BackendState)> {
+    pub fn backend_at(&self, place: usize) -> Option<(&BackendSpec, &Arc<BackendState>)> {
         let backend = self.shared.backends.get(place)?;
-        Some((&**backend, &**self.shared.states.get(place)?))
+        Some((&**backend, self.shared.states.get(place)?))
     }
 
     /// The backends in the order of the configuration, with their live state.
-    pub fn backends(&self) -> impl Iterator<Item = (&BackendSpec, &BackendState)> {
+    pub fn backends(&self) -> impl Iterator<Item = (&BackendSpec, &Arc<BackendState>)> {
         let backends = self.shared.backends.iter().zip(&self.shared.states);
-        backends.map(|(spec, state)| (&**spec, &**state))
+        backends.map(|(spec, state)| (&**spec, state))
     }
 
     /// What was counted of a frontend.
@@ -152,10 +155,10 @@ impl Plane {
         self.shared.board.backend_totals(name)
     }
 
-    /// What was counted of a server, by its place in its backend.
+    /// What was counted of a server.
     #[must_use]
-    pub fn server_totals(&self, backend: &str, server: usize) -> Option<Totals> {
-        self.shared.board.server_totals(backend, server)
+    pub fn server_totals(&self, server: &ServerState) -> Totals {
+        self.shared.board.server_totals(server)
     }
 
     /// What was counted of a listener, by its number in its frontend.
@@ -230,6 +233,39 @@ impl Plane {
         }
     }
 
+    /// Adds a server to a backend, which follows `tracked` if there is one, and has it checked.
+    ///
+    /// # Errors
+    /// It can't be told from one that there is, or `tracked` is gone.
+    pub fn add_server(
+        &self,
+        backend: &Arc<BackendState>,
+        spec: ServerSpec,
+        tracked: Option<&Arc<ServerState>>,
+    ) -> Result<Arc<ServerState>, NotAdded> {
+        let server = backend.add_server(spec, tracked, Instant::now())?;
+        let spec = server.spec();
+        if spec.check.is_some() || spec.agent.is_some() {
+            self.have_done(server.place(), Order::Check(backend.clone(), server.clone()));
+        }
+        Ok(server)
+    }
+
+    /// Lets a server follow a name.
+    pub fn follow_name(&self, backend: &Arc<BackendState>, server: &Arc<ServerState>, name: NameSpec) {
+        backend.change_server(server, |spec| spec.name_of_address = Some(Arc::new(name)));
+        self.have_done(server.place(), Order::Resolve(backend.clone(), server.clone()));
+    }
+
+    /// Has one of the workers do something.
+    fn have_done(&self, number: usize, order: Order) {
+        let worker = number % self.shared.orders.len().max(1);
+        if let Some(worker) = self.shared.orders.get(worker) {
+            // One that is gone serves nobody.
+            let _ = worker.send(order);
+        }
+    }
+
     /// The servers of a backend that balancing may use now.
     #[must_use]
     pub fn usable_servers(&self, backend: &str) -> u64 {
@@ -239,8 +275,8 @@ impl Plane {
 
     /// The idle connections to a server, for each worker.
     #[must_use]
-    pub fn idle_connections(&self, backend: &str, server: usize) -> Vec<u32> {
-        self.shared.board.idle(backend, server)
+    pub fn idle_connections(&self, server: &ServerState) -> Vec<u32> {
+        server.usage.idle()
     }
 
     /// Forgets the highest figures of everything, and all that was counted if `all` is to be forgotten.
@@ -249,8 +285,8 @@ impl Plane {
     }
 
     /// Forgets what was counted of one server.
-    pub fn clear_server_counters(&self, backend: &str, server: usize) {
-        self.shared.board.clear_server(backend, server);
+    pub fn clear_server_counters(&self, server: &ServerState) {
+        server.usage.clear(true);
     }
 }
 

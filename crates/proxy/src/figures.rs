@@ -124,6 +124,12 @@ impl PerWorker {
     }
 
     /// Everything that was counted, all workers together.
+    /// The idle connections of each.
+    pub(crate) fn idle(&self) -> Vec<u32> {
+        let idle = |usage: &Arc<Usage>| usage.idle.load(Ordering::Relaxed);
+        self.0.iter().map(idle).collect()
+    }
+
     fn totals(&self, now: Now) -> Totals {
         let sum = |of: &dyn Fn(&Usage) -> u64| self.0.iter().map(|usage| of(usage)).sum();
         let last = self
@@ -144,7 +150,7 @@ impl PerWorker {
         }
     }
 
-    fn clear(&self, all: bool) {
+    pub(crate) fn clear(&self, all: bool) {
         self.0.iter().for_each(|usage| usage.clear(all));
     }
 
@@ -179,12 +185,6 @@ struct FrontendCounters {
 struct BackendCounters {
     state: Arc<BackendState>,
     usage: PerWorker,
-    servers: Vec<ServerCounters>,
-}
-
-struct ServerCounters {
-    state: Arc<ServerState>,
-    usage: PerWorker,
 }
 
 impl Board {
@@ -198,14 +198,9 @@ impl Board {
             (key(&spec.name), counters)
         };
         let backend = |state: &Arc<BackendState>| {
-            let servers = state.servers().iter().map(|state| ServerCounters {
-                state: state.clone(),
-                usage: PerWorker::new(workers),
-            });
             let counters = BackendCounters {
                 state: state.clone(),
                 usage: PerWorker::new(workers),
-                servers: servers.collect(),
             };
             (key(state.name()), counters)
         };
@@ -240,15 +235,6 @@ impl Board {
         counters.map(|b| b.usage.of(worker)).unwrap_or_default()
     }
 
-    /// What a worker counts of a server, by its place in its backend.
-    pub(crate) fn server_of(&self, backend: &str, server: usize, worker: usize) -> Arc<Usage> {
-        let counters = self.backends.get(backend.as_bytes());
-        counters
-            .and_then(|b| b.servers.get(server))
-            .map(|s| s.usage.of(worker))
-            .unwrap_or_default()
-    }
-
     /// Client connections of all frontends.
     pub(crate) fn connections(&self) -> u64 {
         self.frontends.values().map(|f| f.usage.current()).sum()
@@ -266,11 +252,13 @@ impl Board {
 
     /// Requests and streams at a server.
     pub(crate) fn server_connections(&self, backend: &[u8], name: &[u8]) -> Option<u64> {
-        let servers = &self.backends.get(backend)?.servers;
-        let server = servers
-            .iter()
-            .find(|server| server.state.name().as_bytes() == name)?;
-        Some(server.usage.current())
+        Some(self.server_named(backend, name)?.usage.current())
+    }
+
+    fn server_named(&self, backend: &[u8], name: &[u8]) -> Option<Arc<ServerState>> {
+        let servers = self.backends.get(backend)?.state.servers();
+        let mut servers = servers.iter();
+        servers.find(|server| server.name().as_bytes() == name).cloned()
     }
 
     /// Client connections of a listener.
@@ -294,22 +282,9 @@ impl Board {
         Some(self.backends.get(name.as_bytes())?.usage.totals(self.now()))
     }
 
-    /// What was counted of a server, by its place in its backend.
-    pub(crate) fn server_totals(&self, backend: &str, server: usize) -> Option<Totals> {
-        let servers = &self.backends.get(backend.as_bytes())?.servers;
-        Some(servers.get(server)?.usage.totals(self.now()))
-    }
-
-    /// The idle connections to a server, for each worker.
-    pub(crate) fn idle(&self, backend: &str, server: usize) -> Vec<u32> {
-        let servers = self.backends.get(backend.as_bytes()).map(|b| &b.servers);
-        let usage = servers.and_then(|servers| servers.get(server)).map(|s| &s.usage);
-        let workers = usage.map(|usage| usage.0.iter());
-        workers
-            .into_iter()
-            .flatten()
-            .map(|usage| usage.idle.load(Ordering::Relaxed))
-            .collect()
+    /// What was counted of a server.
+    pub(crate) fn server_totals(&self, server: &ServerState) -> Totals {
+        server.usage.totals(self.now())
     }
 
     /// Forgets the highest figures of everything, and what was counted too if all is to be forgotten.
@@ -320,15 +295,8 @@ impl Board {
         }
         for backend in self.backends.values() {
             backend.usage.clear(all);
-            backend.servers.iter().for_each(|server| server.usage.clear(all));
-        }
-    }
-
-    /// Forgets what was counted of one server.
-    pub(crate) fn clear_server(&self, backend: &str, server: usize) {
-        let servers = self.backends.get(backend.as_bytes()).map(|b| &b.servers);
-        if let Some(server) = servers.and_then(|servers| servers.get(server)) {
-            server.usage.clear(true);
+            let servers = backend.state.servers();
+            servers.iter().for_each(|server| server.usage.clear(all));
         }
     }
 
@@ -364,10 +332,11 @@ impl Figures for Board {
         let counters = self.backends.get(name)?;
         let state = &counters.state;
         let plan = state.plan();
+        let servers = state.servers();
         let taking: Vec<_> = plan
             .usable
             .iter()
-            .filter_map(|at| state.servers().get(*at as usize))
+            .filter_map(|at| servers.at(*at as usize))
             .collect();
         let sum = |with_queues: bool| {
             taking.iter().try_fold(0u64, |sum, server| {
@@ -393,20 +362,17 @@ impl Figures for Board {
 
     fn server(&self, backend: &[u8], name: &[u8]) -> Option<ServerFigures> {
         let counters = self.backends.get(backend)?;
-        let server = counters
-            .servers
-            .iter()
-            .find(|server| server.state.name().as_bytes() == name)?;
-        let limit = counters.state.limit(&server.state);
+        let server = self.server_named(backend, name)?;
+        let limit = counters.state.limit(&server);
         Some(ServerFigures {
             connections: server.usage.current(),
             sessions_per_second: server.usage.rate(self.now(), |usage| &usage.sessions),
-            queued: server.state.queued().into(),
-            connections_free: limit.map(|limit| limit.saturating_sub(server.state.connections()).into()),
-            up: server.state.is_up(),
-            weight: server.state.effective_weight(),
-            user_weight: server.state.weight(),
-            initial_weight: server.state.initial_weight(),
+            queued: server.queued().into(),
+            connections_free: limit.map(|limit| limit.saturating_sub(server.connections()).into()),
+            up: server.is_up(),
+            weight: server.effective_weight(),
+            user_weight: server.weight(),
+            initial_weight: server.initial_weight(),
         })
     }
 }
@@ -488,6 +454,7 @@ mod tests {
         let mut states = BackendState::all(
             &[Arc::new(backend)],
             Instant::now(),
+            3,
             tokio::sync::mpsc::unbounded_channel().0,
         );
         let board = Board::new(&[Arc::new(frontend)], &states, 3);
@@ -496,7 +463,7 @@ mod tests {
 
     #[test]
     fn the_workers_are_added_up() {
-        let (board, _) = board(|b| {
+        let (board, state) = board(|b| {
             b.servers
                 .push(ServerSpec::tcp("s", "127.0.0.1:1".parse().unwrap()))
         });
@@ -508,7 +475,7 @@ mod tests {
             usage.leave();
             usage.request(second);
             board.listener_of("f", 2, worker).enter(second);
-            board.server_of("b", 0, worker).enter(second);
+            state.servers()[0].usage.of(worker).enter(second);
             board.backend_of("b", worker).enter(second);
         }
         let frontend = board.frontend(b"f").unwrap();

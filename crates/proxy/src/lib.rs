@@ -65,5 +65,6 @@ pub use running::{Listen, Prepared, Running, Shutdown, StartError, prepare, star
 pub use txn::{Detached, InvalidTarget, LogLevel, Mode, Phase, Txn};
 pub use upstream::admin::{Admin, AdminState};
 pub use upstream::news::{CheckNews, ServerChange, ServerNews};
+pub use upstream::servers::{NotAdded, NotRemovable, NotRenamed, Servers};
 pub use upstream::shared::BackendState;
-pub use upstream::state::{Operational, ServerState, StaticWeights, WEIGHT_MAX};
+pub use upstream::state::{Operational, ServerName, ServerState, StaticWeights, WEIGHT_MAX};

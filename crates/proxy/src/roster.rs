@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tidegate_sample::Named;
@@ -11,6 +12,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use crate::client::Client;
+use crate::upstream::shared::BackendState;
+use crate::upstream::state::ServerState;
 
 /// A session, as it is listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +38,10 @@ pub(crate) enum Order {
     List(oneshot::Sender<Vec<SessionView>>),
     /// End those that are meant, and say how many there were.
     End(Meant, KilledBy, oneshot::Sender<usize>),
+    /// Check a server that is new, and ask its agent.
+    Check(Arc<BackendState>, Arc<ServerState>),
+    /// Follow the name that a server has now.
+    Resolve(Arc<BackendState>, Arc<ServerState>),
 }
 
 /// Which sessions are meant.
@@ -124,18 +131,8 @@ impl Roster {
         drop(gone);
     }
 
-    /// Does what it is told, until nobody is left to tell it anything.
-    pub(crate) async fn obey(&self, mut orders: Orders) {
-        while let Some(order) = orders.recv().await {
-            // Who asked may have gone meanwhile.
-            match order {
-                Order::List(answer) => drop(answer.send(self.list())),
-                Order::End(meant, by, answer) => drop(answer.send(self.end(&meant, by))),
-            }
-        }
-    }
-
-    fn list(&self) -> Vec<SessionView> {
+    /// All of them.
+    pub(crate) fn list(&self) -> Vec<SessionView> {
         let live = self.live.borrow();
         live.iter()
             .map(|(id, live)| {
@@ -152,7 +149,8 @@ impl Roster {
             .collect()
     }
 
-    fn end(&self, meant: &Meant, by: KilledBy) -> usize {
+    /// Ends those that are meant. Says how many there were.
+    pub(crate) fn end(&self, meant: &Meant, by: KilledBy) -> usize {
         let is_meant = |id: u64, client: &Client| match meant {
             Meant::Id(wanted) => id == *wanted,
             Meant::AtServer(backend, server) => {

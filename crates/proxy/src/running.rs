@@ -364,7 +364,7 @@ fn share(spec: ProxySpec, writer: Option<LogWriter>, orders: Vec<UnboundedSender
     let frontends: Vec<Arc<FrontendSpec>> = frontends.into_iter().map(Arc::new).collect();
     let backends: Vec<Arc<BackendSpec>> = backends.into_iter().map(Arc::new).collect();
     let (teller, news) = tokio::sync::mpsc::unbounded_channel();
-    let states = BackendState::all(&backends, Instant::now(), teller);
+    let states = BackendState::all(&backends, Instant::now(), threads, teller);
     let backend_names = backends
         .iter()
         .enumerate()

@@ -687,6 +687,10 @@ pub struct ServerSpec {
     pub name_of_address: Option<Arc<NameSpec>>,
     /// There is no address for its name yet: it is out of service until there is.
     pub unresolved: bool,
+    /// It came while the process ran: it begins out of service, and its checks begin when they are asked for.
+    pub dynamic: bool,
+    /// What else of the configuration names it, so that it has to stay and keep its name.
+    pub is_referenced: bool,
 }
 
 /// The TLS of a server.
@@ -769,6 +773,8 @@ impl ServerSpec {
             track: None,
             name_of_address: None,
             unresolved: false,
+            dynamic: false,
+            is_referenced: false,
             check: None,
             agent: None,
             proto: ServerProto::default(),

@@ -37,7 +37,6 @@ use crate::stick::Counters;
 use crate::stream::Stream;
 use crate::timeouts::Wheel;
 use crate::txn::Mode;
-use crate::upstream::Server;
 use crate::upstream::balance::Balancer;
 use crate::upstream::open::Descriptors;
 use crate::upstream::shared::BackendState;
@@ -216,7 +215,7 @@ impl Worker {
     ) {
         tokio::task::spawn_local(self.wheel.clone().drive());
         let obedient = self.clone();
-        tokio::task::spawn_local(async move { obedient.roster.obey(orders).await });
+        tokio::task::spawn_local(async move { obedient.obey(orders).await });
         if self.index == 0 {
             let news = self
                 .shared
@@ -228,7 +227,7 @@ impl Worker {
                 tokio::task::spawn_local(attend(self.clone(), news));
             }
         }
-        if self.shared.states.iter().any(|s| !s.servers().is_empty()) {
+        if !self.shared.states.is_empty() {
             tokio::task::spawn_local(self.clone().purge());
         }
         if self.index == 0 && !self.shared.global.tables.is_empty() {
@@ -259,11 +258,30 @@ impl Worker {
         }
     }
 
+    /// Does what it is told, until nobody is left to tell it anything.
+    async fn obey(self: Rc<Self>, mut orders: Orders) {
+        while let Some(order) = orders.recv().await {
+            // Who asked may have gone meanwhile.
+            match order {
+                Order::List(answer) => drop(answer.send(self.roster.list())),
+                Order::End(meant, by, answer) => drop(answer.send(self.roster.end(&meant, by))),
+                Order::Check(backend, server) => check::attend(&self, &backend, &server, Duration::ZERO),
+                Order::Resolve(backend, server) => resolve::follow(&self, &backend, &server),
+            }
+        }
+    }
+
     /// The number of the next request or TCP stream: no other worker gives out the same.
     pub(crate) fn number_request(&self) -> u64 {
         let workers = self.shared.global.threads.max(1) as u64;
         let before = self.requests.number().wrapping_sub(1);
         before.wrapping_mul(workers).wrapping_add(self.index as u64 + 1)
+    }
+
+    /// The backend of what all workers share.
+    pub(crate) fn backend_of(&self, state: &Arc<BackendState>) -> Option<&Rc<Backend>> {
+        let is_it = |backend: &&Rc<Backend>| Arc::ptr_eq(backend.balancer.shared(), state);
+        self.backends.iter().find(is_it)
     }
 
     /// The backend of this name.
@@ -566,11 +584,6 @@ impl Backend {
         extensions: &dyn Extensions,
     ) -> Result<Self, String> {
         let name = spec.name.as_str();
-        let servers = spec.servers.iter().zip(state.servers()).enumerate();
-        let servers = servers.map(|(at, (spec, own))| {
-            let usage = shared.board.server_of(name, at, worker);
-            Server::new(spec, at, own, state, usage, shared.descriptors.clone())
-        });
         // Each process, and each worker, draws lots of its own.
         let seed = RandomState::new().hash_one(worker);
         Ok(Backend {
@@ -578,7 +591,7 @@ impl Backend {
                 name: spec.name.as_str().into(),
                 id: spec.id,
             }),
-            balancer: Balancer::new(spec, servers.collect(), state.clone(), seed),
+            balancer: Balancer::new(spec, state.clone(), worker, shared.descriptors.clone(), seed),
             usage: shared.board.backend_of(name, worker),
             logger: Rc::new(Logger::of(shared.writer.as_ref(), &spec.log)),
             descriptors: shared.descriptors.clone(),

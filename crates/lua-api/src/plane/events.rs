@@ -42,7 +42,7 @@ pub(super) fn subscribe(
     env: &Arc<Env>,
     types: &Table,
     function: Function,
-    of: Option<(u32, u32)>,
+    of: Option<(u32, usize)>,
 ) -> Result<Value> {
     let wanted = event::wanted("event_sub", types, "SERVER", &TYPES)?;
     let world = env.settings.world.clone();
@@ -71,7 +71,7 @@ pub(super) fn subscribe(
 /// Which events a subscription is for.
 pub(crate) struct Filter {
     wanted: Vec<&'static str>,
-    of: Option<(u32, u32)>,
+    of: Option<(u32, usize)>,
 }
 
 /// Lets the subscriptions hear that were made before servers were known.
@@ -95,10 +95,7 @@ fn listen(
         let Some(subscription) = subscription.upgrade() else {
             return false;
         };
-        if filter
-            .of
-            .is_some_and(|of| of != (news.backend_id, news.server_id))
-        {
+        if filter.of.is_some_and(|of| of != (news.backend_id, news.number)) {
             return true;
         }
         let mut goes_on = true;
@@ -122,6 +119,8 @@ fn listen(
 fn names(change: &ServerChange) -> [Option<&'static str>; 2] {
     let down = |state: &Operational| *state == Operational::Stopped;
     match change {
+        ServerChange::Added => [Some("SERVER_ADD"), None],
+        ServerChange::Removed => [Some("SERVER_DEL"), None],
         ServerChange::Admin { .. } => [Some("SERVER_ADMIN"), None],
         ServerChange::Check(_) => [Some("SERVER_CHECK"), None],
         ServerChange::State { new, .. } if down(new) => [Some("SERVER_STATE"), Some("SERVER_DOWN")],
@@ -142,7 +141,7 @@ impl Data for ServerData {
         let data = lua.create_table()?;
         data.raw_set("name", news.server.as_str())?;
         data.raw_set("puid", news.server_id)?;
-        data.raw_set("rid", 0)?;
+        data.raw_set("rid", news.revision)?;
         data.raw_set("proxy_name", news.backend.as_str())?;
         data.raw_set("proxy_uuid", news.backend_id)?;
         if let Some((backend, server)) = place(&state.env.settings.world, news) {
@@ -180,7 +179,7 @@ impl Data for ServerData {
                 data.raw_set("admin", table)?;
             }
             (ServerChange::Check(check), _) => data.raw_set("check", check_table(lua, check)?)?,
-            (ServerChange::State { .. }, _) => {}
+            (ServerChange::State { .. } | ServerChange::Added | ServerChange::Removed, _) => {}
         }
         Ok(Value::Table(data))
     }
@@ -190,10 +189,7 @@ fn place(world: &World, news: &ServerNews) -> Option<(usize, usize)> {
     let plane = world.plane()?;
     let mut backends = plane.backends().enumerate();
     let (backend, (_, state)) = backends.find(|(_, (spec, _))| spec.id == news.backend_id)?;
-    let server = state
-        .servers()
-        .iter()
-        .position(|server| server.id() == news.server_id)?;
+    let server = state.servers().numbered(news.number)?.number();
     Some((backend, server))
 }
 

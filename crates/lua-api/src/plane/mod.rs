@@ -325,24 +325,26 @@ fn frontend(plane: &Plane, at: usize) -> Option<&FrontendSpec> {
     plane.frontends().nth(at)
 }
 
-fn backend(plane: &Plane, at: usize) -> Option<(&BackendSpec, &BackendState)> {
+fn backend(plane: &Plane, at: usize) -> Option<(&BackendSpec, &Arc<BackendState>)> {
     plane.backends().nth(at)
 }
 
 /// A server with all that is known of it.
 struct Found<'p> {
     backend: &'p BackendSpec,
-    spec: &'p tidegate_proxy::spec::ServerSpec,
-    state: &'p Arc<ServerState>,
+    spec: Arc<tidegate_proxy::spec::ServerSpec>,
+    state: Arc<ServerState>,
 }
 
 fn found(plane: &Plane, at: ServerRef) -> Result<Found<'_>> {
     let find = || {
-        let (spec, state) = backend(plane, at.backend)?;
+        let (backend, state) = backend(plane, at.backend)?;
+        let servers = state.servers();
+        let state = servers.numbered(at.server)?.clone();
         Some(Found {
-            backend: spec,
-            spec: spec.servers.get(at.server)?,
-            state: state.servers().get(at.server)?,
+            backend,
+            spec: state.spec(),
+            state,
         })
     };
     find().ok_or_else(|| stale(ServerRef::NAME))

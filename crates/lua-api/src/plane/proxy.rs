@@ -96,7 +96,7 @@ pub(super) const ROWS: &[Row] = &[
                     return;
                 };
                 for server in state.servers().iter().filter(|server| server.is_backup()) {
-                    plane.end_sessions_at(&spec.name, server.name());
+                    plane.end_sessions_at(&spec.name, &server.name());
                 }
             })
         },
@@ -142,8 +142,8 @@ pub(super) fn class(lua: &Lua, env: &Arc<Env>, classes: &PlaneClasses) -> Result
 fn servers(lua: &Lua, classes: &PlaneClasses, plane: &Plane, place: &Place) -> Result<Table> {
     let table = lua.create_table()?;
     if let Some((at, (_, state))) = place.backend.and_then(|at| Some((at, backend(plane, at)?))) {
-        for (number, server) in state.servers().iter().enumerate() {
-            table.raw_set(server.name(), classes.server(at, number))?;
+        for server in state.servers().iter() {
+            table.raw_set(&*server.name(), classes.server(at, server.number()))?;
         }
     }
     Ok(table)
@@ -167,8 +167,9 @@ fn listeners(lua: &Lua, classes: &PlaneClasses, plane: &Plane, place: &Place) ->
 fn usable(plane: &Plane, place: &Place, backup: bool) -> usize {
     let state = place.backend.and_then(|at| backend(plane, at));
     state.map_or(0, |(_, state)| {
-        let servers = state.servers().iter();
+        let servers = state.servers();
         servers
+            .iter()
             .filter(|server| server.is_backup() == backup && server.is_usable())
             .count()
     })

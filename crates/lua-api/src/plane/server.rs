@@ -27,8 +27,8 @@ pub(super) const ROWS: &[Row] = &[
     ),
     row(
         "get_rid(sv)",
-        "the number of its revision: 0, as none is ever removed",
-        |lua, name, env| about(lua, name, env, |_, _| 0),
+        "the number of its revision: how many servers of its backend had been removed when it came",
+        |lua, name, env| about(lua, name, env, |_, server| server.state.revision()),
     ),
     row(
         "is_draining(sv)",
@@ -141,7 +141,7 @@ pub(super) const ROWS: &[Row] = &[
         "ends all sessions that it serves",
         |lua, name, env| {
             about(lua, name, env, |plane, server| {
-                plane.end_sessions_at(&server.backend.name, server.state.name());
+                plane.end_sessions_at(&server.backend.name, &server.state.name());
             })
         },
     ),
@@ -241,7 +241,7 @@ pub(super) const ROWS: &[Row] = &[
                     let of = {
                         let plane = plane_for(&env, ServerRef::NAME)?;
                         let server = found(&plane, *this)?;
-                        (server.backend.id, server.state.id())
+                        (server.backend.id, server.state.number())
                     };
                     super::events::subscribe(lua, &env, &types, function, Some(of))
                 },
@@ -270,10 +270,10 @@ pub(super) const ROWS: &[Row] = &[
             function(lua, name, move |lua, this: This<ServerRef>| {
                 let plane = plane_for(&env, ServerRef::NAME)?;
                 let list = lua.create_table()?;
-                for (backend, (spec, _)) in plane.backends().enumerate() {
-                    for (server, spec) in spec.servers.iter().enumerate() {
-                        if spec.track == Some((this.backend, this.server)) {
-                            list.raw_push(made(lua, backend, server)?)?;
+                for (backend, (_, state)) in plane.backends().enumerate() {
+                    for server in state.servers().iter() {
+                        if server.spec().track == Some((this.backend, this.server)) {
+                            list.raw_push(made(lua, backend, server.number())?)?;
                         }
                     }
                 }

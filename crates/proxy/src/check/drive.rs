@@ -18,7 +18,7 @@ use super::report::{self, Company};
 use super::run::{Finding, Limits, run};
 use super::session::CheckSession;
 use super::shared::{LastCheck, Wanted};
-use super::spec::{AgentSpec, CheckSpec, OnErrors};
+use super::spec::{CheckSpec, OnErrors};
 use super::status::Status;
 use crate::log::{Level, Logger};
 use crate::timeouts::Timer;
@@ -31,74 +31,86 @@ use crate::worker::Worker;
 /// Starts the checks that are this worker's: those of all servers are dealt out to the workers in turn.
 pub(crate) fn start(worker: &Rc<Worker>) {
     let shared = &worker.shared;
-    let checked = || {
-        shared
-            .backends
-            .iter()
-            .flat_map(|backend| &backend.servers)
-            .filter_map(|server| server.check.as_ref())
+    let servers = || {
+        let of = |state: &Arc<BackendState>| {
+            let servers = state.servers();
+            servers.iter().map(|server| server.spec()).collect::<Vec<_>>()
+        };
+        shared.states.iter().flat_map(of)
     };
-    let count = checked().count();
-    let shortest = checked().map(|check| check.pace.inter).min().unwrap_or_default();
+    let inters = servers().filter_map(|server| Some(server.check.as_ref()?.pace.inter));
+    let (count, shortest) = inters.fold((0u32, None), |(count, least), inter| {
+        (
+            count + 1,
+            Some(least.map_or(inter, |least: Duration| least.min(inter))),
+        )
+    });
+    let shortest = shortest.unwrap_or_default();
     let shortest = shared
         .global
         .check_spread_max
         .map_or(shortest, |most| shortest.min(most));
     let mut number = 0;
-    for (backend_at, backend) in shared.backends.iter().enumerate() {
-        let Some(state) = shared.states.get(backend_at) else {
-            continue;
-        };
-        for (server, own) in backend.servers.iter().zip(state.servers()) {
-            if server.check.is_none() && server.agent.is_none() {
+    for backend in &shared.states {
+        for server in backend.servers().iter() {
+            let spec = server.spec();
+            if spec.check.is_none() && spec.agent.is_none() {
                 continue;
             }
             let at = number;
             number += 1;
-            if at % shared.global.threads.max(1) != worker.index {
-                continue;
-            }
-            let logger = worker
-                .backends
-                .get(backend_at)
-                .map(|backend| backend.logger.clone());
-            let named = |name: &str, id| {
-                Rc::new(Named {
-                    name: name.into(),
-                    id,
-                })
-            };
-            let subject = Rc::new(Subject {
-                worker: worker.clone(),
-                logger: logger.unwrap_or_else(|| Rc::new(Logger::discard())),
-                title: report::title(&backend.name, &server.name, server.backup),
-                backend: named(&backend.name, backend.id),
-                server: named(&server.name, server.id),
-                company: state.clone(),
-                state: own.clone(),
-                check_down: Cell::new(false),
-                stopping: Cell::new(false),
-                agent_down: Cell::new(false),
-            });
-            if let Some(check) = &server.check {
-                let offset =
-                    shortest * u32::try_from(at).unwrap_or(0) / u32::try_from(count.max(1)).unwrap_or(1);
-                let checking = Checking::new(subject.clone(), check.clone(), worker.wheel.timer());
-                tokio::task::spawn_local(checking.run(offset));
-            }
-            if let Some(agent) = &server.agent {
-                let address = agent
-                    .address
-                    .or(server.check.as_ref().and_then(|check| check.address));
-                let opener = ToServer {
-                    state: own.clone(),
-                    address,
-                    port: None,
-                    check: None,
-                };
-                tokio::task::spawn_local(ask_on(subject, agent.clone(), opener, worker.wheel.timer()));
+            if at as usize % shared.global.threads.max(1) == worker.index {
+                attend(worker, backend, server, shortest * at / count.max(1));
             }
         }
+    }
+}
+
+/// Checks a server and asks its agent, until it is gone.
+pub(crate) fn attend(
+    worker: &Rc<Worker>,
+    backend: &Arc<BackendState>,
+    server: &Arc<ServerState>,
+    offset: Duration,
+) {
+    let spec = server.spec();
+    let own = worker.backend_of(backend);
+    let named = |name: &str, id| {
+        Rc::new(Named {
+            name: name.into(),
+            id,
+        })
+    };
+    let subject = Rc::new(Subject {
+        worker: worker.clone(),
+        logger: own.map_or_else(|| Rc::new(Logger::discard()), |own| own.logger.clone()),
+        title: report::title(backend.name(), &spec.name, spec.backup),
+        backend: named(backend.name(), backend.id()),
+        server: named(&spec.name, spec.id),
+        company: backend.clone(),
+        state: server.clone(),
+        check_down: Cell::new(false),
+        stopping: Cell::new(false),
+        agent_down: Cell::new(false),
+    });
+    if let Some(check) = &spec.check {
+        let checking = Checking::new(subject.clone(), check.clone(), worker.wheel.timer());
+        tokio::task::spawn_local(until_gone(server.clone(), checking.run(offset)));
+    }
+    if spec.agent.is_some() {
+        let opener = ToServer {
+            state: server.clone(),
+            check: None,
+        };
+        let asking = ask_on(subject, opener, worker.wheel.timer());
+        tokio::task::spawn_local(until_gone(server.clone(), asking));
+    }
+}
+
+async fn until_gone(server: Arc<ServerState>, task: impl Future<Output = ()>) {
+    tokio::select! {
+        () = task => {}
+        () = server.checks().are_over() => {}
     }
 }
 
@@ -176,8 +188,9 @@ impl Subject {
             }
             _ => ("unix".to_owned(), "unix".to_owned()),
         };
-        let servers = self.company.servers().iter();
+        let servers = self.company.servers();
         let total: u32 = servers
+            .iter()
             .filter(|server| server.is_usable())
             .map(|server| server.effective_weight())
             .sum();
@@ -235,8 +248,6 @@ impl Checking {
         Checking {
             opener: ToServer {
                 state: subject.state.clone(),
-                address: spec.address,
-                port: spec.port,
                 check: Some(spec.clone()),
             },
             health: RefCell::new(health),
@@ -401,8 +412,9 @@ impl Checking {
 }
 
 /// Asks an agent again and again.
-async fn ask_on(subject: Rc<Subject>, spec: Arc<AgentSpec>, opener: ToServer, timer: Timer) {
-    loop {
+async fn ask_on(subject: Rc<Subject>, opener: ToServer, timer: Timer) {
+    // Looked up each time: operators may change it.
+    while let Some(spec) = subject.state.spec().agent.clone() {
         if subject.state.checks().is_agent_enabled()
             && let Some(answer) = ask(&spec, &opener, &timer).await
         {

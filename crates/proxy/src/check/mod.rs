@@ -21,6 +21,6 @@ pub(crate) mod report;
 mod run;
 mod session;
 
-pub(crate) use drive::start;
+pub(crate) use drive::{attend, start};
 pub use run::Finding;
 pub(crate) use shared::Traffic;

@@ -18,10 +18,6 @@ use crate::upstream::state::ServerState;
 /// Connects to a server, or to where its checks go instead.
 pub(super) struct ToServer {
     pub(super) state: Arc<ServerState>,
-    /// `addr`
-    pub(super) address: Option<IpAddr>,
-    /// `port`
-    pub(super) port: Option<u16>,
     /// How checks connect where their steps don't say; an agent is spoken to in the clear.
     pub(super) check: Option<Arc<CheckSpec>>,
 }
@@ -29,8 +25,9 @@ pub(super) struct ToServer {
 impl ToServer {
     /// The address, with what is said elsewhere in place of the server's own.
     fn target(&self, step: &Connect, port: Option<u16>) -> Option<ServerAddress> {
-        let ip = step.address.or(self.address);
-        let port = port.or(self.port);
+        let (address, own_port) = self.elsewhere();
+        let ip = step.address.or(address);
+        let port = port.or(own_port);
         Some(match (self.state.address(), ip) {
             (ServerAddress::Tcp(own), ip) => {
                 let ip = ip.unwrap_or(own.ip());
@@ -39,6 +36,17 @@ impl ToServer {
             (_, Some(ip)) => ServerAddress::Tcp(SocketAddr::new(ip, port?)),
             (local, None) => local,
         })
+    }
+
+    /// `addr` and `port`, or what an agent has in their place, as they are now: operators may change them.
+    fn elsewhere(&self) -> (Option<IpAddr>, Option<u16>) {
+        let spec = self.state.spec();
+        let check = spec.check.as_ref();
+        let address = check.and_then(|check| check.address);
+        match (&self.check, &spec.agent) {
+            (None, Some(agent)) => (agent.address.or(address), Some(agent.port)),
+            _ => (address, check.and_then(|check| check.port)),
+        }
     }
 
     /// What hands are shaken with for this step, and the name to ask for.

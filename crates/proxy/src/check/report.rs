@@ -28,8 +28,9 @@ impl Company {
     /// That of a server in its backend.
     pub(crate) fn of(backend: &BackendState, figures: &dyn Figures, server: &str) -> Self {
         let usable = |backup| {
-            let servers = backend.servers().iter();
+            let servers = backend.servers();
             servers
+                .iter()
                 .filter(|server| server.is_backup() == backup && server.is_usable())
                 .count()
         };

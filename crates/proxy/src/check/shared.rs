@@ -18,6 +18,8 @@ pub struct CheckState {
     /// What somebody wants of the task that checks, by its number; 0 for nothing.
     wanted: AtomicU8,
     wake: Notify,
+    over: AtomicBool,
+    ended: Notify,
     errors: AtomicU32,
 }
 
@@ -78,6 +80,15 @@ impl Traffic {
 }
 
 impl CheckState {
+    /// Those of a server that is checked from the beginning, or only once somebody asks for it.
+    pub(crate) fn new(enabled: bool) -> CheckState {
+        CheckState {
+            disabled: AtomicBool::new(!enabled),
+            agent_disabled: AtomicBool::new(!enabled),
+            ..CheckState::default()
+        }
+    }
+
     /// The last check; none before the first.
     #[must_use]
     pub fn last(&self) -> Option<LastCheck> {
@@ -108,6 +119,21 @@ impl CheckState {
     /// Lets the agent be asked, or not.
     pub fn enable_agent(&self, enabled: bool) {
         self.agent_disabled.store(!enabled, Ordering::Relaxed);
+    }
+
+    /// The server is gone: nobody checks it any more.
+    pub(crate) fn end(&self) {
+        self.over.store(true, Ordering::SeqCst);
+        self.ended.notify_waiters();
+    }
+
+    /// Waits until the server is gone.
+    pub(super) async fn are_over(&self) {
+        let mut ended = std::pin::pin!(self.ended.notified());
+        ended.as_mut().enable();
+        if !self.over.load(Ordering::SeqCst) {
+            ended.await;
+        }
     }
 
     /// Asks something of the task that checks the server. What was asked last counts.

@@ -12,6 +12,7 @@ use super::spec::NameSpec;
 use crate::log::{Level, Logger};
 use crate::spec::ServerAddress;
 use crate::timeouts::Timer;
+use crate::upstream::shared::BackendState;
 use crate::upstream::state::ServerState;
 use crate::worker::Worker;
 
@@ -19,44 +20,54 @@ use crate::worker::Worker;
 pub(crate) fn start(worker: &Rc<Worker>) {
     let shared = &worker.shared;
     let mut number = 0;
-    for (at, backend) in shared.backends.iter().enumerate() {
-        let Some(states) = shared.states.get(at) else {
-            continue;
-        };
+    for backend in &shared.states {
         let mut groups: Vec<(Arc<NameSpec>, Vec<Arc<ServerState>>)> = Vec::new();
-        for (server, state) in backend.servers.iter().zip(states.servers()) {
-            let Some(name) = &server.name_of_address else {
+        for server in backend.servers().iter() {
+            let Some(name) = server.spec().name_of_address.clone() else {
                 continue;
             };
-            let same = |group: &&mut (Arc<NameSpec>, _)| {
-                let other = &group.0;
-                other.name == name.name
-                    && other.port == name.port
-                    && other.resolvers.name == name.resolvers.name
-            };
-            match groups.iter_mut().find(same) {
-                Some((_, states)) => states.push(state.clone()),
-                None => groups.push((name.clone(), vec![state.clone()])),
+            match groups.iter_mut().find(|group| is_same(&group.0, &name)) {
+                Some((_, servers)) => servers.push(server.clone()),
+                None => groups.push((name, vec![server.clone()])),
             }
         }
         for (name, servers) in groups {
             let mine = number % shared.global.threads.max(1) == worker.index;
             number += 1;
-            if !mine {
-                continue;
+            if mine {
+                keep(worker, backend, name, servers);
             }
-            let logger = worker.backends.get(at).map(|backend| backend.logger.clone());
-            let keeping = Keeping {
-                backend: backend.name.clone(),
-                logger: logger.unwrap_or_else(|| Rc::new(Logger::discard())),
-                held: vec![Instant::now(); servers.len()],
-                good: None,
-                name,
-                servers,
-            };
-            tokio::task::spawn_local(keeping.run(worker.wheel.timer()));
         }
     }
+}
+
+/// Follows the name that a server has now. Whoever followed the one before lets go of it.
+pub(crate) fn follow(worker: &Rc<Worker>, backend: &Arc<BackendState>, server: &Arc<ServerState>) {
+    if let Some(name) = server.spec().name_of_address.clone() {
+        keep(worker, backend, name, vec![server.clone()]);
+    }
+}
+
+fn is_same(one: &NameSpec, other: &NameSpec) -> bool {
+    one.name == other.name && one.port == other.port && one.resolvers.name == other.resolvers.name
+}
+
+fn keep(
+    worker: &Rc<Worker>,
+    backend: &Arc<BackendState>,
+    name: Arc<NameSpec>,
+    servers: Vec<Arc<ServerState>>,
+) {
+    let own = worker.backend_of(backend);
+    let keeping = Keeping {
+        backend: backend.name().to_owned(),
+        logger: own.map_or_else(|| Rc::new(Logger::discard()), |own| own.logger.clone()),
+        held: vec![Instant::now(); servers.len()],
+        good: None,
+        name,
+        servers,
+    };
+    tokio::task::spawn_local(keeping.run(worker.wheel.timer()));
 }
 
 /// The servers of a backend that have one name.
@@ -73,19 +84,31 @@ struct Keeping {
 
 impl Keeping {
     async fn run(mut self, timer: Timer) {
-        loop {
+        while self.has_servers() {
             let name = self.name.clone();
             let resolvers = &name.resolvers;
             let answer = resolve(resolvers, &name.name, name.is_service(), name.prefer_v4, &timer).await;
             match answer {
                 Ok(answer) => {
                     let offers = self.offers(answer, &timer).await;
+                    if !self.has_servers() {
+                        return;
+                    }
                     self.take(&offers, Instant::now());
                 }
                 Err(fault) => self.bear(fault, Instant::now()),
             }
             timer.sleep(resolvers.every).await;
         }
+    }
+
+    /// Lets go of those that are gone, or have another name. False if none is left.
+    fn has_servers(&mut self) -> bool {
+        let name = &self.name;
+        let pairs = self.servers.drain(..).zip(self.held.drain(..));
+        let ours = pairs.filter(|(server, _)| follows(server, name));
+        (self.servers, self.held) = ours.collect::<Vec<_>>().into_iter().unzip();
+        !self.servers.is_empty()
     }
 
     /// The addresses that an answer leads to.
@@ -186,6 +209,12 @@ impl Keeping {
             .iter()
             .any(|since| now.saturating_duration_since(*since) < hold)
     }
+}
+
+/// Whether this is the name of a server that is still there.
+fn follows(server: &ServerState, name: &NameSpec) -> bool {
+    let own = server.spec().name_of_address.clone();
+    !server.is_removed() && own.is_some_and(|own| is_same(&own, name))
 }
 
 fn address_of(server: &ServerState) -> Option<SocketAddr> {

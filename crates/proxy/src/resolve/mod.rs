@@ -12,4 +12,4 @@ mod lookup;
 mod message;
 mod place;
 
-pub(crate) use drive::start;
+pub(crate) use drive::{follow, start};

@@ -59,11 +59,8 @@ pub(crate) async fn server_of(backend: &Backend, txn: &Rc<Txn>, runner: &dyn Ext
             continue;
         }
         let name = rule.name.eval(txn, runner).await;
-        let server = backend
-            .balancer
-            .servers()
-            .iter()
-            .find(|server| *server.named.name == *name);
+        let servers = backend.balancer.servers();
+        let server = servers.iter().find(|server| *server.named.name == *name);
         match server {
             Some(server) if usable(server) => {
                 belongs.server = Some(server.clone());
@@ -84,7 +81,7 @@ pub(crate) async fn server_of(backend: &Backend, txn: &Rc<Txn>, runner: &dyn Ext
                 seen.state = b'U';
             }
         } else if let Some(place) = seen.place.filter(|_| seen.state == b'V') {
-            belongs.server = backend.balancer.servers().get(place).cloned();
+            belongs.server = backend.balancer.servers().at(place).cloned();
         }
         txn.usage.cookie.set(seen);
         txn.facts.borrow_mut().cookie_state = Some([seen.state, b'-']);
@@ -104,7 +101,8 @@ fn named_by_rdp(
         return None;
     };
     let address = rdp_address(std::str::from_utf8(&text).ok()?)?;
-    let mut servers = backend.balancer.servers().iter();
+    let servers = backend.balancer.servers();
+    let mut servers = servers.iter();
     let found = servers.find(|server| server.socket_for(None) == Some(address) && usable(server));
     found.cloned()
 }
@@ -178,7 +176,7 @@ fn look_up(
         seen.fresh = true;
     }
     seen.state = b'I';
-    for server in backend.balancer.servers() {
+    for server in backend.balancer.servers().iter() {
         if server.cookie().is_some_and(|cookie| cookie.as_bytes() == id) && !id.is_empty() {
             if usable(server) {
                 (seen.place, seen.state) = (Some(server.place), b'V');

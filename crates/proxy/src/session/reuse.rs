@@ -121,7 +121,8 @@ impl HttpStream {
     pub(super) fn last_server(&self, backend: &Backend) -> Option<Rc<Server>> {
         let last = self.session.last.borrow();
         let LastServer { server, challenged } = last.as_ref()?;
-        let ours = backend.balancer.servers().get(server.place)?;
+        let servers = backend.balancer.servers();
+        let ours = servers.at(server.place)?;
         let decides_otherwise = matches!(backend.spec.balance, Balance::Hash(_) | Balance::StaticRr);
         let wanted = *challenged || backend.spec.prefer_last_server;
         if !wanted || decides_otherwise || !Rc::ptr_eq(ours, server) || !server.state.is_usable() {

@@ -79,8 +79,8 @@ pub(crate) async fn assign(
         let started = *since.get_or_insert_with(Instant::now);
         match Box::pin(wait(backend, txn, timer, server.as_ref(), started)).await? {
             Turn::At(place) => {
-                let server = balancer.servers().get(place).ok_or(NoSlot::Nobody)?;
-                return Ok(Slot::granted(server));
+                let server = balancer.servers();
+                return server.at(place).map(Slot::granted).ok_or(NoSlot::Nobody);
             }
             Turn::SentAway => wish.server = None,
         }
@@ -100,7 +100,7 @@ async fn wait(
     let limit = timeouts.queue.or(timeouts.connect);
     let left = limit.map(|limit| limit.saturating_sub(now.saturating_duration_since(since)));
     let shared = backend.balancer.shared();
-    let waiting = shared.queue_up(server.map(|server| server.place), txn.priority(), now);
+    let waiting = shared.queue_up(server.map(|server| &server.state), txn.priority(), now);
     {
         let mut facts = txn.facts.borrow_mut();
         match server {

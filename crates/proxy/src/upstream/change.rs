@@ -129,7 +129,7 @@ mod tests {
     fn server(weight: u32) -> ServerState {
         let mut spec = ServerSpec::tcp("s", "127.0.0.1:1".parse().unwrap());
         spec.weight = weight;
-        ServerState::new(&spec, false, &Changes::new(Instant::now()))
+        ServerState::new(&spec, 0, false, &Changes::new(Instant::now(), 1))
     }
 
     #[test]

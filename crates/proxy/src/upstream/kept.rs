@@ -35,6 +35,11 @@ impl Kept {
         }
     }
 
+    /// Whether there is any.
+    pub(super) fn is_any_open(&self) -> bool {
+        self.open.load(Ordering::SeqCst) > 0
+    }
+
     /// Waits until there are fewer than that many. Idle ones are closed for it.
     pub(super) async fn wait_for_close(&self, limit: Option<u32>) {
         struct Wanted<'s>(&'s AtomicU32);

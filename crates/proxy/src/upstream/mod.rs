@@ -13,6 +13,7 @@ pub(crate) mod open;
 pub(crate) mod own;
 pub(crate) mod pool;
 pub(crate) mod queue;
+pub(crate) mod servers;
 pub(crate) mod shared;
 pub(crate) mod standing;
 pub(crate) mod state;
@@ -35,7 +36,7 @@ use crate::spec::{ServerAddress, ServerSpec};
 
 /// One worker's view of a server.
 pub(crate) struct Server {
-    pub(crate) spec: ServerSpec,
+    pub(crate) spec: Arc<ServerSpec>,
     pub(crate) named: Rc<Named>,
     /// Its place in its backend.
     pub(crate) place: usize,
@@ -52,29 +53,33 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn new(
-        spec: &ServerSpec,
-        place: usize,
         state: &Arc<ServerState>,
         backend: &Arc<BackendState>,
-        usage: Arc<Usage>,
+        worker: usize,
         descriptors: Arc<Descriptors>,
     ) -> Rc<Self> {
+        let (spec, usage) = (state.spec(), state.usage.of(worker));
         Rc::new(Server {
             named: Rc::new(Named {
                 name: spec.name.as_str().into(),
                 id: spec.id,
             }),
-            place,
+            place: state.place(),
             state: state.clone(),
             backend: backend.clone(),
-            pool: pool::Pool::new(spec, state, usage.clone(), descriptors),
+            pool: pool::Pool::new(&spec, state, usage.clone(), descriptors),
             usage,
             next_port: Cell::new(0),
             address_version: Cell::new(state.address_version()),
-            cookie: RefCell::new(cookie_of(spec, &state.address())),
+            cookie: RefCell::new(cookie_of(&spec, &state.address())),
             address: RefCell::new(state.address()),
-            spec: spec.clone(),
+            spec,
         })
+    }
+
+    /// Whether it is still what all workers share.
+    pub(crate) fn is_current(&self, state: &Arc<ServerState>) -> bool {
+        Arc::ptr_eq(&self.state, state) && Arc::ptr_eq(&self.spec, &state.spec())
     }
 
     /// The value of the cookie that its clients have.
@@ -159,7 +164,7 @@ pub(crate) struct Slot(Rc<Server>);
 impl Slot {
     /// Takes room, if there is any and nobody waits for it.
     pub(crate) fn take(server: &Rc<Server>) -> Option<Slot> {
-        let free = !server.backend.is_ahead(&server.state) && server.backend.enter(server.place);
+        let free = !server.backend.is_ahead(&server.state) && server.backend.enter(&server.state);
         free.then(|| Slot(server.clone()))
     }
 
@@ -175,7 +180,7 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.backend.leave(self.0.place);
+        self.0.backend.leave(&self.0.state);
     }
 }
 

@@ -14,6 +14,10 @@ pub struct ServerNews {
     pub server: String,
     /// Its number in its backend.
     pub server_id: u32,
+    /// The number that no other server of its backend has or had.
+    pub number: usize,
+    /// How many servers of its backend had gone when it came.
+    pub revision: u32,
     /// Its backend's name.
     pub backend: String,
     /// Its backend's number.
@@ -53,6 +57,10 @@ pub enum ServerChange {
     },
     /// A check showed something new.
     Check(CheckNews),
+    /// It has come.
+    Added,
+    /// It is gone.
+    Removed,
 }
 
 /// What a check showed.

@@ -72,6 +72,8 @@ pub(crate) struct Pool {
     uses_max: u32,
     purge_every: Duration,
     purged: Cell<Instant>,
+    /// Nothing is kept any more.
+    retired: Cell<bool>,
 }
 
 impl Pool {
@@ -91,6 +93,7 @@ impl Pool {
             uses_max: spec.reuse_max.map_or(u32::MAX, |most| most.saturating_add(1)),
             purge_every: spec.pool_purge_delay,
             purged: Cell::new(Instant::now()),
+            retired: Cell::new(false),
         }
     }
 
@@ -145,7 +148,9 @@ impl Pool {
     pub(crate) fn put(&self, link: Link) {
         // A stream's room on its connection is free again once the stream is dropped.
         let Link::Http1(conn) = link else { return };
-        let wanted = !self.purge_every.is_zero()
+        let wanted = !self.retired.get()
+            && !self.server.admin().is_maint()
+            && !self.purge_every.is_zero()
             && self.lets_go_on(&conn.made)
             && !self.server.kept.is_to_close()
             && !self.descriptors.are_scarce();
@@ -170,6 +175,9 @@ impl Pool {
 
     /// Lets others have streams of this connection.
     pub(crate) fn share(&self, conn: &Rc<http2::ClientConn>) {
+        if self.retired.get() {
+            return;
+        }
         self.shared.borrow_mut().push(conn.clone());
     }
 
@@ -243,6 +251,12 @@ impl Pool {
         let shared = self.shared.take();
         drop((idle, shared));
         self.tell();
+    }
+
+    /// Drops all that carry nothing, and keeps no other any more: its server is gone, or something else.
+    pub(crate) fn retire(&self) {
+        self.clear();
+        self.retired.set(true);
     }
 
     /// Tells how many connections carry nothing.

@@ -74,6 +74,14 @@ impl Queues {
         self.of_backend.load(Ordering::SeqCst)
     }
 
+    /// Lets there be so many queues of servers.
+    pub(super) fn make_room(&self, servers: usize) {
+        let mut lists = self.lock();
+        if lists.servers.len() < servers {
+            lists.servers.resize_with(servers, Queue::new);
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Lists> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -113,7 +121,8 @@ impl Waiter {
 /// A place in a queue. Dropped, it is given up, and so is what was granted meanwhile.
 pub(crate) struct Waiting {
     backend: Arc<BackendState>,
-    place: Option<usize>,
+    /// The server that is waited for.
+    server: Option<Arc<ServerState>>,
     rank: Rank,
     waiter: Arc<Waiter>,
     /// How many were before this one.
@@ -125,7 +134,7 @@ impl BackendState {
     /// Waits for a server, or for any.
     pub(crate) fn queue_up(
         self: &Arc<Self>,
-        place: Option<usize>,
+        server: Option<&Arc<ServerState>>,
         priority: Priority,
         now: Instant,
     ) -> Waiting {
@@ -137,18 +146,19 @@ impl BackendState {
         };
         let before = {
             let mut lists = self.queues.lock();
-            self.count(place, true);
-            let queue = lists.of(place);
+            self.count(server.map(|server| &**server), true);
+            let queue = lists.of(server.map(|server| server.place()));
             let before = queue.as_ref().map_or(0, |queue| queue.range(..rank).count());
             if let Some(queue) = queue {
                 queue.insert(rank, waiter.clone());
             }
             u32::try_from(before).unwrap_or(u32::MAX)
         };
-        match place {
-            Some(place) => {
-                self.serve_queues(place);
-                if self.servers().get(place).is_some_and(|s| !s.is_up()) {
+        match server {
+            Some(server) => {
+                self.serve_queues(server);
+                if !server.is_up() {
+                    self.send_away(server);
                     self.look_after_queues();
                 }
             }
@@ -156,7 +166,7 @@ impl BackendState {
         }
         Waiting {
             backend: self.clone(),
-            place,
+            server: server.cloned(),
             rank,
             waiter,
             before,
@@ -165,18 +175,18 @@ impl BackendState {
     }
 
     /// Lets those go on for whom a server has room now.
-    pub(super) fn serve_queues(&self, place: usize) {
+    pub(super) fn serve_queues(&self, server: &ServerState) {
         loop {
             // Room first, then who gets it: nobody is told of room that somebody else took.
-            if !self.enter(place) {
+            if !self.enter(server) {
                 return;
             }
-            match self.tell_next(place) {
+            match self.tell_next(server) {
                 Some(waker) => waker.into_iter().for_each(Waker::wake),
                 None => {
-                    self.give_back(place);
+                    self.give_back(server);
                     // Who joined in between has seen no room.
-                    if !self.is_waited_for(place) {
+                    if !self.is_waited_for(server) {
                         return;
                     }
                 }
@@ -189,28 +199,33 @@ impl BackendState {
         if self.queues.all() == 0 {
             return;
         }
-        for (place, server) in self.servers().iter().enumerate() {
+        for server in self.servers().iter() {
             if server.is_up() {
-                self.serve_queues(place);
-                continue;
+                self.serve_queues(server);
+            } else {
+                self.send_away(server);
             }
-            let wakers: Vec<Waker> = {
-                let mut lists = self.queues.lock();
-                let left = lists.of(Some(place)).map(std::mem::take).unwrap_or_default();
-                let tell = |waiter: Arc<Waiter>| {
-                    self.count(Some(place), false);
-                    waiter.tell(Turn::SentAway)
-                };
-                left.into_values().filter_map(tell).collect()
-            };
-            wakers.into_iter().for_each(Waker::wake);
         }
     }
 
-    fn is_waited_for(&self, place: usize) -> bool {
-        let Some(server) = self.servers().get(place) else {
-            return false;
+    /// Those who wait for a server look for another.
+    pub(super) fn send_away(&self, server: &ServerState) {
+        let wakers: Vec<Waker> = {
+            let mut lists = self.queues.lock();
+            let left = lists
+                .of(Some(server.place()))
+                .map(std::mem::take)
+                .unwrap_or_default();
+            let tell = |waiter: Arc<Waiter>| {
+                self.count(Some(server), false);
+                waiter.tell(Turn::SentAway)
+            };
+            left.into_values().filter_map(tell).collect()
         };
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    fn is_waited_for(&self, server: &ServerState) -> bool {
         server.is_up() && self.is_ahead(server) && self.has_room(server)
     }
 
@@ -222,14 +237,14 @@ impl BackendState {
 
     /// Tells whoever is next that a server has room for it: the first of those who wait for it and, if it takes part in
     /// balancing, for any. Gives what wakes it, if it sleeps; `None` if there is nobody.
-    fn tell_next(&self, place: usize) -> Option<Option<Waker>> {
-        let server = self.servers().get(place)?;
+    fn tell_next(&self, server: &ServerState) -> Option<Option<Waker>> {
         if !server.is_up() {
             return None;
         }
         let plays = server.plays.load(Ordering::SeqCst);
         let mut lists = self.queues.lock();
         let lists = &mut *lists;
+        let place = server.place();
         let own = lists.servers.get_mut(place)?;
         let of_server = own.first_key_value().map(|(rank, _)| *rank);
         let of_any = lists
@@ -239,7 +254,7 @@ impl BackendState {
             .filter(|_| plays);
         let (queue, from) = match (of_server, of_any) {
             (Some(one), Some(any)) if any < one => (&mut lists.backend, None),
-            (Some(_), _) => (own, Some(place)),
+            (Some(_), _) => (own, Some(server)),
             (None, Some(_)) => (&mut lists.backend, None),
             (None, None) => return None,
         };
@@ -248,7 +263,7 @@ impl BackendState {
         Some(waiter.tell(Turn::At(place)))
     }
 
-    fn count(&self, place: Option<usize>, more: bool) {
+    fn count(&self, server: Option<&ServerState>, more: bool) {
         let change = |count: &AtomicU32| {
             if more {
                 count.fetch_add(1, Ordering::SeqCst);
@@ -257,12 +272,10 @@ impl BackendState {
             }
         };
         change(&self.queues.all);
-        match place {
-            Some(place) => {
-                if let Some(server) = self.servers().get(place) {
-                    server.count_queued(more);
-                    self.replay(place);
-                }
+        match server {
+            Some(server) => {
+                server.count_queued(more);
+                self.replay(server);
             }
             None => change(&self.queues.of_backend),
         }
@@ -297,10 +310,11 @@ impl Drop for Waiting {
         }
         let was_there = {
             let mut lists = self.backend.queues.lock();
-            let queue = lists.of(self.place);
+            let server = self.server.as_deref();
+            let queue = lists.of(server.map(ServerState::place));
             let was_there = queue.is_some_and(|queue| queue.remove(&self.rank).is_some());
             if was_there {
-                self.backend.count(self.place, false);
+                self.backend.count(server, false);
             }
             was_there
         };
@@ -309,8 +323,10 @@ impl Drop for Waiting {
         }
         // Whoever took it out has told it the answer.
         let turn = self.waiter.lock().turn;
-        if let Some(Turn::At(place)) = turn {
-            self.backend.leave(place);
+        if let Some(Turn::At(place)) = turn
+            && let Some(server) = self.backend.servers().at(place)
+        {
+            self.backend.leave(server);
         }
     }
 }

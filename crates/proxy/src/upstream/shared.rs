@@ -1,12 +1,16 @@
 //! What all workers share of a backend: its servers, who of them takes part in balancing, how much each serves.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
+use tidegate_sample::Listeners;
+
 use super::balance::plan::Plan;
-use super::balance::tournament::Tournament;
+use super::news::ServerNews;
 use super::queue::Queues;
+use super::servers::Servers;
 use super::standing::Teller;
 use super::state::{Changes, GROWN, ServerState};
 use crate::spec::{BackendSpec, Balance};
@@ -19,7 +23,8 @@ struct Turn(AtomicU64);
 /// What all workers share of a backend and its servers.
 pub struct BackendState {
     spec: Arc<BackendSpec>,
-    servers: Vec<Arc<ServerState>>,
+    servers: ArcSwap<Servers>,
+    changes: Changes,
     started: Instant,
     plan: Mutex<Arc<Plan>>,
     version: AtomicU64,
@@ -27,8 +32,6 @@ pub struct BackendState {
     /// Requests and streams at all servers, where somebody asks for it.
     load: AtomicU32,
     counts_load: bool,
-    /// Who is least loaded, where that is asked for.
-    tournament: Option<Tournament>,
     pub(super) queues: Queues,
 }
 
@@ -39,24 +42,28 @@ impl BackendState {
     pub(crate) fn all(
         backends: &[Arc<BackendSpec>],
         started: Instant,
+        workers: usize,
         teller: Teller,
     ) -> Vec<Arc<BackendState>> {
-        let changes = Changes::new(started);
+        let changes = Changes::new(started, workers);
         let states: Vec<Arc<BackendState>> = backends
             .iter()
             .map(|spec| Arc::new(BackendState::new(spec, &changes, started)))
             .collect();
         for state in &states {
-            for server in &state.servers {
+            for server in state.servers().iter() {
                 server.belongs_to(Arc::downgrade(state));
             }
             state.changed();
         }
-        for (backend, state) in states.iter().enumerate() {
-            for (server, state) in state.servers.iter().enumerate() {
-                let trackers = trackers(backends, &states, (backend, server));
-                if !trackers.is_empty() {
-                    state.track_by(trackers);
+        let tracked = |(backend, server): (usize, usize)| {
+            let backend: &Arc<BackendState> = states.get(backend)?;
+            backend.servers().at(server).cloned()
+        };
+        for state in &states {
+            for server in state.servers().iter() {
+                if let Some(tracked) = server.spec().track.and_then(tracked) {
+                    tracked.track_by(server);
                 }
             }
         }
@@ -66,20 +73,19 @@ impl BackendState {
 
     fn new(spec: &Arc<BackendSpec>, changes: &Changes, started: Instant) -> Self {
         let static_weights = spec.balance.is_static(spec.hash_type);
-        let servers = spec.servers.iter();
-        let servers = servers.map(|server| Arc::new(ServerState::new(server, static_weights, changes)));
+        let servers = spec.servers.iter().enumerate();
+        let servers =
+            servers.map(|(place, server)| Arc::new(ServerState::new(server, place, static_weights, changes)));
+        let servers = Servers::new(servers.collect(), matches!(spec.balance, Balance::LeastConn));
         BackendState {
-            servers: servers.collect(),
+            servers: ArcSwap::from_pointee(servers),
+            changes: changes.clone(),
             started,
             plan: Mutex::default(),
             version: AtomicU64::new(0),
             turn: Turn::default(),
             load: AtomicU32::new(0),
             counts_load: spec.hash_balance_factor > 0 || spec.servers.iter().any(|s| s.minconn > 0),
-            tournament: match spec.balance {
-                Balance::LeastConn => Some(Tournament::new(spec.servers.len())),
-                _ => None,
-            },
             queues: Queues::new(spec.servers.len()),
             spec: spec.clone(),
         }
@@ -95,14 +101,36 @@ impl BackendState {
         self.spec.id
     }
 
-    /// Its servers, in their order.
-    pub fn servers(&self) -> &[Arc<ServerState>] {
-        &self.servers
+    /// The servers that it has now, in their order.
+    pub fn servers(&self) -> Arc<Servers> {
+        self.servers.load_full()
     }
 
     /// The server of a name.
-    pub fn server(&self, name: &str) -> Option<&Arc<ServerState>> {
-        self.servers.iter().find(|server| server.name() == name)
+    pub fn server(&self, name: &str) -> Option<Arc<ServerState>> {
+        let servers = self.servers.load();
+        servers.iter().find(|server| *server.name() == *name).cloned()
+    }
+
+    /// It has other servers from now on. The caller sees to it that changes come one after the other.
+    pub(super) fn replace_servers(&self, servers: Servers) {
+        self.servers.store(Arc::new(servers));
+        self.changed();
+    }
+
+    /// Those who hear of what becomes of servers: of all of the process.
+    pub(crate) fn listeners(&self) -> &Arc<Listeners<ServerNews>> {
+        self.changes.listeners()
+    }
+
+    /// What the servers of all backends share.
+    pub(super) fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
+    /// Whether only some weights count.
+    pub(super) fn has_static_weights(&self) -> bool {
+        self.spec.balance.is_static(self.spec.hash_type)
     }
 
     /// How many wait for any server.
@@ -131,7 +159,7 @@ impl BackendState {
 
     /// Takes further steps of what grows with time.
     pub(crate) fn grow(&self, now: Instant) {
-        self.servers.iter().for_each(|server| server.grow(now));
+        self.servers().iter().for_each(|server| server.grow(now));
     }
 
     /// A moment in milliseconds, the same for all workers.
@@ -148,16 +176,15 @@ impl BackendState {
     /// the other.
     pub(super) fn changed(&self) {
         let version = self.version.load(Ordering::Relaxed) + 1;
-        let plan = Arc::new(Plan::new(&self.spec, &self.servers, version));
-        let takes_part = |place: usize| plan.usable.iter().any(|at| *at as usize == place);
-        for (place, server) in self.servers.iter().enumerate() {
-            server.plays.store(takes_part(place), Ordering::SeqCst);
+        let servers = self.servers();
+        let plan = Arc::new(Plan::new(&self.spec, &servers, version));
+        for server in servers.iter() {
+            let takes_part = plan.usable.iter().any(|at| *at as usize == server.place());
+            server.plays.store(takes_part, Ordering::SeqCst);
         }
         *self.lock_plan() = plan;
         self.version.store(version, Ordering::Release);
-        for place in 0..self.servers.len() {
-            self.replay(place);
-        }
+        servers.iter().for_each(|server| self.replay(server));
         self.look_after_queues();
     }
 
@@ -168,12 +195,15 @@ impl BackendState {
             return None;
         }
         let (least, full) = (server.minconn(), self.spec.fullconn);
-        let load = self.load.load(Ordering::Relaxed);
-        let mut limit = if least == 0 || least >= most || load >= full {
-            most
-        } else {
-            let ramp = u64::from(most) * u64::from(load) / u64::from(full.max(1));
-            u32::try_from(ramp).unwrap_or(most).max(least)
+        let mut limit = match least == 0 || least >= most {
+            true => most,
+            false => match self.load() {
+                load if load >= full => most,
+                load => {
+                    let ramp = u64::from(most) * u64::from(load) / u64::from(full.max(1));
+                    u32::try_from(ramp).unwrap_or(most).max(least)
+                }
+            },
         };
         let grown = server.grown();
         if grown < GROWN {
@@ -190,99 +220,87 @@ impl BackendState {
 
     /// How many of these the servers have at all.
     pub(crate) fn load(&self) -> u32 {
-        self.load.load(Ordering::Relaxed)
+        match self.counts_load {
+            true => self.load.load(Ordering::Relaxed),
+            // Rare: a server with a `minconn` came while the process ran.
+            false => self
+                .servers
+                .load()
+                .iter()
+                .map(|server| server.connections())
+                .sum(),
+        }
     }
 
     /// Takes room at a server for one more, if there is any.
-    pub(crate) fn enter(&self, place: usize) -> bool {
-        let Some(server) = self.servers.get(place) else {
-            return false;
-        };
+    pub(crate) fn enter(&self, server: &ServerState) -> bool {
         if !server.enter(self.limit(server)) {
             return false;
         }
         if self.counts_load {
             self.load.fetch_add(1, Ordering::Relaxed);
         }
-        if self.tournament.is_some() {
+        if matches!(self.spec.balance, Balance::LeastConn) {
             server.take_turn(self.next_turn() + 1);
-            self.replay(place);
+            self.replay(server);
         }
         true
     }
 
     /// Gives that room back; whoever waits for it gets it.
-    pub(crate) fn leave(&self, place: usize) {
-        self.give_back(place);
+    pub(crate) fn leave(&self, server: &ServerState) {
+        self.give_back(server);
         if self.queues.all() > 0 {
-            self.serve_queues(place);
+            self.serve_queues(server);
         }
     }
 
-    pub(super) fn give_back(&self, place: usize) {
-        let Some(server) = self.servers.get(place) else {
-            return;
-        };
+    pub(super) fn give_back(&self, server: &ServerState) {
         server.leave();
         if self.counts_load {
             self.load.fetch_sub(1, Ordering::Relaxed);
         }
-        self.replay(place);
+        self.replay(server);
     }
 
     /// The load of a server has changed.
-    pub(super) fn replay(&self, place: usize) {
-        if let Some(tournament) = &self.tournament {
-            tournament.play(place, |a, b| self.less_loaded(a, b));
+    pub(super) fn replay(&self, server: &ServerState) {
+        if !matches!(self.spec.balance, Balance::LeastConn) {
+            return;
+        }
+        // Whoever replaces the servers plays all matches after that: a match that is lost with the old ones is no loss.
+        let servers = self.servers.load();
+        if let Some(tournament) = servers.tournament.as_ref().filter(|_| !server.is_removed()) {
+            tournament.play(server.place(), |a, b| less_loaded(&servers, a, b));
         }
     }
 
-    /// The least loaded server, other than `but`.
+    /// The place of the least loaded server, other than `but`.
     pub(crate) fn least_loaded(&self, but: Option<usize>) -> Option<usize> {
-        let tournament = self.tournament.as_ref()?;
+        let servers = self.servers.load();
+        let tournament = servers.tournament.as_ref()?;
         let best = match but {
-            Some(out) => tournament.best_but(out, |a, b| self.less_loaded(a, b)),
+            Some(out) => tournament.best_but(out, |a, b| less_loaded(&servers, a, b)),
             None => tournament.best(),
         };
-        best.filter(|place| {
-            self.servers
-                .get(*place)
-                .is_some_and(|s| s.plays.load(Ordering::SeqCst))
-        })
-    }
-
-    /// Which of two has less to do for its weight, or had its last turn longer ago. Those that are idle are equal whatever
-    /// they weigh, so that all are used even if there is little to do.
-    pub(crate) fn less_loaded(&self, a: Option<usize>, b: Option<usize>) -> Option<usize> {
-        let (Some(at_a), Some(at_b)) = (a, b) else {
-            return a.or(b);
-        };
-        let (Some(one), Some(other)) = (self.servers.get(at_a), self.servers.get(at_b)) else {
-            return a;
-        };
-        let plays = |s: &ServerState| s.plays.load(Ordering::SeqCst);
-        let weighed = |s: &ServerState, other: &ServerState| match s.busy() {
-            0 => 0,
-            busy => u64::from(busy + 1) * u64::from(other.scaled_weight().max(1)),
-        };
-        let key = |s: &ServerState, other: &ServerState| (!plays(s), weighed(s, other), s.last_turn());
-        if key(one, other) <= key(other, one) { a } else { b }
+        best.filter(|place| servers.at(*place).is_some_and(|s| s.plays.load(Ordering::SeqCst)))
     }
 }
 
-/// The servers that track this one.
-fn trackers(
-    backends: &[Arc<BackendSpec>],
-    states: &[Arc<BackendState>],
-    tracked: (usize, usize),
-) -> Vec<Weak<ServerState>> {
-    let mut found = Vec::new();
-    for (spec, state) in backends.iter().zip(states) {
-        for (server, state) in spec.servers.iter().zip(&state.servers) {
-            if server.track == Some(tracked) {
-                found.push(Arc::downgrade(state));
-            }
-        }
-    }
-    found
+/// Which of two has less to do for its weight, or had its last turn longer ago. Those that are idle are equal whatever
+/// they weigh, so that all are used even if there is little to do.
+pub(crate) fn less_loaded(servers: &Servers, a: Option<usize>, b: Option<usize>) -> Option<usize> {
+    let (Some(at_a), Some(at_b)) = (a, b) else {
+        return a.or(b);
+    };
+    let (Some(one), Some(other)) = (servers.at(at_a), servers.at(at_b)) else {
+        return a.filter(|at| servers.at(*at).is_some()).or(b);
+    };
+    let plays = |s: &ServerState| s.plays.load(Ordering::SeqCst);
+    let weighed = |s: &ServerState, other: &ServerState| match s.busy() {
+        0 => 0,
+        busy => u64::from(busy + 1) * u64::from(other.scaled_weight().max(1)),
+    };
+    let key = |s: &ServerState, other: &ServerState| (!plays(s), weighed(s, other), s.last_turn());
+    if key(one, other) <= key(other, one) { a } else { b }
 }

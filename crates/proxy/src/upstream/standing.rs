@@ -39,8 +39,8 @@ impl Standing {
 /// A server was one thing and is another.
 pub(crate) struct News {
     pub(crate) backend: Weak<BackendState>,
-    /// The server's number there.
-    pub(crate) server: u32,
+    /// The server's place there.
+    pub(crate) server: usize,
     pub(crate) before: Standing,
     pub(crate) after: Standing,
     pub(crate) cause: Cause,

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
+use arc_swap::ArcSwap;
 use tidegate_sample::Listeners;
 
 use super::admin::{Admin, AdminState};
@@ -15,6 +16,7 @@ use super::news::{Reason, ServerChange, ServerNews};
 use super::shared::BackendState;
 use super::standing::{Cause, News, Standing, Teller};
 use crate::check::shared::CheckState;
+use crate::figures::PerWorker;
 use crate::spec::{ServerAddress, ServerSpec};
 
 /// A weight of 1 as it counts in balancing: a ramp has that many steps at least.
@@ -67,16 +69,23 @@ pub(crate) struct Changes {
     started: Instant,
     listeners: Arc<Listeners<ServerNews>>,
     teller: Arc<OnceLock<Teller>>,
+    workers: usize,
 }
 
 impl Changes {
-    pub(crate) fn new(started: Instant) -> Self {
+    pub(crate) fn new(started: Instant, workers: usize) -> Self {
         Changes {
             one_at_a_time: Arc::default(),
             started,
+            workers,
             listeners: Arc::default(),
             teller: Arc::default(),
         }
+    }
+
+    /// Those who hear of what becomes of servers.
+    pub(crate) fn listeners(&self) -> &Arc<Listeners<ServerNews>> {
+        &self.listeners
     }
 
     /// From now on there is somebody to be told.
@@ -84,7 +93,7 @@ impl Changes {
         let _ = self.teller.set(teller);
     }
 
-    fn lock(&self) -> MutexGuard<'_, ()> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, ()> {
         self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -93,13 +102,27 @@ impl Changes {
     }
 }
 
+/// How a server comes among those of its backend.
+pub(super) struct Arrival {
+    pub(super) place: usize,
+    pub(super) number: usize,
+    pub(super) revision: u32,
+}
+
 /// What all workers share of one server.
 pub struct ServerState {
-    name: Box<str>,
+    /// What it was made from, with what was changed since.
+    spec: ArcSwap<ServerSpec>,
     id: u32,
-    backup: bool,
-    initial_weight: u32,
-    slowstart: Option<Duration>,
+    /// Its place in its backend, which no other has as long as somebody holds this.
+    place: usize,
+    /// A number that no other server of its backend has or had; its place, if it was there from the beginning.
+    number: usize,
+    /// How many servers of its backend had gone when it came.
+    revision: u32,
+    /// It came while the process ran.
+    dynamic: bool,
+    removed: AtomicBool,
     static_weights: bool,
     changes: Changes,
     backend: OnceLock<Weak<BackendState>>,
@@ -115,18 +138,36 @@ pub struct ServerState {
     /// How far its `slowstart` is, of [`GROWN`].
     grown: AtomicU32,
     load: Load,
+    /// What each worker counts of it.
+    pub(crate) usage: PerWorker,
     /// Its connections.
     pub(super) kept: Kept,
     /// Whether it takes part in balancing.
     pub(super) plays: AtomicBool,
     address: Mutex<ServerAddress>,
     address_version: AtomicU32,
-    trackers: OnceLock<Vec<Weak<ServerState>>>,
+    trackers: Mutex<Vec<Weak<ServerState>>>,
     checks: CheckState,
 }
 
 impl ServerState {
-    pub(crate) fn new(spec: &ServerSpec, static_weights: bool, changes: &Changes) -> Self {
+    /// One that is there from the beginning.
+    pub(crate) fn new(spec: &ServerSpec, place: usize, static_weights: bool, changes: &Changes) -> Self {
+        let arrival = Arrival {
+            place,
+            number: place,
+            revision: 0,
+        };
+        ServerState::arriving(spec, arrival, static_weights, changes)
+    }
+
+    /// One that may come later.
+    pub(super) fn arriving(
+        spec: &ServerSpec,
+        arrival: Arrival,
+        static_weights: bool,
+        changes: &Changes,
+    ) -> Self {
         let mut admin = if spec.disabled {
             Admin::FORCED_MAINT.0 | Admin::CONFIG_MAINT.0
         } else {
@@ -136,11 +177,12 @@ impl ServerState {
             admin |= Admin::RESOLUTION_MAINT.0;
         }
         ServerState {
-            name: spec.name.as_str().into(),
             id: spec.id,
-            backup: spec.backup,
-            initial_weight: spec.weight,
-            slowstart: spec.slowstart.filter(|time| !time.is_zero()),
+            place: arrival.place,
+            number: arrival.number,
+            revision: arrival.revision,
+            dynamic: spec.dynamic,
+            removed: AtomicBool::new(false),
             static_weights,
             changes: changes.clone(),
             backend: OnceLock::new(),
@@ -154,12 +196,14 @@ impl ServerState {
             maxqueue: spec.maxqueue,
             grown: AtomicU32::new(GROWN),
             load: Load::default(),
+            usage: PerWorker::new(changes.workers),
             kept: Kept::default(),
             plays: AtomicBool::new(false),
             address: Mutex::new(spec.address.clone()),
             address_version: AtomicU32::new(0),
-            trackers: OnceLock::new(),
-            checks: CheckState::default(),
+            trackers: Mutex::default(),
+            checks: CheckState::new(!spec.dynamic),
+            spec: ArcSwap::from_pointee(spec.clone()),
         }
     }
 
@@ -168,11 +212,27 @@ impl ServerState {
         let _ = self.backend.set(backend);
     }
 
-    /// The servers that follow this one. They take over what it is now.
-    pub(crate) fn track_by(&self, trackers: Vec<Weak<ServerState>>) {
-        let _ = self.trackers.set(trackers);
+    /// One more server follows this one, and takes over what it is now.
+    pub(crate) fn track_by(&self, tracker: &Arc<ServerState>) {
         let _guard = self.changes.lock();
+        self.add_tracker(tracker);
         self.pass_on_admin(self.changes.started);
+    }
+
+    /// The same, for whoever sees to it that changes come one after the other.
+    pub(super) fn add_tracker(&self, tracker: &Arc<ServerState>) {
+        let mut trackers = self.lock_trackers();
+        trackers.retain(|known| known.strong_count() > 0);
+        trackers.push(Arc::downgrade(tracker));
+    }
+
+    /// Whether other servers follow this one.
+    pub(super) fn is_tracked(&self) -> bool {
+        self.trackers().any(|tracker| !tracker.is_removed())
+    }
+
+    fn lock_trackers(&self) -> MutexGuard<'_, Vec<Weak<ServerState>>> {
+        self.trackers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Those who hear of what becomes of servers: of all of the process.
@@ -185,9 +245,20 @@ impl ServerState {
         &self.checks
     }
 
+    /// What it is by the configuration, with what was changed since.
+    pub fn spec(&self) -> Arc<ServerSpec> {
+        self.spec.load_full()
+    }
+
+    /// It is something else from now on. The caller sees to it that changes come one after the other.
+    pub(super) fn store_spec(&self, spec: ServerSpec) {
+        self.spec.store(Arc::new(spec));
+        self.tell();
+    }
+
     /// Its name.
-    pub fn name(&self) -> &str {
-        &self.name
+    pub fn name(&self) -> ServerName {
+        ServerName(self.spec())
     }
 
     /// Its number in its backend.
@@ -195,9 +266,49 @@ impl ServerState {
         self.id
     }
 
+    /// Its place in its backend.
+    pub fn place(&self) -> usize {
+        self.place
+    }
+
+    /// A number that no other server of its backend has or had.
+    pub fn number(&self) -> usize {
+        self.number
+    }
+
+    /// How many servers of its backend had gone when it came.
+    pub fn revision(&self) -> u32 {
+        self.revision
+    }
+
+    /// Whether it came while the process ran.
+    pub fn is_dynamic(&self) -> bool {
+        self.dynamic
+    }
+
+    /// Whether it was taken away: nobody may use it any more.
+    pub fn is_removed(&self) -> bool {
+        self.removed.load(Ordering::SeqCst)
+    }
+
+    /// Lets nobody use it any more, unless somebody does.
+    pub(super) fn retire(&self) -> bool {
+        self.removed.store(true, Ordering::SeqCst);
+        let free = !self.is_used();
+        if !free {
+            self.removed.store(false, Ordering::SeqCst);
+        }
+        free
+    }
+
+    /// Whether it has requests, streams or connections, idle ones counted, or somebody waits for it.
+    pub fn is_used(&self) -> bool {
+        self.busy() > 0 || self.kept.is_any_open()
+    }
+
     /// Whether it is used only when no other can be.
     pub fn is_backup(&self) -> bool {
-        self.backup
+        self.spec.load().backup
     }
 
     /// The weight as it was set last.
@@ -207,7 +318,7 @@ impl ServerState {
 
     /// The weight of the configuration.
     pub fn initial_weight(&self) -> u32 {
-        self.initial_weight
+        self.spec.load().weight
     }
 
     /// The weight as it counts now, `slowstart` applied; rounded up.
@@ -226,7 +337,7 @@ impl ServerState {
     /// If the backend's algorithm is static, any weight but 0 and the one of the configuration.
     pub fn set_weight(&self, weight: u32, now: Instant) -> Result<(), StaticWeights> {
         let weight = weight.min(WEIGHT_MAX);
-        if self.static_weights && weight != 0 && weight != self.initial_weight {
+        if self.static_weights && weight != 0 && weight != self.initial_weight() {
             return Err(StaticWeights);
         }
         let _guard = self.changes.lock();
@@ -283,12 +394,13 @@ impl ServerState {
 
     /// Whether it serves: in service, and not down.
     pub fn is_up(&self) -> bool {
-        !self.admin().is_maint() && self.operational() != Operational::Stopped
+        !self.admin().is_maint() && self.operational() != Operational::Stopped && !self.is_removed()
     }
 
     /// Whether it takes new sessions that don't belong to it yet.
     pub fn is_usable(&self) -> bool {
         self.admin().0 == 0
+            && !self.is_removed()
             && matches!(self.operational(), Operational::Starting | Operational::Running)
             && self.scaled_weight() > 0
     }
@@ -353,14 +465,24 @@ impl ServerState {
     /// Counts one more that it serves, unless there are that many.
     pub(super) fn enter(&self, limit: Option<u32>) -> bool {
         let connections = &self.load.connections;
-        let Some(limit) = limit else {
-            connections.fetch_add(1, Ordering::SeqCst);
-            return true;
+        let entered = match limit {
+            None => {
+                connections.fetch_add(1, Ordering::SeqCst);
+                true
+            }
+            Some(limit) => {
+                let more = |now: u32| (now < limit).then_some(now + 1);
+                connections
+                    .fetch_update(Ordering::SeqCst, Ordering::SeqCst, more)
+                    .is_ok()
+            }
         };
-        let more = |now: u32| (now < limit).then_some(now + 1);
-        connections
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, more)
-            .is_ok()
+        // Whoever takes it away looks for who is there after saying so, and who enters looks after that.
+        if entered && self.is_removed() {
+            self.leave();
+            return false;
+        }
+        entered
     }
 
     /// One of them is gone.
@@ -418,8 +540,12 @@ impl ServerState {
         self.weigh(now);
     }
 
+    fn slowstart(&self) -> Option<Duration> {
+        self.spec.load().slowstart.filter(|time| !time.is_zero())
+    }
+
     fn growth(&self, now: Instant) -> u32 {
-        match self.slowstart {
+        match self.slowstart() {
             Some(ramp) if self.operational() == Operational::Starting => {
                 let ramp = ramp.as_millis().max(1);
                 let part = self.since_change(now).as_millis() * u128::from(GROWN) / ramp;
@@ -512,6 +638,8 @@ impl ServerState {
         self.changes.listeners.tell(&ServerNews {
             server: self.name().to_owned(),
             server_id: self.id,
+            number: self.number,
+            revision: self.revision,
             backend: backend.name().to_owned(),
             backend_id: backend.id(),
             at: SystemTime::now(),
@@ -552,11 +680,23 @@ impl ServerState {
 
     /// It has just come up.
     fn begin(&self, now: Instant) {
-        if self.slowstart.is_some() {
+        if self.slowstart().is_some() {
             self.operational
                 .store(Operational::Starting as u8, Ordering::Relaxed);
         }
         self.weigh(now);
+    }
+
+    /// Those that track it take over all that it is.
+    pub(super) fn pass_on_all(&self, now: Instant) {
+        self.pass_on_admin(now);
+        let tracked = Reason {
+            by: Cause::Tracked,
+            ..Reason::default()
+        };
+        for tracker in self.trackers() {
+            tracker.store_operational(self.operational(), now, &tracked);
+        }
     }
 
     fn pass_on_admin(&self, now: Instant) {
@@ -575,11 +715,9 @@ impl ServerState {
     }
 
     fn trackers(&self) -> impl Iterator<Item = Arc<ServerState>> {
-        self.trackers
-            .get()
-            .into_iter()
-            .flatten()
-            .filter_map(Weak::upgrade)
+        let trackers = self.lock_trackers();
+        let trackers: Vec<_> = trackers.iter().filter_map(Weak::upgrade).collect();
+        trackers.into_iter()
     }
 
     fn standing(&self) -> Standing {
@@ -596,7 +734,7 @@ impl ServerState {
             // Nobody listens any more when everything ends.
             let _ = teller.send(News {
                 backend: backend.clone(),
-                server: self.id,
+                server: self.place,
                 before,
                 after: self.standing(),
                 cause,
@@ -609,6 +747,23 @@ impl ServerState {
         if let Some(backend) = self.backend.get().and_then(Weak::upgrade) {
             backend.changed();
         }
+    }
+}
+
+/// The name that a server has now.
+pub struct ServerName(Arc<ServerSpec>);
+
+impl std::ops::Deref for ServerName {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0.name
+    }
+}
+
+impl std::fmt::Display for ServerName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self)
     }
 }
 
@@ -636,7 +791,7 @@ mod tests {
         let started = Instant::now();
         let mut spec = ServerSpec::tcp("s", "127.0.0.1:1".parse().unwrap());
         change(&mut spec);
-        let state = ServerState::new(&spec, false, &Changes::new(started));
+        let state = ServerState::new(&spec, 0, false, &Changes::new(started, 1));
         (started, state)
     }
 
@@ -692,12 +847,12 @@ mod tests {
     #[test]
     fn those_that_track_a_server_follow_it() {
         let t = Instant::now();
-        let changes = Changes::new(t);
+        let changes = Changes::new(t, 1);
         let spec = |name: &str| ServerSpec::tcp(name, "127.0.0.1:1".parse().unwrap());
-        let new = |name: &str| Arc::new(ServerState::new(&spec(name), false, &changes));
+        let new = |name: &str| Arc::new(ServerState::new(&spec(name), 0, false, &changes));
         let (a, b, c) = (new("a"), new("b"), new("c"));
-        a.track_by(vec![Arc::downgrade(&b)]);
-        b.track_by(vec![Arc::downgrade(&c)]);
+        a.track_by(&b);
+        b.track_by(&c);
         a.set_admin(AdminState::Maint, t);
         assert_eq!([a.admin().bits(), b.admin().bits(), c.admin().bits()], [1, 2, 2]);
         c.set_admin(AdminState::Maint, t);
@@ -719,7 +874,7 @@ mod tests {
         let started = Instant::now();
         let mut spec = ServerSpec::tcp("s", "127.0.0.1:1".parse().unwrap());
         spec.weight = 20;
-        let s = ServerState::new(&spec, true, &Changes::new(started));
+        let s = ServerState::new(&spec, 0, true, &Changes::new(started, 1));
         assert_eq!(s.set_weight(10, started), Err(StaticWeights));
         assert_eq!(s.set_weight(0, started), Ok(()));
         assert!(!s.is_usable() && s.is_up());

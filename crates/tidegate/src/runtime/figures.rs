@@ -41,11 +41,11 @@ fn object(plane: &Plane, what: Of<'_>) -> Option<Object> {
         Of::Listener(name, id) => of_listener(plane, frontend(name)?, id),
         Of::Backend(name) => {
             let (backend, state) = backend(name)?;
-            of_backend(plane, backend, state.servers())
+            of_backend(plane, backend, &state.servers())
         }
         Of::Server(name, at) => {
             let (backend, state) = backend(name)?;
-            of_server(plane, backend, at, state.servers().get(at)?)
+            Some(of_server(plane, backend, state.servers().numbered(at)?))
         }
     }
 }

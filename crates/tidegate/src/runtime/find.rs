@@ -12,7 +12,7 @@ fn is_called(text: &str, name: &str, id: u32) -> bool {
 }
 
 /// The backend of a name or number.
-pub(super) fn backend<'p>(plane: &'p Plane, text: &str) -> Result<&'p BackendState, Refusal> {
+pub(super) fn backend<'p>(plane: &'p Plane, text: &str) -> Result<&'p Arc<BackendState>, Refusal> {
     let mut backends = plane.backends().map(|(_, state)| state);
     let found = backends.find(|backend| is_called(text, backend.name(), backend.id()));
     // HAProxy takes a bare number, too, where only a backend can be meant.
@@ -29,19 +29,27 @@ pub(super) fn backend<'p>(plane: &'p Plane, text: &str) -> Result<&'p BackendSta
 }
 
 /// The backend and server that `<backend>/<server>` stands for.
-pub(super) fn server(plane: &Plane, text: Option<String>) -> Result<(String, Arc<ServerState>), Refusal> {
-    let malformed = || Refusal::error("Require 'backend/server'.");
-    let text = text.ok_or_else(malformed)?;
-    let (of_backend, of_server) = text.split_once('/').ok_or_else(malformed)?;
-    let backend = backend(plane, of_backend)?;
-    let server = backend
-        .servers()
-        .iter()
-        .find(|server| is_called(of_server, server.name(), server.id()));
-    match server {
-        Some(server) => Ok((backend.name().to_owned(), server.clone())),
+pub(super) fn server<'p>(
+    plane: &'p Plane,
+    text: Option<String>,
+) -> Result<(&'p Arc<BackendState>, Arc<ServerState>), Refusal> {
+    let (of_backend, of_server) = pair(text)?;
+    let backend = backend(plane, &of_backend)?;
+    let servers = backend.servers();
+    let mut servers = servers.iter();
+    match servers.find(|server| is_called(&of_server, &server.name(), server.id())) {
+        Some(server) => Ok((backend, server.clone())),
         None => Err(Refusal::error("No such server.")),
     }
+}
+
+/// The two names of `<backend>/<server>`.
+pub(super) fn pair(text: Option<String>) -> Result<(String, String), Refusal> {
+    let text = text.unwrap_or_default();
+    let (backend, server) = text
+        .split_once('/')
+        .ok_or_else(|| Refusal::error("Require 'backend/server'."))?;
+    Ok((backend.to_owned(), server.to_owned()))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Changes of servers: what a form asks for, and what becomes of it.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use tidegate_proxy::check::shared::Wanted;
@@ -163,11 +164,11 @@ pub(super) async fn change(
             return Ok(Outcome::Denied);
         }
         for name in &asked.servers {
-            let Some((spec, server)) = server(&plane, backend, name) else {
+            let Some(server) = backend.server(name) else {
                 missed += 1;
                 continue;
             };
-            match carry_out(*action, spec, server) {
+            match carry_out(*action, &server.spec(), &server) {
                 Done::Changed => changed += 1,
                 Done::Not => missed += 1,
                 Done::Later => ended.push((backend.name().to_owned(), name.clone())),
@@ -201,22 +202,10 @@ fn is_from_here(headers: &Headers) -> bool {
 }
 
 /// The backend of a name, or of a number behind `#`.
-fn backend<'p>(plane: &'p Plane, text: &str) -> Option<&'p BackendState> {
+fn backend<'p>(plane: &'p Plane, text: &str) -> Option<&'p Arc<BackendState>> {
     let number = text.strip_prefix('#').and_then(|number| number.parse().ok());
     let mut backends = plane.backends().map(|(_, state)| state);
     backends.find(|backend| backend.name() == text || number == Some(backend.id()))
-}
-
-fn server<'p>(
-    plane: &'p Plane,
-    backend: &'p BackendState,
-    name: &str,
-) -> Option<(&'p ServerSpec, &'p ServerState)> {
-    let mut all = plane.backends();
-    let (spec, state) = all.find(|(_, state)| state.id() == backend.id())?;
-    let mut servers = spec.servers.iter().zip(state.servers());
-    let (spec, server) = servers.find(|(_, server)| server.name() == name)?;
-    Some((spec, server))
 }
 
 /// What became of an action.

@@ -5,14 +5,17 @@ use std::sync::Arc;
 use super::ring::{Ring, Seed};
 use super::turns::{map, turns};
 use crate::spec::{BackendSpec, Balance, HashKey, HashMethod, ServerAddress};
+use crate::upstream::servers::Servers;
 use crate::upstream::state::ServerState;
 
-/// The servers that take new sessions.
+/// The servers, and which of them take new sessions.
 #[derive(Default)]
 pub(crate) struct Plan {
     /// The state of the servers that it was made from.
     pub(crate) version: u64,
-    /// Their places: those of the others, or if there are none those of backups.
+    /// All servers.
+    pub(super) servers: Arc<Servers>,
+    /// The places of those that take new sessions: those of the others, or if there are none those of backups.
     pub(crate) usable: Vec<u32>,
     /// The order of turns, for algorithms that need one.
     pub(crate) turns: Vec<u32>,
@@ -23,9 +26,10 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn new(spec: &BackendSpec, states: &[Arc<ServerState>], version: u64) -> Self {
+    pub(crate) fn new(spec: &BackendSpec, servers: &Arc<Servers>, version: u64) -> Self {
         let usable = |backup: bool| {
-            let all = (0..).zip(states);
+            let place = |server: &ServerState| u32::try_from(server.place()).unwrap_or(u32::MAX);
+            let all = servers.iter().map(move |server| (place(server), server));
             all.filter(move |(_, s)| s.is_backup() == backup && s.is_usable())
         };
         let mut chosen: Vec<(u32, &Arc<ServerState>)> = usable(false).collect();
@@ -49,20 +53,15 @@ impl Plan {
         }
         let seeded = || {
             let of = |(at, state): &(u32, &Arc<ServerState>)| {
-                let key = spec
-                    .servers
-                    .get(*at as usize)
-                    .map_or(HashKey::Id, |server| server.hash_key);
-                let guid = spec
-                    .servers
-                    .get(*at as usize)
-                    .and_then(|server| server.guid.as_deref());
-                (*at, seed(key, state, guid), state.scaled_weight())
+                let spec = state.spec();
+                let seed = seed(spec.hash_key, state, spec.guid.as_deref());
+                (*at, seed, state.scaled_weight())
             };
             chosen.iter().map(of).collect::<Vec<_>>()
         };
         Plan {
             version,
+            servers: servers.clone(),
             usable: chosen.iter().map(|(at, _)| *at).collect(),
             turns,
             ring: if ringed {

@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use super::*;
-use crate::figures::Usage;
 use crate::spec::{HashBy, HashFunction, HashType, ServerSpec};
 use crate::txn::Mode;
 use crate::upstream::admin::AdminState;
@@ -27,23 +26,11 @@ fn farm(balance: Balance, weights: &[u32], change: impl FnOnce(&mut BackendSpec)
     let shared = BackendState::all(
         std::slice::from_ref(&spec),
         Instant::now(),
+        3,
         tokio::sync::mpsc::unbounded_channel().0,
     )
     .remove(0);
-    let worker = |seed| {
-        let servers = spec.servers.iter().zip(shared.servers()).enumerate();
-        let servers = servers.map(|(place, (spec, state))| {
-            Server::new(
-                spec,
-                place,
-                state,
-                &shared,
-                Arc::new(Usage::default()),
-                Arc::default(),
-            )
-        });
-        Balancer::new(&spec, servers.collect(), shared.clone(), seed)
-    };
+    let worker = |seed: u64| Balancer::new(&spec, shared.clone(), seed as usize - 1, Arc::default(), seed);
     let workers = (1..4).map(worker).collect();
     Farm { shared, workers }
 }
@@ -67,8 +54,9 @@ impl Farm {
         for n in 0..requests {
             let place = self.next(n as usize * 7 % 5, hash(n)).unwrap();
             shares[place] += 1;
-            assert!(self.shared.enter(place));
-            self.shared.leave(place);
+            let server = &self.shared.servers()[place];
+            assert!(self.shared.enter(server));
+            self.shared.leave(server);
         }
         shares
     }
@@ -157,16 +145,16 @@ fn the_least_loaded_comes_next_by_weight_and_equals_take_turns() {
     let farm = farm(Balance::LeastConn, &[1, 1, 2], |_| {});
     for n in 0..40 {
         let place = farm.next(n, None).unwrap();
-        assert!(farm.shared.enter(place));
+        assert!(farm.shared.enter(&farm.shared.servers()[place]));
     }
     let loads: Vec<u32> = farm.shared.servers().iter().map(|s| s.connections()).collect();
     assert_eq!(loads, [10, 10, 20]);
     // Whoever becomes free comes next.
-    (0..5).for_each(|_| farm.shared.leave(1));
+    (0..5).for_each(|_| farm.shared.leave(&farm.shared.servers()[1]));
     for _ in 0..5 {
         let place = farm.next(0, None).unwrap();
         assert_eq!(place, 1);
-        assert!(farm.shared.enter(place));
+        assert!(farm.shared.enter(&farm.shared.servers()[place]));
     }
     // Those that are idle take turns whatever they weigh.
     for weights in [[1, 1, 1], [1, 2, 5]] {
@@ -186,10 +174,10 @@ fn the_first_with_room_by_number() {
     let mut order = Vec::new();
     while let Some(place) = farm.next(0, None) {
         order.push(place);
-        assert!(farm.shared.enter(place));
+        assert!(farm.shared.enter(&farm.shared.servers()[place]));
     }
     assert_eq!(order, [1, 1, 2, 2, 0, 0]);
-    farm.shared.leave(2);
+    farm.shared.leave(&farm.shared.servers()[2]);
     assert_eq!(farm.next(1, None), Some(2));
 }
 
@@ -198,7 +186,7 @@ fn full_servers_are_passed_over_in_turn() {
     let farm = farm(Balance::RoundRobin, &[1, 1, 1], |spec| {
         spec.servers[1].maxconn = 1
     });
-    assert!(farm.shared.enter(1) && !farm.shared.enter(1));
+    assert!(farm.shared.enter(&farm.shared.servers()[1]) && !farm.shared.enter(&farm.shared.servers()[1]));
     let shares = farm.shares(30, no_hash);
     assert_eq!((shares[1], shares[0] + shares[2]), (0, 30));
 }
@@ -209,7 +197,7 @@ fn lots_respect_weights_and_pass_the_loaded_over() {
     let shares = one.shares(40_000, no_hash);
     assert!(shares[0].abs_diff(10_000) < 2500, "{shares:?}");
     let two = farm(Balance::Random { draws: 2 }, &[1, 1, 1], |_| {});
-    (0..100).for_each(|_| assert!(two.shared.enter(0)));
+    (0..100).for_each(|_| assert!(two.shared.enter(&two.shared.servers()[0])));
     let shares = two.shares(9000, no_hash);
     assert!(
         shares[0] < 1500 && shares[1] > 3000 && shares[2] > 3000,
@@ -252,7 +240,7 @@ fn a_bounded_ring_sends_the_surplus_elsewhere() {
     // All ask for the same key.
     for n in 0..400 {
         let place = farm.next(n, Some(12345)).unwrap();
-        assert!(farm.shared.enter(place));
+        assert!(farm.shared.enter(&farm.shared.servers()[place]));
     }
     let most = farm
         .shared
@@ -272,7 +260,7 @@ fn a_hash_waits_for_its_server_unless_it_may_go_elsewhere() {
         spec.servers.iter_mut().for_each(|s| s.maxconn = 1);
     });
     let chosen = own.next(0, Some(99)).unwrap();
-    assert!(own.shared.enter(chosen));
+    assert!(own.shared.enter(&own.shared.servers()[chosen]));
     assert_eq!(own.next(0, Some(99)), Some(chosen));
     let (balance, kind) = hashed(HashMethod::Consistent);
     let elsewhere = farm(balance, &[1, 1, 1], |spec| {
@@ -283,7 +271,7 @@ fn a_hash_waits_for_its_server_unless_it_may_go_elsewhere() {
     let mut seen = Vec::new();
     for _ in 0..3 {
         let place = elsewhere.next(0, Some(99)).unwrap();
-        assert!(elsewhere.shared.enter(place));
+        assert!(elsewhere.shared.enter(&elsewhere.shared.servers()[place]));
         seen.push(place);
     }
     assert_eq!(seen[0], chosen);

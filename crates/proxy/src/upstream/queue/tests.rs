@@ -19,6 +19,7 @@ fn backend(change: impl FnOnce(&mut BackendSpec)) -> Arc<BackendState> {
     BackendState::all(
         &[Arc::new(spec)],
         Instant::now(),
+        3,
         tokio::sync::mpsc::unbounded_channel().0,
     )
     .remove(0)
@@ -32,27 +33,29 @@ fn answer(waiting: &mut Waiting) -> Option<Turn> {
 }
 
 fn join(state: &Arc<BackendState>, place: Option<usize>) -> Waiting {
-    state.queue_up(place, Priority::default(), Instant::now())
+    let servers = state.servers();
+    state.queue_up(place.map(|at| &servers[at]), Priority::default(), Instant::now())
 }
 
 fn ranked(state: &Arc<BackendState>, class: i64, offset: i64) -> Waiting {
-    state.queue_up(Some(0), Priority { class, offset }, Instant::now())
+    let servers = state.servers();
+    state.queue_up(Some(&servers[0]), Priority { class, offset }, Instant::now())
 }
 
 #[test]
 fn who_waits_longest_is_next_at_their_server() {
     let state = backend(|_| {});
-    assert!(state.enter(0) && state.enter(1));
+    assert!(state.enter(&state.servers()[0]) && state.enter(&state.servers()[1]));
     let (mut one, mut other, mut any) = (join(&state, Some(0)), join(&state, Some(0)), join(&state, None));
     assert_eq!((one.before, other.before, any.before), (0, 1, 0));
     assert_eq!((state.queued(), state.queued_in_all()), (1, 3));
     assert_eq!(answer(&mut one), None);
-    state.leave(0);
+    state.leave(&state.servers()[0]);
     assert_eq!((answer(&mut one), answer(&mut other)), (Some(Turn::At(0)), None));
-    state.leave(1);
+    state.leave(&state.servers()[1]);
     assert_eq!(answer(&mut any), Some(Turn::At(1)));
     assert_eq!(answer(&mut other), None);
-    state.leave(0);
+    state.leave(&state.servers()[0]);
     assert_eq!(answer(&mut other), Some(Turn::At(0)));
     assert_eq!(state.queued_in_all(), 0);
 }
@@ -60,7 +63,7 @@ fn who_waits_longest_is_next_at_their_server() {
 #[test]
 fn priorities_go_before_the_order_of_coming() {
     let state = backend(|_| {});
-    assert!(state.enter(0));
+    assert!(state.enter(&state.servers()[0]));
     let mut waiting = [
         ranked(&state, 0, 0),
         ranked(&state, 1, -100_000),
@@ -69,7 +72,7 @@ fn priorities_go_before_the_order_of_coming() {
     ];
     let mut order = Vec::new();
     for _ in 0..4 {
-        state.leave(0);
+        state.leave(&state.servers()[0]);
         let next = waiting.iter_mut().position(|w| !w.done && answer(w).is_some());
         order.push(next.unwrap());
     }
@@ -79,18 +82,18 @@ fn priorities_go_before_the_order_of_coming() {
 #[test]
 fn leaving_a_queue_leaves_nothing() {
     let state = backend(|_| {});
-    assert!(state.enter(0));
+    assert!(state.enter(&state.servers()[0]));
     let (gone, mut stays) = (join(&state, Some(0)), join(&state, Some(0)));
     drop(gone);
     assert_eq!(state.servers()[0].queued(), 1);
-    state.leave(0);
+    state.leave(&state.servers()[0]);
     assert_eq!(answer(&mut stays), Some(Turn::At(0)));
     // What was granted and not taken goes on to the next.
     let (granted, mut next) = (join(&state, Some(0)), join(&state, Some(0)));
-    state.leave(0);
+    state.leave(&state.servers()[0]);
     drop(granted);
     assert_eq!(answer(&mut next), Some(Turn::At(0)));
-    state.leave(0);
+    state.leave(&state.servers()[0]);
     assert_eq!((state.servers()[0].connections(), state.queued_in_all()), (0, 0));
 }
 
@@ -105,7 +108,7 @@ fn nobody_waits_beside_free_room() {
 fn a_server_that_goes_down_sends_its_queue_away_and_one_that_comes_up_serves() {
     let state = backend(|_| {});
     let now = Instant::now();
-    assert!(state.enter(0));
+    assert!(state.enter(&state.servers()[0]));
     state.servers()[1].set_operational(Operational::Stopped, now);
     let (mut bound, mut any) = (join(&state, Some(0)), join(&state, None));
     state.servers()[0].set_admin(AdminState::Maint, now);
@@ -120,7 +123,7 @@ fn a_server_that_goes_down_sends_its_queue_away_and_one_that_comes_up_serves() {
 #[test]
 fn more_room_is_used_at_once() {
     let state = backend(|_| {});
-    assert!(state.enter(0) && state.enter(1));
+    assert!(state.enter(&state.servers()[0]) && state.enter(&state.servers()[1]));
     let (mut one, mut other) = (join(&state, Some(0)), join(&state, Some(0)));
     state.servers()[0].set_maxconn(3);
     assert_eq!(answer(&mut one), Some(Turn::At(0)));
@@ -137,12 +140,12 @@ fn a_limit_grows_with_the_load_of_the_backend() {
     });
     let limit = || state.limit(&state.servers()[0]);
     assert_eq!(limit(), Some(10));
-    (0..10).for_each(|_| assert!(state.enter(0) && state.enter(1)));
+    (0..10).for_each(|_| assert!(state.enter(&state.servers()[0]) && state.enter(&state.servers()[1])));
     assert_eq!((state.load(), limit()), (20, Some(10)));
     state.servers()[1].set_maxconn(0);
-    (0..40).for_each(|_| assert!(state.enter(1)));
+    (0..40).for_each(|_| assert!(state.enter(&state.servers()[1])));
     assert_eq!(limit(), Some(30));
-    (0..40).for_each(|_| assert!(state.enter(1)));
+    (0..40).for_each(|_| assert!(state.enter(&state.servers()[1])));
     assert_eq!(limit(), Some(50));
 }
 
@@ -175,7 +178,7 @@ proptest! {
                 2 if !waiting.is_empty() => drop(waiting.remove(at % waiting.len())),
                 3 if held[at % 2] > 0 => {
                     held[at % 2] -= 1;
-                    state.leave(at % 2);
+                    state.leave(&state.servers()[at % 2]);
                 }
                 4 => state.servers()[at % 2].set_admin(
                     [AdminState::Maint, AdminState::Ready][at / 2],
@@ -194,12 +197,12 @@ proptest! {
             for (place, held) in held.iter().enumerate() {
                 let server = &state.servers()[place];
                 prop_assert_eq!(server.connections(), *held);
-                let waits = waiting.iter().filter(|w| w.place == Some(place)).count();
+                let waits = waiting.iter().filter(|w| w.server.as_ref().is_some_and(|server| server.place() == place)).count();
                 prop_assert_eq!(server.queued() as usize, waits);
                 let any = state.queued() > 0 && server.is_usable();
                 prop_assert!(!((waits > 0 || any) && server.is_up() && state.has_room(server)));
             }
-            let any = waiting.iter().filter(|w| w.place.is_none()).count();
+            let any = waiting.iter().filter(|w| w.server.is_none()).count();
             prop_assert_eq!(state.queued() as usize, any);
             prop_assert_eq!(state.queued_in_all() as usize, waiting.len());
         }
@@ -215,12 +218,12 @@ fn threads_hand_room_to_each_other() {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             runtime.block_on(async {
                 for n in 0..300 {
-                    if !state.enter(0) {
+                    if !state.enter(&state.servers()[0]) {
                         let place = (n % 2 == 0).then_some(0);
                         assert_eq!(join(&state, place).await, Turn::At(0));
                     }
                     assert_eq!(state.servers()[0].connections(), 1);
-                    state.leave(0);
+                    state.leave(&state.servers()[0]);
                 }
             });
         })

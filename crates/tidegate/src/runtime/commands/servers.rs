@@ -53,7 +53,7 @@ fn backends(call: &mut Call<'_>) -> Result<Answer, Refusal> {
 /// The servers of all backends, or of the one that the first argument names.
 fn each(
     call: &Call<'_>,
-    mut show: impl FnMut(&Plane, &BackendSpec, usize, (&ServerSpec, &ServerState)),
+    mut show: impl FnMut(&Plane, &BackendSpec, &ServerSpec, &ServerState),
 ) -> Result<(), Refusal> {
     let plane = call.plane()?;
     let wanted = match call.text(0) {
@@ -62,8 +62,8 @@ fn each(
     };
     for (backend, state) in plane.backends() {
         if wanted.is_none_or(|id| id == backend.id) {
-            for (at, (spec, server)) in backend.servers.iter().zip(state.servers()).enumerate() {
-                show(&plane, backend, at, (spec, server));
+            for server in state.servers().iter() {
+                show(&plane, backend, &server.spec(), server);
             }
         }
     }
@@ -77,7 +77,7 @@ fn states(call: &mut Call<'_>) -> Result<Answer, Refusal> {
          bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord srv_use_ssl srv_check_port srv_check_addr \
          srv_agent_addr srv_agent_port\n",
     );
-    each(call, |_, backend, _, (spec, server)| {
+    each(call, |_, backend, spec, server| {
         let (address, port) = place(&server.address());
         let check = check_columns(spec, server);
         let _ = writeln!(
@@ -111,11 +111,11 @@ fn connections(call: &mut Call<'_>) -> Result<Answer, Refusal> {
         "# bkname/svname bkid/svid addr port - purge_delay served used_cur used_max need_est idle_sess unsafe_nb safe_nb \
          idle_lim idle_cur idle_per_thr[{threads}]\n"
     );
-    each(call, |plane, backend, at, (spec, server)| {
+    each(call, |plane, backend, spec, server| {
         let (address, port) = place(&server.address());
-        let totals = plane.server_totals(&backend.name, at);
-        let (used, most) = totals.map_or((0, 0), |totals| (totals.current, totals.current_max));
-        let idle = plane.idle_connections(&backend.name, at);
+        let totals = plane.server_totals(server);
+        let (used, most) = (totals.current, totals.current_max);
+        let idle = plane.idle_connections(server);
         let limit = spec
             .pool_max
             .map_or(String::from("-1"), |limit| limit.to_string());
@@ -289,31 +289,16 @@ fn set_health(server: &ServerState, call: &Call<'_>) -> Result<Answer, Refusal> 
     };
     server.change_health(
         health,
-        is_checked(call, server)?,
+        server.spec().check.is_some(),
         "changed from CLI",
         Instant::now(),
     );
     Ok(Answer::Done)
 }
 
-fn is_checked(call: &Call<'_>, server: &ServerState) -> Result<bool, Refusal> {
-    Ok(spec_of(call, server)?.0)
-}
-
-/// Whether a server is checked, and whether it has an agent.
-fn spec_of(call: &Call<'_>, server: &ServerState) -> Result<(bool, bool), Refusal> {
-    let plane = call.plane()?;
-    let (backend, _) = find::server(&plane, call.text(0))?;
-    let of_backend = plane.backends().find(|(spec, _)| spec.name == backend);
-    let spec = of_backend.and_then(|(spec, _)| spec.servers.iter().find(|spec| spec.id == server.id()));
-    Ok(spec.map_or((false, false), |spec| {
-        (spec.check.is_some(), spec.agent.is_some())
-    }))
-}
-
 fn enable_health(call: &mut Call<'_>, enabled: bool) -> Result<Answer, Refusal> {
     let server = server(&call.plane()?, call)?;
-    if !spec_of(call, &server)?.0 {
+    if server.spec().check.is_none() {
         return Err(Refusal::error("Health checks are not enabled on this server."));
     }
     server.checks().enable(enabled);
@@ -322,7 +307,7 @@ fn enable_health(call: &mut Call<'_>, enabled: bool) -> Result<Answer, Refusal> 
 
 fn enable_agent(call: &mut Call<'_>, enabled: bool) -> Result<Answer, Refusal> {
     let server = server(&call.plane()?, call)?;
-    if !spec_of(call, &server)?.1 {
+    if server.spec().agent.is_none() {
         return Err(Refusal::error("Agent was not configured on this server."));
     }
     server.checks().enable_agent(enabled);

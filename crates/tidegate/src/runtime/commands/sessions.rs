@@ -75,10 +75,12 @@ fn shutdown(call: &mut Call<'_>) -> Result<Answer, Refusal> {
 }
 
 fn shutdown_at(call: &mut Call<'_>) -> Result<Answer, Refusal> {
-    let (backend, server) = find::server(&call.plane()?, call.text(0))?;
+    let plane = call.plane()?;
+    let (backend, server) = find::server(&plane, call.text(0))?;
+    let backend = backend.name().to_owned();
     let control = call.about.control.clone();
     Ok(Answer::later(async move {
-        control.end_sessions_at(&backend, server.name()).await;
+        control.end_sessions_at(&backend, &server.name()).await;
         Ok(Answer::Done)
     }))
 }

@@ -28,12 +28,8 @@ pub(super) const COMMANDS: &[Command] = &[
 
 fn clear_server(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let plane = call.plane()?;
-    let (backend, server) = find::server(&plane, call.text(0))?;
-    let all = plane.backends().find(|(spec, _)| spec.name == backend);
-    let at = all.and_then(|(_, state)| state.servers().iter().position(|known| known.id() == server.id()));
-    if let Some(at) = at {
-        plane.clear_server_counters(&backend, at);
-    }
+    let (_, server) = find::server(&plane, call.text(0))?;
+    plane.clear_server_counters(&server);
     Ok(Answer::Message(Severity::Info, "Server counters cleared.".into()))
 }
 

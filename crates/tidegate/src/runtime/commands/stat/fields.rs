@@ -78,6 +78,7 @@ pub(crate) enum Place {
     Frontend(usize),
     /// The listener of this number, of a frontend that counts for each of its own.
     Listener(usize, u32),
+    /// By the number that no other of its backend has or had.
     Server(usize, usize),
     Backend(usize),
 }
@@ -92,9 +93,11 @@ pub(crate) fn places(plane: &Plane) -> Vec<Place> {
         places.extend(listeners.map(|listener| (frontend.id, Place::Listener(at, listener.id))));
     }
     for (at, (backend, state)) in plane.backends().enumerate() {
-        let servers = (0..state.servers().len()).map(|server| Place::Server(at, server));
+        let servers = state.servers();
         places.extend(
             servers
+                .iter()
+                .map(|server| Place::Server(at, server.number()))
                 .chain([Place::Backend(at)])
                 .map(|place| (backend.id, place)),
         );
@@ -111,11 +114,11 @@ pub(crate) fn object(plane: &Plane, place: Place) -> Option<Object> {
         Place::Listener(at, id) => of_listener(plane, plane.frontend_at(at)?, id),
         Place::Server(at, server) => {
             let (backend, state) = plane.backend_at(at)?;
-            of_server(plane, backend, server, state.servers().get(server)?)
+            Some(of_server(plane, backend, state.servers().numbered(server)?))
         }
         Place::Backend(at) => {
             let (backend, state) = plane.backend_at(at)?;
-            of_backend(plane, backend, state.servers())
+            of_backend(plane, backend, &state.servers())
         }
     }
 }
@@ -181,22 +184,17 @@ pub(crate) fn of_listener(plane: &Plane, frontend: &FrontendSpec, id: u32) -> Op
     })
 }
 
-pub(crate) fn of_server(
-    plane: &Plane,
-    backend: &BackendSpec,
-    at: usize,
-    server: &ServerState,
-) -> Option<Object> {
-    let spec = backend.servers.get(at)?;
+pub(crate) fn of_server(plane: &Plane, backend: &BackendSpec, server: &ServerState) -> Object {
+    let spec = server.spec();
     let (active, backup) = if server.is_backup() { (0, 1) } else { (1, 0) };
-    Some(Object {
+    Object {
         kind: Kind::Server,
         proxy_id: backend.id,
         server_id: server.id(),
         status: status(server, spec.check.is_some()),
         proxy: backend.name.clone(),
-        name: server.name().to_owned(),
-        totals: plane.server_totals(&backend.name, at)?,
+        name: spec.name.clone(),
+        totals: plane.server_totals(server),
         http: backend.mode == Mode::Http,
         limit: Some(u64::from(server.maxconn())).filter(|limit| *limit > 0),
         weight: Some(server.effective_weight()),
@@ -209,14 +207,14 @@ pub(crate) fn of_server(
             ServerAddress::Unix(_) | ServerAddress::Abstract(_) => "unix".into(),
         }),
         algorithm: None,
-        idle: Some(plane.idle_connections(&backend.name, at).iter().sum()),
+        idle: Some(plane.idle_connections(server).iter().sum()),
         idle_limit: spec.pool_max.map(|limit| limit as u64),
         pace: spec
             .check
             .as_ref()
             .map(|check| (check.pace.rise, check.pace.fall)),
         last_check: server.checks().last().filter(|_| spec.check.is_some()),
-    })
+    }
 }
 
 fn status(server: &ServerState, checked: bool) -> String {
