@@ -42,7 +42,8 @@ pub use diag::{CODES, Code, Diagnostic, Diagnostics, Label, Page, Severity, Styl
 pub use format::format;
 pub use model::Config;
 pub use parse::{
-    Draft, KeywordDoc, Loaded, Options, Sections, Status, certificate_line, evaluate_flag, keyword_docs,
+    Draft, KeywordDoc, Later, Loaded, Options, Sections, Status, certificate_line, evaluate_flag,
+    keyword_docs,
 };
 pub use resolve::{Registered, unknown_lua_name};
 pub use source::{FileId, Position, Source, Sources, Span, Spanned};

@@ -162,8 +162,9 @@ unsafe extern "C-unwind" fn index(l: *mut lua_State) -> i32 {
             ffi::lua_concat(l, 2);
             ffi::lua_error(l);
         }
+        let is_kept = ffi::lua_type(l, 4) != ffi::LUA_TBOOLEAN;
         ffi::lua_settop(l, 3);
-        if ffi::lua_type(l, 3) != ffi::LUA_TNIL && ffi::lua_type(l, 1) == ffi::LUA_TTABLE {
+        if is_kept && ffi::lua_type(l, 3) != ffi::LUA_TNIL && ffi::lua_type(l, 1) == ffi::LUA_TTABLE {
             ffi::lua_pushvalue(l, 2);
             ffi::lua_pushvalue(l, 3);
             ffi::lua_rawset(l, 1);
@@ -183,6 +184,8 @@ pub enum Member {
     Object(NewObject),
     /// A table.
     Table(Table),
+    /// What is so now, and may be otherwise when it is asked for again: it doesn't stay in the object.
+    Now(Value),
     /// The member exists and can't be had: why.
     Refused(String),
 }
@@ -194,6 +197,7 @@ impl IntoLuaMulti for Member {
             Member::Scalar(scalar) => scalar.into_lua_multi(lua),
             Member::Object(object) => object.into_lua_multi(lua),
             Member::Table(table) => table.into_lua_multi(lua),
+            Member::Now(value) => (value, true).into_lua_multi(lua),
             Member::Refused(why) => (Value::Nil, why).into_lua_multi(lua),
         }
     }
@@ -206,6 +210,7 @@ impl IntoLuaMulti for Member {
                 Member::Scalar(scalar) => scalar.push_into_stack_multi(lua),
                 Member::Object(object) => object.push_into_stack_multi(lua),
                 Member::Table(table) => table.push_into_stack_multi(lua),
+                Member::Now(value) => (value, true).push_into_stack_multi(lua),
                 Member::Refused(why) => (Value::Nil, why).push_into_stack_multi(lua),
             }
         }
@@ -299,6 +304,7 @@ mod tests {
                 lua.globals().set("made", made + 1)?;
                 Ok(match key.as_str() {
                     "twice" => Member::Scalar(Scalar::Int(door.0 as i64 * 2)),
+                    "count" => Member::Now(Value::Integer(made)),
                     "stuck" => Member::Refused("the door is stuck".into()),
                     _ => Member::None,
                 })
@@ -315,6 +321,12 @@ mod tests {
 
     fn eval<R: mlua::FromLuaMulti>(vm: &Vm, source: &str) -> Result<R> {
         vm.enter(|lua| lua.load(source).eval::<R>()).unwrap()
+    }
+
+    #[test]
+    fn what_is_so_now_is_asked_for_again() {
+        let counts = eval::<(u64, u64)>(&vm(), "return door.count, door.count").unwrap();
+        assert_eq!(counts, (0, 1));
     }
 
     #[test]

@@ -162,6 +162,10 @@ pub trait Proxies {
     fn names(&self, side: Side) -> Vec<&str>;
     /// The names of a backend's servers.
     fn servers(&self, backend: &str) -> Vec<&str>;
+    /// An expression names this server, which should stay.
+    fn needs_server(&self, _backend: &str, _name: &str) {}
+    /// An expression names this backend, which should stay.
+    fn needs_backend(&self, _name: &str) {}
     /// The stick tables; `None` if only evaluation can tell which there are.
     fn tables(&self) -> Option<&Tables> {
         None

@@ -23,7 +23,7 @@ pub(crate) struct Site {
     /// The scripts.
     pub(crate) scripts: Lua,
     /// The texts, for faults that are found later.
-    pub(crate) sources: Sources,
+    pub(crate) sources: Arc<Sources>,
     /// The variables of the `proc` scope.
     pub(crate) proc_vars: Arc<ProcVars>,
     /// What was warned of.
@@ -80,7 +80,7 @@ pub(crate) fn site(flags: &Flags, log: LogSink, report: Report) -> Result<Site, 
         Some(config) => Ok(Site {
             config,
             scripts,
-            sources: loaded.sources,
+            sources: Arc::new(loaded.sources),
             proc_vars,
             diagnostics: loaded.diagnostics,
         }),

@@ -13,7 +13,7 @@ use tidegate_proxy::log::{LogWriter, Logger};
 use tidegate_proxy::{Running, StartError};
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::assemble::{Assembled, Surroundings, assemble, listeners_of};
+use crate::assemble::{Assembled, Surroundings, Workshop, assemble, listeners_of};
 use crate::cli::{Command, Flags, USAGE, parse};
 use crate::load::{Site, options, site};
 use crate::privileges::Privileges;
@@ -180,6 +180,7 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
     } = runtime;
     running_now.send_replace(Some(proxies.control()));
     facts.tls = spec.tls;
+    facts.workshop = Some(spec.workshop);
     let about = runtime::About::new(proxies.control(), facts, scripts);
     let figures = Arc::new(runtime::ScriptFigures(Arc::clone(&about)));
     spec.scripts.world().open(proxies.control(), figures);
@@ -305,6 +306,7 @@ impl RuntimeApi {
             lists: Arc::clone(&site.config.lists),
             // There when the rest has become the data plane's.
             tls: Arc::default(),
+            workshop: None,
             ca_base: site.config.global.tls.ca_base.clone(),
             proc_vars: Arc::clone(&site.proc_vars),
             environment: environment
@@ -327,12 +329,13 @@ struct Prepared {
     proxies: tidegate_proxy::spec::ProxySpec,
     scripts: tidegate_lua_api::Loaded,
     tls: Arc<tidegate_tls::Store>,
+    workshop: Workshop,
 }
 
 fn prepare(site: Site, plan: &Plan, handle: &statistics::Handle, report: Report) -> Result<Prepared, Stop> {
     let around = Surroundings {
-        scripts: site.scripts.declared(),
-        sources: &site.sources,
+        scripts: site.scripts.declared().clone(),
+        sources: Arc::clone(&site.sources),
         proc_vars: Arc::clone(&site.proc_vars),
         connections_max: plan.connections_max,
         node: plan.node.clone(),
@@ -340,11 +343,12 @@ fn prepare(site: Site, plan: &Plan, handle: &statistics::Handle, report: Report)
         description: site.config.global.description.clone(),
         running: handle.clone(),
     };
-    match assemble(site.config, &around) {
+    match assemble(site.config, around) {
         Ok(Assembled {
             proxies,
             warnings,
             tls,
+            workshop,
         }) => {
             let warned = warnings.count(Severity::Warning) > 0;
             let shown = Report {
@@ -361,6 +365,7 @@ fn prepare(site: Site, plan: &Plan, handle: &statistics::Handle, report: Report)
                     proxies,
                     scripts: site.scripts,
                     tls,
+                    workshop,
                 }),
             }
         }

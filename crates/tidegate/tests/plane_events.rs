@@ -39,6 +39,7 @@ local function keep(who)
     end
 end
 core.event_sub({ "SERVER_DOWN", "SERVER_UP" }, keep("all"))
+core.event_sub({ "SERVER_ADD", "SERVER_DEL" }, keep("list"))
 core.register_init(function()
     core.backends.back.servers.two:event_sub({ "SERVER_STATE", "SERVER_ADMIN" }, keep("two"))
     core.backends.back.servers.two:event_sub({ "SERVER" }, keep("once"))
@@ -49,6 +50,11 @@ end)
 core.register_cli({ "heard" }, "what was heard", function(applet) applet:send(table.concat(heard, "\n") .. "\n") end)
 core.register_cli({ "late" }, "subscribes while serving", function(applet)
     sub = core.event_sub({ "SERVER_ADMIN" }, keep("late"))
+end)
+core.register_cli({ "hold" }, "keeps a server", function(applet) held = core.backends.back.servers.new end)
+core.register_cli({ "held" }, "what is kept", function(applet)
+    local good, name = pcall(function() return held:get_name() .. " " .. held:get_rid() end)
+    applet:send((good and name or "gone") .. "\n")
 end)
 core.register_cli({ "end" }, "ends that", function(applet) sub:unsub() end)
 core.register_cli({ "fails" }, "fails once", function(applet)
@@ -98,6 +104,27 @@ fn each_subscription_hears_of_what_it_asked_for() -> Result<()> {
     }
     assert_eq!(answer.matches("once ").count(), 1, "it ended itself: {answer}");
     assert_eq!(answer.matches("late ").count(), 1, "it was ended: {answer}");
+    Ok(())
+}
+
+#[test]
+fn servers_that_come_and_go_are_heard_of_and_never_taken_for_each_other() -> Result<()> {
+    let site = scripted::start("eventlist", SCRIPT, SITE)?;
+    assert_eq!(
+        site.ask("add server back/new 127.0.0.1:4\n")?,
+        "New server registered.\n\n"
+    );
+    site.until("heard\n", "list SERVER_ADD back/new 4 0\n")?;
+    site.ask("hold\n")?;
+    assert_eq!(site.ask("held\n")?.trim(), "new 0");
+    site.ask("del server back/new\n")?;
+    site.until("heard\n", "list SERVER_DEL back/new 4 0\n")?;
+    assert_eq!(site.ask("held\n")?.trim(), "gone");
+    site.ask("add server back/new 127.0.0.1:4\n")?;
+    site.until("heard\n", "list SERVER_ADD back/new 4 1\n")?;
+    assert_eq!(site.ask("held\n")?.trim(), "gone", "another one of its name");
+    site.ask("hold\n")?;
+    assert_eq!(site.ask("held\n")?.trim(), "new 1");
     Ok(())
 }
 

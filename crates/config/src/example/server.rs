@@ -37,6 +37,7 @@ pub(super) const ROWS: &[Row] = &[
     ("guid", "guid app-s1", "unique in the configuration"),
     ("hash-key", "hash-key addr-port", "`id` without a word"),
     ("healthcheck", "check healthcheck alive", "a `healthcheck` section"),
+    ("from", "from none", "right behind the address; that is `be:` without a word"),
     ("id", "id 7", "1 to 2147483647; counted from 1 without a word"),
     ("init-addr", "init-addr libc,none", "`last,libc` without a word"),
     ("init-state", "check init-state down", "`up` without a word; `none` forgets one of `default-server`"),

@@ -63,6 +63,17 @@ pub struct Global {
     pub check_spread_max: Option<std::time::Duration>,
 }
 
+impl Global {
+    /// What matters for lines that are read while the process runs.
+    pub(crate) fn for_later(&self) -> Global {
+        Global {
+            logs: self.logs.clone(),
+            tune: self.tune.clone(),
+            ..Global::default()
+        }
+    }
+}
+
 /// The `tune.` settings that aren't about scripts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TuneSettings {

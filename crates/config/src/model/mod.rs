@@ -113,6 +113,8 @@ pub struct Config {
     pub token_certificates: BTreeSet<String>,
     /// The `crt-list` files that `bind` lines name, by their paths.
     pub certificate_lists: BTreeMap<String, CertificateList>,
+    /// What is kept to read more while the process runs.
+    pub later: Arc<crate::Later>,
 }
 
 impl Config {

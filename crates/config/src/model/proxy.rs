@@ -178,6 +178,8 @@ pub struct Proxy {
     pub unique_id: Option<LogFormat>,
     /// `unique-id-header`.
     pub unique_id_header: Option<String>,
+    /// An expression names it.
+    pub is_referenced: bool,
 }
 
 /// Options on what messages of HTTP may be like, and how they are passed on.

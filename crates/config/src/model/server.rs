@@ -64,6 +64,8 @@ pub struct Server {
     pub naming: Naming,
     /// `proto`: what it speaks.
     pub proto: Option<HttpProto>,
+    /// An expression or a `use-server` line names it.
+    pub is_referenced: bool,
 }
 
 /// What is done with a server's sessions.

@@ -11,6 +11,7 @@ use super::check_rules::Checks;
 use super::errors::ErrorSets;
 use super::hints;
 use super::keyword::Sections;
+use super::later::Later;
 use super::log_sections::LogSections;
 use super::names::Here;
 use super::naming;
@@ -19,11 +20,11 @@ use super::pattern_files;
 use super::plan::{Plan, PlannedDefaults, PlannedProxy};
 use super::proxy::{self, ProxyCx, section_of};
 use super::reader::{Draft, ReaderFiles, Section};
-use super::server::ServerSettings;
+use super::server_origins::{Above, Origins};
 use crate::diag::Diagnostics;
 use crate::model::{
     Affinity, CaptureSettings, CheckProgram, Config, ConnectionMode, Global, HashType, HeaderNames,
-    HttpReuse, LogSettings, Mode, Proxy, ProxyKind, RetryCount, RuleSet, Timeouts,
+    HttpReuse, LogSettings, Mode, Proxy, ProxyKind, RetryCount, RuleSet, ServerTarget, Timeouts,
 };
 use crate::resolve::{self, Registered};
 use crate::source::{Sources, Spanned};
@@ -56,6 +57,7 @@ impl Draft {
     ) -> Loaded {
         let plan = Plan::of(&self.sections, &mut self.diagnostics);
         let mut proxies = Vec::new();
+        let mut above = Above::new();
         let parts = Parts {
             sections: &self.sections,
             plan: &plan,
@@ -72,14 +74,19 @@ impl Draft {
         };
         for planned in &plan.proxies {
             let mut found = Diagnostics::default();
-            proxies.push(parts.proxy(planned, &mut found));
+            let (proxy, origins) = parts.proxy(planned, &above, &mut found);
+            if planned.kind.is_backend() {
+                above.insert(planned.name.value.clone(), origins);
+            }
+            proxies.push(proxy);
             self.diagnostics.append_new(found);
         }
         for defaults in 0..plan.defaults.len() {
             let mut found = Diagnostics::default();
-            parts.defaults(defaults, &mut found);
+            parts.defaults(defaults, &above, &mut found);
             self.diagnostics.append_new(found);
         }
+        note_references(&mut proxies, &plan);
         check::proxies(&proxies, &mut self.diagnostics);
         proxy::check_filters(&proxies, &self.caches, &mut self.diagnostics);
         naming::check(&proxies, &self.resolvers, &mut self.diagnostics);
@@ -111,8 +118,18 @@ impl Draft {
             certificates::lists(&proxies, &files, &mut self.sources, &mut self.diagnostics);
         pattern_files::expand(&mut self.diagnostics, &mut self.sources);
         self.diagnostics.sort();
-        let mut tables = plan.names.tables;
+        let mut tables = plan.names.tables.clone();
         tables.verdicts = self.global.verdicts.clone();
+        let later = Later {
+            global: self.global.for_later(),
+            userlists: self.userlists.clone(),
+            http_errors: self.http_errors,
+            lists: Arc::clone(&self.lists),
+            certificates: self.certificates.clone(),
+            sections: self.sections,
+            origins: above,
+            plan,
+        };
         let config = (!self.diagnostics.has_errors()).then_some(Config {
             global: self.global,
             proxies,
@@ -129,6 +146,7 @@ impl Draft {
             certificates: self.certificates,
             token_certificates: self.token_certificates.take(),
             certificate_lists,
+            later: Arc::new(later),
         });
         Loaded {
             config,
@@ -138,21 +156,49 @@ impl Draft {
     }
 }
 
+/// Notes which servers and backends others name, so that they have to stay.
+fn note_references(proxies: &mut [Proxy], plan: &Plan) {
+    for proxy in proxies {
+        let names = &plan.names;
+        let used = std::mem::take(&mut proxy.persistence.use_servers);
+        for server in &mut proxy.servers {
+            let is_it = |target: &ServerTarget| match target {
+                ServerTarget::Name(name) => name.value == server.name.value,
+                ServerTarget::Format(_) => false,
+            };
+            server.is_referenced = names.is_server_needed(&proxy.name.value, &server.name.value)
+                || used.iter().any(|rule| is_it(&rule.target));
+        }
+        proxy.persistence.use_servers = used;
+        proxy.is_referenced = names.is_backend_needed(&proxy.name.value);
+    }
+}
+
 /// What proxies are made from.
-struct Parts<'p> {
-    sections: &'p [Section],
-    plan: &'p Plan,
-    global: &'p Global,
-    externals: &'p dyn Externals,
-    userlists: &'p UserLists,
-    http_errors: &'p ErrorSets,
-    files: ReaderFiles<'p>,
+pub(super) struct Parts<'p> {
+    pub(super) sections: &'p [Section],
+    pub(super) plan: &'p Plan,
+    pub(super) global: &'p Global,
+    pub(super) externals: &'p dyn Externals,
+    pub(super) userlists: &'p UserLists,
+    pub(super) http_errors: &'p ErrorSets,
+    pub(super) files: ReaderFiles<'p>,
 }
 
 impl Parts<'_> {
-    fn proxy(&self, planned: &PlannedProxy, diagnostics: &mut Diagnostics) -> Proxy {
+    pub(super) fn proxy(
+        &self,
+        planned: &PlannedProxy,
+        above: &Above,
+        diagnostics: &mut Diagnostics,
+    ) -> (Proxy, Origins) {
         let here = self.plan.names.seen_from(&planned.name.value);
-        let mut cx = self.cx(planned.kind, planned.name.clone(), Some(&here), diagnostics);
+        let mut cx = self.cx(
+            planned.kind,
+            planned.name.clone(),
+            (Some(&here), above),
+            diagnostics,
+        );
         for defaults in self.plan.chain(planned.defaults) {
             self.defaults_lines(&mut cx, defaults);
         }
@@ -160,12 +206,12 @@ impl Parts<'_> {
         cx.checks.inherit();
         self.lines(&mut cx, planned.section);
         check::settle(&mut cx, planned.sound);
-        cx.proxy
+        (cx.proxy, cx.origins)
     }
 
     /// Checks a `defaults` section as if a `listen` section used it: those that do use it may each ignore some of
     /// its lines, and maybe none does.
-    fn defaults(&self, id: usize, diagnostics: &mut Diagnostics) {
+    fn defaults(&self, id: usize, above: &Above, diagnostics: &mut Diagnostics) {
         let Some(defaults) = self.plan.defaults.get(id) else {
             return;
         };
@@ -175,7 +221,7 @@ impl Parts<'_> {
             .and_then(|section| section.header.first());
         let Some(header) = header else { return };
         let name = Spanned::new(String::from("defaults"), header.span());
-        let mut cx = self.cx(ProxyKind::Listen, name, None, diagnostics);
+        let mut cx = self.cx(ProxyKind::Listen, name, (None, above), diagnostics);
         for defaults in self.plan.chain(Some(id)) {
             self.defaults_lines(&mut cx, defaults);
         }
@@ -197,11 +243,11 @@ impl Parts<'_> {
         }
     }
 
-    fn cx<'c>(
+    pub(super) fn cx<'c>(
         &'c self,
         kind: ProxyKind,
         name: Spanned<String>,
-        here: Option<&'c Here<'c>>,
+        (here, above): (Option<&'c Here<'c>>, &'c Above),
         diagnostics: &'c mut Diagnostics,
     ) -> ProxyCx<'c> {
         ProxyCx {
@@ -210,7 +256,8 @@ impl Parts<'_> {
             named_defaults: false,
             acls: Rc::default(),
             here,
-            server_defaults: ServerSettings::default(),
+            origins: Origins::default(),
+            above,
             log_format: None,
             checks: Checks::default(),
             order: Order::default(),
@@ -277,5 +324,6 @@ fn fresh(kind: ProxyKind, name: Spanned<String>) -> Proxy {
         captures: CaptureSettings::default(),
         unique_id: None,
         unique_id_header: None,
+        is_referenced: false,
     }
 }

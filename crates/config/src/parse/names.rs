@@ -1,6 +1,7 @@
 //! The names of proxies, known before any of their lines is read.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tidegate_sample::stick::Tables;
 use tidegate_sample::{Proxies, Side};
@@ -18,6 +19,10 @@ pub(crate) struct ProxyNames {
     backends: HashMap<String, (ProxyId, Span)>,
     /// The servers of each backend.
     servers: HashMap<String, Vec<String>>,
+    /// The servers that expressions name, with their backends.
+    needed_servers: Mutex<BTreeSet<(String, String)>>,
+    /// The backends that expressions name.
+    needed_backends: Mutex<BTreeSet<String>>,
     pub(crate) tables: Tables,
     /// Where each table is declared.
     pub(crate) table_spans: HashMap<String, Span>,
@@ -49,6 +54,15 @@ impl Proxies for Here<'_> {
         servers.into_iter().flatten().map(String::as_str).collect()
     }
 
+    fn needs_server(&self, backend: &str, name: &str) {
+        let needed = (backend.to_owned(), name.to_owned());
+        lock(&self.names.needed_servers).insert(needed);
+    }
+
+    fn needs_backend(&self, name: &str) {
+        lock(&self.names.needed_backends).insert(name.to_owned());
+    }
+
     fn tables(&self) -> Option<&Tables> {
         Some(&self.names.tables)
     }
@@ -58,6 +72,17 @@ impl ProxyNames {
     /// What expressions in the section of this proxy may name.
     pub(crate) fn seen_from<'n>(&'n self, current: &'n str) -> Here<'n> {
         Here { names: self, current }
+    }
+
+    /// Whether an expression names a server.
+    pub(crate) fn is_server_needed(&self, backend: &str, name: &str) -> bool {
+        let needed = lock(&self.needed_servers);
+        needed.iter().any(|(of, own)| of == backend && own == name)
+    }
+
+    /// Whether an expression names a backend.
+    pub(crate) fn is_backend_needed(&self, name: &str) -> bool {
+        lock(&self.needed_backends).contains(name)
     }
 
     /// Adds the server of a `server` line.
@@ -106,4 +131,8 @@ impl ProxyNames {
         names.sort_unstable();
         Err(Box::new(diagnostic.suggest(name, names)))
     }
+}
+
+fn lock<T>(set: &Mutex<T>) -> MutexGuard<'_, T> {
+    set.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -16,12 +16,14 @@ use crate::source::{Span, Spanned, to_u32};
 use crate::text::Word;
 
 /// Which sections there are, and which `defaults` each of them has.
+#[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) defaults: Vec<PlannedDefaults>,
     pub(crate) proxies: Vec<PlannedProxy>,
     pub(crate) names: ProxyNames,
 }
 
+#[derive(Debug)]
 pub(crate) struct PlannedDefaults {
     /// Its place in the list of sections.
     pub(crate) section: usize,
@@ -37,6 +39,7 @@ impl PlannedDefaults {
     }
 }
 
+#[derive(Debug)]
 pub(crate) struct PlannedProxy {
     pub(crate) section: usize,
     pub(crate) kind: ProxyKind,

@@ -24,7 +24,7 @@ use super::errors::ErrorSets;
 use super::keyword::{Found, KeywordDoc, Sections, look_up};
 use super::names::{Here, ProxyNames};
 use super::order::Order;
-use super::server::ServerSettings;
+use super::server_origins::{Above, Origins};
 use crate::diag::{Diagnostic, Diagnostics, code};
 use crate::model::{Global, Proxy, ProxyKind};
 use crate::text::Word;
@@ -32,6 +32,7 @@ use crate::text::Word;
 pub(crate) use filters::check as check_filters;
 pub(crate) use logs::{FormatSource, settle_format};
 pub(crate) use stats::settle as settle_stats;
+pub(crate) use table::dynamic_server;
 
 /// What lines of a proxy act on.
 pub(crate) struct ProxyCx<'c> {
@@ -44,7 +45,10 @@ pub(crate) struct ProxyCx<'c> {
     pub(crate) acls: Rc<AclSet>,
     /// The proxies that expressions may name; `None` in a `defaults` section, which is checked for those that use it.
     pub(crate) here: Option<&'c Here<'c>>,
-    pub(crate) server_defaults: ServerSettings,
+    /// What its servers may begin with.
+    pub(crate) origins: Origins,
+    /// What servers of backends above may begin with.
+    pub(crate) above: &'c Above,
     pub(crate) log_format: Option<FormatSource>,
     pub(crate) checks: Checks,
     pub(crate) order: Order,

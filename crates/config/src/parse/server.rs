@@ -7,6 +7,7 @@ use super::args::{Args, Parsed, bad_argument};
 use super::check_rules::address;
 use super::keyword::{Found, Keyword, KeywordDoc, Sections, look_up, no_effect, not_yet, served};
 use super::naming;
+use super::server_origins::{Above, Origins};
 use super::server_outgoing;
 use crate::diag::{Diagnostic, Diagnostics, code};
 use crate::model::{
@@ -80,6 +81,12 @@ const B: Sections = Sections::BACKENDS;
 /// The parameters of `server`.
 #[rustfmt::skip]
 const ROWS: &[Keyword<Parse>] = &[
+    served("from", B, "{ none | be:[<backend>] | srv:[<backend>/]<server> }", "begin with these settings", |_, args| {
+        Err(Box::new(
+            Diagnostic::error(code::BAD_ARGUMENT, args.last(), "`from` comes before all other settings")
+                .help("put it behind the address: `server <name> <address> from <origin> ...`"),
+        ))
+    }),
     served("id", B, "<number>", "the server's number", |server, args| {
         server.id = Some(args.integer(1, 0x7fff_ffff)?);
         Ok(())
@@ -357,32 +364,34 @@ pub(crate) fn rows() -> impl Iterator<Item = KeywordDoc> {
 /// Reads a `server` line.
 pub(crate) fn server(
     args: &mut Args<'_>,
-    defaults: &ServerSettings,
+    origins: (&Origins, &Above),
     diagnostics: &mut Diagnostics,
-) -> Parsed<Server> {
+) -> Parsed<(Server, ServerSettings)> {
     let name_word = args.expect("a name")?;
     check_name(name_word)?;
     let name = crate::Spanned::new(name_word.text()?.to_owned(), name_word.span());
-    named(name, name_word, args, defaults, diagnostics)
+    let (own, above) = origins;
+    named(name, name_word, args, (own, above, &own.unnamed), diagnostics)
 }
 
 /// Reads a `server-template` line: servers that differ in the numbers at the ends of their names.
 pub(crate) fn template(
     args: &mut Args<'_>,
-    defaults: &ServerSettings,
+    origins: (&Origins, &Above),
     diagnostics: &mut Diagnostics,
-) -> Parsed<Vec<Server>> {
+) -> Parsed<(Vec<Server>, ServerSettings)> {
     let prefix = args.expect("what the names begin with")?;
     check_name(prefix)?;
     let count = args.expect("how many servers, such as `3` or `1-3`")?;
     let numbers = numbers(count)?;
     let name = crate::Spanned::new(prefix.text()?.to_owned(), prefix.span());
-    let server = named(name, prefix, args, defaults, diagnostics)?;
+    let (own, above) = origins;
+    let (server, settings) = named(name, prefix, args, (own, above, &own.unnamed), diagnostics)?;
     let numbered = numbers.map(|number| Server {
         name: crate::Spanned::new(format!("{}{number}", server.name.value), server.name.span),
         ..server.clone()
     });
-    Ok(numbered.collect())
+    Ok((numbered.collect(), settings))
 }
 
 /// `3` or `1-3`
@@ -399,13 +408,26 @@ fn numbers(word: &Word) -> Parsed<std::ops::RangeInclusive<u32>> {
     }
 }
 
+/// Reads the line of a server that comes while the process runs: it begins with what `from` names, or with nothing.
+pub(crate) fn dynamic(
+    name_word: &Word,
+    args: &mut Args<'_>,
+    (own, above): (&Origins, &Above),
+    diagnostics: &mut Diagnostics,
+) -> Parsed<(Server, ServerSettings)> {
+    check_name(name_word)?;
+    let name = crate::Spanned::new(name_word.text()?.to_owned(), name_word.span());
+    let nothing = ServerSettings::default();
+    named(name, name_word, args, (own, above, &nothing), diagnostics)
+}
+
 fn named(
     name: crate::Spanned<String>,
     name_word: &Word,
     args: &mut Args<'_>,
-    defaults: &ServerSettings,
+    (own, above, defaults): (&Origins, &Above, &ServerSettings),
     diagnostics: &mut Diagnostics,
-) -> Parsed<Server> {
+) -> Parsed<(Server, ServerSettings)> {
     let address_word = args
         .expect("an address such as `192.0.2.1:80`")
         .map_err(|diagnostic| {
@@ -418,10 +440,11 @@ fn named(
     let mut settings = ServerSettings {
         id: None,
         guid: None,
-        ..defaults.clone()
+        ..own.from(args, above)?.unwrap_or_else(|| defaults.clone())
     };
     parameters(&mut settings, args, diagnostics);
-    Ok(Server {
+    let reused = settings.clone();
+    let server = Server {
         name,
         address: address?,
         address_span: address_word.span(),
@@ -447,7 +470,9 @@ fn named(
         naming: settings.naming,
         proto: settings.proto,
         outgoing: settings.outgoing,
-    })
+        is_referenced: false,
+    };
+    Ok((server, reused))
 }
 
 /// Reads the parameters of a `server` or `default-server` line. Every fault is reported.

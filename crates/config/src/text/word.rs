@@ -35,6 +35,15 @@ impl Word {
         }
     }
 
+    /// A word that isn't written in any file.
+    pub(crate) fn unwritten(bytes: &[u8], span: Span) -> Word {
+        let mut word = Word::empty(span);
+        for byte in bytes {
+            word.push(*byte, span.start, span.start, false);
+        }
+        word
+    }
+
     /// The value.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes

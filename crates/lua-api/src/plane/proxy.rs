@@ -127,7 +127,7 @@ pub(super) fn class(lua: &Lua, env: &Arc<Env>, classes: &PlaneClasses) -> Result
             Ok(match &**key {
                 b"name" => text(&place.name),
                 b"uuid" => text(&place.id.to_string()),
-                b"servers" => Member::Table(servers(lua, &classes, &plane, place)?),
+                b"servers" => Member::Now(mlua::Value::Table(servers(lua, &classes, &plane, place)?)),
                 b"listeners" => Member::Table(listeners(lua, &classes, &plane, place)?),
                 _ => match plane.global().tables.find(&place.name) {
                     Some(_) => Member::Object(classes.table.object(stands_for(Tag::Table, 0, this.0.0))),

@@ -292,7 +292,7 @@ pub(super) fn class(lua: &Lua, env: &Arc<Env>) -> Result<ObjectClass> {
     let make = function(
         lua,
         "__index",
-        move |_, (this, key): (This<ServerRef>, Scalar)| {
+        move |lua, (this, key): (This<ServerRef>, Scalar)| {
             let Scalar::Text(key) = &key else {
                 return Ok(Member::None);
             };
@@ -303,12 +303,13 @@ pub(super) fn class(lua: &Lua, env: &Arc<Env>) -> Result<ObjectClass> {
                 let plane = plane_for(&env_of_members, ServerRef::NAME)?;
                 let state = found(&plane, *this)?.state;
                 Ok(match &**key {
-                    b"name" => state.name().to_owned(),
+                    b"name" => state.name().to_string(),
                     _ => state.id().to_string(),
                 })
             };
             Ok(match text() {
-                Ok(text) => Member::Scalar(Scalar::Text(text.as_bytes().into())),
+                // It may get another name.
+                Ok(text) => Member::Now(mlua::Value::String(lua.create_string(text)?)),
                 Err(mlua::Error::RuntimeError(why)) => Member::Refused(why),
                 Err(other) => return Err(other),
             })

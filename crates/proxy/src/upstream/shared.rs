@@ -128,6 +128,11 @@ impl BackendState {
         &self.changes
     }
 
+    /// Whether servers may come while the process runs: a static algorithm makes its order once.
+    pub fn takes_servers(&self) -> bool {
+        !self.has_static_weights()
+    }
+
     /// Whether only some weights count.
     pub(super) fn has_static_weights(&self) -> bool {
         self.spec.balance.is_static(self.spec.hash_type)

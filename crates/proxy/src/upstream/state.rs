@@ -168,10 +168,11 @@ impl ServerState {
         static_weights: bool,
         changes: &Changes,
     ) -> Self {
-        let mut admin = if spec.disabled {
-            Admin::FORCED_MAINT.0 | Admin::CONFIG_MAINT.0
-        } else {
-            0
+        let mut admin = match (spec.disabled, spec.dynamic) {
+            (true, _) => Admin::FORCED_MAINT.0 | Admin::CONFIG_MAINT.0,
+            // Who adds a server puts it into service too.
+            (false, true) => Admin::FORCED_MAINT.0,
+            (false, false) => 0,
         };
         if spec.unresolved {
             admin |= Admin::RESOLUTION_MAINT.0;

@@ -54,6 +54,9 @@ fn named(
     let Some(proxies) = proxies else { return Ok(()) };
     let names = proxies.names(side);
     if names.contains(&name) {
+        if side == Side::Backend {
+            proxies.needs_backend(name);
+        }
         return Ok(());
     }
     let suggestion = did_you_mean(name, names).map(str::to_string);
@@ -100,6 +103,7 @@ fn server(owner: &str, text: &ArgText, proxies: Option<&dyn Proxies>) -> Result<
             let suggestion = did_you_mean(name, servers).map(str::to_string);
             return Err(ParseError::new(text.span.clone(), message).suggest(suggestion));
         }
+        proxies.needs_server(backend, name);
     }
     Ok(Arg::Server {
         backend: backend.map(Into::into),

@@ -7,7 +7,7 @@ use super::table::{Table, TableSpec};
 use super::verdict::Verdicts;
 
 /// The tables of a configuration.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Tables {
     all: BTreeMap<String, Arc<Table>>,
     /// What responses count as, in all of them.

@@ -15,8 +15,9 @@ use tidegate_proxy::check::step::{
 use tidegate_proxy::spec::{ServerSpec, ServerTls, Text};
 
 use super::Assembly;
+use super::servers::Terms;
 
-impl Assembly<'_> {
+impl Assembly {
     /// What the checks of a backend do.
     pub(super) fn program(&mut self, program: model::CheckProgram, span: Option<Span>) -> Arc<Program> {
         let steps = program.steps.into_iter();
@@ -91,8 +92,7 @@ impl Assembly<'_> {
     pub(super) fn check(
         &mut self,
         server: &model::Server,
-        proxy: &model::Proxy,
-        program: &Arc<Program>,
+        terms: &Terms,
         spec: &ServerSpec,
     ) -> Option<Arc<CheckSpec>> {
         let lines = &server.check;
@@ -102,9 +102,10 @@ impl Assembly<'_> {
         }
         let named = lines.section.as_ref();
         let named = named.and_then(|name| self.checks.get(&name.value));
-        let program = named.unwrap_or(program).clone();
+        let program = named.unwrap_or(&terms.program).clone();
         // Checks that go elsewhere take nothing over from the server's own connections.
-        let elsewhere = lines.address.is_some() || lines.port.is_some();
+        // Those of a server that comes later are told all that they do.
+        let elsewhere = lines.address.is_some() || lines.port.is_some() || spec.dynamic;
         let speaks_tls = lines.tls.unwrap_or(spec.tls.is_some() && !elsewhere);
         let header = spec.proxy_header.as_ref();
         let tls = match (&spec.tls, speaks_tls || program.wants_tls()) {
@@ -134,12 +135,12 @@ impl Assembly<'_> {
                 Some(model::InitialState::FullyDown) => InitialState::FullyDown,
                 Some(model::InitialState::Up) | None => InitialState::Up,
             },
-            timeout: limit(proxy.timeouts.check),
-            connect_timeout: limit(proxy.timeouts.connect),
+            timeout: limit(terms.check_timeout),
+            connect_timeout: limit(terms.connect_timeout),
             address: lines.address,
             port: lines.port,
             program,
-            log_all: proxy.log_health_checks,
+            log_all: terms.log_health_checks,
             observe: lines.observe.map(|layer| Observing {
                 layer: match layer {
                     model::Observe::Layer4 => Layer::Four,
@@ -157,14 +158,14 @@ impl Assembly<'_> {
     }
 
     /// How a server's agent is asked, if there is one.
-    pub(super) fn agent(&self, server: &model::Server, proxy: &model::Proxy) -> Option<Arc<AgentSpec>> {
+    pub(super) fn agent(&self, server: &model::Server, terms: &Terms) -> Option<Arc<AgentSpec>> {
         let agent = &server.check.agent;
         let port = agent.port.filter(|_| agent.enabled)?;
         Some(Arc::new(AgentSpec {
             address: agent.address,
             port,
             inter: agent.inter,
-            timeout: proxy.timeouts.check.filter(|time| !time.is_zero()),
+            timeout: terms.check_timeout.filter(|time| !time.is_zero()),
             send: Bytes::from(agent.send.clone().unwrap_or_default()),
         }))
     }

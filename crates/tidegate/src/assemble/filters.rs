@@ -11,7 +11,7 @@ use tidegate_sample::Way;
 
 use super::Assembly;
 
-impl Assembly<'_> {
+impl Assembly {
     /// The filters of a proxy, which are taken out of it.
     pub(super) fn filters_of(&self, proxy: &mut model::Proxy) -> Vec<FilterSpec> {
         let compression = proxy.compression.take();

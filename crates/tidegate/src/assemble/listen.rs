@@ -8,19 +8,19 @@ use super::Assembly;
 use crate::privileges::number;
 use crate::system;
 
-impl Assembly<'_> {
+impl Assembly {
     /// One listener for each address and port.
     pub(super) fn listeners(&mut self, proxy: &model::Proxy) -> Vec<ListenerSpec> {
         let mut listeners = Vec::new();
         for bind in &proxy.binds {
-            let of_line = match listeners_of(bind, &self.unix_bind, self.around.replaces, self.around.sources)
-            {
-                Ok(of_line) => of_line,
-                Err(fault) => {
-                    self.faults.push(*fault);
-                    continue;
-                }
-            };
+            let of_line =
+                match listeners_of(bind, &self.unix_bind, self.around.replaces, &self.around.sources) {
+                    Ok(of_line) => of_line,
+                    Err(fault) => {
+                        self.faults.push(*fault);
+                        continue;
+                    }
+                };
             let http = proxy.mode == model::Mode::Http;
             let tls = bind
                 .options

@@ -9,7 +9,7 @@ use super::{Assembly, listeners_of};
 /// Longest line of a stream, which HAProxy's buffers bound.
 const LINE_BYTES_MAX: usize = 65_535;
 
-impl Assembly<'_> {
+impl Assembly {
     /// A section as the data plane wants it.
     pub(super) fn log_forward(&mut self, section: model::LogForward) -> LogForwardSpec {
         let mut streams = self.sockets(&section.streams);
@@ -46,7 +46,7 @@ impl Assembly<'_> {
                 bind,
                 &UnixBind::default(),
                 self.around.replaces,
-                self.around.sources,
+                &self.around.sources,
             ) {
                 Ok(listeners) => sockets.extend(listeners),
                 Err(fault) => self.faults.push(*fault),

@@ -17,6 +17,7 @@ mod tls;
 mod tls_names;
 mod upstream;
 mod variables;
+mod workshop;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -37,18 +38,20 @@ use tidegate_proxy::spec::{
 use tidegate_sample::vars::ProcVars;
 use tidegate_sample::{Data, Process};
 
+use self::servers::Terms;
 use crate::{load, system};
 
 pub(crate) use listen::listeners_of;
 pub(crate) use tls_names::Names;
 pub(crate) use variables::OfProcess;
+pub(crate) use workshop::Workshop;
 
 /// What the assembly knows beside the model.
-pub(crate) struct Surroundings<'a> {
+pub(crate) struct Surroundings {
     /// What scripts registered.
-    pub(crate) scripts: &'a Declared,
+    pub(crate) scripts: Declared,
     /// The texts that spans point into.
-    pub(crate) sources: &'a Sources,
+    pub(crate) sources: Arc<Sources>,
     /// The variables of the `proc` scope.
     pub(crate) proc_vars: Arc<ProcVars>,
     /// Most connections of the process.
@@ -71,18 +74,19 @@ pub(crate) struct Assembled {
     pub(crate) warnings: Diagnostics,
     /// What handshakes are made with, for whoever changes it while it runs.
     pub(crate) tls: Arc<tidegate_tls::Store>,
+    /// What makes servers while it runs.
+    pub(crate) workshop: Workshop,
 }
 
 /// Makes the data plane's description, with what is worth a warning, or says all that stands in its way.
 ///
 /// # Errors
 /// What only shows now: names that no script registered, hosts that don't resolve, descriptors that aren't there.
-pub(crate) fn assemble(mut config: Config, around: &Surroundings<'_>) -> Result<Assembled, Diagnostics> {
+pub(crate) fn assemble(mut config: Config, around: Surroundings) -> Result<Assembled, Diagnostics> {
     let forwards = std::mem::take(&mut config.log_forwards);
     let mut faults = Diagnostics::default();
     let tls = tls::Tls::of(&mut config, &mut faults);
     let mut assembly = Assembly {
-        around,
         faults,
         backends: backend_numbers(&config),
         tls,
@@ -96,6 +100,8 @@ pub(crate) fn assemble(mut config: Config, around: &Surroundings<'_>) -> Result<
         filters: Vec::new(),
         logs: logs::Logs::of(&mut config),
         unix_bind: config.global.process.unix_bind.clone(),
+        terms: BTreeMap::new(),
+        around,
     };
     assembly.servers = servers::places(&config, &assembly.backends);
     let global = assembly.global(&config);
@@ -103,11 +109,11 @@ pub(crate) fn assemble(mut config: Config, around: &Surroundings<'_>) -> Result<
         global,
         ..ProxySpec::default()
     };
-    for (name, program) in config.checks {
+    for (name, program) in std::mem::take(&mut config.checks) {
         let program = assembly.program(program, None);
         assembly.checks.insert(name, program);
     }
-    for (at, proxy) in config.proxies.into_iter().enumerate() {
+    for (at, proxy) in std::mem::take(&mut config.proxies).into_iter().enumerate() {
         if proxy.disabled {
             continue;
         }
@@ -125,14 +131,15 @@ pub(crate) fn assemble(mut config: Config, around: &Surroundings<'_>) -> Result<
     } else {
         Ok(Assembled {
             proxies: spec,
-            warnings: assembly.faults,
-            tls: assembly.tls.store,
+            warnings: std::mem::take(&mut assembly.faults),
+            tls: assembly.tls.store.clone(),
+            workshop: Workshop::new(assembly, config.later),
         })
     }
 }
 
-struct Assembly<'a> {
-    around: &'a Surroundings<'a>,
+struct Assembly {
+    around: Surroundings,
     faults: Diagnostics,
     /// From a proxy's place in the model to its backend's number.
     backends: BTreeMap<usize, BackendId>,
@@ -157,6 +164,8 @@ struct Assembly<'a> {
     logs: logs::Logs,
     /// `unix-bind`.
     unix_bind: UnixBind,
+    /// What backends say of all their servers, by their names.
+    terms: BTreeMap<String, Arc<Terms>>,
 }
 
 /// Backends get their numbers in the order of the configuration.
@@ -188,7 +197,7 @@ fn numbers(own: impl Iterator<Item = Option<u32>> + Clone, first: u32) -> Vec<u3
         .collect()
 }
 
-impl Assembly<'_> {
+impl Assembly {
     fn global(&mut self, config: &Config) -> GlobalSpec {
         let global = &config.global;
         let threads = load::threads(global.threads);
@@ -302,7 +311,9 @@ impl Assembly<'_> {
             backend.id = id;
             let program = self.program(std::mem::take(&mut proxy.check), Some(proxy.name.span));
             backend.has_own_id = proxy.id.is_some();
-            backend.servers = self.servers(&proxy, &program);
+            let terms = Arc::new(Terms::new(&proxy, program));
+            backend.servers = self.servers(&proxy, &terms);
+            self.terms.insert(proxy.name.value.clone(), terms);
             backend.log = self.logs.spec(&mut proxy.log);
             servers::balancing(&mut proxy, &mut backend);
             backend.fullconn = proxy
@@ -312,9 +323,6 @@ impl Assembly<'_> {
             backend.stick = std::mem::take(&mut proxy.stick);
             backend.retries = proxy.retries.0;
             backend.redispatch = proxy.redispatch;
-            for server in &mut backend.servers {
-                server.keepalive = listen::keepalive(proxy.server_probes);
-            }
             upstream::settle(std::mem::take(&mut proxy.upstream), &mut backend);
             backend.reuse = match proxy.http_reuse {
                 model::HttpReuse::Never => HttpReuse::Never,

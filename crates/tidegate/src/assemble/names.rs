@@ -84,7 +84,7 @@ fn read_system_file(text: &str) -> Vec<NameServer> {
         .collect()
 }
 
-impl Assembly<'_> {
+impl Assembly {
     /// Lets a server be followed by its name, if its parameters say so.
     pub(super) fn follow(&self, spec: &mut ServerSpec, server: &model::Server, host: &str, port: u16) {
         let naming = &server.naming;

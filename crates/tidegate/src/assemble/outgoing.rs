@@ -9,6 +9,7 @@ use tidegate_sample::{Expr, Place, Scope};
 use tidegate_tls::{ConnectSettings, Connector, Source};
 
 use super::Assembly;
+use super::servers::Terms;
 
 /// What `sni-auto` stands for.
 const SNI_AUTO: &str = "req.hdr(host),field(1,:)";
@@ -28,12 +29,12 @@ fn source_of(source: &model::SourceAddress) -> SourceSpec {
     }
 }
 
-impl Assembly<'_> {
+impl Assembly {
     /// Puts what a `server` line says of its connections where it belongs.
-    pub(super) fn outgoing(&mut self, server: &model::Server, proxy: &model::Proxy, spec: &mut ServerSpec) {
-        let http = proxy.mode == model::Mode::Http;
+    pub(super) fn outgoing(&mut self, server: &model::Server, terms: &Terms, spec: &mut ServerSpec) {
+        let http = terms.mode == model::Mode::Http;
         let outgoing = &server.outgoing;
-        let source = outgoing.source.as_ref().or(proxy.upstream.source.as_ref());
+        let source = outgoing.source.as_ref().or(terms.source.as_ref());
         spec.source = source.map(|source| Arc::new(source_of(source)));
         spec.user_timeout = outgoing.user_timeout.filter(|time| !time.is_zero());
         spec.proxy_header = outgoing.proxy.as_ref().map(|proxy| {

@@ -10,7 +10,7 @@ use tidegate_proxy::spec::{ErrorPage, ErrorPages, FilePage, ReplyContent, ReplyS
 
 use super::Assembly;
 
-impl Assembly<'_> {
+impl Assembly {
     pub(super) fn reply(&mut self, reply: model::HttpReply, span: Span) -> Option<ReplySpec> {
         let mut spec = ReplySpec::status(self.status(reply.status, span)?);
         spec.content = match reply.content {

@@ -55,7 +55,7 @@ impl Set {
     }
 }
 
-impl Assembly<'_> {
+impl Assembly {
     pub(super) fn rules(&mut self, rules: model::RuleSet, mode: Mode) -> Rules {
         let set = |keyword, registered| Set { keyword, registered };
         let (request, response) = (Registered::HttpRequest, Registered::HttpResponse);
@@ -87,7 +87,7 @@ impl Assembly<'_> {
     }
 }
 
-impl Assembly<'_> {
+impl Assembly {
     fn set(&mut self, rules: Vec<model::Rule>, set: Set, mode: Mode) -> RuleSet {
         self.each(rules, set, mode).collect()
     }
@@ -99,7 +99,7 @@ impl Assembly<'_> {
     }
 
     fn rule(&mut self, rule: model::Rule, set: Set, mode: Mode) -> Option<Rule> {
-        let sources = self.around.sources;
+        let sources = self.around.sources.clone();
         let word = String::from_utf8_lossy(sources.text(rule.span)).into_owned();
         let line = format!("{} {word} ({})", set.keyword, sources.place(rule.span));
         let place = sources.file_and_line(rule.span).map(|(file, line)| RulePlace {

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tidegate_config::model::{self, Config, ServerPort};
 use tidegate_config::{Diagnostic, code};
 use tidegate_proxy::check::step::Program;
 use tidegate_proxy::spec::{
     Affinity, BackendId, BackendSpec, Balance, CookieMode, CookieSpec, HashBy, HashFunction, HashKey,
-    HashMethod, HashType, Persistence, ServerAddress, ServerSpec, Text, UriPart, UseServer,
+    HashMethod, HashType, KeepAlive, Persistence, ServerAddress, ServerSpec, Text, UriPart, UseServer,
 };
 
-use super::{Assembly, http2, numbers};
+use super::{Assembly, http2, listen, numbers};
 
 /// Where a server is.
 struct Place {
@@ -35,86 +36,121 @@ impl Place {
     }
 }
 
-impl Assembly<'_> {
+/// What a backend says of all its servers.
+pub(super) struct Terms {
+    pub(super) mode: model::Mode,
+    /// What checks do.
+    pub(super) program: Arc<Program>,
+    pub(super) check_timeout: Option<Duration>,
+    pub(super) connect_timeout: Option<Duration>,
+    pub(super) log_health_checks: bool,
+    pub(super) source: Option<model::SourceAddress>,
+    keepalive: Option<KeepAlive>,
+    /// `cookie ... dynamic`
+    dynamic_cookie: bool,
+    cookie_key: Option<Arc<str>>,
+}
+
+impl Terms {
+    pub(super) fn new(proxy: &model::Proxy, program: Arc<Program>) -> Terms {
+        let cookie = proxy.persistence.cookie.as_ref();
+        let dynamic_cookie = cookie.is_some_and(|cookie| cookie.dynamic);
+        let key = proxy.upstream.cookie_key.as_deref();
+        Terms {
+            mode: proxy.mode,
+            program,
+            check_timeout: proxy.timeouts.check,
+            connect_timeout: proxy.timeouts.connect,
+            log_health_checks: proxy.log_health_checks,
+            source: proxy.upstream.source.clone(),
+            keepalive: listen::keepalive(proxy.server_probes),
+            dynamic_cookie,
+            cookie_key: key.filter(|_| dynamic_cookie).map(Arc::from),
+        }
+    }
+}
+
+impl Assembly {
     /// The servers of a backend.
-    pub(super) fn servers(&mut self, proxy: &model::Proxy, program: &Arc<Program>) -> Vec<ServerSpec> {
+    pub(super) fn servers(&mut self, proxy: &model::Proxy, terms: &Terms) -> Vec<ServerSpec> {
         let mut specs = Vec::with_capacity(proxy.servers.len());
-        let mut keyless = false;
         let numbers = numbers(proxy.servers.iter().map(|server| server.id), 1);
         for (server, number) in proxy.servers.iter().zip(numbers) {
-            let Some(place) = self.place(server) else {
+            let Some(mut spec) = self.server(server, terms, false) else {
                 continue;
             };
-            let mut spec = ServerSpec::new(server.name.value.clone(), place.address);
-            spec.unresolved = place.unresolved;
-            if let Some((host, port)) = &place.follow {
-                self.follow(&mut spec, server, host, *port);
-            }
             spec.id = number;
-            spec.has_own_id = server.id.is_some();
-            spec.port_offset = place.port_offset;
-            spec.weight = server.weight.into();
-            spec.backup = server.backup;
-            spec.disabled = server.disabled;
-            spec.stick = server.stick;
-            spec.maxconn = server.maxconn;
-            spec.minconn = if server.minconn < server.maxconn {
-                server.minconn
-            } else {
-                0
-            };
-            spec.maxqueue = server.maxqueue;
-            spec.slowstart = Some(server.slowstart).filter(|time| !time.is_zero());
-            spec.cookie = server.cookie.clone();
-            spec.guid = server.guid.clone();
-            spec.hash_key = match server.hash_key {
-                model::HashKey::Id => HashKey::Id,
-                model::HashKey::Id32 => HashKey::Id32,
-                model::HashKey::Guid => HashKey::Guid,
-                model::HashKey::Addr => HashKey::Addr,
-                model::HashKey::AddrPort => HashKey::AddrPort,
-            };
             spec.track = server.track.as_ref().and_then(|track| {
                 let (backend, name) = &track.value;
                 let backend = backend.as_ref().unwrap_or(&proxy.name.value);
                 self.servers.get(&(backend.clone(), name.clone())).copied()
             });
-            spec.pool_max = server.idle_max.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
-            spec.pool_purge_delay = server.idle_purge_delay;
-            spec.pool_name = server.outgoing.pool_name.clone();
-            spec.reuse_max = server.reuse_max;
-            spec.strict_maxconn = server.strict_maxconn;
-            spec.ends_sessions_when_down = server.events.ends_sessions;
-            spec.ends_backups_when_up = server.events.ends_backup_sessions;
-            spec.redirect = server.events.redirect.clone();
-            let dynamic = proxy
-                .persistence
-                .cookie
-                .as_ref()
-                .is_some_and(|cookie| cookie.dynamic);
-            spec.cookie_key = proxy
-                .upstream
-                .cookie_key
-                .as_deref()
-                .filter(|_| dynamic)
-                .map(Arc::from);
-            if dynamic && spec.cookie_key.is_none() && !keyless {
-                keyless = true;
-                let message =
-                    "`cookie ... dynamic` makes values of a key, and there is no `dynamic-cookie-key`";
-                self.faults.push(Diagnostic::error(
-                    code::MISSING_ARGUMENT,
-                    proxy.name.span,
-                    message,
-                ));
-            }
-            self.outgoing(server, proxy, &mut spec);
-            spec.agent = self.agent(server, proxy);
-            spec.proto = http2::server_proto(server.proto);
-            spec.check = self.check(server, proxy, program, &spec);
             specs.push(spec);
         }
+        if terms.dynamic_cookie && terms.cookie_key.is_none() && !specs.is_empty() {
+            let message = "`cookie ... dynamic` makes values of a key, and there is no `dynamic-cookie-key`";
+            self.faults.push(Diagnostic::error(
+                code::MISSING_ARGUMENT,
+                proxy.name.span,
+                message,
+            ));
+        }
         specs
+    }
+
+    /// A server, which has no number yet and tracks none; `None` for a fault.
+    pub(super) fn server(
+        &mut self,
+        server: &model::Server,
+        terms: &Terms,
+        dynamic: bool,
+    ) -> Option<ServerSpec> {
+        let place = self.place(server)?;
+        let mut spec = ServerSpec::new(server.name.value.clone(), place.address);
+        spec.dynamic = dynamic;
+        spec.unresolved = place.unresolved;
+        if let Some((host, port)) = &place.follow {
+            self.follow(&mut spec, server, host, *port);
+        }
+        spec.has_own_id = server.id.is_some();
+        spec.port_offset = place.port_offset;
+        spec.weight = server.weight.into();
+        spec.backup = server.backup;
+        spec.disabled = server.disabled;
+        spec.stick = server.stick;
+        spec.maxconn = server.maxconn;
+        spec.minconn = if server.minconn < server.maxconn {
+            server.minconn
+        } else {
+            0
+        };
+        spec.maxqueue = server.maxqueue;
+        spec.slowstart = Some(server.slowstart).filter(|time| !time.is_zero());
+        spec.cookie = server.cookie.clone();
+        spec.guid = server.guid.clone();
+        spec.hash_key = match server.hash_key {
+            model::HashKey::Id => HashKey::Id,
+            model::HashKey::Id32 => HashKey::Id32,
+            model::HashKey::Guid => HashKey::Guid,
+            model::HashKey::Addr => HashKey::Addr,
+            model::HashKey::AddrPort => HashKey::AddrPort,
+        };
+        spec.pool_max = server.idle_max.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+        spec.pool_purge_delay = server.idle_purge_delay;
+        spec.pool_name = server.outgoing.pool_name.clone();
+        spec.reuse_max = server.reuse_max;
+        spec.strict_maxconn = server.strict_maxconn;
+        spec.ends_sessions_when_down = server.events.ends_sessions;
+        spec.ends_backups_when_up = server.events.ends_backup_sessions;
+        spec.redirect = server.events.redirect.clone();
+        spec.cookie_key = terms.cookie_key.clone();
+        spec.keepalive = terms.keepalive;
+        spec.is_referenced = server.is_referenced;
+        self.outgoing(server, terms, &mut spec);
+        spec.agent = self.agent(server, terms);
+        spec.proto = http2::server_proto(server.proto);
+        spec.check = self.check(server, terms, &spec);
+        Some(spec)
     }
 
     /// Where a server is; `None` for a fault.

@@ -10,7 +10,7 @@ use tidegate_sample::{AclSet, Condition, Scope, UserLists};
 use super::Assembly;
 use crate::statistics::{Page, Settings};
 
-impl Assembly<'_> {
+impl Assembly {
     pub(super) fn statistics(&mut self, stats: StatsSettings) -> Option<PageSpec> {
         let mut access = RuleSet::default();
         for rule in stats.access {
@@ -33,7 +33,7 @@ impl Assembly<'_> {
             let action = RuleAction::Auth(stats.realm);
             access.push(self.page_rule("stats auth", stats.span, action, Some(condition)));
         }
-        let around = self.around;
+        let around = &self.around;
         let settings = Settings {
             prefix: stats.uri.clone(),
             scope: stats.scope,

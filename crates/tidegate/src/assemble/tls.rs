@@ -88,7 +88,7 @@ impl Tls {
     }
 }
 
-impl Assembly<'_> {
+impl Assembly {
     /// What a `bind` line shakes hands with. `None` if that cannot be had; the faults have been told then.
     pub(super) fn acceptor(
         &mut self,

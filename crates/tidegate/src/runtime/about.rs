@@ -9,6 +9,8 @@ use tidegate_proxy::Control;
 use tidegate_sample::Lists;
 use tidegate_sample::vars::ProcVars;
 
+use crate::assemble::Workshop;
+
 /// Everything that commands look at, beside their connection.
 pub(crate) struct About {
     /// The data plane.
@@ -71,6 +73,8 @@ pub(crate) struct Facts {
     pub(crate) lists: Arc<Lists>,
     /// What handshakes are made with.
     pub(crate) tls: Arc<tidegate_tls::Store>,
+    /// What makes servers while the process runs.
+    pub(crate) workshop: Option<Workshop>,
     /// `ca-base`: where authorities are.
     pub(crate) ca_base: Option<String>,
     /// The variables of the process.

@@ -12,7 +12,9 @@ use crate::parse::check_rules::Speaks;
 use crate::parse::http::header_name;
 use crate::parse::keyword::{Keyword, KeywordDoc, Sections, left_out, not_yet, served, unsupported};
 use crate::parse::order::Rank;
+use crate::parse::server::ServerSettings;
 use crate::parse::{bind, capture, certificates, errors, rules, sampled, server, stick};
+use crate::text::Word;
 use tidegate_sample::Place;
 
 /// Takes the arguments of a keyword in.
@@ -44,13 +46,11 @@ const ROWS: &[Keyword<Parse>] = &[
     served("server", B_ONLY, "<name> <address>[:<port>] [<param>...]", "add a server", server_line),
     served("server-template", B_ONLY, "<prefix> { <number> | <first>-<last> } <address>[:<port>] [<param>...]",
         "add several servers", |cx, args| {
-            let servers = server::template(args, &cx.server_defaults, cx.diagnostics)?;
-            servers.into_iter().try_for_each(|server| add_server(cx, server))
+            let (servers, settings) = server::template(args, (&cx.origins, cx.above), cx.diagnostics)?;
+            servers.into_iter().try_for_each(|server| add_server(cx, server, settings.clone()))
         }),
-    served("default-server", B, "<param>...", "parameters of all servers that follow", |cx, args| {
-        server::parameters(&mut cx.server_defaults, args, cx.diagnostics);
-        Ok(())
-    }),
+    served("default-server", B, "[name <name>] [from <origin>] [<param>...]", "parameters of servers that follow: of all, or of those \
+        that begin with the name", |cx, args| cx.origins.line(args, cx.above, cx.diagnostics)),
     served("balance", B, "<algorithm> [<argument>...]", "which server comes next", balance::balance),
     served("cookie", B, "<name> [rewrite | insert | prefix] [<option>...]", "tie clients to servers by a cookie",
         persistence::cookie),
@@ -286,11 +286,18 @@ fn mode(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
 }
 
 fn server_line(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
-    let server = server::server(args, &cx.server_defaults, cx.diagnostics)?;
-    add_server(cx, server)
+    let (server, settings) = server::server(args, (&cx.origins, cx.above), cx.diagnostics)?;
+    add_server(cx, server, settings)
 }
 
-fn add_server(cx: &mut ProxyCx<'_>, mut server: Server) -> Parsed<()> {
+/// Reads the line of a server that comes while the process runs.
+pub(crate) fn dynamic_server(cx: &mut ProxyCx<'_>, name: &Word, args: &mut Args<'_>) -> Parsed<()> {
+    let (server, settings) = server::dynamic(name, args, (&cx.origins, cx.above), cx.diagnostics)?;
+    args.end()?;
+    add_server(cx, server, settings)
+}
+
+fn add_server(cx: &mut ProxyCx<'_>, mut server: Server, settings: ServerSettings) -> Parsed<()> {
     outgoing(cx, &mut server.outgoing)?;
     if let Some(first) = cx
         .proxy
@@ -320,6 +327,7 @@ fn add_server(cx: &mut ProxyCx<'_>, mut server: Server) -> Parsed<()> {
                 .related(first.name.span, "the first one"),
         ));
     }
+    cx.origins.servers.insert(server.name.value.clone(), settings);
     cx.proxy.servers.push(server);
     Ok(())
 }

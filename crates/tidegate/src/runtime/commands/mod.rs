@@ -4,6 +4,7 @@ mod caches;
 mod certificates;
 mod cli;
 mod events;
+mod dynamic;
 mod frontends;
 pub(super) mod info;
 mod lists;
@@ -22,7 +23,7 @@ use super::command::Command;
 
 /// All of them.
 pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
-    let families: [&'static [Command]; 15] = [
+    let families: [&'static [Command]; 16] = [
         caches::COMMANDS,
         certificates::COMMANDS,
         cli::COMMANDS,
@@ -30,6 +31,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
         info::COMMANDS,
         lists::COMMANDS,
         servers::COMMANDS,
+        dynamic::COMMANDS,
         stat::COMMANDS,
         sessions::COMMANDS,
         tables::COMMANDS,
