@@ -29,10 +29,10 @@ pub(super) fn backend<'p>(plane: &'p Plane, text: &str) -> Result<&'p Arc<Backen
 }
 
 /// The backend and server that `<backend>/<server>` stands for.
-pub(super) fn server<'p>(
-    plane: &'p Plane,
+pub(super) fn server(
+    plane: &Plane,
     text: Option<String>,
-) -> Result<(&'p Arc<BackendState>, Arc<ServerState>), Refusal> {
+) -> Result<(&Arc<BackendState>, Arc<ServerState>), Refusal> {
     let (of_backend, of_server) = pair(text)?;
     let backend = backend(plane, &of_backend)?;
     let servers = backend.servers();
