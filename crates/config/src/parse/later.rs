@@ -1,5 +1,7 @@
 //! What of a configuration is kept, so that servers and backends can be read while the process runs.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tidegate_sample::{Externals, Lists, UserLists};
@@ -42,7 +44,8 @@ impl Later {
         externals: &dyn Externals,
         reader: &dyn FileReader,
     ) -> Result<Server, Vec<String>> {
-        let parts = self.parts(externals, reader);
+        let noted = RefCell::default();
+        let parts = self.parts(externals, reader, &noted);
         let mut diagnostics = Diagnostics::default();
         let here = self.plan.names.seen_from(backend);
         let title = Spanned::new(backend.to_owned(), NOWHERE);
@@ -88,7 +91,12 @@ impl Later {
         })
     }
 
-    fn parts<'p>(&'p self, externals: &'p dyn Externals, reader: &'p dyn FileReader) -> Parts<'p> {
+    fn parts<'p>(
+        &'p self,
+        externals: &'p dyn Externals,
+        reader: &'p dyn FileReader,
+        token_certificates: &'p RefCell<BTreeSet<String>>,
+    ) -> Parts<'p> {
         Parts {
             sections: &self.sections,
             plan: &self.plan,
@@ -100,6 +108,7 @@ impl Later {
                 reader,
                 lists: &self.lists,
                 certificates: &self.certificates,
+                token_certificates,
             },
         }
     }

@@ -3,8 +3,8 @@
 mod caches;
 mod certificates;
 mod cli;
-mod events;
 mod dynamic;
+mod events;
 mod frontends;
 pub(super) mod info;
 mod lists;
