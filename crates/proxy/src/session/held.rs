@@ -154,8 +154,9 @@ impl Meanwhile for Held<'_> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Result<(), Broken> {
         self.go_on(cx).map_err(|end| {
             self.end = end;
-            self.client.reset();
-            self.server.reset();
+            if end == RelayEnd::ClientBroke {
+                self.server.reset();
+            }
             Broken
         })
     }

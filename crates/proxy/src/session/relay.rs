@@ -89,11 +89,18 @@ pub(crate) async fn relay(
 ) -> RelayEnd {
     let timer = worker.wheel.timer();
     let mut seen = None;
+    // The server takes nothing more; what it said before it broke is still to be passed on.
+    let mut deaf = false;
     let end = poll_fn(|cx| {
         {
             let mut scratch = worker.scratch.borrow_mut();
-            if let Poll::Ready(Err(end)) = up.poll(cx, client, server, &mut scratch) {
-                return Poll::Ready(end.of(RelayEnd::ClientBroke, RelayEnd::ServerBroke));
+            match up.poll(cx, client, server, &mut scratch) {
+                Poll::Ready(Err(Broke::From)) => return Poll::Ready(RelayEnd::ClientBroke),
+                Poll::Ready(Err(Broke::To)) => {
+                    deaf = true;
+                    up.finish();
+                }
+                Poll::Ready(Ok(())) | Poll::Pending => {}
             }
             if let Poll::Ready(Err(end)) = down.poll(cx, server, client, &mut scratch) {
                 return Poll::Ready(end.of(RelayEnd::ServerBroke, RelayEnd::ClientBroke));
@@ -101,7 +108,11 @@ pub(crate) async fn relay(
         }
         txn.count_bytes();
         if up.ended && down.ended {
-            return Poll::Ready(RelayEnd::Done);
+            return Poll::Ready(if deaf {
+                RelayEnd::ServerBroke
+            } else {
+                RelayEnd::Done
+            });
         }
         let moved = |t: &Traffic| t.read.get() + t.written.get();
         let now = Some((
@@ -125,9 +136,9 @@ pub(crate) async fn relay(
         timer.poll_elapsed(cx).map(|_| silent)
     })
     .await;
-    if end != RelayEnd::Done {
-        // What was cut short must not look like an orderly end to either side.
-        client.reset();
+    if end == RelayEnd::ClientBroke {
+        // The server has to know that this is no orderly end. A client gets to read all that it was sent, which a reset
+        // would take from it.
         server.reset();
     }
     end

@@ -108,10 +108,23 @@ async fn wait(
             None => facts.backend_queue = waiting.before,
         }
     }
+    let _queued = InQueue(txn);
     let gone = OnDrop(txn, *b"CQ");
     let turn = timer.limit(left, waiting).await;
     gone.stays();
     turn.map_err(|_| NoSlot::TimedOut)
+}
+
+/// Notes for the log when a transaction left the queue, however it did.
+struct InQueue<'t>(&'t Txn);
+
+impl Drop for InQueue<'_> {
+    fn drop(&mut self) {
+        let left = &self.0.times.connecting;
+        if left.get().is_none() {
+            left.set(Some(Instant::now()));
+        }
+    }
 }
 
 /// Notes for the log where a transaction was when its client went: dropped, unless it stays.
