@@ -2,11 +2,13 @@
 
 use std::ffi::OsStr;
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::task::{Context, Poll, ready};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::{TcpListener, UnixListener};
@@ -328,14 +330,19 @@ impl Acceptor {
 
     /// The next connection and, for TCP, its client's address.
     pub(crate) async fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
-        match self {
+        poll_fn(|cx| self.poll_accept(cx)).await
+    }
+
+    /// The same, for one task at a time.
+    pub(crate) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, Option<SocketAddr>)>> {
+        Poll::Ready(match self {
             Acceptor::Tcp(listener) => {
-                let (tcp, peer) = listener.accept().await?;
+                let (tcp, peer) = ready!(listener.poll_accept(cx))?;
                 tcp.set_nodelay(true)?;
                 Ok((Stream::Tcp(tcp), Some(peer)))
             }
-            Acceptor::Unix(listener) => Ok((Stream::Unix(listener.accept().await?.0), None)),
-        }
+            Acceptor::Unix(listener) => Ok((Stream::Unix(ready!(listener.poll_accept(cx))?.0), None)),
+        })
     }
 }
 

@@ -1,12 +1,12 @@
 //! The sessions of a worker, as they are listed and ended from outside.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use slab::Slab;
 use tidegate_sample::Named;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
@@ -92,13 +92,15 @@ fn name(named: &Option<Rc<Named>>) -> Option<String> {
 }
 
 struct Live {
+    id: u64,
     client: Rc<Client>,
-    task: AbortHandle,
+    /// None only until it was begun.
+    task: Option<AbortHandle>,
 }
 
 /// The sessions that a worker has now.
 pub(crate) struct Roster {
-    live: RefCell<BTreeMap<u64, Live>>,
+    live: RefCell<Slab<Live>>,
     next: Cell<u64>,
     workers: u64,
 }
@@ -113,32 +115,41 @@ impl Roster {
     }
 
     /// A number for the next session.
-    pub(crate) fn number(&self) -> u64 {
+    fn number(&self) -> u64 {
         self.next.replace(self.next.get().wrapping_add(self.workers))
     }
 
-    /// A session that has begun. It has to leave.
-    pub(crate) fn enter(&self, id: u64, client: Rc<Client>, task: AbortHandle) {
-        // One that has ended already has left.
-        if !task.is_finished() {
-            self.live.borrow_mut().insert(id, Live { client, task });
+    /// A session that is about to begin. Returns its place, which it has to leave.
+    pub(crate) fn enter(&self, client: Rc<Client>) -> usize {
+        let live = Live {
+            id: self.number(),
+            client,
+            task: None,
+        };
+        self.live.borrow_mut().insert(live)
+    }
+
+    /// The session at a place has begun, as this task.
+    pub(crate) fn begin(&self, place: usize, task: AbortHandle) {
+        if let Some(live) = self.live.borrow_mut().get_mut(place) {
+            live.task = Some(task);
         }
     }
 
-    pub(crate) fn leave(&self, id: u64) {
+    pub(crate) fn leave(&self, place: usize) {
         // What it held may want to leave too, so it goes once the list is free.
-        let gone = self.live.borrow_mut().remove(&id);
+        let gone = self.live.borrow_mut().try_remove(place);
         drop(gone);
     }
 
     /// All of them.
     pub(crate) fn list(&self) -> Vec<SessionView> {
         let live = self.live.borrow();
-        live.iter()
-            .map(|(id, live)| {
+        let mut listed: Vec<SessionView> = { live.iter() }
+            .map(|(_, live)| {
                 let whereabouts = live.client.whereabouts.borrow();
                 SessionView {
-                    id: *id,
+                    id: live.id,
                     source: live.client.source.get(),
                     frontend: String::from_utf8_lossy(&live.client.frontend.name).into_owned(),
                     backend: name(&whereabouts.backend),
@@ -146,7 +157,9 @@ impl Roster {
                     age: live.client.accepted_at.elapsed(),
                 }
             })
-            .collect()
+            .collect();
+        listed.sort_unstable_by_key(|session| session.id);
+        listed
     }
 
     /// Ends those that are meant. Says how many there were.
@@ -162,8 +175,9 @@ impl Roster {
         let live = self.live.borrow();
         let doomed: Vec<AbortHandle> = live
             .iter()
-            .filter(|(id, live)| is_meant(**id, &live.client))
-            .map(|(_, live)| {
+            .map(|(_, live)| live)
+            .filter(|live| is_meant(live.id, &live.client))
+            .filter_map(|live| {
                 live.client.killed_by.set(Some(by));
                 live.task.clone()
             })

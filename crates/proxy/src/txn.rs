@@ -86,8 +86,9 @@ pub struct Txn {
     pub(crate) response: RefCell<Option<response::Parts>>,
     /// Fields of a response 103 that the client is to get next.
     pub(crate) hints: RefCell<Headers>,
-    request_channel: Channel,
-    response_channel: Channel,
+    /// Boxed, and made when they are asked for: requests of HTTP don't need them.
+    channels: OnceCell<Box<Channels>>,
+    buffer_bytes: usize,
     request_body: RefCell<Vec<u8>>,
     request_body_ended: Cell<bool>,
     response_body: RefCell<Vec<u8>>,
@@ -129,6 +130,12 @@ pub struct Txn {
     handle: Cell<Option<TxnHandle>>,
 }
 
+/// The two directions of a TCP stream.
+struct Channels {
+    request: Channel,
+    response: Channel,
+}
+
 /// What `http-request set-log-level` (or `txn:set_loglevel`) asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogLevel {
@@ -164,8 +171,8 @@ impl Txn {
             request: RefCell::default(),
             response: RefCell::default(),
             hints: RefCell::default(),
-            request_channel: Channel::new(buffer_bytes),
-            response_channel: Channel::new(buffer_bytes),
+            channels: OnceCell::new(),
+            buffer_bytes,
             request_body: RefCell::default(),
             request_body_ended: Cell::new(false),
             response_body: RefCell::default(),
@@ -327,13 +334,22 @@ impl Txn {
 
     /// The bytes from the client (TCP mode; empty and unused in HTTP mode).
     pub fn request_channel(&self) -> &Channel {
-        &self.request_channel
+        &self.channels().request
     }
 
     /// The bytes to the client (TCP mode; empty and unused in HTTP mode). What a content rule sends here reaches the
     /// client at once.
     pub fn response_channel(&self) -> &Channel {
-        &self.response_channel
+        &self.channels().response
+    }
+
+    fn channels(&self) -> &Channels {
+        self.channels.get_or_init(|| {
+            Box::new(Channels {
+                request: Channel::new(self.buffer_bytes),
+                response: Channel::new(self.buffer_bytes),
+            })
+        })
     }
 
     /// The request's body as far as it was buffered (`option http-buffer-request`, `http-request wait-for-body`); empty

@@ -2,10 +2,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::future::{Future, pending, poll_fn};
 use std::hash::{BuildHasher, RandomState};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 
 use tidegate_sample::vars::VarStore;
@@ -366,12 +369,13 @@ impl Worker {
             None => return,
         };
         let rooms = [Some(&self.shared.room), frontend_room.as_ref(), room.as_ref()];
+        let mut changed = pin!(next_change(gate.clone()));
         loop {
             // Nothing is accepted while there is no room; it is taken only once there is somebody to take it for.
             for room in rooms.into_iter().flatten() {
                 room.wait().await;
             }
-            let state = *gate.borrow_and_update();
+            let state = *gate.borrow();
             match state {
                 FrontendState::Open => {}
                 FrontendState::Stopped => return,
@@ -394,9 +398,14 @@ impl Worker {
                 }
             }
             let Some(acceptor) = &acceptor else { return };
-            let accepted = tokio::select! {
-                accepted = acceptor.accept() => accepted,
-                _ = gate.changed() => continue,
+            // Nothing is registered anew for each connection: the socket and the gate remember who waits.
+            let accepted = poll_fn(|cx| match acceptor.poll_accept(cx) {
+                Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
+                Poll::Pending => changed.as_mut().poll(cx).map(|()| None),
+            });
+            let Some(accepted) = accepted.await else {
+                changed.set(next_change(gate.clone()));
+                continue;
             };
             match accepted {
                 Ok((stream, peer)) => {
@@ -470,23 +479,42 @@ impl Worker {
             h2: RefCell::default(),
         });
         let second = self.shared.board.second(client.accepted_at);
-        let counted = Counting::new(self.clone(), frontend.clone(), usage.clone(), second, permits);
-        let id = counted.id;
+        let place = self.roster.enter(client.clone());
+        let counted = Counting::new(
+            self.clone(),
+            place,
+            frontend.clone(),
+            usage.clone(),
+            second,
+            permits,
+        );
         let (worker, frontend, welcome) = (self.clone(), frontend.clone(), welcome.clone());
-        let listed = client.clone();
+        // Boxed: a task moves what it runs several times, and a session has room for all that a request may need.
+        let session = Box::pin(session::run(worker, frontend, client, welcome, stream));
         let task = tokio::task::spawn_local(async move {
             let _counted = counted;
-            session::run(worker, frontend, client, &welcome, stream).await;
+            session.await;
         });
-        self.roster.enter(id, listed, task.abort_handle());
+        self.roster.begin(place, task.abort_handle());
+    }
+}
+
+/// Waits until a gate is told something that it wasn't told when this was called.
+fn next_change(mut gate: watch::Receiver<FrontendState>) -> impl Future<Output = ()> {
+    gate.mark_unchanged();
+    async move {
+        // Without a sender nothing changes any more.
+        if gate.changed().await.is_err() {
+            pending().await
+        }
     }
 }
 
 /// Counts a session for as long as it lives, and keeps its room.
 struct Counting {
-    /// The session's number.
-    id: u64,
     worker: Rc<Worker>,
+    /// Its place in the worker's roster.
+    place: usize,
     frontend: Rc<Frontend>,
     listener: Arc<Usage>,
     _permits: [Option<Place>; 3],
@@ -495,6 +523,7 @@ struct Counting {
 impl Counting {
     fn new(
         worker: Rc<Worker>,
+        place: usize,
         frontend: Rc<Frontend>,
         listener: Arc<Usage>,
         second: u32,
@@ -506,8 +535,8 @@ impl Counting {
         worker.shared.connections.fetch_add(1, Ordering::Relaxed);
         frontend.connections.fetch_add(1, Ordering::Relaxed);
         Counting {
-            id: worker.roster.number(),
             worker,
+            place,
             frontend,
             listener,
             _permits: permits,
@@ -517,7 +546,7 @@ impl Counting {
 
 impl Drop for Counting {
     fn drop(&mut self) {
-        self.worker.roster.leave(self.id);
+        self.worker.roster.leave(self.place);
         self.worker.sessions.set(self.worker.sessions.get() - 1);
         self.worker.shared.connections.fetch_sub(1, Ordering::Relaxed);
         self.frontend.connections.fetch_sub(1, Ordering::Relaxed);

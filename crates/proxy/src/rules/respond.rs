@@ -16,16 +16,19 @@ pub(crate) fn constant_reply(spec: &ReplySpec) -> Option<Reply> {
     for (_, value) in &spec.headers {
         values.push(value.constant()?);
     }
-    match &spec.content {
+    let mut reply = match &spec.content {
         // Each proxy may have a page of its own.
-        ReplyContent::Page => None,
-        ReplyContent::Nothing => Some(with_headers(Reply::new(spec.status), spec, values)),
+        ReplyContent::Page => return None,
+        ReplyContent::Nothing => with_headers(Reply::new(spec.status), spec, values),
         ReplyContent::Body { content_type, body } => {
             let reply = with_body(Reply::new(spec.status), content_type.as_deref(), body.constant()?);
-            Some(with_headers(reply, spec, values))
+            with_headers(reply, spec, values)
         }
-        ReplyContent::File(page) => Some(page.reply(spec.status)),
-    }
+        ReplyContent::File(page) => page.reply(spec.status),
+    };
+    // It will be copied for each request.
+    reply.headers = reply.headers.detached();
+    Some(reply)
 }
 
 /// The reply for a transaction.

@@ -44,7 +44,7 @@ pub(crate) async fn run(
     worker: Rc<Worker>,
     frontend: Rc<Frontend>,
     client: Rc<Client>,
-    welcome: &Welcome,
+    welcome: Rc<Welcome>,
     mut stream: Stream,
 ) {
     let sets = [

@@ -108,7 +108,7 @@ impl Detached {
         if !self.body.is_empty() {
             txn.put_body(Way::Request, &[self.body.into()], true);
         }
-        let _ = txn.request_channel.append(&self.input);
+        let _ = txn.request_channel().append(&self.input);
         if mode == Mode::Tcp {
             txn.phase.set(Phase::Content);
         }

@@ -61,8 +61,8 @@ impl Session for Txn {
         match (self.mode, way) {
             (Mode::Http, Way::Request) => Some(self.request_body()),
             (Mode::Http, Way::Response) => Some(self.response_body()),
-            (Mode::Tcp, Way::Request) => Some(self.request_channel.input()),
-            (Mode::Tcp, Way::Response) => Some(self.response_channel.input()),
+            (Mode::Tcp, Way::Request) => Some(self.request_channel().input()),
+            (Mode::Tcp, Way::Response) => Some(self.response_channel().input()),
         }
     }
 
@@ -70,9 +70,11 @@ impl Session for Txn {
         match (self.mode, way) {
             (Mode::Http, Way::Request) => self.request_body_ended.get(),
             (Mode::Http, Way::Response) => self.response_body_ended.get(),
-            (Mode::Tcp, Way::Request) => !self.request_channel.may_recv() || self.request_channel.is_full(),
+            (Mode::Tcp, Way::Request) => {
+                !self.request_channel().may_recv() || self.request_channel().is_full()
+            }
             (Mode::Tcp, Way::Response) => {
-                !self.response_channel.may_recv() || self.response_channel.is_full()
+                !self.response_channel().may_recv() || self.response_channel().is_full()
             }
         }
     }
@@ -81,8 +83,8 @@ impl Session for Txn {
         let growing = |channel: &Channel| channel.may_recv() && !channel.is_full();
         match (self.mode, self.phase.get()) {
             _ if !self.inspecting.get() => false,
-            (Mode::Tcp, Phase::Content) => growing(&self.request_channel),
-            (Mode::Tcp, Phase::ResponseContent) => growing(&self.response_channel),
+            (Mode::Tcp, Phase::Content) => growing(self.request_channel()),
+            (Mode::Tcp, Phase::ResponseContent) => growing(self.response_channel()),
             // Whoever inspects a message knows whether more may come.
             (Mode::Http, _) => true,
             _ => false,

@@ -4,6 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use smallvec::SmallVec;
 
 use super::field::{AsName, FieldName, FieldValue, IsName, IsValue};
 use super::names::KnownName;
@@ -31,14 +32,33 @@ const UNUSED_BYTES_MAX: usize = 4096;
 /// assert_eq!(fields, [r#"host="example.org""#, r#"x-a="3""#]);
 /// ```
 #[derive(Clone, Default)]
-pub struct Headers {
+pub struct Headers(
+    /// Boxed: heads are moved often, and looked at in one place.
+    Option<Box<List>>,
+);
+
+/// As many fields as most heads have lie beside the rest, so that a list is one piece of memory.
+type Fields = SmallVec<[Field; 16]>;
+
+struct List {
     /// The head as it came; nobody changes it.
     received: Bytes,
     /// What was made of it and what was added.
     written: Vec<u8>,
-    fields: Vec<Field>,
+    fields: Fields,
     /// At this length of `written` it is looked whether it can be shorter.
     tidied_at: usize,
+}
+
+impl Clone for List {
+    fn clone(&self) -> List {
+        List {
+            received: self.received.clone(),
+            written: self.written.clone(),
+            fields: Fields::from_slice(&self.fields),
+            tidied_at: self.tidied_at,
+        }
+    }
 }
 
 /// Where a field is.
@@ -75,71 +95,39 @@ impl Headers {
     /// No fields.
     #[must_use]
     pub const fn new() -> Headers {
-        Headers {
-            received: Bytes::new(),
-            written: Vec::new(),
-            fields: Vec::new(),
-            tidied_at: UNUSED_BYTES_MAX,
-        }
+        Headers(None)
     }
 
     /// A list for so many fields, which a codec [finds](Self::found) in what was received.
     #[must_use]
     pub fn within(received: Bytes, fields: usize) -> Headers {
-        Headers {
-            received,
-            fields: Vec::with_capacity(fields),
-            ..Headers::new()
-        }
+        Headers(Some(Box::new(List::new(received, fields, 0))))
     }
 
     /// Takes in a field that a codec found in what was received, and checked: what makes up a name and a value is for the
     /// codec to say. Both are parts of what was received; anything else is copied.
     pub fn found(&mut self, name: FieldName<'_>, value: &[u8]) {
-        let FieldName { known, text: name } = name;
-        let Some(value_at) = place(&self.received, value) else {
-            return self.write(known, name, |to| to.extend_from_slice(value));
-        };
-        let mut field = Field {
-            name_at: 0,
-            value_at,
-            value_len: value.len() as u32,
-            name_len: name.len() as u16,
-            known,
-            written: Written::Nothing,
-        };
-        if known.is_other() {
-            let is_lower = !name.iter().any(u8::is_ascii_uppercase);
-            match place(&self.received, name).filter(|_| is_lower) {
-                Some(at) => field.name_at = at,
-                None => {
-                    field.name_at = self.written.len() as u32;
-                    field.written = Written::Name;
-                    self.written.extend(name.iter().map(u8::to_ascii_lowercase));
-                }
-            }
-        }
-        self.fields.push(field);
+        self.list_mut().found(name, value);
     }
 
     /// How many fields there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.fields.len()
+        self.fields().len()
     }
 
     /// Whether there is no field.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.fields.is_empty()
+        self.fields().is_empty()
     }
 
     /// The first value of a name.
     #[must_use]
     pub fn get(&self, name: impl AsName) -> Option<FieldValue<'_>> {
-        let name = name.as_name();
-        let field = self.fields.iter().find(|field| self.is_named(field, name))?;
-        Some(self.value(field))
+        let (list, name) = (self.list(), name.as_name());
+        let field = list.fields.iter().find(|field| list.is_named(field, name))?;
+        Some(list.value(field))
     }
 
     /// The values of a name, in their order.
@@ -147,50 +135,51 @@ impl Headers {
         &self,
         name: N,
     ) -> impl DoubleEndedIterator<Item = FieldValue<'_>> + use<'_, N> {
-        let fields = self.fields.iter();
-        let of_name = fields.filter(move |field| self.is_named(field, name.as_name()));
-        of_name.map(|field| self.value(field))
+        let list = self.list();
+        let of_name = { list.fields.iter() }.filter(move |field| list.is_named(field, name.as_name()));
+        of_name.map(|field| list.value(field))
     }
 
     /// Whether there is a field of this name.
     #[must_use]
     pub fn contains(&self, name: impl AsName) -> bool {
-        let name = name.as_name();
-        self.fields.iter().any(|field| self.is_named(field, name))
+        let (list, name) = (self.list(), name.as_name());
+        list.fields.iter().any(|field| list.is_named(field, name))
     }
 
     /// All fields, in their order.
     pub fn iter(
         &self,
     ) -> impl DoubleEndedIterator<Item = (FieldName<'_>, FieldValue<'_>)> + ExactSizeIterator {
-        let fields = self.fields.iter();
-        fields.map(|field| (self.name(field), self.value(field)))
+        let list = self.list();
+        { list.fields.iter() }.map(|field| (list.name(field), list.value(field)))
     }
 
     /// The names of all fields, in their order; that of several fields comes several times.
     pub fn names(&self) -> impl DoubleEndedIterator<Item = FieldName<'_>> + ExactSizeIterator {
-        self.fields.iter().map(|field| self.name(field))
+        let list = self.list();
+        list.fields.iter().map(|field| list.name(field))
     }
 
     /// The names that there are, each once.
     pub fn distinct_names(&self) -> impl Iterator<Item = FieldName<'_>> {
-        let fields = self.fields.iter().enumerate();
-        let first = fields.filter(|(at, field)| {
-            let before = self.fields.get(..*at).unwrap_or_default();
-            !before.iter().any(|other| self.is_named(other, self.name(field)))
+        let list = self.list();
+        let first = { list.fields.iter().enumerate() }.filter(|(at, field)| {
+            let before = list.fields.get(..*at).unwrap_or_default();
+            !before.iter().any(|other| list.is_named(other, list.name(field)))
         });
-        first.map(|(_, field)| self.name(field))
+        first.map(|(_, field)| list.name(field))
     }
 
     /// The values of all fields, in their order.
     pub fn values(&self) -> impl DoubleEndedIterator<Item = FieldValue<'_>> + ExactSizeIterator {
-        self.fields.iter().map(|field| self.value(field))
+        let list = self.list();
+        list.fields.iter().map(|field| list.value(field))
     }
 
     /// Adds a field behind the others.
     pub fn append(&mut self, name: impl IsName, value: impl IsValue) {
-        let name = name.as_name();
-        self.write(name.known, name.text, |to| value.write(to));
+        self.list_mut().write(name.as_name(), |to| value.write(to));
     }
 
     /// Adds a field behind the others, and removes those of its name that were there.
@@ -201,16 +190,17 @@ impl Headers {
 
     /// Adds a field before the others.
     pub fn prepend(&mut self, name: impl IsName, value: impl IsValue) {
-        let others = self.fields.len();
+        let others = self.len();
         self.append(name, value);
-        let added = self.fields.len() - others;
-        self.fields.rotate_right(added);
+        let list = self.list_mut();
+        let added = list.fields.len() - others;
+        list.fields.rotate_right(added);
     }
 
     /// Removes all fields of a name. Returns whether there was one.
     pub fn remove(&mut self, name: impl AsName) -> bool {
         let name = name.as_name();
-        if !self.fields.iter().any(|field| self.is_named(field, name)) {
+        if !self.contains(name) {
             return false;
         }
         self.retain(|other, _| other.known != name.known || !is_same(other, name));
@@ -219,9 +209,10 @@ impl Headers {
 
     /// Keeps the fields for which this holds.
     pub fn retain(&mut self, mut holds: impl FnMut(FieldName<'_>, FieldValue<'_>) -> bool) {
-        let mut fields = std::mem::take(&mut self.fields);
-        fields.retain(|field| holds(self.name(field), self.value(field)));
-        self.fields = fields;
+        let Some(list) = &mut self.0 else { return };
+        let mut fields = std::mem::take(&mut list.fields);
+        fields.retain(|field| holds(list.name(field), list.value(field)));
+        list.fields = fields;
     }
 
     /// Changes the fields of a name where they are.
@@ -230,23 +221,24 @@ impl Headers {
         name: impl AsName,
         mut change: impl FnMut(FieldValue<'_>) -> Change<V>,
     ) {
+        let Some(list) = &mut self.0 else { return };
         let name = name.as_name();
         let mut at = 0;
-        while let Some(field) = self.fields.get(at) {
-            if !self.is_named(field, name) {
+        while let Some(field) = list.fields.get(at) {
+            if !list.is_named(field, name) {
                 at += 1;
                 continue;
             }
-            match change(self.value(field)) {
+            match change(list.value(field)) {
                 Change::Keep => at += 1,
-                Change::Remove => drop(self.fields.remove(at)),
+                Change::Remove => drop(list.fields.remove(at)),
                 Change::To(new) => {
-                    let others = self.fields.len();
-                    self.write(name.known, name.text, |to| new.write(to));
-                    if self.fields.len() == others {
-                        self.fields.remove(at);
+                    let others = list.fields.len();
+                    list.write(name, |to| new.write(to));
+                    if list.fields.len() == others {
+                        list.fields.remove(at);
                     } else {
-                        self.fields.swap_remove(at);
+                        list.fields.swap_remove(at);
                         at += 1;
                     }
                 }
@@ -256,36 +248,84 @@ impl Headers {
 
     /// Removes all fields.
     pub fn clear(&mut self) {
-        *self = Headers::new();
+        self.0 = None;
     }
 
     /// The bytes of all names and values.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let bytes = |field: &Field| usize::from(field.name_len) + field.value_len as usize;
-        self.fields.iter().map(bytes).sum()
+        self.fields().iter().map(bytes).sum()
     }
 
-    /// A copy in memory of its own, no larger than needed, for whoever keeps it longer than the message lives.
+    /// A copy in memory of its own, no larger than needed, for whoever keeps it longer than the message lives. To copy it again
+    /// is cheap.
     #[must_use]
     pub fn detached(&self) -> Headers {
-        let mut copy = Headers {
-            fields: Vec::with_capacity(self.fields.len() + 1),
-            written: Vec::with_capacity(self.bytes()),
-            ..Headers::new()
-        };
-        copy.extend(self.iter());
+        let mut copy = List::new(Bytes::new(), self.len(), self.bytes());
+        for (name, value) in self.iter() {
+            copy.write(name, |to| value.write(to));
+        }
         copy.sealed()
     }
 
-    /// The same, where what was written is what others may share.
-    fn sealed(mut self) -> Headers {
-        debug_assert!(self.received.is_empty(), "nothing else is shared");
-        self.received = std::mem::take(&mut self.written).into();
-        self.fields
-            .iter_mut()
-            .for_each(|field| field.written = Written::Nothing);
-        self
+    fn fields(&self) -> &[Field] {
+        self.0.as_ref().map_or(&[], |list| &list.fields)
+    }
+
+    fn list(&self) -> &List {
+        self.0.as_deref().unwrap_or(&EMPTY)
+    }
+
+    fn list_mut(&mut self) -> &mut List {
+        self.0
+            .get_or_insert_with(|| Box::new(List::new(Bytes::new(), 0, 0)))
+    }
+}
+
+/// What there is where nothing is.
+static EMPTY: List = List {
+    received: Bytes::new(),
+    written: Vec::new(),
+    fields: Fields::new_const(),
+    tidied_at: UNUSED_BYTES_MAX,
+};
+
+impl List {
+    fn new(received: Bytes, fields: usize, written: usize) -> List {
+        List {
+            received,
+            written: Vec::with_capacity(written),
+            fields: Fields::with_capacity(fields),
+            tidied_at: UNUSED_BYTES_MAX,
+        }
+    }
+
+    fn found(&mut self, name: FieldName<'_>, value: &[u8]) {
+        let Some(value_at) = place(&self.received, value) else {
+            return self.write(name, |to| to.extend_from_slice(value));
+        };
+        let FieldName { known, text } = name;
+        let mut field = Field {
+            name_at: 0,
+            value_at,
+            value_len: value.len() as u32,
+            name_len: text.len() as u16,
+            known,
+            written: Written::Nothing,
+        };
+        if known.is_other() {
+            let is_lower = !text.iter().any(u8::is_ascii_uppercase);
+            match place(&self.received, text).filter(|_| is_lower) {
+                Some(at) => field.name_at = at,
+                None => {
+                    field.name_at = self.written.len() as u32;
+                    field.written = Written::Name;
+                    self.written.extend(text.iter().map(u8::to_ascii_lowercase));
+                }
+            }
+        }
+        self.fields.push(field);
     }
 
     fn is_named(&self, field: &Field, name: FieldName<'_>) -> bool {
@@ -318,24 +358,24 @@ impl Headers {
     }
 
     /// Adds a field of which nothing was received.
-    fn write(&mut self, known: KnownName, name: &[u8], value: impl FnOnce(&mut Vec<u8>)) {
+    fn write(&mut self, name: FieldName<'_>, value: impl FnOnce(&mut Vec<u8>)) {
         if self.written.len() >= self.tidied_at {
             self.tidy();
         }
         let name_at = self.written.len();
-        if known.is_other() {
-            self.written.extend(name.iter().map(u8::to_ascii_lowercase));
+        if name.known.is_other() {
+            self.written.extend(name.text.iter().map(u8::to_ascii_lowercase));
         }
         let value_at = self.written.len();
         value(&mut self.written);
         // Nobody sends a field that is larger than this: it is left out.
-        if let (Ok(name_len), Ok(_)) = (u16::try_from(name.len()), u32::try_from(self.written.len())) {
+        if let (Ok(name_len), Ok(_)) = (u16::try_from(name.text.len()), u32::try_from(self.written.len())) {
             self.fields.push(Field {
                 name_at: name_at as u32,
                 value_at: value_at as u32,
                 value_len: (self.written.len() - value_at) as u32,
                 name_len,
-                known,
+                known: name.known,
                 written: Written::Both,
             });
         }
@@ -367,6 +407,15 @@ impl Headers {
             self.written = written;
         }
         self.tidied_at = UNUSED_BYTES_MAX + 2 * self.written.len();
+    }
+
+    /// The same, where what was written is what others may share. Nothing was received.
+    fn sealed(mut self) -> Headers {
+        self.received = std::mem::take(&mut self.written).into();
+        self.fields
+            .iter_mut()
+            .for_each(|field| field.written = Written::Nothing);
+        Headers(Some(Box::new(self)))
     }
 }
 
@@ -420,13 +469,11 @@ impl<N: IsName, V: IsValue> Extend<(N, V)> for Headers {
 impl From<&HeaderMap> for Headers {
     fn from(map: &HeaderMap) -> Headers {
         let bytes = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len();
-        let mut headers = Headers {
-            fields: Vec::with_capacity(map.len() + 2),
-            written: Vec::with_capacity(map.iter().map(bytes).sum()),
-            ..Headers::new()
-        };
-        headers.extend(map);
-        headers.sealed()
+        let mut list = List::new(Bytes::new(), map.len() + 2, map.iter().map(bytes).sum());
+        for (name, value) in map {
+            list.write(name.as_name(), |to| value.write(to));
+        }
+        list.sealed()
     }
 }
 
