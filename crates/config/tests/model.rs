@@ -198,7 +198,7 @@ fn binds_have_one_entry_for_each_address() {
         "frontend f
     timeout client 5s
     bind :80,*:81,[::1]:82,::1:83,ipv4@192.0.2.1:84,ipv6@:85,:90-92 name n maxconn 5 backlog 6 v6only
-    bind /run/a.sock,unix@/run/b.sock,abns@c,fd@7 mode 660
+    bind /run/a.sock,stream+unix@/run/b.sock,abns@c,stream+fd@7 mode 660
     bind :\"${PORT}\" id 9
 ",
     );

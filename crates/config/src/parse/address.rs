@@ -217,19 +217,24 @@ enum Family {
     Fd,
 }
 
-const FAMILIES: [(&str, Family); 9] = [
+/// What says that a socket is of streams, as all are here.
+const STREAM: &str = "stream+";
+
+const FAMILIES: [(&str, Family); 11] = [
+    ("ip@", Family::Any),
     ("ipv4@", Family::V4),
     ("ipv6@", Family::V6),
     ("tcp@", Family::Any),
     ("tcp4@", Family::V4),
     ("tcp6@", Family::V6),
     ("unix@", Family::Unix),
+    ("uxst@", Family::Unix),
     ("abns@", Family::Abstract),
     ("fd@", Family::Fd),
     ("/", Family::Unix),
 ];
 
-const FAMILIES_PENDING: [&str; 17] = [
+const FAMILIES_PENDING: [&str; 14] = [
     "abnsz@",
     "mptcp@",
     "mptcp4@",
@@ -239,11 +244,8 @@ const FAMILIES_PENDING: [&str; 17] = [
     "quic6@",
     "rhttp@",
     "sockpair@",
-    "stream+ipv4@",
-    "stream+ipv6@",
-    "stream+unix@",
-    "stream+abns@",
-    "uxst@",
+    "dgram+",
+    "quic+",
     "udp@",
     "udp4@",
     "udp6@",
@@ -253,6 +255,9 @@ fn family(word: &Word) -> Parsed<(Family, Word)> {
     let text = word.text()?;
     if text.is_empty() {
         return fault(code::BAD_ADDRESS, word, "an address is empty");
+    }
+    if let Some(rest) = text.strip_prefix(STREAM).filter(|rest| !rest.starts_with(STREAM)) {
+        return family(&word.tail(text.len() - rest.len()));
     }
     for (prefix, family) in FAMILIES {
         if text.starts_with(prefix) {

@@ -39,10 +39,9 @@ pub(super) fn of(file: &Path, program: &Path, options: &Options) -> Outcome {
     if let Some(why) = not_for_us(&text) {
         return Outcome::Skipped(why);
     }
-    let copied = match syntax::older(&text)
-        .map(|text| Copied::new(file, &text))
-        .transpose()
-    {
+    let directory = file.parent().unwrap_or(file);
+    let older = syntax::older(&text, directory);
+    let copied = match older.and_then(|text| text.map(|text| Copied::new(file, &text)).transpose()) {
         Ok(copied) => copied,
         Err(error) => return Outcome::Failed(error.to_string()),
     };
@@ -58,6 +57,10 @@ pub(super) fn of(file: &Path, program: &Path, options: &Options) -> Outcome {
     };
     let said =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let said = match copied.as_ref().and_then(|copied| copied.test.parent()) {
+        Some(copy) => said.replace(&*copy.to_string_lossy(), &directory.to_string_lossy()),
+        None => said,
+    };
     let said = without_place(&said, &options.path);
     match output.status.code() {
         Some(0) => Outcome::Passed,

@@ -62,7 +62,7 @@ pub(super) fn page(results: &Results) -> Result<String, fmt::Error> {
          `cargo xtask conform reg-tests PATH` runs a checkout of them on this program and writes this page. A test is skipped where it\n\
          says itself that it needs what isn't there; the reason of one that fails is the first that it gave. Debian's\n\
          `varnishtest` is older than what the tests are written for: what it spells differently (`-Ws`, `<undef>` in quotes) is spelt its way in a\n\
-         copy before a test is run.\n\n\
+         copy before a test is run, in which the files that it includes stand where it says so.\n\n\
          | folder | passed | skipped | failed |\n|---|---|---|---|\n",
     );
     let (folders, all) = counts(results);

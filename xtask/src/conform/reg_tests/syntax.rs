@@ -8,12 +8,40 @@ use std::path::{Path, PathBuf};
 /// another for the traffic.
 const SPELLINGS: [(&str, &str); 2] = [("\"<undef>\"", "<undef>"), (" -Ws ", " -W ")];
 
-/// A test's text as the older program has it; none if nothing differs.
-pub(super) fn older(text: &str) -> Option<String> {
+/// Files inside each other, at most.
+const DEPTH_MAX: usize = 8;
+
+/// The text of a test in a directory as the older program has it; none if nothing differs.
+///
+/// # Errors
+/// A file that it includes can't be read.
+pub(super) fn older(text: &str, directory: &Path) -> io::Result<Option<String>> {
+    let whole = included(text, directory, 0)?;
     let spelt = SPELLINGS
         .iter()
-        .fold(text.to_owned(), |text, (new, old)| text.replace(new, old));
-    (spelt != text).then_some(spelt)
+        .fold(whole, |text, (new, old)| text.replace(new, old));
+    Ok((spelt != text).then_some(spelt))
+}
+
+/// A text with those in the places of the lines that include them.
+fn included(text: &str, directory: &Path, depth: usize) -> io::Result<String> {
+    let mut whole = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let Some(file) = line.strip_prefix("include ") else {
+            whole.push_str(line);
+            continue;
+        };
+        if depth >= DEPTH_MAX {
+            return Err(io::Error::other("files include each other without an end"));
+        }
+        let file = file.trim().trim_matches('"');
+        let file = file.replace("${testdir}", &directory.to_string_lossy());
+        let of_file = std::fs::read(&file).map_err(|why| io::Error::other(format!("{file}: {why}")))?;
+        let of_file = String::from_utf8_lossy(&of_file);
+        whole.push_str(&included(&of_file, directory, depth + 1)?);
+        whole.push('\n');
+    }
+    Ok(whole)
 }
 
 /// A directory like the test's own, with another text in its place. It is removed when this is dropped.
@@ -61,11 +89,28 @@ mod tests {
     #[test]
     fn what_newer_tests_spell_differently_is_spelt_as_before() {
         let text = "expect resp.http.a == \"<undef>\"\nhaproxy h1 -Ws -S -conf {\n";
+        let older = |text| older(text, Path::new("/")).unwrap();
         assert_eq!(
             older(text).unwrap(),
             "expect resp.http.a == <undef>\nhaproxy h1 -W -S -conf {\n"
         );
         assert_eq!(older("expect resp.http.a == <undef>\n"), None);
+    }
+
+    #[test]
+    fn what_is_included_stands_in_its_place() {
+        let place = std::env::temp_dir().join(format!("tidegate-includes-{}", std::process::id()));
+        std::fs::create_dir_all(&place).unwrap();
+        std::fs::write(place.join("a.vtci"), "a\ninclude ${testdir}/b.vtci\n").unwrap();
+        std::fs::write(place.join("b.vtci"), "b").unwrap();
+        std::fs::write(place.join("c.vtci"), "include ${testdir}/c.vtci\n").unwrap();
+        let older = |text| older(text, &place);
+        let text = "setenv A b\ninclude ${testdir}/a.vtci\nclient c1 {\n    include\n}\n";
+        let whole = older(text).unwrap().unwrap();
+        assert_eq!(whole, "setenv A b\na\nb\n\nclient c1 {\n    include\n}\n");
+        assert!(older("include ${testdir}/nope.vtci").is_err());
+        assert!(older("include ${testdir}/c.vtci").is_err());
+        std::fs::remove_dir_all(&place).unwrap();
     }
 
     #[test]
