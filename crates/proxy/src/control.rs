@@ -23,6 +23,7 @@ use crate::upstream::news::ServerNews;
 use crate::upstream::servers::NotAdded;
 use crate::upstream::shared::BackendState;
 use crate::upstream::state::ServerState;
+use crate::violation::Violation;
 use crate::worker::{Shared, Stop};
 
 /// A handle on what runs. Keeping it keeps nothing alive.
@@ -208,6 +209,18 @@ impl Plane {
     #[must_use]
     pub fn set_frontend_connections_max(&self, name: &str, limit: usize) -> bool {
         self.room(name).map(|room| room.set_limit(limit)).is_some()
+    }
+
+    /// How many messages there were that were no HTTP.
+    #[must_use]
+    pub fn violations_total(&self) -> u64 {
+        self.shared.violations.total()
+    }
+
+    /// The last of them, with their numbers: a request of each frontend and a response of each backend.
+    #[must_use]
+    pub fn violations(&self) -> Vec<(u64, Arc<Violation>)> {
+        self.shared.violations.last()
     }
 
     fn room(&self, name: &str) -> Option<&Arc<Room>> {

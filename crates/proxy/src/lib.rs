@@ -49,6 +49,7 @@ mod tls;
 mod txn;
 mod upstream;
 mod usage;
+mod violation;
 mod worker;
 
 pub use applet::{HttpApplet, RECEIVE_BYTES_MAX, SEND_BYTES_MAX, ServiceError, TcpApplet};
@@ -68,3 +69,4 @@ pub use upstream::news::{CheckNews, ServerChange, ServerNews};
 pub use upstream::servers::{NotAdded, NotRemovable, NotRenamed, Servers};
 pub use upstream::shared::BackendState;
 pub use upstream::state::{Operational, ServerName, ServerState, StaticWeights, WEIGHT_MAX};
+pub use violation::Violation;

@@ -22,6 +22,7 @@ use crate::roster::{Order, Orders};
 use crate::spec::{BackendSpec, FrontendSpec, ProxySpec};
 use crate::upstream::open::Descriptors;
 use crate::upstream::shared::BackendState;
+use crate::violation::Violations;
 use crate::worker::{Listening, Shared, Stop, Worker};
 
 /// Why nothing runs.
@@ -398,6 +399,7 @@ fn share(spec: ProxySpec, writer: Option<LogWriter>, orders: Vec<UnboundedSender
         orders,
         news: Mutex::new(Some(news)),
         writer,
+        violations: Violations::default(),
         global,
     })
 }

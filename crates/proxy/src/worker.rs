@@ -44,6 +44,7 @@ use crate::upstream::balance::Balancer;
 use crate::upstream::open::Descriptors;
 use crate::upstream::shared::BackendState;
 use crate::upstream::standing::Listener;
+use crate::violation::Violations;
 
 /// How often idle server connections are looked through.
 const PURGE_EVERY: Duration = Duration::from_secs(1);
@@ -84,6 +85,8 @@ pub(crate) struct Shared {
     /// Whether each frontend takes connections.
     pub(crate) gates: Vec<Gate>,
     pub(crate) writer: Option<LogWriter>,
+    /// Messages that were no HTTP.
+    pub(crate) violations: Violations,
 }
 
 impl Shared {

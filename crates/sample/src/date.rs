@@ -28,8 +28,8 @@ impl Zone {
     }
 }
 
-/// `23/Nov/2026:09:06:16.253`
-pub(crate) fn log_millis(time: SystemTime) -> Data {
+/// The date in a log line, in the machine's time zone: `23/Nov/2026:09:06:16.253`
+pub fn log_millis(time: SystemTime) -> Data {
     let second = of_second(time, Zone::Local, "%d/%b/%Y:%H:%M:%S");
     Data::format(format_args!(
         "{}.{:03}",

@@ -404,3 +404,52 @@ fn lines_of_a_ring_are_shown_and_followed() -> Result<()> {
     assert_eq!(rest, "\nasked /a\0asked /b\0asked /c\0\n");
     Ok(())
 }
+
+#[test]
+fn messages_that_are_no_http_are_shown() -> Result<()> {
+    let odd = support::origin::origin(|mut stream| {
+        let mut from = BufReader::new(stream.try_clone()?);
+        support::origin::head(&mut from)?;
+        stream.write_all(b"HTTP/1.1 200 OK\r\nbad name: x\r\n\r\n")?;
+        Ok(())
+    })?;
+    let rest = format!(
+        "listen odd\n    bind 127.0.0.1:8081\n    server s {}\n",
+        support::origin::server(odd)
+    );
+    let runtime = Runtime::start("errors", "level operator", "", &rest)?;
+    let send = |bind: usize, bytes: &[u8]| -> Result<String> {
+        let mut stream = runtime.site.connect(bind)?;
+        stream.write_all(bytes)?;
+        support::site::rest(stream)
+    };
+    assert!(runtime.ask("show errors\n")?.ends_with("] : 0\n\n"));
+    assert!(send(0, b"GET /\x01 HTTP/1.1\r\nhost: a\r\n\r\n")?.starts_with("HTTP/1.1 400 "));
+    assert!(send(1, b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")?.starts_with("HTTP/1.1 502 "));
+
+    let all = runtime.ask("show errors\n")?;
+    let lines: Vec<&str> = all.lines().collect();
+    assert!(
+        lines[0].starts_with("Total events captured on [") && lines[0].ends_with("] : 2"),
+        "{all}"
+    );
+    for part in [
+        "] frontend site (#2): invalid request\n  backend <NONE> (#-1), server <NONE> (#-1), event #0, src 127.0.0.1:",
+        "\n  request length 28 bytes, error at position 5:\n  \n  00000  GET /\\x01 HTTP/1.1\\r\\n\n  00017  host: a\\r\\n\n  \
+         00026  \\r\\n\n",
+        "] backend odd (#3): invalid response\n  frontend odd (#3), server s (#1), event #1, src 127.0.0.1:",
+        "\n  response length 32 bytes, error at position 20:\n  \n  00000  HTTP/1.1 200 OK\\r\\n\n  00017  bad name: x\\r\\n\n",
+    ] {
+        assert!(all.contains(part), "{part}\nis not in\n{all}");
+    }
+    let of =
+        |which: &str| Ok::<_, Box<dyn std::error::Error>>(runtime.ask(which)?.matches(": invalid ").count());
+    assert_eq!(of("show errors -1 response\n")?, 1);
+    assert_eq!(of("show errors odd request\n")?, 0);
+    assert_eq!(of("show errors 2\n")?, 1);
+    assert_eq!(
+        runtime.ask("show errors no;show errors odd no\n")?,
+        "No such proxy.\n\nExpects either 'request' or 'response'.\n\n"
+    );
+    Ok(())
+}

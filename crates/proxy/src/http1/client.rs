@@ -41,6 +41,8 @@ pub(crate) struct ClientConn {
     pub(crate) made: Made,
     /// It may serve another request.
     kept: bool,
+    /// The byte with which what was received last is no response.
+    fault: Option<usize>,
 }
 
 impl ClientConn {
@@ -59,6 +61,7 @@ impl ClientConn {
             case,
             made,
             kept: true,
+            fault: None,
         }
     }
 
@@ -165,7 +168,11 @@ impl ClientConn {
                         continue;
                     }
                     Reading::Partial => {}
-                    Reading::TooLarge | Reading::Unreadable => return Poll::Ready(Err(SendFailure::Invalid)),
+                    Reading::TooLarge => return Poll::Ready(Err(SendFailure::Invalid)),
+                    Reading::Unreadable(at) => {
+                        self.fault = Some(at);
+                        return Poll::Ready(Err(SendFailure::Invalid));
+                    }
                 }
             }
             if !matches!(ready!(wire.poll_more(cx)), Ok(1..)) {
@@ -174,6 +181,11 @@ impl ClientConn {
                 }));
             }
         }
+    }
+
+    /// What was received and is no response, and the place of the byte at fault.
+    pub(crate) fn fault(&self) -> Option<(Bytes, usize)> {
+        Some((self.wire.borrow().held.clone(), self.fault?))
     }
 
     /// What was counted on the connection.

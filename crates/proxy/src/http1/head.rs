@@ -51,8 +51,8 @@ pub(super) enum Reading<T> {
     Mended(Bytes),
     /// It is larger than it may be.
     TooLarge,
-    /// No head will come of it.
-    Unreadable,
+    /// No head will come of it: of what begins like this as far as the byte at this place.
+    Unreadable(usize),
 }
 
 /// The head of a request.
@@ -121,22 +121,50 @@ fn read<T>(
         Ok(_) => Reading::TooLarge,
         Err(_) => mend(bytes, limits, |bytes| {
             let mut fields = vec![MaybeUninit::uninit(); limits.fields_max];
-            matches!(parse(bytes, &mut fields), Ok(None))
+            match parse(bytes, &mut fields) {
+                Ok(Some(_)) => Look::Whole,
+                Ok(None) => Look::Partial,
+                Err(_) => Look::Wrong,
+            }
         }),
     }
 }
 
+/// What the beginning of a head is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Look {
+    Whole,
+    Partial,
+    Wrong,
+}
+
+/// The first byte with which some bytes, which are wrong, are so.
+fn fault_at(bytes: &Bytes, look: impl Fn(&Bytes) -> Look) -> usize {
+    let (mut well, mut wrong) = (0, bytes.len());
+    while wrong - well > 1 {
+        let between = well + (wrong - well) / 2;
+        match look(&bytes.slice(..between)) {
+            Look::Wrong => wrong = between,
+            Look::Whole | Look::Partial => well = between,
+        }
+    }
+    well
+}
+
 /// What can be made of a head that can't be read as it is.
-fn mend<T>(bytes: &Bytes, limits: HeadLimits, begins_well: impl Fn(&Bytes) -> bool) -> Reading<T> {
+fn mend<T>(bytes: &Bytes, limits: HeadLimits, look: impl Fn(&Bytes) -> Look) -> Reading<T> {
     // A field that goes on is no fault of what comes before it.
-    let folded = first_fold(bytes).is_some_and(|at| begins_well(&bytes.slice(..=at)));
+    let folded = first_fold(bytes).is_some_and(|at| look(&bytes.slice(..=at)) == Look::Partial);
     if head_end(bytes).is_some() {
         let mended = unfold(bytes).filter(|_| folded);
         let mended = mended.or_else(|| purge(bytes).filter(|_| limits.lenient));
-        return mended.map_or(Reading::Unreadable, |mended| Reading::Mended(mended.into()));
+        return match mended {
+            Some(mended) => Reading::Mended(mended.into()),
+            None => Reading::Unreadable(fault_at(bytes, look)),
+        };
     }
     match folded || limits.lenient {
-        false => Reading::Unreadable,
+        false => Reading::Unreadable(fault_at(bytes, look)),
         true if bytes.len() < limits.bytes_max => Reading::Partial,
         true => Reading::TooLarge,
     }

@@ -81,7 +81,7 @@ pub fn responses<'p>(pieces: impl IntoIterator<Item = &'p [u8]>, lenient: bool) 
                 }
                 Reading::Partial => return Poll::Pending,
                 Reading::Mended(mended) => reading.held = mended,
-                Reading::TooLarge | Reading::Unreadable => return Poll::Ready(None),
+                Reading::TooLarge | Reading::Unreadable(_) => return Poll::Ready(None),
             }
         }
     })

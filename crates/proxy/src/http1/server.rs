@@ -69,8 +69,8 @@ pub(crate) struct ServerConn {
 )]
 pub(crate) enum Next {
     Request(RequestHead, MessageBody),
-    /// What came is no request; the status to refuse it with.
-    Unreadable(StatusCode),
+    /// What came is no request; the status to refuse it with, and the place of the byte at fault, if it is one's.
+    Unreadable(StatusCode, Option<usize>),
     /// The client has ended the connection, or it broke.
     Ended,
 }
@@ -140,12 +140,15 @@ impl ServerConn {
                     }
                     Reading::TooLarge => {
                         let held = wire.held.get(..limits.bytes_max).unwrap_or(&wire.held);
-                        return Poll::Ready(Next::Unreadable(match held.contains(&b'\n') {
+                        let status = match held.contains(&b'\n') {
                             true => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
                             false => StatusCode::URI_TOO_LONG,
-                        }));
+                        };
+                        return Poll::Ready(Next::Unreadable(status, None));
                     }
-                    Reading::Unreadable => return Poll::Ready(Next::Unreadable(StatusCode::BAD_REQUEST)),
+                    Reading::Unreadable(at) => {
+                        return Poll::Ready(Next::Unreadable(StatusCode::BAD_REQUEST, Some(at)));
+                    }
                 }
             }
             if !matches!(ready!(wire.poll_more(cx)), Ok(1..)) {

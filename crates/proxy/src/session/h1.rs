@@ -4,11 +4,12 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http::{Method, StatusCode, Version};
 use http_body::Body;
+use tidegate_sample::Way;
 use tidegate_sample::head::response;
 use tidegate_sample::stick::Count;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -24,6 +25,7 @@ use crate::spec::HttpClose;
 use crate::stream::Counted;
 use crate::timeouts::Timer;
 use crate::txn::{Mode, Txn};
+use crate::violation::Violation;
 
 /// How long a refused client may go on sending what nobody reads, so that it gets to read the refusal.
 const LINGER: Duration = Duration::from_secs(1);
@@ -39,8 +41,8 @@ enum Exit {
     GaveUp(Rc<Txn>),
     /// It has ended its side in the middle of a request's head, or before it sent a first one.
     CutShort,
-    /// What came is no request.
-    Unreadable(StatusCode),
+    /// What came is no request, perhaps by the byte at this place.
+    Unreadable(StatusCode, Option<usize>),
     /// Nothing came for too long; `began` if a request had begun.
     NoRequest { began: bool },
     /// The client doesn't send the body of this request.
@@ -114,7 +116,9 @@ impl HttpStream {
         let _ = self.session.lingering.poll(cx);
         match next {
             Poll::Ready(Next::Request(head, body)) => return Poll::Ready(Ok((head, body))),
-            Poll::Ready(Next::Unreadable(status)) => return Poll::Ready(Err(Exit::Unreadable(status))),
+            Poll::Ready(Next::Unreadable(status, at)) => {
+                return Poll::Ready(Err(Exit::Unreadable(status, at)));
+            }
             Poll::Ready(Next::Ended) if self.is_cut_short(conn) => return Poll::Ready(Err(Exit::CutShort)),
             Poll::Ready(Next::Ended) => return Poll::Ready(Err(Exit::Gone)),
             Poll::Pending => {}
@@ -245,9 +249,22 @@ impl HttpStream {
             Exit::GaveUp(txn) => self.answer(conn, timer, &txn, StatusCode::BAD_REQUEST).await,
             Exit::BodyLate(txn) => self.answer(conn, timer, &txn, StatusCode::REQUEST_TIMEOUT).await,
             Exit::CutShort => self.refuse(conn, timer, StatusCode::BAD_REQUEST, *b"CR").await,
-            Exit::Unreadable(status) => {
-                if self.session.may_become_http2() && is_preface(&conn.ahead()) {
+            Exit::Unreadable(status, at) => {
+                let received = conn.ahead();
+                if self.session.may_become_http2() && is_preface(&received) {
                     return conn.into_stream();
+                }
+                if let Some(position) = at {
+                    self.worker.shared.violations.add(Violation {
+                        way: Way::Request,
+                        at: SystemTime::now(),
+                        frontend: (*self.frontend.named).clone(),
+                        backend: None,
+                        server: None,
+                        source: self.client.ends.source,
+                        bytes: received,
+                        position,
+                    });
                 }
                 self.refuse(conn, timer, status, *b"PR").await;
             }

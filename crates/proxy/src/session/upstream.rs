@@ -3,13 +3,13 @@
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode};
 use http_body::{Body, Frame, SizeHint};
-use tidegate_sample::Session;
 use tidegate_sample::head::{names, request, response};
+use tidegate_sample::{Session, Way};
 
 use super::forwarding;
 use super::headers::{announce_close, forget_connection};
@@ -33,6 +33,7 @@ use crate::upstream::Server;
 use crate::upstream::assign::{NoSlot, Wish, assign};
 use crate::upstream::connect::{ConnectFailure, Opened, connect, next_server};
 use crate::upstream::link::{Link, SendFailure};
+use crate::violation::Violation;
 use crate::worker::Backend;
 
 /// How often a request that no server has looked at is sent.
@@ -196,7 +197,10 @@ impl HttpStream {
                 Ok(Err(SendFailure::Unsent(_) | SendFailure::Refused)) => {
                     (on.empty, NoAnswer::Failed(StatusCode::BAD_GATEWAY, *b"SH"))
                 }
-                Ok(Err(SendFailure::Invalid)) => (on.junk, NoAnswer::Failed(StatusCode::BAD_GATEWAY, *b"PH")),
+                Ok(Err(SendFailure::Invalid)) => {
+                    self.keep_violation(backend, &server, &conn);
+                    (on.junk, NoAnswer::Failed(StatusCode::BAD_GATEWAY, *b"PH"))
+                }
                 Err(Elapsed) => (on.timeout, NoAnswer::Failed(StatusCode::GATEWAY_TIMEOUT, *b"sH")),
             };
             if !(retry && again) {
@@ -212,6 +216,23 @@ impl HttpStream {
             body = retries.body();
             // Others that were idle may be as broken.
             reuse = false;
+        }
+    }
+
+    /// Keeps what a server sent that is no response, for who looks into it.
+    fn keep_violation(&self, backend: &Backend, server: &Server, conn: &Link) {
+        let Link::Http1(conn) = conn else { return };
+        if let Some((bytes, position)) = conn.fault() {
+            self.worker.shared.violations.add(Violation {
+                way: Way::Response,
+                at: SystemTime::now(),
+                frontend: (*self.frontend.named).clone(),
+                backend: Some((*backend.named).clone()),
+                server: Some((*server.named).clone()),
+                source: self.session.client.ends.source,
+                bytes,
+                position,
+            });
         }
     }
 

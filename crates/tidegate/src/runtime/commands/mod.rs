@@ -4,6 +4,7 @@ mod caches;
 mod certificates;
 mod cli;
 mod dynamic;
+mod errors;
 mod events;
 mod frontends;
 pub(super) mod info;
@@ -23,7 +24,7 @@ use super::command::Command;
 
 /// All of them.
 pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
-    let families: [&'static [Command]; 16] = [
+    let families: [&'static [Command]; 17] = [
         caches::COMMANDS,
         certificates::COMMANDS,
         cli::COMMANDS,
@@ -38,6 +39,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
         vars::COMMANDS,
         lua::COMMANDS,
         frontends::COMMANDS,
+        errors::COMMANDS,
         events::COMMANDS,
         pending::COMMANDS,
     ];

@@ -47,7 +47,6 @@ pub(super) const COMMANDS: &[Command] = &[
     not_yet("show anon"),
     not_yet("show defaults"),
     left_out("show dev", "it looks into HAProxy's own internals"),
-    not_yet("show errors"),
     left_out("show fd", "it looks into HAProxy's own internals"),
     left_out("show libs", "it looks into HAProxy's own internals"),
     not_yet("show peers"),
