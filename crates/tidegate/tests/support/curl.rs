@@ -69,7 +69,11 @@ impl Curl {
         let (address, path) = rest.split_at(slash);
         let path = if path.is_empty() { "/" } else { path };
         let method = method.unwrap_or_else(|| if body.is_some() { "POST" } else { "GET" }.to_owned());
-        let mut request = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
+        let mut request = format!("{method} {path} HTTP/1.1\r\n");
+        if !headers.iter().any(|header| header.starts_with("host:")) {
+            write!(request, "host: {address}\r\n")?;
+        }
+        request.push_str("connection: close\r\n");
         for header in headers {
             write!(request, "{header}\r\n")?;
         }
