@@ -283,6 +283,23 @@ fn servers_take_defaults_from_the_lines_above_them() {
 }
 
 #[test]
+fn parameters_of_servers_take_what_follows_them() {
+    let proxy = proxy(
+        "    server a 192.0.2.1:80 pool-low-conn 2 send-proxy-v2 set-proxy-v2-tlv-fmt(0xE1) %[src] set-proxy-v2-tlv-fmt(2)
+    server b 192.0.2.1:81 ktls off weight 9
+",
+    );
+    let sent = proxy.servers[0].outgoing.proxy.as_ref().unwrap();
+    let tlvs: Vec<_> = sent
+        .tlvs
+        .iter()
+        .map(|(kind, format)| (*kind, format.text()))
+        .collect();
+    assert_eq!(tlvs, [(0xe1, "%[src]"), (2, "")]);
+    assert_eq!(proxy.servers[1].weight, 9);
+}
+
+#[test]
 fn proxy_settings_are_kept() {
     let proxy = proxy(
         "    description two words

@@ -8,8 +8,9 @@ use std::rc::{Rc, Weak};
 use std::task::Poll;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tidegate_sample::figures::RulePlace;
-use tidegate_sample::head::{Headers, request, response};
+use tidegate_sample::head::{Headers, Target, request, response};
 use tidegate_sample::stick::Count;
 use tidegate_sample::vars::{self, VarName, VarScope, VarStore};
 use tidegate_sample::{Data, Facts, Named, Priority, Session, Tls, Value, Way};
@@ -282,7 +283,7 @@ impl Txn {
     pub fn set_path(&self, path: &[u8]) -> Result<(), InvalidTarget> {
         self.set_target(|target| {
             let mut new = path.to_vec();
-            if let Some(query) = target.query() {
+            if let Some(query) = target.whole_query() {
                 new.push(b'?');
                 new.extend_from_slice(query.as_bytes());
             }
@@ -295,7 +296,7 @@ impl Txn {
     /// # Errors
     /// What the new target can't hold.
     pub fn set_query(&self, query: &[u8]) -> Result<(), InvalidTarget> {
-        self.set_target(|target| [target.path().as_bytes(), b"?", query].concat())
+        self.set_target(|target| [target.bare_path().as_bytes(), b"?", query].concat())
     }
 
     /// Replaces path and query together.
@@ -311,7 +312,7 @@ impl Txn {
     /// # Errors
     /// If it is no URI.
     pub fn set_uri(&self, uri: &[u8]) -> Result<(), InvalidTarget> {
-        let uri = http::Uri::try_from(uri).map_err(|e| InvalidTarget(e.to_string()))?;
+        let uri = Target::parse(&Bytes::copy_from_slice(uri)).map_err(|e| InvalidTarget(e.to_string()))?;
         let mut head = self
             .request_head_mut()
             .ok_or_else(|| InvalidTarget("no request".into()))?;
@@ -697,19 +698,15 @@ impl Txn {
         self.phase.get() == Phase::Log || self.way() == way
     }
 
-    fn set_target(&self, change: impl FnOnce(&http::Uri) -> Vec<u8>) -> Result<(), InvalidTarget> {
+    fn set_target(&self, change: impl FnOnce(&Target) -> Vec<u8>) -> Result<(), InvalidTarget> {
         let mut head = self
             .request_head_mut()
             .ok_or_else(|| InvalidTarget("no request".into()))?;
         let target = change(&head.uri);
-        if target.first() != Some(&b'/') && target != b"*" {
-            return Err(InvalidTarget("a path begins with `/`".into()));
-        }
-        let path_and_query =
-            http::uri::PathAndQuery::try_from(&target[..]).map_err(|e| InvalidTarget(e.to_string()))?;
-        let mut parts = std::mem::take(&mut head.uri).into_parts();
-        parts.path_and_query = Some(path_and_query);
-        head.uri = http::Uri::from_parts(parts).map_err(|e| InvalidTarget(e.to_string()))?;
+        let mut uri = head.uri.clone();
+        uri.set_path_and_query(&target)
+            .map_err(|e| InvalidTarget(e.to_string()))?;
+        head.uri = uri;
         Ok(())
     }
 }

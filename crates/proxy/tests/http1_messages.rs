@@ -388,6 +388,12 @@ fn messages_that_break_the_rules_pass_on_demand() {
             let response = client.response();
             assert_eq!(response.status, if lenient { 200 } else { 400 }, "{request:?}");
             assert!(!response.body.contains(&0), "{request:?}");
+            let fragment = request.contains('#') && lenient;
+            assert_eq!(
+                response.text().contains("GET /a#b HTTP/1.1"),
+                fragment,
+                "{request:?}"
+            );
         }
     }
 }

@@ -40,7 +40,7 @@ pub struct Outgoing {
     /// `pool-conn-name`, likewise.
     pub(crate) pool_name_written: Option<Word>,
     /// `set-proxy-v2-tlv-fmt`, likewise.
-    pub(crate) tlvs_written: Vec<(u8, Word)>,
+    pub(crate) tlvs_written: Vec<(u8, Option<Word>)>,
     /// `proxy-v2-options`, for when there is a header of version 2.
     pub(crate) proxy_options: ProxyOptions,
 }

@@ -475,6 +475,9 @@ fn named(
     Ok((server, reused))
 }
 
+/// Parameters without an effect here that a value follows.
+const WITH_VALUE: [&str; 2] = ["pool-low-conn", "ktls"];
+
 /// Reads the parameters of a `server` or `default-server` line. Every fault is reported.
 pub(crate) fn parameters(settings: &mut ServerSettings, args: &mut Args<'_>, diagnostics: &mut Diagnostics) {
     loop {
@@ -489,6 +492,9 @@ pub(crate) fn parameters(settings: &mut ServerSettings, args: &mut Args<'_>, dia
             look_up(&[ROWS, server_outgoing::ROWS], word, "server ", "").and_then(|found| match found {
                 Found::Served(_, parse) => parse(settings, args),
                 Found::Nothing(notice) => {
+                    if WITH_VALUE.iter().any(|name| word.is(name)) {
+                        args.next();
+                    }
                     diagnostics.push(*notice);
                     Ok(())
                 }

@@ -200,10 +200,9 @@ impl Outgoing {
             ));
         };
         args.named(word);
-        Some(
-            args.expect("a format")
-                .map(|format| self.tlvs_written.push((id, format.clone()))),
-        )
+        // At the end of a line nothing may follow: such a TLV is sent without a value.
+        self.tlvs_written.push((id, args.next().cloned()));
+        Some(Ok(()))
     }
 }
 

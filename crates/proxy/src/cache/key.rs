@@ -1,13 +1,14 @@
 //! What an object is found by: the host and the target of its request.
 
-use http::Uri;
+use std::borrow::Cow;
+
 use tidegate_sample::head::{names, request};
 use xxhash_rust::xxh3::Xxh3;
 
 /// Host and target, as the request has them.
 pub(crate) struct Asked<'r> {
     host: &'r [u8],
-    target: &'r str,
+    target: Cow<'r, str>,
 }
 
 impl<'r> Asked<'r> {
@@ -21,7 +22,7 @@ impl<'r> Asked<'r> {
         };
         Asked {
             host: field.or_else(authority).unwrap_or_default(),
-            target: target(&head.uri),
+            target: head.uri.whole_path(),
         }
     }
 
@@ -47,13 +48,9 @@ impl<'r> Asked<'r> {
     pub(super) fn key(&self) -> Key {
         Key {
             host: self.host.to_ascii_lowercase().into(),
-            target: self.target.into(),
+            target: (&*self.target).into(),
         }
     }
-}
-
-fn target(uri: &Uri) -> &str {
-    uri.path_and_query().map_or("", |target| target.as_str())
 }
 
 /// Host and target as they are kept.
@@ -75,7 +72,7 @@ impl Key {
     pub(super) fn asked(&self) -> Asked<'_> {
         Asked {
             host: &self.host,
-            target: &self.target,
+            target: (&*self.target).into(),
         }
     }
 

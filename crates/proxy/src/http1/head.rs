@@ -3,10 +3,10 @@
 use std::mem::MaybeUninit;
 
 use bytes::Bytes;
-use http::{Method, StatusCode, Uri, Version};
+use http::{Method, StatusCode, Version};
 use httparse::{Header, ParserConfig, Status};
 use tidegate_sample::head::names::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
-use tidegate_sample::head::{AsName, Headers, request, response};
+use tidegate_sample::head::{AsName, Headers, Target, request, response};
 
 use super::ReasonPhrase;
 use super::framing::{Declared, Framing, Refused};
@@ -78,7 +78,9 @@ pub(super) struct ResponseHead {
 pub(super) fn request(bytes: &Bytes, limits: HeadLimits) -> Reading<RequestHead> {
     read(bytes, limits, |bytes, fields| {
         let mut request = httparse::Request::new(&mut []);
-        match request.parse_with_uninit_headers(bytes, fields)? {
+        let mut config = ParserConfig::default();
+        config.allow_multiple_spaces_in_request_line_delimiters(true);
+        match config.parse_request_with_uninit_headers(&mut request, bytes, fields)? {
             Status::Complete(length) => whole(request_head(bytes, &request, limits), length),
             Status::Partial => Ok(None),
         }
@@ -217,10 +219,8 @@ fn request_head(bytes: &Bytes, read: &httparse::Request<'_, '_>, limits: HeadLim
         (Ok(false), length) => Framing::of_length(length.unwrap_or(0)),
         (Err(Refused::Ambiguous), _) => return None,
         (chunked, length) => {
-            // Whoever speaks HTTP/1.0 doesn't know of chunks.
-            if old {
-                return None;
-            }
+            // Whoever speaks HTTP/1.0 shouldn't know of chunks, and may mean something else by what follows.
+            keep_alive &= !old;
             // A length beside chunks means nothing, or harm.
             if length.is_some() {
                 parts.headers.remove(CONTENT_LENGTH);
@@ -312,14 +312,15 @@ fn version(minor: u8) -> Version {
 }
 
 /// The target of a request: a path, a whole URI, `*`, or for CONNECT an authority.
-fn uri(bytes: &Bytes, target: &str, method: &Method, lenient: bool) -> Option<Uri> {
+fn uri(bytes: &Bytes, target: &str, method: &Method, lenient: bool) -> Option<Target> {
     if !lenient && target.bytes().any(|b| b >= 0x7f || b == b'#') {
         return None;
     }
-    let uri = Uri::from_maybe_shared(bytes.slice_ref(target.as_bytes())).ok()?;
+    let uri = Target::parse(&bytes.slice_ref(target.as_bytes())).ok()?;
     let connects = *method == Method::CONNECT;
     let fits = match target.as_bytes().first()? {
-        b'/' | b'*' => !connects,
+        b'/' => !connects,
+        b'*' => *method == Method::OPTIONS && target.len() == 1,
         _ if connects => uri.scheme().is_none() && (lenient || uri.port().is_some()),
         _ => uri.scheme().is_some(),
     };
@@ -408,7 +409,16 @@ mod tests {
             strict("POST / HTTP/1.1\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n").unwrap();
         assert_eq!((head.framing, head.keep_alive), (Framing::Chunked, false));
         assert!(!head.parts.headers.contains(CONTENT_LENGTH));
-        assert!(strict("POST / HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n").is_none());
+        let old = "POST / HTTP/1.0\r\nconnection: keep-alive\r\ntransfer-encoding: chunked\r\n\r\n";
+        let head = strict(old).unwrap();
+        assert_eq!((head.framing, head.keep_alive), (Framing::Chunked, false));
+    }
+
+    #[test]
+    fn an_asterisk_is_a_target_of_options_alone() {
+        let is_read = |line: &str| strict(&format!("{line} HTTP/1.1\r\nhost: h\r\n\r\n")).is_some();
+        assert!(is_read("OPTIONS *") && is_read("OPTIONS /") && is_read("GET  /"));
+        assert!(!is_read("GET *") && !is_read("OPTIONS */a") && !is_read("GET a"));
     }
 
     #[test]

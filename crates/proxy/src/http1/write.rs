@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use http::{HeaderMap, StatusCode};
-use tidegate_sample::head::{AsName, Headers, request, response};
+use tidegate_sample::head::{AsName, Headers, Target, request, response};
 use tokio::io::AsyncWrite;
 
 use super::case::HeaderCase;
@@ -189,7 +189,7 @@ pub(super) fn request_line(out: &mut Vec<u8>, head: &request::Parts) {
     out.extend_from_slice(b" HTTP/1.1\r\n");
 }
 
-fn target(out: &mut Vec<u8>, uri: &http::Uri) {
+fn target(out: &mut Vec<u8>, uri: &Target) {
     if let Some(scheme) = uri.scheme_str() {
         out.extend_from_slice(scheme.as_bytes());
         out.extend_from_slice(b"://");
@@ -201,7 +201,7 @@ fn target(out: &mut Vec<u8>, uri: &http::Uri) {
         }
     }
     match uri.path_and_query() {
-        Some(path) => out.extend_from_slice(path.as_str().as_bytes()),
+        Some(_) => out.extend_from_slice(uri.whole_path().as_bytes()),
         None => out.push(b'/'),
     }
 }

@@ -60,7 +60,7 @@ pub(super) fn translate(mut head: request::Parts, encrypted: bool) -> Translated
         Upgraded { protocol, key }
     });
     let plain_connect = head.method == Method::CONNECT && upgrade.is_none();
-    head.uri = target(&head, encrypted, plain_connect);
+    head.uri = target(&head, encrypted, plain_connect).into();
     let trailers = asks(&head.headers, TE, "trailers");
     head.headers.remove(TE);
     if trailers {

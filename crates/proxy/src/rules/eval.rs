@@ -346,9 +346,11 @@ async fn rewrite(rule: &Rule, txn: &Rc<Txn>, setting: &Setting<'_>) -> Result<()
                     target::replace(*part, pattern, &text, txn)
                 }
                 TargetEdit::Normalize(normalizer) => {
-                    let target = txn
-                        .request_head()
-                        .and_then(|head| Some(head.uri.path_and_query()?.as_str().to_owned()));
+                    let target = txn.request_head().and_then(|head| {
+                        head.uri
+                            .path_and_query()
+                            .map(|_| head.uri.whole_path().into_owned())
+                    });
                     match target.map(|target| normalizer.apply(target.as_bytes())) {
                         None => Ok(()),
                         Some(Err(_)) => return Err(Unwritable::BadRequest),

@@ -40,7 +40,7 @@ impl Normalizer {
         let end_of_path = target.iter().position(|b| *b == b'?').unwrap_or(target.len());
         let (path, query) = target.split_at(end_of_path);
         Ok(match self {
-            // The codec lets no `#` in a target through, wherever it came from.
+            // A fragment is only there with `option accept-unsafe-violations-in-http-request`.
             Normalizer::FragmentEncode => encode_fragment(target),
             Normalizer::FragmentStrip => {
                 let end = target.iter().position(|b| *b == b'#').unwrap_or(target.len());

@@ -42,11 +42,8 @@ pub(super) fn replace(
 ) -> Result<(), InvalidTarget> {
     let new = match txn.request_head() {
         Some(head) => match part {
-            TargetPart::Path => pattern.replaced(head.uri.path().as_bytes(), replacement),
-            TargetPart::PathQuery => {
-                let whole = head.uri.path_and_query().map(|target| target.as_str());
-                pattern.replaced(whole.unwrap_or_default().as_bytes(), replacement)
-            }
+            TargetPart::Path => pattern.replaced(head.uri.bare_path().as_bytes(), replacement),
+            TargetPart::PathQuery => pattern.replaced(head.uri.whole_path().as_bytes(), replacement),
             TargetPart::Uri => pattern.replaced(head.uri.to_string().as_bytes(), replacement),
         },
         None => None,

@@ -288,7 +288,7 @@ impl HttpStream {
         let mut head = txn.request_head().ok_or(lost)?.clone();
         if head.version == http::Version::HTTP_2 && head.method != Method::CONNECT {
             // Requests of HTTP/2 always name their authority, which for HTTP/1 is the `host` field.
-            head.uri = origin_form(&head.uri);
+            head.uri = head.uri.origin_form();
         }
         head.version = http::Version::HTTP_11;
         forget_connection(&mut head.headers);
@@ -558,12 +558,6 @@ fn elsewhere(prefix: &str, txn: &Txn) -> Option<HeaderValue> {
     }
     let path = head.uri.path_and_query()?;
     HeaderValue::try_from(format!("{prefix}{path}")).ok()
-}
-
-/// A target without scheme and authority.
-fn origin_form(uri: &http::Uri) -> http::Uri {
-    let path = uri.path_and_query().cloned();
-    path.map(http::Uri::from).unwrap_or_default()
 }
 
 /// Whether sending a request twice does no more than sending it once.

@@ -30,7 +30,7 @@ pub(crate) use hello::client_hello;
 pub(crate) use unserved::reason as unserved_reason;
 pub use unserved::unserved;
 
-pub(crate) use request::{http_version, uri_parts, uri_without_query};
+pub(crate) use request::{http_version, uri_without_query};
 
 use crate::arg::{Arg, ArgSpec, Prepare};
 use crate::place::Places;

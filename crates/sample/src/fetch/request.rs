@@ -5,12 +5,13 @@ use super::{FetchRow, row};
 use crate::arg::{ArgKind, ArgSpec, at};
 use crate::data::Data;
 use crate::hash;
-use crate::head::names;
 use crate::head::request::Parts;
+use crate::head::{Target, names};
 use crate::session::Session;
 use crate::value::{Type, Value};
 use http::uri::PathAndQuery;
 use http::{Uri, Version};
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 const NONE: ArgSpec = ArgSpec::NONE;
@@ -33,7 +34,10 @@ pub(super) const ROWS: &[FetchRow] = &[
         |s, _| {
             let request = s.request()?;
             let path = path_of(&request.uri)?;
-            Some(Value::Str(Data::path(path, 0..path.path().len())))
+            Some(Value::Str(match request.uri.has_fragment() {
+                false => Data::path(path, 0..path.path().len()),
+                true => Data::copy(request.uri.bare_path().as_bytes()),
+            }))
         },
     ),
     row(
@@ -45,7 +49,10 @@ pub(super) const ROWS: &[FetchRow] = &[
         |s, _| {
             let request = s.request()?;
             let path = path_of(&request.uri)?;
-            Some(Value::Str(Data::path(path, 0..path.as_str().len())))
+            Some(Value::Str(match request.uri.has_fragment() {
+                false => Data::path(path, 0..path.as_str().len()),
+                true => Data::copy(request.uri.whole_path().as_bytes()),
+            }))
         },
     ),
     row(
@@ -59,6 +66,11 @@ pub(super) const ROWS: &[FetchRow] = &[
                 let request = s.request()?;
                 let path = request.uri.path_and_query()?;
                 let with_mark = at(args, 0).text() == b"with_qm";
+                if request.uri.has_fragment() {
+                    let query = request.uri.whole_query()?;
+                    let mark = if with_mark { "?" } else { "" };
+                    return Some(Value::str(format!("{mark}{query}")));
+                }
                 let start = match path.query() {
                     Some(query) if with_mark => path.as_str().len() - query.len() - 1,
                     Some(query) => path.as_str().len() - query.len(),
@@ -253,17 +265,8 @@ pub(crate) fn http_version(version: Version) -> &'static str {
     }
 }
 
-/// The parts of a URI, in its own order.
-pub(crate) fn uri_parts(uri: &Uri, mut visit: impl FnMut(&str)) {
-    uri_without_query(uri, &mut visit);
-    if let Some(query) = uri.query() {
-        visit("?");
-        visit(query);
-    }
-}
-
-/// The same up to the question mark.
-pub(crate) fn uri_without_query(uri: &Uri, mut visit: impl FnMut(&str)) {
+/// The parts of a target up to the question mark.
+pub(crate) fn uri_without_query(uri: &Target, mut visit: impl FnMut(&str)) {
     if let Some(scheme) = uri.scheme_str() {
         visit(scheme);
         visit("://");
@@ -271,19 +274,15 @@ pub(crate) fn uri_without_query(uri: &Uri, mut visit: impl FnMut(&str)) {
     if let Some(authority) = uri.authority() {
         visit(authority.as_str());
     }
-    if let Some(path) = uri.path_and_query() {
-        visit(path.path());
+    if uri.path_and_query().is_some() {
+        visit(&uri.bare_path());
     }
 }
 
-fn uri(uri: &Uri) -> Data {
+fn uri(uri: &Target) -> Data {
     match (uri.authority(), uri.path_and_query()) {
-        (None, Some(path)) => Data::path(path, 0..path.as_str().len()),
-        _ => {
-            let mut text = String::new();
-            uri_parts(uri, |part| text.push_str(part));
-            text.into()
-        }
+        (None, Some(path)) if !uri.has_fragment() => Data::path(path, 0..path.as_str().len()),
+        _ => uri.to_string().into(),
     }
 }
 
@@ -307,20 +306,23 @@ fn host(request: &Parts) -> &[u8] {
 
 fn base(request: &Parts, with_query: bool) -> Data {
     let mut base = host(request).to_vec();
-    if let Some(path) = path_of(&request.uri) {
-        let text = if with_query { path.as_str() } else { path.path() };
+    if path_of(&request.uri).is_some() {
+        let text = match with_query {
+            true => request.uri.whole_path(),
+            false => request.uri.bare_path(),
+        };
         base.extend_from_slice(text.as_bytes());
     }
     base.into()
 }
 
 fn base32(request: &Parts) -> u32 {
-    let path = path_of(&request.uri).map_or("", |path| path.path());
+    let path = path_of(&request.uri).map_or_else(Cow::default, |_| request.uri.bare_path());
     hash::avalanche(hash::sdbm(hash::sdbm(0, host(request)), path.as_bytes()))
 }
 
 fn url32(request: &Parts) -> u32 {
-    let path = path_of(&request.uri).map_or("", |path| path.as_str());
+    let path = path_of(&request.uri).map_or_else(Cow::default, |_| request.uri.whole_path());
     hash::avalanche(hash::sdbm(hash::sdbm(0, host(request)), path.as_bytes()))
 }
 

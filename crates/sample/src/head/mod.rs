@@ -11,8 +11,10 @@ pub mod response;
 mod field;
 mod headers;
 mod reason;
+mod target;
 
 pub use field::{AsName, FieldName, FieldValue, IsName, IsValue};
 pub use headers::{Change, Headers};
 pub use names::KnownName;
 pub use response::{InvalidReason, ReasonPhrase};
+pub use target::{InvalidTarget, Target};

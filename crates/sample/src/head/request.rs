@@ -1,8 +1,9 @@
 //! The head of a request.
 
-use http::{Method, Uri, Version};
+use http::{Method, Version};
 
 use super::headers::Headers;
+use super::target::Target;
 
 /// The head of a request.
 #[derive(Clone, Debug, Default)]
@@ -10,7 +11,7 @@ pub struct Parts {
     /// The method.
     pub method: Method,
     /// The target.
-    pub uri: Uri,
+    pub uri: Target,
     /// By which version of HTTP it came.
     pub version: Version,
     /// The fields.
@@ -22,7 +23,7 @@ impl From<http::request::Parts> for Parts {
         Parts {
             headers: Headers::from(&parts.headers),
             method: parts.method,
-            uri: parts.uri,
+            uri: parts.uri.into(),
             version: parts.version,
         }
     }
@@ -33,7 +34,7 @@ impl From<Parts> for http::request::Parts {
         let mut parts = http::Request::new(()).into_parts().0;
         parts.headers = (&ours.headers).into();
         parts.method = ours.method;
-        parts.uri = ours.uri;
+        parts.uri = ours.uri.into();
         parts.version = ours.version;
         parts
     }

@@ -79,14 +79,14 @@ const ROWS: &[Alias] = &[
         });
     }),
     http("HPO", "request's path without scheme and authority", |o, s, _| {
-        request_field(o, s, |o, r| o.request_text(r.uri.path().as_bytes()));
+        request_field(o, s, |o, r| o.request_text(r.uri.bare_path().as_bytes()));
     }),
     http("HQ", "request's query with the question mark", |o, s, _| {
         let request = s.request();
         let Some(request) = &request else {
             return o.text(Some(b"<BADREQ>"));
         };
-        let query = request.uri.query();
+        let query = request.uri.whole_query();
         o.limited(s.log_uri_bytes(), |o| {
             if let Some(query) = query {
                 o.request_text(b"?");
@@ -343,7 +343,7 @@ fn method(request: &request::Parts) -> &[u8] {
 }
 
 fn uri(out: &mut Out<'_>, request: &request::Parts) {
-    fetch::uri_parts(&request.uri, |part| out.request_text(part.as_bytes()));
+    request.uri.parts(|part| out.request_text(part.as_bytes()));
 }
 
 /// `{a|b}`

@@ -8,6 +8,18 @@ const REASONS: &[(&str, &str)] = &[
         "converter `wt6` is left out: nothing but HAProxy's source says what it computes",
     ),
     (
+        "http-rules/restrict_req_hdr_names",
+        "section `fcgi-app` is left out: FastCGI is not spoken",
+    ),
+    (
+        "http-errorfiles/http-error",
+        "wants the length of HAProxy's own page; the built-in pages have texts of our own",
+    ),
+    (
+        "connection/http_reuse_always",
+        "wants a connection that another thread made; each thread keeps its own idle connections, and takes none of another's",
+    ),
+    (
         "http-rules/strict_rw_mode",
         "wants a rewrite to fail where the body in HAProxy's buffer leaves no room for it; bodies take no room from heads here",
     ),

@@ -15,7 +15,7 @@ use crate::parse::order::Rank;
 use crate::parse::server::ServerSettings;
 use crate::parse::{bind, capture, certificates, errors, rules, sampled, server, stick};
 use crate::text::Word;
-use tidegate_sample::Place;
+use tidegate_sample::{LogFormat, Place};
 
 /// Takes the arguments of a keyword in.
 pub(super) type Parse = fn(&mut ProxyCx<'_>, &mut Args<'_>) -> Parsed<()>;
@@ -420,7 +420,11 @@ fn outgoing(cx: &mut ProxyCx<'_>, outgoing: &mut Outgoing) -> Parsed<()> {
     }
     let mut tlvs = Vec::new();
     for (kind, word) in std::mem::take(&mut outgoing.tlvs_written) {
-        tlvs.push((kind, Arc::new(sampled::log_format(&word, &scope)?)));
+        let format = match word {
+            Some(word) => Some(sampled::log_format(&word, &scope)?),
+            None => LogFormat::parse("", &scope).ok(),
+        };
+        tlvs.extend(format.map(|format| (kind, Arc::new(format))));
     }
     if let Some(proxy) = &mut outgoing.proxy {
         proxy.tlvs = tlvs;

@@ -18,8 +18,7 @@ pub(super) fn hash(by: &HashBy, kind: HashType, txn: &Txn) -> Option<u32> {
             if head.uri.authority().is_some() && !part.path_only {
                 return Some(of_bytes(uri(head.uri.to_string().as_bytes(), *part), kind));
             }
-            let path = head.uri.path_and_query().map_or("", |path| path.as_str());
-            Some(of_bytes(uri(path.as_bytes(), *part), kind))
+            Some(of_bytes(uri(head.uri.whole_path().as_bytes(), *part), kind))
         }
         HashBy::Domain(expr) => of_value(expr.eval(session)?, kind, main_domain),
         HashBy::Sample(expr) => of_value(expr.eval(session)?, kind, |bytes| bytes),
