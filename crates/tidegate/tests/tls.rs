@@ -329,6 +329,35 @@ fn clients_are_verified_as_far_as_is_asked_for() -> Result<()> {
 }
 
 #[test]
+fn a_session_that_goes_on_forgets_no_fault() -> Result<()> {
+    let (ca, other) = (Authority::new("root")?, Authority::new("other")?);
+    let own = ca.issue(&["a.test"])?;
+    let bad = other.issue(&["stranger"])?;
+    let config = format!(
+        "{DEFAULTS}frontend site\n    \
+         bind 127.0.0.1:8443 ssl crt site/a.pem ca-file site/ca.pem verify required crt-ignore-err all\n    \
+         http-request return status 200 content-type text/plain lf-string \
+         \"%[ssl_fc_is_resumed] %[ssl_c_used] %[ssl_c_verify]\"\n"
+    );
+    let files = [
+        ("site.cfg", config.as_str()),
+        ("a.pem", &own.pem()),
+        ("ca.pem", &ca.pem()),
+    ];
+    let site = Site::start("tls-forgiven", &files)?;
+    for version in [&TLS13, &TLS12] {
+        let client = ca.client_of(&[version], Some(&bad))?;
+        let ask = || -> Result<String> {
+            let stream = connect(&client, site.connect(0)?, "a.test")?;
+            Ok(body(&get(stream, "/", "a.test")?).to_owned())
+        };
+        assert_eq!(ask()?, "0 1 20");
+        assert_eq!(ask()?, "1 1 20", "{version:?}");
+    }
+    Ok(())
+}
+
+#[test]
 fn the_global_section_tells_what_lines_begin_with() -> Result<()> {
     let ca = Authority::new("root")?;
     let own = ca.issue(&["a.test"])?;

@@ -7,12 +7,12 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::CertificateRevocationListDer;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 use rustls::server::{ClientHello, NoServerSessionStorage, WebPkiClientVerifier};
 
 use crate::authorities::Authorities;
 use crate::identity::{Identity, said};
-use crate::notes::Secrets;
+use crate::notes::{Secrets, Verdict};
 use crate::revocation::Revocations;
 use crate::sessions::Sessions;
 use crate::signatures::Signatures;
@@ -143,7 +143,25 @@ pub struct Acceptor {
 /// The certificates of some moment, and what hands are shaken with.
 pub(crate) struct Current {
     table: Arc<Table>,
-    configs: Vec<Arc<ServerConfig>>,
+    configs: Vec<Chosen>,
+}
+
+/// What a client's first message led to.
+#[derive(Clone)]
+pub struct Chosen {
+    /// What hands are shaken with.
+    pub config: Arc<ServerConfig>,
+    /// Who verifies clients, where some faults are ignored.
+    forgiving: Option<Arc<ClientVerifier>>,
+}
+
+impl Chosen {
+    /// What is wrong with a client's certificate in a session that goes on: an earlier handshake let it pass, though
+    /// what it ignored is still wrong.
+    pub fn verdict_again(&self, chain: &[CertificateDer<'_>]) -> Option<Verdict> {
+        let (leaf, others) = chain.split_first()?;
+        self.forgiving.as_ref()?.verdict(leaf, others, UnixTime::now())
+    }
 }
 
 impl fmt::Debug for Acceptor {
@@ -165,7 +183,7 @@ impl Acceptor {
     }
 
     /// What to go on with after this first message; `None` if there is no certificate for its client.
-    pub fn config(&self, hello: &ClientHello<'_>) -> Option<Arc<ServerConfig>> {
+    pub fn config(&self, hello: &ClientHello<'_>) -> Option<Chosen> {
         let current = self.current.load();
         if let [only] = &*current.configs {
             return Some(only.clone());
@@ -270,7 +288,7 @@ fn config(
     options: &AcceptOptions,
     trust: &dyn Trust,
     table: &Arc<Table>,
-) -> Result<Arc<ServerConfig>, String> {
+) -> Result<Chosen, String> {
     let provider = provider(
         options.ciphers.as_ref(),
         options.ciphersuites.as_ref(),
@@ -285,8 +303,13 @@ fn config(
     let builder = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&versions.list())
         .map_err(|why| said(&why))?;
+    let verifier = verifier(settings, options, trust)?;
+    let forgiving = verifier.clone().filter(|verifier| verifier.ignores());
     let mut config = builder
-        .with_client_cert_verifier(verifier(settings, options, trust)?)
+        .with_client_cert_verifier(match verifier {
+            Some(verifier) => verifier,
+            None => WebPkiClientVerifier::no_client_auth(),
+        })
         .with_cert_resolver(table.clone());
     config.alpn_protocols = options.alpn.clone().unwrap_or_default();
     // The order of the configuration is the one that counts, as with OpenSSL's default of HAProxy.
@@ -305,17 +328,19 @@ fn config(
     if settings.secrets {
         config.key_log = Arc::new(Secrets);
     }
-    Ok(Arc::new(config))
+    let config = Arc::new(config);
+    Ok(Chosen { config, forgiving })
 }
 
+/// Who verifies clients; none where nobody does.
 fn verifier(
     settings: &AcceptSettings,
     options: &AcceptOptions,
     trust: &dyn Trust,
-) -> Result<Arc<dyn rustls::server::danger::ClientCertVerifier>, String> {
+) -> Result<Option<Arc<ClientVerifier>>, String> {
     let client_auth = options.client_auth.unwrap_or_default();
     if client_auth == ClientAuth::None {
-        return Ok(WebPkiClientVerifier::no_client_auth());
+        return Ok(None);
     }
     let load = |file: &Option<String>| file.as_ref().map(|file| trust.authorities(file)).transpose();
     let (named, unnamed) = (load(&options.ca_file)?, load(&options.ca_verify_file)?);
@@ -338,12 +363,12 @@ fn verifier(
         builder = builder.allow_unauthenticated();
     }
     let inner = builder.build().map_err(|why| why.to_string())?;
-    Ok(Arc::new(ClientVerifier {
+    Ok(Some(Arc::new(ClientVerifier {
         inner,
         authorities: all.certificates,
         revoked,
         ignored: settings.ignored.clone(),
         ignored_of_authorities: settings.ignored_of_authorities.clone(),
         signatures: options.client_signatures.clone(),
-    }))
+    })))
 }

@@ -65,7 +65,7 @@ mod tickets;
 mod verify;
 mod versions;
 
-pub use acceptor::{AcceptOptions, AcceptSettings, Acceptor, ClientAuth};
+pub use acceptor::{AcceptOptions, AcceptSettings, Acceptor, Chosen, ClientAuth};
 pub use authorities::{Authorities, revocation_lists};
 pub use connector::{ConnectSettings, Connector};
 pub use identity::{Identity, Parts};

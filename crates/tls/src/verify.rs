@@ -93,19 +93,12 @@ impl ClientCertVerifier for ClientVerifier {
         others: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let Err((why, (error, depth))) = self.verified(leaf, others, now) else {
+        let Err((why, fault)) = self.verified(leaf, others, now) else {
             return Ok(ClientCertVerified::assertion());
         };
-        let ignored = match depth {
-            0 => self.ignored.has(error),
-            _ => self.ignored_of_authorities.has(error),
-        };
-        notes::verdict(Verdict {
-            error,
-            depth,
-            ignored,
-        });
-        if ignored {
+        let verdict = self.judged(fault);
+        notes::verdict(verdict);
+        if verdict.ignored {
             Ok(ClientCertVerified::assertion())
         } else {
             Err(why)
@@ -146,6 +139,34 @@ impl ClientCertVerifier for ClientVerifier {
 }
 
 impl ClientVerifier {
+    /// Whether some faults are ignored.
+    pub(crate) fn ignores(&self) -> bool {
+        self.ignored != Ignored::None || self.ignored_of_authorities != Ignored::None
+    }
+
+    /// What is wrong with a certificate.
+    pub(crate) fn verdict(
+        &self,
+        leaf: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Option<Verdict> {
+        let (_, fault) = self.verified(leaf, others, now).err()?;
+        Some(self.judged(fault))
+    }
+
+    fn judged(&self, (error, depth): (u32, u32)) -> Verdict {
+        let ignored = match depth {
+            0 => self.ignored.has(error),
+            _ => self.ignored_of_authorities.has(error),
+        };
+        Verdict {
+            error,
+            depth,
+            ignored,
+        }
+    }
+
     /// Who vouches for a certificate, and whether it was revoked; else the fault, by OpenSSL's number and how far from the
     /// client's own.
     fn verified(

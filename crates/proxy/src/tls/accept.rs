@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::rc::Rc;
 
 use rustls::server::Acceptor as FirstMessage;
-use rustls::{CertificateError, Error};
+use rustls::{CertificateError, Error, HandshakeKind};
 use tidegate_sample::Tls;
 use tidegate_tls::{Acceptor, Notes, noting};
 use tokio_rustls::LazyConfigAcceptor;
@@ -63,16 +63,22 @@ pub(crate) async fn accept(
             return Err(refused(error, seen::of_hello(&tap, kept)));
         }
     };
-    let Some(config) = acceptor.config(&hello.client_hello()) else {
+    let Some(chosen) = acceptor.config(&hello.client_hello()) else {
         // The alert is the one that a table without a fitting certificate gives.
         return Err(without_certificate(hello, kept).await);
     };
     // The first message is answered here already.
+    let config = chosen.config.clone();
     let mut shaking = pin!(noting(&mut notes, || hello.into_stream(config)).into_fallible());
     let shaken = poll_fn(|cx| noting(&mut notes, || shaking.as_mut().poll(cx))).await;
     match shaken {
         Ok(mut tls) => {
             let tap = tls.get_mut().0.untap();
+            let shaken = tls.get_ref().1;
+            if shaken.handshake_kind() == Some(HandshakeKind::Resumed) {
+                let peer = shaken.peer_certificates();
+                notes.verdict = peer.and_then(|peer| chosen.verdict_again(peer));
+            }
             let known = seen::of_client(tls.get_ref().1, &tap, &notes, kept);
             Ok((Stream::Tls(Box::new(Secure::new(tls))), Rc::new(known)))
         }
