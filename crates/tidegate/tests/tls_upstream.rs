@@ -7,6 +7,7 @@ use std::net::TcpStream;
 use std::process::Command;
 use std::sync::Arc;
 
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use support::Result;
 use support::origin::{head, origin, server};
 use support::place::Place;
@@ -373,5 +374,68 @@ fn keys_are_exchanged_in_the_group_that_both_sides_chose() -> Result<()> {
             "secp384r1"
         ]
     );
+    Ok(())
+}
+
+#[test]
+fn what_is_revoked_and_what_is_old_counts_without_a_name_too() -> Result<()> {
+    let ca = Authority::new("root")?;
+    let with_serial = |serial: u64| {
+        ca.issue_with(&["a.test"], move |params| {
+            params.serial_number = Some(serial.into())
+        })
+    };
+    let (good, revoked) = (
+        server(telling(&with_serial(6)?)?),
+        server(telling(&with_serial(7)?)?),
+    );
+    // Of the first version of X.509, from an authority of its own.
+    let der = |bytes: &[u8]| CertificateDer::from(bytes.to_vec());
+    let old = Issued {
+        chain: vec![der(include_bytes!("../../tls/src/testing/old.der"))],
+        key: PrivateKeyDer::try_from(include_bytes!("../../tls/src/testing/old_key.der").to_vec())?,
+    };
+    let of_old = Issued {
+        chain: vec![der(include_bytes!("../../tls/src/testing/ca.der"))],
+        key: PrivateKeyDer::try_from(include_bytes!("../../tls/src/testing/old_key.der").to_vec())?,
+    };
+    let mut config = String::from(DEFAULTS);
+    for (at, (address, parameters)) in [
+        (&*good, "ca-file site/ca.pem crl-file site/ca.crl no-sni-auto"),
+        (&*revoked, "ca-file site/ca.pem crl-file site/ca.crl no-sni-auto"),
+        (&*revoked, "ca-file site/ca.pem no-sni-auto"),
+        ("127.0.0.1:8443", "ca-file site/of_old.pem no-sni-auto"),
+        ("127.0.0.1:8443", "ca-file site/ca.pem no-sni-auto"),
+        ("127.0.0.1:8443", "ca-file site/of_old.pem sni str(a.test)"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        config += &format!(
+            "listen l{at}\n    bind 127.0.0.1:{}\n    server s {address} ssl {parameters}\n",
+            8080 + at
+        );
+    }
+    config +=
+        "frontend old\n    bind 127.0.0.1:8443 ssl crt site/old.pem\n    http-request return status 200\n";
+    let site = Site::start(
+        "tls-nameless",
+        &[
+            ("site.cfg", &config),
+            ("ca.pem", &ca.pem()),
+            ("ca.crl", &ca.revoke(&[7])?),
+            ("old.pem", &old.pem().replace("PRIVATE KEY", "EC PRIVATE KEY")),
+            ("of_old.pem", &of_old.certificate()),
+        ],
+    )?;
+    let statuses: Vec<String> = (0..6)
+        .map(|bind| {
+            Ok(ask(&site, bind, "a.test")?
+                .get(9..12)
+                .unwrap_or_default()
+                .to_owned())
+        })
+        .collect::<Result<_>>()?;
+    assert_eq!(statuses, ["200", "503", "200", "200", "503", "503"]);
     Ok(())
 }

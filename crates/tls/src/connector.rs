@@ -234,6 +234,13 @@ struct Vouched {
 }
 
 impl Vouched {
+    /// Of the first version of X.509, which has nowhere to write a name that is good for a server.
+    fn old(&self, leaf: &CertificateDer<'_>, now: UnixTime) -> Result<ServerCertVerified, Error> {
+        let vouched = old::verify(leaf, &self.certificates, time_of(now));
+        vouched.map_err(|(why, _)| Error::InvalidCertificate(why))?;
+        Err(Error::InvalidCertificate(CertificateError::NotValidForName))
+    }
+
     fn by_itself(
         &self,
         leaf: &CertificateDer<'_>,
@@ -270,8 +277,13 @@ impl ServerCertVerifier for Vouched {
                 .by_itself(leaf, asked, now)
                 .map(|()| ServerCertVerified::assertion());
         }
-        let verified = self.chains.verify_server_cert(leaf, others, asked, ocsp, now);
-        let revoked = self.revoked.as_ref().filter(|_| verified.is_ok());
+        let verified = match old::is_old(leaf) {
+            true => self.old(leaf, now),
+            false => self.chains.verify_server_cert(leaf, others, asked, ocsp, now),
+        };
+        // Names are looked at last, and not everybody minds them.
+        let is_vouched_for = verified.as_ref().map_or_else(of_another_name, |_| true);
+        let revoked = self.revoked.as_ref().filter(|_| is_vouched_for);
         if let Some(revoked) = revoked {
             let now = time_of(now);
             let checked = revoked.check(leaf, others, now);
@@ -280,7 +292,38 @@ impl ServerCertVerifier for Vouched {
         verified
     }
 
-    signatures_by!(chains);
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let said = self.chains.verify_tls12_signature(message, cert, signed);
+        old::or_old(said, message, cert, signed, false)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let said = self.chains.verify_tls13_signature(message, cert, signed);
+        old::or_old(said, message, cert, signed, true)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.chains.supported_verify_schemes()
+    }
+}
+
+/// Whether a certificate is sound but for the name that was asked for.
+fn of_another_name(why: &Error) -> bool {
+    use CertificateError::{NotValidForName, NotValidForNameContext};
+    matches!(
+        why,
+        Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. })
+    )
 }
 
 /// Verifies who vouches for a server that was asked for no name, and the name that was configured, if any.
@@ -302,9 +345,7 @@ impl ServerCertVerifier for Nameless {
         let Some(host) = &self.host else {
             // Names are looked at last: whoever gets that far is vouched for.
             return match self.inner.verify_server_cert(leaf, others, asked, ocsp, now) {
-                Err(Error::InvalidCertificate(
-                    CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-                )) => Ok(ServerCertVerified::assertion()),
+                Err(why) if of_another_name(&why) => Ok(ServerCertVerified::assertion()),
                 result => result,
             };
         };

@@ -19,7 +19,7 @@ pub(crate) fn identity(name: &str, hosts: &[&str], kind: Kind) -> Arc<Identity> 
     let params = CertificateParams::new(hosts).unwrap();
     let key = match kind {
         Kind::Ec => KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap(),
-        // ring makes no such keys.
+        // To make one takes long.
         Kind::Rsa => KeyPair::try_from(RSA).unwrap(),
     };
     let certificate = params.self_signed(&key).unwrap();

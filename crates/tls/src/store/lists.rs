@@ -1,7 +1,7 @@
 //! Lists of certificates as the runtime API changes them.
 
 use super::build::Touched;
-use super::{Changed, Entry, Inner, Store};
+use super::{Changed, Entry, Inner, Source, Store};
 
 impl Store {
     /// `add ssl crt-list`: the entry comes last.
@@ -99,9 +99,16 @@ impl Store {
                 )));
             }
         };
+        let users = inner.users_of_default(list);
         let Some(known) = inner.lists.get_mut(list) else {
             return Err(failed(format!("crt-list '{list}' does not exist!")));
         };
+        if at == 0 && !users.is_empty() {
+            let users = users.join("\n\t- ");
+            return Err(failed(format!(
+                "certificate '{name}' cannot be deleted, it is used as default certificate by the following frontends:\n\t- {users}"
+            )));
+        }
         let removed = known.entries.remove(at);
         if let Err(why) = inner.rebuild(Touched::List(list)) {
             if let Some(known) = inner.lists.get_mut(list) {
@@ -129,4 +136,16 @@ impl Inner {
 pub(super) fn list_name(name: &str) -> &str {
     let trimmed = name.trim_end_matches('/');
     if trimmed.is_empty() { name } else { trimmed }
+}
+
+impl Inner {
+    /// The places of the listeners whose default certificate is the first of a list.
+    fn users_of_default(&self, list: &str) -> Vec<String> {
+        let listeners = self.listeners.iter().map(|listener| &listener.about);
+        listeners
+            .filter(|about| !about.settings.strict)
+            .filter(|about| matches!(about.sources.first(), Some(Source::List(first)) if first == list))
+            .map(|about| format!("{}:{}", about.frontend, about.place))
+            .collect()
+    }
 }

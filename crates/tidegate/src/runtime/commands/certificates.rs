@@ -220,6 +220,8 @@ fn add_line(call: &mut Call<'_>) -> Result<Answer, Refusal> {
 }
 
 fn names(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let plane = call.plane()?;
+    let is_known = |name: &str| plane.frontends().any(|frontend| frontend.name == name);
     let (mut frontend, mut only_expired, mut offset) = (None, false, std::time::Duration::ZERO);
     let mut args = call.args.iter();
     while let Some(arg) = args.next() {
@@ -229,7 +231,11 @@ fn names(call: &mut Call<'_>) -> Result<Answer, Refusal> {
                 let name = args
                     .next()
                     .ok_or_else(|| Refusal::error("'-f' requires a frontend name!"))?;
-                frontend = Some(String::from_utf8_lossy(name).into_owned());
+                let name = String::from_utf8_lossy(name).into_owned();
+                if !is_known(&name) {
+                    return Err(Refusal::error("Couldn't find the specified frontend!"));
+                }
+                frontend = Some(name);
             }
             b"-t" => {
                 let time = args
