@@ -135,7 +135,7 @@ impl Source {
         match self {
             Source::Http1(body) => body.remaining(),
             Source::Http2(body) => body.remaining(),
-            Source::Filtered(filtered) => filtered.chain.remaining(filtered.body.size_hint().exact()),
+            Source::Filtered(filtered) => filtered.chain.remaining(),
             Source::Kept(body) => body.remaining(),
         }
     }
@@ -219,6 +219,18 @@ impl MessageBody {
     /// Whether the client may hold it back until it is told to go on. If so, somebody else is to tell it.
     pub(crate) fn leave_expectation(&self) -> bool {
         self.ahead.is_empty() && self.source.as_ref().is_some_and(Source::leave_expectation)
+    }
+
+    /// All that comes out of its filters is to be so long.
+    pub(crate) fn declare(&mut self, length: Option<u64>) {
+        if let Some(Source::Filtered(filtered)) = &mut self.source {
+            filtered.chain.declare(length);
+        }
+    }
+
+    /// Whether filters changed the length that it was told to have.
+    pub(crate) fn changed_length(&self) -> bool {
+        matches!(&self.source, Some(Source::Filtered(filtered)) if filtered.chain.changed_length())
     }
 
     /// Puts back what was read, to be read again.

@@ -27,7 +27,7 @@ pub use futures_util::future::LocalBoxFuture;
 use tidegate_sample::{ExternalRunner, NoExternals};
 
 pub use crate::applet::{HttpApplet, ServiceError, TcpApplet};
-pub use crate::filter::{DataFilter, Filter, Follows, Passage};
+pub use crate::filter::{Attached, Attaching, DataFilter, Filter, Follows, Passage};
 pub use crate::txn::Txn;
 
 /// The answer to a call that may wait: the result, or a future of it.
@@ -205,10 +205,13 @@ pub trait Extensions {
     /// The TCP service with this number.
     fn tcp_service(&self, id: ExtensionId) -> Option<Rc<dyn TcpService>>;
 
-    /// The filter with this number.
-    fn filter(&self, id: ExtensionId) -> Option<Rc<dyn Filter>> {
-        let _ = id;
-        None
+    /// The filter with this number, for a line with these words after its name. `None` if it wants no part in it.
+    ///
+    /// # Errors
+    /// There is no such filter, or it can't be made.
+    fn filter(&self, id: ExtensionId, args: &Arc<[String]>) -> Result<Option<Rc<dyn Filter>>, String> {
+        let _ = args;
+        Err(format!("there is no filter number {id}"))
     }
 
     /// What runs the fetches and converters that expressions name (`lua.NAME`). The session that it is handed is always a

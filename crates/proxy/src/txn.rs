@@ -23,6 +23,7 @@ use crate::clock::ticks;
 use crate::counts::Ending;
 use crate::event::Event;
 use crate::ext::Failure;
+use crate::filter::attached::Attachments;
 use crate::filter::bandwidth::Bandwidths;
 use crate::handle::{self, TxnHandle};
 use crate::log::Level;
@@ -124,6 +125,8 @@ pub struct Txn {
     pub(crate) caching: Caching,
     /// What limits how fast it passes.
     pub(crate) bandwidths: Bandwidths,
+    /// Filters that take part in it.
+    pub(crate) attachments: Attachments,
     /// What it tracks in stick tables, beside what its connection does.
     pub(crate) counters: Counters,
     closed: Cell<bool>,
@@ -195,6 +198,7 @@ impl Txn {
             usage: TxnUsage::default(),
             caching: Caching::default(),
             bandwidths: Bandwidths::default(),
+            attachments: Attachments::default(),
             counters: Counters::default(),
             closed: Cell::new(false),
             closing: Event::default(),
@@ -218,6 +222,11 @@ impl Txn {
     /// HTTP or TCP.
     pub fn mode(&self) -> Mode {
         self.mode
+    }
+
+    /// `tune.bufsize`
+    pub fn buffer_bytes(&self) -> usize {
+        self.buffer_bytes
     }
 
     /// The rule set that is being evaluated.
@@ -638,6 +647,13 @@ impl Txn {
     /// Notes the rule whose action may have to wait; `None` when it went on.
     pub(crate) fn waits_for(&self, rule: Option<&Rc<RulePlace>>) {
         *self.usage.waiting_rule.borrow_mut() = rule.cloned();
+    }
+
+    /// Ends the transaction, once the filters that take part in it were told.
+    pub(crate) fn end(self: &Rc<Self>) {
+        if self.attachments.is_empty() || !self.attachments.end(self) {
+            self.close();
+        }
     }
 
     /// Ends the transaction: handles die, private data are dropped, [`Txn::closed`] completes.

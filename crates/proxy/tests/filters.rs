@@ -88,9 +88,16 @@ impl Extensions for Filters {
     fn tcp_service(&self, _: usize) -> Option<Rc<dyn TcpService>> {
         None
     }
-    fn filter(&self, id: usize) -> Option<Rc<dyn Filter>> {
-        (id == 0).then(|| Rc::new(Twice) as Rc<dyn Filter>)
+    fn filter(&self, id: usize, _: &Arc<[String]>) -> Result<Option<Rc<dyn Filter>>, String> {
+        match id {
+            0 => Ok(Some(Rc::new(Twice))),
+            other => Err(format!("there is no filter number {other}")),
+        }
     }
+}
+
+fn twice() -> FilterSpec {
+    FilterSpec::Extension(0, Arc::default())
 }
 
 fn filtered(of_frontend: usize, of_backend: usize) -> Proxy {
@@ -114,8 +121,8 @@ fn filtered(of_frontend: usize, of_backend: usize) -> Proxy {
         }
     });
     let mut spec = proxied(Mode::Http, &[addr]);
-    spec.frontends[0].filters = (0..of_frontend).map(|_| FilterSpec::Extension(0)).collect();
-    spec.backends[0].filters = (0..of_backend).map(|_| FilterSpec::Extension(0)).collect();
+    spec.frontends[0].filters = (0..of_frontend).map(|_| twice()).collect();
+    spec.backends[0].filters = (0..of_backend).map(|_| twice()).collect();
     Proxy::with(spec, Arc::new(|_| Ok(Box::new(Filters))))
 }
 
@@ -153,7 +160,7 @@ fn a_failure_cuts_the_message_off() {
 #[test]
 fn a_filter_that_is_not_there_keeps_the_proxy_from_starting() {
     let mut spec = only(frontend(Mode::Http));
-    spec.frontends[0].filters = vec![FilterSpec::Extension(7)];
+    spec.frontends[0].filters = vec![FilterSpec::Extension(7, Arc::default())];
     match tidegate_proxy::start(spec, Arc::new(|_| Ok(Box::new(Filters)))) {
         Err(tidegate_proxy::StartError::Workers(errors)) => assert!(errors[0].contains("filter number 7")),
         other => panic!("{:?}", other.map(drop)),

@@ -23,6 +23,10 @@ pub(crate) struct Chain {
     output: VecDeque<Bytes>,
     source_ended: bool,
     trailers: Option<HeaderMap>,
+    /// How much comes out in all, where that was told.
+    declared: Option<u64>,
+    /// How much came out.
+    passed: u64,
 }
 
 struct Stage {
@@ -52,17 +56,27 @@ impl Chain {
         self.stages.is_empty()
     }
 
+    /// The body was told to be so long: no other length comes out.
+    pub(crate) fn declare(&mut self, length: Option<u64>) {
+        self.declared = length;
+    }
+
+    /// Whether a filter changed the length of a body that it was to keep.
+    pub(crate) fn changed_length(&self) -> bool {
+        self.stages.iter().any(|stage| stage.filter.changed_length())
+    }
+
     /// Whether the body's length is known as well as its source's is.
     pub(crate) fn keeps_length(&self) -> bool {
         self.stages.iter().all(|stage| stage.filter.keeps_length())
     }
 
-    /// How much is still to come out, where that is known of the source and filters leave it as it is.
-    pub(crate) fn remaining(&self, of_source: Option<u64>) -> Option<u64> {
-        let of_source = of_source.filter(|_| self.keeps_length())?;
-        let inputs = self.stages.iter().flat_map(|stage| &stage.input);
-        let held: u64 = inputs.chain(&self.output).map(|piece| piece.len() as u64).sum();
-        Some(of_source.saturating_add(held))
+    /// How much is still to come out, where that was told.
+    pub(crate) fn remaining(&self) -> Option<u64> {
+        match self.is_ended() {
+            true => Some(0),
+            false => self.declared.map(|declared| declared.saturating_sub(self.passed)),
+        }
     }
 
     /// Nothing more will come.
@@ -86,9 +100,17 @@ impl Chain {
                 if piece.is_empty() {
                     continue;
                 }
+                self.passed += piece.len() as u64;
+                if self.declared.is_some_and(|declared| self.passed > declared) {
+                    return Poll::Ready(Some(Err(Fault::Filter(Chain::wrong_length()))));
+                }
                 return Poll::Ready(Some(Ok(Frame::data(piece))));
             }
             if self.source_ended && self.stages.iter().all(|stage| stage.done) {
+                if self.declared.is_some_and(|declared| self.passed < declared) {
+                    self.declared = None;
+                    return Poll::Ready(Some(Err(Fault::Filter(Chain::wrong_length()))));
+                }
                 return Poll::Ready(self.trailers.take().map(|fields| Ok(Frame::trailers(fields))));
             }
             let came = match self.receive(cx, &mut poll_source) {
@@ -104,6 +126,13 @@ impl Chain {
                 return Poll::Pending;
             }
         }
+    }
+
+    fn wrong_length() -> Failure {
+        Failure::new(
+            "the body has not the length that its `content-length` tells: a filter that changes it calls `set_body_len` \
+             in `http_headers`",
+        )
     }
 
     /// Takes what the source has, if there is room. False if there was nothing new.
@@ -270,6 +299,10 @@ mod tests {
         let mut chain = Chain::default();
         chain.push(Box::new(Passing));
         chain.push(Box::new(Passing));
+        assert!(
+            chain.remaining().is_none() && !chain.keeps_length(),
+            "that filter may change the length"
+        );
         let mut cx = Context::from_waker(Waker::noop());
         let last = |_: &mut Context<'_>| {
             let frame = Frame::data(Bytes::from_static(b"all"));
@@ -280,11 +313,39 @@ mod tests {
             Poll::Ready(Some(Ok(_)))
         ));
         assert!(chain.is_ended());
-        assert_eq!(
-            chain.remaining(Some(5)),
-            None,
-            "that filter may change the length"
-        );
+        assert_eq!(chain.remaining(), Some(0), "nothing more comes out");
+    }
+
+    #[test]
+    fn no_other_length_comes_out_than_was_told() {
+        let told = |length| -> Result<u64, String> {
+            let txn = Txn::detached().build();
+            let mut chain = Chain::default();
+            chain.push(lazy());
+            chain.declare(Some(length));
+            let mut cx = Context::from_waker(Waker::noop());
+            let mut pieces = VecDeque::from(["abc"]);
+            let mut came = 0;
+            loop {
+                let polled = chain.poll(&mut cx, &txn, |_| {
+                    let piece = pieces.pop_front();
+                    let frame =
+                        piece.map(|piece| Ok::<_, ()>(Frame::data(Bytes::from_static(piece.as_bytes()))));
+                    (Poll::Ready(frame), pieces.is_empty())
+                });
+                match polled {
+                    Poll::Pending => {}
+                    Poll::Ready(None) => return Ok(came),
+                    Poll::Ready(Some(Ok(frame))) => came += frame.into_data().unwrap().len() as u64,
+                    Poll::Ready(Some(Err(Fault::Filter(failure)))) => return Err(failure.message),
+                    Poll::Ready(Some(Err(Fault::Source(())))) => return Err("source".into()),
+                }
+            }
+        };
+        assert_eq!(told(3), Ok(3));
+        for wrong in [2, 4] {
+            assert!(told(wrong).unwrap_err().contains("set_body_len"));
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! and may answer with a [`DataFilter`] that sees the body of that one message: piece by piece as it comes, however long it
 //! is, without anybody holding all of it. A proxy without filters pays nothing for them.
 
+pub(crate) mod attached;
 pub(crate) mod bandwidth;
 pub(crate) mod chain;
 pub(crate) mod compression;
@@ -17,6 +18,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use tidegate_sample::Way;
 
+pub use attached::Attached;
 pub use bandwidth::{BandwidthLimit, BandwidthSpec, Sharing};
 pub use compression::{Algorithm, Compressing, CompressionSpec};
 
@@ -27,6 +29,13 @@ use crate::txn::Txn;
 
 /// A filter of a proxy.
 pub trait Filter {
+    /// Called when a transaction reaches the proxy, before any of its rules, for a filter that has something to keep for
+    /// each. What it makes is asked in its place from there on; if that is nothing, the filter takes no part.
+    fn attach<'a>(&'a self, txn: &'a Rc<Txn>) -> Option<Attaching<'a>> {
+        let _ = txn;
+        None
+    }
+
     /// Called when the head of a message is about to go on: the request's to a server, or a server's or service's
     /// response to the client. The head may be changed. The data filter, if there is one, gets the body;
     /// `has_body` tells whether there is any.
@@ -37,6 +46,9 @@ pub trait Filter {
         has_body: bool,
     ) -> Run<'a, Option<Box<dyn DataFilter>>>;
 }
+
+/// What comes of [`Filter::attach`].
+pub type Attaching<'a> = Run<'a, Result<Option<Rc<dyn Attached>>, Failure>>;
 
 /// What the body of one message goes through.
 pub trait DataFilter {
@@ -58,6 +70,12 @@ pub trait DataFilter {
 
     /// Whether the body keeps its length. If not, a `content-length` is taken away.
     fn keeps_length(&self) -> bool {
+        false
+    }
+
+    /// Whether a body that was to keep its length has got another one: a body that is short enough to be here by then
+    /// is told with its new length. A longer one is cut off if it isn't as long as was told.
+    fn changed_length(&self) -> bool {
         false
     }
 }
@@ -91,8 +109,9 @@ pub enum FilterSpec {
     Cache(Arc<Cache>),
     /// `filter bwlim-in`, `filter bwlim-out`.
     Bandwidth(Arc<BandwidthSpec>),
-    /// One of an extension.
-    Extension(ExtensionId),
+    /// One of an extension, with the words that follow its name. The place of the words in memory is what tells two
+    /// lines apart.
+    Extension(ExtensionId, Arc<[String]>),
 }
 
 /// Makes a worker's filters.
@@ -104,15 +123,14 @@ pub(crate) fn prepare(
     of_frontend: bool,
     extensions: &dyn Extensions,
 ) -> Result<Vec<Rc<dyn Filter>>, String> {
-    let prepare = |spec: &FilterSpec| -> Result<Rc<dyn Filter>, String> {
-        Ok(match spec {
+    let prepare = |spec: &FilterSpec| -> Result<Option<Rc<dyn Filter>>, String> {
+        Ok(Some(match spec {
             FilterSpec::Compression(spec) => Rc::new(Compressing::new(spec.clone(), of_frontend)),
             FilterSpec::Cache(cache) => Rc::new(CacheFilter(cache.clone())),
             FilterSpec::Bandwidth(spec) => Rc::new(Limiting(spec.clone())),
-            FilterSpec::Extension(id) => extensions
-                .filter(*id)
-                .ok_or_else(|| format!("there is no filter number {id}"))?,
-        })
+            FilterSpec::Extension(id, args) => return extensions.filter(*id, args),
+        }))
     };
-    specs.iter().map(prepare).collect()
+    let prepared = specs.iter().map(prepare).filter_map(Result::transpose);
+    prepared.collect()
 }

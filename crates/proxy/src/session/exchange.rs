@@ -11,6 +11,7 @@ use tidegate_sample::stick::Count;
 
 use super::ahead::{Ahead, receive};
 use super::choice::choose_backend;
+use super::filtering::Broken;
 use super::forwarding::restrict_names;
 use super::headers::{announce_close, forget_connection, wants_upgrade};
 use super::inspection::Inspection;
@@ -114,7 +115,7 @@ impl HttpStream {
         // Rules have seen the server's own; what goes out is ours.
         made.head.version = http::Version::HTTP_11;
         active.answered.set(true);
-        if self.session.timed {
+        if self.session.timed && txn.response.borrow().is_none() {
             // Log lines may tell the status and the version.
             *txn.response.borrow_mut() = Some(response::Parts::new(made.head.status));
         }
@@ -127,6 +128,10 @@ impl HttpStream {
     /// The response, rules applied; `None` to close.
     async fn respond(&self, txn: &Rc<Txn>, mut body: MessageBody) -> Option<Made> {
         let frontend = &self.frontend;
+        if let Err(status) = self.attach_filters(&frontend.filters, txn).await {
+            let refused = self.error(txn, status, true).await;
+            return self.finish_response(None, txn, refused).await;
+        }
         if frontend.spec.buffer_request
             && let Err(late) = self.buffer_request(txn, &mut body).await
         {
@@ -163,6 +168,10 @@ impl HttpStream {
                 )
                 .await;
         };
+        if let Err(status) = self.attach_filters(&backend.filters, txn).await {
+            let refused = self.error(txn, status, true).await;
+            return self.finish_response(Some(&backend), txn, refused).await;
+        }
         if backend.spec.buffer_request
             && !frontend.spec.buffer_request
             && let Err(late) = self.buffer_request(txn, &mut body).await
@@ -322,6 +331,10 @@ impl HttpStream {
         txn: &Rc<Txn>,
         body: MessageBody,
     ) -> Made {
+        let backend = txn.usage.backend();
+        let Ok(body) = self.filter_request(backend.as_deref(), txn, body).await else {
+            return self.error(txn, StatusCode::BAD_REQUEST, true).await;
+        };
         txn.facts.borrow_mut().termination = Some(*b"LR");
         match service::serve(self, service, line, txn, body).await {
             Served::Response(head, content) => {
@@ -391,7 +404,9 @@ impl HttpStream {
             Some(head) => (wants_upgrade(&head.headers), head.method == Method::CONNECT),
             None => (false, false),
         };
-        let body = self.filter_request(backend, txn, body).await;
+        let Ok(body) = self.filter_request(Some(backend), txn, body).await else {
+            return Some(self.error(txn, StatusCode::BAD_REQUEST, true).await);
+        };
         let answer = match self.ask(backend, txn, body).await {
             Ok(answer) => answer,
             Err(NoAnswer::Failed(status, state)) => {
@@ -435,6 +450,9 @@ impl HttpStream {
                 close: false,
                 silent: false,
             });
+        }
+        if self.start_response(txn).await.is_err() {
+            return Some(self.error(txn, StatusCode::BAD_GATEWAY, false).await);
         }
         if !backend.spec.stick.is_empty() {
             head = Box::pin(self.store_response(backend, &answer.server, txn, head)).await;
@@ -494,12 +512,14 @@ impl HttpStream {
             return Some(made);
         }
         let Made { head, content, .. } = made;
-        let (head, content) = self.filter_response(backend, txn, head, content).await;
-        Some(Made {
-            head,
-            content,
-            ..made
-        })
+        match Box::pin(self.filter_response(backend, txn, head, content)).await {
+            Ok((head, content)) => Some(Made {
+                head,
+                content,
+                ..made
+            }),
+            Err(Broken) => Some(self.error(txn, StatusCode::BAD_GATEWAY, true).await),
+        }
     }
 
     async fn response_rules(&self, rules: &PreparedRules, txn: &Rc<Txn>, made: Made) -> Made {

@@ -73,7 +73,7 @@ impl Rest {
             }
             Poll::Pending => return Poll::Pending,
         }
-        txn.close();
+        txn.end();
         Poll::Ready(())
     }
 }

@@ -1,10 +1,11 @@
 //! The body of a response on its way to the client, and what happens at its end.
 
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +17,7 @@ use super::upstream::Relayed;
 use crate::body::Cut;
 use crate::cache::Object;
 use crate::filter::chain::{Chain, Fault};
+use crate::timeouts::Timer;
 use crate::txn::Txn;
 
 /// How long a service may go on after its response if no timeout says so.
@@ -47,17 +49,87 @@ pub(crate) enum Content {
 pub(crate) struct Filtered {
     source: Content,
     chain: Chain,
+    /// What has passed already.
+    ahead: VecDeque<Frame<Bytes>>,
 }
 
 impl Filtered {
     pub(crate) fn new(source: Content, chain: Chain) -> Self {
-        Filtered { source, chain }
+        Filtered {
+            source,
+            chain,
+            ahead: VecDeque::new(),
+        }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>, active: &Active) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        let Filtered { source, chain } = self;
-        let polled = chain.poll(cx, &active.txn, |cx| {
-            let polled = source.poll(cx, active);
+    /// Lets a piece pass before anybody asks for it.
+    pub(super) fn poll_ahead(
+        &mut self,
+        cx: &mut Context<'_>,
+        timer: &Timer,
+        txn: &Rc<Txn>,
+    ) -> Poll<Result<(), Cut>> {
+        let frame = ready!(self.poll_chain(cx, timer, txn)).transpose()?;
+        self.ahead.extend(frame);
+        Poll::Ready(Ok(()))
+    }
+
+    /// How many bytes have passed and wait.
+    pub(super) fn held(&self) -> usize {
+        let data = self.ahead.iter().filter_map(Frame::data_ref);
+        data.map(Bytes::len).sum()
+    }
+
+    /// Whether all has passed, though it may not have been asked for yet.
+    pub(super) fn chain_ended(&self) -> bool {
+        self.chain.is_ended()
+    }
+
+    /// How much passed, if that was all.
+    pub(super) fn length(&self) -> Option<usize> {
+        self.chain.is_ended().then(|| self.held())
+    }
+
+    /// All that comes out is to be so long.
+    pub(super) fn declare(&mut self, length: Option<u64>) {
+        self.chain.declare(length);
+    }
+
+    /// Whether a filter changed the length of a body that it was to keep.
+    pub(super) fn changed_length(&self) -> bool {
+        self.chain.changed_length()
+    }
+
+    pub(super) fn is_ended(&self) -> bool {
+        self.ahead.is_empty() && self.chain.is_ended()
+    }
+
+    /// What was before the filters.
+    pub(super) fn into_source(self) -> Content {
+        self.source
+    }
+
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        timer: &Timer,
+        txn: &Rc<Txn>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        match self.ahead.pop_front() {
+            Some(frame) => Poll::Ready(Some(Ok(frame))),
+            None => self.poll_chain(cx, timer, txn),
+        }
+    }
+
+    fn poll_chain(
+        &mut self,
+        cx: &mut Context<'_>,
+        timer: &Timer,
+        txn: &Rc<Txn>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        let Filtered { source, chain, .. } = self;
+        let polled = chain.poll(cx, txn, |cx| {
+            let polled = source.poll(cx, timer, txn);
             (polled, source.is_ended())
         });
         polled.map(|item| {
@@ -65,8 +137,8 @@ impl Filtered {
                 Ok(frame) => Ok(frame),
                 Err(Fault::Source(cut)) => Err(cut),
                 Err(Fault::Filter(failure)) => {
-                    active.txn.log_failure("filter", &failure);
-                    active.txn.facts.borrow_mut().termination = Some(*b"PD");
+                    txn.log_failure("filter", &failure);
+                    txn.facts.borrow_mut().termination = Some(*b"PD");
                     Err(Cut)
                 }
             })
@@ -75,7 +147,12 @@ impl Filtered {
 }
 
 impl Content {
-    fn poll(&mut self, cx: &mut Context<'_>, active: &Active) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        timer: &Timer,
+        txn: &Rc<Txn>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         match self {
             Content::Empty => Poll::Ready(None),
             Content::Full(bytes) => {
@@ -88,9 +165,9 @@ impl Content {
                 *at += piece.len();
                 Poll::Ready((!piece.is_empty()).then_some(Ok(Frame::data(piece))))
             }
-            Content::Server(relayed) => relayed.poll(cx, &active.stream.timer, &active.txn),
-            Content::Service(produced) => produced.poll(cx, &active.txn),
-            Content::Filtered(filtered) => filtered.poll(cx, active),
+            Content::Server(relayed) => relayed.poll(cx, timer, txn),
+            Content::Service(produced) => produced.poll(cx, txn),
+            Content::Filtered(filtered) => filtered.poll(cx, timer, txn),
         }
     }
 
@@ -102,7 +179,7 @@ impl Content {
             Content::Cached(object, at) => *at >= object.body().len(),
             Content::Server(relayed) => relayed.is_ended(),
             Content::Service(_) => false,
-            Content::Filtered(filtered) => filtered.chain.is_ended(),
+            Content::Filtered(filtered) => filtered.is_ended(),
         }
     }
 
@@ -132,7 +209,7 @@ impl Body for Outgoing {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let this = &mut *self;
-        let polled = this.content.poll(cx, &this.active);
+        let polled = this.content.poll(cx, &this.active.stream.timer, &this.active.txn);
         this.active.txn.count_bytes();
         if let Poll::Ready(Some(Ok(_))) = &polled
             && this.content.is_ended()
@@ -159,7 +236,10 @@ impl Body for Outgoing {
             }
             Content::Server(relayed) => relayed.size_hint(),
             Content::Service(produced) => produced.size_hint(),
-            Content::Filtered(_) => SizeHint::default(),
+            Content::Filtered(filtered) => match filtered.length() {
+                Some(length) => SizeHint::with_exact(length as u64),
+                None => SizeHint::default(),
+            },
         }
     }
 }

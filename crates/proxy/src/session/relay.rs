@@ -8,9 +8,11 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use http_body::Frame;
 use tokio::io::ReadBuf;
 
 use crate::filter::bandwidth::Limiter;
+use crate::filter::chain::{Chain, Fault};
 use crate::pipe::Pipe;
 use crate::spec::Timeouts;
 use crate::stream::Traffic;
@@ -62,6 +64,8 @@ pub(crate) enum RelayEnd {
     ClientSilent,
     /// The server was silent for too long.
     ServerSilent,
+    /// A filter failed.
+    FilterFailed,
 }
 
 impl RelayEnd {
@@ -73,6 +77,7 @@ impl RelayEnd {
             RelayEnd::ServerBroke => *b"SD",
             RelayEnd::ClientSilent => *b"cD",
             RelayEnd::ServerSilent => *b"sD",
+            RelayEnd::FilterFailed => *b"PD",
         }
     }
 }
@@ -96,6 +101,7 @@ pub(crate) async fn relay(
             let mut scratch = worker.scratch.borrow_mut();
             match up.poll(cx, client, server, &mut scratch) {
                 Poll::Ready(Err(Broke::From)) => return Poll::Ready(RelayEnd::ClientBroke),
+                Poll::Ready(Err(Broke::Filter)) => return Poll::Ready(RelayEnd::FilterFailed),
                 Poll::Ready(Err(Broke::To)) => {
                     deaf = true;
                     up.finish();
@@ -136,7 +142,7 @@ pub(crate) async fn relay(
         timer.poll_elapsed(cx).map(|_| silent)
     })
     .await;
-    if end == RelayEnd::ClientBroke {
+    if let RelayEnd::ClientBroke | RelayEnd::FilterFailed = end {
         // The server has to know that this is no orderly end. A client gets to read all that it was sent, which a reset
         // would take from it.
         server.reset();
@@ -150,16 +156,32 @@ pub(crate) struct Direction {
     held: Bytes,
     /// What limits how much is read.
     limiters: Vec<Limiter>,
+    /// What the bytes go through.
+    filtered: Option<Box<Filtered>>,
     /// The sender has ended.
     pub(crate) read_ended: bool,
     /// The receiver knows.
     ended: bool,
 }
 
-/// Which end of a direction broke.
+/// Filters of one way.
+struct Filtered {
+    chain: Chain,
+    txn: Rc<Txn>,
+    /// What was read before and hasn't passed.
+    ahead: Bytes,
+    /// All has passed.
+    ended: bool,
+}
+
+/// What of a direction broke.
 pub(crate) enum Broke {
+    /// The sender's connection.
     From,
+    /// The receiver's connection.
     To,
+    /// A filter between them.
+    Filter,
 }
 
 impl Broke {
@@ -167,6 +189,7 @@ impl Broke {
         match self {
             Broke::From => from,
             Broke::To => to,
+            Broke::Filter => RelayEnd::FilterFailed,
         }
     }
 }
@@ -177,6 +200,7 @@ impl Direction {
         Direction {
             held: ahead,
             limiters: Vec::new(),
+            filtered: None,
             read_ended: false,
             ended: false,
         }
@@ -185,14 +209,29 @@ impl Direction {
     /// Lets no more pass than these do. What is held already counts, and isn't held up.
     pub(crate) fn limit(&mut self, limiters: Vec<Limiter>) {
         self.limiters = limiters;
-        let held = self.held.len() as u64;
+        let ahead = self.filtered.as_ref().map_or(0, |filtered| filtered.ahead.len());
+        let held = (self.held.len() + ahead) as u64;
         self.limiters.iter_mut().for_each(|limiter| limiter.took(held));
+    }
+
+    /// Lets everything pass these filters, what is held already first.
+    pub(crate) fn filter(&mut self, chain: Chain, txn: &Rc<Txn>) {
+        self.filtered = Some(Box::new(Filtered {
+            chain,
+            txn: txn.clone(),
+            ahead: std::mem::take(&mut self.held),
+            ended: false,
+        }));
     }
 
     /// Adds what there is to be sent, once nothing else is held.
     pub(crate) fn add(&mut self, more: impl FnOnce() -> Bytes) {
-        if self.held.is_empty() && !self.ended {
-            self.held = more();
+        let next = match &mut self.filtered {
+            Some(filtered) => &mut filtered.ahead,
+            None => &mut self.held,
+        };
+        if next.is_empty() && !self.ended {
+            *next = more();
         }
     }
 
@@ -212,6 +251,9 @@ impl Direction {
         to: &mut dyn Pipe,
         scratch: &mut [u8],
     ) -> Poll<Result<(), Broke>> {
+        if self.filtered.is_some() {
+            return self.poll_filtered(cx, from, to, scratch);
+        }
         loop {
             while !self.held.is_empty() {
                 let written = ready!(Pin::new(&mut *to).poll_write(cx, &self.held));
@@ -260,6 +302,96 @@ impl Direction {
             }
         }
     }
+}
+
+impl Direction {
+    /// The same through filters, of which each piece is a copy.
+    fn poll_filtered(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut dyn Pipe,
+        to: &mut dyn Pipe,
+        scratch: &mut [u8],
+    ) -> Poll<Result<(), Broke>> {
+        let Direction {
+            held,
+            limiters,
+            filtered,
+            read_ended,
+            ended,
+        } = self;
+        let Some(filtered) = filtered else {
+            return Poll::Ready(Ok(()));
+        };
+        loop {
+            while !held.is_empty() {
+                let written = ready!(Pin::new(&mut *to).poll_write(cx, held));
+                held.advance(written.and_then(nonzero).map_err(|_| Broke::To)?);
+            }
+            if *ended {
+                return Poll::Ready(Ok(()));
+            }
+            if filtered.ended {
+                // A peer that is gone already needs no goodbye.
+                let _ = ready!(Pin::new(&mut *to).poll_shutdown(cx));
+                *ended = true;
+                return Poll::Ready(Ok(()));
+            }
+            let Filtered {
+                chain, txn, ahead, ..
+            } = &mut **filtered;
+            let polled = chain.poll(cx, txn, |cx| {
+                let piece = match ahead.is_empty() {
+                    false => Poll::Ready(Ok(std::mem::take(ahead))),
+                    true if *read_ended => Poll::Ready(Ok(Bytes::new())),
+                    true => read(cx, from, limiters, scratch),
+                };
+                let polled = piece.map(|piece| match piece {
+                    Ok(piece) if piece.is_empty() => {
+                        *read_ended = true;
+                        None
+                    }
+                    Ok(piece) => Some(Ok(Frame::data(piece))),
+                    Err(error) => Some(Err(error)),
+                });
+                (polled, *read_ended && ahead.is_empty())
+            });
+            match polled {
+                Poll::Pending => {
+                    to.push(cx);
+                    return Poll::Pending;
+                }
+                Poll::Ready(None) => filtered.ended = true,
+                Poll::Ready(Some(Ok(frame))) => *held = frame.into_data().unwrap_or_default(),
+                Poll::Ready(Some(Err(Fault::Source(_)))) => return Poll::Ready(Err(Broke::From)),
+                Poll::Ready(Some(Err(Fault::Filter(failure)))) => {
+                    txn.log_failure("filter", &failure);
+                    return Poll::Ready(Err(Broke::Filter));
+                }
+            }
+        }
+    }
+}
+
+/// Reads what there is, as far as limits allow; nothing at the end.
+fn read(
+    cx: &mut Context<'_>,
+    from: &mut dyn Pipe,
+    limiters: &mut [Limiter],
+    scratch: &mut [u8],
+) -> Poll<io::Result<Bytes>> {
+    let mut room = scratch.len();
+    for limiter in limiters.iter_mut() {
+        let free = ready!(limiter.poll_free(cx, room as u64));
+        room = room.min(usize::try_from(free).unwrap_or(room));
+    }
+    let mut buffer = ReadBuf::new(scratch.get_mut(..room).unwrap_or_default());
+    ready!(Pin::new(from).poll_read(cx, &mut buffer))?;
+    let read = buffer.filled();
+    for limiter in limiters {
+        limiter.took(read.len() as u64);
+    }
+    Poll::Ready(Ok(Bytes::copy_from_slice(read)))
 }
 
 fn nonzero(n: usize) -> io::Result<usize> {

@@ -127,7 +127,7 @@ impl HttpStream {
         txn.times.ended.set(Some(now));
         txn.phase.set(Phase::Log);
         if !self.session.lingering.has(txn) {
-            txn.close();
+            txn.end();
         }
         if self.session.timed || txn.tracks() {
             *self.ended.borrow_mut() = Some(txn.clone());

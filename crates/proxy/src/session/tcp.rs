@@ -19,6 +19,8 @@ use super::upstream::{no_connection, no_slot};
 use crate::applet::TcpApplet;
 use crate::client::Client;
 use crate::ext::TcpService;
+use crate::filter::Filter;
+use crate::filter::chain::Chain;
 use crate::log::LogStep;
 use crate::rules::{Next, PreparedRules, Setting, Verdict, evaluate};
 use crate::stick::{self, Chosen};
@@ -92,6 +94,7 @@ impl Drop for TcpSession {
 impl TcpSession {
     async fn serve(&self, pump: &mut Pump) -> Result<(), [u8; 2]> {
         let spec = &self.frontend.spec;
+        self.attach_filters(&self.frontend.filters, pump).await?;
         match self
             .content_rules(Way::Request, &self.frontend.tcp_content, spec.inspect_delay, pump)
             .await
@@ -106,6 +109,7 @@ impl TcpSession {
         let Some(backend) = choose_backend(&self.worker, &self.frontend, &self.txn).await else {
             return Err(*b"SC");
         };
+        self.attach_filters(&backend.filters, pump).await?;
         match self
             .content_rules(
                 Way::Request,
@@ -122,6 +126,41 @@ impl TcpSession {
             Decided::Broke => return Err(*b"CR"),
         }
         self.relay_to_server(&backend, pump).await
+    }
+
+    /// Has filters take part in the stream, and tells them that it begins.
+    async fn attach_filters(&self, filters: &[Rc<dyn Filter>], pump: &mut Pump) -> Result<(), [u8; 2]> {
+        if filters.is_empty() {
+            return Ok(());
+        }
+        let txn = &self.txn;
+        let attaching = async {
+            let attached = txn.attachments.attach(filters, txn).await;
+            attached.map_err(|failure| (failure, *b"IR"))?;
+            let started = txn.attachments.start(txn, Way::Request).await;
+            started.map_err(|failure| (failure, *b"PR"))
+        };
+        let attached = pump.while_running(Box::pin(attaching)).await;
+        attached.ok_or(*b"CR")?.map_err(|(failure, state)| {
+            txn.log_failure("filter", &failure);
+            state
+        })
+    }
+
+    /// What the bytes of one way go through.
+    fn chain(&self, backend: &Backend, way: Way) -> Option<Chain> {
+        if self.txn.attachments.is_empty() {
+            return None;
+        }
+        let mut chain = Chain::default();
+        for filter in self.frontend.filters.iter().chain(&backend.filters) {
+            let at_work = self.txn.attachments.of(filter).flatten();
+            at_work
+                .and_then(|at_work| at_work.stream(way))
+                .into_iter()
+                .for_each(|data| chain.push(data));
+        }
+        (!chain.is_empty()).then_some(chain)
     }
 
     /// Evaluates content rules, again and again as data come, until they decide or `inspect-delay` is over.
@@ -258,12 +297,23 @@ impl TcpSession {
         let (server, from_server) = Counted::new(stream);
         self.txn.usage.with_server(&from_server);
         logline::at(LogStep::Connect, &self.txn);
+        if !self.txn.attachments.is_empty() {
+            let starting = Box::pin(self.txn.attachments.start(&self.txn, Way::Response));
+            let started = pump.while_running(starting).await.ok_or(*b"CC")?;
+            started.map_err(|failure| {
+                self.txn.log_failure("filter", &failure);
+                *b"PH"
+            })?;
+        }
         let limits = Limits::new(&self.txn.timeouts(&self.frontend.spec.timeouts), timeouts);
         // What rules let pass goes first, then what they left untouched.
         let channel = self.txn.request_channel();
         channel.forward(None);
         let mut up = Direction::new(channel.take_output());
         up.read_ended = !channel.may_recv();
+        if let Some(chain) = self.chain(backend, Way::Request) {
+            up.filter(chain, &self.txn);
+        }
         let answered = self.txn.response_channel().take_output();
         let Some(mut client) = pump.release(answered).await else {
             return Err(*b"CD");
@@ -280,6 +330,9 @@ impl TcpSession {
         let filters = || self.frontend.spec.filters.iter().chain(&backend.spec.filters);
         up.limit(self.txn.bandwidths.limiters(filters(), Way::Request));
         down.limit(self.txn.bandwidths.limiters(filters(), Way::Response));
+        if let Some(chain) = self.chain(backend, Way::Response) {
+            down.filter(chain, &self.txn);
+        }
         let end = relay(
             &self.worker,
             &self.txn,
@@ -351,7 +404,7 @@ impl TcpSession {
             facts.bytes_uploaded = self.traffic.read.get();
             facts.bytes_read = self.traffic.written.get();
         }
-        txn.close();
+        txn.end();
         txn.count_bytes();
         logline::at(LogStep::Close, txn);
         txn.untrack();
