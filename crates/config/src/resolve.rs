@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::diag::{Diagnostic, Diagnostics, code};
-use crate::model::{Action, LuaCall, Mode, Proxy, Rule};
+use crate::model::{Action, Filter, FilterKind, LuaCall, Mode, Proxy, Rule};
 use crate::source::{FileId, Source, Sources, Span, Spanned, to_u32};
 use crate::text::FileReader;
 
@@ -16,11 +16,17 @@ pub trait Registered {
     fn actions(&self, rules: &str) -> Vec<String>;
     /// The services for a mode.
     fn services(&self, mode: Mode) -> Vec<String>;
+    /// The filters, and whether each is for HTTP too.
+    fn filters(&self) -> Vec<(String, bool)>;
 }
 
-/// Reports every name of an action or service that no script registered, and wrong numbers of arguments.
+/// Reports every name of an action, service or filter that no script registered, and wrong numbers of arguments.
 pub(crate) fn lua_names(proxies: &[Proxy], registered: &dyn Registered, diagnostics: &mut Diagnostics) {
     for proxy in proxies {
+        let filters = proxy.filters.iter();
+        filters
+            .filter_map(|filter| filter_fault(filter, proxy.mode, registered))
+            .for_each(|fault| diagnostics.push(fault));
         let rules = &proxy.rules;
         for (set, rules) in [
             ("tcp-req", &rules.tcp_request_connection),
@@ -52,6 +58,28 @@ fn fault_of(rule: &Rule, set: &str, mode: Mode, registered: &dyn Registered) -> 
             (!is_known).then(|| unknown_lua_name(what, name, known.iter().map(String::as_str)))
         }
         _ => None,
+    }
+}
+
+fn filter_fault(filter: &Filter, mode: Mode, registered: &dyn Registered) -> Option<Diagnostic> {
+    let FilterKind::Lua(filter) = &filter.kind else {
+        return None;
+    };
+    let known = registered.filters();
+    let found = known.iter().find(|(name, _)| *name == filter.name.value);
+    match found {
+        None => {
+            let known = known.iter().map(|(name, _)| name.as_str());
+            Some(unknown_lua_name("the filter", &filter.name, known))
+        }
+        Some((_, false)) if mode == Mode::Http => {
+            let message = format!("the filter `{}` is for TCP only", filter.name.value);
+            Some(
+                Diagnostic::error(code::UNKNOWN_LUA_NAME, filter.name.span, message)
+                    .help("its class says that it is for HTTP too by `flags = filter.FLT_CFG_FL_HTX`"),
+            )
+        }
+        Some(_) => None,
     }
 }
 

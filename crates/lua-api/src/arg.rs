@@ -4,6 +4,7 @@ use mlua::{AnyUserData, Error, FromLua, Lua, Result, UserDataRef, Value};
 use tidegate_proxy::log::Level;
 
 /// An integer. A number with a fraction is an error that says so.
+#[derive(Clone, Copy)]
 pub(crate) struct Int(pub(crate) i64);
 
 impl FromLua for Int {

@@ -3,13 +3,15 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use mlua::{Error, LuaString, Result, Value};
+use mlua::{Error, LuaString, Result};
 use tidegate_exec::{Said, function, operation};
-use tidegate_proxy::{Channel, ChannelError, Mode, Txn};
+use tidegate_proxy::{Channel, Mode, Txn};
 
-use crate::arg::{Int, error};
+use crate::arg::Int;
+use crate::filter::Passing;
 use crate::handle::{Class, Kind, Of, Session, This};
 use crate::row::{Row, row};
+use crate::run::Run;
 
 /// The class.
 pub(crate) struct ChannelClass;
@@ -28,19 +30,26 @@ impl Kind for ChannelClass {
 type This_ = This<ChannelClass>;
 
 impl Of<ChannelClass> {
-    /// Uses the channel.
-    fn with<R>(&self, f: impl FnOnce(&Channel) -> R) -> Result<R> {
+    /// Looks at what passes: through the filter whose callback this is, or past the rule.
+    fn look_at<R>(&self, f: impl FnOnce(&Passing<'_>) -> R) -> Result<R> {
         let txn = self.live()?;
-        Ok(f(self.of(&txn)))
+        Ok(match Run::current().and_then(|run| run.filter()) {
+            Some(work) => f(&work.side(self.way()).window.passing()),
+            None => f(&Passing::of(self.of(&txn))),
+        })
     }
 
-    /// Changes the channel, which is possible in TCP mode only.
-    fn change<R>(&self, name: &str, f: impl FnOnce(&Channel) -> R) -> Result<R> {
-        let txn = self.live()?;
-        if txn.mode() == Mode::Http {
-            return Err(error(name, "a channel can't be changed in HTTP mode"));
+    /// Looks at the data, or changes them, which is possible in TCP mode only.
+    fn use_data<R>(&self, f: impl FnOnce(&Passing<'_>) -> Result<R>) -> Result<R> {
+        self.is_in_tcp()?;
+        self.look_at(f)?
+    }
+
+    fn is_in_tcp(&self) -> Result<()> {
+        match self.live()?.mode() {
+            Mode::Http => Err(Error::runtime("Cannot manipulate HAProxy channels in HTTP mode.")),
+            Mode::Tcp => Ok(()),
         }
-        Ok(f(self.of(&txn)))
     }
 
     fn of<'a>(&self, txn: &'a Txn) -> &'a Channel {
@@ -63,37 +72,52 @@ pub(crate) const ROWS: &[Row] = &[
         },
     ),
     row("is_full(channel)", "true if nothing more fits", |lua, name, _| {
-        function(lua, name, |_, this: This_| this.with(Channel::is_full))
+        function(lua, name, |_, this: This_| this.look_at(|data| data.is_full()))
     }),
     row("may_recv(channel)", "true while more may come", |lua, name, _| {
-        function(lua, name, |_, this: This_| this.with(Channel::may_recv))
+        function(lua, name, |_, this: This_| {
+            this.look_at(|data| data.channel.may_recv())
+        })
     }),
     row(
         "input(channel)",
         "how many bytes wait for a decision",
-        |lua, name, _| function(lua, name, |_, this: This_| this.with(Channel::input_len)),
+        |lua, name, _| {
+            function(lua, name, |_, this: This_| {
+                this.look_at(|data| data.channel.input_len())
+            })
+        },
     ),
     row(
         "output(channel)",
         "how many bytes are on their way out",
-        |lua, name, _| function(lua, name, |_, this: This_| this.with(Channel::output_len)),
+        |lua, name, _| {
+            function(lua, name, |_, this: This_| {
+                this.look_at(|data| data.channel.output_len())
+            })
+        },
     ),
     row("get_in_len(channel)", "as `input`", |lua, name, _| {
-        function(lua, name, |_, this: This_| this.with(Channel::input_len))
+        function(lua, name, |_, this: This_| {
+            this.look_at(|data| data.channel.input_len())
+        })
     }),
     row("get_out_len(channel)", "as `output`", |lua, name, _| {
-        function(lua, name, |_, this: This_| this.with(Channel::output_len))
+        function(lua, name, |_, this: This_| {
+            this.look_at(|data| data.channel.output_len())
+        })
     }),
     row(
         "data(channel[, offset[, length]])",
-        "a copy of the input; waits for some if there is none, nil at the end",
+        "a copy of the input; an action waits for some if there is none, nil at the end",
         |lua, name, _| {
             operation(
                 lua,
                 name,
                 |_, (this, offset, length): (This_, Option<Int>, Option<Int>)| {
-                    look(this, offset, length, |channel, offset, length| {
-                        Some(channel.data(offset, length))
+                    look(this, move |data| {
+                        let found = data.data(offset, length)?;
+                        Ok((!data.falls_short(&found, length)).then_some(found))
                     })
                 },
             )
@@ -101,17 +125,17 @@ pub(crate) const ROWS: &[Row] = &[
     ),
     row(
         "line(channel[, offset[, length]])",
-        "a copy of the input's first line; waits for one, nil at the end",
+        "a copy of the input's first line; an action waits for one, nil at the end",
         |lua, name, _| {
             operation(
                 lua,
                 name,
                 |_, (this, offset, length): (This_, Option<Int>, Option<Int>)| {
-                    look(this, offset, length, |channel, offset, length| {
-                        let line = channel.line(offset, length);
-                        let whole =
-                            line.last() == Some(&b'\n') || length.is_some_and(|length| line.len() >= length);
-                        (whole || !channel.may_recv() || channel.is_full()).then_some(line)
+                    look(this, move |data| {
+                        let line = data.line(offset, length)?;
+                        let is_whole = line.last() == Some(&b'\n');
+                        let length = length.filter(|length| length.0 >= 0).or(Some(Int(i64::MAX)));
+                        Ok((is_whole || !data.falls_short(&line, length)).then_some(line))
                     })
                 },
             )
@@ -119,50 +143,46 @@ pub(crate) const ROWS: &[Row] = &[
     ),
     row(
         "dup(channel)",
-        "a copy of all input; waits for some, nil at the end",
+        "a copy of all input; an action waits for some, nil at the end",
         |lua, name, _| {
             operation(lua, name, |_, this: This_| {
-                look(this, None, None, |channel, _, _| Some(channel.data(0, None)))
+                look(this, |data| Ok(Some(data.channel.data(0, None))))
             })
         },
     ),
     row(
         "get(channel)",
-        "takes all input; waits for some, nil at the end",
+        "takes all input; an action waits for some, nil at the end",
         |lua, name, _| {
             operation(lua, name, |_, this: This_| {
-                this.change("get", |_| ())?;
-                look(this, None, None, |channel, _, _| Some(channel.take(None)))
+                look(this, |data| Ok(Some(data.take(None))))
             })
         },
     ),
     row(
         "getline(channel)",
-        "takes a line; waits for one, nil at the end",
+        "takes a line; an action waits for one, nil at the end",
         |lua, name, _| {
             operation(lua, name, |_, this: This_| {
-                this.change("getline", |_| ())?;
-                look(this, None, None, |channel, _, _| channel.take_line())
+                look(this, |data| Ok(data.take_line()))
             })
         },
     ),
     row(
         "append(channel, string)",
-        "adds bytes at the end of the input",
+        "adds bytes at the end of the input and says how many; -1 if there is no room",
         |lua, name, _| {
             function(lua, name, |_, (this, text): (This_, LuaString)| {
-                let added = this.change("append", |channel| channel.append(&text.as_bytes()))?;
-                length_or(added, &text)
+                this.use_data(|data| Ok(data.append(&text.as_bytes())))
             })
         },
     ),
     row(
         "prepend(channel, string)",
-        "adds bytes at the start of the input",
+        "adds bytes at the start of the input, likewise",
         |lua, name, _| {
             function(lua, name, |_, (this, text): (This_, LuaString)| {
-                let added = this.change("prepend", |channel| channel.insert(0, &text.as_bytes()))?;
-                length_or(added, &text)
+                this.use_data(|data| data.insert(&text.as_bytes(), None))
             })
         },
     ),
@@ -174,11 +194,7 @@ pub(crate) const ROWS: &[Row] = &[
                 lua,
                 name,
                 |_, (this, text, offset): (This_, LuaString, Option<Int>)| {
-                    let added = this.change("insert", |channel| {
-                        let offset = position(offset, channel.input_len(), "insert")?;
-                        Ok::<_, Error>(channel.insert(offset, &text.as_bytes()))
-                    })??;
-                    length_or(added, &text)
+                    this.use_data(|data| data.insert(&text.as_bytes(), offset))
                 },
             )
         },
@@ -191,12 +207,7 @@ pub(crate) const ROWS: &[Row] = &[
                 lua,
                 name,
                 |_, (this, text, offset, length): (This_, LuaString, Option<Int>, Option<Int>)| {
-                    let set = this.change("set", |channel| {
-                        let offset = position(offset, channel.input_len(), "set")?;
-                        let length = count(length, "set")?;
-                        Ok::<_, Error>(channel.set(offset, length, &text.as_bytes()))
-                    })??;
-                    length_or(set, &text)
+                    this.use_data(|data| data.set(&text.as_bytes(), offset, length))
                 },
             )
         },
@@ -209,33 +220,51 @@ pub(crate) const ROWS: &[Row] = &[
                 lua,
                 name,
                 |_, (this, offset, length): (This_, Option<Int>, Option<Int>)| {
-                    this.change("remove", |channel| {
-                        let offset = position(offset, channel.input_len(), "remove")?;
-                        Ok(channel.remove(offset, count(length, "remove")?))
-                    })?
+                    this.use_data(|data| data.remove(offset, length))
                 },
             )
         },
     ),
     row(
         "forward(channel, length)",
-        "lets so many bytes of input go",
+        "lets so many bytes of input go and says how many it were; an action waits until they have come",
         |lua, name, _| {
-            function(lua, name, |_, (this, Int(length)): (This_, Int)| {
-                let length = count(Some(Int(length)), "forward")?;
-                this.change("forward", |channel| channel.forward(length))
+            operation(lua, name, |_, (this, Int(length)): (This_, Int)| {
+                this.is_in_tcp()?;
+                let first = this.look_at(|data| data.forward(length))?;
+                let txn = this.live()?;
+                let in_filter = Run::current().is_some_and(|run| run.filter().is_some());
+                Ok(async move {
+                    let mut gone = first;
+                    let channel = this.of(&txn);
+                    while let Some(left) = usize::try_from(length).ok().and_then(|all| all.checked_sub(gone))
+                        && left > 0
+                        && !in_filter
+                        && channel.may_recv()
+                        && !channel.is_full()
+                    {
+                        channel.wait_input(0).await;
+                        gone += channel.forward(Some(left));
+                    }
+                    Ok(gone)
+                })
             })
         },
     ),
     row(
         "send(channel, string)",
-        "sends bytes ahead of the input, waiting for room; -1 if nothing can be sent any more",
+        "sends bytes ahead of the input, an action waiting for room; -1 if nothing can be sent",
         |lua, name, _| {
             operation(lua, name, |_, (this, text): (This_, LuaString)| {
+                this.is_in_tcp()?;
                 let txn = this.live()?;
-                this.change("send", |_| ())?;
                 let bytes = Bytes::copy_from_slice(&text.as_bytes());
+                let filter = Run::current().and_then(|run| run.filter());
+                let of_filter = filter.map(|work| work.side(this.way()).window.passing().send(&bytes));
                 Ok(async move {
+                    if let Some(sent) = of_filter {
+                        return Ok(sent);
+                    }
                     let length = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
                     let sent = this.of(&txn).send_all(bytes).await;
                     Ok(if sent.is_ok() { length } else { -1 })
@@ -245,64 +274,36 @@ pub(crate) const ROWS: &[Row] = &[
     ),
 ];
 
-/// Waits until `take` finds something in the input. Nil when the end came first.
+/// Waits until `take` finds something in the input. Nil when the end came first. A filter gets what is there.
 fn look(
     this: This_,
-    offset: Option<Int>,
-    length: Option<Int>,
-    take: impl Fn(&Channel, usize, Option<usize>) -> Option<Bytes> + 'static,
+    take: impl Fn(&Passing<'_>) -> Result<Option<Bytes>> + 'static,
 ) -> Result<impl Future<Output = Result<Option<Said<Bytes>>>>> {
+    this.is_in_tcp()?;
     let txn = this.live()?;
-    let held = this.of(&txn).input_len();
-    let offset = position(offset, held, "data")?;
-    if offset > held {
-        return Err(error("data", "offset out of range"));
-    }
-    let length = count(length, "data")?;
+    let work = Run::current().and_then(|run| run.filter());
     Ok(async move {
+        if let Some(work) = work {
+            let data = work.side(this.way()).window.passing();
+            let found = match take(&data)? {
+                None => Some(data.channel.data(0, None)),
+                found => found,
+            };
+            return Ok(found.filter(|found| !found.is_empty()).map(Said));
+        }
         let channel = this.of(&txn);
         loop {
             let seen = channel.input_len();
-            if seen > offset
-                && let Some(found) = take(channel, offset, length)
+            if seen > 0
+                && let Some(found) = take(&Passing::of(channel))?
+                && !found.is_empty()
             {
                 return Ok(Some(Said(found)));
             }
-            if !channel.may_recv() || channel.is_full() || txn.mode() == Mode::Http {
+            if !channel.may_recv() || channel.is_full() {
                 return Ok(None);
             }
             channel.wait_input(seen).await;
         }
     })
-}
-
-/// An offset into so many bytes; negative ones count from the end.
-fn position(offset: Option<Int>, held: usize, name: &str) -> Result<usize> {
-    let Some(Int(offset)) = offset else {
-        return Ok(0);
-    };
-    let at = if offset < 0 {
-        i64::try_from(held).unwrap_or(i64::MAX) + offset
-    } else {
-        offset
-    };
-    usize::try_from(at).map_err(|_| error(name, "offset out of range"))
-}
-
-/// A number of bytes; -1 stands for all.
-fn count(length: Option<Int>, name: &str) -> Result<Option<usize>> {
-    match length {
-        None | Some(Int(-1)) => Ok(None),
-        Some(Int(length)) => usize::try_from(length)
-            .map(Some)
-            .map_err(|_| error(name, "length out of range")),
-    }
-}
-
-/// How many bytes went in; -1 if there was no room, as in HAProxy.
-fn length_or(result: std::result::Result<(), ChannelError>, text: &LuaString) -> Result<Value> {
-    Ok(Value::Integer(match result {
-        Ok(()) => i64::try_from(text.as_bytes().len()).unwrap_or(i64::MAX),
-        Err(_) => -1,
-    }))
 }

@@ -9,7 +9,8 @@ use crate::env::Env;
 use crate::plane::{self, PlaneClasses};
 use crate::row::{ClassRows, methods};
 use crate::{
-    act, applet_http, applet_tcp, channel, concat, converters, core, event, fetches, http, httpclient, map,
+    act, applet_http, applet_tcp, channel, concat, converters, core, event, fetches, filter,
+    http, http_message, httpclient, map,
 };
 use crate::{patref, queue, regex, reply, shared, socket, txn, unsupported};
 
@@ -19,6 +20,8 @@ pub(crate) struct Classes {
     pub(crate) applet_http: ObjectClass,
     pub(crate) applet_tcp: ObjectClass,
     pub(crate) plane: PlaneClasses,
+    pub(crate) parts: Parts,
+    pub(crate) filters: filter::Calls,
 }
 
 /// The classes of an object's sub-objects.
@@ -28,28 +31,34 @@ pub(crate) struct Parts {
     pub(crate) converters: ObjectClass,
     pub(crate) http: ObjectClass,
     pub(crate) channel: ObjectClass,
+    pub(crate) message: ObjectClass,
 }
 
 impl Classes {
     /// Makes all classes and the global tables.
     pub(crate) fn install(lua: &Lua, env: &Arc<Env>) -> Result<Classes> {
+        let channel = ObjectClass::new(lua, "Channel", &methods(lua, env, channel::ROWS)?, None)?;
         let parts = Parts {
+            message: http_message::class(lua, env, &channel)?,
+            channel,
             fetches: fetches::class(lua, env)?,
             converters: converters::class(lua, env)?,
             http: ObjectClass::new(lua, "HTTP", &methods(lua, env, http::ROWS)?, None)?,
-            channel: ObjectClass::new(lua, "Channel", &methods(lua, env, channel::ROWS)?, None)?,
         };
         core::install(lua, env, &parts)?;
         act::install(lua, env)?;
         event::install(lua, env)?;
+        filter::install(lua, env)?;
         map::install(lua, env)?;
         regex::install(lua, env)?;
         unsupported::install(lua)?;
         Ok(Classes {
             plane: PlaneClasses::new(lua, env)?,
+            filters: filter::Calls::new(lua)?,
             txn: txn::class(lua, env, &parts)?,
             applet_http: applet_http::class(lua, env, &parts)?,
             applet_tcp: applet_tcp::class(lua, env, &parts)?,
+            parts,
         })
     }
 }
@@ -119,6 +128,13 @@ const ATTRIBUTES: &[Attribute] = &[
     attribute("TXN", "req", "Channel", "what the client sends"),
     attribute("TXN", "res", "Channel", "what the server sends"),
     attribute("TXN", "http", "HTTP?", "the heads of request and response; nil for a stream"),
+    attribute("TXN", "http_req", "HTTPMessage?", "the request, for filters; nil for others and for a stream"),
+    attribute("TXN", "http_res", "HTTPMessage?", "the response, for filters; nil for others and for a stream"),
+    attribute("HTTPMessage", "channel", "Channel", "the channel of the message's way"),
+    attribute("filter", "CONTINUE", "integer", "done with what is here: it goes on"),
+    attribute("filter", "WAIT", "integer", "what isn't forwarded stays until more has come, or the time to wake has"),
+    attribute("filter", "ERROR", "integer", "the transaction can't go on"),
+    attribute("filter", "FLT_CFG_FL_HTX", "integer", "for the field `flags` of a class: it is for HTTP too"),
     attribute("Reply", "status", "integer", "the status"),
     attribute("Reply", "reason", "string", "the reason phrase"),
     attribute("Reply", "headers", "table", "the headers: lists of values by their names"),
@@ -190,6 +206,8 @@ pub fn reference() -> Vec<ClassRows> {
         class("Reply", reply::ROWS),
         class("HTTP", http::ROWS),
         class("Channel", channel::ROWS),
+        class("filter", filter::ROWS),
+        class("HTTPMessage", http_message::ROWS),
         class("AppletHTTP", applet_http::ROWS),
         class("AppletTCP", applet_tcp::ROWS),
         class("Socket", socket::ROWS),

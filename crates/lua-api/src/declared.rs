@@ -51,6 +51,7 @@ pub(crate) enum Key {
     Fetch(String),
     Converter(String),
     Command(String),
+    Filter(String),
 }
 
 impl Key {
@@ -61,7 +62,8 @@ impl Key {
             | Key::TcpService(name)
             | Key::Fetch(name)
             | Key::Converter(name)
-            | Key::Command(name) => name,
+            | Key::Command(name)
+            | Key::Filter(name) => name,
         }
     }
 
@@ -74,6 +76,7 @@ impl Key {
             Key::Fetch(name) => format!("fetch `{name}`"),
             Key::Converter(name) => format!("converter `{name}`"),
             Key::Command(words) => format!("command `{words}`"),
+            Key::Filter(name) => format!("filter `{name}`"),
         }
     }
 
@@ -86,6 +89,7 @@ impl Key {
             Key::Fetch(_) => "fetch",
             Key::Converter(_) => "converter",
             Key::Command(_) => "cli",
+            Key::Filter(_) => "filter",
         }
     }
 }
@@ -138,6 +142,15 @@ pub struct ActionDecl {
     pub id: ExtensionId,
 }
 
+/// A filter as a configuration refers to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilterDecl {
+    /// The name, without `lua.`.
+    pub name: String,
+    /// It says that it is for HTTP too (`filter.FLT_CFG_FL_HTX`).
+    pub http: bool,
+}
+
 /// All that scripts registered. As [`Externals`] it knows the fetches and converters by their whole names.
 #[derive(Clone, Debug, Default)]
 pub struct Declared {
@@ -147,12 +160,23 @@ pub struct Declared {
     pub(crate) fetches: Vec<String>,
     pub(crate) converters: Vec<String>,
     pub(crate) commands: Vec<CommandDecl>,
+    pub(crate) filters: Vec<FilterDecl>,
 }
 
 impl Declared {
     /// The commands of the runtime API.
     pub fn commands(&self) -> &[CommandDecl] {
         &self.commands
+    }
+
+    /// All filters; their places are their numbers.
+    pub fn filters(&self) -> &[FilterDecl] {
+        &self.filters
+    }
+
+    /// The number of the filter of this name (without `lua.`).
+    pub fn filter(&self, name: &str) -> Option<ExtensionId> {
+        self.filters.iter().position(|known| known.name == name)
     }
 
     /// The action of this name (without `lua.`) for that rule set.
@@ -199,6 +223,11 @@ impl Declared {
             Key::TcpService(_) => self.tcp_services.push(name),
             Key::Fetch(_) => self.fetches.push(name),
             Key::Converter(_) => self.converters.push(name),
+            Key::Filter(_) => {
+                let class = item.class.as_ref();
+                let http = class.is_some_and(|class| crate::filter::is_for_http(class).unwrap_or(false));
+                self.filters.push(FilterDecl { name, http });
+            }
             Key::Command(_) => {
                 let (usage, level) = item.usage.clone().unwrap_or_default();
                 self.commands.push(CommandDecl {
@@ -217,6 +246,7 @@ impl Declared {
             Key::TcpService(name) => self.tcp_services.contains(name),
             Key::Fetch(name) => self.fetches.contains(name),
             Key::Converter(name) => self.converters.contains(name),
+            Key::Filter(name) => self.filter(name).is_some(),
             Key::Command(words) => self.commands.iter().any(|known| known.words == *words),
         }
     }

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mlua::{Function, MultiValue};
+use mlua::{Function, MultiValue, Table};
 use tidegate_proxy::log::Level;
 use tidegate_sample::{Files, LocalFiles, Scope};
 
@@ -23,8 +23,13 @@ pub(crate) struct Env {
     /// Tasks that live, in all states.
     pub(crate) tasks: Arc<AtomicUsize>,
     registry: Mutex<Registry>,
+    /// What functions of filters made for lines, and of the lines nothing.
+    filter_lines: Mutex<Vec<FilterLine>>,
     stage: AtomicU8,
 }
+
+/// What was made of a filter's class for a line with these words.
+pub(crate) type FilterLine = (Arc<[String]>, Option<Table>);
 
 /// How far start-up is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,6 +59,8 @@ pub(crate) struct Registry {
 pub(crate) struct Item {
     pub(crate) key: Key,
     pub(crate) nb_args: usize,
+    /// A filter's class.
+    pub(crate) class: Option<Table>,
     /// A command's: what the list of commands says, and who may give it.
     pub(crate) usage: Option<(String, CommandLevel)>,
     pub(crate) function: Function,
@@ -64,6 +71,7 @@ impl Item {
         Item {
             key,
             nb_args,
+            class: None,
             usage: None,
             function: function.clone(),
         }
@@ -90,12 +98,26 @@ impl Env {
             state_id,
             tasks,
             registry: Mutex::default(),
+            filter_lines: Mutex::default(),
             stage: AtomicU8::new(Stage::Load as u8),
         })
     }
 
     pub(crate) fn registry(&self) -> MutexGuard<'_, Registry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was made for the lines of filters.
+    pub(crate) fn filter_lines(&self) -> MutexGuard<'_, Vec<FilterLine>> {
+        self.filter_lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The class of a filter, and the function that makes one of it.
+    pub(crate) fn filter(&self, name: &str) -> Option<(Table, Function)> {
+        let registry = self.registry();
+        let is_it = |item: &&Item| matches!(&item.key, Key::Filter(known) if known == name);
+        let item = registry.items.iter().find(is_it)?;
+        Some((item.class.clone()?, item.function.clone()))
     }
 
     pub(crate) fn stage(&self) -> Stage {

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use mlua::{Error, Result};
 use tidegate_exec::{NewObject, ObjectClass, Standing};
 use tidegate_proxy::{HttpApplet, TcpApplet, Txn};
+use tidegate_sample::Way;
 
 use crate::run::Run;
 
@@ -57,10 +58,12 @@ pub(crate) enum Class {
     ResponseChannel,
     AppletHttp,
     AppletTcp,
+    RequestMessage,
+    ResponseMessage,
 }
 
 /// Each at the place of its tag, which begin with 1.
-const CLASSES: [Class; 10] = [
+const CLASSES: [Class; 12] = [
     Class::Txn,
     Class::Http,
     Class::Fetches,
@@ -71,6 +74,8 @@ const CLASSES: [Class; 10] = [
     Class::ResponseChannel,
     Class::AppletHttp,
     Class::AppletTcp,
+    Class::RequestMessage,
+    Class::ResponseMessage,
 ];
 
 const CLASS_BITS: u32 = 4;
@@ -200,6 +205,16 @@ impl<K: Kind> Of<K> {
     /// The session is over, or not the one that the script runs for.
     pub(crate) fn live(&self) -> Result<K::Target> {
         K::target(self.session).ok_or_else(|| stale(K::NAME))
+    }
+}
+
+impl<K> Of<K> {
+    /// The way that an object of one of two stands for.
+    pub(crate) fn way(&self) -> Way {
+        match self.class {
+            Class::ResponseChannel | Class::ResponseMessage => Way::Response,
+            _ => Way::Request,
+        }
     }
 }
 

@@ -7,11 +7,12 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use mlua::{Function, Lua, Result, Table};
 use tidegate_exec::{Chars, function};
 use tidegate_proxy::Txn;
+use tidegate_sample::head::names::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use tidegate_sample::head::{Change, Headers};
 
 use crate::arg::{Int, error};
 use crate::env::Env;
-use crate::handle::{Class, Kind, Session, This};
+use crate::handle::{Class, Kind, Of, Session, This};
 use crate::row::{Row, row};
 use crate::subst::{self, Pattern};
 
@@ -118,66 +119,93 @@ pub(crate) const ROWS: &[Row] = &[
                 lua,
                 name,
                 |_, (this, Int(code), reason): (This<Http>, Int, Option<Chars>)| {
-                    let txn = this.live()?;
-                    let status = u16::try_from(code).ok().filter(|code| (200..=599).contains(code));
-                    let Some(status) = status.and_then(|code| StatusCode::from_u16(code).ok()) else {
-                        return Err(error(
-                            "res_set_status",
-                            format!("invalid status {code}: 200 to 599 can be sent"),
-                        ));
-                    };
-                    if txn.response_head().is_none() {
-                        return Err(error("res_set_status", Response::ABSENT));
-                    }
-                    if !txn.set_status(status, reason.as_deref()) {
-                        return Err(error(
-                            "res_set_status",
-                            "the reason has characters that can't be sent",
-                        ));
-                    }
-                    Ok(())
+                    set_status("res_set_status", &*this.live()?, code, reason.as_deref())
                 },
             )
         },
     ),
 ];
 
-/// One of the two messages.
-trait Message: 'static {
-    /// What to say when it isn't there.
-    const ABSENT: &'static str;
-    fn read<R>(txn: &Txn, f: impl FnOnce(&Headers) -> R) -> Option<R>;
-    fn change<R>(txn: &Txn, f: impl FnOnce(&mut Headers) -> R) -> Option<R>;
+/// Sets a response's status.
+pub(crate) fn set_status(name: &str, txn: &Txn, code: i64, reason: Option<&[u8]>) -> Result<()> {
+    let status = u16::try_from(code).ok().filter(|code| (200..=599).contains(code));
+    let Some(status) = status.and_then(|code| StatusCode::from_u16(code).ok()) else {
+        let why = format!("invalid status {code}: 200 to 599 can be sent");
+        return Err(error(name, why));
+    };
+    if txn.response_head().is_none() {
+        return Err(error(name, NO_RESPONSE));
+    }
+    if !txn.set_status(status, reason) {
+        return Err(error(name, "the reason has characters that can't be sent"));
+    }
+    Ok(())
+}
+
+/// Says how long a body is, or that it comes in chunks.
+pub(crate) fn frame(headers: &mut Headers, length: Option<&str>) {
+    headers.remove(CONTENT_LENGTH);
+    headers.remove(TRANSFER_ENCODING);
+    match length.map(HeaderValue::from_str) {
+        Some(Ok(length)) => headers.insert(CONTENT_LENGTH, length),
+        _ => headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked")),
+    };
+}
+
+/// The head of a message, as the objects of a class lead to it.
+pub(crate) trait Message: 'static {
+    /// The class.
+    type Class: Kind + 'static;
+    /// What to say when it can't be had.
+    fn absent(this: &Of<Self::Class>) -> &'static str;
+    /// Looks at its headers, if it is there.
+    fn read<R>(this: &Of<Self::Class>, f: impl FnOnce(&Headers) -> R) -> Result<Option<R>>;
+    /// Changes its headers, if that is possible.
+    fn change<R>(this: &Of<Self::Class>, f: impl FnOnce(&mut Headers) -> R) -> Result<Option<R>>;
 }
 
 struct Request;
 struct Response;
 
+const NO_RESPONSE: &str = "there is no response yet";
+
 impl Message for Request {
-    const ABSENT: &'static str = "there is no request that can be changed here";
-    fn read<R>(txn: &Txn, f: impl FnOnce(&Headers) -> R) -> Option<R> {
-        txn.request_head().map(|head| f(&head.headers))
+    type Class = Http;
+    fn absent(_: &Of<Http>) -> &'static str {
+        "there is no request that can be changed here"
     }
-    fn change<R>(txn: &Txn, f: impl FnOnce(&mut Headers) -> R) -> Option<R> {
-        txn.request_head_mut().map(|mut head| f(&mut head.headers))
+    fn read<R>(this: &Of<Http>, f: impl FnOnce(&Headers) -> R) -> Result<Option<R>> {
+        Ok(this.live()?.request_head().map(|head| f(&head.headers)))
+    }
+    fn change<R>(this: &Of<Http>, f: impl FnOnce(&mut Headers) -> R) -> Result<Option<R>> {
+        Ok(this
+            .live()?
+            .request_head_mut()
+            .map(|mut head| f(&mut head.headers)))
     }
 }
 
 impl Message for Response {
-    const ABSENT: &'static str = "there is no response yet";
-    fn read<R>(txn: &Txn, f: impl FnOnce(&Headers) -> R) -> Option<R> {
-        txn.response_head().map(|head| f(&head.headers))
+    type Class = Http;
+    fn absent(_: &Of<Http>) -> &'static str {
+        NO_RESPONSE
     }
-    fn change<R>(txn: &Txn, f: impl FnOnce(&mut Headers) -> R) -> Option<R> {
-        txn.response_head_mut().map(|mut head| f(&mut head.headers))
+    fn read<R>(this: &Of<Http>, f: impl FnOnce(&Headers) -> R) -> Result<Option<R>> {
+        Ok(this.live()?.response_head().map(|head| f(&head.headers)))
+    }
+    fn change<R>(this: &Of<Http>, f: impl FnOnce(&mut Headers) -> R) -> Result<Option<R>> {
+        Ok(this
+            .live()?
+            .response_head_mut()
+            .map(|mut head| f(&mut head.headers)))
     }
 }
 
-fn get_headers<M: Message>(lua: &Lua, name: &str, _: &Arc<Env>) -> Result<Function> {
+pub(crate) fn get_headers<M: Message>(lua: &Lua, name: &str, _: &Arc<Env>) -> Result<Function> {
     let name_of = name.to_owned();
-    function(lua, name, move |lua, this: This<Http>| {
-        let txn = this.live()?;
-        M::read(&txn, |headers| header_table(lua, headers)).unwrap_or_else(|| Err(error(&name_of, M::ABSENT)))
+    function(lua, name, move |lua, this: This<M::Class>| {
+        let table = M::read(&this, |headers| header_table(lua, headers))?;
+        table.unwrap_or_else(|| Err(error(&name_of, M::absent(&this))))
     })
 }
 
@@ -194,13 +222,13 @@ pub(crate) fn header_table(lua: &Lua, headers: &Headers) -> Result<Table> {
     Ok(table)
 }
 
-fn add_header<M: Message>(lua: &Lua, name: &str, _: &Arc<Env>) -> Result<Function> {
+pub(crate) fn add_header<M: Message>(lua: &Lua, name: &str, _: &Arc<Env>) -> Result<Function> {
     edit::<M, _>(lua, name, |headers, name, value| {
         headers.append(name, value);
     })
 }
 
-fn set_header<M: Message>(lua: &Lua, name: &str, _: &Arc<Env>) -> Result<Function> {
+pub(crate) fn set_header<M: Message>(lua: &Lua, name: &str, _: &Arc<Env>) -> Result<Function> {
     edit::<M, _>(lua, name, |headers, name, value| {
         headers.insert(name, value);
     })
@@ -215,41 +243,41 @@ where
     function(
         lua,
         name,
-        move |_, (this, name, value): (This<Http>, Chars, Chars)| {
-            let txn = this.live()?;
+        move |_, (this, name, value): (This<M::Class>, Chars, Chars)| {
+            this.live()?;
             let name = header_name(&function_name, &name)?;
             let value = header_value(&function_name, &name, &value)?;
-            M::change(&txn, |headers| change(headers, name, value))
-                .ok_or_else(|| error(&function_name, M::ABSENT))
+            M::change(&this, |headers| change(headers, name, value))?
+                .ok_or_else(|| error(&function_name, M::absent(&this)))
         },
     )
 }
 
-fn del_header<M: Message>(lua: &Lua, name: &str, _: &Arc<Env>) -> Result<Function> {
+pub(crate) fn del_header<M: Message>(lua: &Lua, name: &str, _: &Arc<Env>) -> Result<Function> {
     let function_name = name.to_owned();
-    function(lua, name, move |_, (this, name): (This<Http>, Chars)| {
-        let txn = this.live()?;
+    function(lua, name, move |_, (this, name): (This<M::Class>, Chars)| {
+        this.live()?;
         let name = header_name(&function_name, &name)?;
-        M::change(&txn, |headers| {
+        M::change(&this, |headers| {
             headers.remove(&name);
-        })
-        .ok_or_else(|| error(&function_name, M::ABSENT))
+        })?
+        .ok_or_else(|| error(&function_name, M::absent(&this)))
     })
 }
 
 /// What comes in place of a value, if anything.
-type Replaced = fn(&Pattern, &[u8], &[u8]) -> Option<Vec<u8>>;
+pub(crate) type Replaced = fn(&Pattern, &[u8], &[u8]) -> Option<Vec<u8>>;
 
-fn replace_values<M: Message>(lua: &Lua, name: &str, replaced: Replaced) -> Result<Function> {
+pub(crate) fn replace_values<M: Message>(lua: &Lua, name: &str, replaced: Replaced) -> Result<Function> {
     let function_name = name.to_owned();
     function(
         lua,
         name,
-        move |_, (this, name, regex, with): (This<Http>, Chars, Chars, Chars)| {
-            let txn = this.live()?;
+        move |_, (this, name, regex, with): (This<M::Class>, Chars, Chars, Chars)| {
+            this.live()?;
             let name = header_name(&function_name, &name)?;
             let pattern = Pattern::compiled(&regex, true).map_err(|e| error(&function_name, e))?;
-            let changed = M::change(&txn, |headers| {
+            let changed = M::change(&this, |headers| {
                 let mut changed = Vec::new();
                 for value in headers.get_all(&name) {
                     changed.push(match replaced(&pattern, value.as_bytes(), &with) {
@@ -260,8 +288,8 @@ fn replace_values<M: Message>(lua: &Lua, name: &str, replaced: Replaced) -> Resu
                 let mut changed = changed.into_iter();
                 headers.change(&name, |_| changed.next().unwrap_or(Change::Keep));
                 Ok(())
-            });
-            changed.unwrap_or_else(|| Err(error(&function_name, M::ABSENT)))
+            })?;
+            changed.unwrap_or_else(|| Err(error(&function_name, M::absent(&this))))
         },
     )
 }

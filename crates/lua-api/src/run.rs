@@ -15,6 +15,7 @@ use tidegate_proxy::Txn;
 use tidegate_proxy::ext::{ActionOutcome, Failure};
 
 use crate::alarm::Alarm;
+use crate::filter::Work;
 use crate::handle::Registered;
 use crate::settings::Settings;
 use crate::state::State;
@@ -32,6 +33,7 @@ pub(crate) enum Kind {
     Fetch,
     Converter,
     Service,
+    Filter,
     Command,
 }
 
@@ -40,9 +42,11 @@ pub(crate) struct Run {
     pub(crate) kind: Cell<Kind>,
     /// The transaction that it runs for.
     txn: Option<rc::Weak<Txn>>,
+    /// The filter that it is a callback of.
+    filter: Option<Rc<Work>>,
     done: RefCell<Option<Done>>,
     alarm: OnceCell<Arc<Alarm>>,
-    /// `act:wake_time`.
+    /// `act:wake_time`, `filter.wake_time`.
     pub(crate) wake_after: Cell<Option<Duration>>,
     /// Given when first asked for.
     id: Cell<Option<RunId>>,
@@ -81,18 +85,24 @@ pub(crate) enum Ended {
 impl Run {
     /// A run for no transaction.
     pub(crate) fn new(kind: Kind) -> Rc<Self> {
-        Run::with(kind, None)
+        Run::with(kind, None, None)
     }
 
     /// A run for a transaction, which is the only one that it gets at.
     pub(crate) fn of(kind: Kind, txn: &Rc<Txn>) -> Rc<Self> {
-        Run::with(kind, Some(Rc::downgrade(txn)))
+        Run::with(kind, Some(Rc::downgrade(txn)), None)
     }
 
-    fn with(kind: Kind, txn: Option<rc::Weak<Txn>>) -> Rc<Self> {
+    /// A run of a filter's callback.
+    pub(crate) fn of_filter(txn: &Rc<Txn>, filter: &Rc<Work>) -> Rc<Self> {
+        Run::with(Kind::Filter, Some(Rc::downgrade(txn)), Some(Rc::clone(filter)))
+    }
+
+    fn with(kind: Kind, txn: Option<rc::Weak<Txn>>, filter: Option<Rc<Work>>) -> Rc<Self> {
         Rc::new(Run {
             kind: Cell::new(kind),
             txn,
+            filter,
             done: RefCell::default(),
             alarm: OnceCell::new(),
             wake_after: Cell::new(None),
@@ -104,6 +114,11 @@ impl Run {
     /// The run that is going on on this thread.
     pub(crate) fn current() -> Option<Rc<Run>> {
         CURRENT.with_borrow(Option::clone)
+    }
+
+    /// The filter that it is a callback of.
+    pub(crate) fn filter(&self) -> Option<Rc<Work>> {
+        self.filter.clone()
     }
 
     /// Whether what runs on this thread does so for `txn`.
@@ -357,7 +372,7 @@ fn limits(settings: &Settings, kind: Kind) -> tidegate_exec::Limits {
         Kind::Load | Kind::Init => settings.load_limits(),
         Kind::Task => settings.task_limits(),
         Kind::Service | Kind::Command => settings.service_limits(),
-        Kind::Action | Kind::Fetch | Kind::Converter => settings.session_limits(),
+        Kind::Action | Kind::Fetch | Kind::Converter | Kind::Filter => settings.session_limits(),
     }
 }
 

@@ -26,6 +26,13 @@ pub(crate) struct TxnArg<'a> {
     known: Option<Table>,
 }
 
+impl TxnArg<'_> {
+    /// What leads its objects to the transaction.
+    pub(crate) fn session(&self) -> Session {
+        self.session
+    }
+}
+
 /// The TXN object of `txn`, made when first needed, and the run in which a function gets it.
 pub(crate) fn txn_arg<'a>(state: &'a State, txn: &'a Rc<Txn>, kind: Kind) -> (TxnArg<'a>, Rc<Run>) {
     let arg = |kept: &Kept| {

@@ -61,7 +61,12 @@ impl State {
     pub(crate) fn entries(&self) -> Result<Entries> {
         let registry = self.env.registry();
         let entry = |item: &crate::env::Item| {
-            let entry = self.vm.entry(item.key.name(), item.function.clone())?;
+            // What runs of a filter are its objects' methods.
+            let function = match &item.key {
+                Key::Filter(_) => &self.classes.filters.call,
+                _ => &item.function,
+            };
+            let entry = self.vm.entry(item.key.name(), function.clone())?;
             Ok((item.key.clone(), entry))
         };
         registry.items.iter().map(entry).collect()

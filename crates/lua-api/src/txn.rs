@@ -224,6 +224,7 @@ pub(crate) fn part_maker(lua: &Lua, parts: Parts) -> Result<Function> {
 /// One part by its name.
 pub(crate) fn part(parts: &Parts, session: Session, name: &[u8]) -> Member {
     let is_tcp = || session.txn().is_some_and(|txn| txn.mode() == Mode::Tcp);
+    let in_filter = || Run::current().is_some_and(|run| run.filter().is_some());
     let (objects, class) = match name {
         b"f" => (&parts.fetches, Class::Fetches),
         b"sf" => (&parts.fetches, Class::FetchesText),
@@ -234,7 +235,10 @@ pub(crate) fn part(parts: &Parts, session: Session, name: &[u8]) -> Member {
         // A TCP stream has no HTTP message: the member is nil there, as in HAProxy.
         b"http" if is_tcp() => return Member::None,
         b"http" => (&parts.http, Class::Http),
-        // `http_req` and `http_res` are for filters, and nil elsewhere.
+        // They are for filters, and nil elsewhere.
+        b"http_req" | b"http_res" if is_tcp() || !in_filter() => return Member::None,
+        b"http_req" => (&parts.message, Class::RequestMessage),
+        b"http_res" => (&parts.message, Class::ResponseMessage),
         _ => return Member::None,
     };
     Member::Object(handle::object(objects, session, class))

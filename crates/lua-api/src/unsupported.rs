@@ -3,21 +3,8 @@
 use mlua::{Error, Function, Lua, Result, Table, Value, Variadic};
 use tidegate_exec::function;
 
-/// Functions of `core`.
-const CORE: &[&str] = &["register_filter"];
-
 /// Global classes.
-const GLOBALS: &[&str] = &["filter", "CertCache", "ACME"];
-
-pub(crate) fn install_core(lua: &Lua, core: &Table) -> Result<()> {
-    for name in CORE {
-        core.raw_set(
-            *name,
-            refusal(lua, name, format!("core.{name} is not supported yet"))?,
-        )?;
-    }
-    Ok(())
-}
+const GLOBALS: &[&str] = &["CertCache", "ACME"];
 
 pub(crate) fn install(lua: &Lua) -> Result<()> {
     for name in GLOBALS {

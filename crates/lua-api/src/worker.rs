@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use tidegate_exec::Entry;
-use tidegate_proxy::ext::{Action, ExtensionId, Extensions, HttpService, Spawner, TcpService};
+use tidegate_proxy::ext::{Action, ExtensionId, Extensions, Filter, HttpService, Spawner, TcpService};
 use tidegate_sample::ExternalRunner;
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -18,7 +18,7 @@ use crate::report::{FunctionReport, StateReport};
 use crate::sampling::{Bound, LuaRunner};
 use crate::service::LuaService;
 use crate::state::{Entries, State};
-use crate::{socket, task};
+use crate::{filter, socket, task};
 
 /// The extensions of one worker.
 pub(crate) struct Worker {
@@ -27,6 +27,7 @@ pub(crate) struct Worker {
     actions: Vec<Rc<LuaAction>>,
     http_services: Vec<Rc<LuaService>>,
     tcp_services: Vec<Rc<LuaService>>,
+    filters: Vec<filter::Bound>,
     runner: Rc<LuaRunner>,
     commands: Rc<[LuaCommand]>,
     /// All functions with the numbers of their states, for whoever asks what they have used.
@@ -75,6 +76,10 @@ impl Worker {
             let (state, entry) = bound(Key::Command(decl.words.clone()))?;
             Ok(LuaCommand { state, entry })
         };
+        let filter = |decl: &crate::declared::FilterDecl| {
+            let (state, entry) = bound(Key::Filter(decl.name.clone()))?;
+            Ok(filter::Bound { state, entry })
+        };
         let of_state = |(state, entries): &(Arc<State>, &Entries)| {
             let id = state.env.state_id;
             let functions = entries.iter().map(|(key, entry)| (id, key.kind(), entry.clone()));
@@ -87,6 +92,11 @@ impl Worker {
                 .commands
                 .iter()
                 .map(command)
+                .collect::<Result<_, String>>()?,
+            filters: declared
+                .filters
+                .iter()
+                .map(filter)
                 .collect::<Result<_, String>>()?,
             functions: functions.into(),
             orders: Cell::new(Some(desk.open())),
@@ -154,6 +164,13 @@ impl Extensions for Worker {
 
     fn tcp_service(&self, id: ExtensionId) -> Option<Rc<dyn TcpService>> {
         Some(self.tcp_services.get(id)?.clone())
+    }
+
+    fn filter(&self, id: ExtensionId, args: &Arc<[String]>) -> Result<Option<Rc<dyn Filter>>, String> {
+        let bound = self.filters.get(id);
+        let bound = bound.ok_or_else(|| format!("there is no filter number {id}"))?;
+        let filter = bound.line(args)?;
+        Ok(filter.map(|filter| Rc::new(filter) as Rc<dyn Filter>))
     }
 
     fn external_runner(&self) -> Rc<dyn ExternalRunner> {

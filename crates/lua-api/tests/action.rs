@@ -242,7 +242,7 @@ fn errors_are_in_the_style_of_lua() {
          bad argument #1 to 'log' (invalid log level)|\
          bad argument #1 to 'set_nice' (number has no integer representation)|\
          register_service: only possible while the scripts are loaded|\
-         core.register_filter is not supported yet|\
+         bad argument #1 to 'register_filter' (string expected, got nil)|\
          bad argument #2 to 'set_mark' (0 to 4294967295 expected)|\
          bad argument #2 to 'set_fc_tos' (0 to 255 expected)"
     );

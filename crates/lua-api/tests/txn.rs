@@ -121,7 +121,7 @@ fn both_channels_are_there_in_either_mode() {
     assert_eq!(eval_on(&txn, lines), "false,true,3,0,false,true");
     assert_eq!(
         eval("try(txn.req.append, txn.req, 'x')"),
-        "append: a channel can't be changed in HTTP mode"
+        "Cannot manipulate HAProxy channels in HTTP mode."
     );
     drop(out(&txn));
 }

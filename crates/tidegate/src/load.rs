@@ -201,6 +201,11 @@ impl Registered for Names<'_> {
             Mode::Tcp => self.0.tcp_services().to_vec(),
         }
     }
+
+    fn filters(&self) -> Vec<(String, bool)> {
+        let filters = self.0.filters().iter();
+        filters.map(|filter| (filter.name.clone(), filter.http)).collect()
+    }
 }
 
 /// Knows every `lua.` name: for a configuration whose scripts failed, so that only their faults are shown.

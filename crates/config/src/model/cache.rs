@@ -56,6 +56,17 @@ pub enum FilterKind {
     Cache(Spanned<String>),
     /// `bwlim-in`, `bwlim-out`.
     Bandwidth(Bandwidth),
+    /// `lua.<name> [<arg>...]`: one that a script registered.
+    Lua(LuaFilter),
+}
+
+/// A `filter lua.NAME` line.
+#[derive(Debug)]
+pub struct LuaFilter {
+    /// The name without `lua.`.
+    pub name: Spanned<String>,
+    /// The words after it.
+    pub arguments: Vec<String>,
 }
 
 /// A `filter bwlim-in` or `filter bwlim-out` line.

@@ -29,7 +29,7 @@ mod upstream;
 
 pub use address::{Bind, BindAddress, BindOptions, HttpProto, Owner, PortRange};
 pub use balance::{Affinity, Balance, HashBy, HashFunction, HashKey, HashType, UriPart};
-pub use cache::{Bandwidth, BandwidthSharing, Cache, EarlyHints, Filter, FilterKind};
+pub use cache::{Bandwidth, BandwidthSharing, Cache, EarlyHints, Filter, FilterKind, LuaFilter};
 pub use capture::{CaptureSettings, CaptureSlot, CookieCapture};
 pub use check::{
     Agent, CheckAction, CheckConnect, CheckExpect, CheckKind, CheckMatch, CheckPattern, CheckPort,

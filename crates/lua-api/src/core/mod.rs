@@ -15,7 +15,7 @@ use crate::classes::Parts;
 use crate::env::Env;
 use crate::handle::{self, Class, Session};
 use crate::row::{ClassRows, Row, install as install_rows};
-use crate::{arg, concat, httpclient, patref, plane, queue, shared, socket, unsupported};
+use crate::{arg, concat, httpclient, patref, plane, queue, shared, socket};
 
 const TABLES: [&[Row]; 13] = [
     log::ROWS,
@@ -54,7 +54,6 @@ pub(crate) fn install(lua: &Lua, env: &Arc<Env>, parts: &Parts) -> Result<()> {
     ] {
         core.raw_set(name, handle::object(objects, Session::NONE, class))?;
     }
-    unsupported::install_core(lua, &core)?;
     lua.globals().raw_set("core", core)
 }
 

@@ -1,4 +1,4 @@
-//! What scripts register: actions, services, fetches, converters, commands, init functions, tasks.
+//! What scripts register: actions, services, fetches, converters, filters, commands, init functions, tasks.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::arg::{Int, bad_argument, error, message};
 use crate::declared::{CommandLevel, Key, RuleSet};
 use crate::env::{Env, Item, Stage};
 use crate::row::{Row, row};
-use crate::task;
+use crate::{filter, task};
 
 pub(super) const ROWS: &[Row] = &[
     row(
@@ -75,6 +75,32 @@ pub(super) const ROWS: &[Row] = &[
                 let key = Key::Converter(checked(&name, "register_converters")?);
                 add(&env, "register_converters", Item::of(key, 0, &function))
             })
+        },
+    ),
+    row(
+        "register_filter(name, Flt, func)",
+        "makes the class `Flt` a filter: `func(flt, args)` gives what the line `filter lua.NAME` stands for, or nil for nothing",
+        |lua, name, env| {
+            let env = Arc::clone(env);
+            function(
+                lua,
+                name,
+                move |_, (name, class, function): (LuaString, Table, Function)| {
+                    let key = Key::Filter(checked(&name, "register_filter")?);
+                    filter::is_for_http(&class).map_err(|_| {
+                        bad_argument(
+                            2,
+                            "register_filter",
+                            "`flags` is a number, such as filter.FLT_CFG_FL_HTX",
+                        )
+                    })?;
+                    let item = Item {
+                        class: Some(class),
+                        ..Item::of(key, 0, &function)
+                    };
+                    add(&env, "register_filter", item)
+                },
+            )
         },
     ),
     row(

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tidegate_config::model::{self, CompressionAlgorithm, FilterKind};
+use tidegate_config::unknown_lua_name;
 use tidegate_proxy::spec::{
     Algorithm, BandwidthSpec, Cache, CacheSpec, CompressionSpec, EarlyHints, FilterSpec, Sharing,
 };
@@ -13,7 +14,7 @@ use super::Assembly;
 
 impl Assembly {
     /// The filters of a proxy, which are taken out of it.
-    pub(super) fn filters_of(&self, proxy: &mut model::Proxy) -> Vec<FilterSpec> {
+    pub(super) fn filters_of(&mut self, proxy: &mut model::Proxy) -> Vec<FilterSpec> {
         let compression = proxy.compression.take();
         let compression = compression.filter(|c| c.request.is_some() || !c.response.is_empty());
         let level = self.compression_level;
@@ -26,11 +27,21 @@ impl Assembly {
                 // Its name was checked.
                 FilterKind::Cache(name) => self.cache(&name.value).map(FilterSpec::Cache),
                 FilterKind::Bandwidth(limit) => Some(FilterSpec::Bandwidth(Arc::new(bandwidth(limit)))),
+                FilterKind::Lua(filter) => self.lua_filter(filter),
             });
         }
         // Without a line of its own it comes last.
         filters.extend(compression);
         filters
+    }
+
+    // The configuration was held to what scripts registered: a name that is missing here is a fault of ours.
+    fn lua_filter(&mut self, filter: model::LuaFilter) -> Option<FilterSpec> {
+        let id = self.around.scripts.filter(&filter.name.value);
+        if id.is_none() {
+            self.faults.push(unknown_lua_name("the filter", &filter.name, []));
+        }
+        id.map(|id| FilterSpec::Extension(id, filter.arguments.into()))
     }
 
     pub(super) fn cache(&self, name: &str) -> Option<Arc<Cache>> {

@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use super::ProxyCx;
 use crate::diag::{Diagnostic, Diagnostics, code};
-use crate::model::{Action, Bandwidth, BandwidthSharing, Cache, Filter, FilterKind, Proxy, ProxyKind};
+use crate::model::{
+    Action, Bandwidth, BandwidthSharing, Cache, Filter, FilterKind, LuaFilter, Proxy, ProxyKind,
+};
 use crate::parse::args::{Args, Parsed};
 use crate::parse::keyword::{Found, Keyword, KeywordDoc, Sections, Status, look_up};
+use crate::parse::rules::lua_name;
 use crate::parse::{sampled, stick};
 use crate::source::Spanned;
 use crate::units::TimeUnit;
@@ -68,11 +71,26 @@ pub(crate) fn rows() -> impl Iterator<Item = KeywordDoc> {
 pub(super) fn filter(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
     let word = args.expect("the name of a filter")?;
     args.named(word);
+    if word.lossy().starts_with("lua.") {
+        let name = lua_name(word)?;
+        let words = args.take_rest().iter();
+        let arguments = words
+            .map(|word| Ok(word.text()?.to_owned()))
+            .collect::<Parsed<_>>()?;
+        let kind = FilterKind::Lua(LuaFilter { name, arguments });
+        cx.proxy.filters.push(Filter {
+            kind,
+            span: word.span(),
+        });
+        return Ok(());
+    }
     if !ROWS.iter().any(|row| word.is(row.name)) {
         let message = format!("unknown filter `{}`", word.lossy());
         let known = ROWS.iter().map(|row| row.name);
         return Err(Box::new(
-            Diagnostic::error(code::UNKNOWN_KEYWORD, word.span(), message).suggest(&word.lossy(), known),
+            Diagnostic::error(code::UNKNOWN_KEYWORD, word.span(), message)
+                .suggest(&word.lossy(), known)
+                .note("the filter of a script is named `lua.<name>`"),
         ));
     }
     match look_up(&[ROWS], word, "filter ", "among filters")? {
@@ -207,7 +225,7 @@ fn caches_of(proxy: &Proxy) -> impl Iterator<Item = &Spanned<String>> {
 fn filters_of_caches(proxy: &Proxy) -> impl Iterator<Item = &Spanned<String>> {
     proxy.filters.iter().filter_map(|filter| match &filter.kind {
         FilterKind::Cache(name) => Some(name),
-        FilterKind::Compression | FilterKind::Bandwidth(_) => None,
+        FilterKind::Compression | FilterKind::Bandwidth(_) | FilterKind::Lua(_) => None,
     })
 }
 
