@@ -9,8 +9,8 @@ use crate::env::Env;
 use crate::plane::{self, PlaneClasses};
 use crate::row::{ClassRows, methods};
 use crate::{
-    act, applet_http, applet_tcp, channel, concat, converters, core, event, fetches, filter,
-    http, http_message, httpclient, map,
+    act, applet_http, applet_tcp, channel, concat, converters, core, event, fetches, filter, http,
+    http_message, httpclient, map,
 };
 use crate::{patref, queue, regex, reply, shared, socket, txn, unsupported};
 
