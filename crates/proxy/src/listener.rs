@@ -164,6 +164,7 @@ fn tcp(address: SocketAddr, spec: &ListenerSpec, backlog: i32) -> io::Result<Soc
 
 /// Tells a socket what it is to know before it listens; its connections inherit that.
 fn prepare(socket: &Socket, address: SocketAddr, options: &SocketOptions) -> io::Result<()> {
+    socket.set_tcp_nodelay(true)?;
     if let Some(interface) = &options.interface {
         socket.bind_device(Some(interface.as_bytes()))?;
     }
@@ -313,7 +314,11 @@ impl Acceptor {
     pub(crate) fn new(bound: Bound) -> io::Result<Self> {
         bound.socket.set_nonblocking(true)?;
         match bound.address {
-            BoundAddress::Tcp(_) => Ok(Acceptor::Tcp(TcpListener::from_std(bound.socket.into())?)),
+            BoundAddress::Tcp(_) => {
+                // One that was handed over may not have been prepared by us.
+                bound.socket.set_tcp_nodelay(true)?;
+                Ok(Acceptor::Tcp(TcpListener::from_std(bound.socket.into())?))
+            }
             _ => Ok(Acceptor::Unix(UnixListener::from_std(bound.socket.into())?)),
         }
     }
@@ -338,7 +343,6 @@ impl Acceptor {
         Poll::Ready(match self {
             Acceptor::Tcp(listener) => {
                 let (tcp, peer) = ready!(listener.poll_accept(cx))?;
-                tcp.set_nodelay(true)?;
                 Ok((Stream::Tcp(tcp), Some(peer)))
             }
             Acceptor::Unix(listener) => Ok((Stream::Unix(ready!(listener.poll_accept(cx))?.0), None)),
@@ -352,6 +356,18 @@ mod tests {
 
     fn loopback(line: &str, port: u16) -> ListenerSpec {
         ListenerSpec::tcp(line, SocketAddr::from(([127, 0, 0, 1], port)))
+    }
+
+    #[tokio::test]
+    async fn connections_send_at_once_what_is_to_be_sent() {
+        let bound = bind(&loopback("bind :0", 0), 1).unwrap().remove(0);
+        let BoundAddress::Tcp(address) = bound.address else {
+            panic!("{}", bound.address)
+        };
+        let client = std::net::TcpStream::connect(address).unwrap();
+        let (stream, peer) = Acceptor::new(bound).unwrap().accept().await.unwrap();
+        assert!(stream.tcp().unwrap().nodelay().unwrap());
+        assert_eq!(peer, client.local_addr().ok());
     }
 
     #[test]

@@ -212,6 +212,9 @@ impl VarStore {
 
     /// Forgets all variables, keeping the room for the next transaction's.
     pub fn clear(&mut self) {
+        if self.entries.is_empty() {
+            return;
+        }
         if let Some(account) = &self.account {
             account.give_back(self.entries.iter().map(|(.., value)| bytes(value)).sum());
         }

@@ -187,7 +187,7 @@ fn request_head(bytes: &Bytes, read: &httparse::Request<'_, '_>, limits: HeadLim
     let mut expects = false;
     let mut host: Option<&[u8]> = None;
     for field in read.headers.iter() {
-        let (name, value) = (field.name.as_name(), field.value);
+        let (name, mut value) = (field.name.as_name(), field.value);
         if name == HOST {
             match host {
                 Some(first) if first.eq_ignore_ascii_case(value) => continue,
@@ -198,6 +198,7 @@ fn request_head(bytes: &Bytes, read: &httparse::Request<'_, '_>, limits: HeadLim
             if !declared.length(value).ok()? {
                 continue;
             }
+            value = one_length(value);
         } else if name == TRANSFER_ENCODING {
             declared.codings(value);
         } else if name == CONNECTION {
@@ -257,11 +258,12 @@ fn response_head(
     let mut declared = Declared::default();
     let mut asks = Asks::default();
     for field in read.headers.iter() {
-        let (name, value) = (field.name.as_name(), field.value);
+        let (name, mut value) = (field.name.as_name(), field.value);
         if name == CONTENT_LENGTH {
             if !declared.length(value).ok()? {
                 continue;
             }
+            value = one_length(value);
         } else if name == TRANSFER_ENCODING {
             if limits.lenient && (value.is_empty() || declared.has_codings) {
                 continue;
@@ -303,6 +305,18 @@ fn response_head(
 
 /// Room for what rules and options add, so that the fields need not move for them.
 const SPARE_FIELDS: usize = 2;
+
+/// A length as it is passed on: once, where it is told several times at once, and without zeros before it.
+fn one_length(lengths: &[u8]) -> &[u8] {
+    let mut parts = lengths.rsplit(|b| *b == b',');
+    let mut length = parts.next().unwrap_or(lengths).trim_ascii();
+    while let [b'0', rest @ ..] = length
+        && !rest.is_empty()
+    {
+        length = rest;
+    }
+    length
+}
 
 fn version(minor: u8) -> Version {
     match minor {
@@ -419,6 +433,15 @@ mod tests {
         let is_read = |line: &str| strict(&format!("{line} HTTP/1.1\r\nhost: h\r\n\r\n")).is_some();
         assert!(is_read("OPTIONS *") && is_read("OPTIONS /") && is_read("GET  /"));
         assert!(!is_read("GET *") && !is_read("OPTIONS */a") && !is_read("GET a"));
+    }
+
+    #[test]
+    fn of_a_length_that_is_repeated_one_is_passed_on() {
+        let head = strict("POST / HTTP/1.1\r\ncontent-length: 003, 3\r\ncontent-length: 3\r\n\r\n").unwrap();
+        assert_eq!(head.framing, Framing::Length(3));
+        assert!(head.parts.headers.get_all(CONTENT_LENGTH).eq(["3"]));
+        let head = answer("HTTP/1.1 200 OK\r\ncontent-length: 0 ,000\r\n\r\n", Method::GET).unwrap();
+        assert!(head.parts.headers.get_all(CONTENT_LENGTH).eq(["0"]));
     }
 
     #[test]

@@ -70,7 +70,6 @@ impl HttpStream {
         txn: &Rc<Txn>,
         mut body: MessageBody,
     ) -> Result<Answer, NoAnswer> {
-        let timeouts = &txn.timeouts(&backend.spec.timeouts);
         self.note(&txn.times.queued);
         let belongs = if backend.spec.persistence.is_empty() {
             Belongs::default()
@@ -141,8 +140,11 @@ impl HttpStream {
             let watch = self.body.borrow().clone();
             let sent = {
                 let traffic = conn.traffic().clone();
+                let limit = txn
+                    .overrides
+                    .timeout(TimeoutKind::Server, backend.spec.timeouts.server);
                 let sending = pin!(conn.send(head, body, |head| self.inform(head)));
-                while_moving(&self.timer, timeouts.server, &traffic, watch.as_deref(), sending).await
+                while_moving(&self.timer, limit, &traffic, watch.as_deref(), sending).await
             };
             if let Err(_) | Ok(Err(SendFailure::Closed { .. } | SendFailure::Invalid)) = &sent {
                 server.saw(Seen::NoResponse);

@@ -31,7 +31,7 @@ const UNUSED_BYTES_MAX: usize = 4096;
 /// let fields: Vec<_> = headers.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
 /// assert_eq!(fields, [r#"host="example.org""#, r#"x-a="3""#]);
 /// ```
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Headers(
     /// Boxed: heads are moved often, and looked at in one place.
     Option<Box<List>>,
@@ -50,13 +50,13 @@ struct List {
     tidied_at: usize,
 }
 
-impl Clone for List {
-    fn clone(&self) -> List {
+impl Default for List {
+    fn default() -> List {
         List {
-            received: self.received.clone(),
-            written: self.written.clone(),
-            fields: Fields::from_slice(&self.fields),
-            tidied_at: self.tidied_at,
+            received: Bytes::new(),
+            written: Vec::new(),
+            fields: Fields::new(),
+            tidied_at: UNUSED_BYTES_MAX,
         }
     }
 }
@@ -101,7 +101,7 @@ impl Headers {
     /// A list for so many fields, which a codec [finds](Self::found) in what was received.
     #[must_use]
     pub fn within(received: Bytes, fields: usize) -> Headers {
-        Headers(Some(Box::new(List::new(received, fields, 0))))
+        Headers(Some(List::new(received, fields, 0)))
     }
 
     /// Takes in a field that a codec found in what was received, and checked: what makes up a name and a value is for the
@@ -278,8 +278,7 @@ impl Headers {
     }
 
     fn list_mut(&mut self) -> &mut List {
-        self.0
-            .get_or_insert_with(|| Box::new(List::new(Bytes::new(), 0, 0)))
+        self.0.get_or_insert_default()
     }
 }
 
@@ -292,13 +291,13 @@ static EMPTY: List = List {
 };
 
 impl List {
-    fn new(received: Bytes, fields: usize, written: usize) -> List {
-        List {
-            received,
-            written: Vec::with_capacity(written),
-            fields: Fields::with_capacity(fields),
-            tidied_at: UNUSED_BYTES_MAX,
-        }
+    fn new(received: Bytes, fields: usize, written: usize) -> Box<List> {
+        // Made where it stays: most of it needs no first value, and is not worth being moved.
+        let mut list = Box::<List>::default();
+        list.received = received;
+        list.written.reserve_exact(written);
+        list.fields.reserve_exact(fields);
+        list
     }
 
     fn found(&mut self, name: FieldName<'_>, value: &[u8]) {
@@ -410,12 +409,12 @@ impl List {
     }
 
     /// The same, where what was written is what others may share. Nothing was received.
-    fn sealed(mut self) -> Headers {
+    fn sealed(mut self: Box<Self>) -> Headers {
         self.received = std::mem::take(&mut self.written).into();
         self.fields
             .iter_mut()
             .for_each(|field| field.written = Written::Nothing);
-        Headers(Some(Box::new(self)))
+        Headers(Some(self))
     }
 }
 
@@ -433,6 +432,19 @@ fn part(bytes: &[u8], at: u32, len: u32) -> &[u8] {
 
 fn is_same(name: FieldName<'_>, other: FieldName<'_>) -> bool {
     name.text.eq_ignore_ascii_case(other.text)
+}
+
+impl Clone for Headers {
+    fn clone(&self) -> Headers {
+        let Some(list) = &self.0 else {
+            return Headers(None);
+        };
+        let mut copy = List::new(list.received.clone(), list.fields.len(), list.written.len());
+        copy.written.extend_from_slice(&list.written);
+        copy.fields.extend_from_slice(&list.fields);
+        copy.tidied_at = list.tidied_at;
+        Headers(Some(copy))
+    }
 }
 
 impl fmt::Debug for Headers {
