@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
 use crate::filter::chain::{Chain, Fault};
@@ -147,6 +148,8 @@ pub struct MessageBody {
     ahead: VecDeque<Frame<Bytes>>,
     source: Option<Source>,
     watch: Option<Rc<BodyWatch>>,
+    /// Trailers that whoever asked for pieces didn't get to see.
+    passed: Option<HeaderMap>,
 }
 
 impl MessageBody {
@@ -181,6 +184,7 @@ impl MessageBody {
             ahead: VecDeque::new(),
             source: (!source.is_ended()).then_some(source),
             watch: None,
+            passed: None,
         }
     }
 
@@ -194,6 +198,7 @@ impl MessageBody {
                 .collect(),
             source: None,
             watch: None,
+            passed: None,
         }
     }
 
@@ -202,13 +207,17 @@ impl MessageBody {
         self.ahead.is_empty() && self.source.as_ref().is_none_or(Source::is_ended)
     }
 
-    /// The next piece; `None` at the end. Trailers are passed over.
+    /// The next piece; `None` at the end. Trailers are passed over, and come behind what is put back.
     pub fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, String>>> {
         loop {
             return match ready!(Pin::new(&mut *self).poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(bytes) if !bytes.is_empty() => Poll::Ready(Some(Ok(bytes))),
-                    _ => continue,
+                    Ok(_) => continue,
+                    Err(frame) => {
+                        self.passed = frame.into_trailers().ok();
+                        continue;
+                    }
                 },
                 Some(Err(e)) => Poll::Ready(Some(Err(e.to_string()))),
                 None => Poll::Ready(None),
@@ -235,9 +244,13 @@ impl MessageBody {
 
     /// Puts back what was read, to be read again.
     pub(crate) fn unread(&mut self, piece: Bytes) {
-        if !piece.is_empty() {
-            self.unread_frame(Frame::data(piece));
+        if piece.is_empty() {
+            return;
         }
+        if let Some(trailers) = self.passed.take() {
+            self.ahead.push_back(Frame::trailers(trailers));
+        }
+        self.unread_frame(Frame::data(piece));
     }
 
     /// Puts back what was read, to be read again.
@@ -276,6 +289,10 @@ impl Body for MessageBody {
     }
 
     fn size_hint(&self) -> SizeHint {
+        if self.ahead.iter().any(Frame::is_trailers) {
+            // Only a body without a length can have them.
+            return SizeHint::default();
+        }
         let data = self.ahead.iter().filter_map(Frame::data_ref);
         let ahead = data.map(|p| p.len() as u64).sum::<u64>();
         let Some(source) = &self.source else {

@@ -316,7 +316,7 @@ impl Txn {
         self.set_target(|_| path_and_query.to_vec())
     }
 
-    /// Replaces the whole target of the request: a path, or an absolute URI.
+    /// Replaces the whole target of the request: a path, or an absolute URI, whose authority then is the `host` too.
     ///
     /// # Errors
     /// If it is no URI.
@@ -325,6 +325,12 @@ impl Txn {
         let mut head = self
             .request_head_mut()
             .ok_or_else(|| InvalidTarget("no request".into()))?;
+        head.keep_asked();
+        if let Some(authority) = uri.authority()
+            && let Ok(host) = http::HeaderValue::from_str(without_user(authority.as_str()))
+        {
+            head.headers.insert(tidegate_sample::head::names::HOST, host);
+        }
         head.uri = uri;
         Ok(())
     }
@@ -338,6 +344,7 @@ impl Txn {
         let mut head = self
             .request_head_mut()
             .ok_or_else(|| InvalidTarget("no request".into()))?;
+        head.keep_asked();
         head.method = method;
         Ok(())
     }
@@ -722,6 +729,7 @@ impl Txn {
         let mut uri = head.uri.clone();
         uri.set_path_and_query(&target)
             .map_err(|e| InvalidTarget(e.to_string()))?;
+        head.keep_asked();
         head.uri = uri;
         Ok(())
     }
@@ -749,6 +757,11 @@ impl std::fmt::Display for InvalidTarget {
 }
 
 impl std::error::Error for InvalidTarget {}
+
+/// Host and port of an authority.
+fn without_user(authority: &str) -> &str {
+    authority.rsplit_once('@').map_or(authority, |(_, host)| host)
+}
 
 #[cfg(test)]
 mod tests {

@@ -234,11 +234,11 @@ impl Upload {
         };
         let length = match (ended, length) {
             // Whoever expects a body is told that there is none.
-            (true, _) => (!matches!(head.method, Method::GET | Method::HEAD | Method::CONNECT)).then_some(0),
+            (true, _) => matches!(head.method, Method::POST | Method::PUT | Method::PATCH).then_some(0),
             (false, length) => length,
         };
         let out = self.out.front();
-        request_line(out, head);
+        request_line(out, head, leaving);
         let mut has_length = false;
         for (name, value) in head.headers.iter() {
             if name == CONTENT_LENGTH {

@@ -174,12 +174,13 @@ fn mend<T>(bytes: &Bytes, limits: HeadLimits, look: impl Fn(&Bytes) -> Look) -> 
 
 fn request_head(bytes: &Bytes, read: &httparse::Request<'_, '_>, limits: HeadLimits) -> Option<RequestHead> {
     let method = Method::from_bytes(read.method?.as_bytes()).ok()?;
-    let mut parts = request::Parts {
-        uri: uri(bytes, read.path?, &method, limits.lenient)?,
+    let target = uri(bytes, read.path?, &method, limits.lenient)?;
+    let mut parts = request::Parts::new(
         method,
-        version: version(read.version?),
-        headers: Headers::within(bytes.clone(), read.headers.len() + SPARE_FIELDS),
-    };
+        target,
+        version(read.version?),
+        Headers::within(bytes.clone(), read.headers.len() + SPARE_FIELDS),
+    );
     let old = parts.version == Version::HTTP_10;
     let mut declared = Declared::default();
     let mut asks = Asks::default();

@@ -10,7 +10,7 @@ use super::body::Receiving;
 use super::head::{self, HeadLimits, Reading};
 use super::server::{Next, ServerConn, ServerOptions};
 use super::wire::{Shared, Wire};
-use super::write::{fields, request_line, status_line};
+use super::write::{Leaving, fields, request_line, status_line};
 use crate::body::MessageBody;
 
 /// What was understood of a message.
@@ -53,7 +53,7 @@ pub fn requests<'p>(pieces: impl IntoIterator<Item = &'p [u8]>, lenient: bool) -
     hear(pieces, &wire, |cx| match conn.poll_request(cx) {
         Poll::Ready(Next::Request(head, body)) => {
             let mut written = Vec::new();
-            request_line(&mut written, &head.parts);
+            request_line(&mut written, &head.parts, Leaving::Nothing);
             fields(&mut written, &head.parts.headers, None);
             Poll::Ready(Some((written, body)))
         }

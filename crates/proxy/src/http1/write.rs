@@ -181,12 +181,15 @@ impl Outflow {
     }
 }
 
-/// Writes the first line of a request.
-pub(super) fn request_line(out: &mut Vec<u8>, head: &request::Parts) {
+/// Writes the first line of a request. One with chunks is of HTTP/1.1 in any case.
+pub(super) fn request_line(out: &mut Vec<u8>, head: &request::Parts, leaving: Leaving) {
     out.extend_from_slice(head.method.as_str().as_bytes());
     out.push(b' ');
     target(out, &head.uri);
-    out.extend_from_slice(b" HTTP/1.1\r\n");
+    out.extend_from_slice(match (head.version, leaving) {
+        (http::Version::HTTP_10, Leaving::Nothing | Leaving::Length(_)) => b" HTTP/1.0\r\n",
+        _ => b" HTTP/1.1\r\n",
+    });
 }
 
 fn target(out: &mut Vec<u8>, uri: &Target) {
@@ -304,7 +307,11 @@ mod tests {
     fn first_lines_are_as_they_should_be() {
         let line = |request: http::request::Builder| {
             let mut out = Vec::new();
-            request_line(&mut out, &request.body(()).unwrap().into_parts().0.into());
+            request_line(
+                &mut out,
+                &request.body(()).unwrap().into_parts().0.into(),
+                Leaving::Nothing,
+            );
             String::from_utf8(out).unwrap()
         };
         assert_eq!(line(http::Request::get("/a?b")), "GET /a?b HTTP/1.1\r\n");

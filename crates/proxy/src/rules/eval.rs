@@ -165,7 +165,8 @@ async fn act(prepared: &PreparedRule, txn: &Rc<Txn>, setting: &Setting<'_>) -> S
         (RuleAction::Deny(None), _) => Step::End(refusal(txn, runner).await),
         (RuleAction::Auth(realm), _) => Step::End(Verdict::Reply {
             reply: Rc::new(challenge(realm, txn, runner).await),
-            refused: true,
+            // Whoever is asked for a password isn't refused yet.
+            refused: false,
         }),
         (RuleAction::Tarpit(spec), _) => Step::End(Verdict::Tarpit(Rc::new(match spec {
             Some(spec) => Box::pin(reply(spec, txn, runner)).await,

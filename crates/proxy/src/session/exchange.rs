@@ -211,7 +211,10 @@ impl HttpStream {
         };
         let head = txn.request_head();
         head.is_some_and(|head| match monitor.uri.starts_with('/') {
-            true => head.uri.path() == monitor.uri,
+            true => head
+                .uri
+                .path_and_query()
+                .is_some_and(|asked| asked.as_str() == monitor.uri),
             false => head.uri == monitor.uri.as_str(),
         })
     }

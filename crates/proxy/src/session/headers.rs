@@ -1,7 +1,7 @@
 //! Header fields that concern one connection and not the message, and requests that nobody should read.
 
 use http::HeaderValue;
-use tidegate_sample::head::names::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
+use tidegate_sample::head::names::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE};
 use tidegate_sample::head::{FieldValue, Headers, request};
 
 /// Removes what the codec decides for each side by itself: the framing, and the tokens `close` and `keep-alive`. Other
@@ -44,9 +44,27 @@ pub(crate) fn wants_upgrade(headers: &Headers) -> bool {
             .any(|t| t.eq_ignore_ascii_case(b"upgrade"))
 }
 
-/// Says that the connection ends with this message.
+/// Says that the connection ends with this message; not of one that makes something else of its connection.
 pub(crate) fn announce_close(headers: &mut Headers) {
-    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    if !wants_upgrade(headers) {
+        headers.append(CONNECTION, HeaderValue::from_static("close"));
+    }
+}
+
+/// Leaves of `te` what a message may say that passes through here: trailers do.
+pub(crate) fn only_trailers(headers: &mut Headers) {
+    if !headers.contains(TE) {
+        return;
+    }
+    let trailers = headers
+        .get_all(TE)
+        .flat_map(tokens)
+        .any(|token| token.eq_ignore_ascii_case(b"trailers"));
+    if trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    } else {
+        headers.remove(TE);
+    }
 }
 
 /// Leaves one of several `host` fields that say the same.
@@ -105,6 +123,36 @@ mod tests {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
         forget_connection(&mut headers);
         assert!(!headers.contains(CONNECTION));
+    }
+
+    #[test]
+    fn a_close_is_announced_beside_what_is_said_already_but_not_beside_an_upgrade() {
+        let mut headers = Headers::new();
+        headers.append(CONNECTION, HeaderValue::from_static("x"));
+        announce_close(&mut headers);
+        let said: Vec<_> = headers
+            .get_all(CONNECTION)
+            .map(|value| value.as_bytes().to_vec())
+            .collect();
+        assert_eq!(said, [b"x".to_vec(), b"close".to_vec()]);
+        let mut headers = Headers::new();
+        headers.append(CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.append(UPGRADE, HeaderValue::from_static("websocket"));
+        announce_close(&mut headers);
+        assert_eq!(headers.get_all(CONNECTION).count(), 1);
+    }
+
+    #[test]
+    fn nothing_but_trailers_is_accepted_by_who_passes_messages_on() {
+        for (said, left) in [("gzip;q=1, trailers", Some("trailers")), ("gzip", None)] {
+            let mut headers = Headers::new();
+            headers.append(TE, HeaderValue::from_static(said));
+            only_trailers(&mut headers);
+            assert_eq!(
+                headers.get(TE).map(|value| value.as_bytes().to_vec()),
+                left.map(|l| l.as_bytes().to_vec())
+            );
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use tidegate_sample::head::{names, request, response};
 use tidegate_sample::{Session, Way};
 
 use super::forwarding;
-use super::headers::{announce_close, forget_connection};
+use super::headers::{announce_close, forget_connection, only_trailers};
 use super::logline;
 use super::persistence::{self, Belongs};
 use super::relay::Limits;
@@ -292,10 +292,19 @@ impl HttpStream {
             // Requests of HTTP/2 always name their authority, which for HTTP/1 is the `host` field.
             head.uri = head.uri.origin_form();
         }
-        head.version = http::Version::HTTP_11;
+        // What came by HTTP/1.0 need not say for which host it is: it is no request of HTTP/1.1.
+        let old = head.version == http::Version::HTTP_10;
+        if !old {
+            head.version = http::Version::HTTP_11;
+        }
         forget_connection(&mut head.headers);
-        if self.closes_server(backend) && !backend.spec.pretend_keepalive {
+        only_trailers(&mut head.headers);
+        let closes = self.closes_server(backend) && !backend.spec.pretend_keepalive;
+        if closes && !old {
             announce_close(&mut head.headers);
+        } else if !closes && old {
+            head.headers
+                .append(names::CONNECTION, HeaderValue::from_static("keep-alive"));
         }
         if let (Some(name), Some(id)) = (&self.frontend.spec.unique_id_header, txn.unique_id())
             && let Ok(id) = HeaderValue::from_bytes(&id)

@@ -224,15 +224,15 @@ pub(super) const ROWS: &[FetchRow] = &[
         Type::Str,
         REQUEST_KEPT,
         "the request's method",
-        |s, _| Some(Value::str(s.request()?.method.as_str())),
+        |s, _| Some(Value::str(s.request()?.asked_method().as_str())),
     ),
     row(
         "capture.req.uri",
         NONE,
         Type::Str,
         REQUEST_KEPT,
-        "the request's URI",
-        |s, _| Some(Value::Str(uri(&s.request()?.uri))),
+        "the URI that was asked for",
+        |s, _| Some(Value::Str(uri(s.request()?.asked_uri()))),
     ),
     row(
         "capture.req.ver",

@@ -16,6 +16,42 @@ pub struct Parts {
     pub version: Version,
     /// The fields.
     pub headers: Headers,
+    /// What was asked for, once something else is.
+    asked: Option<Box<(Method, Target)>>,
+}
+
+impl Parts {
+    /// A head as it came.
+    #[must_use]
+    pub fn new(method: Method, uri: Target, version: Version, headers: Headers) -> Parts {
+        Parts {
+            method,
+            uri,
+            version,
+            headers,
+            asked: None,
+        }
+    }
+
+    /// Keeps what is asked for now, unless that was kept before. To be called before method or target change: log lines tell of
+    /// what the client sent, whatever became of it.
+    pub fn keep_asked(&mut self) {
+        if self.asked.is_none() {
+            self.asked = Some(Box::new((self.method.clone(), self.uri.clone())));
+        }
+    }
+
+    /// The method that was asked for.
+    #[must_use]
+    pub fn asked_method(&self) -> &Method {
+        self.asked.as_ref().map_or(&self.method, |asked| &asked.0)
+    }
+
+    /// The target that was asked for.
+    #[must_use]
+    pub fn asked_uri(&self) -> &Target {
+        self.asked.as_ref().map_or(&self.uri, |asked| &asked.1)
+    }
 }
 
 impl From<http::request::Parts> for Parts {
@@ -25,6 +61,7 @@ impl From<http::request::Parts> for Parts {
             method: parts.method,
             uri: parts.uri.into(),
             version: parts.version,
+            asked: None,
         }
     }
 }

@@ -75,18 +75,18 @@ const ROWS: &[Alias] = &[
     }),
     http("HP", "request's URI without its query", |o, s, _| {
         limited_field(o, s, |o, r| {
-            fetch::uri_without_query(&r.uri, |part| o.request_text(part.as_bytes()));
+            fetch::uri_without_query(r.asked_uri(), |part| o.request_text(part.as_bytes()));
         });
     }),
     http("HPO", "request's path without scheme and authority", |o, s, _| {
-        request_field(o, s, |o, r| o.request_text(r.uri.bare_path().as_bytes()));
+        request_field(o, s, |o, r| o.request_text(r.asked_uri().bare_path().as_bytes()));
     }),
     http("HQ", "request's query with the question mark", |o, s, _| {
         let request = s.request();
         let Some(request) = &request else {
             return o.text(Some(b"<BADREQ>"));
         };
-        let query = request.uri.whole_query();
+        let query = request.asked_uri().whole_query();
         o.limited(s.log_uri_bytes(), |o| {
             if let Some(query) = query {
                 o.request_text(b"?");
@@ -339,11 +339,13 @@ fn limited_field(
 }
 
 fn method(request: &request::Parts) -> &[u8] {
-    request.method.as_str().as_bytes()
+    request.asked_method().as_str().as_bytes()
 }
 
 fn uri(out: &mut Out<'_>, request: &request::Parts) {
-    request.uri.parts(|part| out.request_text(part.as_bytes()));
+    request
+        .asked_uri()
+        .parts(|part| out.request_text(part.as_bytes()));
 }
 
 /// `{a|b}`
