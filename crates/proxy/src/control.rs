@@ -266,7 +266,10 @@ impl Plane {
 
     /// Lets a server follow a name.
     pub fn follow_name(&self, backend: &Arc<BackendState>, server: &Arc<ServerState>, name: NameSpec) {
-        backend.change_server(server, |spec| spec.name_of_address = Some(Arc::new(name)));
+        backend.change_server(server, |spec| {
+            spec.name_of_address = Some(Arc::new(name));
+            spec.is_named_by_operator = true;
+        });
         self.have_done(server.place(), Order::Resolve(backend.clone(), server.clone()));
     }
 

@@ -685,6 +685,16 @@ pub struct ServerSpec {
     pub keepalive: Option<KeepAlive>,
     /// The name that its address comes from, if it is to be followed.
     pub name_of_address: Option<Arc<NameSpec>>,
+    /// How a name would be followed that operators give it.
+    pub naming: Option<Arc<NameSpec>>,
+    /// An operator gave it its name.
+    pub is_named_by_operator: bool,
+    /// What hands would be shaken with, if operators want TLS.
+    pub spare_tls: Option<Arc<ServerTls>>,
+    /// `no-ssl`: TLS is not wanted, whatever was said before.
+    pub refuses_tls: bool,
+    /// `rise`, which counts for servers that aren't checked too where their state is listed.
+    pub rise: u32,
     /// There is no address for its name yet: it is out of service until there is.
     pub unresolved: bool,
     /// It came while the process ran: it begins out of service, and its checks begin when they are asked for.
@@ -775,6 +785,11 @@ impl ServerSpec {
             unresolved: false,
             dynamic: false,
             is_referenced: false,
+            naming: None,
+            is_named_by_operator: false,
+            spare_tls: None,
+            refuses_tls: false,
+            rise: 2,
             check: None,
             agent: None,
             proto: ServerProto::default(),

@@ -256,7 +256,7 @@ fn a_conversation_can_have_several_steps_and_connections() -> Result<()> {
     assert_eq!(said.lock().map_err(|_| "poisoned")?.get(..4), Some(&b"PING"[..]));
     drop(other);
     site.logged(&format!(
-        "Health check for server b/s failed, reason: Layer4 connection problem, info: \"Connection refused at step 5 of tcp-check \
+        "Health check for server b/s failed, reason: Layer4 connection problem, info: \"ECONNREFUSED returned by OS at step 5 of tcp-check \
          (connect port {port}) comment: the other port\""
     ))?;
     Ok(())

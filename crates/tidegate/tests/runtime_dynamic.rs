@@ -252,3 +252,125 @@ fn settings_begin_with_what_from_names() -> Result<()> {
     assert_eq!(runtime.ask("show default-server\n")?, "* app\n  app/light\n\n");
     Ok(())
 }
+
+#[test]
+fn a_server_gets_another_name() -> Result<()> {
+    let lines = format!(
+        "    server a {}\n    server b 127.0.0.1:9 disabled\n    use-server kept if {{ always_false }}\n    server kept 127.0.0.1:9 disabled",
+        server(named("a")?)
+    );
+    let runtime = start("rename", &lines, "")?;
+    for (words, answer) in [
+        ("a name", "set server <b>/<s> name requires a new name."),
+        ("a name x", "Server must be in maintenance mode to be renamed."),
+        ("b name x/y", "Server name contains invalid characters."),
+        (
+            "b name a",
+            "A server with the same name already exists in the backend.",
+        ),
+        (
+            "kept name x",
+            "Server is statically referenced by name in the configuration.",
+        ),
+        ("b name b", "Server name updated."),
+    ] {
+        let said = runtime.ask(&format!("set server app/{words}\n"))?;
+        assert_eq!(said, format!("{answer}\n\n"), "{words}");
+    }
+    assert_eq!(
+        runtime.ask("disable server app/a;set server app/a name blue;set server app/a state ready;enable server app/blue\n")?,
+        "\nServer name updated.\n\nNo such server.\n\n\n"
+    );
+    assert_eq!(used(&runtime)?, "a");
+    let states = runtime.ask("show servers state app\n")?;
+    assert!(states.contains(" app 1 blue 127.0.0.1 2 0 "), "{states}");
+    Ok(())
+}
+
+#[test]
+fn checks_and_agents_go_elsewhere() -> Result<()> {
+    let (well, told) = std::sync::mpsc::channel::<SocketAddr>();
+    let well = std::sync::Mutex::new(well);
+    let checked = origin(move |stream| {
+        let _ = well
+            .lock()
+            .map(|well| well.send(stream.local_addr().unwrap_or_else(|_| ([0, 0, 0, 0], 0).into())));
+        Ok(())
+    })?;
+    let lines = format!(
+        "    server a 127.0.0.1:9 check inter 20 fall 1\n    server b {}",
+        server(named("b")?)
+    );
+    let runtime = start("elsewhere", &lines, "")?;
+    runtime.until("show servers state app\n", " app 1 a 127.0.0.1 0 0 ")?;
+    assert_eq!(
+        runtime.ask(&format!(
+            "set server app/a check-addr 127.0.0.1 port {}\n",
+            checked.port()
+        ))?,
+        "\n"
+    );
+    assert_eq!(told.recv_timeout(support::runtime::PATIENCE)?, checked);
+    runtime.until("show servers state app\n", " app 1 a 127.0.0.1 2 0 ")?;
+    let states = runtime.ask("show servers state app\n")?;
+    let line = states
+        .lines()
+        .find(|line| line.contains(" a "))
+        .ok_or("no server")?;
+    assert!(
+        line.ends_with(&format!(" - 0 {} 127.0.0.1 - 0", checked.port())),
+        "{line}"
+    );
+    for (words, answer) in [
+        (
+            "b check-addr 127.0.0.1",
+            "health checks are not enabled on this server",
+        ),
+        ("a check-addr x", "invalid addr 'x'"),
+        ("a check-port x", "provided port is not an integer"),
+        ("a check-port 70000", "provided port is not valid"),
+        ("a agent-port 7", "agent checks are not enabled on this server"),
+        (
+            "a fqdn x",
+            "set server <b>/<s> fqdn failed because no resolution is configured.",
+        ),
+        (
+            "a ssl on",
+            "'set server <srv> ssl' cannot be set.  default-server should define ssl settings",
+        ),
+    ] {
+        let said = runtime.ask(&format!("set server app/{words}\n"))?;
+        assert_eq!(said, format!("{answer}\n\n"), "{words}");
+    }
+    Ok(())
+}
+
+#[test]
+fn tls_is_turned_on_and_off() -> Result<()> {
+    let lines = format!(
+        "    default-server ssl verify none\n    server a {} no-ssl",
+        server(named("a")?)
+    );
+    let runtime = start("ssl", &lines, "")?;
+    let column = || -> Result<String> {
+        let states = runtime.ask("show servers state app\n")?;
+        let line = states
+            .lines()
+            .find(|line| line.contains(" a "))
+            .ok_or("no server")?;
+        Ok(line.split(' ').nth(20).unwrap_or_default().to_owned())
+    };
+    assert_eq!(column()?, "-1");
+    assert_eq!(used(&runtime)?, "a");
+    assert_eq!(
+        runtime.ask("set server app/a ssl on\n")?,
+        "server ssl setting updated.\n\n"
+    );
+    assert_eq!(column()?, "1");
+    let answer = body(&runtime)?;
+    assert!(answer.contains("503"), "the origin speaks no TLS: {answer}");
+    runtime.ask("set server app/a ssl off\n")?;
+    assert_eq!(column()?, "0");
+    assert_eq!(used(&runtime)?, "a");
+    Ok(())
+}

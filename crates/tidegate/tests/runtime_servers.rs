@@ -168,11 +168,12 @@ fn what_is_wrong_with_servers_is_told() -> Result<()> {
         ),
         (
             "set server app/a colour red",
-            "usage: set server <backend>/<server> {addr | health | state | weight} ...",
+            "usage: set server <backend>/<server> addr | agent | agent-addr | agent-port | agent-send | check-addr | check-port | fqdn | \
+             health | name | ssl | state | weight",
         ),
         (
             "set server app/a fqdn x.example",
-            "`set server ... fqdn` is not supported yet.",
+            "set server <b>/<s> fqdn failed because no resolution is configured.",
         ),
         (
             "set server app/a addr nowhere",

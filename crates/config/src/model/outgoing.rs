@@ -15,6 +15,10 @@ use crate::text::Word;
 pub struct Outgoing {
     /// `ssl`: it is spoken to by TLS.
     pub ssl: bool,
+    /// `ssl` was said, maybe before `no-ssl`.
+    pub ssl_known: bool,
+    /// `no-ssl` was said last.
+    pub ssl_refused: bool,
     /// With these settings.
     pub tls: TlsSettings,
     /// `crt`: what we show the server.
@@ -49,6 +53,8 @@ impl Default for Outgoing {
     fn default() -> Outgoing {
         Outgoing {
             ssl: false,
+            ssl_known: false,
+            ssl_refused: false,
             tls: TlsSettings::default(),
             certificate: None,
             sni: None,

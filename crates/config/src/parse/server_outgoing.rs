@@ -16,11 +16,12 @@ const B: Sections = Sections::BACKENDS;
 #[rustfmt::skip]
 pub(super) const ROWS: &[Keyword<Parse>] = &[
     served("ssl", B, "", "speak TLS with the server", |server, _| {
-        server.outgoing.ssl = true;
+        let outgoing = &mut server.outgoing;
+        (outgoing.ssl, outgoing.ssl_known, outgoing.ssl_refused) = (true, true, false);
         Ok(())
     }),
     served("no-ssl", B, "", "don't speak TLS", |server, _| {
-        server.outgoing.ssl = false;
+        (server.outgoing.ssl, server.outgoing.ssl_refused) = (false, true);
         Ok(())
     }),
     served("verify", B, "none|required", "whether the server's certificate is verified; `required` without a word", |server, args| {

@@ -457,6 +457,22 @@ fn port_of(value: Value) -> Option<u16> {
 
 /// What the system says, as it says it to people.
 fn reason(why: &io::Error) -> String {
+    const NAMES: [(i32, &str); 10] = [
+        (9, "EBADF"),
+        (12, "ENOMEM"),
+        (14, "EFAULT"),
+        (22, "EINVAL"),
+        (32, "EPIPE"),
+        (88, "ENOTSOCK"),
+        (101, "ENETUNREACH"),
+        (104, "ECONNRESET"),
+        (105, "ENOBUFS"),
+        (111, "ECONNREFUSED"),
+    ];
+    let name = |number| NAMES.iter().find(|(known, _)| *known == number);
+    if let Some((_, name)) = why.raw_os_error().and_then(name) {
+        return format!("{name} returned by OS");
+    }
     let text = why.to_string();
     // The number of the error helps nobody who reads a log.
     text.split(" (os error").next().unwrap_or_default().to_owned()

@@ -86,22 +86,29 @@ fn read_system_file(text: &str) -> Vec<NameServer> {
 
 impl Assembly {
     /// Lets a server be followed by its name, if its parameters say so.
-    pub(super) fn follow(&self, spec: &mut ServerSpec, server: &model::Server, host: &str, port: u16) {
+    pub(super) fn follow(
+        &self,
+        spec: &mut ServerSpec,
+        server: &model::Server,
+        host: Option<&str>,
+        port: u16,
+    ) {
         let naming = &server.naming;
         let section = naming
             .resolvers
             .as_ref()
             .and_then(|name| self.resolvers.get(&name.value));
         let Some(resolvers) = section else { return };
-        spec.name_of_address = Some(Arc::new(NameSpec {
+        spec.naming = Some(Arc::new(NameSpec {
             resolvers: resolvers.clone(),
-            name: host.to_ascii_lowercase(),
+            name: host.unwrap_or_default().to_ascii_lowercase(),
             port,
             prefer_v4: naming.prefer_v4,
             networks: naming.networks.clone(),
             allow_duplicates: naming.allow_duplicates,
             ignore_weight: naming.ignore_weight,
         }));
+        spec.name_of_address = spec.naming.clone().filter(|_| host.is_some());
     }
 
     /// Where a server with a name is at first, by `init-addr`; `None` for a fault. The flag tells that it isn't known yet.

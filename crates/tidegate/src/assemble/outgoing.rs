@@ -52,8 +52,9 @@ impl Assembly {
                 tlvs: proxy.tlvs.clone(),
             })
         });
-        if outgoing.ssl {
-            spec.tls = self.connector(server, outgoing).map(|connector| {
+        spec.refuses_tls = outgoing.ssl_refused;
+        if outgoing.ssl || outgoing.ssl_known {
+            spec.spare_tls = self.connector(server, outgoing).map(|connector| {
                 let auto = || {
                     let wanted = http && outgoing.sni_auto;
                     let scope = Scope::new(Place::ServerConnect).without_waiting();
@@ -64,6 +65,7 @@ impl Assembly {
                 let sni = outgoing.sni.clone().or_else(auto);
                 Arc::new(ServerTls { connector, sni })
             });
+            spec.tls = spec.spare_tls.clone().filter(|_| outgoing.ssl);
         }
     }
 

@@ -109,9 +109,15 @@ impl Assembly {
         let mut spec = ServerSpec::new(server.name.value.clone(), place.address);
         spec.dynamic = dynamic;
         spec.unresolved = place.unresolved;
-        if let Some((host, port)) = &place.follow {
-            self.follow(&mut spec, server, host, *port);
+        match (&place.follow, &spec.address) {
+            (Some((host, port)), _) => self.follow(&mut spec, server, Some(host), *port),
+            (None, ServerAddress::Tcp(address)) => {
+                let port = address.port();
+                self.follow(&mut spec, server, None, port);
+            }
+            (None, _) => {}
         }
+        spec.rise = server.check.rise;
         spec.has_own_id = server.id.is_some();
         spec.port_offset = place.port_offset;
         spec.weight = server.weight.into();

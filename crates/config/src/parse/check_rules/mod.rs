@@ -3,6 +3,7 @@
 mod connect;
 mod expect;
 mod request;
+pub(crate) mod scripts;
 mod variables;
 
 use tidegate_sample::Scope;
@@ -37,6 +38,8 @@ pub(crate) enum Kind {
     Tcp,
     /// `option httpchk`, with the request of its line.
     Http(Box<CheckRequest>),
+    /// An option that has a script.
+    Script(Vec<CheckStep>),
 }
 
 #[derive(Debug, Default)]
@@ -119,8 +122,10 @@ impl Checks {
         match &self.kind {
             Some(Kind::Http(_)) => of(&self.tcp, "`option tcp-check` makes checks use `tcp-check` rules"),
             Some(Kind::Tcp) => of(&self.http, "`option httpchk` makes checks use `http-check` rules"),
-            None => of(&self.http, "`option httpchk` makes checks use `http-check` rules")
-                .or_else(|| of(&self.tcp, "`option tcp-check` makes checks use `tcp-check` rules")),
+            Some(Kind::Script(_)) | None => {
+                of(&self.http, "`option httpchk` makes checks use `http-check` rules")
+                    .or_else(|| of(&self.tcp, "`option tcp-check` makes checks use `tcp-check` rules"))
+            }
         }
     }
 
@@ -128,6 +133,23 @@ impl Checks {
     pub(crate) fn inherit(&mut self) {
         self.http.inherited = true;
         self.tcp.inherited = true;
+    }
+
+    /// The section has an `option httpchk` of its own: its checks begin anew.
+    pub(crate) fn begin_http(&mut self, request: Box<CheckRequest>) {
+        if self.http.inherited {
+            let Rules {
+                disable_on_404,
+                send_state,
+                ..
+            } = self.http;
+            self.http = Rules {
+                disable_on_404,
+                send_state,
+                ..Rules::default()
+            };
+        }
+        self.kind = Some(Kind::Http(request));
     }
 
     /// Reads an `http-check` or `tcp-check` line, from its second word on.
@@ -225,6 +247,11 @@ impl Checks {
             Some(Kind::Tcp) => CheckProgram {
                 kind: CheckKind::Tcp,
                 steps: self.tcp.steps,
+                ..CheckProgram::default()
+            },
+            Some(Kind::Script(steps)) => CheckProgram {
+                kind: CheckKind::Tcp,
+                steps,
                 ..CheckProgram::default()
             },
             None => CheckProgram::default(),

@@ -4,7 +4,7 @@ use super::{FormatSource, ProxyCx, forwarded};
 use crate::model::{ConnectionMode, ForwardFor, HeaderNames};
 use crate::parse::address::network;
 use crate::parse::args::{Args, Parsed, bad_argument};
-use crate::parse::check_rules::{Kind, http_option, option_request};
+use crate::parse::check_rules::{Kind, http_option, option_request, scripts};
 use crate::parse::keyword::{
     Found, Keyword, KeywordDoc, Sections, left_out, look_up, no_effect, not_yet, served,
 };
@@ -128,7 +128,10 @@ const ROWS: &[Keyword<Parse>] = &[
         let option = http_option(args)?;
         let scope = cx.scope(Place::Check).without_waiting();
         let request = option_request(option, &scope)?;
-        cx.checks.kind = on.then(|| Kind::Http(Box::new(request)));
+        match on {
+            true => cx.checks.begin_http(Box::new(request)),
+            false => cx.checks.kind = None,
+        }
         Ok(())
     }),
     served("tcp-check", B, "", "check health by `tcp-check` rules", |cx, _, on| {
@@ -186,16 +189,18 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("http-tunnel", ALL, "look at the first request only"),
     not_yet("idle-close-on-response", F, "close idle connections only with a response"),
     not_yet("independent-streams", ALL, "one side's silence isn't the other's"),
-    not_yet("ldap-check", B, "check health by LDAP"),
-    not_yet("mysql-check", B, "check health by MySQL"),
+    served("ldap-check", B, "", "check health by LDAP", |cx, args, on| follow(cx, args, on, |_| Ok(scripts::ldap()))),
+    served("mysql-check", B, "[user <username> [{ post-41 | pre-41 | post-80 }]]", "check health by MySQL",
+        |cx, args, on| follow(cx, args, on, scripts::mysql)),
     not_yet("nolinger", ALL, "close without lingering"),
-    not_yet("pgsql-check", B, "check health by PostgreSQL"),
+    served("pgsql-check", B, "user <username>", "check health by PostgreSQL",
+        |cx, args, on| follow(cx, args, on, scripts::postgresql)),
     served("prefer-last-server", B, "", "requests of a session go where the last one went", |cx, _, on| {
         cx.proxy.upstream.prefer_last_server = on;
         Ok(())
     }),
-    not_yet("redis-check", B, "check health by Redis"),
-    not_yet("smtpchk", B, "check health by SMTP"),
+    served("redis-check", B, "", "check health by Redis", |cx, args, on| follow(cx, args, on, |_| Ok(scripts::redis()))),
+    served("smtpchk", B, "[{ HELO | EHLO } <domain>]", "check health by SMTP", |cx, args, on| follow(cx, args, on, scripts::smtp)),
     served("socket-stats", F, "", "count for each listener too", |cx, _, on| {
         cx.proxy.socket_stats = on;
         Ok(())
@@ -236,6 +241,23 @@ pub(super) fn option(cx: &mut ProxyCx<'_>, args: &mut Args<'_>, on: bool) -> Par
 }
 
 /// Taking away the mode that is set leaves the one that there is without a word.
+/// Lets checks do what a script says.
+fn follow(
+    cx: &mut ProxyCx<'_>,
+    args: &mut Args<'_>,
+    on: bool,
+    script: fn(&mut Args<'_>) -> Parsed<Vec<Vec<String>>>,
+) -> Parsed<()> {
+    let span = args.last();
+    if !on {
+        cx.checks.kind = None;
+        return Ok(());
+    }
+    let lines = script(args)?;
+    let scope = cx.scope(Place::Check).without_waiting();
+    cx.checks.follow(lines, span, &scope)
+}
+
 fn connection_mode(cx: &mut ProxyCx<'_>, mode: ConnectionMode, on: bool) -> Parsed<()> {
     if on {
         cx.proxy.connection_mode = mode;

@@ -1,6 +1,9 @@
 //! Commands about servers: their state, weight, address and limits.
 
+mod changes;
+
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,7 +11,7 @@ use tidegate_config::model::AccessLevel;
 use tidegate_proxy::check::health;
 use tidegate_proxy::check::status::Status;
 use tidegate_proxy::spec::{BackendSpec, ServerAddress, ServerSpec};
-use tidegate_proxy::{AdminState, Operational, Plane, ServerState};
+use tidegate_proxy::{AdminState, BackendState, Operational, Plane, ServerState};
 
 use crate::runtime::command::{Answer, Call, Command, Refusal, Severity, served};
 use crate::runtime::find;
@@ -26,7 +29,7 @@ pub(super) const COMMANDS: &[Command] = &[
         let server = server(&plane, call)?;
         set_weight(&server, call.text(1))
     }),
-    served("set server", "<backend>/<server> {state | weight | health | addr} ...", Admin, "change a server", set),
+    served("set server", "<backend>/<server> {addr | agent | agent-addr | agent-port | agent-send | check-addr | check-port | fqdn | health | name | ssl | state | weight} ...", Admin, "change a server", set),
     served("set maxconn server", "<backend>/<server> <number>", Admin, "set how much a server takes at a time", maxconn),
     served("enable server", "<backend>/<server>", Admin, "put a server into service", |call| admin(call, AdminState::Ready)),
     served("enable health", "<backend>/<server>", Admin, "let a server be checked", |call| enable_health(call, true)),
@@ -79,11 +82,9 @@ fn states(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     );
     each(call, |_, backend, spec, server| {
         let (address, port) = place(&server.address());
-        let check = check_columns(spec, server);
         let _ = writeln!(
             text,
-            "{} {} {} {} {address} {} {} {} {} {} {check} {} {} - \
-             {port} - 0 0 - - 0",
+            "{} {} {} {} {address} {} {} {} {} {} {} {} {} {} {port} - {} {} {} {} {}",
             backend.id,
             backend.name,
             server.id(),
@@ -94,15 +95,38 @@ fn states(call: &mut Call<'_>) -> Result<Answer, Refusal> {
             } else {
                 server.operational() as u8
             },
-            server.admin().bits(),
+            admin_column(spec, server),
             server.weight(),
             server.initial_weight(),
             server.since_change(Instant::now()).as_secs(),
+            check_columns(spec, server),
             u8::from(backend.has_own_id),
             u8::from(spec.has_own_id),
+            spec.name_of_address
+                .as_ref()
+                .map_or("-", |name| name.name.as_str()),
+            match (&spec.tls, spec.refuses_tls) {
+                (Some(_), _) => "1",
+                (None, true) => "-1",
+                (None, false) => "0",
+            },
+            spec.check.as_ref().and_then(|check| check.port).unwrap_or(0),
+            or_dash(spec.check.as_ref().and_then(|check| check.address)),
+            or_dash(spec.agent.as_ref().and_then(|agent| agent.address)),
+            spec.agent.as_ref().map_or(0, |agent| agent.port),
         );
     })?;
     Ok(text.into())
+}
+
+fn admin_column(spec: &ServerSpec, server: &ServerState) -> u8 {
+    /// The name was set by an operator.
+    const NAMED: u8 = 0x40;
+    server.admin().bits() | if spec.is_named_by_operator { NAMED } else { 0 }
+}
+
+fn or_dash(address: Option<IpAddr>) -> String {
+    address.map_or_else(|| "-".to_owned(), |address| address.to_string())
 }
 
 fn connections(call: &mut Call<'_>) -> Result<Answer, Refusal> {
@@ -149,11 +173,13 @@ fn check_columns(spec: &ServerSpec, server: &ServerState) -> String {
         None => 0,
     };
     let Some(check) = &spec.check else {
-        return format!("1 0 2 0 {agent}");
+        let rise = if server.is_dynamic() { 0 } else { spec.rise };
+        return format!("1 0 {rise} 0 {agent}");
     };
     let state = CONFIGURED | enabled(checks.is_enabled()) | paused;
     let Some(last) = checks.last() else {
-        return format!("1 0 {} {state} {agent}", check.pace.rise);
+        let rise = if server.is_dynamic() { 0 } else { check.pace.rise };
+        return format!("1 0 {rise} {state} {agent}");
     };
     let result = match last.finding.status.result() {
         health::Result::Failed => 2,
@@ -224,37 +250,48 @@ fn maxconn(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     Ok(Answer::Done)
 }
 
-/// What `set server` can change, by HAProxy's words; those without a function are not served yet.
-type Change = fn(&ServerState, &Call<'_>) -> Result<Answer, Refusal>;
-const CHANGES: &[(&str, Option<Change>)] = &[
-    ("addr", Some(set_address)),
-    ("agent", None),
-    ("agent-addr", None),
-    ("agent-port", None),
-    ("agent-send", None),
-    ("check-addr", None),
-    ("check-port", None),
-    ("fqdn", None),
-    ("health", Some(set_health)),
-    ("name", None),
-    ("ssl", None),
-    ("state", Some(set_state)),
-    ("weight", Some(|server, call| set_weight(server, call.text(2)))),
+/// Changes a server. The backend is the server's own.
+pub(super) type Change = fn(&Subject<'_>, &Call<'_>) -> Result<Answer, Refusal>;
+
+/// A server that is to be changed.
+pub(super) struct Subject<'p> {
+    pub(super) plane: &'p Plane,
+    pub(super) backend: &'p Arc<BackendState>,
+    pub(super) server: Arc<ServerState>,
+}
+
+/// What `set server` can change, by HAProxy's words.
+const CHANGES: &[(&str, Change)] = &[
+    ("addr", |of, call| set_address(&of.server, call)),
+    ("agent", changes::agent),
+    ("agent-addr", changes::agent_address),
+    ("agent-port", changes::agent_port),
+    ("agent-send", changes::agent_send),
+    ("check-addr", changes::check_address),
+    ("check-port", changes::check_port),
+    ("fqdn", changes::name_of_address),
+    ("health", |of, call| set_health(&of.server, call)),
+    ("name", changes::name),
+    ("ssl", changes::tls),
+    ("state", |of, call| set_state(&of.server, call)),
+    ("weight", |of, call| set_weight(&of.server, call.text(2))),
 ];
 
 fn set(call: &mut Call<'_>) -> Result<Answer, Refusal> {
-    let server = server(&call.plane()?, call)?;
+    let plane = call.plane()?;
+    let (backend, server) = find::server(&plane, call.text(0))?;
+    let of = Subject {
+        plane: &plane,
+        backend,
+        server,
+    };
     let what = call.text(1).unwrap_or_default();
     match CHANGES.iter().find(|(name, _)| *name == what) {
-        Some((_, Some(change))) => change(&server, call),
-        Some((name, None)) => Err(Refusal::error(format!(
-            "`set server ... {name}` is not supported yet."
-        ))),
+        Some((_, change)) => change(&of, call),
         None => {
-            let served = CHANGES.iter().filter(|(_, change)| change.is_some());
-            let served: Vec<&str> = served.map(|(name, _)| *name).collect();
+            let served: Vec<&str> = CHANGES.iter().map(|(name, _)| *name).collect();
             Err(Refusal::error(format!(
-                "usage: set server <backend>/<server> {{{}}} ...",
+                "usage: set server <backend>/<server> {}",
                 served.join(" | ")
             )))
         }
