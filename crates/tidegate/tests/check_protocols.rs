@@ -49,7 +49,8 @@ fn says(text: &str) -> Turn {
 
 fn hex(text: &str) -> Vec<u8> {
     let digits: Vec<u32> = text.chars().filter_map(|digit| digit.to_digit(16)).collect();
-    let byte = |pair: &[u32]| u8::try_from(pair[0] * 16 + pair[1]).unwrap_or_default();
+    let number = |pair: &[u32]| pair.iter().fold(0, |number, digit| number * 16 + digit);
+    let byte = |pair: &[u32]| u8::try_from(number(pair)).unwrap_or_default();
     digits.chunks_exact(2).map(byte).collect()
 }
 
