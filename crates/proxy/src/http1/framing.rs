@@ -44,16 +44,27 @@ pub(super) enum Refused {
 }
 
 impl Declared {
-    /// Takes in a `content-length`; false if this is none, or another one than before. Whether it is the first is told.
-    pub(super) fn length(&mut self, value: &[u8]) -> Result<bool, Refused> {
-        let first = self.length.is_none();
+    /// Takes in a `content-length`. The first one is told, as one number without zeros before it, which is all that others are
+    /// to see of it.
+    ///
+    /// # Errors
+    /// It is no number, or another one than before.
+    pub(super) fn length<'v>(&mut self, value: &'v [u8]) -> Result<Option<&'v [u8]>, Refused> {
+        let is_first = self.length.is_none();
         for part in value.split(|b| *b == b',') {
             let length = number(part.trim_ascii()).ok_or(Refused::Ambiguous)?;
             if *self.length.get_or_insert(length) != length {
                 return Err(Refused::Ambiguous);
             }
         }
-        Ok(first)
+        let digits = value
+            .split(|b| *b == b',')
+            .next()
+            .unwrap_or_default()
+            .trim_ascii();
+        let zeros = digits.iter().take_while(|digit| **digit == b'0').count();
+        let shortest = digits.get(zeros.min(digits.len().saturating_sub(1))..);
+        Ok(shortest.filter(|_| is_first))
     }
 
     /// Takes in a `transfer-encoding`.

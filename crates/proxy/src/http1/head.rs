@@ -196,8 +196,9 @@ fn request_head(bytes: &Bytes, read: &httparse::Request<'_, '_>, limits: HeadLim
                 None => host = Some(value),
             }
         } else if name == CONTENT_LENGTH {
-            if !declared.length(value).ok()? {
-                continue;
+            match declared.length(value).ok()? {
+                Some(length) => value = length,
+                None => continue,
             }
             value = one_length(value);
         } else if name == TRANSFER_ENCODING {
@@ -261,8 +262,9 @@ fn response_head(
     for field in read.headers.iter() {
         let (name, mut value) = (field.name.as_name(), field.value);
         if name == CONTENT_LENGTH {
-            if !declared.length(value).ok()? {
-                continue;
+            match declared.length(value).ok()? {
+                Some(length) => value = length,
+                None => continue,
             }
             value = one_length(value);
         } else if name == TRANSFER_ENCODING {
@@ -427,6 +429,16 @@ mod tests {
         let old = "POST / HTTP/1.0\r\nconnection: keep-alive\r\ntransfer-encoding: chunked\r\n\r\n";
         let head = strict(old).unwrap();
         assert_eq!((head.framing, head.keep_alive), (Framing::Chunked, false));
+    }
+
+    #[test]
+    fn a_length_is_kept_as_one_number() {
+        for (written, kept) in [("000, 00", "0"), ("007", "7"), ("10, 10", "10"), ("0", "0")] {
+            let head = strict(&format!("POST / HTTP/1.1\r\ncontent-length: {written}\r\n\r\n")).unwrap();
+            let all: Vec<_> = head.parts.headers.get_all(CONTENT_LENGTH).collect();
+            assert_eq!(all.len(), 1);
+            assert_eq!(all[0].as_bytes(), kept.as_bytes(), "{written}");
+        }
     }
 
     #[test]
