@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mlua::Value;
-use tidegate_exec::{Again, Entry};
+use tidegate_exec::Again;
 use tidegate_proxy::ext::{Action, ActionOutcome, Failure, Run as Answer};
 use tidegate_proxy::{Mode, Phase, Txn};
 
 use crate::act;
+use crate::entry::Entry;
 use crate::run::{Done, Ended, Kind, Running};
 use crate::session::{WithTexts, txn_arg};
 use crate::state::State;

@@ -10,12 +10,12 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use mlua::{IntoLua, IntoLuaMulti, Lua, MultiValue, Result, Value};
-use tidegate_exec::Entry;
 use tidegate_proxy::ext::Failure;
 use tidegate_proxy::{TcpApplet, Txn};
 use tokio::sync::mpsc;
 
 use crate::action::named;
+use crate::entry::Entry;
 use crate::handle::{self, Class, Registered, Target};
 use crate::run::{Ended, Kind, Run, Running};
 use crate::state::State;

@@ -9,8 +9,10 @@ use tidegate_proxy::log::Level;
 use tidegate_sample::{Files, LocalFiles, Scope};
 
 use crate::declared::{CommandLevel, Key};
+use crate::entry::ScriptLimits;
 use crate::event;
 use crate::plane::EventFilter;
+use crate::run::Run;
 use crate::settings::Settings;
 
 /// One state's surroundings.
@@ -47,8 +49,8 @@ pub(crate) enum Stage {
 #[derive(Default)]
 pub(crate) struct Registry {
     pub(crate) items: Vec<Item>,
-    pub(crate) inits: Vec<Function>,
-    pub(crate) tasks: Vec<(Function, MultiValue)>,
+    pub(crate) inits: Vec<(Function, ScriptLimits)>,
+    pub(crate) tasks: Vec<(Function, MultiValue, ScriptLimits)>,
     /// Subscriptions that are served from the start on.
     pub(crate) subscriptions: Vec<event::Pending>,
     /// Those to events of servers, which are not known yet.
@@ -64,6 +66,7 @@ pub(crate) struct Item {
     /// A command's: what the list of commands says, and who may give it.
     pub(crate) usage: Option<(String, CommandLevel)>,
     pub(crate) function: Function,
+    pub(crate) limits: ScriptLimits,
 }
 
 impl Item {
@@ -74,6 +77,7 @@ impl Item {
             class: None,
             usage: None,
             function: function.clone(),
+            limits: Run::script_limits(),
         }
     }
 }

@@ -10,6 +10,7 @@ use mlua::{Function, IntoLua, Lua, MultiValue, Result, Table, UserData, UserData
 use tidegate_exec::function;
 
 use crate::arg::{Named, Object, error};
+use crate::entry::{Entry, ScriptLimits};
 use crate::env::{Env, Stage};
 use crate::row::{Row, class_table, install_class, row};
 use crate::run::{Ended, Kind, Run, Running};
@@ -139,6 +140,7 @@ impl Subscription {
 pub(crate) struct Pending {
     subscription: Arc<Subscription>,
     function: Function,
+    limits: ScriptLimits,
 }
 
 /// Subscribes a function: to what `listen` lets the subscription hear.
@@ -153,6 +155,7 @@ pub(crate) fn subscribe(
     let pending = Pending {
         subscription: Arc::clone(&subscription),
         function,
+        limits: Run::script_limits(),
     };
     match env.stage() {
         Stage::Serve => task::serve_events(env, pending)?,
@@ -194,10 +197,11 @@ pub(crate) async fn serve(state: Arc<State>, pending: Pending, _room: task::Room
     let Pending {
         subscription,
         function,
+        limits,
     } = pending;
     let name = state.vm.enter(|_| task::place_of(&function)).unwrap_or_default();
     let entry = match state.vm.entry(&name, function) {
-        Ok(entry) => entry,
+        Ok(entry) => Entry::new(entry, limits),
         Err(error) => {
             let failure = tidegate_proxy::ext::Failure::new(error.to_string());
             return state.env.failed("Lua event", &failure);

@@ -10,6 +10,7 @@ use tidegate_proxy::ext::{ExtensionFactory, Extensions, Failure};
 
 use crate::declared::Declared;
 use crate::desk::Desk;
+use crate::entry::{Entry, ScriptLimits};
 use crate::env::Stage;
 use crate::plane::{self, World};
 use crate::run::{Ended, Kind, Run, Running};
@@ -27,6 +28,10 @@ pub struct LoadSpec {
     pub args: Vec<String>,
     /// True for `lua-load-per-thread`.
     pub per_thread: bool,
+    /// What it may use, where that differs from the settings.
+    pub limits: ScriptLimits,
+    /// The most bytes in the state that it is loaded into; 0 for no limit. Scripts of one state share it.
+    pub memory_bytes_max: Option<usize>,
     /// Comes back in errors, so that the caller finds its line again.
     pub tag: usize,
 }
@@ -218,7 +223,13 @@ fn load_all(
     state_id: usize,
     tasks: &Arc<AtomicUsize>,
 ) -> Result<State, Vec<LoadError>> {
-    let state = State::new(settings, state_id, tasks).map_err(|e| vec![LoadError::new(None, &e)])?;
+    let memory = specs.iter().find_map(|spec| spec.memory_bytes_max);
+    let own = memory.map(|bytes| Settings {
+        memory_bytes_max: Some(bytes).filter(|bytes| *bytes > 0),
+        ..settings.clone()
+    });
+    let state = State::new(own.as_ref().unwrap_or(settings), state_id, tasks)
+        .map_err(|e| vec![LoadError::new(None, &e)])?;
     let errors: Vec<_> = specs
         .iter()
         .filter_map(|spec| load_one(&state, spec).err())
@@ -244,6 +255,7 @@ fn load_one(state: &State, spec: &LoadSpec) -> Result<(), LoadError> {
     let entry = state
         .vm
         .entry(&name, chunk)
+        .map(|entry| Entry::new(entry, spec.limits))
         .map_err(|error| LoadError::new(tag, &error))?;
     let args: Variadic<String> = spec.args.iter().cloned().collect();
     let started = Running::start(state, &entry, args, Run::new(Kind::Load));
@@ -321,9 +333,11 @@ fn run_init(state: &State) -> Result<(), Vec<LoadError>> {
     known.map_err(|error| vec![LoadError::new(None, &error)])?;
     plane::open_events(&state.env);
     let functions = std::mem::take(&mut state.env.registry().inits);
-    let run = |function| {
+    let run = |(function, limits)| {
         let entry = state.vm.entry("init", function);
-        let entry = entry.map_err(|error| Failure::new(error.to_string()))?;
+        let entry = entry
+            .map(|entry| Entry::new(entry, limits))
+            .map_err(|error| Failure::new(error.to_string()))?;
         match Running::start(state, &entry, (), Run::new(Kind::Init))?.finish() {
             Ended::Returned | Ended::Done(_) => Ok(()),
             Ended::Failed(failure) => Err(crate::action::named("init", "register_init", failure)),

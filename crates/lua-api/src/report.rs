@@ -1,7 +1,8 @@
 //! What is known of states and their functions while they serve.
 
-use tidegate_exec::{Entry, Stats, Usage};
+use tidegate_exec::{Stats, Usage};
 
+use crate::entry::Entry;
 use crate::state::State;
 
 /// What a task is called among the kinds of functions.

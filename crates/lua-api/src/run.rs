@@ -10,11 +10,12 @@ use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use mlua::IntoLuaMulti;
-use tidegate_exec::{Again, Context, Entry, Misuse, Outcome, Scalar, Yielding};
+use tidegate_exec::{Again, Context, Misuse, Outcome, Scalar, Yielding};
 use tidegate_proxy::Txn;
 use tidegate_proxy::ext::{ActionOutcome, Failure};
 
 use crate::alarm::Alarm;
+use crate::entry::{Entry, ScriptLimits};
 use crate::filter::Work;
 use crate::handle::Registered;
 use crate::settings::Settings;
@@ -50,6 +51,8 @@ pub(crate) struct Run {
     pub(crate) wake_after: Cell<Option<Duration>>,
     /// Given when first asked for.
     id: Cell<Option<RunId>>,
+    /// What its script may use: what it registers may use the same.
+    pub(crate) limits: Cell<ScriptLimits>,
     /// What it opened, to be closed with it.
     ends: RefCell<Vec<Weak<dyn Ends>>>,
 }
@@ -107,8 +110,14 @@ impl Run {
             alarm: OnceCell::new(),
             wake_after: Cell::new(None),
             id: Cell::new(None),
+            limits: Cell::default(),
             ends: RefCell::default(),
         })
+    }
+
+    /// What the script that runs on this thread may use.
+    pub(crate) fn script_limits() -> ScriptLimits {
+        CURRENT.with_borrow(|run| run.as_ref().map(|run| run.limits.get()).unwrap_or_default())
     }
 
     /// The run that is going on on this thread.
@@ -222,7 +231,10 @@ impl Running {
         run: Rc<Run>,
     ) -> Result<Self, Failure> {
         let settings = &state.env.settings;
-        let started = state.vm.context_with(limits(settings, run.kind.get()));
+        run.limits.set(entry.limits);
+        let started = state
+            .vm
+            .context_with(limits(settings, run.kind.get(), entry.limits));
         let started = started.and_then(|mut context| context.start(entry, args).map(|()| context));
         let context = started.map_err(|misuse| misused(state.env.state_id, misuse))?;
         Ok(Running {
@@ -367,13 +379,15 @@ impl Drop for Running {
     }
 }
 
-fn limits(settings: &Settings, kind: Kind) -> tidegate_exec::Limits {
-    match kind {
-        Kind::Load | Kind::Init => settings.load_limits(),
+fn limits(settings: &Settings, kind: Kind, own: ScriptLimits) -> tidegate_exec::Limits {
+    let usual = match kind {
+        // Nobody is served yet.
+        Kind::Load | Kind::Init => return settings.load_limits(),
         Kind::Task => settings.task_limits(),
         Kind::Service | Kind::Command => settings.service_limits(),
         Kind::Action | Kind::Fetch | Kind::Converter | Kind::Filter => settings.session_limits(),
-    }
+    };
+    own.over(usual)
 }
 
 /// A failure of a script, as logs show it: the state, the kind and message in a line, then the traceback.

@@ -4,11 +4,12 @@ use std::future::ready;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use tidegate_exec::{Entry, Scalars};
+use tidegate_exec::Scalars;
 use tidegate_proxy::Txn;
 use tidegate_proxy::ext::Failure;
 use tidegate_sample::{ExternalId, ExternalRunner, LocalBoxFuture, Session, Value};
 
+use crate::entry::Entry;
 use crate::run::{Done, Ended, Kind, Run, Running};
 use crate::session::txn_arg;
 use crate::state::State;

@@ -3,11 +3,11 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use tidegate_exec::Entry;
 use tidegate_proxy::ext::{Failure, HttpService, Run as Answer, TcpService};
 use tidegate_proxy::{HttpApplet, TcpApplet};
 
 use crate::action::named;
+use crate::entry::Entry;
 use crate::handle::{self, Class, Registered, Target};
 use crate::run::{Ended, Kind, Run, Running};
 use crate::state::State;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use mlua::{Lua, Result, StdLib, Table};
-use tidegate_exec::{Entry, Vm};
+use tidegate_exec::Vm;
 
 use crate::classes::Classes;
 use crate::declared::Key;
+use crate::entry::Entry;
 use crate::env::Env;
 use crate::settings::Settings;
 
@@ -67,7 +68,7 @@ impl State {
                 _ => &item.function,
             };
             let entry = self.vm.entry(item.key.name(), function.clone())?;
-            Ok((item.key.clone(), entry))
+            Ok((item.key.clone(), Entry::new(entry, item.limits)))
         };
         registry.items.iter().map(entry).collect()
     }

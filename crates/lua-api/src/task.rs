@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mlua::{Error, Function, MultiValue, Result};
-use tidegate_exec::{Entry, Stats};
+use tidegate_exec::Stats;
 
+use crate::entry::{Entry, ScriptLimits};
 use crate::env::Env;
 use crate::event;
 use crate::report::{FunctionReport, TASK};
@@ -37,7 +38,7 @@ pub(crate) fn leave() {
 pub(crate) fn spawn_from_script(env: &Env, function: Function, args: MultiValue) -> Result<()> {
     let state = own_state(env, "register_task")?;
     let room = room(env)?;
-    tokio::task::spawn_local(run(state, function, args, room));
+    tokio::task::spawn_local(run(state, function, args, Run::script_limits(), room));
     Ok(())
 }
 
@@ -143,9 +144,16 @@ pub(crate) fn place_of(function: &Function) -> String {
 }
 
 /// Runs a task to its end.
-pub(crate) async fn run(state: Arc<State>, function: Function, args: MultiValue, _room: Room) {
+pub(crate) async fn run(
+    state: Arc<State>,
+    function: Function,
+    args: MultiValue,
+    limits: ScriptLimits,
+    _room: Room,
+) {
     let name = state.vm.enter(|_| place_of(&function)).unwrap_or_default();
     let entry = state.vm.entry(&name, function);
+    let entry = entry.map(|entry| Entry::new(entry, limits));
     let _live = entry.as_ref().map(|entry| Live::new(state.env.state_id, entry));
     let failure = match &entry {
         Ok(entry) => match Running::start(&state, entry, args, Run::new(Kind::Task)) {

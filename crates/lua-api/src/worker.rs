@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use tidegate_exec::Entry;
 use tidegate_proxy::ext::{Action, ExtensionId, Extensions, Filter, HttpService, Spawner, TcpService};
 use tidegate_sample::ExternalRunner;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -13,6 +12,7 @@ use crate::action::LuaAction;
 use crate::command::{self, LuaCommand};
 use crate::declared::{Declared, Key};
 use crate::desk::{Desk, Order};
+use crate::entry::Entry;
 use crate::env::Stage;
 use crate::report::{FunctionReport, StateReport};
 use crate::sampling::{Bound, LuaRunner};
@@ -193,10 +193,10 @@ impl Extensions for Worker {
                 }
             }
             let tasks = std::mem::take(&mut state.env.registry().tasks);
-            for (function, args) in tasks {
+            for (function, args, limits) in tasks {
                 match task::room(&state.env) {
                     Ok(room) => {
-                        spawner.spawn(task::run(state.clone(), function, args, room));
+                        spawner.spawn(task::run(state.clone(), function, args, limits, room));
                     }
                     Err(error) => {
                         let failure = tidegate_proxy::ext::Failure::new(error.to_string());

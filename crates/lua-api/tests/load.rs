@@ -12,7 +12,8 @@ mod common;
 use std::time::Duration;
 
 use common::{Site, directory_with, file, http, load, out, run, settings, spec};
-use tidegate_lua_api::{LoadSpec, RuleSet, Scripts};
+use tidegate_lua_api::{LoadSpec, RuleSet, ScriptLimits, Scripts};
+use tidegate_proxy::ext::ActionOutcome;
 use tidegate_sample::{Externals, Value};
 
 #[test]
@@ -254,4 +255,58 @@ fn a_per_thread_script_that_fails_on_a_worker_keeps_it_from_starting() {
         problem.contains("[state-id 2] runtime error") && problem.contains("not here"),
         "{problem}"
     );
+}
+
+#[test]
+fn a_script_has_limits_of_its_own() {
+    let action = |name: &str, body: &str| {
+        file(&format!(
+            "core.register_action('{name}', {{ 'http-req' }}, function() {body} end)"
+        ))
+    };
+    let (mut settings, _) = settings();
+    let minute = Some(Duration::from_secs(60));
+    (settings.burst_timeout, settings.session_timeout) = (minute, minute);
+    let short = Some(Duration::from_millis(20));
+    let own = |burst, total| ScriptLimits {
+        burst,
+        total,
+        ..ScriptLimits::default()
+    };
+    let specs = [
+        LoadSpec {
+            limits: own(None, short),
+            ..spec(action("total", "while true do end"), false)
+        },
+        LoadSpec {
+            limits: own(short, None),
+            ..spec(
+                action("burst", "table.sort({ 1, 2 }, function() while true do end end)"),
+                false,
+            )
+        },
+        LoadSpec {
+            memory_bytes_max: Some(8 << 20),
+            ..spec(action("memory", "return string.rep('x', 9 << 20)"), true)
+        },
+        spec(action("usual", "return string.rep('x', 9 << 20)"), false),
+    ];
+    let loaded = Scripts::load(settings, &specs).unwrap();
+    let worker = loaded.factory()(0).unwrap();
+    let failure = |name: &str| {
+        let id = loaded.declared().action(RuleSet::HttpRequest, name).unwrap().id;
+        match run(async { worker.action(id).unwrap().run(&http("/"), &[]).await }) {
+            ActionOutcome::Failed(failure) => failure.message,
+            other => format!("{other:?}"),
+        }
+    };
+    for (name, wanted) in [
+        ("total", "execution timeout"),
+        ("burst", "burst timeout"),
+        ("memory", "out of memory"),
+        ("usual", "Continue"),
+    ] {
+        let said = failure(name);
+        assert!(said.contains(wanted), "{name}: {said}");
+    }
 }

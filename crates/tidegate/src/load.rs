@@ -7,7 +7,7 @@ use std::time::Duration;
 use tidegate_config::model::{LuaLoad, LuaPathKind, LuaScope, LuaSettings, LuaStderr, LuaStep, Mode};
 use tidegate_config::{Config, Diagnostics, DiskFiles, Draft, Environment, Options, Registered, Sources};
 use tidegate_lua_api::{
-    BoolSamples, Declared, LoadSpec, Loaded as Lua, LogSink, LogStderr, Scripts, Settings,
+    BoolSamples, Declared, LoadSpec, Loaded as Lua, LogSink, LogStderr, ScriptLimits, Scripts, Settings,
 };
 use tidegate_sample::vars::ProcVars;
 
@@ -102,6 +102,16 @@ fn scripts(lua: &LuaSettings) -> (Vec<LoadSpec>, Vec<&LuaLoad>) {
         path: load.path.value.clone(),
         args: load.arguments.clone(),
         per_thread: load.scope == LuaScope::PerThread,
+        limits: ScriptLimits {
+            slice: load.limits.slice,
+            burst: load.limits.burst,
+            total: load.limits.total,
+        },
+        // More than there can be is no limit.
+        memory_bytes_max: load
+            .limits
+            .memory_bytes_max
+            .map(|bytes| usize::try_from(bytes).unwrap_or(0)),
         tag,
     });
     (specs.collect(), loads)

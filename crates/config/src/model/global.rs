@@ -249,6 +249,21 @@ pub struct LuaLoad {
     pub path: Spanned<PathBuf>,
     /// What the script sees as `...`.
     pub arguments: Vec<String>,
+    /// What it may use, where that differs from `tune.lua.*`.
+    pub limits: LuaLimits,
+}
+
+/// What follows `limits` on a line that loads a script.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LuaLimits {
+    /// `slice`: the time after which it lets others have their turn.
+    pub slice: Option<Duration>,
+    /// `burst`: the longest Lua time without yielding; zero for no limit.
+    pub burst: Option<Duration>,
+    /// `total`: the longest Lua time of one of its functions; zero for no limit.
+    pub total: Option<Duration>,
+    /// `memory`: the most bytes in the state that it is loaded into; zero for no limit.
+    pub memory_bytes_max: Option<u64>,
 }
 
 /// Which states load a script.

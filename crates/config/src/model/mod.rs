@@ -37,8 +37,8 @@ pub use check::{
 };
 pub use cookie::{Cookie, CookieMode, Persistence, ServerTarget, UseServer};
 pub use global::{
-    ActionFailure, Global, LuaLibraries, LuaLoad, LuaPathKind, LuaPrependPath, LuaScope, LuaSettings,
-    LuaStderr, LuaStep, ProcVar, ProcVarValue, TuneSettings,
+    ActionFailure, Global, LuaLibraries, LuaLimits, LuaLoad, LuaPathKind, LuaPrependPath, LuaScope,
+    LuaSettings, LuaStderr, LuaStep, ProcVar, ProcVarValue, TuneSettings,
 };
 pub use http::{
     ErrorPage, FilePage, FileResponse, HttpReply, RedirectCookie, RedirectKind, RedirectRule, ReplyBody,

@@ -42,15 +42,17 @@ pub(super) unsafe fn refusal(path: *const c_char) -> Option<Refusal> {
     })
 }
 
-/// `/dev/null` and `/dev/urandom` are harmless, and scripts rely on them.
+/// These are harmless, and scripts rely on them: `/dev/random` waits for nothing once the system has started.
 fn never_blocks(device: libc::dev_t) -> bool {
-    [c"/dev/null", c"/dev/urandom"].into_iter().any(|path| {
-        let mut status = MaybeUninit::<libc::stat>::uninit();
-        // SAFETY: as above.
-        unsafe {
-            libc::stat(path.as_ptr(), status.as_mut_ptr()) == 0 && status.assume_init().st_rdev == device
-        }
-    })
+    [c"/dev/null", c"/dev/random", c"/dev/urandom"]
+        .into_iter()
+        .any(|path| {
+            let mut status = MaybeUninit::<libc::stat>::uninit();
+            // SAFETY: as above.
+            unsafe {
+                libc::stat(path.as_ptr(), status.as_mut_ptr()) == 0 && status.assume_init().st_rdev == device
+            }
+        })
 }
 
 #[cfg(test)]
@@ -108,6 +110,7 @@ pub(super) mod tests {
         assert!(!is_refused(&directory.file("regular", b"x")));
         assert!(!is_refused(directory.path().to_str().unwrap()));
         assert!(!is_refused("/dev/null"));
+        assert!(!is_refused("/dev/random"));
         assert!(!is_refused("/dev/urandom"));
         assert!(!is_refused("/no/such/file"));
     }

@@ -9,6 +9,7 @@ use crate::arg::{Int, bad_argument, error, message};
 use crate::declared::{CommandLevel, Key, RuleSet};
 use crate::env::{Env, Item, Stage};
 use crate::row::{Row, row};
+use crate::run::Run;
 use crate::{filter, task};
 
 pub(super) const ROWS: &[Row] = &[
@@ -142,7 +143,7 @@ pub(super) const ROWS: &[Row] = &[
                         "only possible while the scripts are loaded",
                     ));
                 }
-                env.registry().inits.push(function);
+                env.registry().inits.push((function, Run::script_limits()));
                 Ok(())
             })
         },
@@ -171,7 +172,7 @@ pub(super) const ROWS: &[Row] = &[
                             format!("{limit} tasks are registered, which is the limit"),
                         ));
                     }
-                    registry.tasks.push((function, args));
+                    registry.tasks.push((function, args, Run::script_limits()));
                     Ok(())
                 },
             )

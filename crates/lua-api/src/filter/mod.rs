@@ -13,7 +13,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use mlua::{Function, Lua, Result, Table, Value};
-use tidegate_exec::Entry;
 use tidegate_proxy::Txn;
 use tidegate_proxy::ext::{Attaching, DataFilter, Failure, Filter, Run as Answer};
 use tidegate_sample::Way;
@@ -23,6 +22,7 @@ pub(crate) use window::Passing;
 pub(crate) use work::Work;
 
 use crate::action::named;
+use crate::entry::Entry;
 use crate::run::{Ended, Kind, Run, Running};
 use crate::state::State;
 
@@ -83,6 +83,7 @@ impl Bound {
             return Ok(None);
         };
         let new = self.state.vm.entry("new", self.state.classes.filters.new.clone());
+        let new = new.map(|entry| Entry::new(entry, self.entry.limits));
         Ok(Some(LuaFilter {
             state: Arc::clone(&self.state),
             flt,
@@ -104,7 +105,8 @@ impl Bound {
         let create = self
             .state
             .vm
-            .entry("create", self.state.classes.filters.create.clone());
+            .entry("create", self.state.classes.filters.create.clone())
+            .map(|entry| Entry::new(entry, self.entry.limits));
         let words: Vec<String> = args.to_vec();
         let run = Run::new(Kind::Init);
         let mut running = Running::start(

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mlua::{Table, Value};
-use tidegate_exec::Entry;
 use tidegate_proxy::Txn;
 use tidegate_proxy::ext::{Attached, Attaching, DataFilter, Failure, LocalBoxFuture, Run as Answer};
 use tidegate_sample::Way;
@@ -16,6 +15,7 @@ use super::class::{CONTINUE, ERROR, WAIT};
 use super::data::LuaData;
 use super::window::Window;
 use crate::action::named;
+use crate::entry::Entry;
 use crate::handle::{self, Class};
 use crate::run::{Ended, Kind, Run, Running};
 use crate::session::txn_arg;

@@ -7,7 +7,9 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use tidegate_lua_api::{Figure, Figures, LoadError, LoadSpec, Loaded, Of, RuleSet, Scripts, Settings};
+use tidegate_lua_api::{
+    Figure, Figures, LoadError, LoadSpec, Loaded, Of, RuleSet, ScriptLimits, Scripts, Settings,
+};
 use tidegate_proxy::ext::{ActionOutcome, Extensions, Failure, Spawner};
 use tidegate_proxy::log::Level;
 use tidegate_proxy::spec::{BackendSpec, FrontendSpec, GlobalSpec, ListenerSpec, ProxySpec, ServerSpec};
@@ -55,6 +57,8 @@ pub fn spec(path: PathBuf, per_thread: bool) -> LoadSpec {
         path,
         args: Vec::new(),
         per_thread,
+        limits: ScriptLimits::default(),
+        memory_bytes_max: None,
         tag: 7,
     }
 }

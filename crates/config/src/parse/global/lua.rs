@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::GlobalCx;
 use crate::model::{
-    ActionFailure, LuaLibraries, LuaLoad, LuaPathKind, LuaPrependPath, LuaScope, LuaSettings, LuaStderr,
-    LuaStep,
+    ActionFailure, LuaLibraries, LuaLimits, LuaLoad, LuaPathKind, LuaPrependPath, LuaScope, LuaSettings,
+    LuaStderr, LuaStep,
 };
 use crate::parse::args::{Args, Parsed, bad_argument, fault, list};
 use crate::parse::keyword::{Keyword, Sections, served};
@@ -24,14 +24,14 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
     served(
         "lua-load",
         G,
-        "<file> [<arg>...]",
+        "<file> [<arg>...] [limits [slice <time>] [burst <time>] [total <time>] [memory <size>]]",
         "load a script into the state that all threads share",
         |cx, args| load(cx, args, LuaScope::Shared),
     ),
     served(
         "lua-load-per-thread",
         G,
-        "<file> [<arg>...]",
+        "<file> [<arg>...] [limits [slice <time>] [burst <time>] [total <time>] [memory <size>]]",
         "load a script into every thread's own state",
         |cx, args| load(cx, args, LuaScope::PerThread),
     ),
@@ -196,16 +196,81 @@ fn load(cx: &mut GlobalCx<'_>, args: &mut Args<'_>, scope: LuaScope) -> Parsed<(
         )));
     }
     let path = Spanned::new(PathBuf::from(path.value), path.span);
-    let mut arguments = Vec::new();
-    for word in args.take_rest() {
-        arguments.push(word.text()?.to_owned());
+    let (mut arguments, mut limits) = (Vec::new(), LuaLimits::default());
+    while let Some(word) = args.next() {
+        match word.text()? {
+            "limits" => limits = self::limits(cx, args, scope)?,
+            text => arguments.push(text.to_owned()),
+        }
     }
     cx.global.lua.steps.push(LuaStep::Load(LuaLoad {
         scope,
         path,
         arguments,
+        limits,
     }));
     Ok(())
+}
+
+/// What follows `limits` (not in HAProxy): each name once, with its value.
+fn limits(cx: &GlobalCx<'_>, args: &mut Args<'_>, scope: LuaScope) -> Parsed<LuaLimits> {
+    const NAMES: [(&str, usize); 4] = [("slice", 0), ("burst", 1), ("total", 2), ("memory", 3)];
+    let (mut limits, mut given) = (LuaLimits::default(), [false; 4]);
+    loop {
+        let name = args.peek();
+        let at = args.one_of("`slice`, `burst`, `total` or `memory`", &NAMES)?;
+        if let (Some(name), Some(given)) = (name, given.get_mut(at)) {
+            args.named(name);
+            if std::mem::replace(given, true) {
+                return bad_argument(name, "this limit was given already");
+            }
+        }
+        let value = args.peek();
+        match at {
+            3 => {
+                limits.memory_bytes_max = Some(args.size()?);
+                one_limit_per_state(cx, scope, limits, value)?;
+            }
+            _ => {
+                let time = args.time(TimeUnit::Milliseconds)?;
+                let limit = match at {
+                    0 => &mut limits.slice,
+                    1 => &mut limits.burst,
+                    _ => &mut limits.total,
+                };
+                *limit = Some(time);
+                if let (Some(value), true) = (value, at == 0 && time.is_zero()) {
+                    return bad_argument(value, "a slice can't be zero: one script would hold its thread");
+                }
+            }
+        }
+        if args.peek().is_none() {
+            return Ok(limits);
+        }
+    }
+}
+
+/// Scripts that share a state share its memory.
+fn one_limit_per_state(
+    cx: &GlobalCx<'_>,
+    scope: LuaScope,
+    limits: LuaLimits,
+    value: Option<&Word>,
+) -> Parsed<()> {
+    let known = cx.global.lua.steps.iter().find_map(|step| match step {
+        LuaStep::Load(load) if load.scope == scope && load.limits.memory_bytes_max.is_some() => Some(load),
+        _ => None,
+    });
+    match (known, value) {
+        (Some(load), Some(value)) if load.limits.memory_bytes_max != limits.memory_bytes_max => {
+            let message = format!(
+                "the state that this script is loaded into has another limit: `{}` gave it",
+                load.path.value.display()
+            );
+            bad_argument(value, message)
+        }
+        _ => Ok(()),
+    }
 }
 
 fn prepend_path(cx: &mut GlobalCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
