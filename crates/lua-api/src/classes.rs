@@ -9,8 +9,8 @@ use crate::env::Env;
 use crate::plane::{self, PlaneClasses};
 use crate::row::{ClassRows, methods};
 use crate::{
-    act, applet_http, applet_tcp, channel, concat, converters, core, event, fetches, filter, http,
-    http_message, httpclient, map,
+    act, applet_http, applet_tcp, cert_cache, channel, concat, converters, core, event, fetches, filter,
+    http, http_message, httpclient, map,
 };
 use crate::{patref, queue, regex, reply, shared, socket, txn, unsupported};
 
@@ -49,6 +49,7 @@ impl Classes {
         act::install(lua, env)?;
         event::install(lua, env)?;
         filter::install(lua, env)?;
+        cert_cache::install(lua, env)?;
         map::install(lua, env)?;
         regex::install(lua, env)?;
         unsupported::install(lua)?;
@@ -208,6 +209,7 @@ pub fn reference() -> Vec<ClassRows> {
         class("Channel", channel::ROWS),
         class("filter", filter::ROWS),
         class("HTTPMessage", http_message::ROWS),
+        class("CertCache", cert_cache::ROWS),
         class("AppletHTTP", applet_http::ROWS),
         class("AppletTCP", applet_tcp::ROWS),
         class("Socket", socket::ROWS),

@@ -13,6 +13,7 @@ mod applet_http;
 mod applet_tcp;
 mod arg;
 mod calls;
+mod cert_cache;
 mod channel;
 mod classes;
 mod command;
@@ -57,6 +58,7 @@ mod value;
 mod vars;
 mod worker;
 
+pub use cert_cache::{Cache, CertificateChange, Certificates};
 pub use classes::{Attribute, attributes, reference};
 pub use command::{Conversation, Said};
 pub use coverage::{Coverage, Entry, EntryKind, coverage};

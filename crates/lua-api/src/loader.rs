@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicUsize;
 use mlua::{Error, StdLib, Table, Variadic};
 use tidegate_proxy::ext::{ExtensionFactory, Extensions, Failure};
 
+use crate::cert_cache::Cache;
 use crate::declared::Declared;
 use crate::desk::Desk;
 use crate::entry::{Entry, ScriptLimits};
@@ -159,6 +160,11 @@ impl Loaded {
     /// Where the data plane is made known to scripts, before their init functions run.
     pub fn world(&self) -> World {
         self.inner.settings.world.clone()
+    }
+
+    /// Where certificates are made known to scripts, before their init functions run.
+    pub fn certificates(&self) -> Cache {
+        self.inner.settings.certificates.clone()
     }
 
     /// Where commands and questions for the scripts are taken while they serve.

@@ -11,6 +11,7 @@ use tidegate_proxy::log::Level;
 use tidegate_sample::vars::ProcVars;
 use tidegate_sample::{Lists, UserLists};
 
+use crate::cert_cache::Cache;
 use crate::plane::World;
 use crate::shared::Dicts;
 
@@ -71,6 +72,8 @@ pub struct Settings {
     pub threads: usize,
     /// The data plane, once it is known.
     pub world: World,
+    /// The certificates, once they are known.
+    pub certificates: Cache,
     /// The dictionaries of `core.shared`.
     pub shared: Dicts,
 }
@@ -122,6 +125,7 @@ impl Default for Settings {
             userlists: Arc::default(),
             threads: 1,
             world: World::default(),
+            certificates: Cache::default(),
             shared: Dicts::default(),
         }
     }

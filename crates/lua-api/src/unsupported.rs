@@ -4,7 +4,7 @@ use mlua::{Error, Function, Lua, Result, Table, Value, Variadic};
 use tidegate_exec::function;
 
 /// Global classes.
-const GLOBALS: &[&str] = &["CertCache", "ACME"];
+const GLOBALS: &[&str] = &["ACME"];
 
 pub(crate) fn install(lua: &Lua) -> Result<()> {
     for name in GLOBALS {

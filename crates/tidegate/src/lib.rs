@@ -3,6 +3,7 @@
 //! The program is [`main`]. Whoever writes pages about it finds its tables in [`reference`](mod@reference).
 
 mod assemble;
+mod certificates;
 mod cli;
 mod daemon;
 mod explain;

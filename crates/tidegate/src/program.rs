@@ -14,6 +14,7 @@ use tidegate_proxy::{Running, StartError};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::assemble::{Assembled, Surroundings, Workshop, assemble, listeners_of};
+use crate::certificates::ScriptCertificates;
 use crate::cli::{Command, Flags, USAGE, parse};
 use crate::load::{Site, options, site};
 use crate::privileges::Privileges;
@@ -179,11 +180,13 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
         mut facts,
     } = runtime;
     running_now.send_replace(Some(proxies.control()));
+    let certificates = Arc::new(ScriptCertificates(Arc::clone(&spec.tls)));
     facts.tls = spec.tls;
     facts.workshop = Some(spec.workshop);
     let about = runtime::About::new(proxies.control(), facts, scripts);
     let figures = Arc::new(runtime::ScriptFigures(Arc::clone(&about)));
     spec.scripts.world().open(proxies.control(), figures);
+    spec.scripts.certificates().open(certificates);
     spec.scripts.run_init().map_err(|errors| fail(listed(&errors)))?;
     let sockets = Sockets::open(&sockets).map_err(|errors| fail(not_started(&StartError::Bind(errors))))?;
     let watching = |e| fail(format!("cannot watch for signals: {e}"));

@@ -505,3 +505,90 @@ fn tokens_are_decrypted_and_verified_with_certificates() -> Result<()> {
     assert_eq!(ask("/verified", "", signed)?, "-7");
     Ok(())
 }
+
+const CERT_CACHE: &str = r#"
+local early = select(2, pcall(CertCache.set, { filename = "site/a.pem", crt = "x" }))
+local file = io.open("site/init.pem")
+local pem = file:read("a")
+file:close()
+core.register_init(function() CertCache.set{ filename = "site/b.pem", crt = pem } end)
+core.register_service("set", "http", function(applet)
+    local fields = {}
+    for name, value in applet.qs:gmatch("(%w+)=([^&]*)") do fields[name] = value end
+    local body = applet:receive()
+    if body ~= "" then fields[applet.headers["x-field"][0]] = body end
+    local ok, problem = pcall(CertCache.set, fields)
+    local text = ok and "done" or problem
+    if applet.path == "/early" then text = early end
+    applet:set_status(200)
+    applet:add_header("content-length", tostring(#text))
+    applet:start_response()
+    applet:send(text)
+end)
+"#;
+
+#[test]
+fn scripts_change_certificates_before_and_while_they_serve() -> Result<()> {
+    let ca = Authority::new("root")?;
+    let [a, a_new, b, b_new] = ["a.test", "a.test", "b.test", "b.test"].map(|name| ca.issue(&[name]));
+    let (a, a_new, b, b_new) = (a?, a_new?, b?, b_new?);
+    let config = format!(
+        "global\n    lua-load site/script.lua\n{DEFAULTS}listen site\n    bind 127.0.0.1:8443 ssl crt site/a.pem crt \
+         site/b.pem\n{SAY}frontend door\n    bind 127.0.0.1:8080\n    http-request use-service lua.set\n"
+    );
+    let site = Site::start(
+        "crt-cache",
+        &[
+            ("site.cfg", &config),
+            ("script.lua", CERT_CACHE),
+            ("a.pem", &a.pem()),
+            ("b.pem", &b.pem()),
+            ("init.pem", &b_new.pem()),
+        ],
+    )?;
+    let set = |target: &str, field: &str, body: &str| -> Result<String> {
+        let mut stream = site.connect(1)?;
+        write!(
+            stream,
+            "POST {target} HTTP/1.1\r\nhost: x\r\nx-field: {field}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+            body.len()
+        )?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer.split_once("\r\n\r\n").ok_or("no head")?.1.to_owned())
+    };
+    is_shown(&site, &ca, 0, "a.test", &a)?;
+    is_shown(&site, &ca, 0, "b.test", &b_new)?;
+    for (target, field, body, wanted) in [
+        (
+            "/early",
+            "crt",
+            "",
+            "certificates are not known before init functions run",
+        ),
+        ("/?filename=site/a.pem", "crt", "", "nothing to be set"),
+        ("/", "crt", "x", "the field `filename` is missing"),
+        ("/?filename=site/a.pem", "color", "x", "unknown field `color`"),
+        (
+            "/?filename=site/c.pem",
+            "crt",
+            "x",
+            "not referenced by the configuration",
+        ),
+        ("/?filename=site/a.pem", "crt", "x", "Can't update site/a.pem!"),
+        // The key of another one.
+        (
+            "/?filename=site/a.pem",
+            "key",
+            &b.key(),
+            "Can't commit site/a.pem!",
+        ),
+    ] {
+        let said = set(target, field, body)?;
+        assert!(said.contains(wanted), "{target} {field}: {said}");
+        is_shown(&site, &ca, 0, "a.test", &a)?;
+    }
+    // What failed left nothing behind.
+    assert_eq!(set("/?filename=site/a.pem", "crt", &a_new.pem())?, "done");
+    is_shown(&site, &ca, 0, "a.test", &a_new)
+}
