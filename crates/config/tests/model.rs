@@ -695,3 +695,29 @@ fn files_and_directories_add_up() {
     );
     assert_eq!(sources.place(config.proxies[0].name.span), "conf.d/20-site.cfg:1");
 }
+
+#[test]
+fn addresses_may_refer_to_variables_without_quotes() {
+    let proxy = proxy(
+        "    bind 127.0.0.1:${PORT},127.0.0.2:$PORT\n    server a 127.0.0.1:$PORT\n    server b ${NOPE}:${NOPE}\n    log 127.0.0.1:${PORT} local0\n",
+    );
+    let addresses: Vec<_> = proxy
+        .binds
+        .iter()
+        .map(|bind| format!("{:?}", bind.address))
+        .collect();
+    assert_eq!(addresses.len(), 3);
+    assert!(
+        addresses[1..].iter().all(|address| address.contains("8080")),
+        "{addresses:?}"
+    );
+    let servers: Vec<_> = proxy
+        .servers
+        .iter()
+        .map(|server| format!("{:?}", server.address))
+        .collect();
+    assert!(
+        servers[0].contains("Fixed(8080)") && servers[1].contains("Mapped(0)"),
+        "{servers:?}"
+    );
+}

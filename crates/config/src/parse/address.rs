@@ -10,6 +10,7 @@ use crate::text::Word;
 
 /// One address of a `bind` line.
 pub(crate) fn bind_address(word: &Word) -> Parsed<BindAddress> {
+    let word = word.as_address();
     let (family, rest) = family(word)?;
     let text = rest.text()?;
     match family {
@@ -56,6 +57,7 @@ pub(crate) fn bind_address(word: &Word) -> Parsed<BindAddress> {
 
 /// The address of a `server` line.
 pub(crate) fn server_address(word: &Word) -> Parsed<ServerAddress> {
+    let word = word.as_address();
     let (family, rest) = family(word)?;
     match family {
         Family::Unix => return Ok(ServerAddress::Unix(path(&rest)?)),
@@ -92,6 +94,7 @@ pub(crate) fn server_address(word: &Word) -> Parsed<ServerAddress> {
 
 /// The address of a `source` line, with a port or some of them to choose from.
 pub(crate) fn source_address(word: &Word) -> Parsed<SourceAddress> {
+    let word = word.as_address();
     let (family, rest) = family(word)?;
     if !matches!(family, Family::Any | Family::V4 | Family::V6) {
         return fault(code::BAD_ADDRESS, word, "connections are made from an IP address");
@@ -141,6 +144,7 @@ pub(crate) fn network(word: &Word) -> Parsed<(IpAddr, u8)> {
 
 /// Where a name server is, and whether it is asked over TCP. The port is 53 if none is given.
 pub(crate) fn name_server(word: &Word) -> Parsed<(SocketAddr, bool)> {
+    let word = word.as_address();
     let text = word.text()?;
     const PREFIXES: [(&str, bool); 6] = [
         ("tcp@", true),
@@ -179,6 +183,7 @@ pub(crate) fn name_server(word: &Word) -> Parsed<(SocketAddr, bool)> {
 
 /// An address of any kind, also of those that nothing here connects to: only its form is checked.
 pub(crate) fn endpoint(word: &Word, needs_port: bool) -> Parsed<()> {
+    let word = word.as_address();
     let text = word.text()?;
     let rest = match FAMILIES_PENDING.iter().find(|prefix| text.starts_with(*prefix)) {
         Some(prefix) => word.tail(prefix.len()),

@@ -300,6 +300,7 @@ pub(crate) fn bind(args: &mut Args<'_>, diagnostics: &mut Diagnostics) -> Parsed
             )),
         ));
     }
+    let word = word.as_address();
     let mut addresses = Vec::new();
     let mut start = 0;
     for part in word.text()?.split(',') {

@@ -29,7 +29,8 @@ pub(crate) fn variables(
         let word = word_at(label.span, trees).map(|span| sources.text(span));
         for reference in word.map(references).unwrap_or_default() {
             let name = &reference.name;
-            if !reference.is_replaced {
+            // Addresses refer to them with and without quotes.
+            if !reference.is_replaced && item.code != code::BAD_ADDRESS {
                 item.help.push(format!(
                     "variables are replaced between double quotes only: `\"${{{name}}}\"`"
                 ));

@@ -95,6 +95,7 @@ fn sample(word: &Word) -> Parsed<LogSample> {
 }
 
 fn sink(word: &Word) -> Parsed<LogSink> {
+    let word = word.as_address();
     let text = word.text()?;
     if text == "stdout" {
         return Ok(LogSink::Stdout);

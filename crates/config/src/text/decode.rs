@@ -115,6 +115,9 @@ impl<'d> Decoder<'d> {
         }
         self.word.set_span(self.span);
         self.words.push(self.word);
+        for word in &mut self.words {
+            word.expand_address(self.around.environment);
+        }
         self.sound.then_some(self.words)
     }
 
@@ -368,6 +371,31 @@ mod tests {
         assert_eq!(words(r#""${NOPE[*]}""#), [""]);
         assert_eq!(words(r#""${HOME}"x"$HOME""#), ["/rootx/root"]);
         assert_eq!(words(r#""${.FILE}:$.LINE in ${.SECTION}""#), ["t:7 in global"]);
+    }
+
+    #[test]
+    fn addresses_refer_to_variables_outside_of_quotes_too() {
+        let mut sources = Sources::default();
+        let text = r#"$HOME:${PORT}x${NOPE} "$HOME" '$HOME' ${HOME $ a$1"#;
+        let file = sources.add("t", text.as_bytes().to_vec());
+        let environment: Environment = [("HOME", "h"), ("PORT", "80")].into_iter().collect();
+        let around = Surroundings {
+            environment: &environment,
+            file: "t",
+            line: 1,
+            section: "",
+        };
+        let tree = Tree::parse(file, text.as_bytes());
+        let words = decode_line(&tree.lines[0], &sources, &around, &mut Diagnostics::default()).unwrap();
+        let addresses: Vec<_> = words
+            .iter()
+            .map(|word| word.as_address().lossy().into_owned())
+            .collect();
+        assert_eq!(addresses, ["h:80x", "h", "h", "${HOME", "$", "a"]);
+        assert!(
+            words[0].is("$HOME:${PORT}x${NOPE}"),
+            "anything else takes it as it is written"
+        );
     }
 
     #[test]

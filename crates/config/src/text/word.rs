@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use crate::diag::{Diagnostic, code};
 use crate::source::{Span, to_u32};
 
+use super::environment::Environment;
+
 /// A decoded word: quotes and backslashes taken away, variables put in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Word {
@@ -12,6 +14,8 @@ pub struct Word {
     /// Where the whole word is written, quotes included.
     span: Span,
     runs: Vec<Run>,
+    /// The value with the variables put in that only addresses may refer to outside of quotes; none if there are none.
+    address: Option<Box<Word>>,
 }
 
 /// Bytes of the value that come from one piece of the file.
@@ -32,6 +36,7 @@ impl Word {
             bytes: Vec::new(),
             span,
             runs: Vec::new(),
+            address: None,
         }
     }
 
@@ -157,6 +162,41 @@ impl Word {
         });
     }
 
+    /// The word as an address: variables are put in also outside of quotes.
+    pub(crate) fn as_address(&self) -> &Word {
+        self.address.as_deref().unwrap_or(self)
+    }
+
+    /// Puts the values of variables in the place of their names, for who takes the word for an address. One that isn't set is
+    /// empty.
+    pub(crate) fn expand_address(&mut self, environment: &Environment) {
+        if !self.bytes.contains(&b'$') {
+            return;
+        }
+        let mut expanded = Word::empty(self.span);
+        let mut at = 0;
+        while let Some(byte) = self.bytes.get(at) {
+            let reference = (*byte == b'$').then(|| Reference::at(&self.bytes, at)).flatten();
+            let Some((start, end)) = self.source_of(at) else {
+                break;
+            };
+            match reference {
+                Some(reference) => {
+                    let (_, end) = self.source_of(reference.end - 1).unwrap_or((start, end));
+                    for value in environment.get(reference.name).unwrap_or_default() {
+                        expanded.push(*value, start, end, false);
+                    }
+                    at = reference.end;
+                }
+                None => {
+                    expanded.push(*byte, start, end, self.run_of(at).is_some_and(|run| run.verbatim));
+                    at += 1;
+                }
+            }
+        }
+        self.address = Some(Box::new(expanded));
+    }
+
     /// Fixes the extent once the word is complete.
     pub(crate) fn set_span(&mut self, span: Span) {
         self.span = span;
@@ -189,5 +229,29 @@ impl Word {
             },
             None => self.span,
         }
+    }
+}
+
+/// `$NAME` or `${NAME}`.
+struct Reference<'w> {
+    name: &'w [u8],
+    /// Behind its last byte.
+    end: usize,
+}
+
+impl<'w> Reference<'w> {
+    /// The one whose dollar is at this place.
+    fn at(bytes: &'w [u8], dollar: usize) -> Option<Reference<'w>> {
+        let braced = bytes.get(dollar + 1) == Some(&b'{');
+        let start = dollar + 1 + usize::from(braced);
+        let rest = bytes.get(start..)?;
+        let length = rest
+            .iter()
+            .take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_')
+            .count();
+        let end = start + length + usize::from(braced);
+        let closed = !braced || rest.get(length) == Some(&b'}');
+        let name = rest.get(..length).filter(|name| closed && !name.is_empty())?;
+        Some(Reference { name, end })
     }
 }
