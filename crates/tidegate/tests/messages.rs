@@ -179,10 +179,10 @@ fn http_1_is_read_and_written_as_told() -> Result<()> {
     );
     let site = Site::start("messages-http1", &[("site.cfg", &config)])?;
     let answer = site.ask("GET /a#f HTTP/1.1\r\nhost: h\r\nc d: 1\r\nx-b: 1\r\nconnection: close\r\n\r\n")?;
-    let hint = "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\nX-A: 1\r\n\r\n";
+    let hint = "HTTP/1.1 103 Early Hints\r\nlink: </a#f>\r\nX-A: 1\r\n\r\n";
     let rest = answer.strip_prefix(hint).ok_or_else(|| answer.clone())?;
     assert!(rest.starts_with("HTTP/1.1 200 OK\r\nX-A: 1\r\n"), "{rest}");
     let seen = rest.split("\r\n\r\n").nth(1);
-    assert_eq!(seen, Some("GET /a HTTP/1.1\r\nHoSt: h\r\nx-b: 1"));
+    assert_eq!(seen, Some("GET /a#f HTTP/1.1\r\nHoSt: h\r\nx-b: 1"));
     Ok(())
 }

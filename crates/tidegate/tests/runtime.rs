@@ -386,10 +386,14 @@ fn lines_of_a_ring_are_shown_and_followed() -> Result<()> {
     asked("/a")?;
     runtime.until("show events kept\n", "asked /a\n")?;
     let mut follower = BufReader::new(runtime.connect()?);
-    follower.get_mut().write_all(b"prompt i;show events kept -nw\n")?;
+    assert_eq!(runtime.ask("show events kept -n\n")?, "\n");
+    follower.get_mut().write_all(b"prompt i;show events kept -w\n")?;
     let mut line = String::new();
     follower.read_line(&mut line)?;
     assert_eq!(line, "\n", "the end of `prompt`");
+    line.clear();
+    follower.read_line(&mut line)?;
+    assert_eq!(line, "asked /a\n");
     for path in ["/b", "/c"] {
         asked(path)?;
         line.clear();
