@@ -23,6 +23,10 @@ const REASONS: &[(&str, &str)] = &[
         "http-rules/strict_rw_mode",
         "wants a rewrite to fail where the body in HAProxy's buffer leaves no room for it; bodies take no room from heads here",
     ),
+    (
+        "http-rules/h1or2_to_h1c",
+        "its client of HTTP/2 sends `content-length: 000, 00`, for which the h2 library resets the stream; over HTTP/1 the same is taken",
+    ),
 ];
 
 /// The reason for a test, if it isn't to pass.
