@@ -115,7 +115,7 @@ pub(crate) const ROWS: &[Row] = &[
                 lua,
                 name,
                 |_, (this, offset, length): (This_, Option<Int>, Option<Int>)| {
-                    look(this, move |data| {
+                    look(this, length.map(|length| length.0), move |data| {
                         let found = data.data(offset, length)?;
                         Ok((!data.falls_short(&found, length)).then_some(found))
                     })
@@ -131,7 +131,7 @@ pub(crate) const ROWS: &[Row] = &[
                 lua,
                 name,
                 |_, (this, offset, length): (This_, Option<Int>, Option<Int>)| {
-                    look(this, move |data| {
+                    look(this, None, move |data| {
                         let line = data.line(offset, length)?;
                         let is_whole = line.last() == Some(&b'\n');
                         let length = length.filter(|length| length.0 >= 0).or(Some(Int(i64::MAX)));
@@ -146,7 +146,7 @@ pub(crate) const ROWS: &[Row] = &[
         "a copy of all input; an action waits for some, nil at the end",
         |lua, name, _| {
             operation(lua, name, |_, this: This_| {
-                look(this, |data| Ok(Some(data.channel.data(0, None))))
+                look(this, None, |data| Ok(Some(data.channel.data(0, None))))
             })
         },
     ),
@@ -155,7 +155,7 @@ pub(crate) const ROWS: &[Row] = &[
         "takes all input; an action waits for some, nil at the end",
         |lua, name, _| {
             operation(lua, name, |_, this: This_| {
-                look(this, |data| Ok(Some(data.take(None))))
+                look(this, None, |data| Ok(Some(data.take(None))))
             })
         },
     ),
@@ -164,7 +164,7 @@ pub(crate) const ROWS: &[Row] = &[
         "takes a line; an action waits for one, nil at the end",
         |lua, name, _| {
             operation(lua, name, |_, this: This_| {
-                look(this, |data| Ok(data.take_line()))
+                look(this, None, |data| Ok(data.take_line()))
             })
         },
     ),
@@ -277,6 +277,7 @@ pub(crate) const ROWS: &[Row] = &[
 /// Waits until `take` finds something in the input. Nil when the end came first. A filter gets what is there.
 fn look(
     this: This_,
+    wanted: Option<i64>,
     take: impl Fn(&Passing<'_>) -> Result<Option<Bytes>> + 'static,
 ) -> Result<impl Future<Output = Result<Option<Said<Bytes>>>>> {
     this.is_in_tcp()?;
@@ -294,9 +295,10 @@ fn look(
         let channel = this.of(&txn);
         loop {
             let seen = channel.input_len();
+            // No bytes at all are there as soon as any are.
             if seen > 0
                 && let Some(found) = take(&Passing::of(channel))?
-                && !found.is_empty()
+                && (!found.is_empty() || wanted == Some(0))
             {
                 return Ok(Some(Said(found)));
             }
