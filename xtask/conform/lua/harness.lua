@@ -122,6 +122,39 @@ end)
 core.register_service("tcp-service", "tcp", function(applet)
     run((applet:getline() or ""):gsub("%s+$", ""), applet)
 end)
+-- Runs cases in its callbacks: each once, though it may be called as often as it asks for.
+local Cases = { flags = filter.FLT_CFG_FL_HTX }
+Cases.__index = Cases
+function Cases:new() return setmetatable({ args = self.args, ran = {} }, Cases) end
+function Cases:start_analyze(txn, chn) filter.register_data_filter(self, chn) end
+function Cases:of(place, txn, subject)
+    local case = cases[self.id]
+    if not case or case.place ~= place then return end
+    return run(self.id, txn, subject, self)
+end
+function Cases:http_headers(txn, msg)
+    if not msg:is_resp() then
+        self.id = wanted(txn)
+        if cases[self.id] and cases[self.id].place == "longer" then
+            msg:del_header("content-length")
+            msg:set_header("transfer-encoding", "chunked")
+        end
+    end
+    return self:of(msg:is_resp() and "answer-head" or "head", txn, msg)
+end
+function Cases:http_payload(txn, msg)
+    if not msg:eom() or self.ran[msg:is_resp()] then return end
+    self.ran[msg:is_resp()] = true
+    if msg:is_resp() then return end
+    local said = self:of("longer", txn, msg)
+    return said or self:of("body", txn, msg)
+end
+function Cases:tcp_payload(txn, chn)
+    if chn:is_resp() or self.id or chn:input() == 0 then return end
+    self.id = chn:line():gsub("%s+$", "")
+    return self:of("passing", txn, chn)
+end
+core.register_filter("cases", Cases, function(flt, args) flt.args = args return flt end)
 core.register_fetches("fetch", function(txn, ...) return run(wanted(txn), txn, ...) end)
 core.register_converters("converter", function(id, ...) return run(id, ...) end)
 core.register_cli({ "case" }, "case ID: runs a case", function(applet, _, id) run(id, applet) end)

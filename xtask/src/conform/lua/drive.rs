@@ -68,15 +68,21 @@ pub(super) fn run(ground: &Ground, program: &Path, directory: &Path) -> Result<C
 /// Lets a case run, unless it does so by itself, and gives what came back.
 fn cause(ground: &Ground, files: &Files, id: &str, place: &str) -> Result<String> {
     match place {
-        "request" | "response" | "service" | "fetch" | "converter" => {
+        "request" | "response" | "service" | "fetch" | "converter" | "head" | "answer-head" | "body"
+        | "longer" => {
+            let address = match place {
+                "head" | "answer-head" | "body" | "longer" => ground.filtered,
+                _ => ground.http,
+            };
             let request = format!(
                 "POST /{place}/{id}?a=1&b=2 HTTP/1.1\r\nhost: example.org\r\nx-one: one\r\nx-two: a\r\nx-two: b\r\nx-list: a, b1, b2\r\n\
                  cookie: c=1\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{LINES}",
                 LINES.len()
             );
-            Ok(head_and_body(&exchange(ground.http, &request, false)?))
+            Ok(head_and_body(&exchange(address, &request, false)?))
         }
         "stream" | "answer" => exchange(ground.stream, &format!("{id}\n{LINES}"), true),
+        "passing" => exchange(ground.passing, &format!("{id}\n{LINES}"), true),
         "tcp-service" => exchange(ground.tcp, &format!("{id}\n{LINES}"), true),
         "command" => over_api(files, &format!("case {id}\n")),
         // They run by themselves.
