@@ -645,6 +645,8 @@ fn callbacks_of_a_stream_have_their_moments() -> Result<()> {
             &format!("stream-calls{}", wait.trim()),
             &format!("    filter lua.trace a{wait}\n"),
         )?;
+        // The test's own probing of the port is told too: its end comes first.
+        until_told(&site.site, "a.end_analyze(response)\n")?;
         let mut stream = site.site.connect(0)?;
         stream.write_all(b"ab")?;
         stream.read_exact(&mut [0; 2])?;
@@ -652,7 +654,6 @@ fn callbacks_of_a_stream_have_their_moments() -> Result<()> {
         stream.read_to_end(&mut Vec::new())?;
         until_told(&site.site, "a.end_analyze(response)\n")?;
         let told = calls(&site.site)?;
-        // The test's own probing of the port is there too.
         let places: Vec<_> = [
             "a.start_analyze(request)",
             "a.start_analyze(response)",
