@@ -6,6 +6,7 @@ use std::process::ExitCode;
 mod arrows;
 mod bench;
 mod cargo;
+mod certificate;
 mod conform;
 mod docs;
 mod fuzz;

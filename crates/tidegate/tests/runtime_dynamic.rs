@@ -32,22 +32,6 @@ fn start(name: &str, lines: &str, rest: &str) -> Result<Runtime> {
     Runtime::start(name, "level admin", "", &rest)
 }
 
-fn body(runtime: &Runtime) -> Result<String> {
-    let mut stream = runtime.site.connect(1)?;
-    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")?;
-    let answer = support::site::rest(stream)?;
-    let (_, body) = answer.split_once("\r\n\r\n").ok_or("no answer")?;
-    Ok(body.to_owned())
-}
-
-/// The servers that a few requests in turn go to.
-fn used(runtime: &Runtime) -> Result<String> {
-    let mut used: Vec<String> = (0..12).map(|_| body(runtime)).collect::<Result<_>>()?;
-    used.sort();
-    used.dedup();
-    Ok(used.join(" "))
-}
-
 #[test]
 fn servers_come_and_go() -> Result<()> {
     for balance in ["roundrobin", "leastconn", "random"] {
@@ -58,13 +42,13 @@ fn servers_come_and_go() -> Result<()> {
             runtime.ask(&format!("add server app/b {b} weight 1\n"))?,
             "New server registered.\n\n"
         );
-        assert_eq!(used(&runtime)?, "a", "it begins out of service");
+        assert_eq!(runtime.used()?, "a", "it begins out of service");
         assert_eq!(
             runtime.ask(&format!("add server app/b {b}\n"))?,
             "Already exists a server with the same name in backend.\n\n"
         );
         assert_eq!(runtime.ask("enable server app/b\n")?, "\n");
-        assert_eq!(used(&runtime)?, "a b");
+        assert_eq!(runtime.used()?, "a b");
         assert_eq!(
             runtime.ask("del server app/b\n")?,
             "Only servers in maintenance mode can be deleted.\n\n"
@@ -74,7 +58,7 @@ fn servers_come_and_go() -> Result<()> {
             runtime.ask("wait 10s srv-removable app/b;del server app/b\n")?,
             "Done.\n\nServer deleted.\n\n"
         );
-        assert_eq!(used(&runtime)?, "a");
+        assert_eq!(runtime.used()?, "a");
         assert_eq!(runtime.ask("del server app/b\n")?, "No such server.\n\n");
         assert_eq!(
             runtime.ask("wait 1s srv-removable app/b\n")?,
@@ -87,11 +71,11 @@ fn servers_come_and_go() -> Result<()> {
 #[test]
 fn the_only_server_of_a_backend_may_come_later() -> Result<()> {
     let runtime = start("dynamic-first", "    balance random", "")?;
-    let answer = body(&runtime)?;
+    let answer = runtime.body()?;
     assert!(answer.contains("503"), "{answer}");
     let a = named("a")?;
     runtime.ask(&format!("add server app/a {a};enable server app/a\n"))?;
-    assert_eq!(used(&runtime)?, "a");
+    assert_eq!(runtime.used()?, "a");
     let states = runtime.ask("show servers state app\n")?;
     assert!(states.contains(" app 1 a 127.0.0.1 2 0 1 1 "), "{states}");
     let stat = runtime.ask("show stat app 4 -1\n")?;
@@ -281,7 +265,7 @@ fn a_server_gets_another_name() -> Result<()> {
         runtime.ask("disable server app/a;set server app/a name blue;set server app/a state ready;enable server app/blue\n")?,
         "\nServer name updated.\n\nNo such server.\n\n\n"
     );
-    assert_eq!(used(&runtime)?, "a");
+    assert_eq!(runtime.used()?, "a");
     let states = runtime.ask("show servers state app\n")?;
     assert!(states.contains(" app 1 blue 127.0.0.1 2 0 "), "{states}");
     Ok(())
@@ -361,16 +345,16 @@ fn tls_is_turned_on_and_off() -> Result<()> {
         Ok(line.split(' ').nth(20).unwrap_or_default().to_owned())
     };
     assert_eq!(column()?, "-1");
-    assert_eq!(used(&runtime)?, "a");
+    assert_eq!(runtime.used()?, "a");
     assert_eq!(
         runtime.ask("set server app/a ssl on\n")?,
         "server ssl setting updated.\n\n"
     );
     assert_eq!(column()?, "1");
-    let answer = body(&runtime)?;
+    let answer = runtime.body()?;
     assert!(answer.contains("503"), "the origin speaks no TLS: {answer}");
     runtime.ask("set server app/a ssl off\n")?;
     assert_eq!(column()?, "0");
-    assert_eq!(used(&runtime)?, "a");
+    assert_eq!(runtime.used()?, "a");
     Ok(())
 }

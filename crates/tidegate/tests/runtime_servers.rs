@@ -35,22 +35,6 @@ fn start(name: &str, a: SocketAddr, b: SocketAddr) -> Result<Runtime> {
     Runtime::start(name, "level admin", "", &rest)
 }
 
-fn body(runtime: &Runtime) -> Result<String> {
-    let mut stream = runtime.site.connect(1)?;
-    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")?;
-    let answer = support::site::rest(stream)?;
-    let (_, body) = answer.split_once("\r\n\r\n").ok_or("no answer")?;
-    Ok(body.to_owned())
-}
-
-/// The servers that a few requests in turn go to.
-fn used(runtime: &Runtime) -> Result<String> {
-    let mut used: Vec<String> = (0..12).map(|_| body(runtime)).collect::<Result<_>>()?;
-    used.sort();
-    used.dedup();
-    Ok(used.join(" "))
-}
-
 #[test]
 fn weights_and_states_change_where_requests_go() -> Result<()> {
     let runtime = start("servers", named("a")?, named("b")?)?;
@@ -60,25 +44,25 @@ fn weights_and_states_change_where_requests_go() -> Result<()> {
         "10 (initial 10)\n\n10 (initial 10)\n\n"
     );
     assert_eq!(runtime.ask("set weight app/b 0\n")?, "\n");
-    assert_eq!(used(&runtime)?, "a");
+    assert_eq!(runtime.used()?, "a");
     assert_eq!(
         runtime.ask("set server app/b weight 50%;get weight app/b\n")?,
         "\n5 (initial 10)\n\n"
     );
     assert_eq!(runtime.ask("disable server app/a\n")?, "\n");
-    assert_eq!(used(&runtime)?, "b");
+    assert_eq!(runtime.used()?, "b");
     assert_eq!(
         runtime.ask("enable server app/a;set server app/b state drain\n")?,
         "\n\n"
     );
-    assert_eq!(used(&runtime)?, "a");
+    assert_eq!(runtime.used()?, "a");
     assert_eq!(
         runtime.ask("set server app/b state ready;set server app/a health down\n")?,
         "\n\n"
     );
-    assert_eq!(used(&runtime)?, "b");
+    assert_eq!(runtime.used()?, "b");
     assert_eq!(runtime.ask("set server app/b state maint\n")?, "\n");
-    assert!(body(&runtime)?.contains("503"), "nobody serves");
+    assert!(runtime.body()?.contains("503"), "nobody serves");
     Ok(())
 }
 
@@ -112,7 +96,7 @@ fn the_state_of_servers_is_shown() -> Result<()> {
             b.port()
         )
     );
-    body(&runtime)?;
+    runtime.body()?;
     let conn = runtime.ask("show servers conn app\n")?;
     let lines: Vec<&str> = conn.lines().collect();
     assert!(lines[0].ends_with(" idle_lim idle_cur idle_per_thr[2]"), "{conn}");
@@ -130,7 +114,7 @@ fn the_state_of_servers_is_shown() -> Result<()> {
 fn a_server_moves() -> Result<()> {
     let (a, b) = (named("a")?, named("b")?);
     let runtime = start("moves", a, a)?;
-    assert_eq!(used(&runtime)?, "a");
+    assert_eq!(runtime.used()?, "a");
     let moved = format!(
         "set server app/a addr 127.0.0.1 port {port};set server app/b addr 127.0.0.1 port {port}\n",
         port = b.port()
@@ -141,7 +125,7 @@ fn a_server_moves() -> Result<()> {
         b.port()
     );
     assert_eq!(runtime.ask(&moved)?, said.repeat(2));
-    assert_eq!(used(&runtime)?, "b");
+    assert_eq!(runtime.used()?, "b");
     Ok(())
 }
 
@@ -263,7 +247,7 @@ fn figures_count_what_was_served() -> Result<()> {
     let runtime = start("stat", named("a")?, named("b")?)?;
     runtime.ask("disable server app/a\n")?;
     for _ in 0..3 {
-        assert_eq!(body(&runtime)?, "b");
+        assert_eq!(runtime.body()?, "b");
     }
     // The last bytes of a client are counted when its connection has ended.
     let table = runtime.until("show stat\n", "front,FRONTEND,,,0,")?;

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::cases::{Case, Floor, IDLE};
-use crate::Result;
 use crate::process::{Process, free_address};
+use crate::{Result, certificate};
 
 /// Where Debian's nginx has its modules.
 const NGINX_MODULES: &str = "/usr/lib/nginx/modules";
@@ -141,27 +141,7 @@ impl Site<'_> {
     fn certificate(&self) -> Result<PathBuf> {
         let path = self.directory.join("bench.pem");
         if !path.exists() {
-            let key = self.directory.join("bench.key");
-            let made = Command::new("openssl")
-                .args([
-                    "req",
-                    "-x509",
-                    "-newkey",
-                    "ec",
-                    "-pkeyopt",
-                    "ec_paramgen_curve:prime256v1",
-                    "-nodes",
-                ])
-                .args(["-subj", "/CN=bench", "-days", "30", "-out"])
-                .arg(&path)
-                .arg("-keyout")
-                .arg(&key)
-                .output()?;
-            if !made.status.success() {
-                return Err(String::from_utf8_lossy(&made.stderr).into_owned().into());
-            }
-            let both = [std::fs::read(&path)?, std::fs::read(&key)?].concat();
-            std::fs::write(&path, both)?;
+            certificate::made(self.directory, "bench")?;
         }
         Ok(path)
     }

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use super::faults::Doors;
 use super::origins::Origins;
-use crate::Result;
 use crate::process::{Process, free_address};
+use crate::{Result, certificate};
 
 /// Longest wait for an answer of the runtime socket.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -44,7 +44,10 @@ impl Site {
             ("@LOG@", log.to_string()),
             ("@SHARED@", directory.join("shared.lua").display().to_string()),
             ("@OWN@", directory.join("own.lua").display().to_string()),
-            ("@CERTIFICATE@", certificate(directory)?.display().to_string()),
+            (
+                "@CERTIFICATE@",
+                certificate::made(directory, "soak")?.display().to_string(),
+            ),
             ("@PLAIN@", doors.plain.to_string()),
             ("@TLS@", doors.tls.to_string()),
             ("@PROXIED@", doors.proxied.to_string()),
@@ -201,31 +204,6 @@ pub(crate) fn log(path: &Path) -> Result<SocketAddr> {
         }
     });
     Ok(address)
-}
-
-/// A certificate with its key.
-fn certificate(directory: &Path) -> Result<PathBuf> {
-    let (both, key) = (directory.join("soak.pem"), directory.join("soak.key"));
-    let made = Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-            "-nodes",
-        ])
-        .args(["-subj", "/CN=soak", "-days", "30", "-out"])
-        .arg(&both)
-        .arg("-keyout")
-        .arg(&key)
-        .output()?;
-    if !made.status.success() {
-        return Err(String::from_utf8_lossy(&made.stderr).into_owned().into());
-    }
-    std::fs::write(&both, [std::fs::read(&both)?, std::fs::read(&key)?].concat())?;
-    Ok(both)
 }
 
 /// The number behind a name of `show info`.

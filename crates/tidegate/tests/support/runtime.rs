@@ -48,6 +48,23 @@ impl Runtime {
         exchange(self.connect()?, lines)
     }
 
+    /// What the second listener answers with.
+    pub(crate) fn body(&self) -> Result<String> {
+        let mut stream = self.site.connect(1)?;
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")?;
+        let answer = super::site::rest(stream)?;
+        let (_, body) = answer.split_once("\r\n\r\n").ok_or("no answer")?;
+        Ok(body.to_owned())
+    }
+
+    /// The servers that a few requests to it in turn go to.
+    pub(crate) fn used(&self) -> Result<String> {
+        let mut used: Vec<String> = (0..12).map(|_| self.body()).collect::<Result<_>>()?;
+        used.sort();
+        used.dedup();
+        Ok(used.join(" "))
+    }
+
     /// Asks until the answer has this in it.
     pub(crate) fn until(&self, lines: &str, wanted: &str) -> Result<String> {
         let start = Instant::now();
