@@ -4,11 +4,21 @@ use std::sync::Arc;
 
 use tidegate_proxy::{BackendState, Plane, ServerState};
 
+use tidegate_proxy::spec::FrontendSpec;
+
 use super::command::Refusal;
 
 /// Whether `text` is the name, or the number after `#`.
 fn is_called(text: &str, name: &str, id: u32) -> bool {
     text == name || text.strip_prefix('#').and_then(|number| number.parse().ok()) == Some(id)
+}
+
+/// The frontend of a name or number.
+pub(super) fn frontend<'p>(plane: &'p Plane, text: &str) -> Result<&'p FrontendSpec, Refusal> {
+    plane
+        .frontends()
+        .find(|frontend| is_called(text, &frontend.name, frontend.id))
+        .ok_or_else(|| Refusal::error("No such frontend."))
 }
 
 /// The backend of a name or number.

@@ -5,6 +5,7 @@ use tidegate_proxy::FrontendState::{self, Open, Paused, Stopped};
 use tidegate_proxy::{Plane, spec::FrontendSpec};
 
 use crate::runtime::command::{Answer, Call, Command, Refusal, served};
+use crate::runtime::find;
 
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Command] = &[
@@ -61,14 +62,10 @@ fn number(text: &str) -> Result<usize, Refusal> {
         .map_err(|_| Refusal::error(format!("`{text}` is not a number of connections.")))
 }
 
-/// The frontend that the first argument names, or whose number it has after `#`.
+/// The frontend that the first argument calls.
 fn wanted<'p>(call: &Call<'_>, plane: &'p Plane) -> Result<&'p FrontendSpec, Refusal> {
     let name = call
         .text(0)
         .ok_or_else(|| Refusal::error("A frontend name is expected."))?;
-    let id = name.strip_prefix('#').and_then(|id| id.parse::<u32>().ok());
-    let named = plane
-        .frontends()
-        .find(|frontend| frontend.name == name || Some(frontend.id) == id);
-    named.ok_or_else(|| Refusal::error("No such frontend."))
+    find::frontend(plane, &name)
 }
