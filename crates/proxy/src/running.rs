@@ -304,6 +304,12 @@ impl Shutdown {
         });
     }
 
+    /// Whether a stop was asked for, of either kind.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        *self.stop.borrow() != Stop::No
+    }
+
     /// Ends all sessions now. (SIGTERM.)
     pub fn hard(&self) {
         self.stop.send_replace(Stop::Hard);

@@ -11,6 +11,7 @@ mod fmt;
 mod keywords;
 mod load;
 mod master;
+mod memory;
 mod privileges;
 mod program;
 pub mod reference;

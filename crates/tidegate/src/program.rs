@@ -203,7 +203,14 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
     let visitors = flags.master_socket.is_some().then_some(visitors);
     runtime::start(sockets, visitors, &settings, line_bytes_max, about)
         .map_err(|e| fail(format!("cannot serve the runtime API: {e}")))?;
-    signals::watch(handlers, running.shutdown(), plan.soft_stop, report).map_err(watching)?;
+    signals::watch(
+        handlers,
+        running.shutdown(),
+        plan.soft_stop,
+        plan.trims_memory,
+        report,
+    )
+    .map_err(watching)?;
     ready(&running, to_visit, report).map_err(|e| fail(format!("cannot finish starting: {e}")))?;
     flags
         .finish
@@ -229,6 +236,8 @@ struct Plan {
     /// Stay as a master.
     master: bool,
     soft_stop: SoftStop,
+    /// No `no-memory-trimming`.
+    trims_memory: bool,
     privileges: Privileges,
     connections_max: u32,
     memory_mib_max: Option<u64>,
@@ -263,6 +272,7 @@ impl Plan {
                 grace: process.grace,
                 limit: global.hard_stop_after,
             },
+            trims_memory: process.trims_memory,
             privileges: Privileges::default(),
             connections_max: system::room_for_connections(wanted, limits)?,
             memory_mib_max: flags.memory_mib_max,

@@ -53,6 +53,13 @@ impl Report {
         }
     }
 
+    /// What a signal asked for.
+    pub(crate) fn notice(self, text: &str) {
+        if !self.quiet {
+            say(|_| text.to_owned());
+        }
+    }
+
     /// A result that was asked for, on standard output.
     pub(crate) fn answer(self, text: &str) {
         if !self.quiet {

@@ -1,10 +1,11 @@
-//! Signals that stop the program.
+//! Signals that stop the program, or ask for memory back.
 
 use std::time::Duration;
 
 use tidegate_proxy::Shutdown;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::memory;
 use crate::report::Report;
 
 /// How long what SIGUSR1 asks for may take.
@@ -23,6 +24,7 @@ pub(crate) struct Handlers {
     int: Signal,
     usr1: Signal,
     hup: Signal,
+    quit: Signal,
 }
 
 impl Handlers {
@@ -35,13 +37,14 @@ impl Handlers {
             .enable_io()
             .enable_time()
             .build()?;
-        let (term, int, usr1, hup) = {
+        let (term, int, usr1, hup, quit) = {
             let _inside = runtime.enter();
             (
                 signal(SignalKind::terminate())?,
                 signal(SignalKind::interrupt())?,
                 signal(SignalKind::user_defined1())?,
                 signal(SignalKind::hangup())?,
+                signal(SignalKind::quit())?,
             )
         };
         Ok(Handlers {
@@ -50,12 +53,13 @@ impl Handlers {
             int,
             usr1,
             hup,
+            quit,
         })
     }
 }
 
 /// Passes signals on to the data plane until it has ended: SIGTERM and SIGINT end it at once, SIGUSR1 lets
-/// sessions end by themselves.
+/// sessions end by themselves. SIGQUIT gives memory back that nobody uses; if `trims_memory` that is done without being asked, too.
 ///
 /// # Errors
 /// When the system gives no thread.
@@ -63,6 +67,7 @@ pub(crate) fn watch(
     handlers: Handlers,
     shutdown: Shutdown,
     soft_stop: SoftStop,
+    trims_memory: bool,
     report: Report,
 ) -> std::io::Result<()> {
     let Handlers {
@@ -71,8 +76,13 @@ pub(crate) fn watch(
         mut int,
         mut usr1,
         mut hup,
+        mut quit,
     } = handlers;
     let watching = async move {
+        if trims_memory {
+            let shutdown = shutdown.clone();
+            tokio::spawn(memory::keep_small(move || shutdown.is_asked()));
+        }
         loop {
             tokio::select! {
                 _ = term.recv() => report.step(|| "SIGTERM: stopping".into()),
@@ -88,6 +98,10 @@ pub(crate) fn watch(
                             shutdown.hard();
                         }
                     });
+                    continue;
+                }
+                _ = quit.recv() => {
+                    report.notice(&format!("SIGQUIT: {}", memory::flush()));
                     continue;
                 }
                 // Who rotates logs or leaves a terminal means no harm.

@@ -199,6 +199,23 @@ fn a_hangup_is_survived() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn memory_is_given_back_on_demand() -> Result<()> {
+    let site = Site::start(
+        "process-quit",
+        &[("site.cfg", &format!("global\n    nbthread 1\n{REST} %pid\n"))],
+    )?;
+    send(site.pid(), Signal::QUIT)?;
+    site.logged("SIGQUIT: ")?;
+    let output = site.output();
+    let line = output.lines().find(|line| line.starts_with("SIGQUIT: "));
+    let words: Vec<_> = line.ok_or("no line")?.split(' ').collect();
+    let numbers = words.iter().filter(|word| word.parse::<u32>().is_ok()).count();
+    assert_eq!(numbers, 3, "{output}");
+    assert_eq!(serving(&site)?, site.pid());
+    Ok(())
+}
+
 /// Whether the system probes the connection from one port to another.
 fn is_probed(from: u16, to: u16) -> Result<bool> {
     let port = |address: &str| -> Result<u16> {

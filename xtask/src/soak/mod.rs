@@ -44,8 +44,9 @@ const GOOD: usize = 2;
 /// How long a client that behaves rests between two connections.
 const REST: Duration = Duration::from_millis(50);
 
-/// How long what is left may take to end: longer than any timeout of the configuration.
-const SETTLE: Duration = Duration::from_secs(30);
+/// How long what is left may take to end: longer than any timeout of the configuration, and than the program waits with giving
+/// memory back.
+const SETTLE: Duration = Duration::from_secs(45);
 
 /// How often the descriptors run out, and for how long.
 const SQUEEZE_EACH: Duration = Duration::from_secs(60);

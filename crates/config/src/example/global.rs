@@ -36,6 +36,8 @@ pub(super) const ROWS: &[Row] = &[
     ("maxconn", "maxconn 20000", "1 to 4294967295; derived from the limit of open files without the line"),
     ("nbthread", "nbthread 4", "1 to 1024; one for each processor without the line"),
     ("no", "no strict-limits", ""),
+    ("no-memory-trimming", "no-memory-trimming",
+        "without the line, memory is given back when more than 32 MiB lie idle, and more than are in use"),
     ("node", "node edge-1", "the system's name without the line"),
     ("pidfile", "pidfile /run/tidegate.pid", ""),
     ("presetenv", "presetenv STAGE production", ""),

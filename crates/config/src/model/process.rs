@@ -23,6 +23,8 @@ pub struct ProcessSettings {
     pub strict_limits: bool,
     /// `grace`: how long a soft stop waits before it begins.
     pub grace: Duration,
+    /// No `no-memory-trimming`: memory that nobody uses is given back to the system.
+    pub trims_memory: bool,
     /// `unix-bind`.
     pub unix_bind: UnixBind,
     /// `master-worker`: a process that stays starts those that serve.
@@ -39,6 +41,7 @@ impl Default for ProcessSettings {
             descriptors_max: None,
             strict_limits: true,
             grace: Duration::ZERO,
+            trims_memory: true,
             unix_bind: UnixBind::default(),
             master_worker: false,
         }

@@ -36,7 +36,6 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
     no_effect("tune.h1.zero-copy-fwd-send", G, "bytes are never copied by splicing, so there is nothing to tune"),
     no_effect("tune.h2.zero-copy-fwd-send", G, "bytes are never copied by splicing, so there is nothing to tune"),
     no_effect("tune.quic.zero-copy-fwd-send", G, "bytes are never copied by splicing, so there is nothing to tune"),
-    no_effect("no-memory-trimming", G, "memory is the allocator's"),
     no_effect("tune.memory.hot-size", G, "memory is the allocator's"),
     no_effect("tune.buffers.reserve", G, "memory is the allocator's"),
     no_effect("prealloc-fd", G, "memory is the allocator's"),

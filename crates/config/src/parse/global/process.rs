@@ -62,6 +62,10 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
         cx.global.process.master_worker = true;
         Ok(())
     }),
+    served("no-memory-trimming", G, "", "give no memory back to the system, which takes milliseconds", |cx, _| {
+        cx.global.process.trims_memory = false;
+        Ok(())
+    }),
     served("no", G, "strict-limits", "switch a setting off", no),
     no_effect("cpu-map", G, PLACED),
     no_effect("cpu-affinity", G, PLACED),

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use tidegate_config::model::AccessLevel;
+use tidegate_exec::heap;
 use tidegate_proxy::Plane;
 
 use super::process::version;
@@ -59,7 +60,7 @@ const COUNT: Tags = Tags(Origin::Metric, Nature::Counter, Scope::Process);
 const RATE: Tags = Tags(Origin::Metric, Nature::Rate, Scope::Process);
 const AGE: Tags = Tags(Origin::Metric, Nature::Duration, Scope::Process);
 
-/// HAProxy's figures, in its order. Those of pools, pipes and other things that aren't here are left out.
+/// HAProxy's figures, in its order. Those of pipes and other things that aren't here are left out.
 #[rustfmt::skip]
 const FIELDS: &[Field] = &[
     field(0, "Name", PRODUCT, "the product's name", |_| Typed::text("Tidegate")),
@@ -74,6 +75,8 @@ const FIELDS: &[Field] = &[
         false => Typed::u32(s.uptime.as_secs()),
     }),
     field(9, "Memmax_MB", LIMIT, "most memory of the process (`-m`), in MiB; 0 for no limit", |s| Typed::u32(s.about.facts.memory_mib_max)),
+    field(10, "PoolAlloc_MB", GAUGE, "memory that the allocator has of the system, in MiB", |_| Typed::u32(held() >> 20)),
+    field(11, "PoolUsed_MB", GAUGE, "what of it is in use, in MiB", |_| Typed::u32(used() >> 20)),
     field(13, "Ulimit-n", LIMIT, "most descriptors of the process", |_| Typed::u32(system::descriptors_max())),
     field(15, "Maxconn", LIMIT, "most client connections", |s| Typed::u32(s.plane.connections_max())),
     field(16, "Hard_maxconn", LIMIT, "most client connections that the system has room for", |s| Typed::u32(s.plane.global().maxconn)),
@@ -97,6 +100,8 @@ const FIELDS: &[Field] = &[
     field(64, "DebugCommandsIssued", COUNT, "dangerous commands, of which there are none", |_| Typed::U32(0)),
     field(66, "Build info", PRODUCT, "the program's own version", |_| Typed::text(env!("CARGO_PKG_VERSION"))),
     field(67, "Memmax_bytes", LIMIT, "most memory of the process (`-m`), in bytes; 0 for no limit", |s| Typed::U64(s.about.facts.memory_mib_max << 20)),
+    field(68, "PoolAlloc_bytes", GAUGE, "memory that the allocator has of the system, in bytes", |_| Typed::U64(held())),
+    field(69, "PoolUsed_bytes", GAUGE, "what of it is in use, in bytes", |_| Typed::U64(used())),
     field(70, "Start_time_sec", AGE, "when the process began to serve, in seconds since 1970", started),
 ];
 
@@ -117,6 +122,14 @@ pub(crate) fn figures(about: &About, plane: &Plane) -> Vec<(&'static str, Typed)
 fn listeners(source: &Source<'_>) -> Typed {
     let frontends = source.plane.frontends().map(|frontend| frontend.listeners.len());
     Typed::u32(frontends.sum::<usize>() + source.about.sockets().len())
+}
+
+fn held() -> u64 {
+    heap().map_or(0, |heap| heap.held as u64)
+}
+
+fn used() -> u64 {
+    heap().map_or(0, |heap| heap.used as u64)
 }
 
 fn started(source: &Source<'_>) -> Typed {
