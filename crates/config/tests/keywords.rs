@@ -221,6 +221,7 @@ fn read(text: &str) -> Loaded {
             "sorry.http",
             "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n",
         )
+        .with("names.txt", "x-a X-A\n")
         .with("auth.lua", "");
     Draft::read(&[PathBuf::from("x.cfg")], &files, Options::default()).finish(&AnyScript, &files)
 }

@@ -150,6 +150,8 @@ pub struct MessageBody {
     watch: Option<Rc<BodyWatch>>,
     /// Trailers that whoever asked for pieces didn't get to see.
     passed: Option<HeaderMap>,
+    /// Nobody gets to see trailers.
+    drops_trailers: bool,
 }
 
 impl MessageBody {
@@ -185,6 +187,7 @@ impl MessageBody {
             source: (!source.is_ended()).then_some(source),
             watch: None,
             passed: None,
+            drops_trailers: false,
         }
     }
 
@@ -199,7 +202,13 @@ impl MessageBody {
             source: None,
             watch: None,
             passed: None,
+            drops_trailers: false,
         }
+    }
+
+    /// Keeps trailers back from whoever asks from now on.
+    pub(crate) fn drop_trailers(&mut self) {
+        self.drops_trailers = true;
     }
 
     /// True if nothing (more) will come.
@@ -257,6 +266,23 @@ impl MessageBody {
     pub(crate) fn unread_frame(&mut self, frame: Frame<Bytes>) {
         self.ahead.push_front(frame);
     }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(frame) = self.ahead.pop_front() {
+            return Poll::Ready(Some(Ok(frame)));
+        }
+        let Some(source) = &mut self.source else {
+            return Poll::Ready(None);
+        };
+        let polled = source.poll_frame(cx);
+        if let Some(watch) = &self.watch {
+            watch.awaited.set(polled.is_pending());
+            if matches!(polled, Poll::Ready(None | Some(Err(_)))) || source.is_ended() {
+                watch.ended.set(true);
+            }
+        }
+        polled
+    }
 }
 
 impl Body for MessageBody {
@@ -267,21 +293,13 @@ impl Body for MessageBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if let Some(frame) = self.ahead.pop_front() {
-            return Poll::Ready(Some(Ok(frame)));
-        }
-        let this = &mut *self;
-        let Some(source) = &mut this.source else {
-            return Poll::Ready(None);
-        };
-        let polled = source.poll_frame(cx);
-        if let Some(watch) = &this.watch {
-            watch.awaited.set(polled.is_pending());
-            if matches!(polled, Poll::Ready(None | Some(Err(_)))) || source.is_ended() {
-                watch.ended.set(true);
+        loop {
+            let polled = self.poll_next(cx);
+            match &polled {
+                Poll::Ready(Some(Ok(frame))) if self.drops_trailers && frame.is_trailers() => {}
+                _ => return polled,
             }
         }
-        polled
     }
 
     fn is_end_stream(&self) -> bool {

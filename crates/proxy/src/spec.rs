@@ -19,6 +19,7 @@
 //! ```
 
 mod balance;
+mod closing;
 mod http1;
 mod http2;
 mod keepalive;
@@ -38,6 +39,7 @@ use tidegate_sample::vars::ProcVars;
 use tidegate_sample::{Expr, Process};
 
 pub use self::balance::{Affinity, Balance, HashBy, HashFunction, HashKey, HashMethod, HashType, UriPart};
+pub use self::closing::Closing;
 pub use self::http1::{HeaderNames, Http1Spec, HttpClose};
 pub use self::http2::Http2Tuning;
 pub use self::keepalive::KeepAlive;
@@ -95,6 +97,8 @@ pub struct GlobalSpec {
     pub accept_any_payload: bool,
     /// `h1-case-adjust`: names of fields as they are written where a proxy asks for that.
     pub header_case: HeaderCase,
+    /// `h1-do-not-close-on-insecure-transfer-encoding`: connections go on after a message with a length beside chunks.
+    pub keep_insecure: bool,
     /// `tune.h2.…`.
     pub h2: Http2Tuning,
     /// Most descriptors that the process may have.
@@ -134,6 +138,7 @@ impl Default for GlobalSpec {
             fields_max: None,
             accept_any_payload: false,
             header_case: HeaderCase::default(),
+            keep_insecure: false,
             h2: Http2Tuning::default(),
             descriptors_max: usize::MAX,
             pool_low_percent: 20,
@@ -291,6 +296,10 @@ pub struct FrontendSpec {
     pub http1: Http1Spec,
     /// No `option disable-h2-upgrade`: a client may begin HTTP/2 where HTTP/1 is expected.
     pub h2_upgrade: bool,
+    /// What becomes of its clients' connections.
+    pub closing: Closing,
+    /// `option http-drop-response-trailers`: clients don't get to see trailers.
+    pub drop_trailers: bool,
     /// `option http-ignore-probes`: connections on which nothing came are neither answered nor logged.
     pub ignore_probes: bool,
     /// `option socket-stats`: bytes and refusals are counted for each listener too.
@@ -337,6 +346,8 @@ impl FrontendSpec {
             buffer_request: false,
             http1: Http1Spec::default(),
             h2_upgrade: true,
+            closing: Closing::usual(mode),
+            drop_trailers: false,
             ignore_probes: false,
             socket_stats: false,
             log: LogSpec::default(),
@@ -547,6 +558,10 @@ pub struct BackendSpec {
     pub buffer_request: bool,
     /// How its servers' HTTP/1 is read and written.
     pub http1: Http1Spec,
+    /// What becomes of its servers' connections, and of requests whose clients have ended their side.
+    pub closing: Closing,
+    /// `option http-drop-request-trailers`: servers don't get to see trailers.
+    pub drop_trailers: bool,
     /// `option http-pretend-keepalive`: servers are not told that their connections end.
     pub pretend_keepalive: bool,
     /// Where messages about its servers go.
@@ -596,6 +611,8 @@ impl BackendSpec {
             log: LogSpec::default(),
             buffer_request: false,
             http1: Http1Spec::default(),
+            closing: Closing::usual(mode),
+            drop_trailers: false,
             pretend_keepalive: false,
         }
     }
@@ -651,6 +668,8 @@ pub struct ServerSpec {
     pub track: Option<(BackendId, usize)>,
     /// `proto`: what it speaks, in HTTP mode.
     pub proto: ServerProto,
+    /// `ws`: what it speaks where a client asks for a WebSocket, if that is something else.
+    pub websockets: Option<ServerProto>,
     /// `pool-max-conn`: idle connections that all workers keep together; `None` for no bound.
     pub pool_max: Option<usize>,
     /// `pool-purge-delay`: after each such time half of those that were not needed in it are closed.
@@ -792,6 +811,7 @@ impl ServerSpec {
             rise: 2,
             check: None,
             agent: None,
+            websockets: None,
             proto: ServerProto::default(),
             tls: None,
             proxy_header: None,

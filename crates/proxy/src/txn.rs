@@ -82,6 +82,8 @@ pub struct Txn {
     destination: Cell<Option<SocketAddr>>,
     mode: Mode,
     pub(crate) phase: Cell<Phase>,
+    /// Where it is, where that is told of clients that go.
+    pub(crate) stage: Cell<Option<[u8; 2]>>,
     /// Whether content rules may wait for more: `inspect-delay` is not over.
     pub(crate) inspecting: Cell<bool>,
     pub(crate) request: RefCell<Option<request::Parts>>,
@@ -171,6 +173,7 @@ impl Txn {
             client,
             mode,
             phase: Cell::new(Phase::Request),
+            stage: Cell::new(None),
             inspecting: Cell::new(mode == Mode::Tcp),
             request: RefCell::default(),
             response: RefCell::default(),

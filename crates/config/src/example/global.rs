@@ -15,6 +15,8 @@ pub(super) const ROWS: &[Row] = &[
     ("group", "group nogroup", ""),
     ("h1-accept-payload-with-any-method", "h1-accept-payload-with-any-method", ""),
     ("h1-case-adjust", "h1-case-adjust content-length Content-Length", "for proxies with `option h1-case-adjust-bogus-client` or `-server`"),
+    ("h1-case-adjust-file", "h1-case-adjust-file names.txt", "two names a line, blank lines and those that begin with `#` aside"),
+    ("h1-do-not-close-on-insecure-transfer-encoding", "h1-do-not-close-on-insecure-transfer-encoding", ""),
     ("hard-stop-after", "hard-stop-after 30s", "milliseconds without a unit; no limit without the line"),
     ("http-err-codes", "http-err-codes 400-499 -404", "100 to 599; 400-499 without the line"),
     ("http-fail-codes", "http-fail-codes +501", "100 to 599; 500-599 but 501 and 505 without the line"),

@@ -4,6 +4,7 @@ use super::Row;
 
 #[rustfmt::skip]
 pub(super) const OPTIONS: &[Row] = &[
+    ("abortonclose", "abortonclose", "on for HTTP, off for TCP without a word"),
     ("accept-invalid-http-request", "accept-invalid-http-request", ""),
     ("accept-invalid-http-response", "accept-invalid-http-response", ""),
     ("accept-unsafe-violations-in-http-request", "accept-unsafe-violations-in-http-request", ""),
@@ -17,6 +18,8 @@ pub(super) const OPTIONS: &[Row] = &[
     ("h1-case-adjust-bogus-client", "h1-case-adjust-bogus-client", ""),
     ("h1-case-adjust-bogus-server", "h1-case-adjust-bogus-server", ""),
     ("http-buffer-request", "http-buffer-request", "as much as `tune.bufsize` holds"),
+    ("http-drop-request-trailers", "http-drop-request-trailers", ""),
+    ("http-drop-response-trailers", "http-drop-response-trailers", ""),
     ("http-ignore-probes", "http-ignore-probes", ""),
     ("http-keep-alive", "http-keep-alive", "as without a word of the three"),
     ("http-pretend-keepalive", "http-pretend-keepalive", ""),
@@ -29,6 +32,7 @@ pub(super) const OPTIONS: &[Row] = &[
     ("log-health-checks", "log-health-checks", ""),
     ("log-separate-errors", "log-separate-errors", ""),
     ("logasap", "logasap", ""),
+    ("nolinger", "nolinger", "what is not sent yet is lost"),
     ("originalto", "originalto header X-Destination", "`X-Original-To` without `header`"),
     ("persist", "persist", ""),
     ("socket-stats", "socket-stats", ""),

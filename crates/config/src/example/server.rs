@@ -103,5 +103,6 @@ pub(super) const ROWS: &[Row] = &[
     ("track", "track app/s1", "a server of this backend without the name of one; that one has checks"),
     ("verify", "ssl verify required ca-file servers.pem", "see `ssl-server-verify`"),
     ("verifyhost", "ssl ca-file servers.pem verifyhost app.example.com", ""),
+    ("ws", "proto h2 ws h1", "`auto` without a word: as else, but HTTP/1 where TLS may agree on either"),
     ("weight", "weight 50", "0 takes no new clients; 1 without a word"),
 ];

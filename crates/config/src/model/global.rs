@@ -85,6 +85,10 @@ pub struct TuneSettings {
     pub accept_any_payload: bool,
     /// `h1-case-adjust`: names of fields as they are to be written where a proxy asks for that.
     pub header_case: Vec<String>,
+    /// `h1-case-adjust-file`: more of them.
+    pub header_case_file: Vec<String>,
+    /// `h1-do-not-close-on-insecure-transfer-encoding`: connections go on after a message with a length beside chunks.
+    pub keep_insecure: bool,
     /// `tune.comp.maxlevel`: from 1, the fastest, to 9.
     pub compression_level: u32,
     /// `tune.h2.…`.
@@ -110,6 +114,8 @@ impl Default for TuneSettings {
             fields_max: None,
             accept_any_payload: false,
             header_case: Vec::new(),
+            header_case_file: Vec::new(),
+            keep_insecure: false,
             compression_level: 1,
             h2: Http2Settings::default(),
             vars: VarLimits::default(),

@@ -52,9 +52,9 @@ pub use log::{
 pub use outgoing::{Outgoing, PresentedAs, ProxyOptions, SendProxy, SourceAddress};
 pub use process::{ProcessSettings, UnixBind};
 pub use proxy::{
-    BackendTarget, Compression, CompressionAlgorithm, ConnectionMode, ForwardFor, Forwarded, ForwardedPart,
-    HeaderNames, HttpReuse, HttpWire, LogSettings, Mode, Proxy, ProxyId, ProxyKind, RetryCount, TcpProbes,
-    Timeouts, UseBackend,
+    BackendTarget, Closing, Compression, CompressionAlgorithm, ConnectionMode, ForwardFor, Forwarded,
+    ForwardedPart, HeaderNames, HttpReuse, HttpWire, LogSettings, Mode, Proxy, ProxyId, ProxyKind,
+    RetryCount, TcpProbes, Timeouts, UseBackend,
 };
 pub use resolvers::{InitialAddress, NameServer, Naming, Resolvers};
 pub use rule::{
@@ -63,7 +63,7 @@ pub use rule::{
 };
 pub use runtime::{AccessLevel, RuntimeSettings, SeverityOutput};
 pub use sampled::{Amount, Condition, Expr, LogFormat};
-pub use server::{Server, ServerAddress, ServerEvents, ServerPort};
+pub use server::{Server, ServerAddress, ServerEvents, ServerPort, WebSockets};
 pub use stats::{StatsAccess, StatsSettings, StatsVerdict};
 pub use tls::{
     BindCertificate, BindTls, CertificateFiles, CertificateLine, CertificateList, CertificateLoad,

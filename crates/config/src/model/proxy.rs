@@ -155,6 +155,8 @@ pub struct Proxy {
     pub buffer_request: bool,
     /// What messages of HTTP may be like.
     pub http: HttpWire,
+    /// What becomes of connections that end, or whose peers end them.
+    pub closing: Closing,
     /// What health checks of its servers do.
     pub check: CheckProgram,
     /// `option log-health-checks`
@@ -199,6 +201,19 @@ pub struct HttpWire {
     pub adjust_for_clients: bool,
     /// `option h1-case-adjust-bogus-server`.
     pub adjust_for_servers: bool,
+    /// `option http-drop-request-trailers`: servers don't get to see trailers of requests.
+    pub drop_request_trailers: bool,
+    /// `option http-drop-response-trailers`: clients don't get to see trailers of responses.
+    pub drop_response_trailers: bool,
+}
+
+/// What becomes of connections that end, or whose peers end them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Closing {
+    /// `option abortonclose`, or `no option abortonclose`; if neither is said, it depends on the mode.
+    pub abort: Option<bool>,
+    /// `option nolinger`.
+    pub no_linger: bool,
 }
 
 /// `timeout` lines. `None` and zero both mean no limit; only what was written is `Some`.

@@ -64,8 +64,22 @@ pub struct Server {
     pub naming: Naming,
     /// `proto`: what it speaks.
     pub proto: Option<HttpProto>,
+    /// `ws`: what it speaks where a client asks for a WebSocket.
+    pub websockets: WebSockets,
     /// An expression or a `use-server` line names it.
     pub is_referenced: bool,
+}
+
+/// `ws`: what a server speaks where a client asks for a WebSocket.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum WebSockets {
+    /// What it speaks else; HTTP/1 where TLS may agree on either.
+    #[default]
+    Auto,
+    /// HTTP/1.
+    Http1,
+    /// HTTP/2.
+    Http2,
 }
 
 /// What is done with a server's sessions.

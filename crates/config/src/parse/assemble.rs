@@ -23,7 +23,7 @@ use super::reader::{Draft, ReaderFiles, Section};
 use super::server_origins::{Above, Origins};
 use crate::diag::Diagnostics;
 use crate::model::{
-    Affinity, CaptureSettings, CheckProgram, Config, ConnectionMode, Global, HashType, HeaderNames,
+    Affinity, CaptureSettings, CheckProgram, Closing, Config, ConnectionMode, Global, HashType, HeaderNames,
     HttpReuse, LogSettings, Mode, Proxy, ProxyKind, RetryCount, RuleSet, ServerTarget, Timeouts,
 };
 use crate::resolve::{self, Registered};
@@ -279,6 +279,7 @@ fn fresh(kind: ProxyKind, name: Spanned<String>) -> Proxy {
         id: None,
         description: None,
         disabled: false,
+        closing: Closing::default(),
         mode: Mode::default(),
         binds: Vec::new(),
         certificates: Vec::new(),

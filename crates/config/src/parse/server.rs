@@ -12,7 +12,7 @@ use super::server_outgoing;
 use crate::diag::{Diagnostic, Diagnostics, code};
 use crate::model::{
     HashKey, HttpProto, InitialState, Naming, Observe, OnError, Outgoing, Server, ServerAddress, ServerCheck,
-    ServerEvents,
+    ServerEvents, WebSockets,
 };
 use crate::source::Spanned;
 use crate::text::Word;
@@ -42,6 +42,7 @@ pub(crate) struct ServerSettings {
     check: ServerCheck,
     naming: Naming,
     proto: Option<HttpProto>,
+    websockets: WebSockets,
     pub(super) outgoing: Outgoing,
 }
 
@@ -69,6 +70,7 @@ impl Default for ServerSettings {
             check: ServerCheck::default(),
             naming: Naming::default(),
             proto: None,
+            websockets: WebSockets::Auto,
             outgoing: Outgoing::default(),
         }
     }
@@ -351,7 +353,11 @@ const ROWS: &[Keyword<Parse>] = &[
         Ok(())
     }),
     not_yet("tcp-md5sig", B, "sign segments of TCP"),
-    not_yet("ws", B, "protocol of WebSockets"),
+    served("ws", B, "{ auto | h1 | h2 }", "what is spoken where a client asks for a WebSocket", |server, args| {
+        let ways = [("auto", WebSockets::Auto), ("h1", WebSockets::Http1), ("h2", WebSockets::Http2)];
+        server.websockets = args.one_of("what is spoken", &ways)?;
+        Ok(())
+    }),
 ];
 
 /// The keywords for reference pages.
@@ -469,6 +475,7 @@ fn named(
         check: settings.check,
         naming: settings.naming,
         proto: settings.proto,
+        websockets: settings.websockets,
         outgoing: settings.outgoing,
         is_referenced: false,
     };

@@ -98,7 +98,7 @@ impl Opener for ToServer {
             }
             let mut speaks_tls = false;
             if let Some((tls, name)) = self.tls(step) {
-                let shaken = tls::connect(stream, &tls.connector, name.map(str::as_bytes)).await;
+                let shaken = tls::connect(stream, &tls.connector, name.map(str::as_bytes), None).await;
                 stream = shaken
                     .map_err(|why| NoWire::Tls(format!("SSL handshake failure ({why})")))?
                     .0;

@@ -28,6 +28,8 @@ pub(crate) struct HeadLimits {
     pub(crate) fields_max: usize,
     /// `option accept-unsafe-violations-in-http-request` or `-response`.
     pub(crate) lenient: bool,
+    /// `h1-do-not-close-on-insecure-transfer-encoding`.
+    pub(crate) keep_insecure: bool,
 }
 
 impl HeadLimits {
@@ -37,6 +39,7 @@ impl HeadLimits {
             bytes_max: global.buffer_bytes,
             fields_max: global.fields_max.unwrap_or(FIELDS_MAX),
             lenient,
+            keep_insecure: global.keep_insecure,
         }
     }
 }
@@ -227,7 +230,7 @@ fn request_head(bytes: &Bytes, read: &httparse::Request<'_, '_>, limits: HeadLim
             // A length beside chunks means nothing, or harm.
             if length.is_some() {
                 parts.headers.remove(CONTENT_LENGTH);
-                keep_alive = false;
+                keep_alive &= limits.keep_insecure;
             }
             if chunked.is_err() {
                 objection.get_or_insert(StatusCode::UNPROCESSABLE_ENTITY);
@@ -298,7 +301,7 @@ fn response_head(
     };
     let keep_alive = asks.keep_alive(old)
         && framing != Framing::UntilEnd
-        && !(declared.has_codings && (old || declared.length.is_some()));
+        && !(declared.has_codings && (old || declared.length.is_some() && !limits.keep_insecure));
     Some(ResponseHead {
         parts,
         framing,
@@ -383,6 +386,7 @@ mod tests {
         bytes_max: 1000,
         fields_max: 8,
         lenient: false,
+        keep_insecure: false,
     };
 
     fn strict(text: &str) -> Option<RequestHead> {

@@ -39,6 +39,7 @@ const LIMITS: HeadLimits = HeadLimits {
     bytes_max: 16 * 1024,
     fields_max: 101,
     lenient: false,
+    keep_insecure: false,
 };
 
 /// The requests that come in these pieces. With `lenient`, as `option accept-unsafe-violations-in-http-request` has it.

@@ -33,6 +33,7 @@ use crate::stick;
 use crate::txn::{LogLevel, Mode, Phase, Txn};
 use crate::upstream::Server;
 use crate::upstream::assign::OnDrop;
+use crate::upstream::link::Link;
 use crate::worker::Backend;
 
 /// A response, and how the rest is to treat it.
@@ -282,7 +283,7 @@ impl HttpStream {
                     txn.count(Count::Error, 1);
                     let time = timeouts.tarpit.or(timeouts.connect);
                     let time = txn.overrides.timeout(TimeoutKind::Tarpit, time);
-                    let gone = OnDrop(txn, *b"CT");
+                    let gone = OnDrop::new(txn, *b"CT");
                     self.timer.sleep(time.unwrap_or(TARPIT)).await;
                     gone.stays();
                     txn.facts.borrow_mut().termination = Some(*b"PT");
@@ -407,9 +408,12 @@ impl HttpStream {
             Some(head) => (wants_upgrade(&head.headers), head.method == Method::CONNECT),
             None => (false, false),
         };
-        let Ok(body) = self.filter_request(Some(backend), txn, body).await else {
+        let Ok(mut body) = self.filter_request(Some(backend), txn, body).await else {
             return Some(self.error(txn, StatusCode::BAD_REQUEST, true).await);
         };
+        if backend.spec.drop_trailers {
+            body.drop_trailers();
+        }
         let answer = match self.ask(backend, txn, body).await {
             Ok(answer) => answer,
             Err(NoAnswer::Failed(status, state)) => {
@@ -440,19 +444,8 @@ impl HttpStream {
             return Some(self.error(txn, StatusCode::BAD_GATEWAY, false).await);
         }
         if switched {
-            let limits = self.tunnel_limits(backend, txn);
-            let tunnel = Tunnel {
-                conn: answer.conn,
-                txn: txn.clone(),
-                limits,
-            };
-            *self.tunnel.borrow_mut() = Some(tunnel);
-            return Some(Made {
-                head,
-                content: Content::Empty,
-                close: false,
-                silent: false,
-            });
+            // Boxed: rare beside other responses.
+            return Some(Box::pin(self.switch(backend, txn, head, answer.conn)).await);
         }
         if self.start_response(txn).await.is_err() {
             return Some(self.error(txn, StatusCode::BAD_GATEWAY, false).await);
@@ -483,6 +476,28 @@ impl HttpStream {
         txn.facts.borrow_mut().status = Some(made.head.status.as_u16());
         logline::at(LogStep::Response, txn);
         Some(made)
+    }
+
+    /// Makes a tunnel of the connection, unless a rule has something against the response that says so.
+    async fn switch(&self, backend: &Backend, txn: &Rc<Txn>, head: response::Parts, conn: Link) -> Made {
+        let status = head.status;
+        let mut made = Made {
+            head,
+            content: Content::Empty,
+            close: false,
+            silent: false,
+        };
+        for rules in [&backend.http_response, &self.frontend.http_response] {
+            made = self.response_rules(rules, txn, made).await;
+        }
+        if made.head.status == status && made.content.is_ended() && !made.silent {
+            *self.tunnel.borrow_mut() = Some(Tunnel {
+                conn,
+                txn: txn.clone(),
+                limits: self.tunnel_limits(backend, txn),
+            });
+        }
+        made
     }
 
     /// Stores what the response says of its server.
@@ -601,7 +616,7 @@ impl HttpStream {
         if txn.request_body().len() >= wanted || body.is_ended() {
             return Ok(());
         }
-        let gone = OnDrop(txn, *b"CR");
+        let gone = OnDrop::new(txn, *b"CR");
         // What was received before is in front again, and counts anew.
         let mut ahead = Ahead::default();
         let receiving = receive(&mut ahead, wanted, |cx| body.poll_piece(cx));

@@ -168,7 +168,7 @@ impl HttpStream {
             return Poll::Ready(response.map_err(|Cut| Exit::Cut));
         }
         let _ = self.session.lingering.poll(cx);
-        if conn.poll_gone(cx).is_ready() {
+        if conn.poll_gone(cx).is_ready() && self.gives_up() {
             return Poll::Ready(Err(self.client_gave_up()));
         }
         ready!(self.poll_late(cx, timer, activity));
@@ -190,7 +190,7 @@ impl HttpStream {
             return Poll::Ready(sent.map_err(|Cut| Exit::Cut));
         }
         let _ = self.session.lingering.poll(cx);
-        if !self.traffic.write_blocked.get() && conn.poll_gone(cx).is_ready() {
+        if !self.traffic.write_blocked.get() && conn.poll_gone(cx).is_ready() && self.gives_up() {
             return Poll::Ready(Err(Exit::Gone));
         }
         ready!(self.poll_late(cx, timer, activity));
@@ -231,12 +231,28 @@ impl HttpStream {
         self.session.requests.get() == 0 && !self.frontend.spec.ignore_probes
     }
 
+    /// Whether a request is given up whose client sends nothing more.
+    fn gives_up(&self) -> bool {
+        if self.traffic.failed.get() {
+            return true;
+        }
+        let txn = self.current.borrow();
+        let backend = txn.as_ref().and_then(|txn| txn.usage.backend());
+        backend.map_or(self.frontend.spec.closing.abort, |backend| {
+            backend.spec.closing.abort
+        })
+    }
+
     /// The client has ended its side, or broken the connection, before it was answered.
     fn client_gave_up(&self) -> Exit {
         let orderly = self.traffic.read_ended.get() && !self.traffic.failed.get();
         let Some(txn) = self.current.borrow().clone().filter(|_| orderly) else {
             return Exit::Gone;
         };
+        // What no server has seen ends without a word.
+        if matches!(txn.stage.get(), Some([b'C', b'Q' | b'C'])) {
+            return Exit::Gone;
+        }
         // Where it was then, what is given up with the request says best itself.
         txn.facts.borrow_mut().status = Some(StatusCode::BAD_REQUEST.as_u16());
         Exit::GaveUp(txn)

@@ -4,6 +4,8 @@ use http::HeaderValue;
 use tidegate_sample::head::names::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE};
 use tidegate_sample::head::{FieldValue, Headers, request};
 
+use crate::txn::Txn;
+
 /// Removes what the codec decides for each side by itself: the framing, and the tokens `close` and `keep-alive`. Other
 /// tokens of `connection`, and the fields that they name, pass through, as in HAProxy.
 pub(crate) fn forget_connection(headers: &mut Headers) {
@@ -42,6 +44,14 @@ pub(crate) fn wants_upgrade(headers: &Headers) -> bool {
             .get_all(CONNECTION)
             .flat_map(tokens)
             .any(|t| t.eq_ignore_ascii_case(b"upgrade"))
+}
+
+/// Whether a transaction's client asks for a WebSocket.
+pub(crate) fn wants_websocket(txn: &Txn) -> bool {
+    txn.request_head().is_some_and(|head| {
+        let asked = head.headers.get_all(UPGRADE).flat_map(tokens);
+        wants_upgrade(&head.headers) && { asked }.any(|token| token.eq_ignore_ascii_case(b"websocket"))
+    })
 }
 
 /// Says that the connection ends with this message; not of one that makes something else of its connection.

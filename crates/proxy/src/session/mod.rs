@@ -37,6 +37,7 @@ use crate::stream::Stream;
 use crate::txn::{Mode, Phase, Txn};
 use crate::worker::{Frontend, Worker};
 
+pub(crate) use headers::wants_websocket;
 pub(crate) use welcome::Welcome;
 
 /// The life of one client connection.
@@ -70,6 +71,9 @@ pub(crate) async fn run(
         if phase == Phase::Connection && !client.counters.is_empty() {
             client.counters.count(Count::Session, 1, ticks());
         }
+    }
+    if frontend.spec.closing.no_linger {
+        stream.reset_on_close();
     }
     logline::accepted(&frontend, &client);
     match frontend.spec.mode {

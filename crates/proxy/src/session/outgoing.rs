@@ -197,6 +197,10 @@ impl Outgoing {
         Outgoing { content, active }
     }
 
+    fn drops_trailers(&self) -> bool {
+        self.active.stream.frontend.spec.drop_trailers
+    }
+
     fn end(&mut self) {
         self.content = Content::Empty;
         self.active.complete.set(true);
@@ -211,14 +215,20 @@ impl Body for Outgoing {
         let this = &mut *self;
         let polled = this.content.poll(cx, &this.active.stream.timer, &this.active.txn);
         this.active.txn.count_bytes();
-        if let Poll::Ready(Some(Ok(_))) = &polled
+        if let Poll::Ready(Some(Ok(frame))) = &polled
             && this.content.is_ended()
+            && !(frame.is_trailers() && this.drops_trailers())
         {
             this.end();
             return polled;
         }
-        if let Poll::Ready(None) = &polled {
-            this.end();
+        match &polled {
+            Poll::Ready(None) => this.end(),
+            Poll::Ready(Some(Ok(frame))) if frame.is_trailers() && this.drops_trailers() => {
+                this.end();
+                return Poll::Ready(None);
+            }
+            _ => {}
         }
         polled
     }

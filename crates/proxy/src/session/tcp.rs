@@ -280,14 +280,21 @@ impl TcpSession {
             server: belongs.server.or_else(|| chosen.server.clone()),
             avoid: None,
         };
+        let abort = backend.spec.closing.abort;
         let assigning = assign(backend, &self.txn, &self.timer, wish);
-        let slot = pump.while_running(assigning).await.ok_or(*b"CQ")?;
+        let slot = self
+            .unless_client_ends(abort, pump, assigning)
+            .await
+            .ok_or(*b"CQ")?;
         let slot = slot.map_err(no_slot)?;
         times.connecting.set(Some(Instant::now()));
         let server = slot.server().clone();
         self.txn.choose_server(slot);
         let connecting = connect(backend, server, &self.timer, &self.txn);
-        let connected = pump.while_running(connecting).await.ok_or(*b"CC")?;
+        let connected = self
+            .unless_client_ends(abort, pump, connecting)
+            .await
+            .ok_or(*b"CC")?;
         let (server, opened) = connected.map_err(no_connection)?;
         let (stream, _life) = (opened.stream, opened.made.life);
         times.connected.set(Some(Instant::now()));
@@ -349,6 +356,25 @@ impl TcpSession {
         } else {
             Err(end.termination())
         }
+    }
+
+    /// Runs `future` unless the client breaks off, or ends its side where nothing is left for a server to do: it sent
+    /// nothing, or `abort` says so.
+    async fn unless_client_ends<F: Future>(
+        &self,
+        abort: bool,
+        pump: &mut Pump,
+        future: F,
+    ) -> Option<F::Output> {
+        let channel = self.txn.request_channel();
+        let mut future = std::pin::pin!(future);
+        let watched = poll_fn(|cx| {
+            if !channel.may_recv() && (abort || channel.input_len() == 0 && channel.output_len() == 0) {
+                return Poll::Ready(None);
+            }
+            future.as_mut().poll(cx).map(Some)
+        });
+        pump.while_running(watched).await.flatten()
     }
 
     /// Evaluates the rules on what the server sends, which the client gets only after them. Where they end the stream,

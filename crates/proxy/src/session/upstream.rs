@@ -260,7 +260,8 @@ impl HttpStream {
         let Opened { stream, made } = opened;
         let global = &self.worker.shared.global;
         let encrypted = matches!(stream, Stream::Tls(_));
-        let speaks_http2 = match server.spec.proto {
+        let asked = made.manner.as_ref().and_then(|manner| manner.proto);
+        let speaks_http2 = match asked.unwrap_or(server.spec.proto) {
             ServerProto::Any => stream.alpn() == Some(b"h2"),
             proto => proto == ServerProto::Http2,
         };

@@ -4,6 +4,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use rustls::Error;
 use tidegate_sample::{Data, Tls};
@@ -12,17 +13,30 @@ use tokio_rustls::TlsConnector;
 
 use super::seen;
 use super::wire::{Secure, Wire};
+use crate::spec::ServerProto;
 use crate::stream::Stream;
 
-/// Shakes hands, asking for a name if there is one. The caller bounds the time.
+/// Shakes hands, asking for a name if there is one; only this is to be spoken, if it is said and there is a choice. The
+/// caller bounds the time.
 pub(crate) async fn connect(
     stream: Stream,
     connector: &Connector,
     name: Option<&[u8]>,
+    only: Option<ServerProto>,
 ) -> io::Result<(Stream, Rc<Tls>)> {
     let refused = |why: String| io::Error::new(io::ErrorKind::InvalidInput, why);
     let asked = name.map(|name| String::from_utf8_lossy(name).into_owned());
-    let (config, server) = connector.config(asked.as_deref()).map_err(refused)?;
+    let (mut config, server) = connector.config(asked.as_deref()).map_err(refused)?;
+    if let Some(only) = only
+        && !config.alpn_protocols.is_empty()
+    {
+        let name: &[u8] = if only == ServerProto::Http2 {
+            b"h2"
+        } else {
+            b"http/1.1"
+        };
+        Arc::make_mut(&mut config).alpn_protocols = vec![name.to_vec()];
+    }
     let mut notes = Notes::default();
     let mut shaking = pin!(TlsConnector::from(config).connect(server, Wire::new(stream)));
     let mut tls = poll_fn(|cx| noting(&mut notes, || shaking.as_mut().poll(cx))).await?;

@@ -109,7 +109,7 @@ async fn wait(
         }
     }
     let _queued = InQueue(txn);
-    let gone = OnDrop(txn, *b"CQ");
+    let gone = OnDrop::new(txn, *b"CQ");
     let turn = timer.limit(left, waiting).await;
     gone.stays();
     turn.map_err(|_| NoSlot::TimedOut)
@@ -128,11 +128,18 @@ impl Drop for InQueue<'_> {
 }
 
 /// Notes for the log where a transaction was when its client went: dropped, unless it stays.
-pub(crate) struct OnDrop<'t>(pub(crate) &'t Txn, pub(crate) [u8; 2]);
+pub(crate) struct OnDrop<'t>(&'t Txn, [u8; 2]);
 
-impl OnDrop<'_> {
+impl<'t> OnDrop<'t> {
+    /// It is there now.
+    pub(crate) fn new(txn: &'t Txn, state: [u8; 2]) -> Self {
+        txn.stage.set(Some(state));
+        OnDrop(txn, state)
+    }
+
     /// The client didn't go.
     pub(crate) fn stays(self) {
+        self.0.stage.set(None);
         std::mem::forget(self);
     }
 }

@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tidegate_sample::Value;
@@ -14,7 +13,7 @@ use tokio::net::{TcpSocket, TcpStream, UnixStream};
 use super::Server;
 use super::assign::{NoSlot, OnDrop, Wish, assign};
 use super::manner::{Made, Manner};
-use super::open::{Descriptors, Life};
+use super::open::Life;
 use crate::check::Traffic;
 use crate::log::Level;
 use crate::spec::{PresentedAs, ServerAddress, SourceSpec};
@@ -53,10 +52,8 @@ pub(crate) async fn connect(
     let limit = txn.timeouts(&backend.spec.timeouts).connect;
     let mut server = first;
     loop {
-        let gone = OnDrop(txn, *b"CC");
-        let opened = timer
-            .limit(limit, open_for(&server, txn, &backend.descriptors))
-            .await;
+        let gone = OnDrop::new(txn, *b"CC");
+        let opened = timer.limit(limit, open_for(&server, txn, backend)).await;
         gone.stays();
         let failure = match opened {
             Ok(Ok(opened)) => {
@@ -95,7 +92,7 @@ pub(crate) async fn next_server(
     let bound = txn.usage.is_bound.get();
     if bound || !backend.spec.redispatches(retry, txn.retries(backend)) {
         if let Some(pause) = pause {
-            let gone = OnDrop(txn, *b"CC");
+            let gone = OnDrop::new(txn, *b"CC");
             timer.sleep(pause).await;
             gone.stays();
         }
@@ -135,10 +132,10 @@ fn error_number(why: &io::Error) -> u8 {
 }
 
 /// Connects to a server for a transaction, as its rules and the server want it.
-async fn open_for(server: &Server, txn: &Txn, descriptors: &Arc<Descriptors>) -> io::Result<Opened> {
+async fn open_for(server: &Server, txn: &Txn, backend: &Backend) -> io::Result<Opened> {
     let spec = &server.spec;
     let manner = Manner::of(server, txn);
-    let life = Life::begin(server, descriptors).await;
+    let life = Life::begin(server, &backend.descriptors).await;
     let address = server.address_for(txn.destination());
     let mut stream = match address {
         ServerAddress::Tcp(written) => {
@@ -159,6 +156,9 @@ async fn open_for(server: &Server, txn: &Txn, descriptors: &Arc<Descriptors>) ->
         }
         other => open(&other).await?,
     };
+    if backend.spec.closing.no_linger {
+        stream.reset_on_close();
+    }
     if let Some(header) = manner.as_ref().and_then(|manner| manner.header.as_ref()) {
         stream.write_all(header).await?;
     }
@@ -166,7 +166,8 @@ async fn open_for(server: &Server, txn: &Txn, descriptors: &Arc<Descriptors>) ->
     if let Some(spec) = &spec.tls {
         let sni = manner.as_ref().and_then(|manner| manner.sni.as_deref());
         // Boxed: handshakes are rare beside requests.
-        let (secure, seen) = Box::pin(tls::connect(stream, &spec.connector, sni)).await?;
+        let only = manner.as_ref().and_then(|manner| manner.proto);
+        let (secure, seen) = Box::pin(tls::connect(stream, &spec.connector, sni, only)).await?;
         stream = secure;
         known = Some(seen);
     }

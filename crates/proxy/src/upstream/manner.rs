@@ -10,7 +10,8 @@ use super::Server;
 use super::connect::presented_as;
 use super::open::Life;
 use crate::proxy_protocol::{About, AboutSsl, version1, version2};
-use crate::spec::{ProxyHeaderSpec, ServerAddress};
+use crate::session::wants_websocket;
+use crate::spec::{ProxyHeaderSpec, ServerAddress, ServerProto};
 use crate::txn::Txn;
 
 /// What distinguishes connections to one server. One that was opened in some manner serves requests of that manner only.
@@ -28,11 +29,13 @@ pub(crate) struct Manner {
     from: Option<SocketAddr>,
     /// How its packets are marked.
     marks: (Option<u32>, Option<u8>),
+    /// What is spoken, if it is for a WebSocket and that is something else than for the rest.
+    pub(crate) proto: Option<ServerProto>,
 }
 
 impl PartialEq for Manner {
     fn eq(&self, other: &Manner) -> bool {
-        let all = |of: &Manner| (of.to, of.from, of.marks);
+        let all = |of: &Manner| (of.to, of.from, of.marks, of.proto);
         all(self) == all(other) && self.name == other.name && self.header == other.header
     }
 }
@@ -71,7 +74,8 @@ impl Manner {
             .filter(|source| source.presented_as.is_some());
         let alike =
             presented.is_none() && sni.is_none() && spec.proxy_header.is_none() && spec.pool_name.is_none();
-        if alike && !mapped && !marked {
+        let proto = spec.websockets.filter(|_| wants_websocket(txn));
+        if alike && !mapped && !marked && proto.is_none() {
             return None;
         }
         let text = |value: Value| match cast(value, Type::Str) {
@@ -89,6 +93,7 @@ impl Manner {
             header: spec.proxy_header.as_ref().map(|header| written(header, txn)),
             from: presented.and_then(|source| presented_as(source, txn)),
             to: to.map(|to| txn.address_of_server(to)),
+            proto,
             marks: (txn.overrides.server_mark.get(), txn.overrides.server_tos.get()),
         }))
     }

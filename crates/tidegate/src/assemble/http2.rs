@@ -1,6 +1,6 @@
 //! The settings of HTTP/2.
 
-use tidegate_config::model::{Http2Settings, HttpProto};
+use tidegate_config::model::{Http2Settings, HttpProto, Server, WebSockets};
 use tidegate_proxy::spec::{Http2Tuning, ServerProto};
 
 /// What is set, and the defaults for the rest.
@@ -29,5 +29,19 @@ pub(super) fn server_proto(proto: Option<HttpProto>) -> ServerProto {
         None => ServerProto::Any,
         Some(HttpProto::Http1) => ServerProto::Http1,
         Some(HttpProto::Http2) => ServerProto::Http2,
+    }
+}
+
+/// What a server speaks where a client asks for a WebSocket, if that is something else than for the rest.
+pub(super) fn websockets(server: &Server) -> Option<ServerProto> {
+    match server.websockets {
+        WebSockets::Http1 => Some(ServerProto::Http1),
+        WebSockets::Http2 => Some(ServerProto::Http2),
+        WebSockets::Auto => {
+            let offered = server.outgoing.tls.alpn.as_deref().unwrap_or_default();
+            let offers = |name: &[u8]| offered.iter().any(|offer| offer == name);
+            let is_open = server.proto.is_none() && offers(b"h2") && offers(b"http/1.1");
+            is_open.then_some(ServerProto::Http1)
+        }
     }
 }

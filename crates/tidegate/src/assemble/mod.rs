@@ -31,7 +31,7 @@ use tidegate_proxy::check::step::Program;
 use tidegate_proxy::http1::HeaderCase;
 use tidegate_proxy::resolve::spec::ResolversSpec;
 use tidegate_proxy::spec::{
-    BackendChoice, BackendId, BackendSpec, Cache, FilterSpec, ForwardFor, Forwarded, ForwardedPart,
+    BackendChoice, BackendId, BackendSpec, Cache, Closing, FilterSpec, ForwardFor, Forwarded, ForwardedPart,
     FrontendSpec, GlobalSpec, HeaderNames, Http1Spec, HttpClose, HttpReuse, Monitor, OnFailure, ProxySpec,
     Text, Timeouts, UseBackend,
 };
@@ -221,7 +221,15 @@ impl Assembly {
             action_failure: on_failure(global.lua.action_failure),
             fields_max: global.tune.fields_max.map(usize::from),
             accept_any_payload: global.tune.accept_any_payload,
-            header_case: HeaderCase::new(global.tune.header_case.iter().cloned()),
+            header_case: HeaderCase::new(
+                global
+                    .tune
+                    .header_case
+                    .iter()
+                    .chain(&global.tune.header_case_file)
+                    .cloned(),
+            ),
+            keep_insecure: global.tune.keep_insecure,
             h2: http2::tuning(&global.tune.h2),
             descriptors_max: usize::try_from(system::descriptors_max()).unwrap_or(usize::MAX),
             pool_low_percent: global.tune.pool_low_percent,
@@ -294,6 +302,8 @@ impl Assembly {
                 adjust_case: proxy.http.adjust_for_clients,
             };
             frontend.h2_upgrade = !proxy.http.disable_h2_upgrade;
+            frontend.closing = closing(proxy.closing, mode);
+            frontend.drop_trailers = proxy.http.drop_response_trailers;
             frontend.ignore_probes = proxy.http.ignore_probes;
             frontend.socket_stats = proxy.socket_stats;
             frontend.log = self.logs.spec(&mut proxy.log);
@@ -357,6 +367,8 @@ impl Assembly {
                 lenient: proxy.http.lenient_responses,
                 adjust_case: proxy.http.adjust_for_servers,
             };
+            backend.closing = closing(proxy.closing, mode);
+            backend.drop_trailers = proxy.http.drop_request_trailers;
             backend.pretend_keepalive = proxy.http.pretend_keepalive;
             spec.backends.push(backend);
         }
@@ -393,6 +405,13 @@ impl Assembly {
             except: option.except.into_iter().collect(),
             if_none: option.if_none,
         })
+    }
+}
+
+fn closing(set: model::Closing, mode: Mode) -> Closing {
+    Closing {
+        abort: set.abort.unwrap_or(Closing::usual(mode).abort),
+        no_linger: set.no_linger,
     }
 }
 

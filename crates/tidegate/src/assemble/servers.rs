@@ -155,6 +155,7 @@ impl Assembly {
         self.outgoing(server, terms, &mut spec);
         spec.agent = self.agent(server, terms);
         spec.proto = http2::server_proto(server.proto);
+        spec.websockets = http2::websockets(server);
         spec.check = self.check(server, terms, &spec);
         Some(spec)
     }

@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use tidegate_sample::Files;
 use tidegate_sample::stick::{STATUSES, StatusSet};
 
 use super::table::Parse;
@@ -23,16 +24,63 @@ fn case_adjusted(args: &mut Args<'_>, known: &[String]) -> Parsed<String> {
     let from = args.expect("a header's name in lower case")?;
     let to = args.expect("the same name as it is to be written")?;
     let (name, written) = (from.text()?, to.text()?);
+    match case_fault(name, written, known) {
+        None => Ok(written.to_owned()),
+        Some((Fault::Name, why)) => bad_argument(from, why),
+        Some((Fault::Written, why)) => bad_argument(to, why),
+    }
+}
+
+/// Which of two names is at fault.
+#[derive(Clone, Copy)]
+enum Fault {
+    Name,
+    Written,
+}
+
+/// What is wrong with a name and the way in which it is to be written.
+fn case_fault(name: &str, written: &str, known: &[String]) -> Option<(Fault, String)> {
     if name.chars().any(|c| c.is_ascii_uppercase()) {
-        return bad_argument(from, format!("`{name}` is not in lower case"));
+        return Some((Fault::Name, format!("`{name}` is not in lower case")));
     }
     if !name.eq_ignore_ascii_case(written) {
-        return bad_argument(to, format!("`{written}` is another name than `{name}`"));
+        return Some((
+            Fault::Written,
+            format!("`{written}` is another name than `{name}`"),
+        ));
     }
-    if known.iter().any(|known| known.eq_ignore_ascii_case(name)) {
-        return bad_argument(from, format!("`{name}` is adjusted already"));
+    let is_known = known.iter().any(|known| known.eq_ignore_ascii_case(name));
+    is_known.then(|| (Fault::Name, format!("`{name}` is adjusted already")))
+}
+
+/// The lines of an `h1-case-adjust-file`.
+fn case_file(path: &Word, files: &dyn Files, known: &[String]) -> Parsed<Vec<String>> {
+    let name = path.text()?;
+    let text = files.read(name).map_err(|why| {
+        let message = format!("can't read `{name}`: {why}");
+        Box::new(Diagnostic::error(code::FILE_UNREADABLE, path.span(), message))
+    })?;
+    let mut names = known.to_vec();
+    for (at, line) in text.split(|byte| *byte == b'\n').enumerate() {
+        let line = String::from_utf8_lossy(line);
+        let line = line.trim_matches([' ', '\t', '\r']);
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let mut words = line.split_ascii_whitespace();
+        let fault = match (words.next(), words.next(), words.next()) {
+            (Some(from), Some(to), None) => match case_fault(from, to, &names) {
+                None => {
+                    names.push(to.to_owned());
+                    continue;
+                }
+                Some((_, why)) => why,
+            },
+            _ => "not two names".to_owned(),
+        };
+        return bad_argument(path, format!("line {} of `{name}`: {fault}", at + 1));
     }
-    Ok(written.to_owned())
+    Ok(names.split_off(known.len()))
 }
 
 /// The keywords.
@@ -48,6 +96,15 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
     served("h1-case-adjust", G, "<from> <to>", "how the name of a header is written for those who care", |cx, args| {
         let name = case_adjusted(args, &cx.global.tune.header_case)?;
         cx.global.tune.header_case.push(name);
+        Ok(())
+    }),
+    served("h1-case-adjust-file", G, "<file>", "the same for all names that a file lists, two a line", |cx, args| {
+        let path = args.expect("a file of names")?;
+        cx.global.tune.header_case_file = case_file(path, cx.files, &cx.global.tune.header_case)?;
+        Ok(())
+    }),
+    served("h1-do-not-close-on-insecure-transfer-encoding", G, "", "connections go on after a length beside chunks", |cx, _| {
+        cx.global.tune.keep_insecure = true;
         Ok(())
     }),
     served("http-err-codes", G, "[+-]<range>[,...] [...]", "which statuses count as errors of clients", |cx, args| {

@@ -143,7 +143,11 @@ const ROWS: &[Keyword<Parse>] = &[
         cx.proxy.log_health_checks = on;
         Ok(())
     }),
-    not_yet("abortonclose", ALL, "give up requests whose client went away"),
+    served("abortonclose", ALL, "", "give up what a client waits for that has ended its side; so in HTTP without a word",
+        |cx, _, on| {
+            cx.proxy.closing.abort = Some(on);
+            Ok(())
+        }),
     served("accept-invalid-http-request", F, "", "read requests that break the rules; an old name", |cx, _, on| {
         cx.proxy.http.lenient_requests = on;
         Ok(())
@@ -174,8 +178,14 @@ const ROWS: &[Keyword<Parse>] = &[
         cx.proxy.http.adjust_for_servers = on;
         Ok(())
     }),
-    not_yet("http-drop-request-trailers", B, "drop trailers of requests"),
-    not_yet("http-drop-response-trailers", F, "drop trailers of responses"),
+    served("http-drop-request-trailers", B, "", "keep trailers of requests from servers", |cx, _, on| {
+        cx.proxy.http.drop_request_trailers = on;
+        Ok(())
+    }),
+    served("http-drop-response-trailers", F, "", "keep trailers of responses from clients", |cx, _, on| {
+        cx.proxy.http.drop_response_trailers = on;
+        Ok(())
+    }),
     served("http-ignore-probes", F, "", "don't answer or log connections on which nothing comes", |cx, _, on| {
         cx.proxy.http.ignore_probes = on;
         Ok(())
@@ -192,7 +202,10 @@ const ROWS: &[Keyword<Parse>] = &[
     served("ldap-check", B, "", "check health by LDAP", |cx, args, on| follow(cx, args, on, |_| Ok(scripts::ldap()))),
     served("mysql-check", B, "[user <username> [{ post-41 | pre-41 | post-80 }]]", "check health by MySQL",
         |cx, args, on| follow(cx, args, on, scripts::mysql)),
-    not_yet("nolinger", ALL, "close without lingering"),
+    served("nolinger", ALL, "", "reset connections in place of closing them", |cx, _, on| {
+        cx.proxy.closing.no_linger = on;
+        Ok(())
+    }),
     served("pgsql-check", B, "user <username>", "check health by PostgreSQL",
         |cx, args, on| follow(cx, args, on, scripts::postgresql)),
     served("prefer-last-server", B, "", "requests of a session go where the last one went", |cx, _, on| {
