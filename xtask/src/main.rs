@@ -56,6 +56,11 @@ const COMMANDS: &[Command] = &[
         run: fuzz::run,
     },
     Command {
+        name: "http2",
+        about: "the bench's load of HTTP/2 alone",
+        run: bench::http2::run,
+    },
+    Command {
         name: "origin",
         about: "the bench's origin of long answers alone",
         run: bench::origin::run,

@@ -37,30 +37,58 @@ impl Case {
         }
     }
 
-    /// Whether the floor has anything to do with it: it speaks no TLS, and never ends a connection.
+    /// Whether the floor has anything to do with it: it speaks neither TLS nor HTTP/2, keeps nothing, and never ends a connection.
     pub(crate) fn has_floor(&self) -> bool {
-        !self.way.tls && !self.way.alone && self.way.body_bytes.is_none()
+        let Way {
+            over,
+            alone,
+            body_bytes,
+            cached,
+            ..
+        } = self.way;
+        over == Over::Http1 && !alone && !cached && body_bytes.is_none()
+    }
+}
+
+/// What requests come over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Over {
+    Http1,
+    /// HTTP/1 over TLS.
+    Tls,
+    /// TLS by clients that resume their sessions, each request on a connection of its own.
+    ResumedTls,
+    /// HTTP/2 that both sides know of before.
+    Http2,
+}
+
+impl Over {
+    /// Whether there is TLS below.
+    pub(crate) fn is_secure(self) -> bool {
+        matches!(self, Over::Tls | Over::ResumedTls)
     }
 }
 
 /// In what way the requests of a case come.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Way {
-    /// Over TLS.
-    pub(crate) tls: bool,
+    pub(crate) over: Over,
     /// Each on a connection of its own.
     pub(crate) alone: bool,
     /// The origin's answers have bodies of so many bytes; none for the usual short one.
     pub(crate) body_bytes: Option<usize>,
+    /// They are answered out of a cache.
+    pub(crate) cached: bool,
     /// nginx has nothing like it.
     pub(crate) without_nginx: bool,
 }
 
 /// One after the other on connections that are kept.
 const KEPT: Way = Way {
-    tls: false,
+    over: Over::Http1,
     alone: false,
     body_bytes: None,
+    cached: false,
     without_nginx: false,
 };
 
@@ -251,7 +279,10 @@ pub(crate) const CASES: &[Case] = &[
         floor: Floor::Return,
         connections_max: u32::MAX,
         targets: DATA_PLANE,
-        way: Way { tls: true, ..KEPT },
+        way: Way {
+            over: Over::Tls,
+            ..KEPT
+        },
     },
     Case {
         name: "connect",
@@ -274,10 +305,79 @@ pub(crate) const CASES: &[Case] = &[
         connections_max: u32::MAX,
         targets: DATA_PLANE,
         way: Way {
-            tls: true,
+            over: Over::Tls,
             alone: true,
             ..KEPT
         },
+    },
+    Case {
+        name: "large-tls",
+        title: "proxied body of 1 MiB over TLS",
+        configuration: "proxy.cfg",
+        script: None,
+        answer: "get /x http/1.1",
+        floor: Floor::Relay,
+        connections_max: 16,
+        targets: DATA_PLANE,
+        way: Way {
+            over: Over::Tls,
+            body_bytes: Some(1024 * 1024),
+            ..KEPT
+        },
+    },
+    Case {
+        name: "connect-resumed",
+        title: "a connection over TLS for each request, resumed",
+        configuration: "return.cfg",
+        script: None,
+        answer: "hello world",
+        floor: Floor::Return,
+        connections_max: 1,
+        targets: DATA_PLANE,
+        way: Way {
+            over: Over::ResumedTls,
+            alone: true,
+            ..KEPT
+        },
+    },
+    Case {
+        name: "http2",
+        title: "plain return over HTTP/2",
+        configuration: "return.cfg",
+        script: None,
+        answer: "hello world",
+        floor: Floor::Return,
+        connections_max: 16,
+        targets: DATA_PLANE,
+        way: Way {
+            over: Over::Http2,
+            ..KEPT
+        },
+    },
+    Case {
+        name: "http2-proxy",
+        title: "proxied request over HTTP/2 (to a server of HTTP/1)",
+        configuration: "proxy.cfg",
+        script: None,
+        answer: "get /x http/1.1",
+        floor: Floor::Relay,
+        connections_max: 16,
+        targets: DATA_PLANE,
+        way: Way {
+            over: Over::Http2,
+            ..KEPT
+        },
+    },
+    Case {
+        name: "cache",
+        title: "answer out of a cache",
+        configuration: "cache.cfg",
+        script: None,
+        answer: "get /x http/1.1",
+        floor: Floor::Return,
+        connections_max: u32::MAX,
+        targets: DATA_PLANE,
+        way: Way { cached: true, ..KEPT },
     },
 ];
 
@@ -299,17 +399,35 @@ pub(crate) const BESIDE: Case = Case {
 };
 
 /// What connections ask once that are idle then.
-pub(crate) const IDLE: Case = Case {
+const IDLE: Case = Case {
     name: "idle",
-    title: "memory of idle connections",
+    title: "idle connections",
     configuration: "return.cfg",
     script: None,
     answer: "hello world",
     floor: Floor::Return,
     connections_max: u32::MAX,
-    targets: DATA_PLANE,
+    targets: Targets {
+        haproxy: 1.0,
+        nginx: None,
+        floor: None,
+    },
     way: KEPT,
 };
+
+/// Idle connections, with TLS and without. They have a measure of their own: memory.
+pub(crate) const IDLES: &[Case] = &[
+    IDLE,
+    Case {
+        name: "idle-tls",
+        title: "idle connections over TLS",
+        way: Way {
+            over: Over::Tls,
+            ..KEPT
+        },
+        ..IDLE
+    },
+];
 
 #[cfg(test)]
 mod tests {

@@ -1,14 +1,15 @@
-//! The load: `wrk`, and a check of one request before it.
+//! The load: `wrk` where it speaks what is asked, and a check of one request before it.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::cases::Way;
+use super::cases::{Over, Way};
 use crate::Result;
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -23,7 +24,63 @@ pub(crate) struct Answered {
     pub(crate) p99_ms: f64,
 }
 
-/// Loads `address` for `seconds` from one core. Any failed request is an error.
+/// Requests on each connection of HTTP/2 that are in progress at a time.
+const STREAMS: u32 = 8;
+
+/// Loads `address` for `seconds` from one core, and says how many requests were answered. Any failed one is an error.
+pub(crate) fn requests(
+    address: SocketAddr,
+    core: usize,
+    connections: u32,
+    seconds: u32,
+    way: Way,
+) -> Result<u64> {
+    match way.over {
+        Over::Http1 | Over::Tls => Ok(wrk(address, core, connections, seconds, way)?.requests),
+        Over::Http2 => http2(address, core, connections, seconds),
+        Over::ResumedTls => resuming(address, core, seconds),
+    }
+}
+
+/// A load of HTTP/2, which is this program itself.
+fn http2(address: SocketAddr, core: usize, connections: u32, seconds: u32) -> Result<u64> {
+    let output = pinned(core, &std::env::current_exe()?)
+        .arg("http2")
+        .args([address.to_string(), connections.to_string()])
+        .args([STREAMS, seconds].map(|number| number.to_string()))
+        .output()?;
+    let report = String::from_utf8(output.stdout)?;
+    match report.strip_suffix(" requests\n") {
+        Some(count) => Ok(count.parse()?),
+        None => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned().into()),
+    }
+}
+
+/// Connections over TLS one after the other, each of which goes on with the session of the first, by `openssl s_time`.
+fn resuming(address: SocketAddr, core: usize, seconds: u32) -> Result<u64> {
+    let output = pinned(core, Path::new("openssl"))
+        .args(["s_time", "-reuse", "-www", "/x", "-connect"])
+        .args([address.to_string(), "-time".to_owned(), seconds.to_string()])
+        .output()?;
+    resumed(&String::from_utf8_lossy(&output.stdout))
+}
+
+/// What `openssl s_time` reports: a letter for each connection, `r` where it was resumed, and how many there were.
+fn resumed(report: &str) -> Result<u64> {
+    let letters = report.lines().find(|line| line.starts_with("rr"));
+    match letters {
+        Some(letters) if letters.bytes().all(|letter| letter == b'r') => Ok(letters.len() as u64),
+        _ => Err(format!("openssl s_time: {}", report.trim()).into()),
+    }
+}
+
+fn pinned(core: usize, program: &Path) -> Command {
+    let mut command = Command::new("taskset");
+    command.args(["-c", &core.to_string()]).arg(program);
+    command
+}
+
+/// The same by `wrk`, which measures how long answers take too.
 pub(crate) fn wrk(
     address: SocketAddr,
     core: usize,
@@ -31,14 +88,14 @@ pub(crate) fn wrk(
     seconds: u32,
     way: Way,
 ) -> Result<Answered> {
-    let scheme = if way.tls { "https" } else { "http" };
+    let scheme = if way.over.is_secure() { "https" } else { "http" };
     let alone: &[&str] = if way.alone {
         &["-H", "connection: close"]
     } else {
         &[]
     };
-    let output = Command::new("taskset")
-        .args(["-c", &core.to_string(), "wrk", "-t1", "--latency"])
+    let output = pinned(core, Path::new("wrk"))
+        .args(["-t1", "--latency"])
         .args([
             format!("-c{connections}"),
             format!("-d{seconds}s"),
@@ -206,6 +263,16 @@ mod tests {
         }
         assert!(completed("unable to connect\n").is_err());
         assert!(completed("  0 requests in 1.00s, 0B read\n").is_err());
+    }
+
+    #[test]
+    fn connections_that_were_not_resumed_are_no_load_of_resumed_ones() {
+        let report = |letters: &str| {
+            format!("Now timing with session id reuse.\nstarting\n{letters}\n\n3 connections in 0.01s")
+        };
+        assert_eq!(resumed(&report("rrr")).unwrap(), 3);
+        assert!(resumed(&report("rr3")).is_err());
+        assert!(resumed(&report("")).is_err());
     }
 
     #[test]

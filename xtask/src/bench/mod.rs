@@ -6,6 +6,7 @@
 mod beside;
 mod cases;
 pub(crate) mod floor;
+pub(crate) mod http2;
 mod idle;
 mod load;
 pub(crate) mod origin;
@@ -21,7 +22,7 @@ use lexopt::ValueExt as _;
 
 use crate::process::{Process, free_address, ticks_per_second};
 use crate::{Result, cargo};
-use cases::{BESIDE, CASES, Case, IDLE, Way};
+use cases::{BESIDE, CASES, Case, IDLES, Over, Way};
 use report::{Measured, Turn};
 use server::{Running, Server, Site};
 
@@ -39,6 +40,9 @@ cargo xtask bench [OPTION]… [CASE]…
 const SERVER_CORE: usize = 0;
 const LOAD_CORE: usize = 1;
 
+/// How many connections a server takes, where a case doesn't say otherwise.
+const CONNECTIONS_MAX: usize = 4096;
+
 struct Options {
     seconds: u32,
     rounds: u32,
@@ -48,8 +52,8 @@ struct Options {
     cases: Vec<&'static Case>,
     /// Whether to measure others beside scripts that loop.
     beside: bool,
-    /// Whether to measure what idle connections take.
-    idle: bool,
+    /// The cases of what idle connections take.
+    idle: Vec<&'static Case>,
     /// The command line, for the page.
     line: String,
 }
@@ -58,12 +62,12 @@ pub(crate) fn run(arguments: lexopt::Parser) -> Result<()> {
     let Some(options) = options(arguments)? else {
         print!("{USAGE}");
         println!("\ncases:");
-        for case in CASES.iter().chain([&BESIDE, &IDLE]) {
-            println!("  {:<11} {}", case.name, case.title);
+        for case in CASES.iter().chain([&BESIDE]).chain(IDLES) {
+            println!("  {:<15} {}", case.name, case.title);
         }
         return Ok(());
     };
-    requirements(&options.servers)?;
+    requirements(&options)?;
     let tidegate = match &options.tidegate {
         Some(path) => path.clone(),
         None if options.servers.contains(&Server::Tidegate) => cargo::program()?,
@@ -83,19 +87,22 @@ pub(crate) fn run(arguments: lexopt::Parser) -> Result<()> {
             directory: &directory,
             tidegate: &tidegate,
             core: SERVER_CORE,
+            connections: CONNECTIONS_MAX,
         };
         Ok::<_, Box<dyn std::error::Error>>(beside::measure(&options, &site))
     });
-    let idle = options.idle.then(|| {
+    let idle = options.idle.iter().map(|case| {
         let site = Site {
-            case: &IDLE,
+            case,
             origin: free_address()?,
             directory: &directory,
             tidegate: &tidegate,
             core: SERVER_CORE,
+            connections: CONNECTIONS_MAX,
         };
-        Ok::<_, Box<dyn std::error::Error>>(idle::measure(&options, &site))
+        idle::measure(&options, site)
     });
+    let idle = idle.collect::<Result<Vec<_>>>();
     std::fs::remove_dir_all(&directory)?;
     let results = results?;
     println!("{}", heading(&options, &tidegate));
@@ -106,8 +113,9 @@ pub(crate) fn run(arguments: lexopt::Parser) -> Result<()> {
     if let Some(beside) = beside.transpose()? {
         print!("{}", beside::table(&beside));
     }
-    if let Some(idle) = idle.transpose()? {
-        print!("{}", idle::table(&idle));
+    let idle = idle?;
+    if !idle.is_empty() {
+        println!("{}", idle::table(&idle).trim_end());
     }
     Ok(())
 }
@@ -122,7 +130,7 @@ fn options(mut arguments: lexopt::Parser) -> Result<Option<Options>> {
         servers: Server::ALL.to_vec(),
         cases: Vec::new(),
         beside: false,
-        idle: false,
+        idle: Vec::new(),
         line: "cargo xtask bench".to_owned(),
     };
     while let Some(argument) = arguments.next()? {
@@ -146,9 +154,9 @@ fn options(mut arguments: lexopt::Parser) -> Result<Option<Options>> {
                 options.beside = true;
                 BESIDE.name.to_owned()
             }
-            lexopt::Arg::Value(name) if name == IDLE.name => {
-                options.idle = true;
-                IDLE.name.to_owned()
+            lexopt::Arg::Value(name) if IDLES.iter().any(|case| name == case.name) => {
+                options.idle.extend(IDLES.iter().filter(|case| name == case.name));
+                name.string()?
             }
             lexopt::Arg::Value(name) => {
                 let case = CASES.iter().find(|case| name == case.name);
@@ -161,10 +169,10 @@ fn options(mut arguments: lexopt::Parser) -> Result<Option<Options>> {
         };
         options.line = format!("{} {word}", options.line);
     }
-    if options.cases.is_empty() && !options.beside && !options.idle {
+    if options.cases.is_empty() && !options.beside && options.idle.is_empty() {
         options.cases = CASES.iter().collect();
         options.beside = true;
-        options.idle = true;
+        options.idle = IDLES.iter().collect();
     }
     Ok(Some(options))
 }
@@ -184,8 +192,10 @@ fn server(name: &str) -> Result<Server> {
 }
 
 /// Says which packages are missing, if any.
-fn requirements(servers: &[Server]) -> Result<()> {
-    let mut missing: Vec<&str> = servers.iter().flat_map(|server| server.missing()).collect();
+fn requirements(options: &Options) -> Result<()> {
+    let lua = options.cases.iter().any(|case| case.script.is_some());
+    let servers = options.servers.iter();
+    let mut missing: Vec<&str> = servers.flat_map(|server| server.missing(lua)).collect();
     if !server::runs("wrk") {
         missing.push("wrk");
     }
@@ -217,6 +227,7 @@ fn measure<'a>(options: &Options, case: &'a Case, tidegate: &Path, directory: &P
         directory,
         tidegate,
         core: SERVER_CORE,
+        connections: CONNECTIONS_MAX,
     };
     let mut result = Measured {
         case,
@@ -286,8 +297,8 @@ fn checked(
         }
         let started = site.start(server).and_then(|started| {
             // The floor parses nothing, so its answer is no one's.
-            // Over TLS it is the load that tells a wrong answer.
-            if server != Server::Floor && !site.case.way.tls {
+            // Over TLS and HTTP/2 it is the load that tells a wrong answer.
+            if server != Server::Floor && site.case.way.over == Over::Http1 {
                 load::check(started.address, site.case.answer)?;
             }
             Ok(started)
@@ -305,7 +316,7 @@ fn checked(
 
 fn turn(server: &Running, connections: u32, seconds: u32, ticks: f64, way: Way) -> Result<Turn> {
     let (cpu, start) = (server.process.cpu(ticks)?, Instant::now());
-    let requests = load::wrk(server.address, LOAD_CORE, connections, seconds, way)?.requests;
+    let requests = load::requests(server.address, LOAD_CORE, connections, seconds, way)?;
     let (cpu, elapsed) = (server.process.cpu(ticks)? - cpu, start.elapsed().as_secs_f64());
     Ok(Turn {
         cpu_us: cpu * 1e6 / requests as f64,
@@ -376,7 +387,7 @@ mod tests {
         let options = parse(&[]).unwrap().unwrap();
         assert_eq!(options.cases.len(), CASES.len());
         assert_eq!(options.servers, Server::ALL);
-        assert!(options.beside);
+        assert!(options.beside && options.idle.len() == IDLES.len());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::cases::{Case, Floor, IDLE};
+use super::cases::{Case, Floor, Over};
 use crate::process::{Process, free_address};
 use crate::{Result, certificate};
 
@@ -32,8 +32,8 @@ impl Server {
         }
     }
 
-    /// The Debian packages that this server needs and that are not there.
-    pub(crate) fn missing(self) -> Vec<&'static str> {
+    /// The Debian packages that this server needs and that are not there; `lua` if it is to run scripts.
+    pub(crate) fn missing(self, lua: bool) -> Vec<&'static str> {
         let mut missing = Vec::new();
         if self == Self::Haproxy && !runs("haproxy") {
             missing.push("haproxy");
@@ -42,7 +42,7 @@ impl Server {
             if !runs("nginx") {
                 missing.push("nginx");
             }
-            if !Path::new(NGINX_MODULES).join("ngx_http_lua_module.so").exists() {
+            if lua && !Path::new(NGINX_MODULES).join("ngx_http_lua_module.so").exists() {
                 missing.push("libnginx-mod-http-lua");
             }
         }
@@ -78,6 +78,8 @@ pub(crate) struct Site<'a> {
     /// The program to measure.
     pub(crate) tidegate: &'a Path,
     pub(crate) core: usize,
+    /// How many connections there may be. Each takes two descriptors by HAProxy's count.
+    pub(crate) connections: usize,
 }
 
 /// A server that runs a case.
@@ -117,17 +119,16 @@ impl Site<'_> {
             std::fs::write(&path, self.fill(&template(script)?, directory, address))?;
             load = format!("lua-load {}", path.display());
         }
-        let tls = match self.case.way.tls {
-            true => format!("ssl crt {}", text_of(&self.certificate()?)),
-            false => String::new(),
+        let listen = match self.case.way.over {
+            Over::Http1 => String::new(),
+            Over::Tls | Over::ResumedTls => format!("ssl crt {}", text_of(&self.certificate()?)),
+            Over::Http2 => "proto h2".to_owned(),
         };
         let text = template("common.cfg")?.replace("@LUA@", &load) + &template(self.case.configuration)?;
         let path = directory.join("bench.cfg");
-        // Each takes two descriptors by HAProxy's count, so there are no more than a case needs.
-        let connections = if self.case.name == IDLE.name { 10_200 } else { 4096 };
         let text = text
-            .replace("@TLS@", &tls)
-            .replace("@MAXCONN@", &connections.to_string());
+            .replace("@LISTEN@", &listen)
+            .replace("@MAXCONN@", &self.connections.to_string());
         std::fs::write(&path, self.fill(&text, directory, address))?;
         Ok(vec![
             text_of(program),
@@ -148,21 +149,29 @@ impl Site<'_> {
 
     fn nginx(&self, directory: &Path, address: SocketAddr) -> Result<Vec<String>> {
         let case = template(&format!("{}.conf", self.case.nginx()))?;
-        let (tls, certificate) = match self.case.way.tls {
-            true => {
+        let (listen, certificate) = match self.case.way.over {
+            Over::Http1 => ("", String::new()),
+            Over::Http2 => ("http2", String::new()),
+            Over::Tls | Over::ResumedTls => {
                 let file = text_of(&self.certificate()?);
                 (
                     "ssl",
                     format!("ssl_certificate {file}; ssl_certificate_key {file};"),
                 )
             }
-            false => ("", String::new()),
+        };
+        let modules = match self.case.script {
+            Some(_) => ["ndk_http_module.so", "ngx_http_lua_module.so"].map(|module| {
+                let path = Path::new(NGINX_MODULES).join(module);
+                format!("load_module {};\n", text_of(&path))
+            }),
+            None => [const { String::new() }; 2],
         };
         let text = template("common.conf")?
             .replace("@CASE@", &case)
-            .replace("@TLS@", tls)
+            .replace("@LISTEN@", listen)
             .replace("@CERTIFICATE@", &certificate)
-            .replace("@MODULES@", NGINX_MODULES);
+            .replace("@MODULES@", &modules.concat());
         let path = directory.join("nginx.conf");
         std::fs::write(&path, self.fill(&text, directory, address))?;
         Ok(["nginx", "-p", &text_of(directory), "-c", &text_of(&path)]
