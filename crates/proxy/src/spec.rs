@@ -698,6 +698,8 @@ pub struct ServerSpec {
     pub proxy_header: Option<Arc<ProxyHeaderSpec>>,
     /// `source`: where connections come from.
     pub source: Option<Arc<SourceSpec>>,
+    /// `socks4`: the proxy by which it is connected.
+    pub socks: Option<SocketAddr>,
     /// `tcp-ut`: how long sent bytes may stay unacknowledged.
     pub user_timeout: Option<Duration>,
     /// `option srvtcpka`: how idle connections are probed.
@@ -816,6 +818,7 @@ impl ServerSpec {
             tls: None,
             proxy_header: None,
             source: None,
+            socks: None,
             user_timeout: None,
             keepalive: None,
             pool_max: None,

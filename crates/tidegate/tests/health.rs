@@ -457,6 +457,6 @@ fn a_step_can_connect_by_tls_and_fail_at_it() -> Result<()> {
         ),
     )?;
     site.logged("Health check for server b/well succeeded, reason: Layer6 check passed")?;
-    site.logged("Health check for server b/ill failed, reason: Layer6 invalid response, info: \"SSL handshake failure")?;
+    site.logged("Health check for server b/ill failed, reason: Layer6 invalid response, info: \"Connection closed during SSL handshake")?;
     Ok(())
 }

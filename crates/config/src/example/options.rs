@@ -36,6 +36,8 @@ pub(super) const OPTIONS: &[Row] = &[
     ("originalto", "originalto header X-Destination", "`X-Original-To` without `header`"),
     ("persist", "persist", ""),
     ("socket-stats", "socket-stats", ""),
+    ("external-check", "external-check", "needs `external-check command`, and `external-check` and `insecure-fork-wanted` in `global`"),
+    ("ssl-hello-chk", "ssl-hello-chk", "an alert is an answer too; `check-ssl` shakes hands in full"),
     ("ldap-check", "ldap-check", ""),
     ("mysql-check", "mysql-check user haproxy", "without a user nothing is sent, which servers may count as an error"),
     ("pgsql-check", "pgsql-check user haproxy", ""),

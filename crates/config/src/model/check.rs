@@ -6,9 +6,10 @@ use std::time::Duration;
 use tidegate_sample::Regex;
 use tidegate_sample::vars::{Assignment, VarName};
 
+use super::address::HttpProto;
 use super::http::ReplyBody;
 use super::sampled::{Expr, LogFormat};
-use crate::source::Spanned;
+use crate::source::{Span, Spanned};
 
 /// What checks of a backend, or a `healthcheck` section, do.
 #[derive(Debug, Default)]
@@ -21,6 +22,26 @@ pub struct CheckProgram {
     pub disable_on_404: bool,
     /// `http-check send-state`
     pub send_state: bool,
+    /// `option external-check`: the program that is started in place of the steps.
+    pub command: Option<CheckCommand>,
+}
+
+/// A program that checks servers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckCommand {
+    /// `external-check command`
+    pub command: String,
+    /// `external-check path`: the `PATH` that it is looked up in and has itself.
+    pub path: String,
+    /// Where the option is.
+    pub span: Span,
+}
+
+/// `external-check` of the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExternalCheck {
+    /// `preserve-env`: programs have this process's environment too.
+    pub preserve_env: bool,
 }
 
 /// What a check speaks.
@@ -31,6 +52,8 @@ pub enum CheckKind {
     Tcp,
     /// HTTP.
     Http,
+    /// Whatever a program speaks.
+    External,
 }
 
 /// One step.
@@ -84,12 +107,20 @@ pub struct CheckConnect {
     pub port: Option<CheckPort>,
     /// `addr`
     pub address: Option<IpAddr>,
+    /// The port that stands with it, which counts where `port` gives none.
+    pub address_port: Option<u16>,
     /// `ssl`
     pub tls: bool,
     /// `sni`
     pub sni: Option<String>,
+    /// `alpn`
+    pub alpn: Option<Vec<Vec<u8>>>,
+    /// `proto`
+    pub proto: Option<HttpProto>,
     /// `send-proxy`
     pub send_proxy: bool,
+    /// `via-socks4`
+    pub via_socks: bool,
     /// `linger`
     pub linger: bool,
 }
@@ -212,6 +243,8 @@ pub struct ServerCheck {
     pub fall: u32,
     /// `addr`
     pub address: Option<IpAddr>,
+    /// The port that stands with it, which counts where `port` gives none.
+    pub address_port: Option<u16>,
     /// `port`
     pub port: Option<u16>,
     /// `healthcheck`: the section that says what checks do.
@@ -228,6 +261,18 @@ pub struct ServerCheck {
     pub tls: Option<bool>,
     /// `check-sni`
     pub sni: Option<String>,
+    /// `check-sni-auto`, `no-check-sni-auto`: without that, it is the host of the request.
+    pub sni_auto: bool,
+    /// `check-alpn`
+    pub alpn: Option<Vec<Vec<u8>>>,
+    /// `check-proto`; `Some(None)` for `none`.
+    pub proto: Option<Spanned<Option<HttpProto>>>,
+    /// `check-via-socks4`
+    pub via_socks: bool,
+    /// `check-reuse-pool`, `no-check-reuse-pool`
+    pub reuse_pool: bool,
+    /// `check-pool-conn-name`
+    pub pool_name: Option<String>,
     /// `check-send-proxy`, `no-check-send-proxy`
     pub send_proxy: Option<bool>,
     /// `agent-check`
@@ -244,6 +289,7 @@ impl Default for ServerCheck {
             rise: 2,
             fall: 3,
             address: None,
+            address_port: None,
             port: None,
             section: None,
             initial: None,
@@ -252,6 +298,12 @@ impl Default for ServerCheck {
             on_error: OnError::default(),
             tls: None,
             sni: None,
+            sni_auto: true,
+            alpn: None,
+            proto: None,
+            via_socks: false,
+            reuse_pool: false,
+            pool_name: None,
             send_proxy: None,
             agent: Agent::default(),
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tidegate_sample::stick::Verdicts;
 use tidegate_sample::vars::{VarLimits, VarName};
 
+use super::check::ExternalCheck;
 use super::http2::Http2Settings;
 use super::log::{LogHost, LogTarget};
 use super::process::ProcessSettings;
@@ -47,8 +48,10 @@ pub struct Global {
     pub process: ProcessSettings,
     /// `hard-stop-after`: how long a soft stop may take.
     pub hard_stop_after: Option<Duration>,
-    /// `insecure-fork-wanted`: scripts may start programs.
+    /// `insecure-fork-wanted`: scripts and health checks may start programs.
     pub insecure_fork_wanted: bool,
+    /// `external-check`: programs may check servers.
+    pub external_check: Option<ExternalCheck>,
     /// `node`: the name of this machine.
     pub node: Option<String>,
     /// `description`: words for people.

@@ -32,8 +32,9 @@ pub use balance::{Affinity, Balance, HashBy, HashFunction, HashKey, HashType, Ur
 pub use cache::{Bandwidth, BandwidthSharing, Cache, EarlyHints, Filter, FilterKind, LuaFilter};
 pub use capture::{CaptureSettings, CaptureSlot, CookieCapture};
 pub use check::{
-    Agent, CheckAction, CheckConnect, CheckExpect, CheckKind, CheckMatch, CheckPattern, CheckPort,
-    CheckProgram, CheckRequest, CheckStep, CheckText, InitialState, Observe, OnError, ServerCheck,
+    Agent, CheckAction, CheckCommand, CheckConnect, CheckExpect, CheckKind, CheckMatch, CheckPattern,
+    CheckPort, CheckProgram, CheckRequest, CheckStep, CheckText, ExternalCheck, InitialState, Observe,
+    OnError, ServerCheck,
 };
 pub use cookie::{Cookie, CookieMode, Persistence, ServerTarget, UseServer};
 pub use global::{

@@ -1,6 +1,6 @@
 //! How connections to a server are made.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +35,8 @@ pub struct Outgoing {
     pub proxy: Option<SendProxy>,
     /// `source`: the address to connect from.
     pub source: Option<SourceAddress>,
+    /// `socks4`: the proxy by which it is connected.
+    pub socks: Option<SocketAddr>,
     /// `tcp-ut`: how long sent bytes may stay unacknowledged.
     pub user_timeout: Option<Duration>,
     /// `pool-conn-name`: what idle connections are kept apart by.
@@ -63,6 +65,7 @@ impl Default for Outgoing {
             resume: true,
             proxy: None,
             source: None,
+            socks: None,
             user_timeout: None,
             pool_name: None,
             sni_written: None,

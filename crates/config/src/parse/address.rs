@@ -122,6 +122,39 @@ pub(crate) fn source_address(word: &Word) -> Parsed<SourceAddress> {
     })
 }
 
+/// Where checks go in place of a server: an address, maybe with a port.
+pub(crate) fn check_address(word: &Word) -> Parsed<(IpAddr, Option<u16>)> {
+    let word = word.as_address();
+    let (family, rest) = family(word)?;
+    if !matches!(family, Family::Any | Family::V4 | Family::V6) {
+        return fault(code::BAD_ADDRESS, word, "checks go to an IP address");
+    }
+    let (host, port_word) = match parse_ip(rest.text()?) {
+        Some(IpAddr::V6(_)) => (rest, None),
+        _ => split_port(&rest)?,
+    };
+    let text = host.text()?;
+    let Some(ip) = parse_ip(text) else {
+        return bad_argument(&host, format!("`{text}` is not an IP address"));
+    };
+    Ok((ip, port_word.map(|word| port(&word)).transpose()?))
+}
+
+/// The address of a proxy of SOCKS.
+pub(crate) fn socket_address(word: &Word) -> Parsed<SocketAddr> {
+    match check_address(word)? {
+        (ip, Some(port)) => Ok((ip, port).into()),
+        (_, None) => Err(Box::new(
+            Diagnostic::error(
+                code::BAD_ADDRESS,
+                word.span(),
+                format!("`{}` has no port", word.lossy()),
+            )
+            .help("write `<address>:<port>`"),
+        )),
+    }
+}
+
 /// A network, `192.0.2.0/24`; a mere address is one of its own.
 pub(crate) fn network(word: &Word) -> Parsed<(IpAddr, u8)> {
     let text = word.text()?;

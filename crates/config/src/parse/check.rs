@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::proxy::{ProxyCx, described, settle_format, settle_stats};
 use crate::diag::{Diagnostic, Diagnostics, code};
 use crate::model::{
-    BackendTarget, Balance, CheckProgram, Expr, HashBy, Mode, Observe, Proxy, ProxyId, Rule, Server,
-    ServerTarget,
+    BackendTarget, Balance, CheckKind, CheckProgram, Expr, HashBy, Mode, Observe, Proxy, ProxyId, Rule,
+    Server, ServerTarget,
 };
 use crate::source::{Span, Spanned};
 
@@ -35,7 +35,16 @@ fn health(cx: &mut ProxyCx<'_>) {
         cx.diagnostics
             .push(Diagnostic::warning(code::NO_EFFECT, span, message).help(help));
     }
+    let (kind_span, command) = (checks.external_span(), checks.has_command());
     cx.proxy.check = checks.finish();
+    let is_used = |server: &Server| server.check.enabled && server.check.section.is_none();
+    if let Some(span) = kind_span.filter(|_| !command && cx.proxy.servers.iter().any(is_used)) {
+        let message = "nobody says which program checks";
+        cx.diagnostics.push(
+            Diagnostic::error(code::MISSING_ARGUMENT, span, message)
+                .help("add `external-check command <command>`"),
+        );
+    }
     for server in &cx.proxy.servers {
         let span = server.name.span;
         let check = &server.check;
@@ -43,6 +52,23 @@ fn health(cx: &mut ProxyCx<'_>) {
             let message = "`agent-check` needs to know the agent's port";
             cx.diagnostics.push(
                 Diagnostic::error(code::MISSING_ARGUMENT, span, message).help("add `agent-port <port>`"),
+            );
+        }
+        if check.section.is_none()
+            && let Some(proto) = &check.proto
+            && proto.value.is_some() != (cx.proxy.check.kind == CheckKind::Http)
+        {
+            let message = match proto.value {
+                Some(_) => "checks of this server speak no HTTP",
+                None => "checks of this server speak HTTP",
+            };
+            cx.diagnostics
+                .push(Diagnostic::error(code::BAD_ARGUMENT, proto.span, message));
+        }
+        if check.via_socks && server.outgoing.socks.is_none() {
+            let message = "`check-via-socks4` has no effect without a proxy of SOCKS";
+            cx.diagnostics.push(
+                Diagnostic::warning(code::NO_EFFECT, span, message).help("add `socks4 <address>:<port>`"),
             );
         }
         if check.observe == Some(Observe::Layer7) && cx.proxy.mode != Mode::Http {

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use super::address::server_address;
+use super::address::{check_address, server_address, socket_address};
 use super::args::{Args, Parsed, bad_argument};
-use super::check_rules::address;
 use super::keyword::{Found, Keyword, KeywordDoc, Sections, look_up, no_effect, not_yet, served};
 use super::naming;
 use super::server_origins::{Above, Origins};
-use super::server_outgoing;
+use super::{server_outgoing, tls};
 use crate::diag::{Diagnostic, Diagnostics, code};
 use crate::model::{
     HashKey, HttpProto, InitialState, Naming, Observe, OnError, Outgoing, Server, ServerAddress, ServerCheck,
@@ -208,8 +207,10 @@ const ROWS: &[Keyword<Parse>] = &[
         server.check.fall = args.integer(1, 0x7fff_ffff)?;
         Ok(())
     }),
-    served("addr", B, "<address>", "address of health checks", |server, args| {
-        server.check.address = Some(address(args.expect("an address")?)?);
+    served("addr", B, "<address>[:<port>]", "address of health checks", |server, args| {
+        let (ip, port) = check_address(args.expect("an address")?)?;
+        server.check.address = Some(ip);
+        server.check.address_port = port;
         Ok(())
     }),
     served("port", B, "<port>", "port of health checks", |server, args| {
@@ -228,7 +229,40 @@ const ROWS: &[Keyword<Parse>] = &[
         server.check.sni = Some(args.text("a name")?.to_owned());
         Ok(())
     }),
-    not_yet("check-alpn", B, "protocols offered by checks"),
+    served("check-sni-auto", B, "", "without `check-sni` that is the host that checks ask for, as without a word", |server, _| {
+        server.check.sni_auto = true;
+        Ok(())
+    }),
+    served("no-check-sni-auto", B, "", "without `check-sni` checks ask for no name in TLS", |server, _| {
+        server.check.sni_auto = false;
+        Ok(())
+    }),
+    served("check-alpn", B, "<protocols>", "protocols that checks offer, the preferred one first", |server, args| {
+        server.check.alpn = Some(tls::protocols(args)?);
+        Ok(())
+    }),
+    served("check-proto", B, "{ none | h1 | h2 }", "what checks speak, whatever TLS agrees on", |server, args| {
+        let names = [("none", None), ("h1", Some(HttpProto::Http1)), ("h2", Some(HttpProto::Http2))];
+        let span = args.peek().map_or_else(|| args.last(), Word::span);
+        server.check.proto = Some(Spanned::new(args.one_of("`none`, `h1` or `h2`", &names)?, span));
+        Ok(())
+    }),
+    served("check-via-socks4", B, "", "checks go by `socks4` too", |server, _| {
+        server.check.via_socks = true;
+        Ok(())
+    }),
+    served("check-reuse-pool", B, "", "checks of HTTP take idle connections, and leave theirs to others", |server, _| {
+        server.check.reuse_pool = true;
+        Ok(())
+    }),
+    served("no-check-reuse-pool", B, "", "checks have connections of their own", |server, _| {
+        server.check.reuse_pool = false;
+        Ok(())
+    }),
+    served("check-pool-conn-name", B, "<name>", "what idle connections for checks are kept apart by", |server, args| {
+        server.check.pool_name = Some(args.text("a name")?.to_owned());
+        Ok(())
+    }),
     served("check-send-proxy", B, "", "PROXY protocol in checks", |server, _| {
         server.check.send_proxy = Some(true);
         Ok(())
@@ -278,7 +312,12 @@ const ROWS: &[Keyword<Parse>] = &[
         Ok(())
     }),
     served("agent-addr", B, "<address>", "address of the agent", |server, args| {
-        server.check.agent.address = Some(address(args.expect("an address")?)?);
+        let word = args.expect("an address")?;
+        let (ip, port) = check_address(word)?;
+        if port.is_some() {
+            return bad_argument(word, "the agent's port is what `agent-port` says");
+        }
+        server.check.agent.address = Some(ip);
         Ok(())
     }),
     served("agent-port", B, "<port>", "port of the agent", |server, args| {
@@ -312,11 +351,6 @@ const ROWS: &[Keyword<Parse>] = &[
         Ok(())
     }),
     not_yet("cc", B, "algorithm of congestion control"),
-    not_yet("check-pool-conn-name", B, "name of pooled connections for checks"),
-    not_yet("check-proto", B, "protocol of checks"),
-    not_yet("check-reuse-pool", B, "checks take pooled connections"),
-    not_yet("check-sni-auto", B, "SNI of checks"),
-    not_yet("check-via-socks4", B, "checks through a SOCKS proxy"),
     not_yet("idle-ping", B, "ask idle HTTP/2 servers whether they live"),
     served("init-addr", B, "{ last | libc | none | <ip> },...", "how the address is found at start", |server, args| naming::initial(&mut server.naming, args)),
     not_yet("log-bufsize", B, "bytes of a log server's buffer"),
@@ -326,8 +360,6 @@ const ROWS: &[Keyword<Parse>] = &[
         server.reuse_max = if unlimited { None } else { Some(args.integer(0, 0x7fff_ffff)?) };
         Ok(())
     }),
-    not_yet("no-check-reuse-pool", B, "checks don't take pooled connections"),
-    not_yet("no-check-sni-auto", B, "no SNI of checks"),
     served("pool-conn-name", B, "<expression>", "what idle connections are kept apart by", |server, args| {
         server.outgoing.pool_name_written = Some(args.expect("an expression")?.clone());
         Ok(())
@@ -347,7 +379,10 @@ const ROWS: &[Keyword<Parse>] = &[
     served("resolve-prefer", B, "{ ipv4 | ipv6 }", "family preferred in DNS answers", |server, args| naming::prefer(&mut server.naming, args)),
     served("resolvers", B, "<name>", "follow the name by these name servers", |server, args| naming::resolvers(&mut server.naming, args)),
     not_yet("shard", B, "shard of peers"),
-    not_yet("socks4", B, "connect through a SOCKS proxy"),
+    served("socks4", B, "<address>:<port>", "connect by this proxy of SOCKS4", |server, args| {
+        server.outgoing.socks = Some(socket_address(args.expect("an address with a port")?)?);
+        Ok(())
+    }),
     served("strict-maxconn", B, "", "never more connections than `maxconn`, idle ones counted", |server, _| {
         server.strict_maxconn = true;
         Ok(())

@@ -19,14 +19,19 @@ pub(crate) const TOO_OLD: &str =
 
 /// `alpn <protocols>`.
 pub(crate) fn alpn(tls: &mut TlsSettings, args: &mut Args<'_>) -> Parsed<()> {
+    tls.alpn = Some(protocols(args)?);
+    Ok(())
+}
+
+/// Names of protocols, the preferred one first.
+pub(crate) fn protocols(args: &mut Args<'_>) -> Parsed<Vec<Vec<u8>>> {
     let word = args.expect("protocols such as `h2,http/1.1`")?;
     let names = word.bytes().split(|byte| *byte == b',');
     let names: Vec<Vec<u8>> = names.map(<[u8]>::to_vec).collect();
     if names.iter().any(|name| name.is_empty() || name.len() > 255) {
         return bad_argument(word, "the name of a protocol has 1 to 255 bytes");
     }
-    tls.alpn = Some(names);
-    Ok(())
+    Ok(names)
 }
 
 /// `ssl-min-ver <version>`.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::agent::{self, Answer};
-use super::run::Opener;
+use super::run::{Line, Opener, Route};
 use super::spec::AgentSpec;
 use super::step::Connect;
 use crate::timeouts::Timer;
@@ -18,7 +18,15 @@ pub(super) async fn ask(spec: &AgentSpec, opener: &dyn Opener, timer: &Timer) ->
     let limit: Duration = spec.timeout.unwrap_or(spec.inter);
     let asking = async {
         let connect = Connect::default();
-        let mut wire = opener.open(&connect, Some(spec.port)).await.ok()?.wire;
+        let route = Route {
+            connect: &connect,
+            port: Some(spec.port),
+            http: false,
+            host: None,
+        };
+        let Line::Bytes(mut wire) = opener.open(route).await.ok()?.line else {
+            return None;
+        };
         if !spec.send.is_empty() {
             wire.write_all(&spec.send).await.ok()?;
             wire.flush().await.ok()?;

@@ -12,6 +12,7 @@ use tidegate_sample::figures::Figures;
 
 use super::agent::{self, Answer};
 use super::ask::ask;
+use super::external::{self, Told};
 use super::health::{self, Change, Health};
 use super::opener::ToServer;
 use super::report::{self, Company};
@@ -99,6 +100,8 @@ pub(crate) fn attend(
     }
     if spec.agent.is_some() {
         let opener = ToServer {
+            worker: worker.clone(),
+            backend: backend.clone(),
             state: server.clone(),
             check: None,
         };
@@ -175,6 +178,16 @@ impl Subject {
         Company::of(&self.company, board, &String::from_utf8_lossy(&self.server.name))
     }
 
+    /// What a program that checks is told of the server.
+    fn told(&self) -> Told<'_> {
+        let board = &*self.worker.shared.board;
+        let own = board.server(&self.backend.name, &self.server.name);
+        Told {
+            state: &self.state,
+            connections: own.unwrap_or_default().connections,
+        }
+    }
+
     /// `http-check send-state`: how the server is seen.
     fn seen_as(&self, health: &Health) -> Bytes {
         let board = &*self.worker.shared.board;
@@ -247,6 +260,8 @@ impl Checking {
         }
         Checking {
             opener: ToServer {
+                worker: subject.worker.clone(),
+                backend: subject.company.clone(),
                 state: subject.state.clone(),
                 check: Some(spec.clone()),
             },
@@ -277,6 +292,10 @@ impl Checking {
 
     async fn check(&self) -> Finding {
         let global = &self.subject.worker.shared.global;
+        if let Some(external) = &self.spec.external {
+            let limit = self.spec.timeout.unwrap_or(self.spec.pace.inter);
+            return external::run(external, &self.subject.told(), &self.timer, limit).await;
+        }
         let session = CheckSession::new(
             self.subject.backend.clone(),
             self.subject.server.clone(),

@@ -14,7 +14,9 @@ pub mod step;
 
 mod ask;
 mod drive;
+mod exchange;
 mod expect;
+mod external;
 mod message;
 mod opener;
 pub(crate) mod report;

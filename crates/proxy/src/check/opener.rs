@@ -2,24 +2,45 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 use std::sync::Arc;
 
+use rustls::pki_types::ServerName;
 use tokio::io::AsyncWriteExt;
 
-use super::run::{NoWire, Opened, Opener, Opening};
+use super::exchange::Exchange;
+use super::run::{Line, NoWire, Opened, Opener, Opening, Route};
 use super::spec::CheckSpec;
 use super::step::Connect;
+use crate::http1::{self, HeadLimits};
+use crate::http2::{self, Settings};
 use crate::proxy_protocol::{local2, version1};
-use crate::spec::{ServerAddress, ServerTls};
+use crate::spec::{ServerAddress, ServerProto, ServerTls};
+use crate::stream::Stream;
 use crate::tls;
-use crate::upstream::connect;
+use crate::upstream::link::Link;
+use crate::upstream::manner::{Made, Manner};
+use crate::upstream::open::Life;
+use crate::upstream::pool::Claim;
+use crate::upstream::shared::BackendState;
 use crate::upstream::state::ServerState;
+use crate::upstream::{Server, connect, socks};
+use crate::worker::{Backend, Worker};
 
 /// Connects to a server, or to where its checks go instead.
 pub(super) struct ToServer {
+    pub(super) worker: Rc<Worker>,
+    pub(super) backend: Arc<BackendState>,
     pub(super) state: Arc<ServerState>,
     /// How checks connect where their steps don't say; an agent is spoken to in the clear.
     pub(super) check: Option<Arc<CheckSpec>>,
+}
+
+/// The server as sessions of this worker know it, for checks that share connections with them.
+struct Home {
+    backend: Rc<Backend>,
+    server: Rc<Server>,
+    manner: Option<Rc<Manner>>,
 }
 
 impl ToServer {
@@ -50,13 +71,14 @@ impl ToServer {
     }
 
     /// What hands are shaken with for this step, and the name to ask for.
-    fn tls<'a>(&'a self, step: &'a Connect) -> Option<(&'a ServerTls, Option<&'a str>)> {
+    fn tls<'a>(&'a self, route: &'a Route<'_>) -> Option<(&'a ServerTls, Option<&'a str>)> {
         let check = self.check.as_ref()?;
+        let step = route.connect;
         let by_default = step.defaults && check.speaks_tls;
         if !(step.tls || by_default) {
             return None;
         }
-        let own = check.sni.as_deref().filter(|_| by_default);
+        let own = name_of(check, route).filter(|_| by_default);
         Some((check.tls.as_deref()?, step.sni.as_deref().or(own)))
     }
 
@@ -72,12 +94,110 @@ impl ToServer {
         }
         step.send_proxy.then(|| version1(None))
     }
+
+    /// The proxy of SOCKS by which this step connects.
+    fn socks(&self, step: &Connect) -> Option<SocketAddr> {
+        let check = self.check.as_ref()?;
+        let wanted = step.via_socks || step.defaults && check.via_socks;
+        self.state.spec().socks.filter(|_| wanted)
+    }
+
+    /// Whether requests go by HTTP/2 over a connection on which TLS agreed on this protocol.
+    fn speaks_http2(&self, route: &Route<'_>, agreed: Option<&[u8]>) -> bool {
+        let own = self.check.as_ref().filter(|_| route.connect.defaults);
+        let proto = match route.connect.proto {
+            ServerProto::Any => own.map_or(ServerProto::Any, |check| check.proto),
+            proto => proto,
+        };
+        match proto {
+            ServerProto::Any => agreed == Some(b"h2"),
+            proto => proto == ServerProto::Http2,
+        }
+    }
+
+    /// Where connections come from and go to that sessions take too, if this check's do.
+    fn home(&self, route: &Route<'_>) -> Option<Home> {
+        let check = self.check.as_ref()?;
+        if !(check.reuse_pool && route.http && route.connect.defaults) {
+            return None;
+        }
+        let backend = self.worker.backend_of(&self.backend)?;
+        let servers = backend.balancer.servers();
+        let server = servers
+            .iter()
+            .find(|server| Arc::ptr_eq(&server.state, &self.state))?;
+        let name = check.pool_name.as_deref().or_else(|| name_of(check, route));
+        Some(Home {
+            backend: backend.clone(),
+            manner: Manner::of_check(server, name),
+            server: server.clone(),
+        })
+    }
+
+    /// A stream as the check is to use it.
+    async fn line(&self, stream: Stream, route: &Route<'_>, home: Option<Home>) -> Result<Line, NoWire> {
+        let global = &self.worker.shared.global;
+        let speaks_http2 = route.http && self.speaks_http2(route, stream.alpn());
+        if !speaks_http2 && home.is_none() {
+            return Ok(Line::Bytes(Box::new(stream)));
+        }
+        let made = Made {
+            manner: home.as_ref().and_then(|home| home.manner.clone()),
+            tls: None,
+            life: match &home {
+                Some(home) => Life::begin(&home.server, &home.backend.descriptors).await,
+                None => Life::uncounted(),
+            },
+        };
+        let link = if speaks_http2 {
+            let (settings, most) = (Settings::to_servers(global), global.h2.be_glitches_max);
+            let encrypted = matches!(stream, Stream::Tls(_));
+            let conn = http2::ClientConn::new(stream, made, encrypted, settings, most).await;
+            let conn = conn.map_err(|_| NoWire::Connection(io::ErrorKind::ConnectionReset.into()))?;
+            if let Some(home) = &home {
+                home.server.pool.share(&conn);
+            }
+            Link::Http2(Box::new(conn.stream()))
+        } else {
+            let lenient = home.as_ref().is_some_and(|home| home.backend.spec.http1.lenient);
+            let case = home
+                .as_ref()
+                .and_then(|home| home.backend.spec.http1.case(global));
+            let conn = http1::ClientConn::new(stream, made, HeadLimits::of(global, lenient), case);
+            Link::Http1(Box::new(conn))
+        };
+        let exchange = Exchange::new(link, home.map(|home| home.server));
+        Ok(Line::Requests(Box::new(exchange)))
+    }
+}
+
+/// `check-sni`, or the host of the request.
+fn name_of<'a>(check: &'a CheckSpec, route: &'a Route<'_>) -> Option<&'a str> {
+    let host = || {
+        let host = route.host.as_deref().filter(|_| check.sni_auto)?;
+        let host = host.split(':').next()?;
+        // What can't be asked for isn't.
+        ServerName::try_from(host).is_ok().then_some(host)
+    };
+    check.sni.as_deref().or_else(host)
 }
 
 impl Opener for ToServer {
-    fn open<'a>(&'a self, step: &'a Connect, port: Option<u16>) -> Opening<'a> {
+    fn open<'a>(&'a self, route: Route<'a>) -> Opening<'a> {
         Box::pin(async move {
-            let target = self.target(step, port);
+            let step = route.connect;
+            let home = self.home(&route);
+            if let Some(home) = &home
+                && let Some(link) = idle(home)
+            {
+                return Ok(Opened {
+                    source: link.local(),
+                    destination: None,
+                    tls: self.tls(&route).is_some(),
+                    line: Line::Requests(Box::new(Exchange::new(link, Some(home.server.clone())))),
+                });
+            }
+            let target = self.target(step, route.port);
             let target = target.ok_or_else(|| NoWire::Socket("no port to connect to".to_owned()))?;
             let destination = match &target {
                 ServerAddress::Tcp(address) if address.port() == 0 => {
@@ -86,31 +206,57 @@ impl Opener for ToServer {
                 ServerAddress::Tcp(address) => Some(*address),
                 ServerAddress::Unix(_) | ServerAddress::Abstract(_) => None,
             };
+            let socks = self.socks(step).filter(|_| destination.is_some());
+            let to = socks.map_or(target, ServerAddress::Tcp);
             let from = self.check.as_ref().and_then(|check| check.source.as_deref());
-            let mut stream = connect::open_from(&target, from).await.map_err(failure)?;
+            let mut stream = connect::open_from(&to, from).await.map_err(failure)?;
             let source = stream.local();
-            if !step.linger {
+            if !step.linger && home.is_none() {
                 // Nobody waits for the rest of a check's connection.
                 stream.reset_on_close();
+            }
+            if let (Some(_), Some(destination)) = (socks, destination) {
+                socks::ask(&mut stream, destination).await.map_err(failure)?;
             }
             if let Some(header) = self.header(step) {
                 stream.write_all(&header).await.map_err(failure)?;
             }
             let mut speaks_tls = false;
-            if let Some((tls, name)) = self.tls(step) {
-                let shaken = tls::connect(stream, &tls.connector, name.map(str::as_bytes), None).await;
-                stream = shaken
-                    .map_err(|why| NoWire::Tls(format!("SSL handshake failure ({why})")))?
-                    .0;
+            if let Some((tls, name)) = self.tls(&route) {
+                let own = self.check.as_ref().filter(|_| step.defaults);
+                let offered = step.alpn.as_ref().or(own.and_then(|check| check.alpn.as_ref()));
+                let offered = offered.map(Vec::as_slice);
+                let name = name.map(str::as_bytes);
+                let shaken = tls::connect_offering(stream, &tls.connector, name, offered).await;
+                stream = shaken.map_err(|why| NoWire::Tls(no_tls(&why)))?.0;
                 speaks_tls = true;
             }
             Ok(Opened {
                 source,
                 destination,
                 tls: speaks_tls,
-                wire: Box::new(stream),
+                line: self.line(stream, &route, home).await?,
             })
         })
+    }
+}
+
+/// One that sessions have left, or let others use too.
+fn idle(home: &Home) -> Option<Link> {
+    home.server.idle_connection(&Claim {
+        reuse: home.backend.spec.reuse,
+        manner: home.manner.as_deref(),
+        session: usize::MAX,
+        is_first: true,
+    })
+}
+
+/// What went wrong with TLS: the server may just have closed the connection.
+fn no_tls(why: &io::Error) -> String {
+    match why.kind() {
+        io::ErrorKind::UnexpectedEof => "Connection closed during SSL handshake".to_owned(),
+        _ if why.get_ref().is_none() => "Connection closed during SSL handshake".to_owned(),
+        _ => format!("SSL handshake failure ({why})"),
     }
 }
 

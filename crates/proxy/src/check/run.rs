@@ -13,8 +13,9 @@ use tidegate_sample::vars;
 use tidegate_sample::{Type, Value, cast};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
+use super::exchange::Exchange;
 use super::expect::{self, Answer, Seen};
-use super::message;
+use super::message::{self, Response};
 use super::session::CheckSession;
 use super::status::Status;
 use super::step::{Action, Connect, Expect, Kind, Payload, Port, Program, Request, Step};
@@ -80,9 +81,17 @@ impl Limits {
 pub(super) trait Wire: AsyncRead + AsyncWrite + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Unpin> Wire for T {}
 
+/// What a check speaks on.
+pub(super) enum Line {
+    /// Bytes.
+    Bytes(Box<dyn Wire>),
+    /// Requests of HTTP whose form is not the check's affair.
+    Requests(Box<Exchange>),
+}
+
 /// A connection that was made.
 pub(super) struct Opened {
-    pub(super) wire: Box<dyn Wire>,
+    pub(super) line: Line,
     pub(super) source: Option<SocketAddr>,
     pub(super) destination: Option<SocketAddr>,
     /// Whether TLS is spoken on it.
@@ -103,8 +112,20 @@ pub(super) type Opening<'a> = Pin<Box<dyn Future<Output = Result<Opened, NoWire>
 
 /// Makes connections.
 pub(super) trait Opener {
-    /// A connection as a connect step describes it; `port` if that step computed one.
-    fn open<'a>(&'a self, connect: &'a Connect, port: Option<u16>) -> Opening<'a>;
+    /// A connection as a connect step describes it.
+    fn open<'a>(&'a self, route: Route<'a>) -> Opening<'a>;
+}
+
+/// The connection that a step wants.
+#[derive(Clone, Debug)]
+pub(super) struct Route<'a> {
+    pub(super) connect: &'a Connect,
+    /// The port that the step computed.
+    pub(super) port: Option<u16>,
+    /// Whether requests of HTTP are to go over it.
+    pub(super) http: bool,
+    /// The host that they name, where no step says how to connect.
+    pub(super) host: Option<String>,
 }
 
 /// Runs the steps of `program`.
@@ -125,16 +146,16 @@ pub(super) async fn run(
         limits,
         buffer_bytes,
         state,
-        wire: None,
+        line: None,
         left: limits.answer,
         method: Method::GET,
         spoke: false,
         tls: false,
         number: 0,
     };
-    match run.steps().await {
-        Ok(finding) | Err(finding) => finding,
-    }
+    let (Ok(finding) | Err(finding)) = run.steps().await;
+    run.leave().await;
+    finding
 }
 
 struct Run<'a> {
@@ -146,7 +167,7 @@ struct Run<'a> {
     buffer_bytes: usize,
     /// `send-state`
     state: Option<Bytes>,
-    wire: Option<Box<dyn Wire>>,
+    line: Option<Line>,
     /// How much time is left for what follows the connection.
     left: Duration,
     /// The method of the last request.
@@ -179,6 +200,16 @@ impl Run<'_> {
         Ok(last.unwrap_or_else(|| Finding::of(status)))
     }
 
+    /// Receives the rest of a response whose connection others are to have.
+    async fn leave(&mut self) {
+        let Some(Line::Requests(exchange)) = &mut self.line else {
+            return;
+        };
+        let buffer_bytes = self.buffer_bytes;
+        let rest = async { while exchange.may_leave(buffer_bytes) && exchange.receive().await.is_ok() {} };
+        within(self.timer, &mut self.left, rest).await;
+    }
+
     /// Does one step. What it finds counts if it is the last.
     async fn step(&mut self, step: &Step) -> Result<Option<Finding>, Finding> {
         let session = self.session;
@@ -197,8 +228,11 @@ impl Run<'_> {
             }
             Action::Request(request) => {
                 self.number += 1;
-                let bytes = self.request(request);
                 self.method = request.method.clone();
+                if let Some(Line::Requests(_)) = self.line {
+                    return self.ask(request, step).map(|()| None);
+                }
+                let bytes = self.request(request);
                 self.send(&bytes, step).await?;
             }
             Action::Expect(wanted) => {
@@ -222,7 +256,7 @@ impl Run<'_> {
 
     async fn connect(&mut self, connect: &Connect, step: Option<&Step>) -> Result<(), Finding> {
         // A check that connects several times closes the one connection before it makes the next.
-        self.wire = None;
+        self.line = None;
         self.session.begin_answer();
         let port = match &connect.port {
             Some(Port::Computed(expr)) => match expr.eval(self.session).and_then(port_of) {
@@ -232,7 +266,17 @@ impl Run<'_> {
             Some(Port::Fixed(port)) => Some(*port),
             None => None,
         };
-        let opening = self.opener.open(connect, port);
+        let http = self.program.kind == Kind::Http;
+        let route = Route {
+            connect,
+            port,
+            http,
+            host: match step {
+                None if http => self.program.host().map(|host| self.text(host)),
+                _ => None,
+            },
+        };
+        let opening = self.opener.open(route);
         let opened = self.timer.limit(Some(self.limits.connect), opening).await;
         let place = step.map(|step| {
             let port = port.map(|port| format!(" port {port}")).unwrap_or_default();
@@ -241,7 +285,7 @@ impl Run<'_> {
         let place = place.unwrap_or_default();
         match opened {
             Ok(Ok(opened)) => {
-                self.wire = Some(opened.wire);
+                self.line = Some(opened.line);
                 self.tls = opened.tls;
                 self.left = self.limits.answer;
                 self.session.source.set(opened.source);
@@ -265,7 +309,7 @@ impl Run<'_> {
         self.spoke = true;
         self.session.begin_answer();
         let place = self.place("send", step);
-        let Some(wire) = &mut self.wire else {
+        let Some(Line::Bytes(wire)) = &mut self.line else {
             return Err(Finding::because(Status::SocketError, place));
         };
         let sending = async {
@@ -275,7 +319,7 @@ impl Run<'_> {
         match within(self.timer, &mut self.left, sending).await {
             Some(Ok(())) => Ok(()),
             Some(Err(why)) => Err(Finding::because(
-                Status::L4Connection,
+                Status::SocketError,
                 format!("{}{place}", reason(&why)),
             )),
             None => Err(Finding::because(Status::L7Timeout, place)),
@@ -311,6 +355,12 @@ impl Run<'_> {
                 Ok(expect::bytes(wanted, &received, ended, self.session))
             }
             Kind::Http => {
+                if let Some(Line::Requests(exchange)) = &self.line {
+                    return Ok(match exchange.response() {
+                        Some(response) => self.judge(wanted, response, full),
+                        None => Seen::More,
+                    });
+                }
                 let response = {
                     let received = self.session.received.borrow();
                     message::response(&received, ended, &self.method)?
@@ -318,20 +368,51 @@ impl Run<'_> {
                 let Some(response) = response else {
                     return Ok(Seen::More);
                 };
-                if self.program.disable_on_404 && response.status == http::StatusCode::NOT_FOUND {
-                    return Ok(Seen::Conditional(404));
-                }
-                expect::remember(self.session, &response);
-                Ok(expect::response(wanted, &response, full, self.session))
+                Ok(self.judge(wanted, &response, full))
             }
         }
+    }
+
+    fn judge(&self, wanted: &Expect, response: &Response, full: bool) -> Seen {
+        if self.program.disable_on_404 && response.status == http::StatusCode::NOT_FOUND {
+            return Seen::Conditional(404);
+        }
+        expect::remember(self.session, response);
+        let full = full || response.body.len() >= self.buffer_bytes;
+        expect::response(wanted, response, full, self.session)
+    }
+
+    /// Prepares a request where its form is not the check's affair.
+    fn ask(&mut self, request: &Request, step: &Step) -> Result<(), Finding> {
+        self.spoke = true;
+        self.session.begin_answer();
+        let fields = self.fields(request);
+        let uri = uri_of(request, self.session);
+        let body = request.body.as_ref().map(|body| body.eval_for(self.session));
+        let place = self.place("send", step);
+        let Some(Line::Requests(exchange)) = &mut self.line else {
+            return Err(Finding::because(Status::SocketError, place));
+        };
+        let asked = exchange.ask(&request.method, &uri, request.version, fields, body);
+        asked.map_err(|_| Finding::because(Status::SocketError, format!("the request is malformed{place}")))
     }
 
     async fn receive(&mut self, wanted: &Expect, step: &Step) -> Result<(), Finding> {
         let what = expect::described(wanted, self.session);
         let place = self.place(&format!("expect {what}"), step);
-        let Some(wire) = &mut self.wire else {
-            return Err(Finding::because(Status::SocketError, place));
+        let wire = match &mut self.line {
+            Some(Line::Bytes(wire)) => wire,
+            Some(Line::Requests(exchange)) => {
+                return match within(self.timer, &mut self.left, exchange.receive()).await {
+                    Some(Ok(())) => Ok(()),
+                    Some(Err(_)) => Err(Finding::because(Status::L7Response, place)),
+                    None => Err(Finding::because(
+                        wanted.timeout_status.unwrap_or(Status::L7Timeout),
+                        place,
+                    )),
+                };
+            }
+            None => return Err(Finding::because(Status::SocketError, place)),
         };
         let mut received = std::mem::take(&mut *self.session.received.borrow_mut());
         let room = self.buffer_bytes.saturating_sub(received.len()).max(1) as u64;
@@ -347,7 +428,7 @@ impl Run<'_> {
             }
             Some(Ok(_)) => Ok(()),
             Some(Err(why)) if self.session.received.borrow().is_empty() => Err(Finding::because(
-                Status::L4Connection,
+                Status::SocketError,
                 format!("{}{place}", reason(&why)),
             )),
             // What came before a reset may be what was waited for.
@@ -406,7 +487,7 @@ impl Run<'_> {
         String::from_utf8_lossy(&text).into_owned()
     }
 
-    fn request(&self, request: &Request) -> Vec<u8> {
+    fn fields(&self, request: &Request) -> Vec<(http::HeaderName, Vec<u8>)> {
         let mut headers: Vec<_> = request
             .headers
             .iter()
@@ -418,7 +499,12 @@ impl Run<'_> {
                 state.to_vec(),
             ));
         }
-        let uri = request.uri.eval_for(self.session);
+        headers
+    }
+
+    fn request(&self, request: &Request) -> Vec<u8> {
+        let headers = self.fields(request);
+        let uri = uri_of(request, self.session);
         let body = request.body.as_ref().map(|body| body.eval_for(self.session));
         message::request(&request.method, &uri, request.version, &headers, body.as_deref())
     }
@@ -429,6 +515,15 @@ impl Run<'_> {
             Kind::Tcp => format!(" at step {} of tcp-check ({what}){}", self.number, comment(step)),
             Kind::Http => comment(step),
         }
+    }
+}
+
+/// The target of a request; that of nothing is the root.
+fn uri_of(request: &Request, session: &CheckSession) -> Bytes {
+    let uri = request.uri.eval_for(session);
+    match uri.is_empty() {
+        true => Bytes::from_static(b"/"),
+        false => uri,
     }
 }
 
@@ -457,23 +552,28 @@ fn port_of(value: Value) -> Option<u16> {
 
 /// What the system says, as it says it to people.
 fn reason(why: &io::Error) -> String {
-    const NAMES: [(i32, &str); 10] = [
+    const NAMES: [(i32, &str); 9] = [
         (9, "EBADF"),
         (12, "ENOMEM"),
         (14, "EFAULT"),
         (22, "EINVAL"),
         (32, "EPIPE"),
         (88, "ENOTSOCK"),
-        (101, "ENETUNREACH"),
         (104, "ECONNRESET"),
         (105, "ENOBUFS"),
         (111, "ECONNREFUSED"),
     ];
+    /// What keeps the system from even trying.
+    const AT_ONCE: [i32; 5] = [1, 13, 97, 99, 101];
     let name = |number| NAMES.iter().find(|(known, _)| *known == number);
     if let Some((_, name)) = why.raw_os_error().and_then(name) {
         return format!("{name} returned by OS");
     }
     let text = why.to_string();
     // The number of the error helps nobody who reads a log.
-    text.split(" (os error").next().unwrap_or_default().to_owned()
+    let text = text.split(" (os error").next().unwrap_or_default();
+    match why.raw_os_error() {
+        Some(number) if AT_ONCE.contains(&number) => format!("General socket error ({text})"),
+        _ => text.to_owned(),
+    }
 }

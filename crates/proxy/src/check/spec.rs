@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::health::{InitialState, Pace};
 use super::step::Program;
-use crate::spec::{ServerTls, SourceSpec};
+use crate::spec::{ServerProto, ServerTls, SourceSpec};
 
 /// How a server is checked.
 #[derive(Clone, Debug)]
@@ -33,6 +33,20 @@ pub struct CheckSpec {
     pub speaks_tls: bool,
     /// `check-sni`: the name that is asked for then.
     pub sni: Option<String>,
+    /// `check-sni-auto`: without that, it is the host of the request.
+    pub sni_auto: bool,
+    /// `check-alpn`: what is offered then, in place of what the server is offered otherwise.
+    pub alpn: Option<Vec<Vec<u8>>>,
+    /// `check-proto`, or the server's: what checks of HTTP speak where no step says otherwise.
+    pub proto: ServerProto,
+    /// `check-via-socks4`: whether checks go by the server's proxy of SOCKS where no step says otherwise.
+    pub via_socks: bool,
+    /// `check-reuse-pool`: checks take idle connections of sessions and leave theirs to them.
+    pub reuse_pool: bool,
+    /// `check-pool-conn-name`: what those are kept apart by.
+    pub pool_name: Option<String>,
+    /// `option external-check`: the program that checks in place of the steps.
+    pub external: Option<Arc<ExternalSpec>>,
     /// Whether connections begin with a PROXY header where no step says otherwise.
     pub sends_proxy: bool,
     /// Whether that header is of version 2.
@@ -60,6 +74,13 @@ impl CheckSpec {
             tls: None,
             speaks_tls: false,
             sni: None,
+            sni_auto: false,
+            alpn: None,
+            proto: ServerProto::Any,
+            via_socks: false,
+            reuse_pool: false,
+            pool_name: None,
+            external: None,
             sends_proxy: false,
             proxy_binary: false,
             program,
@@ -67,6 +88,27 @@ impl CheckSpec {
             observe: None,
         }
     }
+}
+
+/// A program that checks a server, and what it is told of the proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExternalSpec {
+    /// `external-check command`
+    pub command: String,
+    /// `external-check path`
+    pub path: String,
+    /// Whether it has the environment of this process too.
+    pub preserve_env: bool,
+    /// The proxy's name.
+    pub proxy_name: String,
+    /// The proxy's number.
+    pub proxy_id: u32,
+    /// Where the proxy listens first, if it does.
+    pub proxy_address: Option<String>,
+    /// On which port, if it is one of TCP.
+    pub proxy_port: Option<String>,
+    /// What the server speaks.
+    pub protocol: &'static str,
 }
 
 /// `observe`, `error-limit` and `on-error`.

@@ -8,6 +8,7 @@ use tidegate_sample::{Expr, Regex};
 
 use super::status::Status;
 use crate::rules::Text;
+use crate::spec::ServerProto;
 
 /// The steps of a check.
 #[derive(Debug, Default)]
@@ -29,6 +30,24 @@ impl Program {
         self.steps
             .iter()
             .any(|step| matches!(&step.action, Action::Connect(connect) if connect.tls))
+    }
+
+    /// Whether a step says how to connect.
+    #[must_use]
+    pub fn connects(&self) -> bool {
+        self.steps
+            .iter()
+            .any(|step| matches!(step.action, Action::Connect(_)))
+    }
+
+    /// The host that the first request of HTTP names.
+    pub(super) fn host(&self) -> Option<&LogFormat> {
+        let first = self.steps.iter().find_map(|step| match &step.action {
+            Action::Request(request) => Some(request),
+            _ => None,
+        })?;
+        let host = first.headers.iter().find(|(name, _)| *name == http::header::HOST);
+        host.map(|(_, value)| value)
     }
 
     /// Whether the first step that is more than a computation connects.
@@ -106,8 +125,14 @@ pub struct Connect {
     pub tls: bool,
     /// `sni`
     pub sni: Option<String>,
+    /// `alpn`
+    pub alpn: Option<Vec<Vec<u8>>>,
+    /// `proto`: what is spoken, in checks of HTTP.
+    pub proto: ServerProto,
     /// `send-proxy`
     pub send_proxy: bool,
+    /// `via-socks4`
+    pub via_socks: bool,
     /// `linger`: close in order instead of with a reset.
     pub linger: bool,
 }

@@ -11,6 +11,7 @@ use http::{HeaderMap, Response, request};
 use tidegate_sample::head::response;
 
 use super::guard::{Guarded, Meter};
+use crate::spec::GlobalSpec;
 use crate::stream::Counted;
 
 /// What is decided once for a connection.
@@ -31,6 +32,18 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
+    /// Those of connections to servers.
+    pub(crate) fn to_servers(global: &GlobalSpec) -> Settings {
+        Settings {
+            streams_max: global.h2.be_streams_max,
+            window_bytes: global.h2.be_window_bytes,
+            frame_bytes_max: global.h2.frame_bytes_max,
+            table_bytes: global.h2.table_bytes,
+            buffer_bytes: global.h2.be_buffer_bytes,
+            head_bytes_max: u32::try_from(global.buffer_bytes).unwrap_or(u32::MAX),
+        }
+    }
+
     /// The window of a whole connection. It is opened this far once the peer has spoken, as then it must take no frame for
     /// another one: the first that we send are our settings, and what acknowledges its own.
     pub(super) fn connection_window(self) -> u32 {

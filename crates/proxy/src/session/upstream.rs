@@ -271,14 +271,7 @@ impl HttpStream {
             let conn = http1::ClientConn::new(stream, made, limits, case);
             return Ok(Link::Http1(Box::new(conn)));
         }
-        let settings = Settings {
-            streams_max: global.h2.be_streams_max,
-            window_bytes: global.h2.be_window_bytes,
-            frame_bytes_max: global.h2.frame_bytes_max,
-            table_bytes: global.h2.table_bytes,
-            buffer_bytes: global.h2.be_buffer_bytes,
-            head_bytes_max: u32::try_from(global.buffer_bytes).unwrap_or(u32::MAX),
-        };
+        let settings = Settings::to_servers(global);
         let conn =
             http2::ClientConn::new(stream, made, encrypted, settings, global.h2.be_glitches_max).await?;
         Ok(Link::Http2(Box::new(conn.stream())))

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use rustls::Error;
+use rustls::{ClientConfig, Error};
 use tidegate_sample::{Data, Tls};
 use tidegate_tls::{Connector, Notes, noting};
 use tokio_rustls::TlsConnector;
@@ -24,19 +24,43 @@ pub(crate) async fn connect(
     name: Option<&[u8]>,
     only: Option<ServerProto>,
 ) -> io::Result<(Stream, Rc<Tls>)> {
+    let name_of = |only| match only {
+        ServerProto::Http2 => b"h2".to_vec(),
+        ServerProto::Any | ServerProto::Http1 => b"http/1.1".to_vec(),
+    };
+    let offer = |config: &mut Arc<ClientConfig>| {
+        if let Some(only) = only.filter(|_| !config.alpn_protocols.is_empty()) {
+            Arc::make_mut(config).alpn_protocols = vec![name_of(only)];
+        }
+    };
+    shake(stream, connector, name, offer).await
+}
+
+/// The same, offering these protocols in place of the connector's.
+pub(crate) async fn connect_offering(
+    stream: Stream,
+    connector: &Connector,
+    name: Option<&[u8]>,
+    alpn: Option<&[Vec<u8>]>,
+) -> io::Result<(Stream, Rc<Tls>)> {
+    let offer = |config: &mut Arc<ClientConfig>| {
+        if let Some(alpn) = alpn {
+            Arc::make_mut(config).alpn_protocols = alpn.to_vec();
+        }
+    };
+    shake(stream, connector, name, offer).await
+}
+
+async fn shake(
+    stream: Stream,
+    connector: &Connector,
+    name: Option<&[u8]>,
+    offer: impl FnOnce(&mut Arc<ClientConfig>),
+) -> io::Result<(Stream, Rc<Tls>)> {
     let refused = |why: String| io::Error::new(io::ErrorKind::InvalidInput, why);
     let asked = name.map(|name| String::from_utf8_lossy(name).into_owned());
     let (mut config, server) = connector.config(asked.as_deref()).map_err(refused)?;
-    if let Some(only) = only
-        && !config.alpn_protocols.is_empty()
-    {
-        let name: &[u8] = if only == ServerProto::Http2 {
-            b"h2"
-        } else {
-            b"http/1.1"
-        };
-        Arc::make_mut(&mut config).alpn_protocols = vec![name.to_vec()];
-    }
+    offer(&mut config);
     let mut notes = Notes::default();
     let mut shaking = pin!(TlsConnector::from(config).connect(server, Wire::new(stream)));
     let mut tls = poll_fn(|cx| noting(&mut notes, || shaking.as_mut().poll(cx))).await?;

@@ -7,6 +7,6 @@ mod seen;
 mod wire;
 
 pub(crate) use accept::{Refused, accept};
-pub(crate) use connect::{connect, number as server_error};
+pub(crate) use connect::{connect, connect_offering, number as server_error};
 pub(crate) use seen::Kept;
 pub(crate) use wire::Secure;

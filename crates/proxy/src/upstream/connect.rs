@@ -14,6 +14,7 @@ use super::Server;
 use super::assign::{NoSlot, OnDrop, Wish, assign};
 use super::manner::{Made, Manner};
 use super::open::Life;
+use super::socks;
 use crate::check::Traffic;
 use crate::log::Level;
 use crate::spec::{PresentedAs, ServerAddress, SourceSpec};
@@ -117,7 +118,7 @@ pub(crate) async fn next_server(
 
 /// The number by which fetches know what went wrong.
 fn error_number(why: &io::Error) -> u8 {
-    if let Some(number) = tls::server_error(why) {
+    if let Some(number) = tls::server_error(why).or_else(|| socks::number(why)) {
         return number;
     }
     match why.kind() {
@@ -139,7 +140,8 @@ async fn open_for(server: &Server, txn: &Txn, backend: &Backend) -> io::Result<O
     let address = server.address_for(txn.destination());
     let mut stream = match address {
         ServerAddress::Tcp(written) => {
-            let address = txn.address_of_server(written);
+            let wanted = txn.address_of_server(written);
+            let address = spec.socks.unwrap_or(wanted);
             let plain = !txn.overrides.marks_server() && spec.source.is_none();
             let tcp = match plain {
                 true => TcpStream::connect(address).await?,
@@ -152,7 +154,11 @@ async fn open_for(server: &Server, txn: &Txn, backend: &Backend) -> io::Result<O
             if let Some(keepalive) = spec.keepalive {
                 keepalive.apply(&socket2::SockRef::from(&tcp))?;
             }
-            Stream::Tcp(tcp)
+            let mut stream = Stream::Tcp(tcp);
+            if spec.socks.is_some() {
+                socks::ask(&mut stream, wanted).await?;
+            }
+            stream
         }
         other => open(&other).await?,
     };

@@ -99,6 +99,21 @@ impl Manner {
     }
 }
 
+impl Manner {
+    /// That of a check's connection which sessions may take too. Nothing of it is a client's.
+    pub(crate) fn of_check(server: &Server, name: Option<&str>) -> Option<Rc<Manner>> {
+        let spec = &server.spec;
+        let sni = spec.tls.as_ref().and_then(|tls| tls.sni.as_ref());
+        if sni.is_none() && spec.pool_name.is_none() {
+            return None;
+        }
+        Some(Rc::new(Manner {
+            name: name.map(|name| Data::from(name.as_bytes())),
+            ..Manner::default()
+        }))
+    }
+}
+
 fn written(spec: &ProxyHeaderSpec, txn: &Txn) -> Vec<u8> {
     let addresses: Option<(SocketAddr, SocketAddr)> = txn.source().zip(txn.destination());
     if !spec.binary {

@@ -15,6 +15,7 @@ pub(crate) mod pool;
 pub(crate) mod queue;
 pub(crate) mod servers;
 pub(crate) mod shared;
+pub(crate) mod socks;
 pub(crate) mod standing;
 pub(crate) mod state;
 

@@ -83,7 +83,8 @@ pub(crate) struct Life {
     private: Cell<bool>,
     /// The session that it carries requests of, where one has it for itself.
     session: Cell<usize>,
-    _established: Established,
+    /// Its place among the server's connections; checks have connections of their own.
+    _established: Option<Established>,
 }
 
 impl Life {
@@ -92,7 +93,17 @@ impl Life {
             uses: Cell::new(0),
             private: Cell::new(false),
             session: Cell::new(0),
-            _established: Established::at(server, descriptors).await,
+            _established: Some(Established::at(server, descriptors).await),
+        })
+    }
+
+    /// That of a connection that isn't counted: a check's.
+    pub(crate) fn uncounted() -> Rc<Self> {
+        Rc::new(Life {
+            uses: Cell::new(0),
+            private: Cell::new(true),
+            session: Cell::new(0),
+            _established: None,
         })
     }
 

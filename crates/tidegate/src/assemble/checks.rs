@@ -7,15 +7,15 @@ use http::{HeaderName, Method, Version};
 use tidegate_config::model;
 use tidegate_config::{Code, Diagnostic, Severity, Span, code};
 use tidegate_proxy::check::health::{InitialState, Pace};
-use tidegate_proxy::check::spec::{AgentSpec, CheckSpec, Layer, Observing, OnErrors};
+use tidegate_proxy::check::spec::{AgentSpec, CheckSpec, ExternalSpec, Layer, Observing, OnErrors};
 use tidegate_proxy::check::status::Status;
 use tidegate_proxy::check::step::{
     Action, Connect, Expect, HeaderPattern, Kind, Pattern, Payload, Port, Program, Request, Step, TextMatch,
 };
 use tidegate_proxy::spec::{ServerSpec, ServerTls, Text};
 
-use super::Assembly;
 use super::servers::Terms;
+use super::{Assembly, http2};
 
 impl Assembly {
     /// What the checks of a backend do.
@@ -29,7 +29,7 @@ impl Assembly {
         });
         Arc::new(Program {
             kind: match program.kind {
-                model::CheckKind::Tcp => Kind::Tcp,
+                model::CheckKind::Tcp | model::CheckKind::External => Kind::Tcp,
                 model::CheckKind::Http => Kind::Http,
             },
             steps: steps.collect(),
@@ -88,6 +88,40 @@ impl Assembly {
         })
     }
 
+    /// The program that checks a backend's servers, if one does.
+    pub(super) fn external(&mut self, proxy: &model::Proxy, id: u32) -> Option<ExternalSpec> {
+        let own = proxy.check.command.as_ref()?;
+        let (allowed, may_start) = self.programs;
+        let mut lacks = |keyword: &str| {
+            let message = format!("programs check no servers without `{keyword}` in the `global` section");
+            self.faults
+                .push(Diagnostic::error(code::MISSING_ARGUMENT, own.span, message));
+        };
+        if allowed.is_none() {
+            lacks("external-check");
+        }
+        if !may_start {
+            lacks("insecure-fork-wanted");
+        }
+        let (proxy_address, proxy_port) = match proxy.binds.first().map(|bind| &bind.address) {
+            Some(model::BindAddress::Tcp { ip, ports }) => {
+                (Some(ip.to_string()), Some(ports.first.to_string()))
+            }
+            Some(model::BindAddress::Unix(path)) => (Some(path.to_string_lossy().into_owned()), None),
+            Some(model::BindAddress::Abstract(_) | model::BindAddress::Fd(_)) | None => (None, None),
+        };
+        Some(ExternalSpec {
+            command: own.command.clone(),
+            path: own.path.clone(),
+            preserve_env: allowed?.preserve_env,
+            proxy_name: proxy.name.value.clone(),
+            proxy_id: id,
+            proxy_address,
+            proxy_port,
+            protocol: "tcp",
+        })
+    }
+
     /// How a server is checked, if it is.
     pub(super) fn check(
         &mut self,
@@ -102,9 +136,23 @@ impl Assembly {
         }
         let named = lines.section.as_ref();
         let named = named.and_then(|name| self.checks.get(&name.value));
+        let external = match named {
+            Some(_) => None,
+            None => terms.external.as_ref().map(|spec| {
+                Arc::new(ExternalSpec {
+                    protocol: protocol(terms.mode, server.proto),
+                    ..spec.clone()
+                })
+            }),
+        };
         let program = named.unwrap_or(&terms.program).clone();
         // Checks that go elsewhere take nothing over from the server's own connections.
         // Those of a server that comes later are told all that they do.
+        let own_ways = lines.tls.is_some()
+            || lines.send_proxy.is_some()
+            || lines.proto.is_some()
+            || lines.alpn.is_some()
+            || lines.via_socks;
         let elsewhere = lines.address.is_some() || lines.port.is_some() || spec.dynamic;
         let speaks_tls = lines.tls.unwrap_or(spec.tls.is_some() && !elsewhere);
         let header = spec.proxy_header.as_ref();
@@ -119,6 +167,16 @@ impl Assembly {
             tls,
             speaks_tls,
             sni: lines.sni.clone(),
+            sni_auto: lines.sni_auto,
+            alpn: lines.alpn.clone(),
+            proto: match &lines.proto {
+                Some(proto) => http2::server_proto(proto.value),
+                None => spec.proto,
+            },
+            via_socks: lines.via_socks,
+            reuse_pool: lines.reuse_pool && !elsewhere && !own_ways && !program.connects(),
+            pool_name: lines.pool_name.clone(),
+            external,
             sends_proxy: lines.send_proxy.unwrap_or(header.is_some() && !elsewhere),
             proxy_binary: header.is_some_and(|header| header.binary),
             source: spec.source.clone(),
@@ -138,7 +196,7 @@ impl Assembly {
             timeout: limit(terms.check_timeout),
             connect_timeout: limit(terms.connect_timeout),
             address: lines.address,
-            port: lines.port,
+            port: lines.port.or(lines.address_port),
             program,
             log_all: terms.log_health_checks,
             observe: lines.observe.map(|layer| Observing {
@@ -171,6 +229,15 @@ impl Assembly {
     }
 }
 
+/// What a server speaks, as programs that check are told.
+fn protocol(mode: model::Mode, proto: Option<model::HttpProto>) -> &'static str {
+    match (mode, proto) {
+        (model::Mode::Http, Some(model::HttpProto::Http2)) => "h2",
+        (model::Mode::Http, _) => "h1",
+        (model::Mode::Tcp, _) => "tcp",
+    }
+}
+
 /// A fault at its place, if it has one.
 fn fault(code: Code, span: Option<Span>, message: String) -> Diagnostic {
     match span {
@@ -182,14 +249,18 @@ fn fault(code: Code, span: Option<Span>, message: String) -> Diagnostic {
 fn connect_step(connect: model::CheckConnect) -> Connect {
     Connect {
         defaults: connect.defaults,
-        port: connect.port.map(|port| match port {
-            model::CheckPort::Fixed(port) => Port::Fixed(port),
-            model::CheckPort::Computed(expr) => Port::Computed(expr),
-        }),
+        port: match (connect.port, connect.address_port) {
+            (Some(model::CheckPort::Fixed(port)), _) | (None, Some(port)) => Some(Port::Fixed(port)),
+            (Some(model::CheckPort::Computed(expr)), _) => Some(Port::Computed(expr)),
+            (None, None) => None,
+        },
         address: connect.address,
         tls: connect.tls,
         sni: connect.sni,
+        alpn: connect.alpn,
+        proto: http2::server_proto(connect.proto),
         send_proxy: connect.send_proxy,
+        via_socks: connect.via_socks,
         linger: connect.linger,
     }
 }

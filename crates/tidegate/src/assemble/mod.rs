@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use tidegate_config::model::{self, Config, ProxyId, UnixBind};
+use tidegate_config::model::{self, Config, ExternalCheck, ProxyId, UnixBind};
 use tidegate_config::{Diagnostics, Sources};
 use tidegate_lua_api::Declared;
 use tidegate_proxy::Mode;
@@ -91,6 +91,7 @@ pub(crate) fn assemble(mut config: Config, around: Surroundings) -> Result<Assem
         backends: backend_numbers(&config),
         tls,
         checks: BTreeMap::new(),
+        programs: (config.global.external_check, config.global.insecure_fork_wanted),
         numbers: numbers(config.proxies.iter().map(|proxy| proxy.id), first_proxy(&config)),
         servers: BTreeMap::new(),
         resolvers: names::sections(std::mem::take(&mut config.resolvers)),
@@ -146,6 +147,8 @@ struct Assembly {
     tls: tls::Tls,
     /// What the `healthcheck` sections say, by their names.
     checks: BTreeMap<String, Arc<Program>>,
+    /// Whether programs may check servers, and whether any may be started.
+    programs: (Option<ExternalCheck>, bool),
     /// The `resolvers` sections, by their names.
     resolvers: BTreeMap<String, Arc<ResolversSpec>>,
     /// The numbers of the proxies, by their places in the model.
@@ -319,9 +322,10 @@ impl Assembly {
         if proxy.kind.is_backend() {
             let mut backend = BackendSpec::new(proxy.name.value.clone(), mode);
             backend.id = id;
+            let external = self.external(&proxy, id);
             let program = self.program(std::mem::take(&mut proxy.check), Some(proxy.name.span));
             backend.has_own_id = proxy.id.is_some();
-            let terms = Arc::new(Terms::new(&proxy, program));
+            let terms = Arc::new(Terms::new(&proxy, program, external));
             backend.servers = self.servers(&proxy, &terms);
             self.terms.insert(proxy.name.value.clone(), terms);
             backend.log = self.logs.spec(&mut proxy.log);

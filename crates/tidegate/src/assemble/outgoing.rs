@@ -36,6 +36,7 @@ impl Assembly {
         let outgoing = &server.outgoing;
         let source = outgoing.source.as_ref().or(terms.source.as_ref());
         spec.source = source.map(|source| Arc::new(source_of(source)));
+        spec.socks = outgoing.socks;
         spec.user_timeout = outgoing.user_timeout.filter(|time| !time.is_zero());
         spec.proxy_header = outgoing.proxy.as_ref().map(|proxy| {
             let options = proxy.options;

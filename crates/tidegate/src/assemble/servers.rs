@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tidegate_config::model::{self, Config, ServerPort};
 use tidegate_config::{Diagnostic, code};
+use tidegate_proxy::check::spec::ExternalSpec;
 use tidegate_proxy::check::step::Program;
 use tidegate_proxy::spec::{
     Affinity, BackendId, BackendSpec, Balance, CookieMode, CookieSpec, HashBy, HashFunction, HashKey,
@@ -41,6 +42,8 @@ pub(super) struct Terms {
     pub(super) mode: model::Mode,
     /// What checks do.
     pub(super) program: Arc<Program>,
+    /// The program of the system that checks in place of that.
+    pub(super) external: Option<ExternalSpec>,
     pub(super) check_timeout: Option<Duration>,
     pub(super) connect_timeout: Option<Duration>,
     pub(super) log_health_checks: bool,
@@ -52,13 +55,14 @@ pub(super) struct Terms {
 }
 
 impl Terms {
-    pub(super) fn new(proxy: &model::Proxy, program: Arc<Program>) -> Terms {
+    pub(super) fn new(proxy: &model::Proxy, program: Arc<Program>, external: Option<ExternalSpec>) -> Terms {
         let cookie = proxy.persistence.cookie.as_ref();
         let dynamic_cookie = cookie.is_some_and(|cookie| cookie.dynamic);
         let key = proxy.upstream.cookie_key.as_deref();
         Terms {
             mode: proxy.mode,
             program,
+            external,
             check_timeout: proxy.timeouts.check,
             connect_timeout: proxy.timeouts.connect,
             log_health_checks: proxy.log_health_checks,

@@ -1,10 +1,11 @@
 //! `connect`
 
-use super::RuleArgs;
-use crate::model::{CheckConnect, CheckPort};
+use super::{RuleArgs, Speaks};
+use crate::model::{CheckConnect, CheckPort, HttpProto};
+use crate::parse::address::check_address;
 use crate::parse::args::{Parsed, bad_argument};
-use crate::parse::keyword::unsupported;
 use crate::parse::sampled;
+use crate::parse::tls::protocols;
 use crate::text::Word;
 
 pub(super) fn connect(rule: &mut RuleArgs<'_, '_, '_>) -> Parsed<CheckConnect> {
@@ -41,10 +42,21 @@ pub(super) fn connect(rule: &mut RuleArgs<'_, '_, '_>) -> Parsed<CheckConnect> {
             }
             "addr" => {
                 rule.args.next();
-                connect.address = Some(address(rule.args.expect("an address")?)?);
+                let (ip, port) = check_address(rule.args.expect("an address")?)?;
+                connect.address = Some(ip);
+                connect.address_port = port;
             }
-            "alpn" | "via-socks4" | "proto" => {
-                return Err(Box::new(unsupported(word, "connect ")));
+            "alpn" => {
+                rule.args.next();
+                connect.alpn = Some(protocols(rule.args)?);
+            }
+            "via-socks4" => {
+                rule.args.next();
+                connect.via_socks = true;
+            }
+            "proto" => {
+                rule.args.next();
+                connect.proto = proto(rule)?;
             }
             _ => break,
         }
@@ -52,16 +64,14 @@ pub(super) fn connect(rule: &mut RuleArgs<'_, '_, '_>) -> Parsed<CheckConnect> {
     Ok(connect)
 }
 
-/// An IP address.
-pub(crate) fn address(word: &Word) -> Parsed<std::net::IpAddr> {
-    let text = word.text()?;
-    let text = text
-        .strip_prefix("ipv4@")
-        .or_else(|| text.strip_prefix("ipv6@"))
-        .unwrap_or(text);
-    match text.parse() {
-        Ok(address) => Ok(address),
-        Err(_) => bad_argument(word, format!("`{text}` is not an IP address")),
+/// What is spoken: checks of TCP speak nothing.
+fn proto(rule: &mut RuleArgs<'_, '_, '_>) -> Parsed<Option<HttpProto>> {
+    match rule.speaks {
+        Speaks::Http => {
+            let names = [("h1", HttpProto::Http1), ("h2", HttpProto::Http2)];
+            rule.args.one_of("`h1` or `h2`", &names).map(Some)
+        }
+        Speaks::Tcp => rule.args.one_of("`none`", &[("none", None)]),
     }
 }
 

@@ -12,12 +12,11 @@ use super::args::{Args, Parsed, bad_argument, fault, pick};
 use super::sampled;
 use crate::diag::{Diagnostic, code};
 use crate::model::{
-    CheckAction, CheckExpect, CheckKind, CheckPattern, CheckProgram, CheckRequest, CheckStep,
+    CheckAction, CheckCommand, CheckExpect, CheckKind, CheckPattern, CheckProgram, CheckRequest, CheckStep,
 };
 use crate::source::Span;
 use crate::text::Word;
 
-pub(crate) use connect::address;
 pub(crate) use request::{http_option, option_request};
 
 /// What checks are made of, as lines come.
@@ -29,6 +28,12 @@ pub(crate) struct Checks {
     http: Rules,
     /// The rules of `tcp-check`.
     tcp: Rules,
+    /// The option comes from a `defaults` section.
+    kind_is_inherited: bool,
+    /// `external-check command`
+    command: Option<String>,
+    /// `external-check path`
+    path: Option<String>,
 }
 
 /// What an option made of checks.
@@ -40,6 +45,8 @@ pub(crate) enum Kind {
     Http(Box<CheckRequest>),
     /// An option that has a script.
     Script(Vec<CheckStep>),
+    /// `option external-check`
+    External(Span),
 }
 
 #[derive(Debug, Default)]
@@ -122,7 +129,7 @@ impl Checks {
         match &self.kind {
             Some(Kind::Http(_)) => of(&self.tcp, "`option tcp-check` makes checks use `tcp-check` rules"),
             Some(Kind::Tcp) => of(&self.http, "`option httpchk` makes checks use `http-check` rules"),
-            Some(Kind::Script(_)) | None => {
+            Some(Kind::Script(_) | Kind::External(_)) | None => {
                 of(&self.http, "`option httpchk` makes checks use `http-check` rules")
                     .or_else(|| of(&self.tcp, "`option tcp-check` makes checks use `tcp-check` rules"))
             }
@@ -133,6 +140,7 @@ impl Checks {
     pub(crate) fn inherit(&mut self) {
         self.http.inherited = true;
         self.tcp.inherited = true;
+        self.kind_is_inherited = true;
     }
 
     /// The section has an `option httpchk` of its own: its checks begin anew.
@@ -150,6 +158,7 @@ impl Checks {
             };
         }
         self.kind = Some(Kind::Http(request));
+        self.kind_is_inherited = false;
     }
 
     /// Reads an `http-check` or `tcp-check` line, from its second word on.
@@ -182,6 +191,14 @@ impl Checks {
             };
         }
         rules.first.get_or_insert(keyword);
+        if speaks == Speaks::Http
+            && word.is("send")
+            && std::mem::take(&mut self.kind_is_inherited)
+            && let Some(Kind::Http(request)) = &mut self.kind
+        {
+            // Who writes requests doesn't begin with one that others wrote.
+            **request = CheckRequest::default();
+        }
         if word.is("comment") {
             rules.comment = Some(args.text("a comment")?.to_owned());
             return args.end();
@@ -254,8 +271,47 @@ impl Checks {
                 steps,
                 ..CheckProgram::default()
             },
+            Some(Kind::External(span)) => CheckProgram {
+                kind: CheckKind::External,
+                command: self.command.map(|command| CheckCommand {
+                    command,
+                    path: self.path.unwrap_or_default(),
+                    span,
+                }),
+                ..CheckProgram::default()
+            },
             None => CheckProgram::default(),
         }
+    }
+
+    /// Where `option external-check` is, if a program checks.
+    pub(crate) fn external_span(&self) -> Option<Span> {
+        match self.kind {
+            Some(Kind::External(span)) => Some(span),
+            _ => None,
+        }
+    }
+
+    /// Whether it is known which one.
+    pub(crate) fn has_command(&self) -> bool {
+        self.command.is_some()
+    }
+
+    /// Reads an `external-check` line.
+    pub(crate) fn external(&mut self, args: &mut Args<'_>) -> Parsed<()> {
+        let is_path = args.one_of("`command` or `path`", &[("command", false), ("path", true)])?;
+        match is_path {
+            true => self.path = Some(args.text("directories, such as `/usr/bin:/bin`")?.to_owned()),
+            false => {
+                let word = args.expect("a program")?;
+                let command = word.text()?;
+                if command.is_empty() {
+                    return bad_argument(word, "the name of the program is empty");
+                }
+                self.command = Some(command.to_owned());
+            }
+        }
+        Ok(())
     }
 }
 
@@ -332,6 +388,7 @@ fn http_program(request: CheckRequest, rules: Rules) -> CheckProgram {
         steps,
         disable_on_404: rules.disable_on_404,
         send_state: rules.send_state,
+        command: None,
     }
 }
 

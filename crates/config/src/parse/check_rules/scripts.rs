@@ -16,6 +16,9 @@ use crate::text::Word;
 
 type Lines = Vec<Vec<String>>;
 
+/// Why agents of SPOE aren't checked.
+pub(crate) const SPOE: &str = "SPOE is not spoken; its agents can be checked by `option tcp-check`";
+
 impl Checks {
     /// The section has one of these options: its checks do what the script says.
     pub(crate) fn follow(&mut self, script: Lines, span: Span, scope: &Scope<'_>) -> Parsed<()> {
@@ -36,6 +39,31 @@ pub(crate) fn redis() -> Lines {
             &["on-success", "Redis server is ok"],
         ),
     ]
+}
+
+/// `option ssl-hello-chk`: a greeting of SSL 3.0. Whoever knows that only by name refuses it by an alert, which shows as
+/// well that TLS is spoken.
+pub(crate) fn tls_hello() -> Lines {
+    const SUITES: [u8; 14] = [0, 0x39, 0, 0x35, 0, 0x33, 0, 0x2f, 0, 0x0a, 0, 5, 0, 4];
+    let mut hello = vec![3, 0];
+    hello.extend([0x54; 32]);
+    // No session to go on with, the suites, and no compression.
+    hello.extend([0, 0, SUITES.len() as u8]);
+    hello.extend(SUITES);
+    hello.extend([1, 0]);
+    let length = hello.len() as u8;
+    let mut message = vec![0x16, 3, 0, 0, length + 4, 1, 0, 0, length];
+    message.extend(hello);
+    let status = [
+        "ok-status",
+        "L6OK",
+        "error-status",
+        "L6RSP",
+        "tout-status",
+        "L6TOUT",
+    ];
+    let options = [&["expect", "min-recv", "1"][..], &status].concat();
+    vec![send(&message), line(&options, &["rbinary", "^1[56]"])]
 }
 
 /// `option smtpchk [<hello> <domain>]`
@@ -247,7 +275,7 @@ fn line(options: &[&str], wanted: &[&str]) -> Vec<String> {
 }
 
 /// The steps that rules of `tcp-check` make.
-fn steps(script: Lines, span: Span, scope: &Scope<'_>) -> Result<Vec<CheckStep>, Box<Diagnostic>> {
+pub(crate) fn steps(script: Lines, span: Span, scope: &Scope<'_>) -> Result<Vec<CheckStep>, Box<Diagnostic>> {
     let mut checks = Checks::default();
     for line in script {
         let keyword = Word::unwritten(b"tcp-check", span);

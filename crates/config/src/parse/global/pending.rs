@@ -79,7 +79,6 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
     not_yet("cluster-secret", G, "a setting of the process"),
     not_yet("debug", G, "a setting of the process"),
     not_yet("dns-accept-family", G, "a setting of the process"),
-    not_yet("external-check", G, "allow checks by programs"),
     not_yet("h2-workaround-bogus-websocket-clients", G, "a setting of the process"),
     not_yet("harden.reject-privileged-ports.quic", G, "a setting of the process"),
     not_yet("harden.reject-privileged-ports.tcp", G, "a setting of the process"),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{GlobalCx, pending};
-use crate::model::LogHost;
+use crate::model::{ExternalCheck, LogHost};
 use crate::parse::args::{Args, Parsed};
 use crate::parse::keyword::{Keyword, KeywordDoc, Sections, served};
 use crate::units::TimeUnit;
@@ -140,9 +140,20 @@ const ROWS: &[Keyword<Parse>] = &[
         "insecure-fork-wanted",
         G,
         "",
-        "let scripts start programs",
+        "let scripts and health checks start programs",
         |cx, _| {
             cx.global.insecure_fork_wanted = true;
+            Ok(())
+        },
+    ),
+    served(
+        "external-check",
+        G,
+        "[preserve-env]",
+        "let programs check servers",
+        |cx, args| {
+            let keeps = args.take("preserve-env");
+            cx.global.external_check = Some(ExternalCheck { preserve_env: keeps });
             Ok(())
         },
     ),

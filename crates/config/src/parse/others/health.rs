@@ -2,9 +2,11 @@
 
 use super::forms::line;
 use super::{Header, Made, Other, OtherCx};
+use crate::diag::{Diagnostic, code};
 use crate::parse::args::{Args, Parsed};
+use crate::parse::check_rules::scripts::{self, SPOE};
 use crate::parse::check_rules::{Kind, Speaks, http_option, option_request};
-use crate::parse::keyword::{Status, unsupported};
+use crate::parse::keyword::Status;
 use tidegate_sample::Place;
 
 pub(super) const HEALTHCHECK: Other = Other {
@@ -28,7 +30,9 @@ pub(super) const HEALTHCHECK: Other = Other {
         ),
         line(
             "type",
-            "{ tcp-check | httpchk [<method>] [<uri> [<version> [<host>]]] }",
+            "{ tcp-check | httpchk [<method>] [<uri> [<version> [<host>]]] | ldap-check | mysql-check [user <username> \
+            [{ post-41 | pre-41 | post-80 }]] | pgsql-check user <username> | redis-check | smtpchk [{ HELO | EHLO } <domain>] \
+            | ssl-hello-chk }",
             "what is spoken",
             kind,
         ),
@@ -36,23 +40,25 @@ pub(super) const HEALTHCHECK: Other = Other {
     end,
 };
 
-#[derive(Clone, Copy)]
-enum Type {
-    Tcp,
-    Http,
-    Pending,
-}
+type Parse = fn(&mut OtherCx<'_>, &mut Args<'_>) -> Parsed<Kind>;
 
-const TYPES: [(&str, Type); 9] = [
-    ("tcp-check", Type::Tcp),
-    ("httpchk", Type::Http),
-    ("ssl-hello-chk", Type::Pending),
-    ("smtpchk", Type::Pending),
-    ("pgsql-check", Type::Pending),
-    ("redis-check", Type::Pending),
-    ("mysql-check", Type::Pending),
-    ("ldap-check", Type::Pending),
-    ("spop-check", Type::Pending),
+const TYPES: [(&str, Parse); 8] = [
+    ("tcp-check", |_, _| Ok(Kind::Tcp)),
+    ("httpchk", |cx, args| {
+        let option = http_option(args)?;
+        let scope = cx.scope(Place::Check).without_waiting();
+        Ok(Kind::Http(Box::new(option_request(option, &scope)?)))
+    }),
+    ("ssl-hello-chk", |cx, args| {
+        script(cx, args, |_| Ok(scripts::tls_hello()))
+    }),
+    ("smtpchk", |cx, args| script(cx, args, scripts::smtp)),
+    ("pgsql-check", |cx, args| script(cx, args, scripts::postgresql)),
+    ("redis-check", |cx, args| {
+        script(cx, args, |_| Ok(scripts::redis()))
+    }),
+    ("mysql-check", |cx, args| script(cx, args, scripts::mysql)),
+    ("ldap-check", |cx, args| script(cx, args, |_| Ok(scripts::ldap()))),
 ];
 
 fn rule(cx: &mut OtherCx<'_>, args: &mut Args<'_>, speaks: Speaks) -> Parsed<()> {
@@ -61,24 +67,27 @@ fn rule(cx: &mut OtherCx<'_>, args: &mut Args<'_>, speaks: Speaks) -> Parsed<()>
 }
 
 fn kind(cx: &mut OtherCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
-    let word = args.peek();
-    let kind = match args.one_of("a type of health check", &TYPES)? {
-        Type::Tcp => Kind::Tcp,
-        Type::Http => {
-            let option = http_option(args)?;
-            let scope = cx.scope(Place::Check).without_waiting();
-            Kind::Http(Box::new(option_request(option, &scope)?))
-        }
-        Type::Pending => {
-            args.take_rest();
-            return match word {
-                Some(word) => Err(Box::new(unsupported(word, "type "))),
-                None => Ok(()),
-            };
-        }
-    };
-    cx.state.checks.kind = Some(kind);
+    if let Some(word) = args.peek().filter(|word| word.is("spop-check")) {
+        args.take_rest();
+        let message = "`type spop-check` is not supported";
+        return Err(Box::new(
+            Diagnostic::error(code::LEFT_OUT, word.span(), message).note(SPOE),
+        ));
+    }
+    let parse = args.one_of("a type of health check", &TYPES)?;
+    cx.state.checks.kind = Some(parse(cx, args)?);
     Ok(())
+}
+
+fn script(
+    cx: &mut OtherCx<'_>,
+    args: &mut Args<'_>,
+    lines: fn(&mut Args<'_>) -> Parsed<Vec<Vec<String>>>,
+) -> Parsed<Kind> {
+    let span = args.last();
+    let lines = lines(args)?;
+    let scope = cx.scope(Place::Check).without_waiting();
+    Ok(Kind::Script(scripts::steps(lines, span, &scope)?))
 }
 
 fn end(cx: &mut OtherCx<'_>) {

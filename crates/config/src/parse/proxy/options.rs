@@ -4,7 +4,8 @@ use super::{FormatSource, ProxyCx, forwarded};
 use crate::model::{ConnectionMode, ForwardFor, HeaderNames};
 use crate::parse::address::network;
 use crate::parse::args::{Args, Parsed, bad_argument};
-use crate::parse::check_rules::{Kind, http_option, option_request, scripts};
+use crate::parse::check_rules::scripts::{self, SPOE};
+use crate::parse::check_rules::{Kind, http_option, option_request};
 use crate::parse::keyword::{
     Found, Keyword, KeywordDoc, Sections, left_out, look_up, no_effect, not_yet, served,
 };
@@ -138,7 +139,7 @@ const ROWS: &[Keyword<Parse>] = &[
         cx.checks.kind = on.then_some(Kind::Tcp);
         Ok(())
     }),
-    not_yet("ssl-hello-chk", B, "check health by a TLS greeting"),
+    served("ssl-hello-chk", B, "", "check health by a greeting of TLS", |cx, args, on| follow(cx, args, on, |_| Ok(scripts::tls_hello()))),
     served("log-health-checks", B, "", "log changes of health", |cx, _, on| {
         cx.proxy.log_health_checks = on;
         Ok(())
@@ -169,7 +170,10 @@ const ROWS: &[Keyword<Parse>] = &[
         cx.proxy.http.disable_h2_upgrade = on;
         Ok(())
     }),
-    not_yet("external-check", B, "check health by a program"),
+    served("external-check", B, "", "check health by a program", |cx, args, on| {
+        cx.checks.kind = on.then_some(Kind::External(args.last()));
+        Ok(())
+    }),
     served("h1-case-adjust-bogus-client", F, "", "write header names as `h1-case-adjust` says", |cx, _, on| {
         cx.proxy.http.adjust_for_clients = on;
         Ok(())
@@ -218,7 +222,7 @@ const ROWS: &[Keyword<Parse>] = &[
         cx.proxy.socket_stats = on;
         Ok(())
     }),
-    not_yet("spop-check", B, "check health by SPOP"),
+    left_out("spop-check", B, SPOE),
     left_out("transparent", B, "HAProxy took it away too; give a `server` the address `*`"),
     no_effect("splice-auto", ALL, "bytes are never copied by splicing"),
     no_effect("splice-request", ALL, "bytes are never copied by splicing"),
@@ -253,7 +257,6 @@ pub(super) fn option(cx: &mut ProxyCx<'_>, args: &mut Args<'_>, on: bool) -> Par
     }
 }
 
-/// Taking away the mode that is set leaves the one that there is without a word.
 /// Lets checks do what a script says.
 fn follow(
     cx: &mut ProxyCx<'_>,
@@ -271,6 +274,7 @@ fn follow(
     cx.checks.follow(lines, span, &scope)
 }
 
+/// Taking away the mode that is set leaves the one that there is without a word.
 fn connection_mode(cx: &mut ProxyCx<'_>, mode: ConnectionMode, on: bool) -> Parsed<()> {
     if on {
         cx.proxy.connection_mode = mode;
