@@ -52,7 +52,7 @@ fn fault_of(rule: &Rule, set: &str, mode: Mode, registered: &dyn Registered) -> 
             let known = registered.services(mode);
             let what = match mode {
                 Mode::Http => "the http service",
-                Mode::Tcp => "the tcp service",
+                Mode::Tcp | Mode::Log => "the tcp service",
             };
             let is_known = known.contains(&name.value);
             (!is_known).then(|| unknown_lua_name(what, name, known.iter().map(String::as_str)))

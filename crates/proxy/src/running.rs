@@ -372,6 +372,11 @@ fn share(spec: ProxySpec, writer: Option<LogWriter>, orders: Vec<UnboundedSender
     let backends: Vec<Arc<BackendSpec>> = backends.into_iter().map(Arc::new).collect();
     let (teller, news) = tokio::sync::mpsc::unbounded_channel();
     let states = BackendState::all(&backends, Instant::now(), threads, teller);
+    for (backend, state) in backends.iter().zip(&states) {
+        if let Some(lines) = &backend.lines {
+            lines.belongs_to(state);
+        }
+    }
     let backend_names = backends
         .iter()
         .enumerate()

@@ -23,6 +23,7 @@ mod closing;
 mod http1;
 mod http2;
 mod keepalive;
+mod mails;
 mod page;
 mod persistence;
 mod retry;
@@ -43,6 +44,7 @@ pub use self::closing::Closing;
 pub use self::http1::{HeaderNames, Http1Spec, HttpClose};
 pub use self::http2::Http2Tuning;
 pub use self::keepalive::KeepAlive;
+pub use self::mails::MailSpec;
 pub use self::page::PageSpec;
 pub use self::persistence::{CookieMode, CookieSpec, Persistence, UseServer};
 pub use self::retry::RetryOn;
@@ -304,6 +306,8 @@ pub struct FrontendSpec {
     pub ignore_probes: bool,
     /// `option socket-stats`: bytes and refusals are counted for each listener too.
     pub socket_stats: bool,
+    /// `email-alert` lines, if mails are wanted.
+    pub mails: Option<Arc<MailSpec>>,
     /// The lines that its sessions log, and where to. Without targets nothing is logged.
     pub log: LogSpec,
     /// What is kept of requests and responses for the log.
@@ -350,6 +354,7 @@ impl FrontendSpec {
             drop_trailers: false,
             ignore_probes: false,
             socket_stats: false,
+            mails: None,
             log: LogSpec::default(),
             captures: CaptureSpec::default(),
             unique_id: None,
@@ -564,6 +569,10 @@ pub struct BackendSpec {
     pub drop_trailers: bool,
     /// `option http-pretend-keepalive`: servers are not told that their connections end.
     pub pretend_keepalive: bool,
+    /// `mode log`: it is for log lines, and not for sessions.
+    pub lines: Option<Arc<crate::log::LogBackend>>,
+    /// `email-alert` lines, if mails are wanted.
+    pub mails: Option<Arc<MailSpec>>,
     /// Where messages about its servers go.
     pub log: LogSpec,
 }
@@ -614,6 +623,8 @@ impl BackendSpec {
             closing: Closing::usual(mode),
             drop_trailers: false,
             pretend_keepalive: false,
+            lines: None,
+            mails: None,
         }
     }
 }

@@ -414,6 +414,42 @@ impl Converter {
     }
 }
 
+/// Converters one after the other, for what comes from no fetch.
+#[derive(Debug)]
+pub struct Chain(Expr);
+
+impl Chain {
+    /// The converters of `text`, with commas between them; they get a string.
+    ///
+    /// # Errors
+    /// As [`Expr::parse`], and a converter that may have to wait; spans are those of `text`.
+    pub fn parse(text: &str, scope: &Scope<'_>) -> Result<Chain, ParseError> {
+        // Any string stands for the one to come.
+        const FETCH: &str = "str(-),";
+        let shifted = |span: Range<usize>| {
+            let back = |at: usize| at.saturating_sub(FETCH.len());
+            back(span.start)..back(span.end)
+        };
+        Expr::parse(&format!("{FETCH}{text}"), scope)
+            .map(Chain)
+            .map_err(|error| ParseError {
+                span: shifted(error.span),
+                ..error
+            })
+    }
+
+    /// Whether a converter may have to wait: it gives nothing then.
+    #[must_use]
+    pub fn suspends(&self) -> bool {
+        self.0.suspends()
+    }
+
+    /// What becomes of a value.
+    pub fn apply(&self, session: &dyn Session, input: Value) -> Option<Value> {
+        self.0.convert(session, input)
+    }
+}
+
 /// A name and its arguments as they stand in the text.
 struct Call<'a> {
     name: &'a str,

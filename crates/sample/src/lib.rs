@@ -64,7 +64,7 @@ pub use convert::{TokenAlgorithms, TokenCertificate, offer_certificates};
 pub use data::Data;
 pub use did_you_mean::did_you_mean;
 pub use error::{ParseError, WordError};
-pub use expr::{Converter, Expr};
+pub use expr::{Chain, Converter, Expr};
 pub use listeners::Listeners;
 pub use logformat::LogFormat;
 pub use pattern::{Lists, MatchMethod};

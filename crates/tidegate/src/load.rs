@@ -208,7 +208,7 @@ impl Registered for Names<'_> {
     fn services(&self, mode: Mode) -> Vec<String> {
         match mode {
             Mode::Http => self.0.http_services().to_vec(),
-            Mode::Tcp => self.0.tcp_services().to_vec(),
+            Mode::Tcp | Mode::Log => self.0.tcp_services().to_vec(),
         }
     }
 

@@ -103,3 +103,29 @@ fn silent_streams_make_room_and_samples_share_lines() -> Result<()> {
     assert_eq!(odd.line()?, "<3>three");
     Ok(())
 }
+
+#[test]
+fn streams_of_tls_come_in_and_leave_by_rings() -> Result<()> {
+    let syslog = Syslog::new()?;
+    let issued = support::tls::self_signed(&["collector.test"])?;
+    let pem = issued.pem();
+    let config = format!(
+        "global\n    nbthread 1\nring secure\n    format raw\n    \
+         server far 127.0.0.1:8081 ssl ca-file site/site.pem sni str(collector.test)\n\
+         log-forward outer\n    bind 127.0.0.1:8080\n    log ring@secure local0\n\
+         log-forward inner\n    bind 127.0.0.1:8081 ssl crt site/site.pem\n    log {} format raw local0\n",
+        syslog.address()?
+    );
+    let site = Site::start("forward-tls", &[("site.cfg", &config), ("site.pem", &pem)])?;
+    let mut stream = site.connect(0)?;
+    stream.write_all(b"<13>one\n<13>two\n")?;
+    for wanted in ["one", "two"] {
+        assert_eq!(syslog.line()?, wanted);
+    }
+    // Whoever speaks in the clear is not heard, and holds nobody else up.
+    let mut plain = site.connect(1)?;
+    plain.write_all(b"<13>in the clear\n")?;
+    stream.write_all(b"<13>three\n")?;
+    assert_eq!(syslog.line()?, "three");
+    Ok(())
+}

@@ -7,7 +7,7 @@ pub(super) const ROWS: &[Row] = &[
     ("acl", "acl is_api path_beg /api/", "an ACL of several lines is true where one of them is"),
     ("backlog", "backlog 4096", "0 to 2147483647; `maxconn` without the line, else 1024"),
     ("balance", "balance hdr(X-Tenant)", "`roundrobin`, `static-rr`, `leastconn`, `first`, `source`, `uri`, `url_param`, `hdr(<name>)`, `random`, `hash`, and others of the \
-         manual; `random` without the line"),
+         manual; in `mode log` `roundrobin`, `random`, `sticky` and `log-hash`; `random` without the line"),
     ("bind", "bind :8080,[::1]:8081 name web", "no host, or `*`, is every IPv4 address; ports may be a range"),
     ("capture", "capture request header Host len 64", "longer values are cut"),
     ("compression", "compression algo gzip", "see `filter` for where it stands among filters"),
@@ -24,6 +24,7 @@ pub(super) const ROWS: &[Row] = &[
     ("description", "description \"the public entrance\"", ""),
     ("disabled", "disabled", ""),
     ("dynamic-cookie-key", "dynamic-cookie-key secret", "for `cookie ... dynamic`"),
+    ("email-alert", "email-alert level notice", "a script sends the mails: see `ProxyMailers` of the Lua API; `alert` without `level`"),
     ("enabled", "enabled", ""),
     ("error-log-format", "error-log-format \"%ci:%cp %ft %fc_err\"", ""),
     ("errorfile", "errorfile 503 sorry.http", "the file is a whole response, its head included"),

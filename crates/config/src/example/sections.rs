@@ -15,6 +15,7 @@ pub(super) const HEADERS: &[Row] = &[
     ("listen", "listen database", ""),
     ("log-forward", "log-forward relay", ""),
     ("log-profile", "log-profile terse", "for `profile` of `log` lines and of `do-log`"),
+    ("mailers", "mailers operators", "for `email-alert mailers`; a script sends the mails"),
     ("resolvers", "resolvers internal", "for the `resolvers` parameter of servers and `do-resolve`"),
     ("ring", "ring kept", "for `ring@<name>` in `log` lines, and `show events` of the runtime API"),
     ("userlist", "userlist people", "for `http_auth(<name>)` and its kin"),
@@ -25,6 +26,7 @@ pub(super) fn lines(section: &str) -> Option<&'static [Row]> {
     let of = [
         ("cache", CACHE),
         ("crt-store", CRT_STORE),
+        ("mailers", MAILERS),
         ("ring", RING),
         ("log-forward", LOG_FORWARD),
         ("log-profile", LOG_PROFILE),
@@ -59,7 +61,7 @@ const CRT_STORE: &[Row] = &[
 #[rustfmt::skip]
 const LOG_FORWARD: &[Row] = &[
     ("backlog", "backlog 100", "1024 without the line"),
-    ("bind", "bind 127.0.0.1:1514", "parameters as for `bind` of frontends, without `ssl`"),
+    ("bind", "bind 127.0.0.1:1514", "parameters as for `bind` of frontends"),
     ("dgram-bind", "dgram-bind 127.0.0.1:1514", "parameters as for `bind` of frontends; `interface` and `transparent` count"),
     ("log", "log 192.0.2.5:514 sample 1:2 local0", "as in `global`; without `format` lines keep their own"),
     ("maxconn", "maxconn 50", "10 without the line"),
@@ -73,9 +75,15 @@ const RING: &[Row] = &[
     ("description", "description \"lines of the last minutes\"", ""),
     ("format", "format rfc5424", "`raw` without the line"),
     ("maxlen", "maxlen 2048", "bytes without a unit; the ring's size without the line"),
-    ("server", "server collector 192.0.2.5:514 log-proto octet-count", "`legacy`, a line feed after each line, without a word"),
+    ("server", "server collector 192.0.2.5:514 log-proto octet-count", "parameters of `server` that are about connections, as `ssl`; `log-proto` is `legacy`, a line feed after each line, without a word"),
     ("size", "size 1m", "bytes without a unit; 16384 without the line"),
     ("timeout", "timeout server 10s", "milliseconds without a unit"),
+];
+
+#[rustfmt::skip]
+const MAILERS: &[Row] = &[
+    ("mailer", "mailer first 192.0.2.25:587", "scripts see it as `mailservers` of `ProxyMailers`"),
+    ("timeout", "timeout mail 20s", "milliseconds without a unit; 10s without the line"),
 ];
 
 #[rustfmt::skip]

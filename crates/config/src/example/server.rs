@@ -48,6 +48,8 @@ pub(super) const ROWS: &[Row] = &[
     ("init-addr", "init-addr libc,none", "`last,libc` without a word"),
     ("init-state", "check init-state down", "`up` without a word; `none` forgets one of `default-server`"),
     ("inter", "check inter 5s", "milliseconds without a unit; 2s without a word"),
+    ("log-bufsize", "log-bufsize 1m", "in backends of `mode log`, for servers over streams; `tune.bufsize` without a word"),
+    ("log-proto", "log-proto octet-count", "in backends of `mode log` and in `ring` sections; `legacy`, a line feed after each line, without a word"),
     ("max-reuse", "max-reuse 100", "-1 to 2147483647; -1 without a word"),
     ("maxconn", "maxconn 200", "0 to 2147483647; 0 without a word"),
     ("maxqueue", "maxconn 200 maxqueue 50", "0 to 2147483647; 0 without a word"),

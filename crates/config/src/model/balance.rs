@@ -1,6 +1,6 @@
 //! How a backend chooses among its servers.
 
-use tidegate_sample::Expr;
+use tidegate_sample::{Chain, Expr};
 
 /// `balance`: which server comes next.
 #[derive(Debug)]
@@ -20,6 +20,10 @@ pub enum Balance {
     },
     /// By a hash.
     Hash(HashBy),
+    /// `log-hash`: by a hash of what is made of a log line.
+    LogHash(Chain),
+    /// `sticky`: one server for all log lines, as long as it is up.
+    Sticky,
 }
 
 impl Default for Balance {

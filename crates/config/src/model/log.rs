@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::address::Bind;
 use super::sampled::LogFormat;
-use super::server::ServerAddress;
+use super::server::{Server, ServerAddress};
 use crate::source::{Span, Spanned};
 
 /// One `log` line.
@@ -58,6 +58,8 @@ pub enum LogSink {
     Abstract(Vec<u8>),
     /// A `ring` section.
     Ring(Spanned<String>),
+    /// A backend of `mode log`.
+    Backend(Spanned<String>),
     /// A syslog server over a stream, with a ring of its own before it.
     Stream(ServerAddress),
 }
@@ -89,20 +91,7 @@ pub struct Ring {
     /// `timeout server`.
     pub server: Option<Duration>,
     /// `server` lines.
-    pub servers: Vec<RingServer>,
-}
-
-/// A server that gets the lines of a ring.
-#[derive(Debug)]
-pub struct RingServer {
-    /// Its name.
-    pub name: Spanned<String>,
-    /// Where to connect to.
-    pub address: ServerAddress,
-    /// Where that is written.
-    pub address_span: Span,
-    /// `log-proto octet-count`: lines have their lengths before them.
-    pub octet_count: bool,
+    pub servers: Vec<Server>,
 }
 
 /// A `log-profile` section.

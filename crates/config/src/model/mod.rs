@@ -14,6 +14,7 @@ mod global;
 mod http;
 mod http2;
 mod log;
+mod mailers;
 mod outgoing;
 mod process;
 mod proxy;
@@ -48,8 +49,9 @@ pub use http::{
 pub use http2::{Http2Settings, Http2Side};
 pub use log::{
     ForwardHost, LogFacility, LogFormatKind, LogForward, LogHost, LogLevel, LogProfile, LogProfileStep,
-    LogSample, LogSink, LogStep, LogTarget, Ring, RingServer,
+    LogSample, LogSink, LogStep, LogTarget, Ring,
 };
+pub use mailers::{EmailAlert, Mailers};
 pub use outgoing::{Outgoing, PresentedAs, ProxyOptions, SendProxy, SourceAddress};
 pub use process::{ProcessSettings, UnixBind};
 pub use proxy::{
@@ -64,7 +66,7 @@ pub use rule::{
 };
 pub use runtime::{AccessLevel, RuntimeSettings, SeverityOutput};
 pub use sampled::{Amount, Condition, Expr, LogFormat};
-pub use server::{Server, ServerAddress, ServerEvents, ServerPort, WebSockets};
+pub use server::{Server, ServerAddress, ServerEvents, ServerLines, ServerPort, WebSockets};
 pub use stats::{StatsAccess, StatsSettings, StatsVerdict};
 pub use tls::{
     BindCertificate, BindTls, CertificateFiles, CertificateLine, CertificateList, CertificateLoad,
@@ -88,6 +90,8 @@ pub struct Config {
     pub global: Global,
     /// The proxies in the order of the files.
     pub proxies: Vec<Proxy>,
+    /// The `mailers` sections, by their names.
+    pub mailers: BTreeMap<String, Mailers>,
     /// The `ring` sections.
     pub rings: Vec<Ring>,
     /// The `log-forward` sections.

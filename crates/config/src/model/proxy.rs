@@ -13,6 +13,7 @@ use super::check::CheckProgram;
 use super::cookie::Persistence;
 use super::http::ErrorPage;
 use super::log::{LogStep, LogTarget};
+use super::mailers::EmailAlert;
 use super::rule::RuleSet;
 use super::sampled::{Condition, Expr, LogFormat};
 use super::server::Server;
@@ -72,6 +73,8 @@ pub enum Mode {
     Tcp,
     /// HTTP requests and responses.
     Http,
+    /// Nothing: log lines go to its servers. Only backends are.
+    Log,
 }
 
 /// A `frontend`, `backend` or `listen` section, its defaults applied.
@@ -89,6 +92,8 @@ pub struct Proxy {
     pub disabled: bool,
     /// `mode`.
     pub mode: Mode,
+    /// `email-alert` lines.
+    pub email_alert: EmailAlert,
     /// `bind` lines.
     pub binds: Vec<Bind>,
     /// `ssl-f-use` lines.

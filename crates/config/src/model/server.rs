@@ -20,6 +20,10 @@ pub struct Server {
     pub address: ServerAddress,
     /// Where the address is written.
     pub address_span: Span,
+    /// It is sent datagrams (`udp@`): only log lines are.
+    pub datagrams: bool,
+    /// How it gets log lines.
+    pub lines: ServerLines,
     /// `id`.
     pub id: Option<u32>,
     /// `weight`: 0 to 256.
@@ -80,6 +84,15 @@ pub enum WebSockets {
     Http1,
     /// HTTP/2.
     Http2,
+}
+
+/// How a server gets log lines, in a `ring` section or a backend of `mode log`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ServerLines {
+    /// `log-proto octet-count`: lines have their lengths before them.
+    pub octet_count: bool,
+    /// `log-bufsize`: the size of the ring before it, in bytes.
+    pub buffer_bytes: Option<u64>,
 }
 
 /// What is done with a server's sessions.

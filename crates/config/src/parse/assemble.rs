@@ -13,6 +13,7 @@ use super::hints;
 use super::keyword::Sections;
 use super::later::Later;
 use super::log_sections::LogSections;
+use super::mails;
 use super::names::Here;
 use super::naming;
 use super::order::Order;
@@ -89,6 +90,7 @@ impl Draft {
         note_references(&mut proxies, &plan);
         check::proxies(&proxies, &mut self.diagnostics);
         proxy::check_filters(&proxies, &self.caches, &mut self.diagnostics);
+        mails::check(&proxies, &self.mailers, &self.global, &mut self.diagnostics);
         naming::check(&proxies, &self.resolvers, &mut self.diagnostics);
         check::named_checks(&proxies, &self.checks, &mut self.diagnostics);
         let logs = LogSections::read(
@@ -114,8 +116,9 @@ impl Draft {
             certificates: &self.certificates,
             token_certificates: &self.token_certificates,
         };
-        let certificate_lists =
-            certificates::lists(&proxies, &files, &mut self.sources, &mut self.diagnostics);
+        let of_proxies = proxies.iter().flat_map(|proxy| &proxy.binds);
+        let binds = of_proxies.chain(logs.forwards.iter().flat_map(|forward| &forward.streams));
+        let certificate_lists = certificates::lists(binds, &files, &mut self.sources, &mut self.diagnostics);
         pattern_files::expand(&mut self.diagnostics, &mut self.sources);
         self.diagnostics.sort();
         let mut tables = plan.names.tables.clone();
@@ -143,6 +146,7 @@ impl Draft {
             tables: Arc::new(tables),
             resolvers: self.resolvers,
             caches: self.caches,
+            mailers: self.mailers,
             certificates: self.certificates,
             token_certificates: self.token_certificates.take(),
             certificate_lists,
@@ -259,6 +263,7 @@ impl Parts<'_> {
             origins: Origins::default(),
             above,
             log_format: None,
+            mode_span: None,
             checks: Checks::default(),
             order: Order::default(),
             names: &self.plan.names,
@@ -322,6 +327,7 @@ fn fresh(kind: ProxyKind, name: Spanned<String>) -> Proxy {
         server_probes: Default::default(),
         upstream: Default::default(),
         log: LogSettings::default(),
+        email_alert: Default::default(),
         captures: CaptureSettings::default(),
         unique_id: None,
         unique_id_header: None,

@@ -10,7 +10,7 @@ use super::reader::ReaderFiles;
 use super::tls;
 use crate::diag::{Diagnostic, Diagnostics, Style, code};
 use crate::model::{
-    BindCertificate, BindOptions, CertificateFiles, CertificateLine, CertificateList, Proxy, TlsSettings,
+    Bind, BindCertificate, BindOptions, CertificateFiles, CertificateLine, CertificateList, TlsSettings,
 };
 use crate::source::{FileId, Sources, Span, Spanned, to_u32};
 use crate::text::Word;
@@ -175,15 +175,14 @@ fn without_certificate(written: &str) -> String {
 }
 
 /// Reads the `crt-list` files that the proxies name, each of them once.
-pub(crate) fn lists(
-    proxies: &[Proxy],
+pub(crate) fn lists<'b>(
+    binds: impl Iterator<Item = &'b Bind>,
     files: &ReaderFiles<'_>,
     sources: &mut Sources,
     diagnostics: &mut Diagnostics,
 ) -> BTreeMap<String, CertificateList> {
     let mut lists = BTreeMap::new();
-    let binds = proxies.iter().flat_map(|proxy| &proxy.binds);
-    for named in binds.flat_map(|bind| &bind.options.tls.certificates) {
+    for named in binds.flat_map(|bind| bind.options.tls.certificates.iter()) {
         let BindCertificate::List(path) = &named.value else {
             continue;
         };

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::log::SYSLOG_PORT;
 use super::proxy::{ProxyCx, described, settle_format, settle_stats};
 use crate::diag::{Diagnostic, Diagnostics, code};
 use crate::model::{
     BackendTarget, Balance, CheckKind, CheckProgram, Expr, HashBy, Mode, Observe, Proxy, ProxyId, Rule,
-    Server, ServerTarget,
+    Server, ServerAddress, ServerPort, ServerTarget,
 };
 use crate::source::{Span, Spanned};
 
@@ -14,6 +15,8 @@ use crate::source::{Span, Spanned};
 pub(crate) fn settle(cx: &mut ProxyCx<'_>, header_is_sound: bool) {
     settle_format(cx);
     settle_stats(cx);
+    log_mode(cx);
+    super::proxy::settle_balance(cx);
     health(cx);
     http_in_tcp_mode(cx);
     super::log_sections::slots(&cx.proxy, cx.diagnostics);
@@ -117,6 +120,49 @@ pub(crate) fn proxies(proxies: &[Proxy], diagnostics: &mut Diagnostics) {
     identifiers(proxies, diagnostics);
     tracking(proxies, diagnostics);
     unique_names(proxies, diagnostics);
+}
+
+/// Only backends are in log mode, and only those have servers that are sent datagrams.
+fn log_mode(cx: &mut ProxyCx<'_>) {
+    let is_log = cx.proxy.mode == Mode::Log;
+    if let (true, true, Some(span)) = (is_log, cx.proxy.kind.is_frontend(), cx.mode_span) {
+        let message = format!(
+            "`mode log` is for backends, and {} takes connections",
+            cx.described()
+        );
+        cx.diagnostics.push(
+            Diagnostic::error(code::WRONG_MODE, span, message)
+                .help("a `log-forward` section receives log lines"),
+        );
+    }
+    if is_log {
+        for server in &mut cx.proxy.servers {
+            if let ServerAddress::Tcp { port, .. } | ServerAddress::Name { port, .. } = &mut server.address
+                && matches!(port, ServerPort::Mapped(0))
+            {
+                *port = ServerPort::Fixed(SYSLOG_PORT);
+            }
+        }
+        return;
+    }
+    for server in &cx.proxy.servers {
+        if server.datagrams {
+            let message = format!(
+                "{} isn't in log mode: datagrams are for log lines",
+                described(&cx.proxy)
+            );
+            cx.diagnostics
+                .push(Diagnostic::error(code::WRONG_MODE, server.address_span, message));
+        }
+        if server.lines != Default::default() {
+            let message = format!(
+                "`log-proto` and `log-bufsize` have no effect: {} isn't in log mode",
+                described(&cx.proxy)
+            );
+            cx.diagnostics
+                .push(Diagnostic::warning(code::NO_EFFECT, server.name.span, message));
+        }
+    }
 }
 
 /// HAProxy drops rules on HTTP that a proxy in TCP mode has, and warns.
@@ -293,7 +339,7 @@ fn unique_id_header(cx: &mut ProxyCx<'_>) {
 }
 
 fn timeouts(proxy: &Proxy, diagnostics: &mut Diagnostics) {
-    if proxy.disabled {
+    if proxy.disabled || proxy.mode == Mode::Log {
         return;
     }
     let set = |time: Option<std::time::Duration>| time.is_some_and(|time| !time.is_zero());
@@ -361,6 +407,11 @@ fn same_mode(proxies: &[Proxy], from: &Proxy, to: ProxyId, span: Span, diagnosti
                 described(to)
             );
             Diagnostic::error(code::MODE_MISMATCH, span, message)
+        }
+        Mode::Log => {
+            let message = format!("{} is for log lines", described(to));
+            Diagnostic::error(code::MODE_MISMATCH, span, message)
+                .help("name it as `backend@<name>` in `log` lines")
         }
         // HAProxy looks for a request in the bytes then
         Mode::Http => {

@@ -11,7 +11,8 @@ use crate::model::{
 use crate::source::Spanned;
 use crate::text::Word;
 
-const SYSLOG_PORT: u16 = 514;
+/// The port of servers that name none.
+pub(super) const SYSLOG_PORT: u16 = 514;
 
 /// Reads a `log` line from its target on.
 pub(crate) fn log_target(args: &mut Args<'_>) -> Parsed<LogTarget> {
@@ -125,7 +126,11 @@ fn sink(word: &Word) -> Parsed<LogSink> {
         return Ok(LogSink::Ring(Spanned::new(name.text()?.to_owned(), name.span())));
     }
     if text.starts_with("backend@") {
-        return Err(Box::new(super::keyword::unsupported(word, "log ")));
+        let name = word.tail("backend@".len());
+        return Ok(LogSink::Backend(Spanned::new(
+            name.text()?.to_owned(),
+            name.span(),
+        )));
     }
     for prefix in ["tcp@", "tcp4@", "tcp6@", "uxst@"] {
         if text.starts_with(prefix) {

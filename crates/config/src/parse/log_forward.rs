@@ -28,11 +28,7 @@ pub(super) const FORWARD: &[Keyword<ForwardLine>] = &[
         Ok(())
     }),
     served("bind", NONE, "<address> [<param>...]", "listen for streams of lines", |cx, args| {
-        let word = args.peek();
         let binds = bind(args, &mut cx.found)?;
-        if let (Some(word), true) = (word, binds.iter().any(|bind| bind.options.ssl)) {
-            return bad_argument(word, "lines over TLS are not supported yet");
-        }
         cx.forward.streams.extend(binds);
         Ok(())
     }),

@@ -4,10 +4,9 @@ use std::collections::HashMap;
 
 use tidegate_sample::{Externals, Files, Place, Scope};
 
-use super::address::server_address;
 use super::args::{Args, Parsed};
 use super::elsewhere;
-use super::keyword::{Found, Keyword, KeywordDoc, Sections, left_out, look_up, served, unknown, unsupported};
+use super::keyword::{Found, Keyword, KeywordDoc, Sections, left_out, look_up, served};
 use super::log_forward::{FORWARD, ForwardCx};
 use super::reader::Section;
 use super::sampled;
@@ -15,8 +14,8 @@ use super::sections::SectionKind;
 use super::server::check_name;
 use crate::diag::{Diagnostic, Diagnostics, Severity, code};
 use crate::model::{
-    Action, Global, LogFormatKind, LogForward, LogProfile, LogProfileStep, LogSink, LogTarget, Proxy, Ring,
-    RingServer, Rule,
+    Action, Global, LogFormatKind, LogForward, LogProfile, LogProfileStep, LogSink, LogTarget, Mode, Proxy,
+    Ring, Rule,
 };
 use crate::source::{Span, Spanned};
 use crate::text::Word;
@@ -45,7 +44,15 @@ struct ProfileCx<'c> {
     scope: Scope<'c>,
 }
 
-type RingLine = fn(&mut Ring, &mut Args<'_>) -> Parsed<()>;
+/// What lines of a `ring` section act on.
+struct RingCx<'c> {
+    ring: Ring,
+    scope: Scope<'c>,
+    /// What is found in the parameters of a line.
+    found: Diagnostics,
+}
+
+type RingLine = fn(&mut RingCx<'_>, &mut Args<'_>) -> Parsed<()>;
 type ProfileLine = fn(&mut ProfileCx<'_>, &mut Args<'_>) -> Parsed<()>;
 
 const NONE: Sections = Sections::NONE;
@@ -55,29 +62,29 @@ const RING_BYTES: u64 = 16_384;
 
 #[rustfmt::skip]
 const RING: &[Keyword<RingLine>] = &[
-    served("description", NONE, "<text>", "words for people", |ring, args| {
-        ring.description = Some(args.joined("a text")?);
+    served("description", NONE, "<text>", "words for people", |cx, args| {
+        cx.ring.description = Some(args.joined("a text")?);
         Ok(())
     }),
-    served("format", NONE, "<format>", "the form of lines", |ring, args| {
-        ring.format = Some(args.one_of("a log format", &LogFormatKind::NAMES)?);
+    served("format", NONE, "<format>", "the form of lines", |cx, args| {
+        cx.ring.format = Some(args.one_of("a log format", &LogFormatKind::NAMES)?);
         Ok(())
     }),
-    served("maxlen", NONE, "<bytes>", "longest line", |ring, args| {
-        ring.line_bytes_max = Some(size(args)?);
+    served("maxlen", NONE, "<bytes>", "longest line", |cx, args| {
+        cx.ring.line_bytes_max = Some(size(args)?);
         Ok(())
     }),
-    served("size", NONE, "<size>", "the ring's size", |ring, args| {
-        ring.bytes_max = size(args)?;
+    served("size", NONE, "<size>", "the ring's size", |cx, args| {
+        cx.ring.bytes_max = size(args)?;
         Ok(())
     }),
-    served("timeout", NONE, "{ connect | server } <time>", "patience with the servers", |ring, args| {
+    served("timeout", NONE, "{ connect | server } <time>", "patience with the servers", |cx, args| {
         let is_connect = args.one_of("a timeout of a ring", &[("connect", true), ("server", false)])?;
         let time = Some(args.time(TimeUnit::Milliseconds)?);
-        if is_connect { ring.connect = time } else { ring.server = time }
+        if is_connect { cx.ring.connect = time } else { cx.ring.server = time }
         Ok(())
     }),
-    served("server", NONE, "<name> <address>:<port> [log-proto { legacy | octet-count }]", "send lines there", server),
+    served("server", NONE, "<name> <address>:<port> [<param>...]", "send lines there", server),
     left_out("backing-file", NONE, "rings are kept in the process's own memory"),
 ];
 
@@ -135,10 +142,13 @@ impl LogSections {
         diagnostics: &mut Diagnostics,
     ) -> LogSections {
         let mut read = LogSections::default();
-        let scope = Scope::new(Place::Log)
-            .with_externals(externals)
-            .with_files(files)
-            .without_waiting();
+        let at = |place| {
+            Scope::new(place)
+                .with_externals(externals)
+                .with_files(files)
+                .without_waiting()
+        };
+        let (scope, of_servers) = (at(Place::Log), at(Place::ServerConnect));
         let mut names: HashMap<(&str, String), Span> = HashMap::new();
         for section in sections {
             let SectionKind::Log(kind) = section.kind else {
@@ -167,7 +177,7 @@ impl LogSections {
                 );
             }
             match kind {
-                LogSection::Ring => read.rings.push(ring(name, section, diagnostics)),
+                LogSection::Ring => read.rings.push(ring(name, section, of_servers, diagnostics)),
                 LogSection::Profile => read.profiles.push(profile(name, section, scope, diagnostics)),
                 LogSection::Forward => read.forwards.push(forward(name, section, global, diagnostics)),
             }
@@ -182,6 +192,7 @@ impl LogSections {
         let forwarded = self.forwards.iter().flat_map(|forward| &forward.targets);
         for target in global.logs.iter().chain(targets).chain(forwarded) {
             self.target(target, &mut found);
+            backend(target, proxies, &mut found);
         }
         for rule in proxies.iter().flat_map(|proxy| proxy.rules.all()) {
             if let Action::DoLog(Some(name)) = &rule.action {
@@ -211,6 +222,38 @@ impl LogSections {
     }
 }
 
+/// Lines go to a backend of `mode log` only.
+fn backend(target: &LogTarget, proxies: &[Proxy], diagnostics: &mut Diagnostics) {
+    let LogSink::Backend(name) = &target.sink else {
+        return;
+    };
+    let mut backends = proxies.iter().filter(|proxy| proxy.kind.is_backend());
+    match backends.clone().find(|proxy| proxy.name.value == name.value) {
+        Some(known) if known.mode == Mode::Log && !known.disabled => {}
+        Some(known) => {
+            let message = match known.disabled {
+                true => format!("backend `{}` is disabled", name.value),
+                false => format!("backend `{}` is not in log mode", name.value),
+            };
+            diagnostics.push(
+                Diagnostic::error(code::WRONG_MODE, name.span, message)
+                    .related(known.name.span, "the backend is defined here")
+                    .help("log lines go to a backend with `mode log`"),
+            );
+        }
+        None => {
+            let known = backends
+                .by_ref()
+                .filter(|proxy| proxy.mode == Mode::Log)
+                .map(|proxy| proxy.name.value.as_str());
+            let message = format!("there is no backend `{}`", name.value);
+            diagnostics.push(
+                Diagnostic::error(code::UNKNOWN_BACKEND, name.span, message).suggest(&name.value, known),
+            );
+        }
+    }
+}
+
 fn missing<'n>(section: &str, name: &Spanned<String>, known: impl Iterator<Item = &'n str>) -> Diagnostic {
     let message = format!("there is no section `{section} {}`", name.value);
     Diagnostic::error(code::BAD_ARGUMENT, name.span, message).suggest(&name.value, known)
@@ -233,8 +276,8 @@ fn header(section: &Section) -> Parsed<Spanned<String>> {
     Ok(name)
 }
 
-fn ring(name: Spanned<String>, section: &Section, diagnostics: &mut Diagnostics) -> Ring {
-    let mut ring = Ring {
+fn ring(name: Spanned<String>, section: &Section, scope: Scope<'_>, diagnostics: &mut Diagnostics) -> Ring {
+    let ring = Ring {
         name,
         description: None,
         format: None,
@@ -244,10 +287,16 @@ fn ring(name: Spanned<String>, section: &Section, diagnostics: &mut Diagnostics)
         server: None,
         servers: Vec::new(),
     };
+    let mut cx = RingCx {
+        ring,
+        scope,
+        found: Diagnostics::default(),
+    };
     lines(section, RING, "in section `ring`", diagnostics, |parse, args| {
-        parse(&mut ring, args)
+        parse(&mut cx, args)
     });
-    ring
+    diagnostics.append_new(cx.found);
+    cx.ring
 }
 
 fn profile(
@@ -327,41 +376,18 @@ fn size(args: &mut Args<'_>) -> Parsed<u64> {
     }
 }
 
-fn server(ring: &mut Ring, args: &mut Args<'_>) -> Parsed<()> {
-    let name = args.spanned("a name")?;
-    let word = args.expect("an address")?;
-    let mut server = RingServer {
-        name,
-        address: server_address(word)?,
-        address_span: word.span(),
-        octet_count: false,
-    };
-    while let Some(word) = args.peek() {
-        if !args.take("log-proto") {
-            let known = super::server::rows().any(|row| word.is(row.name));
-            return Err(Box::new(if known {
-                unsupported(word, "server ").note("of the parameters, a ring's servers have `log-proto`")
-            } else {
-                unknown(word, "server ", "", ["log-proto"])
-            }));
-        }
-        server.octet_count = args.one_of(
-            "a framing of log lines",
-            &[("legacy", false), ("octet-count", true)],
-        )?;
-    }
-    if let Some(first) = ring
-        .servers
-        .iter()
-        .find(|known| known.name.value == server.name.value)
-    {
+fn server(cx: &mut RingCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
+    let mut server = super::server::plain(args, "a ring's", &["log-proto"], &mut cx.found)?;
+    super::proxy::outgoing(&cx.scope, &mut server.outgoing)?;
+    let servers = &mut cx.ring.servers;
+    if let Some(first) = servers.iter().find(|known| known.name.value == server.name.value) {
         let message = format!("there is another server of the name `{}`", server.name.value);
         return Err(Box::new(
             Diagnostic::error(code::DUPLICATE_NAME, server.name.span, message)
                 .related(first.name.span, "the first one"),
         ));
     }
-    ring.servers.push(server);
+    servers.push(server);
     Ok(())
 }
 

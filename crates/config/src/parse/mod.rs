@@ -19,6 +19,7 @@ mod later;
 mod log;
 mod log_forward;
 mod log_sections;
+mod mails;
 mod names;
 mod naming;
 mod order;

@@ -29,7 +29,7 @@ use super::errors::ErrorSet;
 use super::keyword::{Found, Keyword, KeywordDoc, Status, look_up};
 use super::server::check_name;
 use crate::diag::{Diagnostic, Diagnostics, closest, code};
-use crate::model::{Cache, CertificateLoad, CheckProgram, Resolvers};
+use crate::model::{Cache, CertificateLoad, CheckProgram, Mailers, Resolvers};
 use crate::source::Span;
 use crate::text::Word;
 
@@ -179,6 +179,8 @@ pub(crate) enum Made {
     Resolvers(String, Resolvers),
     /// `cache`, with its name.
     Cache(String, Cache),
+    /// `mailers`, with its name.
+    Mailers(String, Mailers),
     /// `crt-store`.
     Certificates(Vec<CertificateLoad>),
 }
@@ -211,6 +213,7 @@ struct State {
     checks: Checks,
     resolvers: Resolvers,
     cache: cache::Settings,
+    mailers: Mailers,
     certificates: certificates::Loads,
     /// What the section says, known at its end.
     made: Option<Made>,

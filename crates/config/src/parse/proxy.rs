@@ -27,12 +27,14 @@ use super::order::Order;
 use super::server_origins::{Above, Origins};
 use crate::diag::{Diagnostic, Diagnostics, code};
 use crate::model::{Global, Proxy, ProxyKind};
+use crate::source::Span;
 use crate::text::Word;
 
+pub(crate) use balance::settle as settle_balance;
 pub(crate) use filters::check as check_filters;
 pub(crate) use logs::{FormatSource, settle_format};
 pub(crate) use stats::settle as settle_stats;
-pub(crate) use table::dynamic_server;
+pub(crate) use table::{dynamic_server, outgoing};
 
 /// What lines of a proxy act on.
 pub(crate) struct ProxyCx<'c> {
@@ -50,6 +52,8 @@ pub(crate) struct ProxyCx<'c> {
     /// What servers of backends above may begin with.
     pub(crate) above: &'c Above,
     pub(crate) log_format: Option<FormatSource>,
+    /// The last `mode` line.
+    pub(crate) mode_span: Option<Span>,
     pub(crate) checks: Checks,
     pub(crate) order: Order,
     pub(crate) names: &'c ProxyNames,

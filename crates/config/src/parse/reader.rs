@@ -21,7 +21,7 @@ use super::others::{Made, Open, Others};
 use super::sections::{self, SectionKind, SectionRow};
 use crate::cond::Facts;
 use crate::diag::{Diagnostic, Diagnostics, code};
-use crate::model::{Cache, CertificateLoad, CheckProgram, Global, Resolvers};
+use crate::model::{Cache, CertificateLoad, CheckProgram, Global, Mailers, Resolvers};
 use crate::resolve;
 use crate::source::{FileId, Sources, Spanned};
 use crate::text::{Environment, FileReader, Surroundings, TokenKind, Tree, Word, decode_line, read_paths};
@@ -71,6 +71,7 @@ pub struct Draft {
     pub(crate) resolvers: BTreeMap<String, Resolvers>,
     /// The `cache` sections, by their names.
     pub(crate) caches: BTreeMap<String, Cache>,
+    pub(crate) mailers: BTreeMap<String, Mailers>,
     pub(crate) certificates: Vec<CertificateLoad>,
     pub(crate) token_certificates: Rc<RefCell<BTreeSet<String>>>,
 }
@@ -97,6 +98,7 @@ impl Draft {
             checks: BTreeMap::new(),
             resolvers: BTreeMap::new(),
             caches: BTreeMap::new(),
+            mailers: BTreeMap::new(),
             certificates: Vec::new(),
             token_certificates: Rc::default(),
         };
@@ -315,6 +317,9 @@ impl Draft {
                 }
                 Some(Made::Cache(name, cache)) => {
                     self.caches.insert(name, cache);
+                }
+                Some(Made::Mailers(name, mailers)) => {
+                    self.mailers.insert(name, mailers);
                 }
                 Some(Made::Certificates(loads)) => self.certificates.extend(loads),
                 Some(Made::Check(name, program)) => {

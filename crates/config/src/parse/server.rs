@@ -11,7 +11,7 @@ use super::{server_outgoing, tls};
 use crate::diag::{Diagnostic, Diagnostics, code};
 use crate::model::{
     HashKey, HttpProto, InitialState, Naming, Observe, OnError, Outgoing, Server, ServerAddress, ServerCheck,
-    ServerEvents, WebSockets,
+    ServerEvents, ServerLines, WebSockets,
 };
 use crate::source::Spanned;
 use crate::text::Word;
@@ -42,6 +42,7 @@ pub(crate) struct ServerSettings {
     naming: Naming,
     proto: Option<HttpProto>,
     websockets: WebSockets,
+    lines: ServerLines,
     pub(super) outgoing: Outgoing,
 }
 
@@ -70,6 +71,7 @@ impl Default for ServerSettings {
             naming: Naming::default(),
             proto: None,
             websockets: WebSockets::Auto,
+            lines: ServerLines::default(),
             outgoing: Outgoing::default(),
         }
     }
@@ -353,8 +355,18 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("cc", B, "algorithm of congestion control"),
     not_yet("idle-ping", B, "ask idle HTTP/2 servers whether they live"),
     served("init-addr", B, "{ last | libc | none | <ip> },...", "how the address is found at start", |server, args| naming::initial(&mut server.naming, args)),
-    not_yet("log-bufsize", B, "bytes of a log server's buffer"),
-    not_yet("log-proto", B, "framing of log lines"),
+    served("log-bufsize", B, "<bytes>", "the size of the ring before a server of log lines", |server, args| {
+        let word = args.peek();
+        server.lines.buffer_bytes = Some(args.size()?).filter(|bytes| *bytes > 0);
+        match (server.lines.buffer_bytes, word) {
+            (None, Some(word)) => bad_argument(word, "a size of zero"),
+            _ => Ok(()),
+        }
+    }),
+    served("log-proto", B, "{ legacy | octet-count }", "how log lines are told apart on a stream", |server, args| {
+        server.lines.octet_count = args.one_of("a framing of log lines", &[("legacy", false), ("octet-count", true)])?;
+        Ok(())
+    }),
     served("max-reuse", B, "<number>", "how often a connection is used again; -1 for no limit", |server, args| {
         let unlimited = args.take("-1");
         server.reuse_max = if unlimited { None } else { Some(args.integer(0, 0x7fff_ffff)?) };
@@ -413,6 +425,52 @@ pub(crate) fn server(
     let name = crate::Spanned::new(name_word.text()?.to_owned(), name_word.span());
     let (own, above) = origins;
     named(name, name_word, args, (own, above, &own.unnamed), diagnostics)
+}
+
+/// Reads the `server` line of a section that is no proxy: of the parameters it has those of connections, and some `more`.
+pub(crate) fn plain(
+    args: &mut Args<'_>,
+    whose: &str,
+    more: &[&str],
+    diagnostics: &mut Diagnostics,
+) -> Parsed<Server> {
+    let known = || ROWS.iter().map(|row| row.name);
+    let permits = |word: &Word| more.iter().any(|name| word.is(name)) || !known().any(|name| word.is(name));
+    let mut words = args.rest().iter().skip(2);
+    if let Some(word) = words.find(|word| !permits(word)) {
+        let of = more.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>();
+        return Err(Box::new(
+            Diagnostic::error(
+                code::WRONG_SECTION,
+                word.span(),
+                format!("`{}` is not for {whose} servers", word.lossy()),
+            )
+            .note(format!(
+                "they have {} and what is said of connections, as `ssl`",
+                of.join(", ")
+            )),
+        ));
+    }
+    let (server, _) = server(args, (&Origins::default(), &Above::default()), diagnostics)?;
+    if server.datagrams {
+        let message = format!("{whose} servers are sent streams");
+        return Err(Box::new(
+            Diagnostic::error(code::BAD_ADDRESS, server.address_span, message)
+                .help("a server in a backend of `mode log` may be sent datagrams"),
+        ));
+    }
+    Ok(server)
+}
+
+/// An address, and whether it is one of datagrams.
+fn datagrams(word: &Word) -> (Parsed<ServerAddress>, bool) {
+    let word = word.as_address();
+    let prefixes = [("udp@", ""), ("udp4@", "ipv4@"), ("udp6@", "ipv6@")];
+    let text = word.text().unwrap_or_default();
+    match prefixes.iter().find(|(prefix, _)| text.starts_with(prefix)) {
+        Some((prefix, _)) => (server_address(&word.tail(prefix.len())), true),
+        None => (server_address(word), false),
+    }
 }
 
 /// Reads a `server-template` line: servers that differ in the numbers at the ends of their names.
@@ -477,7 +535,7 @@ fn named(
                 Ok(_) => diagnostic.help(format!("a name comes first: `<name> {}`", name_word.lossy())),
             })
         })?;
-    let address = server_address(address_word);
+    let (address, datagrams) = datagrams(address_word);
     let mut settings = ServerSettings {
         id: None,
         guid: None,
@@ -489,6 +547,8 @@ fn named(
         name,
         address: address?,
         address_span: address_word.span(),
+        datagrams,
+        lines: settings.lines,
         id: settings.id,
         weight: settings.weight,
         maxconn: settings.maxconn.max(settings.minconn),

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use mlua::{Function, Lua, Result, Table, Value};
+use mlua::{Function, Lua, Result, Table};
 use tidegate_exec::{Member, ObjectClass, Scalar, This, function};
+use tidegate_proxy::spec::MailSpec;
 use tidegate_proxy::{FrontendState, Mode, Plane};
 
 use super::{Of, Place, PlaneClasses, ProxyRef, Tag, backend, frontend, gone, plane_for, stands_for};
@@ -28,22 +29,25 @@ pub(super) const ROWS: &[Row] = &[
             })
         },
     ),
-    row("get_mode(px)", "`http` or `tcp`", |lua, name, env| {
-        about(lua, name, env, |plane, place| {
-            let of_frontend = place.frontend.and_then(|at| frontend(plane, at)).map(|f| f.mode);
-            let of_backend = || {
-                place
-                    .backend
-                    .and_then(|at| backend(plane, at))
-                    .map(|(b, _)| b.mode)
-            };
-            match of_frontend.or_else(of_backend) {
-                Some(Mode::Http) => "http",
-                Some(Mode::Tcp) => "tcp",
-                None => "unknown",
-            }
-        })
-    }),
+    row(
+        "get_mode(px)",
+        "`http` or `tcp`; `syslog` for a backend of log lines",
+        |lua, name, env| {
+            about(lua, name, env, |plane, place| {
+                let of_frontend = place.frontend.and_then(|at| frontend(plane, at)).map(|f| f.mode);
+                let of_backend = place.backend.and_then(|at| backend(plane, at));
+                if of_backend.as_ref().is_some_and(|(spec, _)| spec.lines.is_some()) {
+                    return "syslog";
+                }
+                let of_backend = || of_backend.map(|(b, _)| b.mode);
+                match of_frontend.or_else(of_backend) {
+                    Some(Mode::Http) => "http",
+                    Some(Mode::Tcp) => "tcp",
+                    None => "unknown",
+                }
+            })
+        },
+    ),
     row(
         "get_srv_act(px)",
         "how many active servers balancing may use now",
@@ -71,8 +75,14 @@ pub(super) const ROWS: &[Row] = &[
     ),
     row(
         "get_mailers(px)",
-        "the configuration of the `mailers` section that alerts go to: nil, as there are none",
-        |lua, name, env| about(lua, name, env, |_, _| Value::Nil),
+        "what the `email-alert` lines say, as a ProxyMailers; nil if no mails are wanted",
+        |lua, name, env| {
+            let env = Arc::clone(env);
+            function(lua, name, move |lua, this: This<ProxyRef>| {
+                let (plane, place) = known(&env, this)?;
+                mails(&plane, place).map(|mails| mailers(lua, &mails)).transpose()
+            })
+        },
     ),
     row(
         "pause(px)",
@@ -161,6 +171,32 @@ fn listeners(lua: &Lua, classes: &PlaneClasses, plane: &Plane, place: &Place) ->
             }
         }
     }
+    Ok(table)
+}
+
+fn mails(plane: &Plane, place: &Place) -> Option<Arc<MailSpec>> {
+    let of_backend = place.backend.and_then(|at| backend(plane, at));
+    match of_backend {
+        Some((spec, _)) => spec.mails.clone(),
+        None => frontend(plane, place.frontend?)?.mails.clone(),
+    }
+}
+
+/// A ProxyMailers.
+fn mailers(lua: &Lua, mails: &MailSpec) -> Result<Table> {
+    let servers = lua.create_table()?;
+    for (name, address) in &mails.servers {
+        servers.raw_set(name.as_str(), address.as_str())?;
+    }
+    let table = lua.create_table()?;
+    table.raw_set("track_server_health", mails.tracks_checks)?;
+    table.raw_set("log_level", mails.max_level as u8)?;
+    table.raw_set("mailservers", servers)?;
+    let ms = i64::try_from(mails.timeout.as_millis()).unwrap_or(i64::MAX);
+    table.raw_set("mailservers_timeout", ms)?;
+    table.raw_set("smtp_hostname", mails.host.as_str())?;
+    table.raw_set("smtp_from", mails.from.as_str())?;
+    table.raw_set("smtp_to", mails.to.as_str())?;
     Ok(table)
 }
 

@@ -1,15 +1,17 @@
-//! The servers of rings: each has a thread that sends it every line, over TCP or a Unix stream.
+//! The servers of rings: each has a thread that sends it every line, over TCP, TLS or a Unix stream.
 
 use std::io::{self, Write};
-use std::net::TcpStream;
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr as UnixAddr, UnixStream};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt;
+use tokio::runtime::LocalRuntime;
+
 use super::Ring;
-use crate::spec::{ServerAddress, ServerSpec};
+use crate::spec::ServerSpec;
+use crate::stream::Stream;
+use crate::upstream::connect::dial;
 
 /// How long to wait before a server is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -54,14 +56,22 @@ fn forward(ring: &Ring, server: usize) {
     let Some((spec, counted)) = ring.spec().servers.get(server) else {
         return;
     };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(Default::default());
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return eprintln!("[alert] log lines are not sent to {}: {error}", spec.name),
+    };
     loop {
         // Without a line there is nothing to connect for.
         if ring.next(server).is_none() {
             return;
         }
         // A connection that broke is made anew, and the line that it broke at is sent again.
-        let ended =
-            connect(spec, ring).and_then(|mut stream| send_lines(&mut *stream, ring, server, *counted));
+        let ended = runtime
+            .block_on(connect(spec, ring))
+            .and_then(|mut stream| send_lines(&runtime, &mut stream, ring, server, *counted));
         if ended.is_ok() || ring.pause(RETRY_AFTER) {
             return;
         }
@@ -69,7 +79,14 @@ fn forward(ring: &Ring, server: usize) {
 }
 
 /// Sends line after line; `Ok` once the ring has stopped.
-fn send_lines(stream: &mut dyn Write, ring: &Ring, server: usize, counted: bool) -> io::Result<()> {
+fn send_lines(
+    runtime: &LocalRuntime,
+    stream: &mut Stream,
+    ring: &Ring,
+    server: usize,
+    counted: bool,
+) -> io::Result<()> {
+    let limit = ring.spec().server.unwrap_or(WRITE);
     while let Some(line) = ring.next(server) {
         let mut framed = Vec::with_capacity(line.len() + 8);
         if counted {
@@ -80,30 +97,22 @@ fn send_lines(stream: &mut dyn Write, ring: &Ring, server: usize, counted: bool)
         } else {
             framed.extend_from_slice(&line);
         }
-        stream.write_all(&framed)?;
+        runtime.block_on(within(limit, async {
+            stream.write_all(&framed).await?;
+            stream.flush().await
+        }))?;
         ring.delivered(server);
     }
-    Ok(())
+    runtime.block_on(within(limit, stream.shutdown()))
 }
 
-fn connect(server: &ServerSpec, ring: &Ring) -> io::Result<Box<dyn Write>> {
-    let limit = Some(ring.spec().server.unwrap_or(WRITE));
-    match &server.address {
-        ServerAddress::Tcp(address) => {
-            let stream = TcpStream::connect_timeout(address, ring.spec().connect.unwrap_or(CONNECT))?;
-            stream.set_write_timeout(limit)?;
-            stream.set_nodelay(true)?;
-            Ok(Box::new(stream))
-        }
-        ServerAddress::Unix(path) => unix(UnixStream::connect(path)?, limit),
-        ServerAddress::Abstract(name) => unix(
-            UnixStream::connect_addr(&UnixAddr::from_abstract_name(name)?)?,
-            limit,
-        ),
-    }
+async fn connect(server: &ServerSpec, ring: &Ring) -> io::Result<Stream> {
+    let limit = ring.spec().connect.unwrap_or(CONNECT);
+    within(limit, dial(server, &ring.address(server))).await
 }
 
-fn unix(stream: UnixStream, limit: Option<Duration>) -> io::Result<Box<dyn Write>> {
-    stream.set_write_timeout(limit)?;
-    Ok(Box::new(stream))
+async fn within<T>(limit: Duration, what: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    tokio::time::timeout(limit, what)
+        .await
+        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }

@@ -101,8 +101,9 @@ impl Logger {
             for text in message.lines().filter(|text| !text.is_empty()) {
                 let line = &mut scratch.line;
                 self.begin(line, target, level, None, b"");
+                let start = line.len();
                 header::visible(line, text.as_bytes());
-                send(writer, target, line);
+                send(writer, target, line, start);
             }
         }
         self.scratch.replace(scratch);
@@ -164,8 +165,9 @@ impl Logger {
             }
             let tag = profile.and_then(|profile| profile.tag.as_deref());
             self.begin(line, target, what.level, tag, structured);
+            let start = line.len();
             line.extend_from_slice(text);
-            send(writer, target, line);
+            send(writer, target, line, start);
         }
         self.scratch.replace(scratch);
     }
@@ -195,7 +197,9 @@ fn structured_data<'a>(step: Option<&'a StepFormat>, what: &SessionLine<'a>) -> 
     step.and_then(|step| step.structured.as_ref()).or(what.structured)
 }
 
-fn send(writer: &LogWriter, target: &LogTarget, line: &mut Vec<u8>) {
+/// Sends a line whose message starts at a place.
+fn send(writer: &LogWriter, target: &LogTarget, line: &mut Vec<u8>, start: usize) {
     header::finish(line, target);
-    writer.send(&target.to, line);
+    let message = line.get(start..line.len().saturating_sub(1)).unwrap_or_default();
+    writer.send(&target.to, line, message);
 }

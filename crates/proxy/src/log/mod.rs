@@ -2,6 +2,7 @@
 //! descriptors pass through a bounded queue to one writer thread, those for rings are kept in memory. A line for which
 //! there is no room is dropped and counted.
 
+mod backend;
 mod datagram;
 mod forward;
 mod header;
@@ -14,6 +15,7 @@ mod spec;
 mod terminal;
 mod writer;
 
+pub use backend::{LogBackend, LogServer};
 pub use level::Level;
 pub use logger::Logger;
 pub use profile::{LogProfile, LogStep, StepFormat};

@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::spec::ServerSpec;
+use crate::spec::{ServerAddress, ServerSpec};
+use crate::upstream::state::ServerState;
 
 /// What each line takes besides its bytes.
 const LINE_OVERHEAD_BYTES: usize = 8;
@@ -36,6 +37,8 @@ pub struct Ring {
     spec: RingSpec,
     kept: Mutex<Kept>,
     came: Condvar,
+    /// The server of a backend whose address its lines go to, if they do.
+    leads_to: OnceLock<Arc<ServerState>>,
     /// Tells those who don't wait on a thread of their own.
     told: Notify,
 }
@@ -76,6 +79,7 @@ impl Ring {
                 ..Kept::default()
             }),
             came: Condvar::new(),
+            leads_to: OnceLock::new(),
             told: Notify::new(),
         })
     }
@@ -83,6 +87,18 @@ impl Ring {
     /// What the section says.
     pub fn spec(&self) -> &RingSpec {
         &self.spec
+    }
+
+    /// From now on lines go to where this server is, whose address may change.
+    pub(super) fn leads_to(&self, server: &Arc<ServerState>) {
+        let _ = self.leads_to.set(server.clone());
+    }
+
+    /// Where a server of it is.
+    pub(super) fn address(&self, server: &ServerSpec) -> ServerAddress {
+        self.leads_to
+            .get()
+            .map_or_else(|| server.address.clone(), |state| state.address())
     }
 
     /// The lines that are kept, the oldest first.

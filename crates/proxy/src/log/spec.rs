@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Level, LogProfile, LogStep, Ring, Sampling};
+use super::{Level, LogBackend, LogProfile, LogStep, Ring, Sampling};
 use crate::rules::Text;
 
 /// Where a log target's lines go.
@@ -25,6 +25,8 @@ pub enum LogTo {
     Abstract(Vec<u8>),
     /// `ring@NAME`
     Ring(Arc<Ring>),
+    /// `backend@NAME`
+    Backend(Arc<LogBackend>),
 }
 
 /// `format` of a `log` line: what is written around a message.

@@ -41,12 +41,15 @@ impl LogWriter {
     }
 
     /// Sends a line or hands it over; drops and counts it if there is no room for it.
-    pub(crate) fn send(&self, to: &LogTo, line: &[u8]) {
+    ///
+    /// `message` is what the line says, without what stands before it.
+    pub(crate) fn send(&self, to: &LogTo, line: &[u8], message: &[u8]) {
         let sent = match to {
             LogTo::Udp(address) => datagram::udp(*address, line).is_ok(),
             LogTo::Unix(path) => datagram::unix(path, line).is_ok(),
             LogTo::Abstract(name) => datagram::abstract_unix(name, line).is_ok(),
             LogTo::Ring(ring) => ring.push(line),
+            LogTo::Backend(backend) => backend.send(line, message),
             LogTo::Stdout => self.queue(Descriptor::Stdout, line),
             LogTo::Stderr => self.queue(Descriptor::Stderr, line),
             LogTo::Fd(fd) => self.queue(Descriptor::Other(fd.clone()), line),
@@ -64,7 +67,7 @@ impl LogWriter {
     /// is logged.
     pub(crate) fn write(writer: Option<&LogWriter>, to: &LogTo, line: &[u8]) {
         match (writer, to) {
-            (Some(writer), _) => writer.send(to, line),
+            (Some(writer), _) => writer.send(to, line, line),
             // A line that can't be written has nowhere else to go.
             (None, LogTo::Stderr) => drop(std::io::stderr().lock().write_all(line)),
             (None, _) => drop(std::io::stdout().lock().write_all(line)),

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tokio::io::AsyncReadExt;
 use tokio::net::UdpSocket;
@@ -17,10 +17,14 @@ use super::{LogForwardSpec, render};
 use crate::listener::{Acceptor, BindError, Bound, bind, bind_datagram};
 use crate::log::LogWriter;
 use crate::stream::Stream;
+use crate::tls;
 use crate::worker::Stop;
 
 /// Bytes of the longest datagram.
 const DATAGRAM_BYTES_MAX: usize = 65_536;
+
+/// How long a handshake may take if no timeout says so.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// The sockets of all sections, open and not yet read from.
 pub(crate) struct Relay {
@@ -30,7 +34,7 @@ pub(crate) struct Relay {
 struct Open {
     spec: LogForwardSpec,
     datagrams: Vec<std::net::UdpSocket>,
-    streams: Vec<Bound>,
+    streams: Vec<(Bound, Option<Arc<tidegate_tls::Acceptor>>)>,
 }
 
 impl Relay {
@@ -50,7 +54,7 @@ impl Relay {
             }
             for listener in &spec.streams {
                 match bind(listener, 1) {
-                    Ok(bound) => streams.extend(bound),
+                    Ok(bound) => streams.extend(bound.into_iter().map(|bound| (bound, listener.tls.clone()))),
                     Err(error) => errors.push(error),
                 }
             }
@@ -106,9 +110,9 @@ async fn run(sections: Vec<Open>, writer: LogWriter, mut stopped: watch::Receive
             let (section, socket) = (section.clone(), UdpSocket::from_std(socket)?);
             tokio::task::spawn_local(async move { section.datagrams(&socket).await });
         }
-        for bound in open.streams {
+        for (bound, tls) in open.streams {
             let (section, acceptor) = (section.clone(), Acceptor::new(bound)?);
-            tokio::task::spawn_local(async move { section.streams(&acceptor).await });
+            tokio::task::spawn_local(async move { section.streams(&acceptor, tls).await });
         }
     }
     // Lines of a process that stops are the next one's.
@@ -139,23 +143,36 @@ impl Section {
         }
     }
 
-    async fn streams(self: Rc<Self>, acceptor: &Acceptor) {
+    async fn streams(self: Rc<Self>, acceptor: &Acceptor, tls: Option<Arc<tidegate_tls::Acceptor>>) {
         loop {
             let Ok(permit) = self.room.clone().acquire_owned().await else {
                 return;
             };
             match acceptor.accept().await {
                 Ok((stream, from)) => {
-                    let section = self.clone();
+                    let (section, tls) = (self.clone(), tls.clone());
                     tokio::task::spawn_local(async move {
-                        section.stream(stream, from.map(|from| from.ip())).await;
+                        if let Some(stream) = section.secure(stream, tls).await {
+                            section.stream(stream, from.map(|from| from.ip())).await;
+                        }
                         drop(permit);
                     });
                 }
                 // Out of descriptors, most likely: others may give some back.
-                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(100)).await,
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
             }
         }
+    }
+
+    /// The stream once hands are shaken, where they have to be.
+    async fn secure(&self, stream: Stream, tls: Option<Arc<tidegate_tls::Acceptor>>) -> Option<Stream> {
+        let Some(acceptor) = tls else {
+            return Some(stream);
+        };
+        let limit = self.spec.silence_max.unwrap_or(HANDSHAKE);
+        let shaken = tls::accept(stream, &acceptor, tls::Kept::default());
+        let shaken = tokio::time::timeout(limit, shaken).await;
+        shaken.ok()?.ok().map(|(stream, _)| stream)
     }
 
     async fn stream(&self, mut stream: Stream, sender: Option<IpAddr>) {
@@ -207,7 +224,7 @@ impl Section {
                 continue;
             }
             if render::line(line, &message, to, received) {
-                self.writer.send(&to.target.to, line);
+                self.writer.send(&to.target.to, line, message.text);
             }
         }
     }

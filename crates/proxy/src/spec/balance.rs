@@ -1,6 +1,6 @@
 //! How a backend chooses among its servers.
 
-use tidegate_sample::Expr;
+use tidegate_sample::{Chain, Expr};
 
 /// `balance`.
 #[derive(Debug, Default)]
@@ -21,6 +21,10 @@ pub enum Balance {
     },
     /// By a hash of something of the request, in turn where that is missing.
     Hash(HashBy),
+    /// `log-hash`: by a hash of what is made of a log line.
+    LogHash(Chain),
+    /// `sticky`: all log lines to one server, as long as it is up.
+    Sticky,
 }
 
 impl Balance {
@@ -33,6 +37,8 @@ impl Balance {
             Balance::LeastConn => "leastconn",
             Balance::First => "first",
             Balance::Random { .. } => "random",
+            Balance::LogHash(_) => "log-hash",
+            Balance::Sticky => "log-sticky",
             Balance::Hash(by) => match by {
                 HashBy::Source => "source",
                 HashBy::Uri(_) => "uri",
@@ -47,7 +53,7 @@ impl Balance {
     pub fn is_static(&self, hash: HashType) -> bool {
         match self {
             Balance::StaticRr => true,
-            Balance::Hash(_) => hash.method == HashMethod::MapBased,
+            Balance::Hash(_) | Balance::LogHash(_) => hash.method == HashMethod::MapBased,
             _ => false,
         }
     }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tidegate_sample::Value;
+use tidegate_sample::{NoSession, Type, Value, cast};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream, UnixStream};
 
@@ -17,7 +17,7 @@ use super::open::Life;
 use super::socks;
 use crate::check::Traffic;
 use crate::log::Level;
-use crate::spec::{PresentedAs, ServerAddress, SourceSpec};
+use crate::spec::{PresentedAs, ServerAddress, ServerSpec, SourceSpec};
 use crate::stream::Stream;
 use crate::timeouts::Timer;
 use crate::tls;
@@ -199,6 +199,24 @@ pub(crate) async fn open(address: &ServerAddress) -> io::Result<Stream> {
         ServerAddress::Unix(path) => Ok(Stream::Unix(UnixStream::connect(path).await?)),
         ServerAddress::Abstract(name) => Ok(Stream::Unix(connect_abstract(name)?)),
     }
+}
+
+/// Connects to a server as it wants it, for whoever speaks for no client: log lines, peers.
+pub(crate) async fn dial(server: &ServerSpec, address: &ServerAddress) -> io::Result<Stream> {
+    let stream = open_from(address, server.source.as_deref()).await?;
+    if let (Stream::Tcp(tcp), Some(time)) = (&stream, server.user_timeout) {
+        socket2::SockRef::from(tcp).set_tcp_user_timeout(Some(time))?;
+    }
+    let Some(tls) = &server.tls else {
+        return Ok(stream);
+    };
+    let name = tls.sni.as_ref().and_then(|sni| sni.eval(&NoSession));
+    let name = match name.and_then(|name| cast(name, Type::Bin)) {
+        Some(Value::Bin(name) | Value::Str(name)) => Some(name),
+        _ => None,
+    };
+    let shaken = tls::connect(stream, &tls.connector, name.as_deref(), None).await;
+    shaken.map(|(stream, _)| stream)
 }
 
 /// Connects to an address from where the server's connections come, for whoever speaks for no client.

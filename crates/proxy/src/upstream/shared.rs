@@ -96,6 +96,11 @@ impl BackendState {
         &self.spec.name
     }
 
+    /// What it was made from.
+    pub(super) fn spec(&self) -> &BackendSpec {
+        &self.spec
+    }
+
     /// The backend's number.
     pub fn id(&self) -> u32 {
         self.spec.id
@@ -130,7 +135,7 @@ impl BackendState {
 
     /// Whether servers may come while the process runs: a static algorithm makes its order once.
     pub fn takes_servers(&self) -> bool {
-        !self.has_static_weights()
+        !self.has_static_weights() && self.spec.lines.is_none()
     }
 
     /// Whether only some weights count.
@@ -182,7 +187,7 @@ impl BackendState {
     pub(super) fn changed(&self) {
         let version = self.version.load(Ordering::Relaxed) + 1;
         let servers = self.servers();
-        let plan = Arc::new(Plan::new(&self.spec, &servers, version));
+        let plan = Arc::new(Plan::new(&self.spec, &servers, &self.plan(), version));
         for server in servers.iter() {
             let takes_part = plan.usable.iter().any(|at| *at as usize == server.place());
             server.plays.store(takes_part, Ordering::SeqCst);

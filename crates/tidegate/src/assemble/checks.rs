@@ -234,7 +234,7 @@ fn protocol(mode: model::Mode, proto: Option<model::HttpProto>) -> &'static str 
     match (mode, proto) {
         (model::Mode::Http, Some(model::HttpProto::Http2)) => "h2",
         (model::Mode::Http, _) => "h1",
-        (model::Mode::Tcp, _) => "tcp",
+        (model::Mode::Tcp | model::Mode::Log, _) => "tcp",
     }
 }
 

@@ -22,11 +22,11 @@ impl Assembly {
                     }
                 };
             let http = proxy.mode == model::Mode::Http;
-            let tls = bind
-                .options
-                .ssl
-                .then(|| self.acceptor(bind, proxy, http))
-                .flatten();
+            let tls = bind.options.ssl.then(|| {
+                let more = self.list_of_frontend(proxy);
+                self.acceptor(bind, &proxy.name.value, more, http)
+            });
+            let tls = tls.flatten();
             for mut listener in of_line {
                 listener.tls.clone_from(&tls);
                 listener.accept_proxy = bind.options.accept_proxy;

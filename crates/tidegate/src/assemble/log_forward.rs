@@ -12,12 +12,12 @@ const LINE_BYTES_MAX: usize = 65_535;
 impl Assembly {
     /// A section as the data plane wants it.
     pub(super) fn log_forward(&mut self, section: model::LogForward) -> LogForwardSpec {
-        let mut streams = self.sockets(&section.streams);
+        let mut streams = self.sockets(&section.streams, &section.name.value);
         for stream in &mut streams {
             stream.backlog = stream.backlog.or(section.backlog);
         }
         LogForwardSpec {
-            datagrams: self.sockets(&section.datagrams),
+            datagrams: self.sockets(&section.datagrams, &section.name.value),
             streams,
             targets: section
                 .targets
@@ -39,7 +39,7 @@ impl Assembly {
         }
     }
 
-    fn sockets(&mut self, binds: &[Bind]) -> Vec<ListenerSpec> {
+    fn sockets(&mut self, binds: &[Bind], name: &str) -> Vec<ListenerSpec> {
         let mut sockets = Vec::new();
         for bind in binds {
             match listeners_of(
@@ -48,7 +48,14 @@ impl Assembly {
                 self.around.replaces,
                 &self.around.sources,
             ) {
-                Ok(listeners) => sockets.extend(listeners),
+                Ok(listeners) => {
+                    let tls = bind.options.ssl.then(|| self.acceptor(bind, name, None, false));
+                    let tls = tls.flatten();
+                    sockets.extend(listeners.into_iter().map(|mut listener| {
+                        listener.tls.clone_from(&tls);
+                        listener
+                    }));
+                }
                 Err(fault) => self.faults.push(*fault),
             }
         }

@@ -8,8 +8,8 @@ use http::HeaderName;
 use tidegate_config::model::{self, LogHost, LogSink};
 use tidegate_config::{Diagnostic, Diagnostics, Span, code};
 use tidegate_proxy::log::{
-    Level, LogProfile, LogSpec, LogStep, LogSteps, LogTarget, LogTo, LogWrap, Ring, RingSpec, Sampling,
-    StepFormat,
+    Level, LogBackend, LogProfile, LogSpec, LogStep, LogSteps, LogTarget, LogTo, LogWrap, Ring, RingSpec,
+    Sampling, StepFormat,
 };
 use tidegate_proxy::spec::{CaptureSlot, CaptureSpec, CookieCapture, ServerAddress, ServerSpec, Text};
 
@@ -24,6 +24,9 @@ pub(super) struct Logs {
     rings: HashMap<String, (Arc<Ring>, Option<model::LogFormatKind>)>,
     /// Rings of targets over streams, by the place of the line.
     streams: Vec<(Span, Arc<Ring>)>,
+    /// Rings before servers of backends.
+    of_servers: Vec<Arc<Ring>>,
+    backends: HashMap<String, Arc<LogBackend>>,
     profiles: HashMap<String, Arc<LogProfile>>,
     samplings: Vec<(Span, Arc<Sampling>)>,
     host: Option<String>,
@@ -33,7 +36,7 @@ pub(super) struct Logs {
 }
 
 impl Logs {
-    /// Makes rings and profiles of the sections.
+    /// Makes profiles of the sections.
     pub(super) fn of(config: &mut model::Config) -> Logs {
         let mut logs = Logs {
             host: config.global.log_host.as_ref().map(|host| match host {
@@ -44,12 +47,6 @@ impl Logs {
             uri_bytes_max: usize::try_from(config.global.tune.log_uri_bytes).unwrap_or(usize::MAX) - 1,
             ..Logs::default()
         };
-        for ring in std::mem::take(&mut config.rings) {
-            let format = ring.format;
-            let name = ring.name.value.clone();
-            let made = logs.ring(ring);
-            logs.rings.insert(name, (made, format));
-        }
         for profile in std::mem::take(&mut config.log_profiles) {
             let name = profile.name.value.clone();
             logs.profiles.insert(name, Arc::new(log_profile(profile)));
@@ -63,7 +60,24 @@ impl Logs {
         let mut rings: Vec<Arc<Ring>> = named.collect();
         rings.sort_by(|a, b| a.spec().name.cmp(&b.spec().name));
         rings.extend(self.streams.iter().map(|(_, ring)| ring.clone()));
+        rings.extend(self.of_servers.iter().cloned());
         rings
+    }
+
+    /// There is a ring of this name, whose lines have this form.
+    pub(super) fn add_ring(&mut self, ring: Arc<Ring>, format: Option<model::LogFormatKind>) {
+        self.rings.insert(ring.spec().name.clone(), (ring, format));
+    }
+
+    /// There is a backend of this name for log lines, with these rings before its servers.
+    pub(super) fn add_backend(&mut self, name: String, backend: Arc<LogBackend>, rings: Vec<Arc<Ring>>) {
+        self.of_servers.extend(rings);
+        self.backends.insert(name, backend);
+    }
+
+    /// The backend of this name, if it is one for log lines.
+    pub(super) fn backend(&self, name: &str) -> Option<Arc<LogBackend>> {
+        self.backends.get(name).cloned()
     }
 
     /// What couldn't be had.
@@ -147,6 +161,7 @@ impl Logs {
                 }
                 LogTo::Ring(ring.clone())
             }
+            LogSink::Backend(name) => LogTo::Backend(self.backend(&name.value)?),
             LogSink::Stream(address) => LogTo::Ring(self.stream(address, line.span)?),
         };
         let mut target = LogTarget::new(to).wrapped(match format {
@@ -189,7 +204,7 @@ impl Logs {
         if let Some((_, known)) = self.streams.iter().find(|(span, _)| *span == line) {
             return Some(known.clone());
         }
-        let server = self.server("log", address, line)?;
+        let server = ServerSpec::new("log", self.address(address, line)?);
         let ring = Ring::new(RingSpec {
             name: format!("log-{}", self.streams.len() + 1),
             description: None,
@@ -203,25 +218,8 @@ impl Logs {
         Some(ring)
     }
 
-    fn ring(&mut self, ring: model::Ring) -> Arc<Ring> {
-        let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
-        let servers = ring.servers.iter().filter_map(|server| {
-            let spec = self.server(&server.name.value, &server.address, server.address_span)?;
-            Some((spec, server.octet_count))
-        });
-        let servers = servers.collect();
-        Ring::new(RingSpec {
-            name: ring.name.value,
-            description: ring.description,
-            line_bytes_max: ring.line_bytes_max.map_or(usize::MAX, bytes),
-            bytes_max: bytes(ring.bytes_max),
-            connect: ring.connect,
-            server: ring.server,
-            servers,
-        })
-    }
-
-    fn server(&mut self, name: &str, address: &model::ServerAddress, span: Span) -> Option<ServerSpec> {
+    /// The address of who gets lines; `None` for a fault.
+    pub(super) fn address(&mut self, address: &model::ServerAddress, span: Span) -> Option<ServerAddress> {
         let fixed = match address {
             model::ServerAddress::Tcp { port, .. } | model::ServerAddress::Name { port, .. } => match port {
                 model::ServerPort::Fixed(port) => *port,
@@ -234,7 +232,7 @@ impl Logs {
             },
             model::ServerAddress::Unix(_) | model::ServerAddress::Abstract(_) => 0,
         };
-        let address = match address {
+        Some(match address {
             model::ServerAddress::Tcp { ip, .. } => ServerAddress::Tcp((*ip, fixed).into()),
             model::ServerAddress::Unix(path) => ServerAddress::Unix(path.clone()),
             model::ServerAddress::Abstract(name) => ServerAddress::Abstract(name.clone()),
@@ -250,8 +248,7 @@ impl Logs {
                     }
                 }
             }
-        };
-        Some(ServerSpec::new(name, address))
+        })
     }
 }
 

@@ -6,7 +6,9 @@ mod filters;
 mod http2;
 mod listen;
 mod log_forward;
+mod log_servers;
 mod logs;
+mod mails;
 mod names;
 mod outgoing;
 mod replies;
@@ -99,12 +101,14 @@ pub(crate) fn assemble(mut config: Config, around: Surroundings) -> Result<Assem
         compression_level: config.global.tune.compression_level,
         caches: filters::caches(std::mem::take(&mut config.caches)),
         filters: Vec::new(),
+        mailers: std::mem::take(&mut config.mailers),
         logs: logs::Logs::of(&mut config),
         unix_bind: config.global.process.unix_bind.clone(),
         terms: BTreeMap::new(),
         around,
     };
     assembly.servers = servers::places(&config, &assembly.backends);
+    assembly.log_servers(&mut config);
     let global = assembly.global(&config);
     let mut spec = ProxySpec {
         global,
@@ -163,6 +167,8 @@ struct Assembly {
     caches: BTreeMap<String, Arc<Cache>>,
     /// The filters of the proxy whose rules are read.
     filters: Vec<FilterSpec>,
+    /// The `mailers` sections, by their names.
+    mailers: BTreeMap<String, model::Mailers>,
     /// What `log` lines name.
     logs: logs::Logs,
     /// `unix-bind`.
@@ -253,10 +259,12 @@ impl Assembly {
     fn proxy(&mut self, mut proxy: model::Proxy, at: usize, own: Option<BackendId>, spec: &mut ProxySpec) {
         let id = self.numbers.get(at).copied().unwrap_or_default();
         let mode = match proxy.mode {
-            model::Mode::Tcp => Mode::Tcp,
+            // What is for log lines takes no sessions.
+            model::Mode::Tcp | model::Mode::Log => Mode::Tcp,
             model::Mode::Http => Mode::Http,
         };
         self.filters = self.filters_of(&mut proxy);
+        let mails = self.mails(&proxy);
         let mut rules = self.rules(std::mem::take(&mut proxy.rules), mode);
         let stats = proxy.stats.take().filter(|_| mode == Mode::Http);
         // That of a `listen` section is its frontend's.
@@ -309,6 +317,7 @@ impl Assembly {
             frontend.drop_trailers = proxy.http.drop_response_trailers;
             frontend.ignore_probes = proxy.http.ignore_probes;
             frontend.socket_stats = proxy.socket_stats;
+            frontend.mails.clone_from(&mails);
             frontend.log = self.logs.spec(&mut proxy.log);
             frontend.captures = logs::captures(std::mem::take(&mut proxy.captures));
             frontend.unique_id = proxy.unique_id.take().map(Text::from);
@@ -323,6 +332,8 @@ impl Assembly {
             let mut backend = BackendSpec::new(proxy.name.value.clone(), mode);
             backend.id = id;
             let external = self.external(&proxy, id);
+            backend.mails = mails;
+            backend.lines = self.logs.backend(&proxy.name.value);
             let program = self.program(std::mem::take(&mut proxy.check), Some(proxy.name.span));
             backend.has_own_id = proxy.id.is_some();
             let terms = Arc::new(Terms::new(&proxy, program, external));

@@ -9,7 +9,6 @@ use tidegate_sample::{Expr, Place, Scope};
 use tidegate_tls::{ConnectSettings, Connector, Source};
 
 use super::Assembly;
-use super::servers::Terms;
 
 /// What `sni-auto` stands for.
 const SNI_AUTO: &str = "req.hdr(host),field(1,:)";
@@ -30,11 +29,15 @@ fn source_of(source: &model::SourceAddress) -> SourceSpec {
 }
 
 impl Assembly {
-    /// Puts what a `server` line says of its connections where it belongs.
-    pub(super) fn outgoing(&mut self, server: &model::Server, terms: &Terms, spec: &mut ServerSpec) {
-        let http = terms.mode == model::Mode::Http;
+    /// Puts what a `server` line says of its connections where it belongs; what a backend says of all its servers stands beside it.
+    pub(super) fn outgoing(
+        &mut self,
+        server: &model::Server,
+        (http, source): (bool, Option<&model::SourceAddress>),
+        spec: &mut ServerSpec,
+    ) {
         let outgoing = &server.outgoing;
-        let source = outgoing.source.as_ref().or(terms.source.as_ref());
+        let source = outgoing.source.as_ref().or(source);
         spec.source = source.map(|source| Arc::new(source_of(source)));
         spec.socks = outgoing.socks;
         spec.user_timeout = outgoing.user_timeout.filter(|time| !time.is_zero());

@@ -156,7 +156,8 @@ impl Assembly {
         spec.cookie_key = terms.cookie_key.clone();
         spec.keepalive = terms.keepalive;
         spec.is_referenced = server.is_referenced;
-        self.outgoing(server, terms, &mut spec);
+        let of_backend = (terms.mode == model::Mode::Http, terms.source.as_ref());
+        self.outgoing(server, of_backend, &mut spec);
         spec.agent = self.agent(server, terms);
         spec.proto = http2::server_proto(server.proto);
         spec.websockets = http2::websockets(server);
@@ -247,6 +248,8 @@ pub(super) fn balancing(proxy: &mut model::Proxy, backend: &mut BackendSpec) {
         model::Balance::LeastConn => Balance::LeastConn,
         model::Balance::First => Balance::First,
         model::Balance::Random { draws } => Balance::Random { draws },
+        model::Balance::LogHash(chain) => Balance::LogHash(chain),
+        model::Balance::Sticky => Balance::Sticky,
         model::Balance::Hash(by) => Balance::Hash(match by {
             model::HashBy::Source => HashBy::Source,
             model::HashBy::Uri(part) => {

@@ -89,11 +89,12 @@ impl Tls {
 }
 
 impl Assembly {
-    /// What a `bind` line shakes hands with. `None` if that cannot be had; the faults have been told then.
+    /// What a `bind` line shakes hands with, in the section of a name, with `more` certificates than its own. `None` if that cannot be had; the faults have been told then.
     pub(super) fn acceptor(
         &mut self,
         bind: &model::Bind,
-        proxy: &model::Proxy,
+        name: &str,
+        more: Option<Source>,
         http: bool,
     ) -> Option<Arc<Acceptor>> {
         let before = self.faults.count(Severity::Error);
@@ -110,12 +111,12 @@ impl Assembly {
                 BindCertificate::List(path) => sources.push(self.list(path)),
             }
         }
-        sources.extend(self.list_of_frontend(proxy));
+        sources.extend(more);
         if self.faults.count(Severity::Error) > before {
             return None;
         }
         let about = Listening {
-            frontend: proxy.name.value.clone(),
+            frontend: name.to_owned(),
             place: self.around.sources.place(bind.span),
             settings,
             sources,
@@ -190,7 +191,7 @@ impl Assembly {
     }
 
     /// The list of a frontend's `ssl-f-use` lines.
-    fn list_of_frontend(&mut self, proxy: &model::Proxy) -> Option<Source> {
+    pub(super) fn list_of_frontend(&mut self, proxy: &model::Proxy) -> Option<Source> {
         if proxy.certificates.is_empty() {
             return None;
         }

@@ -67,16 +67,6 @@ pub(super) fn connections(_: &mut OtherCx<'_>, args: &mut Args<'_>) -> Parsed<()
     args.integer::<u64>(0, 0x7fff_ffff).map(|_| ())
 }
 
-/// `timeout`, one of these names, and a time.
-pub(super) fn timeout(args: &mut Args<'_>, names: &[(&'static str, ())]) -> Parsed<()> {
-    let word = args.peek();
-    args.one_of("a timeout of this section", names)?;
-    if let Some(word) = word {
-        args.named(word);
-    }
-    args.time(TimeUnit::Milliseconds).map(|_| ())
-}
-
 /// `<address> [<param>...]` of something that listens.
 pub(super) fn listener(cx: &mut OtherCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
     bind::bind(args, cx.diagnostics).map(|_| ())

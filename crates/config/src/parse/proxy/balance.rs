@@ -1,10 +1,10 @@
 //! How a backend chooses among its servers: `balance` and `hash-…`.
 
-use tidegate_sample::{Expr, Place};
+use tidegate_sample::{Chain, Expr, Place};
 
 use super::ProxyCx;
 use crate::diag::{Diagnostic, code};
-use crate::model::{Affinity, Balance, HashBy, HashFunction, HashType, UriPart};
+use crate::model::{Affinity, Balance, HashBy, HashFunction, HashType, Mode, UriPart};
 use crate::parse::args::{Args, Parsed, bad_argument};
 use crate::parse::sampled;
 use crate::text::Word;
@@ -61,13 +61,8 @@ pub(super) fn balance(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
             let expr = sampled::expression(word, &cx.scope(Place::ServerChoice).with_acls(&cx.acls))?;
             Balance::Hash(HashBy::Sample(expr))
         }
-        _ if OF_LOGS.contains(&name) => {
-            let message = format!("`balance {name}` is not supported yet");
-            return Err(Box::new(
-                Diagnostic::error(code::NOT_YET, word.span(), message)
-                    .note("it is for backends in `mode log`, which there is not yet"),
-            ));
-        }
+        "log-hash" => Balance::LogHash(log_hash(cx, args)?),
+        "sticky" | "log-sticky" => Balance::Sticky,
         _ => {
             let known = NAMES.into_iter().chain(OF_LOGS);
             let message = format!("`{text}` is not an algorithm of `balance`");
@@ -77,6 +72,60 @@ pub(super) fn balance(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
         }
     });
     Ok(())
+}
+
+/// The converters of `log-hash`.
+fn log_hash(cx: &ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<Chain> {
+    let word = args.expect("converters such as `field(2,:)`")?;
+    let wrong = |message: String| Box::new(Diagnostic::error(code::BAD_ARGUMENT, word.span(), message));
+    let chain = Chain::parse(word.text()?, &cx.scope(Place::Log))
+        .map_err(|error| sampled::in_word(code::BAD_ARGUMENT, word, error))?;
+    if chain.suspends() {
+        return Err(wrong(format!(
+            "`{}` may have to wait, and log lines don't",
+            word.lossy()
+        )));
+    }
+    Ok(chain)
+}
+
+/// Holds the algorithm to the backend's mode.
+pub(crate) fn settle(cx: &mut ProxyCx<'_>) {
+    let is_log = cx.proxy.mode == Mode::Log;
+    let (name, is_of_logs, is_of_sessions) = match &cx.proxy.balance {
+        Some(Balance::LogHash(_)) => ("log-hash", true, false),
+        Some(Balance::Sticky) => ("sticky", true, false),
+        Some(Balance::RoundRobin) => ("roundrobin", true, true),
+        None | Some(Balance::Random { .. }) => ("random", true, true),
+        Some(Balance::StaticRr) => ("static-rr", false, true),
+        Some(Balance::LeastConn) => ("leastconn", false, true),
+        Some(Balance::First) => ("first", false, true),
+        Some(Balance::Hash(_)) => ("hash", false, true),
+    };
+    let span = cx.proxy.name.span;
+    if is_log && !is_of_logs {
+        let message = format!(
+            "`balance {name}` looks at sessions, and {} is in log mode",
+            cx.described()
+        );
+        cx.diagnostics.push(
+            Diagnostic::error(code::WRONG_MODE, span, message)
+                .help("use `roundrobin`, `random`, `sticky` or `log-hash`"),
+        );
+    }
+    if !is_log && !is_of_sessions {
+        let message = format!(
+            "`balance {name}` is for `mode log`, and {} is not in it",
+            cx.described()
+        );
+        cx.diagnostics
+            .push(Diagnostic::error(code::WRONG_MODE, span, message));
+    }
+    if name == "log-hash" && cx.proxy.hash_type.consistent {
+        let message = "`balance log-hash` goes with `hash-type map-based` only";
+        cx.diagnostics
+            .push(Diagnostic::error(code::BAD_ARGUMENT, span, message));
+    }
 }
 
 /// A name and what follows it in parentheses.

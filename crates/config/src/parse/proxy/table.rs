@@ -13,9 +13,9 @@ use crate::parse::http::header_name;
 use crate::parse::keyword::{Keyword, KeywordDoc, Sections, left_out, not_yet, served, unsupported};
 use crate::parse::order::Rank;
 use crate::parse::server::ServerSettings;
-use crate::parse::{bind, capture, certificates, errors, rules, sampled, server, stick};
+use crate::parse::{bind, capture, certificates, errors, mails, rules, sampled, server, stick};
 use crate::text::Word;
-use tidegate_sample::{LogFormat, Place};
+use tidegate_sample::{LogFormat, Place, Scope};
 
 /// Takes the arguments of a keyword in.
 pub(super) type Parse = fn(&mut ProxyCx<'_>, &mut Args<'_>) -> Parsed<()>;
@@ -37,7 +37,8 @@ const NO_DEFAULTS: Sections = ALL.without(Sections::DEFAULTS);
 
 #[rustfmt::skip]
 const ROWS: &[Keyword<Parse>] = &[
-    served("mode", ALL, "{ tcp | http }", "what is understood of what is passed on", mode),
+    served("mode", ALL, "{ tcp | http | log }", "what is understood of what is passed on; `log` for backends that log lines go to",
+        mode),
     served("bind", F_ONLY, "<address>[,...] [<param>...]", "listen", |cx, args| {
         let binds = bind::bind(args, cx.diagnostics)?;
         cx.proxy.binds.extend(binds);
@@ -207,7 +208,8 @@ const ROWS: &[Keyword<Parse>] = &[
         cx.proxy.upstream.cookie_key = Some(args.text("a key")?.to_owned());
         Ok(())
     }),
-    not_yet("email-alert", ALL, "mail about changes of health"),
+    served("email-alert", ALL, "{ mailers <section> | from <address> | to <address> | level <level> | myhostname <host> }",
+        "what a script that sends mails about servers is told", mails::alert),
     served("error-log-format", F, "<format>", "what log lines of errors hold", logs::error_log_format),
     served("external-check", B, "{ command <command> | path <path> }", "the program that checks health, and its PATH",
         |cx, args| cx.checks.external(args)),
@@ -275,14 +277,12 @@ const ROWS: &[Keyword<Parse>] = &[
 
 fn mode(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
     let word = args.peek();
-    if let Some(word) = word.filter(|word| {
-        ["log", "haterm", "spop", "health"]
-            .iter()
-            .any(|mode| word.is(mode))
-    }) {
+    if let Some(word) = word.filter(|word| ["haterm", "spop", "health"].iter().any(|mode| word.is(mode))) {
         return Err(Box::new(unsupported(word, "mode ")));
     }
-    cx.proxy.mode = args.one_of("a mode", &[("tcp", Mode::Tcp), ("http", Mode::Http)])?;
+    let modes = [("tcp", Mode::Tcp), ("http", Mode::Http), ("log", Mode::Log)];
+    cx.proxy.mode = args.one_of("a mode", &modes)?;
+    cx.mode_span = Some(args.last());
     Ok(())
 }
 
@@ -299,7 +299,10 @@ pub(crate) fn dynamic_server(cx: &mut ProxyCx<'_>, name: &Word, args: &mut Args<
 }
 
 fn add_server(cx: &mut ProxyCx<'_>, mut server: Server, settings: ServerSettings) -> Parsed<()> {
-    outgoing(cx, &mut server.outgoing)?;
+    outgoing(
+        &cx.scope(Place::ServerConnect).without_waiting(),
+        &mut server.outgoing,
+    )?;
     if let Some(first) = cx
         .proxy
         .servers
@@ -408,22 +411,21 @@ fn check_rule(cx: &mut ProxyCx<'_>, args: &mut Args<'_>, speaks: Speaks) -> Pars
 }
 
 /// Reads what of a server's parameters has to be parsed for this very place.
-fn outgoing(cx: &mut ProxyCx<'_>, outgoing: &mut Outgoing) -> Parsed<()> {
-    let scope = cx.scope(Place::ServerConnect).without_waiting();
+pub(crate) fn outgoing(scope: &Scope<'_>, outgoing: &mut Outgoing) -> Parsed<()> {
     if let Some(word) = outgoing.sni_written.take() {
-        outgoing.sni = Some(Arc::new(sampled::expression(&word, &scope)?));
+        outgoing.sni = Some(Arc::new(sampled::expression(&word, scope)?));
     }
     if let Some(word) = outgoing.pool_name_written.take() {
-        outgoing.pool_name = Some(Arc::new(sampled::expression(&word, &scope)?));
+        outgoing.pool_name = Some(Arc::new(sampled::expression(&word, scope)?));
     }
     if let Some(source) = &mut outgoing.source {
-        upstream::presented(source, &scope)?;
+        upstream::presented(source, scope)?;
     }
     let mut tlvs = Vec::new();
     for (kind, word) in std::mem::take(&mut outgoing.tlvs_written) {
         let format = match word {
-            Some(word) => Some(sampled::log_format(&word, &scope)?),
-            None => LogFormat::parse("", &scope).ok(),
+            Some(word) => Some(sampled::log_format(&word, scope)?),
+            None => LogFormat::parse("", scope).ok(),
         };
         tlvs.extend(format.map(|format| (kind, Arc::new(format))));
     }

@@ -29,7 +29,7 @@ pub(super) fn hash(by: &HashBy, kind: HashType, txn: &Txn) -> Option<u32> {
     }
 }
 
-fn of_value(value: Value, kind: HashType, part: impl Fn(&[u8]) -> &[u8]) -> Option<u32> {
+pub(super) fn of_value(value: Value, kind: HashType, part: impl Fn(&[u8]) -> &[u8]) -> Option<u32> {
     let to = match kind.function {
         HashFunction::None => Type::Str,
         _ => Type::Bin,

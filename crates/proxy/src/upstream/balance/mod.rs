@@ -4,6 +4,7 @@
 //! state changes. Picking from it is a look at a table or a search on a ring.
 
 mod key;
+mod lines;
 pub(crate) mod plan;
 mod ring;
 pub(crate) mod tournament;
@@ -169,7 +170,15 @@ impl Balancer {
                 HashMethod::MapBased => self.by_map(&view, hash, avoided),
                 HashMethod::Consistent => Some(self.on_ring(&view, hash, avoided)),
             },
-            (Balance::RoundRobin | Balance::StaticRr | Balance::Hash(_), _) => self.in_turn(&view, avoided),
+            (
+                Balance::RoundRobin
+                | Balance::StaticRr
+                | Balance::Hash(_)
+                // For log lines, which are no sessions.
+                | Balance::LogHash(_)
+                | Balance::Sticky,
+                _,
+            ) => self.in_turn(&view, avoided),
             (Balance::LeastConn, _) => self.least_loaded(&view, avoided),
             (Balance::First, _) => self.first(&view, avoided),
             (Balance::Random { draws }, _) => self.by_lot(&view, *draws, avoided, query.second),

@@ -26,7 +26,8 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn new(spec: &BackendSpec, servers: &Arc<Servers>, version: u64) -> Self {
+    /// That of the servers as they are, which comes after `before`.
+    pub(crate) fn new(spec: &BackendSpec, servers: &Arc<Servers>, before: &Plan, version: u64) -> Self {
         let usable = |backup: bool| {
             let place = |server: &ServerState| u32::try_from(server.place()).unwrap_or(u32::MAX);
             let all = servers.iter().map(move |server| (place(server), server));
@@ -45,11 +46,16 @@ impl Plan {
         };
         let turns = match spec.balance {
             Balance::RoundRobin => turns(&weights),
-            Balance::StaticRr | Balance::Hash(_) => map(&weights),
-            Balance::Random { .. } | Balance::LeastConn | Balance::First => Vec::new(),
+            Balance::StaticRr | Balance::Hash(_) | Balance::LogHash(_) => map(&weights),
+            Balance::Random { .. } | Balance::LeastConn | Balance::First | Balance::Sticky => Vec::new(),
         };
         if matches!(spec.balance, Balance::First) {
             chosen.sort_by_key(|(_, s)| s.id());
+        }
+        if matches!(spec.balance, Balance::Sticky) {
+            // Who comes back waits until those before it are gone.
+            let rank = |at: u32| before.usable.iter().position(|known| *known == at);
+            chosen.sort_by_key(|(at, _)| rank(*at).unwrap_or(usize::MAX));
         }
         let seeded = || {
             let of = |(at, state): &(u32, &Arc<ServerState>)| {
