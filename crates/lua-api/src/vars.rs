@@ -30,7 +30,7 @@ pub(crate) fn set_var<K: OfTxn + 'static>(lua: &Lua, name: &str, _: &Arc<Env>) -
             };
             // Only the scope that lives on is protected from growing, as in HAProxy.
             let guarded = if_exist == Some(true) && name.scope() == VarScope::Proc;
-            if guarded && txn.var(&name).is_none() {
+            if guarded && !txn.has_var(&name) {
                 return Ok(false);
             }
             Ok(txn.set_var(&name, value::of_scalar(value)))

@@ -413,6 +413,14 @@ impl Txn {
         vars::value(self, name)
     }
 
+    /// Whether a variable has a value, or is one of the process that the configuration names.
+    pub fn has_var(&self, name: &VarName) -> bool {
+        match name.scope() {
+            VarScope::Proc => self.client.proc_vars.exists(name),
+            _ => self.var(name).is_some(),
+        }
+    }
+
     /// Sets a variable and says whether its scope exists here.
     pub fn set_var(&self, name: &VarName, value: Value) -> bool {
         vars::set(self, name, value)

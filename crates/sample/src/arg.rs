@@ -182,6 +182,14 @@ impl Arg {
         }
     }
 
+    /// The variable that it names.
+    pub(crate) fn variable(&self) -> Option<&VarName> {
+        match self {
+            Arg::Var(name) | Arg::Certificate(name) => Some(name),
+            _ => None,
+        }
+    }
+
     /// The integer of an integer argument or of a variable that holds one.
     pub(crate) fn int(&self, session: &dyn Session) -> Option<i64> {
         match self {

@@ -46,6 +46,13 @@ enum Source {
 }
 
 impl Source {
+    fn args(&self) -> &[Arg] {
+        match self {
+            Source::Builtin { args, .. } => args,
+            Source::Acls(_) | Source::External { .. } => &[],
+        }
+    }
+
     fn suspends(&self) -> bool {
         match self {
             Source::Builtin { row, .. } => matches!(row.run, Run::Long { .. }),
@@ -73,6 +80,15 @@ enum Step {
         id: ExternalId,
         args: Box<[Value]>,
     },
+}
+
+impl Step {
+    fn args(&self) -> &[Arg] {
+        match self {
+            Step::Builtin { args, .. } => args,
+            Step::External { .. } => &[],
+        }
+    }
 }
 
 impl Expr {
@@ -124,6 +140,14 @@ impl Expr {
         }
         let external = steps.iter().any(|step| matches!(step, Step::External { .. }));
         let (suspends, must_wait) = (source.suspends() || external, source.must_wait() || external);
+        for name in source
+            .args()
+            .iter()
+            .chain(steps.iter().flat_map(Step::args))
+            .filter_map(Arg::variable)
+        {
+            scope.files.names_variable(name);
+        }
         let text = text.get(..end).unwrap_or(text);
         let expr = Expr {
             text: text.into(),

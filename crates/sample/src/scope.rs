@@ -7,6 +7,7 @@ use crate::session::Session;
 use crate::stick::Tables;
 use crate::userlist::UserLists;
 use crate::value::Value;
+use crate::vars::VarName;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -241,6 +242,9 @@ pub trait Files {
         let _ = path;
         false
     }
+
+    /// Something names a variable, which exists then, if it is one of the process.
+    fn names_variable(&self, _name: &VarName) {}
 
     /// The lists that come from these files, for all that name one to share it; without them, whoever names one has
     /// its own.

@@ -11,11 +11,11 @@ use crate::error::ParseError;
 use crate::session::Session;
 use crate::value::Value;
 use limits::{Account, Total, bytes};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::rc::Rc;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, OnceLock, RwLock};
 
 /// How long a variable lives and who sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -240,6 +240,8 @@ impl Drop for VarStore {
 #[derive(Debug, Default)]
 pub struct ProcVars {
     shards: [RwLock<HashMap<Arc<str>, Value>>; 16],
+    /// Those that exist whether or not they have a value.
+    declared: OnceLock<HashSet<Arc<str>>>,
     /// What all variables of the process take, where that is limited.
     total: Option<Arc<Total>>,
 }
@@ -250,6 +252,7 @@ impl ProcVars {
     pub fn with_limits(limits: VarLimits) -> ProcVars {
         ProcVars {
             shards: Default::default(),
+            declared: OnceLock::new(),
             total: Total::new(limits),
         }
     }
@@ -258,6 +261,22 @@ impl ProcVars {
     #[must_use]
     pub fn value(&self, name: &VarName) -> Option<Value> {
         self.shard(name)?.read().ok()?.get(&name.name).cloned()
+    }
+
+    /// Lets variables exist that have no value yet. Only the first call counts.
+    pub fn declare<'n>(&self, names: impl IntoIterator<Item = &'n VarName>) {
+        let names = names.into_iter().map(|name| Arc::clone(&name.name));
+        let _ = self.declared.set(names.collect());
+    }
+
+    /// Whether a variable exists: it was declared, or has a value.
+    #[must_use]
+    pub fn exists(&self, name: &VarName) -> bool {
+        let declared = self
+            .declared
+            .get()
+            .is_some_and(|names| names.contains(&name.name));
+        declared || self.value(name).is_some()
     }
 
     /// Sets a variable and says whether there was room for it. If not, the variable is gone.
@@ -417,5 +436,20 @@ mod tests {
         );
         assert!(vars.unset(&names[7]));
         assert_eq!(vars.value(&names[7]), None);
+    }
+
+    #[test]
+    fn process_variables_exist_by_their_declaration_or_value() {
+        let [named, set, neither] =
+            ["proc.named", "proc.set", "proc.neither"].map(|name| VarName::parse(name).unwrap());
+        let vars = ProcVars::default();
+        vars.declare([&named]);
+        vars.set(&set, Value::Int(1));
+        assert_eq!(
+            [&named, &set, &neither].map(|name| vars.exists(name)),
+            [true, true, false]
+        );
+        vars.unset(&set);
+        assert!(!vars.exists(&set) && vars.value(&named).is_none());
     }
 }

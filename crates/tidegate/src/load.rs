@@ -1,5 +1,7 @@
 //! From files to a configuration and its scripts, with everything that is wrong in either.
 
+mod client;
+
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,7 +50,7 @@ pub(crate) fn site(flags: &Flags, log: LogSink, report: Report) -> Result<Site, 
     let options = options(flags.local_name.as_deref(), flags.diagnostic);
     let mut draft = Draft::read(&flags.files, &DiskFiles, options);
     let proc_vars = Arc::new(ProcVars::with_limits(draft.global().tune.vars));
-    let settings = settings(&draft, log, Arc::clone(&proc_vars));
+    let settings = settings(&mut draft, log, Arc::clone(&proc_vars));
     let (specs, loads) = scripts(&draft.global().lua);
     report.step(|| format!("loading {} scripts", specs.len()));
     let scripts = match Scripts::load(settings.clone(), &specs) {
@@ -77,13 +79,16 @@ pub(crate) fn site(flags: &Flags, log: LogSink, report: Report) -> Result<Site, 
     }
     let loaded = draft.finish_with(declared, Some(&Names(declared)), &DiskFiles);
     match loaded.config {
-        Some(config) => Ok(Site {
-            config,
-            scripts,
-            sources: Arc::new(loaded.sources),
-            proc_vars,
-            diagnostics: loaded.diagnostics,
-        }),
+        Some(config) => {
+            proc_vars.declare(&config.process_variables);
+            Ok(Site {
+                config,
+                scripts,
+                sources: Arc::new(loaded.sources),
+                proc_vars,
+                diagnostics: loaded.diagnostics,
+            })
+        }
         None => {
             report.diagnostics(&loaded.diagnostics, &loaded.sources);
             Err(())
@@ -117,7 +122,8 @@ fn scripts(lua: &LuaSettings) -> (Vec<LoadSpec>, Vec<&LuaLoad>) {
     (specs.collect(), loads)
 }
 
-fn settings(draft: &Draft, log: LogSink, proc_vars: Arc<ProcVars>) -> Settings {
+fn settings(draft: &mut Draft, log: LogSink, proc_vars: Arc<ProcVars>) -> Settings {
+    let (socket_names, http_client) = client::settings(draft);
     let global = draft.global();
     let lua = &global.lua;
     let limit = |time: Duration| (!time.is_zero()).then_some(time);
@@ -170,6 +176,8 @@ fn settings(draft: &Draft, log: LogSink, proc_vars: Arc<ProcVars>) -> Settings {
         lists: Arc::clone(draft.lists()),
         userlists: Arc::new(draft.userlists().clone()),
         threads: threads(global.threads),
+        socket_names,
+        http_client,
         ..defaults
     }
 }

@@ -399,3 +399,47 @@ fn without_a_format_connections_are_told() -> Result<()> {
         assert!(line.starts_with("Connect from 127.0.0.1:"), "{line}");
     }
 }
+
+#[test]
+fn a_service_is_timed_as_a_server_that_is_there_at_once() -> Result<()> {
+    let syslog = Syslog::new()?;
+    let target = syslog.target()?;
+    let script = "core.register_service(\"mute\", \"http\", function() end)\n\
+        core.register_service(\"slow\", \"http\", function(applet) core.msleep(5) applet:start_response() end)\n\
+        core.register_service(\"slow\", \"tcp\", function(applet) core.msleep(5) applet:send(\"x\") end)\n";
+    let config = format!(
+        "{DEFAULTS}frontend http\n    bind 127.0.0.1:8080\n    log {target} format raw local0\n    \
+         log-format \"%Tw %Tc %Tr %Td %TR\"\n    http-request use-service lua.mute if {{ path /mute }}\n    \
+         http-request use-service lua.slow if {{ path /slow }}\n    http-request return status 200\n\
+         frontend tcp\n    mode tcp\n    bind 127.0.0.1:8081\n    log {target} format raw local0\n    option dontlognull\n    \
+         log-format \"tcp %Tw %Tc %Td\"\n    tcp-request inspect-delay 5s\n    \
+         tcp-request content use-service lua.slow if {{ req.len gt 0 }}\n"
+    );
+    let config = config.replacen("global\n", "global\n    lua-load site/services.lua\n", 1);
+    let site = Site::start(
+        "logs-services",
+        &[("site.cfg", &config), ("services.lua", script)],
+    )?;
+    // A service that gives no response leaves a line of its own too.
+    let times = || loop {
+        let line = syslog.line()?;
+        let words = line.split(' ').filter(|word| *word != "tcp");
+        if let Ok(times) = words.map(str::parse).collect::<Result<Vec<i64>, _>>() {
+            return Ok::<_, Box<dyn std::error::Error>>(times);
+        }
+    };
+    // The answer of a rule has no server at all.
+    let _ = site.get("/")?;
+    assert_eq!(times()?.get(..4), Some(&[-1, -1, -1, -1][..]));
+    for path in ["/mute", "/slow"] {
+        let _ = site.get(path)?;
+        let times = times()?;
+        assert!(times.iter().all(|time| *time >= 0), "{path}: {times:?}");
+    }
+    let mut stream = site.connect(1)?;
+    stream.write_all(b"hello")?;
+    let _ = rest(stream)?;
+    let times = times()?;
+    assert!(times.iter().all(|time| *time >= 0), "{times:?}");
+    Ok(())
+}

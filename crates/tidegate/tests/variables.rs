@@ -49,3 +49,45 @@ frontend f
     }
     Ok(())
 }
+
+#[test]
+fn a_variable_of_the_process_exists_where_the_configuration_names_it() -> Result<()> {
+    let script = "\
+core.register_service(\"set\", \"http\", function(applet)
+    local name = applet.qs
+    local done = applet:set_var(name, \"value\", true)
+    applet:set_status(200)
+    applet:start_response()
+    applet:send(tostring(done) .. \" \" .. tostring(applet:get_var(name)))
+end)
+";
+    let config = "\
+global
+    lua-load site/set.lua
+    set-var proc.global int(1)
+defaults
+    mode http
+    timeout client 15s
+frontend f
+    bind 127.0.0.1:8080
+    http-request set-header x %[var(proc.fetched),add(proc.argument)]
+    http-request set-var(proc.rule) int(1) if { path /never }
+    http-request use-service lua.set
+";
+    let site = Site::start("variables-exist", &[("site.cfg", config), ("set.lua", script)])?;
+    let body = |name: &str| -> Result<String> {
+        let answer = site.get(&format!("/?{name}"))?;
+        Ok(answer.split_once("\r\n\r\n").ok_or("no body")?.1.to_owned())
+    };
+    for name in [
+        "proc.global",
+        "proc.fetched",
+        "proc.argument",
+        "proc.rule",
+        "txn.any",
+    ] {
+        assert_eq!(body(name)?, "true value", "{name}");
+    }
+    assert_eq!(body("proc.other")?, "false nil");
+    Ok(())
+}

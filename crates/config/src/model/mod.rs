@@ -13,6 +13,7 @@ mod cookie;
 mod global;
 mod http;
 mod http2;
+mod http_client;
 mod log;
 mod mailers;
 mod outgoing;
@@ -46,6 +47,7 @@ pub use http::{
     ErrorPage, FilePage, FileResponse, HttpReply, RedirectCookie, RedirectKind, RedirectRule, ReplyBody,
     ReplyContent, ReplyHeader,
 };
+pub use http_client::HttpClientSettings;
 pub use http2::{Http2Settings, Http2Side};
 pub use log::{
     ForwardHost, LogFacility, LogFormatKind, LogForward, LogHost, LogLevel, LogProfile, LogProfileStep,
@@ -75,7 +77,7 @@ pub use tls::{
 pub use tls_global::{TlsExtraFiles, TlsGlobal};
 pub use upstream::{RetryOn, Upstream};
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use tidegate_sample::stick::Tables;
@@ -116,6 +118,8 @@ pub struct Config {
     pub certificates: Vec<CertificateLoad>,
     /// The files of certificates that expressions verify tokens with, and no section loads.
     pub token_certificates: BTreeSet<String>,
+    /// The variables of the process that it names: those exist before they have a value.
+    pub process_variables: HashSet<tidegate_sample::vars::VarName>,
     /// The `crt-list` files that `bind` lines name, by their paths.
     pub certificate_lists: BTreeMap<String, CertificateList>,
     /// What is kept to read more while the process runs.

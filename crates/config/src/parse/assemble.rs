@@ -70,7 +70,7 @@ impl Draft {
                 reader,
                 lists: &self.lists,
                 certificates: &self.certificates,
-                token_certificates: &self.token_certificates,
+                noted: &self.noted,
             },
         };
         for planned in &plan.proxies {
@@ -91,7 +91,12 @@ impl Draft {
         check::proxies(&proxies, &mut self.diagnostics);
         proxy::check_filters(&proxies, &self.caches, &mut self.diagnostics);
         mails::check(&proxies, &self.mailers, &self.global, &mut self.diagnostics);
-        naming::check(&proxies, &self.resolvers, &mut self.diagnostics);
+        naming::check(
+            &proxies,
+            &self.global.http_client,
+            &self.resolvers,
+            &mut self.diagnostics,
+        );
         check::named_checks(&proxies, &self.checks, &mut self.diagnostics);
         let logs = LogSections::read(
             &self.sections,
@@ -114,7 +119,7 @@ impl Draft {
             reader,
             lists: &self.lists,
             certificates: &self.certificates,
-            token_certificates: &self.token_certificates,
+            noted: &self.noted,
         };
         let of_proxies = proxies.iter().flat_map(|proxy| &proxy.binds);
         let binds = of_proxies.chain(logs.forwards.iter().flat_map(|forward| &forward.streams));
@@ -133,6 +138,7 @@ impl Draft {
             origins: above,
             plan,
         };
+        let noted = self.noted.take();
         let config = (!self.diagnostics.has_errors()).then_some(Config {
             global: self.global,
             proxies,
@@ -148,7 +154,8 @@ impl Draft {
             caches: self.caches,
             mailers: self.mailers,
             certificates: self.certificates,
-            token_certificates: self.token_certificates.take(),
+            token_certificates: noted.token_certificates,
+            process_variables: noted.variables,
             certificate_lists,
             later: Arc::new(later),
         });

@@ -1,6 +1,7 @@
 //! The `global` section.
 
 mod http;
+mod http_client;
 mod lua;
 mod pending;
 mod process;
@@ -16,9 +17,10 @@ use super::log::log_target;
 use super::sampled;
 use crate::diag::{Diagnostic, Diagnostics, code};
 use crate::model::{Global, ProcVar, ProcVarValue};
+use crate::source::Span;
 use crate::text::{Environment, Word};
 use crate::units::TimeUnit;
-use tidegate_sample::vars::VarScope;
+use tidegate_sample::vars::{VarName, VarScope};
 use tidegate_sample::{Files, Place, Scope};
 
 /// The keywords for reference pages.
@@ -108,7 +110,7 @@ fn variable_name<'a>(args: &mut Args<'a>) -> Parsed<&'a [u8]> {
 }
 
 fn set_var(cx: &mut GlobalCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
-    let (name, span) = process_variable(args)?;
+    let (name, span) = process_variable(cx.files, args)?;
     let scope = Scope::new(Place::Configuration).with_files(cx.files);
     let value = ProcVarValue::Expr(sampled::expression(args.expect("an expression")?, &scope)?);
     cx.global.variables.push(ProcVar { name, span, value });
@@ -116,16 +118,16 @@ fn set_var(cx: &mut GlobalCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
 }
 
 fn set_var_fmt(cx: &mut GlobalCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
-    let (name, span) = process_variable(args)?;
+    let (name, span) = process_variable(cx.files, args)?;
     let scope = Scope::new(Place::Configuration).with_files(cx.files);
     let value = ProcVarValue::Format(sampled::log_format(args.expect("a log-format string")?, &scope)?);
     cx.global.variables.push(ProcVar { name, span, value });
     Ok(())
 }
 
-fn process_variable(args: &mut Args<'_>) -> Parsed<(tidegate_sample::vars::VarName, crate::source::Span)> {
+fn process_variable(files: &dyn Files, args: &mut Args<'_>) -> Parsed<(VarName, Span)> {
     let word = args.expect("a variable such as `proc.name`")?;
-    let name = sampled::variable(word)?;
+    let name = sampled::variable(word, files)?;
     if name.scope() != VarScope::Proc {
         let message = format!("`{}` is not a variable of the process", word.lossy());
         return Err(Box::new(

@@ -1,7 +1,6 @@
 //! What of a configuration is kept, so that servers and backends can be read while the process runs.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tidegate_sample::{Externals, Lists, UserLists};
@@ -11,7 +10,7 @@ use super::assemble::Parts;
 use super::errors::ErrorSets;
 use super::plan::Plan;
 use super::proxy::{dynamic_server, section_of};
-use super::reader::{ReaderFiles, Section};
+use super::reader::{Noted, ReaderFiles, Section};
 use super::server_origins::Above;
 use crate::diag::{Diagnostic, Diagnostics, Severity};
 use crate::model::{CertificateLoad, Global, HttpProto, Mode, ProxyKind, Server};
@@ -95,7 +94,7 @@ impl Later {
         &'p self,
         externals: &'p dyn Externals,
         reader: &'p dyn FileReader,
-        token_certificates: &'p RefCell<BTreeSet<String>>,
+        noted: &'p RefCell<Noted>,
     ) -> Parts<'p> {
         Parts {
             sections: &self.sections,
@@ -108,7 +107,7 @@ impl Later {
                 reader,
                 lists: &self.lists,
                 certificates: &self.certificates,
-                token_certificates,
+                noted,
             },
         }
     }

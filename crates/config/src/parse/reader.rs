@@ -4,12 +4,13 @@
 //! converters) is part of the language in which the proxies are written.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use tidegate_sample::vars::{VarName, VarScope};
 use tidegate_sample::{Files, Lists, UserLists, logformat};
 
 use super::args::Args;
@@ -73,7 +74,7 @@ pub struct Draft {
     pub(crate) caches: BTreeMap<String, Cache>,
     pub(crate) mailers: BTreeMap<String, Mailers>,
     pub(crate) certificates: Vec<CertificateLoad>,
-    pub(crate) token_certificates: Rc<RefCell<BTreeSet<String>>>,
+    pub(crate) noted: Rc<RefCell<Noted>>,
 }
 
 impl Draft {
@@ -100,15 +101,15 @@ impl Draft {
             caches: BTreeMap::new(),
             mailers: BTreeMap::new(),
             certificates: Vec::new(),
-            token_certificates: Rc::default(),
+            noted: Rc::default(),
         };
         let lists = Arc::clone(&draft.lists);
-        let token_certificates = Rc::clone(&draft.token_certificates);
+        let noted = Rc::clone(&draft.noted);
         let files_for_samples = ReaderFiles {
             reader,
             lists: &lists,
             certificates: &[],
-            token_certificates: &token_certificates,
+            noted: &noted,
         };
         for file in files {
             draft.file(file, &options, &files_for_samples);
@@ -146,6 +147,11 @@ impl Draft {
     /// The lists of patterns and maps that are read so far; reading the proxies adds theirs.
     pub fn lists(&self) -> &Arc<Lists> {
         &self.lists
+    }
+
+    /// The `resolvers` sections, by their names.
+    pub fn resolvers(&self) -> &BTreeMap<String, Resolvers> {
+        &self.resolvers
     }
 
     /// The `userlist` sections.
@@ -395,8 +401,17 @@ pub(crate) struct ReaderFiles<'r> {
     pub(crate) lists: &'r Lists,
     /// The names of what `crt-store` sections load.
     pub(crate) certificates: &'r [CertificateLoad],
-    /// The files of certificates that expressions name, and no section loads.
-    pub(crate) token_certificates: &'r RefCell<BTreeSet<String>>,
+    /// What expressions turn out to need.
+    pub(crate) noted: &'r RefCell<Noted>,
+}
+
+/// What is known only when all expressions are read.
+#[derive(Debug, Default)]
+pub(crate) struct Noted {
+    /// The files of certificates that they name, and no section loads.
+    pub(crate) token_certificates: BTreeSet<String>,
+    /// The variables of the process.
+    pub(crate) variables: HashSet<VarName>,
 }
 
 impl Files for ReaderFiles<'_> {
@@ -409,8 +424,14 @@ impl Files for ReaderFiles<'_> {
     }
 
     fn want_certificate(&self, path: &str) -> bool {
-        self.token_certificates.borrow_mut().insert(path.to_owned());
+        self.noted.borrow_mut().token_certificates.insert(path.to_owned());
         true
+    }
+
+    fn names_variable(&self, name: &VarName) {
+        if name.scope() == VarScope::Proc {
+            self.noted.borrow_mut().variables.insert(name.clone());
+        }
     }
 
     fn lists(&self) -> Option<&Lists> {

@@ -7,7 +7,7 @@ use tidegate_sample::logformat::LogFormat;
 use tidegate_sample::raw::{encoded, position};
 use tidegate_sample::vars::VarName;
 use tidegate_sample::{AclSet, Condition};
-use tidegate_sample::{Expr, ParseError, Scope, WordError};
+use tidegate_sample::{Expr, Files, ParseError, Scope, WordError};
 
 use super::args::Parsed;
 use crate::diag::{Code, Diagnostic, Diagnostics, Severity, code};
@@ -25,8 +25,10 @@ pub(crate) fn log_format(word: &Word, scope: &Scope<'_>) -> Parsed<LogFormat> {
 }
 
 /// A variable's name.
-pub(crate) fn variable(word: &Word) -> Parsed<VarName> {
-    VarName::parse(word.text()?).map_err(|error| in_word(code::BAD_VARIABLE_NAME, word, error))
+pub(crate) fn variable(word: &Word, files: &dyn Files) -> Parsed<VarName> {
+    let name = VarName::parse(word.text()?).map_err(|error| in_word(code::BAD_VARIABLE_NAME, word, error))?;
+    files.names_variable(&name);
+    Ok(name)
 }
 
 /// The condition at the end of a rule, from its `if` or `unless` on.

@@ -340,9 +340,15 @@ impl HttpStream {
             return self.error(txn, StatusCode::BAD_REQUEST, true).await;
         };
         txn.facts.borrow_mut().termination = Some(*b"LR");
-        match service::serve(self, service, line, txn, body).await {
+        let times = &txn.times;
+        // It is what a server is otherwise, and there at once.
+        for moment in [&times.queued, &times.connecting, &times.connected] {
+            self.note(moment);
+        }
+        let served = service::serve(self, service, line, txn, body).await;
+        self.note(&times.response);
+        match served {
             Served::Response(head, content) => {
-                self.note(&txn.times.response);
                 let made = Made {
                     head: *head,
                     content,

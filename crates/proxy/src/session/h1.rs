@@ -320,7 +320,9 @@ impl HttpStream {
             facts.termination = Some(termination);
         }
         txn.times.idle_since.set(Some(self.idle_since.get()));
-        txn.times.started.set(self.first_byte.get());
+        let began = status != StatusCode::REQUEST_TIMEOUT;
+        let started = self.first_byte.get().or_else(|| began.then(Instant::now));
+        txn.times.started.set(started);
         txn.count(Count::Request, 1);
         // Who is slow has done nothing wrong yet.
         if status != StatusCode::REQUEST_TIMEOUT {

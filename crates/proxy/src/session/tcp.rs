@@ -236,6 +236,15 @@ impl TcpSession {
     ) -> Result<(), [u8; 2]> {
         self.txn.phase.set(Phase::Service);
         self.txn.facts.borrow_mut().service = true;
+        let (times, now) = (&self.txn.times, Some(Instant::now()));
+        for moment in [
+            &times.queued,
+            &times.connecting,
+            &times.connected,
+            &times.response,
+        ] {
+            moment.set(now);
+        }
         let mut run = service.serve(TcpApplet::new(self.txn.clone()));
         let limit = self.frontend.spec.timeouts.client;
         let ended = self.while_moving(limit, pump.while_running(&mut run)).await;
@@ -298,6 +307,8 @@ impl TcpSession {
         let (server, opened) = connected.map_err(no_connection)?;
         let (stream, _life) = (opened.stream, opened.made.life);
         times.connected.set(Some(Instant::now()));
+        // Data may come from the first moment on.
+        times.response.set(times.connected.get());
         chosen.store(&server);
         stick::store_response(backend, &server, &self.txn, &*self.worker.runner).await;
         self.txn.backend_src.set(stream.local());

@@ -134,5 +134,6 @@ fn acls(args: &[Arg], negated: bool, scope: &Scope<'_>) -> Result<AclCall, ArgEr
 
 /// Whether there is, or was, a connection to a server for this.
 fn forwarded(session: &dyn Session) -> bool {
-    session.facts().connect_ms.is_some()
+    let facts = session.facts();
+    facts.connect_ms.is_some() && !facts.service
 }

@@ -27,16 +27,16 @@ pub(super) fn rule(rule: &mut RuleArgs<'_, '_, '_>, word: &Word) -> Parsed<Optio
     let inner = word.part(name.len() + 1, text.len().saturating_sub(1));
     let action = match name {
         "set-var" => {
-            let to = assignment(Some(&inner))?;
+            let to = assignment(Some(&inner), rule.scope.files)?;
             let value =
                 sampled::expression(rule.args.expect("an expression such as `int(80)`")?, rule.scope)?;
             CheckAction::SetVar { to, value }
         }
         "set-var-fmt" => CheckAction::SetVarFormat {
-            to: assignment(Some(&inner))?,
+            to: assignment(Some(&inner), rule.scope.files)?,
             value: rule.format()?,
         },
-        _ => CheckAction::UnsetVar(variable(Some(&inner))?),
+        _ => CheckAction::UnsetVar(variable(Some(&inner), rule.scope.files)?),
     };
     let scope = match &action {
         CheckAction::SetVar { to, .. } | CheckAction::SetVarFormat { to, .. } => to.name.scope(),

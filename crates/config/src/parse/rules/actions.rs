@@ -231,16 +231,16 @@ const ROWS: &[ActionRow] = &[
             Ok(Action::SetLogLevel(level))
         }),
     inner("set-var", Sets::ALL, "set-var(<name>[,<cond>...]) <expr>", "set a variable", |cx, args| {
-        let to = assignment(cx.inner.as_ref())?;
+        let to = assignment(cx.inner.as_ref(), cx.scope.files)?;
         let value = sampled::expression(args.expect("an expression such as `path`")?, &cx.scope)?;
         Ok(Action::SetVar { to, value })
     }),
     inner("set-var-fmt", Sets::ALL, "set-var-fmt(<name>[,<cond>...]) <fmt>", "set a variable", |cx, args| {
-        let to = assignment(cx.inner.as_ref())?;
+        let to = assignment(cx.inner.as_ref(), cx.scope.files)?;
         Ok(Action::SetVarFormat { to, value: format(cx, args)? })
     }),
     inner("unset-var", Sets::ALL, "unset-var(<name>)", "take a variable away", |cx, _| {
-        Ok(Action::UnsetVar(variable(cx.inner.as_ref())?))
+        Ok(Action::UnsetVar(variable(cx.inner.as_ref(), cx.scope.files)?))
     }),
     row("wait-for-body", Sets::HREQ.or(Sets::HRES), "time <time> [at-least <bytes>]", "wait until the body is there",
         wait_for_body),

@@ -1,5 +1,6 @@
 //! What is between the parentheses of `set-var(...)` and its kin.
 
+use tidegate_sample::Files;
 use tidegate_sample::vars::{Assignment, VarCond, VarName};
 
 use crate::diag::{Diagnostic, Severity, code};
@@ -8,8 +9,8 @@ use crate::parse::sampled;
 use crate::text::Word;
 
 /// `NAME[,COND...]`, from what is between the parentheses.
-pub(crate) fn assignment(inner: Option<&Word>) -> Parsed<Assignment> {
-    let (name, rest) = name_and_rest(inner)?;
+pub(crate) fn assignment(inner: Option<&Word>, files: &dyn Files) -> Parsed<Assignment> {
+    let (name, rest) = name_and_rest(inner, files)?;
     let conditions = rest
         .iter()
         .map(|word| pick(word, "a condition of a variable", &VarCond::NAMES));
@@ -20,15 +21,15 @@ pub(crate) fn assignment(inner: Option<&Word>) -> Parsed<Assignment> {
 }
 
 /// `NAME`, from what is between the parentheses.
-pub(crate) fn variable(inner: Option<&Word>) -> Parsed<VarName> {
-    let (name, rest) = name_and_rest(inner)?;
+pub(crate) fn variable(inner: Option<&Word>, files: &dyn Files) -> Parsed<VarName> {
+    let (name, rest) = name_and_rest(inner, files)?;
     match rest.first() {
         Some(extra) => bad_argument(extra, "conditions are for setting a variable"),
         None => Ok(name),
     }
 }
 
-fn name_and_rest(inner: Option<&Word>) -> Parsed<(VarName, Vec<Word>)> {
+fn name_and_rest(inner: Option<&Word>, files: &dyn Files) -> Parsed<(VarName, Vec<Word>)> {
     const MISSING: &str = "the name of a variable is missing in the parentheses";
     let missing = |diagnostic| Err(Box::new(diagnostic));
     let Some(inner) = inner else {
@@ -45,7 +46,7 @@ fn name_and_rest(inner: Option<&Word>) -> Parsed<(VarName, Vec<Word>)> {
         inner.part(start, end)
     });
     match parts.next().filter(|name| !name.bytes().is_empty()) {
-        Some(name) => Ok((sampled::variable(&name)?, parts.collect())),
+        Some(name) => Ok((sampled::variable(&name, files)?, parts.collect())),
         None => missing(Diagnostic::error(code::BAD_VARIABLE_NAME, inner.span(), MISSING)),
     }
 }
