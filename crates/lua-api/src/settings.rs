@@ -12,8 +12,10 @@ use tidegate_sample::vars::ProcVars;
 use tidegate_sample::{Lists, UserLists};
 
 use crate::cert_cache::Cache;
+use crate::names::Names;
 use crate::plane::World;
 use crate::shared::Dicts;
+use crate::socket::Trust;
 
 /// Where messages go that belong to no session (`core.log`, failures of tasks): the log targets of the
 /// process. Says whether there was one that took it.
@@ -70,12 +72,40 @@ pub struct Settings {
     pub userlists: Arc<UserLists>,
     /// `nbthread`, for `core.get_info`.
     pub threads: usize,
+    /// Who resolves the names that sockets connect to.
+    pub socket_names: Names,
+    /// What requests that scripts send begin with.
+    pub http_client: HttpClientSettings,
     /// The data plane, once it is known.
     pub world: World,
     /// The certificates, once they are known.
     pub certificates: Cache,
     /// The dictionaries of `core.shared`.
     pub shared: Dicts,
+}
+
+/// The `httpclient.…` lines.
+#[derive(Clone, Debug)]
+pub struct HttpClientSettings {
+    /// `httpclient.resolvers.…`: who resolves names. Default: the system.
+    pub names: Names,
+    /// `httpclient.retries`: further attempts to connect. Default: 3.
+    pub retries: u32,
+    /// `httpclient.timeout.connect`: longest time of an attempt. Default: 5 s.
+    pub connect_timeout: Duration,
+    /// `httpclient.ssl.…`: whom requests trust that don't say it.
+    pub trust: Trust,
+}
+
+impl Default for HttpClientSettings {
+    fn default() -> HttpClientSettings {
+        HttpClientSettings {
+            names: Names::default(),
+            retries: 3,
+            connect_timeout: Duration::from_secs(5),
+            trust: Trust::default(),
+        }
+    }
 }
 
 /// When scripts' messages go to standard error.
@@ -124,6 +154,8 @@ impl Default for Settings {
             lists: Arc::default(),
             userlists: Arc::default(),
             threads: 1,
+            socket_names: Names::default(),
+            http_client: HttpClientSettings::default(),
             world: World::default(),
             certificates: Cache::default(),
             shared: Dicts::default(),

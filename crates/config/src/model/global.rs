@@ -7,6 +7,7 @@ use tidegate_sample::stick::Verdicts;
 use tidegate_sample::vars::{VarLimits, VarName};
 
 use super::check::ExternalCheck;
+use super::http_client::HttpClientSettings;
 use super::http2::Http2Settings;
 use super::log::{LogHost, LogTarget};
 use super::process::ProcessSettings;
@@ -30,6 +31,8 @@ pub struct Global {
     pub log_host: Option<LogHost>,
     /// Everything about scripts.
     pub lua: LuaSettings,
+    /// What requests that scripts send begin with.
+    pub http_client: HttpClientSettings,
     /// The `tune.` settings that aren't about scripts.
     pub tune: TuneSettings,
     /// `set-var` and `set-var-fmt` of process-wide variables, in order.

@@ -3,7 +3,7 @@
 use super::address::network;
 use super::args::{Args, Parsed, pick};
 use crate::diag::{Diagnostic, Diagnostics, code};
-use crate::model::{InitialAddress, Naming, Proxy, Resolvers, Server, ServerAddress};
+use crate::model::{HttpClientSettings, InitialAddress, Naming, Proxy, Resolvers, Server, ServerAddress};
 use crate::text::Word;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -72,23 +72,25 @@ pub(super) fn initial(naming: &mut Naming, args: &mut Args<'_>) -> Parsed<()> {
     Ok(())
 }
 
-/// Servers name sections that there are, and those of services have one.
+/// Servers and the HTTP client name sections that there are, and servers of services have one.
 pub(super) fn check(
     proxies: &[Proxy],
+    http_client: &HttpClientSettings,
     sections: &BTreeMap<String, Resolvers>,
     diagnostics: &mut Diagnostics,
 ) {
-    for server in proxies.iter().flat_map(|proxy| &proxy.servers) {
-        if let Some(name) = &server.naming.resolvers
-            && !sections.contains_key(&name.value)
-            && name.value != SYSTEM
-        {
+    let servers = || proxies.iter().flat_map(|proxy| &proxy.servers);
+    let named = servers().filter_map(|server| server.naming.resolvers.as_ref());
+    for name in named.chain(&http_client.resolvers) {
+        if !sections.contains_key(&name.value) && name.value != SYSTEM {
             let message = format!("there is no section `resolvers {}`", name.value);
             diagnostics.push(
                 Diagnostic::error(code::BAD_ARGUMENT, name.span, message)
                     .suggest(&name.value, sections.keys().map(String::as_str)),
             );
         }
+    }
+    for server in servers() {
         if is_service(server) && server.naming.resolvers.is_none() {
             let message = "the hosts of a service are found by a `resolvers` section only";
             diagnostics.push(

@@ -12,12 +12,6 @@ use super::wire::{Body, Connection, Head, Incoming};
 use crate::run::Ends;
 use crate::socket::{self};
 
-/// How long a connection may take to be made.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Further attempts to connect.
-const RETRIES: u32 = 3;
-
 /// The longest body of a response that is read as a whole.
 const BODY_BYTES_MAX: usize = 64 << 20;
 
@@ -125,11 +119,14 @@ async fn exchange(request: Request, body: Body) -> Result<Answer, String> {
 }
 
 async fn connect(request: &Request) -> Result<Connection, String> {
-    let mut left = RETRIES;
+    let settings = &request.settings;
+    let mut left = settings.retries;
     loop {
-        let opened = socket::open(&request.address, request.tls.as_ref());
-        let why = match tokio::time::timeout(CONNECT_TIMEOUT, opened).await {
+        let opened = socket::open(&request.address, &settings.names, request.tls.as_ref());
+        let why = match tokio::time::timeout(settings.connect_timeout, opened).await {
             Ok(Ok(stream)) => return Ok(Connection::new(stream)),
+            // A name that nobody knows will not be known in a moment: who was asked has asked again already.
+            Ok(Err(why)) if why.kind() == std::io::ErrorKind::NotFound => return Err(why.to_string()),
             Ok(Err(why)) => why.to_string(),
             Err(_) => "no connection in time".to_owned(),
         };

@@ -67,12 +67,14 @@ return function(client, request)
 end
 "#;
 
-fn method(lua: &Lua, name: &str, _: &Arc<Env>) -> Result<Function> {
+fn method(lua: &Lua, name: &str, env: &Arc<Env>) -> Result<Function> {
+    let settings = Arc::new(env.settings.http_client.clone());
+    let for_uploads = Arc::clone(&settings);
     let exchange = operation(
         lua,
         name,
-        |lua, (_, fields, method): (Object<Client>, Table, Chars)| {
-            let request = Request::of(lua, &method, &fields)?;
+        move |lua, (_, fields, method): (Object<Client>, Table, Chars)| {
+            let request = Request::of(lua, &method, &fields, &settings)?;
             let body = Body::Whole(request.body.clone().unwrap_or_default());
             Ok(async move { Ok(exchange::run(request, body).await) })
         },
@@ -80,8 +82,8 @@ fn method(lua: &Lua, name: &str, _: &Arc<Env>) -> Result<Function> {
     let begin = function(
         lua,
         name,
-        |lua, (_, fields, method): (Object<Client>, Table, Chars)| {
-            let request = Request::of(lua, &method, &fields)?;
+        move |lua, (_, fields, method): (Object<Client>, Table, Chars)| {
+            let request = Request::of(lua, &method, &fields, &for_uploads)?;
             lua.create_userdata(Open(Upload::begin(request)?))
         },
     )?;

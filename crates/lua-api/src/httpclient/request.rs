@@ -1,5 +1,6 @@
 //! A request as a script describes it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,6 +9,7 @@ use mlua::{Lua, LuaString, Result, Table, Value};
 use tidegate_sample::head::{Headers, names};
 
 use crate::arg::{error, message};
+use crate::settings::HttpClientSettings;
 use crate::socket::{Address, TlsOptions};
 
 /// How long a server may be silent when the script says nothing.
@@ -25,6 +27,7 @@ pub(super) struct Request {
     pub(super) stream: bool,
     /// What connections are kept by.
     pub(super) kept_by: String,
+    pub(super) settings: Arc<HttpClientSettings>,
 }
 
 impl Request {
@@ -32,7 +35,12 @@ impl Request {
     ///
     /// # Errors
     /// What is wrong in it.
-    pub(super) fn of(lua: &Lua, method: &[u8], fields: &Table) -> Result<Request> {
+    pub(super) fn of(
+        lua: &Lua,
+        method: &[u8],
+        fields: &Table,
+        settings: &Arc<HttpClientSettings>,
+    ) -> Result<Request> {
         let name = message(method).to_lowercase();
         let wrong = |why: String| error(&name, why);
         for pair in fields.pairs::<Value, Value>() {
@@ -86,7 +94,12 @@ impl Request {
         };
         let options = fields.raw_get::<Option<Table>>("tls")?;
         let tls = match is_tls {
-            true => Some(TlsOptions::named(options.as_ref(), &host, &name)?),
+            true => Some(TlsOptions::named(
+                options.as_ref(),
+                &host,
+                &name,
+                &settings.trust,
+            )?),
             false => None,
         };
         let timeout = match fields.raw_get::<Option<f64>>("timeout")? {
@@ -118,6 +131,7 @@ impl Request {
             timeout,
             stream: fields.raw_get::<Option<bool>>("stream")? == Some(true),
             kept_by,
+            settings: Arc::clone(settings),
         })
     }
 }

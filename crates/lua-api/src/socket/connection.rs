@@ -8,8 +8,9 @@ use mlua::{Lua, Result, Value};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::address::Address;
+use super::address::{Address, Family};
 use super::wrong;
+use crate::names::Names;
 
 /// Anything that bytes go through.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -57,9 +58,9 @@ const RECEIVE_BYTES_MAX: usize = 64 << 20;
 
 impl Connection {
     /// Connects without TLS.
-    pub(super) async fn open(address: &Address) -> io::Result<Connection> {
+    pub(super) async fn open(address: &Address, names: &Names) -> io::Result<Connection> {
         let connected = match address {
-            Address::Host { .. } => return Self::of_tcp(Self::tcp(address).await?),
+            Address::Host { .. } => return Self::of_tcp(Self::tcp(address, names).await?),
             Address::Unix(path) => UnixStream::connect(path).await?,
             Address::Abstract(name) => {
                 let address = std::os::unix::net::SocketAddr::from_abstract_name(name)?;
@@ -86,7 +87,7 @@ impl Connection {
     }
 
     /// Connects by TCP, to any of the addresses that a name has.
-    async fn tcp(address: &Address) -> io::Result<TcpStream> {
+    async fn tcp(address: &Address, names: &Names) -> io::Result<TcpStream> {
         let Address::Host { name, port, family } = address else {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
@@ -94,11 +95,9 @@ impl Connection {
             ));
         };
         let mut failed = None;
-        for address in tokio::net::lookup_host((name.as_str(), *port)).await? {
-            if !family.has(&address.ip()) {
-                continue;
-            }
-            match TcpStream::connect(address).await {
+        let places = names.places(name, *port, *family == Family::V4).await?;
+        for place in places.iter().filter(|place| family.has(&place.ip())) {
+            match TcpStream::connect(place).await {
                 Ok(stream) => {
                     stream.set_nodelay(true)?;
                     return Ok(stream);

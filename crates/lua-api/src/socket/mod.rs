@@ -21,7 +21,9 @@ use self::connection::{Connection, Pattern};
 use self::owner::Inner;
 use self::owner::Refused;
 pub(crate) use self::tls::Options as TlsOptions;
+pub use self::tls::{Authorities, Trust};
 use crate::arg::{Int, Millis, Named, Object, bad_argument, error};
+use crate::names::Names;
 use crate::row::{Row, class_table, install_class, row};
 
 /// What scripts are told, in the words of HAProxy's documentation and LuaSocket.
@@ -41,15 +43,16 @@ pub(crate) const ROWS: &[Row] = &[
     row(
         "connect(socket, address[, port])",
         "connects by TCP or to a Unix socket; 1, or nil and an error",
-        |lua, name, _| {
+        |lua, name, env| {
+            let names = env.settings.socket_names.clone();
             operation(
                 lua,
                 name,
-                |_, (socket, address, port): (Object<Socket>, LuaString, Option<Int>)| {
-                    let inner = socket.own()?;
+                move |_, (socket, address, port): (Object<Socket>, LuaString, Option<Int>)| {
+                    let (inner, names) = (socket.own()?, names.clone());
                     let address = Address::parse(&text(&address), port.map(|Int(port)| port), "connect")?;
                     let place = format!("{address:?}");
-                    Ok(async move { Ok(connect(&inner, &place, Connection::open(&address)).await) })
+                    Ok(async move { Ok(connect(&inner, &place, Connection::open(&address, &names)).await) })
                 },
             )
         },
@@ -57,24 +60,25 @@ pub(crate) const ROWS: &[Row] = &[
     row(
         "connect_ssl(socket, address, port[, options])",
         "connects by TLS and verifies the certificate; options: `sni`, `ca` (a PEM file), `verify` (false for tests)",
-        |lua, name, _| {
+        |lua, name, env| {
+            let names = env.settings.socket_names.clone();
             operation(
                 lua,
                 name,
-                |_,
-                 (socket, address, port, options): (
+                move |_,
+                      (socket, address, port, options): (
                     Object<Socket>,
                     LuaString,
                     Option<Int>,
                     Option<Table>,
                 )| {
-                    let inner = socket.own()?;
+                    let (inner, names) = (socket.own()?, names.clone());
                     let address = Address::parse(&text(&address), port.map(|Int(port)| port), "connect_ssl")?;
                     let options = tls::Options::of(options, &address)?;
                     let place = format!("{address:?} {}", options.shown());
                     Ok(async move {
                         let opened =
-                            async { tls::connect(Connection::open(&address).await?, &options).await };
+                            async { tls::connect(Connection::open(&address, &names).await?, &options).await };
                         Ok(connect(&inner, &place, opened).await)
                     })
                 },
@@ -302,8 +306,12 @@ async fn connect(
 }
 
 /// A stream to a place, with TLS if that is asked for.
-pub(crate) async fn open(address: &Address, tls: Option<&TlsOptions>) -> std::io::Result<Box<dyn Stream>> {
-    let connection = Connection::open(address).await?;
+pub(crate) async fn open(
+    address: &Address,
+    names: &Names,
+    tls: Option<&TlsOptions>,
+) -> std::io::Result<Box<dyn Stream>> {
+    let connection = Connection::open(address, names).await?;
     Ok(match tls {
         Some(options) => tls::connect(connection, options).await?.into_stream(),
         None => connection.into_stream(),

@@ -15,6 +15,38 @@ use super::address::Address;
 use super::connection::Connection;
 use super::wrong;
 
+/// Whom scripts trust that don't say it.
+#[derive(Clone, Debug)]
+pub struct Trust {
+    /// Whether certificates of servers are verified.
+    pub verify: bool,
+    /// Who vouches for servers; the system's authorities without.
+    pub authorities: Option<Authorities>,
+}
+
+impl Default for Trust {
+    fn default() -> Trust {
+        Trust {
+            verify: true,
+            authorities: None,
+        }
+    }
+}
+
+/// The authorities of a file.
+#[derive(Clone, Debug)]
+pub struct Authorities(Arc<ClientConfig>);
+
+impl Authorities {
+    /// Reads a file of certificates.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn of_file(file: &str) -> std::result::Result<Authorities, String> {
+        verified_by(file).map(Authorities)
+    }
+}
+
 /// What `connect_ssl` was told.
 pub(crate) struct Options {
     name: ServerName<'static>,
@@ -42,14 +74,19 @@ impl Options {
                 ));
             }
         };
-        Options::named(options, &name, "connect_ssl")
+        Options::named(options, &name, "connect_ssl", &Trust::default())
     }
 
     /// Reads the table of options for a server of this name, unless `sni` gives another.
-    pub(crate) fn named(options: Option<&Table>, name: &str, function: &str) -> Result<Options> {
+    pub(crate) fn named(
+        options: Option<&Table>,
+        name: &str,
+        function: &str,
+        trust: &Trust,
+    ) -> Result<Options> {
         let get = |key: &str| options.map_or(Ok(None), |options| options.get::<Option<String>>(key));
         let verify = options.map_or(Ok(None), |options| options.get::<Option<bool>>("verify"))?;
-        let verify = verify.unwrap_or(true);
+        let verify = verify.unwrap_or(trust.verify);
         let name = get("sni")?.unwrap_or_else(|| name.to_owned());
         let file = get("ca")?;
         let shown = format!("tls {name} {verify} {}", file.as_deref().unwrap_or_default());
@@ -57,8 +94,11 @@ impl Options {
             .map_err(|_| wrong(&format!("{function}: `{name}` is no name of a server")))?;
         let config = match (verify, file) {
             (false, _) => unverified()?,
-            (true, Some(file)) => verified_by(&file)?,
-            (true, None) => verified_by_system()?,
+            (true, Some(file)) => verified_by(&file).map_err(|why| wrong(&format!("{function}: {why}")))?,
+            (true, None) => match &trust.authorities {
+                Some(Authorities(config)) => Arc::clone(config),
+                None => verified_by_system()?,
+            },
         };
         Ok(Options { name, config, shown })
     }
@@ -88,8 +128,8 @@ fn verified_by_system() -> Result<Arc<ClientConfig>> {
     Ok(Arc::clone(CONFIG.get_or_init(|| config)))
 }
 
-fn verified_by(file: &str) -> Result<Arc<ClientConfig>> {
-    let failed = |why: &dyn std::fmt::Display| wrong(&format!("connect_ssl: `{file}`: {why}"));
+fn verified_by(file: &str) -> std::result::Result<Arc<ClientConfig>, String> {
+    let failed = |why: &dyn std::fmt::Display| format!("`{file}`: {why}");
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(file).map_err(|e| failed(&e))? {
         roots
@@ -99,7 +139,7 @@ fn verified_by(file: &str) -> Result<Arc<ClientConfig>> {
     if roots.is_empty() {
         return Err(failed(&"no certificate in it"));
     }
-    config(roots)
+    config(roots).map_err(|why| failed(&why))
 }
 
 fn provider() -> Arc<CryptoProvider> {

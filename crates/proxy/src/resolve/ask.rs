@@ -12,7 +12,6 @@ use tokio::net::{TcpStream, UdpSocket};
 use super::lookup::{Lookup, Next};
 use super::message::{Answer, Fault, Record, answer, question};
 use super::spec::{NameServer, ResolversSpec};
-use crate::timeouts::Timer;
 
 /// Resolves a name.
 pub(super) async fn resolve(
@@ -20,12 +19,11 @@ pub(super) async fn resolve(
     name: &str,
     is_service: bool,
     prefer_v4: bool,
-    timer: &Timer,
 ) -> Result<Answer, Fault> {
     let mut lookup = Lookup::new(is_service, prefer_v4, resolvers.retries);
     let mut record = lookup.record();
     loop {
-        let heard = ask_all(resolvers, name, record, timer).await;
+        let heard = ask_all(resolvers, name, record).await;
         match lookup.heard(heard) {
             Next::Ask(next) => record = next,
             Next::Done(result) => return result,
@@ -34,12 +32,7 @@ pub(super) async fn resolve(
 }
 
 /// The first good answer of all name servers, or the last fault.
-async fn ask_all(
-    resolvers: &ResolversSpec,
-    name: &str,
-    record: Record,
-    timer: &Timer,
-) -> Result<Answer, Fault> {
+async fn ask_all(resolvers: &ResolversSpec, name: &str, record: Record) -> Result<Answer, Fault> {
     let mut asking: FuturesUnordered<_> = resolvers
         .servers
         .iter()
@@ -55,7 +48,7 @@ async fn ask_all(
         }
         None
     };
-    match timer.limit(Some(resolvers.patience), all).await {
+    match tokio::time::timeout(resolvers.patience, all).await {
         Ok(Some(answer)) => Ok(answer),
         Ok(None) => Err(last.unwrap_or(Fault::Other)),
         Err(_) => Err(Fault::Timeout),

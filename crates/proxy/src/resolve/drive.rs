@@ -87,10 +87,10 @@ impl Keeping {
         while self.has_servers() {
             let name = self.name.clone();
             let resolvers = &name.resolvers;
-            let answer = resolve(resolvers, &name.name, name.is_service(), name.prefer_v4, &timer).await;
+            let answer = resolve(resolvers, &name.name, name.is_service(), name.prefer_v4).await;
             match answer {
                 Ok(answer) => {
-                    let offers = self.offers(answer, &timer).await;
+                    let offers = self.offers(answer).await;
                     if !self.has_servers() {
                         return;
                     }
@@ -112,7 +112,7 @@ impl Keeping {
     }
 
     /// The addresses that an answer leads to.
-    async fn offers(&self, answer: Answer, timer: &Timer) -> Vec<Offer> {
+    async fn offers(&self, answer: Answer) -> Vec<Offer> {
         let name = &*self.name;
         if !name.is_service() {
             let mut addresses = answer.addresses;
@@ -125,7 +125,7 @@ impl Keeping {
         }
         let mut offers = Vec::with_capacity(answer.hosts.len());
         for host in answer.hosts {
-            if let Some(ip) = self.address_of(&host, timer).await {
+            if let Some(ip) = self.address_of(&host).await {
                 offers.push(Offer {
                     address: SocketAddr::new(ip, host.port),
                     weight: (!name.ignore_weight).then(|| weight(host.weight)),
@@ -135,12 +135,12 @@ impl Keeping {
         offers
     }
 
-    async fn address_of(&self, host: &Host, timer: &Timer) -> Option<IpAddr> {
+    async fn address_of(&self, host: &Host) -> Option<IpAddr> {
         if host.address.is_some() {
             return host.address;
         }
         let name = &*self.name;
-        let mut addresses = resolve(&name.resolvers, &host.name, false, name.prefer_v4, timer)
+        let mut addresses = resolve(&name.resolvers, &host.name, false, name.prefer_v4)
             .await
             .ok()?
             .addresses;

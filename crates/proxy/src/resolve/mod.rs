@@ -10,6 +10,8 @@ mod ask;
 mod drive;
 mod lookup;
 mod message;
+mod once;
 mod place;
 
 pub(crate) use drive::{follow, start};
+pub use once::addresses;

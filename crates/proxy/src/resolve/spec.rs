@@ -61,6 +61,8 @@ pub struct Hold {
     pub other: Duration,
     /// An answer had an address and later ones have not.
     pub obsolete: Duration,
+    /// A good one, for whoever asks once.
+    pub valid: Duration,
 }
 
 impl Default for Hold {
@@ -72,6 +74,7 @@ impl Default for Hold {
             timeout: usual,
             other: usual,
             obsolete: Duration::ZERO,
+            valid: Duration::from_secs(10),
         }
     }
 }

@@ -44,6 +44,7 @@ use self::servers::Terms;
 use crate::{load, system};
 
 pub(crate) use listen::listeners_of;
+pub(crate) use names::section_of as resolvers_section;
 pub(crate) use tls_names::Names;
 pub(crate) use variables::OfProcess;
 pub(crate) use workshop::Workshop;

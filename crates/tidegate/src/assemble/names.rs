@@ -31,7 +31,8 @@ pub(super) fn sections(sections: BTreeMap<String, model::Resolvers>) -> BTreeMap
     specs
 }
 
-fn section_of(name: String, section: model::Resolvers) -> ResolversSpec {
+/// A section as it is asked.
+pub(crate) fn section_of(name: String, section: model::Resolvers) -> ResolversSpec {
     let mut spec = ResolversSpec::new(name);
     spec.servers = section
         .servers
@@ -55,6 +56,7 @@ fn section_of(name: String, section: model::Resolvers) -> ResolversSpec {
         timeout: section.hold_timeout,
         other: section.hold_other,
         obsolete: section.hold_obsolete,
+        valid: section.hold_valid,
     };
     spec
 }

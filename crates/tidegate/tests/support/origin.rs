@@ -1,6 +1,6 @@
 //! Servers that a test plays itself, behind the program.
 
-use std::io::BufRead;
+use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 
@@ -38,6 +38,20 @@ pub(crate) fn origin_at(
         }
     });
     Ok(address)
+}
+
+/// An origin at an address of its own on the loopback, which answers with its name.
+pub(crate) fn telling(ip: Ipv4Addr, port: u16, name: &'static str) -> Result<u16> {
+    let address = origin_at((ip, port).into(), move |stream| {
+        let mut from = BufReader::new(stream.try_clone()?);
+        let mut to = stream;
+        head(&mut from)?;
+        let length = name.len();
+        let answer =
+            format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{name}");
+        Ok(to.write_all(answer.as_bytes())?)
+    })?;
+    Ok(address.port())
 }
 
 /// Names an origin as `localhost`, as the helper gives every `127.0.0.1:PORT` of a file another port.

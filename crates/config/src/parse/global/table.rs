@@ -14,10 +14,11 @@ pub(super) type Parse = fn(&mut GlobalCx<'_>, &mut Args<'_>) -> Parsed<()>;
 const G: Sections = Sections::GLOBAL;
 
 /// All keywords of the section.
-pub(super) const TABLES: [&[Keyword<Parse>]; 7] = [
+pub(super) const TABLES: [&[Keyword<Parse>]; 8] = [
     ROWS,
     super::process::ROWS,
     super::http::ROWS,
+    super::http_client::ROWS,
     super::lua::ROWS,
     super::vars::ROWS,
     pending::ROWS,
