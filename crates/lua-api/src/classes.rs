@@ -12,7 +12,7 @@ use crate::{
     act, applet_http, applet_tcp, cert_cache, channel, concat, converters, core, event, fetches, filter,
     http, http_message, httpclient, map,
 };
-use crate::{patref, queue, regex, reply, shared, socket, txn, unsupported};
+use crate::{patref, queue, regex, reply, shared, socket, standard, txn, unsupported};
 
 /// The classes of the objects that the host makes for scripts.
 pub(crate) struct Classes {
@@ -46,6 +46,7 @@ impl Classes {
             http: ObjectClass::new(lua, "HTTP", &methods(lua, env, http::ROWS)?, None)?,
         };
         core::install(lua, env, &parts)?;
+        standard::adapt(lua, env)?;
         act::install(lua, env)?;
         event::install(lua, env)?;
         filter::install(lua, env)?;

@@ -49,6 +49,7 @@ mod session;
 mod settings;
 mod shared;
 mod socket;
+mod standard;
 mod state;
 mod subst;
 mod task;

@@ -1,5 +1,6 @@
 //! What the configuration says about scripts: the `tune.lua.*` lines and their kin.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -64,6 +65,8 @@ pub struct Settings {
     pub tasks_max: usize,
     /// Where messages go that belong to no session.
     pub log: LogSink,
+    /// What `os.getenv` knows: the environment as the configuration left it. Default: the process's own.
+    pub environment: Option<Arc<HashMap<Vec<u8>, Vec<u8>>>>,
     /// The variables of the `proc` scope.
     pub proc_vars: Arc<ProcVars>,
     /// The lists of patterns and maps that the configuration names, for converters that scripts call.
@@ -150,6 +153,7 @@ impl Default for Settings {
             prepend_cpath: Vec::new(),
             tasks_max: 10_000,
             log: Arc::new(|_, _| false),
+            environment: None,
             proc_vars: Arc::default(),
             lists: Arc::default(),
             userlists: Arc::default(),

@@ -2,6 +2,7 @@
 
 mod client;
 
+use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -172,6 +173,7 @@ fn settings(draft: &mut Draft, log: LogSink, proc_vars: Arc<ProcVars>) -> Settin
         prepend_path: paths(LuaPathKind::Path),
         prepend_cpath: paths(LuaPathKind::Cpath),
         log,
+        environment: Some(Arc::new(environment(draft))),
         proc_vars,
         lists: Arc::clone(draft.lists()),
         userlists: Arc::new(draft.userlists().clone()),
@@ -180,6 +182,14 @@ fn settings(draft: &mut Draft, log: LogSink, proc_vars: Arc<ProcVars>) -> Settin
         http_client,
         ..defaults
     }
+}
+
+/// The environment, as the configuration left it.
+fn environment(draft: &Draft) -> HashMap<Vec<u8>, Vec<u8>> {
+    let variables = draft.environment().iter();
+    variables
+        .map(|(name, value)| (name.to_vec(), value.to_vec()))
+        .collect()
 }
 
 /// `nbthread`, or one for each processor.

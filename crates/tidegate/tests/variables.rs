@@ -91,3 +91,32 @@ frontend f
     assert_eq!(body("proc.other")?, "false nil");
     Ok(())
 }
+
+#[test]
+fn scripts_see_the_environment_as_the_configuration_left_it() -> Result<()> {
+    let script = "\
+local at_load = os.getenv(\"STAGE\")
+core.register_service(\"env\", \"http\", function(applet)
+    math.randomseed(os.time() + 0.5)
+    applet:start_response()
+    applet:send(table.concat({ tostring(at_load), tostring(os.getenv(\"STAGE\")), tostring(os.getenv(\"GONE\")) }, \" \"))
+end)
+";
+    let config = "\
+global
+    setenv STAGE production
+    setenv GONE soon
+    lua-load site/env.lua
+    unsetenv GONE
+defaults
+    mode http
+    timeout client 15s
+frontend f
+    bind 127.0.0.1:8080
+    http-request use-service lua.env
+";
+    let site = Site::start("variables-env", &[("site.cfg", config), ("env.lua", script)])?;
+    let answer = site.get("/")?;
+    assert!(answer.ends_with("\r\n\r\nproduction production nil"), "{answer}");
+    Ok(())
+}
