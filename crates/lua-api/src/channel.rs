@@ -45,10 +45,18 @@ impl Of<ChannelClass> {
         self.look_at(f)?
     }
 
+    /// Whether it stands for what passes the filter that runs, on a connection that switched protocols.
+    fn is_tunnelled(&self) -> bool {
+        let filter = Run::current().and_then(|run| run.filter());
+        filter.is_some_and(|work| work.side(self.way()).window.is_stream())
+    }
+
     fn is_in_tcp(&self) -> Result<()> {
         match self.live()?.mode() {
-            Mode::Http => Err(Error::runtime("Cannot manipulate HAProxy channels in HTTP mode.")),
-            Mode::Tcp => Ok(()),
+            Mode::Http if !self.is_tunnelled() => {
+                Err(Error::runtime("Cannot manipulate HAProxy channels in HTTP mode."))
+            }
+            Mode::Http | Mode::Tcp => Ok(()),
         }
     }
 

@@ -268,6 +268,11 @@ impl Channel {
         self.changed.notify();
     }
 
+    /// Says that more may come all the same: what came last has yet to pass filters, or another stream begins.
+    pub fn reopen(&self) {
+        self.ended.set(false);
+    }
+
     /// Says that the receiving peer can't be written to any more.
     pub fn shut(&self) {
         self.shut.set(true);

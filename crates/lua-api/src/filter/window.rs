@@ -26,6 +26,8 @@ pub(crate) struct Window {
     pub(super) open: Cell<bool>,
     /// The head has gone on.
     pub(super) head_gone: Cell<bool>,
+    /// What passes is a stream of bytes.
+    stream: Cell<bool>,
 }
 
 impl Window {
@@ -38,6 +40,23 @@ impl Window {
             cut: Cell::new(false),
             open: Cell::new(false),
             head_gone: Cell::new(false),
+            stream: Cell::new(false),
+        }
+    }
+
+    /// Whether what passes is a stream of bytes.
+    pub(crate) fn is_stream(&self) -> bool {
+        self.stream.get()
+    }
+
+    /// Begins anew, for a stream. A message may have passed before.
+    pub(super) fn renew(&self) {
+        self.stream.set(true);
+        self.channel.take(None);
+        self.channel.take_output();
+        self.channel.reopen();
+        for flag in [&self.changed, &self.end_held, &self.cut] {
+            flag.set(false);
         }
     }
 

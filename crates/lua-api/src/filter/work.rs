@@ -318,7 +318,10 @@ impl Attached for AtWork {
 
     fn stream(&self, way: Way) -> Option<Box<dyn DataFilter>> {
         let wanted = self.0.side(way).registered.get() && self.0.has.tcp_payload;
-        wanted.then(|| -> Box<dyn DataFilter> { Box::new(LuaData::of_stream(Rc::clone(&self.0), way)) })
+        wanted.then(|| -> Box<dyn DataFilter> {
+            self.0.side(way).window.renew();
+            Box::new(LuaData::of_stream(Rc::clone(&self.0), way))
+        })
     }
 
     fn awaits_end(&self) -> bool {

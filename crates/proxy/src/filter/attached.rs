@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tidegate_sample::Way;
 
+use super::chain::Chain;
 use super::{DataFilter, Filter};
 use crate::ext::{Failure, Run};
 use crate::txn::Txn;
@@ -108,6 +109,20 @@ impl Attachments {
         let mut all = all.iter();
         let found = all.find(|attachment| std::ptr::addr_eq(Rc::as_ptr(&attachment.of), Rc::as_ptr(filter)));
         found.map(|attachment| attachment.at_work.clone())
+    }
+
+    /// What the bytes of one way go through, of a stream that is no message.
+    pub(crate) fn stream<'f>(
+        &self,
+        filters: impl Iterator<Item = &'f Rc<dyn Filter>>,
+        way: Way,
+    ) -> Option<Chain> {
+        let mut chain = Chain::default();
+        let at_work = filters.filter_map(|filter| self.of(filter).flatten());
+        for data in at_work.filter_map(|at_work| at_work.stream(way)) {
+            chain.push(data);
+        }
+        (!chain.is_empty()).then_some(chain)
     }
 
     /// Tells them all that the transaction is over; it is closed then. False if nobody wants to know.

@@ -485,7 +485,10 @@ impl HttpStream {
     }
 
     /// Makes a tunnel of the connection, unless a rule has something against the response that says so.
-    async fn switch(&self, backend: &Backend, txn: &Rc<Txn>, head: response::Parts, conn: Link) -> Made {
+    async fn switch(&self, backend: &Rc<Backend>, txn: &Rc<Txn>, head: response::Parts, conn: Link) -> Made {
+        if self.start_response(txn).await.is_err() {
+            return self.error(txn, StatusCode::BAD_GATEWAY, false).await;
+        }
         let status = head.status;
         let mut made = Made {
             head,
@@ -497,10 +500,15 @@ impl HttpStream {
             made = self.response_rules(rules, txn, made).await;
         }
         if made.head.status == status && made.content.is_ended() && !made.silent {
+            made.head = match self.filter_switch(backend, txn, made.head).await {
+                Ok(head) => head,
+                Err(_) => return self.error(txn, StatusCode::BAD_GATEWAY, false).await,
+            };
             *self.tunnel.borrow_mut() = Some(Tunnel {
                 conn,
                 txn: txn.clone(),
                 limits: self.tunnel_limits(backend, txn),
+                backend: backend.clone(),
             });
         }
         made

@@ -203,6 +203,27 @@ impl HttpStream {
         ))
     }
 
+    /// Shows the filters the head of a response that makes a tunnel of the connection.
+    pub(super) async fn filter_switch(
+        &self,
+        backend: &Backend,
+        txn: &Rc<Txn>,
+        head: response::Parts,
+    ) -> Result<response::Parts, Broken> {
+        if txn.attachments.is_empty() {
+            return Ok(head);
+        }
+        let phase = txn.phase.replace(Phase::Response);
+        *txn.response.borrow_mut() = Some(head);
+        let filters = self.frontend.filters.iter().chain(&backend.filters);
+        // There is no body: what passes the tunnel is shown as a stream.
+        let seen = Box::pin(chain(Chain::default(), filters, txn, Way::Response, false)).await;
+        txn.phase.set(phase);
+        seen.map_err(|failure| broken(txn, &failure, *b"PH"))?;
+        let head = txn.response.borrow().clone();
+        head.ok_or(Broken)
+    }
+
     /// Lets a body pass its filters as far as its framing depends on what comes out.
     async fn look_ahead(
         &self,

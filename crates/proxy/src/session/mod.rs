@@ -15,6 +15,7 @@ mod inspection;
 mod lingering;
 pub(crate) mod logline;
 mod outgoing;
+mod passing;
 pub(crate) mod persistence;
 mod pump;
 mod relay;

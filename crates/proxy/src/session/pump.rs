@@ -8,6 +8,8 @@ use std::task::{Context, Poll};
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::passing::{Passing, Stuck};
+use crate::filter::chain::Chain;
 use crate::stream::Counted;
 use crate::txn::Txn;
 
@@ -44,6 +46,12 @@ pub(super) struct Pump {
     client: Option<Counted>,
     txn: Rc<Txn>,
     held: Bytes,
+    /// What the client's bytes go through on their way to a service.
+    up: Option<Box<Passing>>,
+    /// What a service's bytes go through on their way to the client.
+    down: Option<Box<Passing>>,
+    /// It was a filter that broke.
+    pub(super) filter_failed: bool,
 }
 
 impl Meanwhile for Pump {
@@ -59,17 +67,35 @@ impl Pump {
             client: Some(client),
             txn,
             held: Bytes::new(),
+            up: None,
+            down: None,
+            filter_failed: false,
         }
+    }
+
+    /// Lets what goes to a service and comes from it pass these filters, what has come already first.
+    pub(super) fn filter(&mut self, up: Option<Chain>, down: Option<Chain>) {
+        let channel = self.txn.request_channel();
+        self.up = up.map(|chain| {
+            let ended = !channel.may_recv();
+            channel.reopen();
+            Passing::new(chain, channel.take(None), ended)
+        });
+        self.down = down.map(|chain| Passing::new(chain, Bytes::new(), false));
     }
 
     /// Writes what is to be sent, then ends the stream in an orderly way.
     pub(super) async fn flush(&mut self) {
+        if let Some(down) = &mut self.down {
+            down.end_source();
+        }
         poll_fn(|cx| {
             if self.write(cx).is_err() {
                 return Poll::Ready(());
             }
             let txn = self.txn.clone();
-            if !self.held.is_empty() || txn.response_channel().output_len() > 0 {
+            let passes = self.down.as_ref().is_some_and(|down| !down.is_over());
+            if passes || !self.held.is_empty() || txn.response_channel().output_len() > 0 {
                 return Poll::Pending;
             }
             match &mut self.client {
@@ -109,6 +135,16 @@ impl Pump {
             return Err(Broken);
         };
         let channel = self.txn.request_channel();
+        if let Some(up) = &mut self.up {
+            return match read_filtered(cx, &self.txn, up, client) {
+                Err(Stuck::Filter) => {
+                    self.filter_failed = true;
+                    Err(Broken)
+                }
+                Err(Stuck::Source) => Err(Broken),
+                Ok(()) => Ok(()),
+            };
+        }
         loop {
             channel.register(cx);
             let room = channel.room();
@@ -135,7 +171,16 @@ impl Pump {
         loop {
             channel.register(cx);
             if self.held.is_empty() {
-                self.held = channel.take_output();
+                self.held = match &mut self.down {
+                    None => channel.take_output(),
+                    Some(down) => match passed_down(cx, &self.txn, down) {
+                        Ok(passed) => passed,
+                        Err(_) => {
+                            self.filter_failed = true;
+                            return Err(Broken);
+                        }
+                    },
+                };
             }
             if self.held.is_empty() {
                 return Ok(());
@@ -149,5 +194,50 @@ impl Pump {
                 }
             }
         }
+    }
+}
+
+/// Reads as far as what has passed the filters finds room.
+fn read_filtered(
+    cx: &mut Context<'_>,
+    txn: &Rc<Txn>,
+    up: &mut Passing,
+    client: &mut Counted,
+) -> Result<(), Stuck> {
+    let channel = txn.request_channel();
+    loop {
+        channel.register(cx);
+        let room = channel.room();
+        if room == 0 || !channel.may_recv() {
+            return Ok(());
+        }
+        let passed = up.poll(cx, txn, room, |cx| {
+            let mut space = [0; 4096];
+            let mut buffer = ReadBuf::new(&mut space);
+            let read = Pin::new(&mut *client).poll_read(cx, &mut buffer);
+            read.map(|read| {
+                read.map(|()| Bytes::copy_from_slice(buffer.filled()))
+                    .map_err(drop)
+            })
+        });
+        match passed {
+            Poll::Pending => return Ok(()),
+            Poll::Ready(Ok(None)) => channel.end(),
+            Poll::Ready(Ok(Some(piece))) => channel.append(&piece).map_err(|_| Stuck::Source)?,
+            Poll::Ready(Err(stuck)) => return Err(stuck),
+        }
+    }
+}
+
+/// What a service sent, as far as it has passed the filters.
+fn passed_down(cx: &mut Context<'_>, txn: &Rc<Txn>, down: &mut Passing) -> Result<Bytes, Stuck> {
+    let channel = txn.response_channel();
+    let passed = down.poll(cx, txn, usize::MAX, |_| match channel.take_output() {
+        sent if sent.is_empty() => Poll::Pending,
+        sent => Poll::Ready(Ok(sent)),
+    });
+    match passed {
+        Poll::Pending => Ok(Bytes::new()),
+        Poll::Ready(passed) => Ok(passed?.unwrap_or_default()),
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::StatusCode;
+use tidegate_sample::Way;
 use tidegate_sample::head::{Headers, response};
 
 use super::headers::forget_connection;
@@ -191,7 +192,15 @@ impl HttpStream {
         let termination = match tunnel.conn.into_pipe().await {
             Some((mut server, server_ahead)) => {
                 let worker = &self.worker;
-                let (up, down) = (Direction::new(ahead), Direction::new(server_ahead));
+                let (mut up, mut down) = (Direction::new(ahead), Direction::new(server_ahead));
+                if !txn.attachments.is_empty() {
+                    let filters = || self.frontend.filters.iter().chain(&tunnel.backend.filters);
+                    for (direction, way) in [(&mut up, Way::Request), (&mut down, Way::Response)] {
+                        if let Some(chain) = txn.attachments.stream(filters(), way) {
+                            direction.filter(chain, &txn);
+                        }
+                    }
+                }
                 let end = relay(worker, &txn, client, up, &mut *server, down, limits).await;
                 end.termination()
             }

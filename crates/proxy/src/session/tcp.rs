@@ -100,7 +100,7 @@ impl TcpSession {
             .await
         {
             Decided::GoOn => {}
-            Decided::Serve(service, line) => return self.service(&*service, &line, pump).await,
+            Decided::Serve(service, line) => return self.service(&*service, &line, None, pump).await,
             Decided::End(state) => return self.end(pump, state).await,
             Decided::Gone | Decided::Close => return Err(*b"PR"),
             Decided::Broke => return Err(*b"CR"),
@@ -120,7 +120,9 @@ impl TcpSession {
             .await
         {
             Decided::GoOn => {}
-            Decided::Serve(service, line) => return self.service(&*service, &line, pump).await,
+            Decided::Serve(service, line) => {
+                return self.service(&*service, &line, Some(&backend), pump).await;
+            }
             Decided::End(state) => return self.end(pump, state).await,
             Decided::Gone | Decided::Close => return Err(*b"PR"),
             Decided::Broke => return Err(*b"CR"),
@@ -147,20 +149,28 @@ impl TcpSession {
         })
     }
 
+    /// Tells the filters that the other way begins.
+    async fn start_response(&self, pump: &mut Pump) -> Result<(), [u8; 2]> {
+        if self.txn.attachments.is_empty() {
+            return Ok(());
+        }
+        let starting = Box::pin(self.txn.attachments.start(&self.txn, Way::Response));
+        let started = pump.while_running(starting).await.ok_or(*b"CC")?;
+        started.map_err(|failure| {
+            self.txn.log_failure("filter", &failure);
+            *b"PH"
+        })
+    }
+
     /// What the bytes of one way go through.
-    fn chain(&self, backend: &Backend, way: Way) -> Option<Chain> {
+    fn chain(&self, backend: Option<&Backend>, way: Way) -> Option<Chain> {
         if self.txn.attachments.is_empty() {
             return None;
         }
-        let mut chain = Chain::default();
-        for filter in self.frontend.filters.iter().chain(&backend.filters) {
-            let at_work = self.txn.attachments.of(filter).flatten();
-            at_work
-                .and_then(|at_work| at_work.stream(way))
-                .into_iter()
-                .for_each(|data| chain.push(data));
-        }
-        (!chain.is_empty()).then_some(chain)
+        let of_backend = backend.map(|backend| &backend.filters[..]).unwrap_or_default();
+        self.txn
+            .attachments
+            .stream(self.frontend.filters.iter().chain(of_backend), way)
     }
 
     /// Evaluates content rules, again and again as data come, until they decide or `inspect-delay` is over.
@@ -232,8 +242,16 @@ impl TcpSession {
         &self,
         service: &dyn TcpService,
         line: &Rc<str>,
+        backend: Option<&Backend>,
         pump: &mut Pump,
     ) -> Result<(), [u8; 2]> {
+        self.start_response(pump).await?;
+        if !self.txn.attachments.is_empty() {
+            pump.filter(
+                self.chain(backend, Way::Request),
+                self.chain(backend, Way::Response),
+            );
+        }
         self.txn.phase.set(Phase::Service);
         self.txn.facts.borrow_mut().service = true;
         let (times, now) = (&self.txn.times, Some(Instant::now()));
@@ -255,6 +273,7 @@ impl TcpSession {
                 self.txn.log_failure(line, &failure);
                 self.end(pump, *b"SD").await
             }
+            Ok(None) if pump.filter_failed => Err(*b"PD"),
             Ok(None) => Err(*b"CD"),
             Err(Elapsed) => Err(*b"cD"),
         }
@@ -315,21 +334,14 @@ impl TcpSession {
         let (server, from_server) = Counted::new(stream);
         self.txn.usage.with_server(&from_server);
         logline::at(LogStep::Connect, &self.txn);
-        if !self.txn.attachments.is_empty() {
-            let starting = Box::pin(self.txn.attachments.start(&self.txn, Way::Response));
-            let started = pump.while_running(starting).await.ok_or(*b"CC")?;
-            started.map_err(|failure| {
-                self.txn.log_failure("filter", &failure);
-                *b"PH"
-            })?;
-        }
+        self.start_response(pump).await?;
         let limits = Limits::new(&self.txn.timeouts(&self.frontend.spec.timeouts), timeouts);
         // What rules let pass goes first, then what they left untouched.
         let channel = self.txn.request_channel();
         channel.forward(None);
         let mut up = Direction::new(channel.take_output());
         up.read_ended = !channel.may_recv();
-        if let Some(chain) = self.chain(backend, Way::Request) {
+        if let Some(chain) = self.chain(Some(backend), Way::Request) {
             up.filter(chain, &self.txn);
         }
         let answered = self.txn.response_channel().take_output();
@@ -348,7 +360,7 @@ impl TcpSession {
         let filters = || self.frontend.spec.filters.iter().chain(&backend.spec.filters);
         up.limit(self.txn.bandwidths.limiters(filters(), Way::Request));
         down.limit(self.txn.bandwidths.limiters(filters(), Way::Response));
-        if let Some(chain) = self.chain(backend, Way::Response) {
+        if let Some(chain) = self.chain(Some(backend), Way::Response) {
             down.filter(chain, &self.txn);
         }
         let end = relay(

@@ -44,6 +44,7 @@ pub(crate) struct Tunnel {
     pub(crate) conn: Link,
     pub(crate) txn: Rc<Txn>,
     pub(crate) limits: Limits,
+    pub(crate) backend: Rc<Backend>,
 }
 
 /// A server's answer.
