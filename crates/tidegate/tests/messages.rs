@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::io::{BufReader, Write};
+use std::io::{BufReader, Read, Write};
 
 use support::Result;
 use support::origin::{head, origin, server};
@@ -184,5 +184,37 @@ fn http_1_is_read_and_written_as_told() -> Result<()> {
     assert!(rest.starts_with("HTTP/1.1 200 OK\r\nX-A: 1\r\n"), "{rest}");
     let seen = rest.split("\r\n\r\n").nth(1);
     assert_eq!(seen, Some("GET /a#f HTTP/1.1\r\nHoSt: h\r\nx-b: 1"));
+    Ok(())
+}
+
+/// A client sees of which version its server is, and how such a response ends.
+#[test]
+fn a_server_of_http_1_0_answers_as_such() -> Result<()> {
+    let origin = origin(|mut stream| {
+        let seen = head(&mut BufReader::new(stream.try_clone()?))?;
+        let measured = seen.contains("/measured");
+        let length = if measured { "content-length: 2\r\n" } else { "" };
+        write!(stream, "HTTP/1.0 200 Fine\r\n{length}\r\nhi")?;
+        Ok(())
+    })?;
+    let config = format!(
+        "{DEFAULTS}listen site\n    bind 127.0.0.1:8080\n    server o {}\n",
+        server(origin)
+    );
+    let site = Site::start("messages-old", &[("site.cfg", &config)])?;
+    let mut client = site.connect(0)?;
+    let mut answers = BufReader::new(client.try_clone()?);
+    write!(client, "GET /measured HTTP/1.1\r\nhost: h\r\n\r\n")?;
+    let first = head(&mut answers)?;
+    assert_eq!(
+        first.trim_end(),
+        "HTTP/1.0 200 Fine\r\ncontent-length: 2\r\nconnection: keep-alive"
+    );
+    let mut body = [0; 2];
+    answers.read_exact(&mut body)?;
+    write!(client, "GET /endless HTTP/1.1\r\nhost: h\r\n\r\n")?;
+    let mut rest = String::new();
+    answers.read_to_string(&mut rest)?;
+    assert_eq!(rest, "HTTP/1.0 200 Fine\r\n\r\nhi");
     Ok(())
 }

@@ -11,7 +11,7 @@ use support::Result;
 use support::program::free_port;
 use support::runtime::{PATIENCE, Runtime, exchange};
 
-const VERSION: &str = concat!("3.2.0-tidegate-", env!("CARGO_PKG_VERSION"), "\n\n");
+const VERSION: &str = concat!("3.4.0-tidegate-", env!("CARGO_PKG_VERSION"), "\n\n");
 
 #[test]
 fn one_line_is_answered_and_the_connection_ends() -> Result<()> {

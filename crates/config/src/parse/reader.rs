@@ -43,12 +43,14 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// No variables, the language of HAProxy 3.2, and the features that this project has.
+    /// No variables, the language of HAProxy 3.4, and the features that this project has.
     fn default() -> Options {
         Options {
             environment: Environment::new(),
-            version: String::from("3.2.0"),
-            features: ["LUA", "OPENSSL", "PCRE2", "THREAD"].map(String::from).to_vec(),
+            version: String::from("3.4.0"),
+            features: ["LUA", "OPENSSL", "PCRE2", "THREAD", "TPROXY", "ZLIB"]
+                .map(String::from)
+                .to_vec(),
             local_name: String::from("localhost"),
             diagnostic: false,
         }

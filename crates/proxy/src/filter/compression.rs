@@ -176,9 +176,7 @@ fn compress_response(spec: &CompressionSpec, txn: &Txn) -> Option<Algorithm> {
     if let Some(tag) = tag {
         headers.insert(ETAG, tag);
     }
-    if !has_token(headers, VARY, "accept-encoding") {
-        headers.append(VARY, HeaderValue::from_static("Accept-Encoding"));
-    }
+    vary(headers)?;
     declare(headers, algorithm);
     Some(algorithm)
 }
@@ -239,6 +237,24 @@ fn is_old_browser(headers: &Headers) -> bool {
         Some('7'..='9') => false,
         _ => true,
     }
+}
+
+/// Says that the response depends on `Accept-Encoding`, at the end of what it says already.
+fn vary(headers: &mut Headers) -> Option<()> {
+    if has_token(headers, VARY, "accept-encoding") {
+        return Some(());
+    }
+    let mut said = Vec::new();
+    for value in headers
+        .get_all(VARY)
+        .filter(|value| !value.as_bytes().trim_ascii().is_empty())
+    {
+        said.extend_from_slice(value.as_bytes());
+        said.push(b',');
+    }
+    said.extend_from_slice(b"Accept-Encoding");
+    headers.insert(VARY, HeaderValue::from_bytes(&said).ok()?);
+    Some(())
 }
 
 fn has_token(headers: &Headers, name: KnownName, token: &str) -> bool {
@@ -439,6 +455,10 @@ mod tests {
         assert_eq!(
             compressed(200, &[text, ("etag", "W/\"a\"")]),
             Some((Some("W/\"a\"".into()), vary()))
+        );
+        assert_eq!(
+            compressed(200, &[text, ("vary", ""), ("vary", "x"), ("vary", "y")]),
+            Some((None, Some("x,y,Accept-Encoding".into())))
         );
         assert_eq!(
             compressed(203, &[text, ("vary", "x, accept-encoding")]),

@@ -246,11 +246,13 @@ impl ServerConn {
         let switches = status.is_informational() || self.connects && status.is_success();
         let none =
             self.bodyless || switches || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        // A server's version is passed on, and with it how such a response ends.
+        let old = head.version == Version::HTTP_10;
         let declared = || head.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
         self.leaving = match length.or_else(declared) {
             _ if none => Leaving::Nothing,
             Some(length) => Leaving::Length(length),
-            None if self.old => Leaving::UntilEnd,
+            None if self.old || old => Leaving::UntilEnd,
             None => Leaving::Chunked,
         };
         self.body_ended = self.leaving == Leaving::Nothing;
@@ -300,8 +302,9 @@ impl ServerConn {
         if self.leaving == Leaving::Chunked {
             field(out, TRANSFER_ENCODING, b"chunked", case);
         }
-        match (self.kept, self.old) {
+        match (self.kept, self.old || old) {
             _ if switches => {}
+            (false, _) if old => {}
             (false, _) => field(out, CONNECTION, b"close", case),
             (true, true) if !has_connection => field(out, CONNECTION, b"keep-alive", case),
             (true, _) => {}

@@ -211,10 +211,11 @@ fn target(out: &mut Vec<u8>, uri: &Target) {
 
 /// Writes the first line of a response.
 pub(super) fn status_line(out: &mut Vec<u8>, head: &response::Parts) {
-    if head.status == StatusCode::OK && head.reason.is_none() {
+    let old = head.version == http::Version::HTTP_10;
+    if head.status == StatusCode::OK && head.reason.is_none() && !old {
         return out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
     }
-    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(if old { b"HTTP/1.0 " } else { b"HTTP/1.1 " });
     out.extend_from_slice(head.status.as_str().as_bytes());
     out.push(b' ');
     match &head.reason {
@@ -332,5 +333,7 @@ mod tests {
         assert_eq!(status(&head), "HTTP/1.1 404 Not Found\r\n");
         head.reason = Some(b"Gone fishing"[..].try_into().unwrap());
         assert_eq!(status(&head), "HTTP/1.1 404 Gone fishing\r\n");
+        head.version = http::Version::HTTP_10;
+        assert_eq!(status(&head), "HTTP/1.0 404 Gone fishing\r\n");
     }
 }

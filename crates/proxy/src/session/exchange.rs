@@ -113,8 +113,6 @@ impl HttpStream {
             }
         }
         txn.facts.borrow_mut().status = Some(made.head.status.as_u16());
-        // Rules have seen the server's own; what goes out is ours.
-        made.head.version = http::Version::HTTP_11;
         active.answered.set(true);
         if self.session.timed && txn.response.borrow().is_none() {
             // Log lines may tell the status and the version.

@@ -31,11 +31,11 @@ pub(super) const ROWS: &[ConverterRow] = &[
         CBC,
         Type::Bin,
         Type::Bin,
-        "bytes decrypted with AES-CBC: 128, 192 or 256 bits, the nonce of 16 bytes and the key, each in base64 or a variable \
-         that holds base64: `aes_cbc_dec(128,txn.nonce,Zm9vb2Zvb29mb29wZm9vbw==)`; nothing if that fails (7.3.1)",
+        "bytes decrypted with AES-CBC: 128, 192 or 256 bits, the nonce of 16 bytes (a shorter one is filled up with zeros) \
+         and the key, each in base64 or a variable that holds base64, and additional data, which changes nothing: `aes_cbc_dec(128,txn.nonce,Zm9vb2Zvb29mb29wZm9vbw==)`; nothing if that fails (7.3.1)",
         |s, args, v| {
             let input = Input::read(s, args, v)?;
-            cipher::cbc_decrypt(&input.key, &input.nonce, &input.data).map(Value::bin)
+            cipher::cbc_decrypt(&input.key, &filled(&input.nonce)?, &input.data).map(Value::bin)
         },
     )
     .prepared(prepare_cbc),
@@ -47,7 +47,7 @@ pub(super) const ROWS: &[ConverterRow] = &[
         "bytes encrypted with AES-CBC, its arguments as those of `aes_cbc_dec` (7.3.1)",
         |s, args, v| {
             let input = Input::read(s, args, v)?;
-            cipher::cbc_encrypt(&input.key, &input.nonce, &input.data).map(Value::bin)
+            cipher::cbc_encrypt(&input.key, &filled(&input.nonce)?, &input.data).map(Value::bin)
         },
     )
     .prepared(prepare_cbc),
@@ -68,7 +68,7 @@ pub(super) const ROWS: &[ConverterRow] = &[
     .prepared(|args| {
         prepare(args, NONCE_BYTES)?;
         operand(args, 3, "tag", &[TAG_BYTES])?;
-        aad(args)
+        aad(args, 4)
     }),
     row(
         "aes_gcm_enc",
@@ -92,19 +92,21 @@ pub(super) const ROWS: &[ConverterRow] = &[
         if let Some(arg) = args.get_mut(3) {
             *arg = Arg::Var(name);
         }
-        aad(args)
+        aad(args, 4)
     }),
 ];
 
+/// CBC authenticates nothing: additional data is read, and is without effect.
 fn prepare_cbc(args: &mut Vec<Arg>) -> Result<(), ArgError> {
-    prepare(args, &[BLOCK_BYTES])?;
-    match at(args, 3).text() {
-        b"" => Ok(()),
-        _ => Err(ArgError::new(
-            3,
-            "CBC authenticates nothing, so there is no additional data to it",
-        )),
-    }
+    let lens: Vec<usize> = (1..=BLOCK_BYTES).collect();
+    prepare(args, &lens).map_err(|fault| match fault.index {
+        1 => ArgError::new(
+            1,
+            format!("the nonce is neither a variable nor base64 of up to {BLOCK_BYTES} bytes"),
+        ),
+        _ => fault,
+    })?;
+    aad(args, 3)
 }
 
 /// Checks the number of bits, and reads the nonce and the key.
@@ -119,10 +121,10 @@ fn prepare(args: &mut [Arg], nonce_bytes: &[usize]) -> Result<(), ArgError> {
     operand(args, 2, "key", &[key_bytes])
 }
 
-fn aad(args: &mut [Arg]) -> Result<(), ArgError> {
-    match at(args, 4) {
+fn aad(args: &mut [Arg], index: usize) -> Result<(), ArgError> {
+    match at(args, index) {
         Arg::None => Ok(()),
-        _ => operand(args, 4, "additional data", &[]),
+        _ => operand(args, index, "additional data", &[]),
     }
 }
 
@@ -153,6 +155,13 @@ fn decoded(session: &dyn Session, arg: &Arg) -> Option<Data> {
         Arg::Value(Value::Bin(bytes)) => Some(bytes.clone()),
         variable => STANDARD.decode(variable.data(session)?).ok().map(Data::from),
     }
+}
+
+/// A nonce with as many bytes as CBC needs; none if it has more.
+fn filled(nonce: &[u8]) -> Option<[u8; BLOCK_BYTES]> {
+    let mut whole = [0; BLOCK_BYTES];
+    whole.get_mut(..nonce.len())?.copy_from_slice(nonce);
+    Some(whole)
 }
 
 struct Input {
