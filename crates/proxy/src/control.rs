@@ -4,7 +4,7 @@
 //! stores that the workers see when they look next.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tidegate_sample::Listeners;
@@ -15,6 +15,8 @@ use crate::counts::Count;
 use crate::figures::Usage;
 use crate::gate::{FrontendState, Gate};
 use crate::log::{Ring, dropped_lines};
+use crate::pace::Pace;
+use crate::peers::SectionView;
 use crate::resolve::spec::NameSpec;
 use crate::room::Room;
 use crate::roster::{KilledBy, Meant, Order, SessionView};
@@ -118,6 +120,35 @@ impl Plane {
     #[must_use]
     pub fn rings(&self) -> &[Arc<Ring>] {
         &self.shared.rings
+    }
+
+    /// How often connections, sessions and connections over TLS may come per second, in this order; 0 for no limit.
+    #[must_use]
+    pub fn paces(&self) -> [u32; 3] {
+        let paces = &self.shared.paces;
+        [&paces.connections, &paces.sessions, &paces.tls].map(Pace::limit)
+    }
+
+    /// Changes one of them, by its place.
+    pub fn set_pace(&self, place: usize, limit: u32) {
+        let paces = &self.shared.paces;
+        if let Some(pace) = [&paces.connections, &paces.sessions, &paces.tls].get(place) {
+            pace.set_limit(limit);
+        }
+    }
+
+    /// Most connections over TLS at a time; none for no limit of their own.
+    #[must_use]
+    pub fn tls_connections_max(&self) -> Option<usize> {
+        self.shared.global.tls_connections_max
+    }
+
+    /// What is to be shown of the `peers` sections now, in the order of the spec.
+    #[must_use]
+    pub fn peers(&self) -> Vec<SectionView> {
+        let view =
+            |view: &Arc<Mutex<SectionView>>| view.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.shared.peers.iter().map(view).collect()
     }
 
     /// The frontends in the order of the configuration.

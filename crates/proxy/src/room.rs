@@ -81,6 +81,16 @@ impl Room {
         }
     }
 
+    /// Takes room for one, if there is some now.
+    pub(crate) fn try_enter(self: &Arc<Room>) -> Option<Place> {
+        if !self.limited.load(Ordering::Relaxed) {
+            return Some(Place(None));
+        }
+        let permit = self.free.try_acquire().ok()?;
+        permit.forget();
+        Some(Place(Some(self.clone())))
+    }
+
     /// Makes room for one, unless there are too many.
     fn give(&self) {
         let paid = self
@@ -93,7 +103,7 @@ impl Room {
 }
 
 /// Room that somebody has, until this is dropped.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Place(Option<Arc<Room>>);
 
 impl Drop for Place {

@@ -17,13 +17,15 @@ use crate::gate::Gate;
 use crate::listener::{BindError, BoundAddress, bind};
 use crate::log::{Forwarders, LogWriter, dropped_lines};
 use crate::log_forward::{LogForwardSpec, Relay};
+use crate::pace::Pace;
+use crate::peers::{Exchange, PeersSpec, SectionView};
 use crate::room::Room;
 use crate::roster::{Order, Orders};
 use crate::spec::{BackendSpec, FrontendSpec, ProxySpec};
 use crate::upstream::open::Descriptors;
 use crate::upstream::shared::BackendState;
 use crate::violation::Violations;
-use crate::worker::{Listening, Shared, Stop, Worker};
+use crate::worker::{Listening, Paces, Shared, Stop, Worker};
 
 /// Why nothing runs.
 #[derive(Debug)]
@@ -66,6 +68,7 @@ pub struct Prepared {
     log_thread: Option<JoinHandle<()>>,
     forwarders: Forwarders,
     log_forwards: Vec<LogForwardSpec>,
+    peers: Vec<PeersSpec>,
 }
 
 /// Makes what all workers share of `spec`.
@@ -74,13 +77,15 @@ pub struct Prepared {
 /// The threads that write logs couldn't be had.
 pub fn prepare(mut spec: ProxySpec) -> Result<Prepared, StartError> {
     let log_forwards = std::mem::take(&mut spec.log_forwards);
+    let peers = std::mem::take(&mut spec.peers);
     let threads = spec.global.threads.max(1);
     let failed = no_thread;
     let mut log_thread = None;
     let mut writer = None;
     let frontends = spec.frontends.iter().map(|frontend| &frontend.log);
     let mut logs = frontends.chain(spec.backends.iter().map(|backend| &backend.log));
-    if logs.any(|log| !log.targets.is_empty()) || !log_forwards.is_empty() {
+    let of_peers = peers.iter().any(|section| !section.logs.is_empty());
+    if logs.any(|log| !log.targets.is_empty()) || !log_forwards.is_empty() || of_peers {
         let (started, thread) = LogWriter::start().map_err(failed)?;
         writer = Some(started);
         log_thread = Some(thread);
@@ -89,12 +94,13 @@ pub fn prepare(mut spec: ProxySpec) -> Result<Prepared, StartError> {
     // (The standard library's channels are those to the thread that starts; these lead to the workers.)
     let (orders, obeyed): (Vec<_>, Vec<_>) = (0..threads).map(|_| orders_channel()).unzip();
     Ok(Prepared {
-        shared: share(spec, writer, orders),
+        shared: share(spec, writer, orders, &peers),
         obeyed,
         stop: watch::channel(Stop::No).0,
         log_thread,
         forwarders,
         log_forwards,
+        peers,
     })
 }
 
@@ -142,10 +148,13 @@ fn run(
         log_thread,
         forwarders,
         log_forwards,
+        peers,
     } = prepared;
     let threads = shared.global.threads.max(1);
     let (listening, addresses) = listen(&shared, threads).map_err(StartError::Bind)?;
     let relay = Relay::open(log_forwards).map_err(StartError::Bind)?;
+    let peers = peers.into_iter().zip(shared.peers.iter().cloned()).collect();
+    let exchange = Exchange::open(peers, shared.global.peer_updates_max).map_err(StartError::Bind)?;
     let failed = no_thread;
     let stopped = stop.subscribe();
     let (reports, reported) = mpsc::channel();
@@ -189,6 +198,9 @@ fn run(
     let relay = relay
         .start(shared.writer.clone(), stop.subscribe())
         .map_err(failed)?;
+    let exchange = exchange
+        .start(shared.writer.clone(), stop.subscribe())
+        .map_err(failed)?;
     for tell in go {
         let _ = tell.send(());
     }
@@ -197,6 +209,7 @@ fn run(
         shutdown: Shutdown { stop: Arc::new(stop) },
         workers,
         relay,
+        exchange,
         log_thread,
         forwarders,
         shared,
@@ -210,6 +223,8 @@ pub struct Running {
     workers: Vec<JoinHandle<()>>,
     /// The thread of `log-forward` sections.
     relay: Option<JoinHandle<()>>,
+    /// The thread of `peers` sections.
+    exchange: Option<JoinHandle<()>>,
     log_thread: Option<JoinHandle<()>>,
     forwarders: Forwarders,
     shared: Arc<Shared>,
@@ -275,6 +290,9 @@ impl Running {
         }
         if let Some(relay) = self.relay {
             well &= relay.join().is_ok();
+        }
+        if let Some(exchange) = self.exchange {
+            well &= exchange.join().is_ok();
         }
         drop(self.shared);
         if let Some(log) = self.log_thread {
@@ -359,13 +377,19 @@ fn listen(shared: &Shared, threads: usize) -> Result<(OfWorkers, Vec<Listen>), V
     }
 }
 
-fn share(spec: ProxySpec, writer: Option<LogWriter>, orders: Vec<UnboundedSender<Order>>) -> Arc<Shared> {
+fn share(
+    spec: ProxySpec,
+    writer: Option<LogWriter>,
+    orders: Vec<UnboundedSender<Order>>,
+    peers: &[PeersSpec],
+) -> Arc<Shared> {
     let ProxySpec {
         global,
         frontends,
         backends,
         rings,
         log_forwards: _,
+        peers: _,
     } = spec;
     let threads = global.threads.max(1);
     let frontends: Vec<Arc<FrontendSpec>> = frontends.into_iter().map(Arc::new).collect();
@@ -383,8 +407,13 @@ fn share(spec: ProxySpec, writer: Option<LogWriter>, orders: Vec<UnboundedSender
         .map(|(id, backend)| (backend.name.clone(), id));
     let backend_names = backend_names.collect();
     let connections: Arc<AtomicU32> = Arc::default();
+    let frontend_paces = frontends
+        .iter()
+        .map(|f| Pace::of(f.sessions_per_second))
+        .collect();
+    let tls_room = global.tls_connections_max.map_or_else(Room::endless, Room::of);
     let descriptors = Descriptors::new(
-        connections.clone(),
+        (connections.clone(), tls_room.clone()),
         global.descriptors_max,
         global.pool_low_percent,
         global.pool_high_percent,
@@ -394,6 +423,7 @@ fn share(spec: ProxySpec, writer: Option<LogWriter>, orders: Vec<UnboundedSender
         states,
         frontend_connections: frontends.iter().map(|_| Arc::new(AtomicU32::new(0))).collect(),
         rings,
+        peers: peers.iter().map(SectionView::of).collect(),
         log_counters: frontends.iter().map(|_| Arc::default()).collect(),
         gates: frontends.iter().map(|_| Gate::default()).collect(),
         frontend_room: frontends
@@ -407,6 +437,13 @@ fn share(spec: ProxySpec, writer: Option<LogWriter>, orders: Vec<UnboundedSender
         descriptors: Arc::new(descriptors),
         requests: PerWorker::new(threads),
         room: Room::of(global.maxconn),
+        tls_room,
+        paces: Paces {
+            connections: Pace::of(global.paces.connections),
+            sessions: Pace::of(global.paces.sessions),
+            tls: Pace::of(global.paces.tls),
+        },
+        frontend_paces,
         orders,
         news: Mutex::new(Some(news)),
         writer,

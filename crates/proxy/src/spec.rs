@@ -79,6 +79,19 @@ pub struct ProxySpec {
     pub rings: Vec<Arc<Ring>>,
     /// The relays of others' log lines.
     pub log_forwards: Vec<crate::log_forward::LogForwardSpec>,
+    /// Those that tables are shared with.
+    pub peers: Vec<crate::peers::PeersSpec>,
+}
+
+/// How often things may happen per second, in the whole process; 0 for no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PaceSpec {
+    /// `maxconnrate`: connections of clients.
+    pub connections: u32,
+    /// `maxsessrate`: those that are let in.
+    pub sessions: u32,
+    /// `maxsslrate`: connections of clients over TLS.
+    pub tls: u32,
 }
 
 /// What holds for the whole process.
@@ -115,8 +128,14 @@ pub struct GlobalSpec {
     pub proc_vars: Arc<ProcVars>,
     /// The stick tables.
     pub tables: Arc<Tables>,
+    /// `tune.peers.max-updates-at-once`.
+    pub peer_updates_max: usize,
     /// The caches.
     pub caches: Vec<Arc<Cache>>,
+    /// How often things may happen.
+    pub paces: PaceSpec,
+    /// `maxsslconn`: most connections over TLS, on both sides together.
+    pub tls_connections_max: Option<usize>,
     /// `spread-checks`: by how many percent the time between checks varies at random.
     pub check_spread_percent: u32,
     /// `max-spread-checks`: most time over which the first checks are spread.
@@ -148,6 +167,9 @@ impl Default for GlobalSpec {
             process: None,
             proc_vars: Arc::default(),
             tables: Arc::default(),
+            peer_updates_max: 200,
+            paces: PaceSpec::default(),
+            tls_connections_max: None,
             caches: Vec::new(),
             check_spread_percent: 0,
             check_spread_max: None,
@@ -306,6 +328,8 @@ pub struct FrontendSpec {
     pub ignore_probes: bool,
     /// `option socket-stats`: bytes and refusals are counted for each listener too.
     pub socket_stats: bool,
+    /// `rate-limit sessions`: most sessions per second; 0 for no limit.
+    pub sessions_per_second: u32,
     /// `email-alert` lines, if mails are wanted.
     pub mails: Option<Arc<MailSpec>>,
     /// The lines that its sessions log, and where to. Without targets nothing is logged.
@@ -354,6 +378,7 @@ impl FrontendSpec {
             drop_trailers: false,
             ignore_probes: false,
             socket_stats: false,
+            sessions_per_second: 0,
             mails: None,
             log: LogSpec::default(),
             captures: CaptureSpec::default(),

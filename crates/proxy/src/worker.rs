@@ -27,7 +27,9 @@ use crate::filter::{self, Filter};
 use crate::gate::{FrontendState, Gate};
 use crate::listener::{Acceptor, Bound, BoundAddress};
 use crate::log::{LogSteps, LogWriter, Logger, Ring};
+use crate::pace::Pace;
 use crate::packets::Packets;
+use crate::peers::SectionView;
 use crate::resolve;
 use crate::room::{Place, Room};
 use crate::roster::{Order, Orders, Roster};
@@ -70,6 +72,8 @@ pub(crate) struct Shared {
     pub(crate) frontend_connections: Vec<Arc<AtomicU32>>,
     pub(crate) log_counters: Vec<Arc<AtomicU32>>,
     pub(crate) rings: Vec<Arc<Ring>>,
+    /// What is shown of `peers` sections.
+    pub(crate) peers: Vec<Arc<Mutex<SectionView>>>,
     pub(crate) connections: Arc<AtomicU32>,
     /// What connections of both sides take.
     pub(crate) descriptors: Arc<Descriptors>,
@@ -77,16 +81,28 @@ pub(crate) struct Shared {
     pub(crate) requests: PerWorker,
     pub(crate) board: Arc<Board>,
     pub(crate) room: Arc<Room>,
+    /// Room for connections over TLS.
+    pub(crate) tls_room: Arc<Room>,
+    pub(crate) paces: Paces,
     /// What becomes of servers, until a worker attends to it.
     pub(crate) news: Mutex<Option<Listener>>,
     /// How each worker is told to do something.
     pub(crate) orders: Vec<mpsc::UnboundedSender<Order>>,
     pub(crate) frontend_room: Vec<Arc<Room>>,
+    /// `rate-limit sessions` of each frontend.
+    pub(crate) frontend_paces: Vec<Pace>,
     /// Whether each frontend takes connections.
     pub(crate) gates: Vec<Gate>,
     pub(crate) writer: Option<LogWriter>,
     /// Messages that were no HTTP.
     pub(crate) violations: Violations,
+}
+
+/// How often things may happen in the whole process.
+pub(crate) struct Paces {
+    pub(crate) connections: Pace,
+    pub(crate) sessions: Pace,
+    pub(crate) tls: Pace,
 }
 
 impl Shared {
@@ -371,12 +387,29 @@ impl Worker {
             Some(gate) => gate.watch(),
             None => return,
         };
-        let rooms = [Some(&self.shared.room), frontend_room.as_ref(), room.as_ref()];
+        let tls_room = spec.tls.is_some().then_some(&self.shared.tls_room);
+        let rooms = [
+            Some(&self.shared.room),
+            frontend_room.as_ref(),
+            room.as_ref(),
+            tls_room,
+        ];
+        let paces = &self.shared.paces;
+        let paces = [
+            Some(&paces.connections),
+            Some(&paces.sessions),
+            spec.tls.as_ref().map(|_| &paces.tls),
+            self.shared.frontend_paces.get(frontend.index(&self)),
+        ];
         let mut changed = pin!(next_change(gate.clone()));
         loop {
             // Nothing is accepted while there is no room; it is taken only once there is somebody to take it for.
             for room in rooms.into_iter().flatten() {
                 room.wait().await;
+            }
+            // What comes too often waits where the system keeps it.
+            while let Some(wait) = paces.into_iter().flatten().filter_map(Pace::wait).max() {
+                timer.sleep(wait).await;
             }
             let state = *gate.borrow();
             match state {
@@ -412,10 +445,15 @@ impl Worker {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    let mut permits = [const { None }; 3];
+                    let mut permits = [const { None }; 4];
                     for (permit, room) in permits.iter_mut().zip(rooms) {
                         if let Some(room) = room {
                             *permit = Some(room.enter().await);
+                        }
+                    }
+                    for pace in paces.into_iter().flatten() {
+                        while let Err(wait) = pace.take() {
+                            timer.sleep(wait).await;
                         }
                     }
                     let destination = fixed.or_else(|| stream.local());
@@ -446,7 +484,7 @@ impl Worker {
         stream: Stream,
         ends: Ends,
         proto: ListenProto,
-        permits: [Option<Place>; 3],
+        permits: [Option<Place>; 4],
     ) {
         let accepted_at = Instant::now();
         let client = Rc::new(Client {
@@ -520,7 +558,7 @@ struct Counting {
     place: usize,
     frontend: Rc<Frontend>,
     listener: Arc<Usage>,
-    _permits: [Option<Place>; 3],
+    _permits: [Option<Place>; 4],
 }
 
 impl Counting {
@@ -530,7 +568,7 @@ impl Counting {
         frontend: Rc<Frontend>,
         listener: Arc<Usage>,
         second: u32,
-        permits: [Option<Place>; 3],
+        permits: [Option<Place>; 4],
     ) -> Self {
         frontend.usage.enter(second);
         listener.enter(second);
@@ -596,6 +634,14 @@ impl Frontend {
             default_backend: default_backend.map(|backend| backend.name.as_str().into()),
             spec: spec.clone(),
         })
+    }
+
+    /// A connection of it was no session after all.
+    pub(crate) fn let_nobody_in(&self, worker: &Worker) {
+        worker.shared.paces.sessions.give_back();
+        if let Some(pace) = worker.shared.frontend_paces.get(self.index(worker)) {
+            pace.give_back();
+        }
     }
 
     fn index(&self, worker: &Worker) -> usize {

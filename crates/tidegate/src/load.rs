@@ -38,6 +38,7 @@ pub(crate) fn options(local_name: Option<&str>, diagnostic: bool) -> Options {
     Options {
         environment: Environment::of_process(),
         local_name: local_name.map_or_else(system::host_name, String::from),
+        local_name_is_given: local_name.is_some(),
         diagnostic,
         ..Options::default()
     }

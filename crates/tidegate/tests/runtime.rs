@@ -139,7 +139,7 @@ fn what_is_wrong_is_told() -> Result<()> {
             "set var proc.x int(1)",
             "`set var` may change: it needs `experimental-mode on` first.",
         ),
-        ("show peers", "`show peers` is not supported yet."),
+        ("show peers nobody", "No such peers"),
         (
             "debug dev exit",
             "`debug dev exit` is not supported: it looks into HAProxy's own internals.",

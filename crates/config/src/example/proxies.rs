@@ -24,6 +24,7 @@ pub(super) const ROWS: &[Row] = &[
     ("description", "description \"the public entrance\"", ""),
     ("disabled", "disabled", ""),
     ("dynamic-cookie-key", "dynamic-cookie-key secret", "for `cookie ... dynamic`"),
+    ("rate-limit", "rate-limit sessions 100", "0 to 2147483647; 0 without the line"),
     ("email-alert", "email-alert level notice", "a script sends the mails: see `ProxyMailers` of the Lua API; `alert` without `level`"),
     ("enabled", "enabled", ""),
     ("error-log-format", "error-log-format \"%ci:%cp %ft %fc_err\"", ""),

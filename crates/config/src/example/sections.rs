@@ -16,6 +16,7 @@ pub(super) const HEADERS: &[Row] = &[
     ("log-forward", "log-forward relay", ""),
     ("log-profile", "log-profile terse", "for `profile` of `log` lines and of `do-log`"),
     ("mailers", "mailers operators", "for `email-alert mailers`; a script sends the mails"),
+    ("peers", "peers cluster", "for `peers` of `stick-table` lines; names of its tables begin with its own"),
     ("resolvers", "resolvers internal", "for the `resolvers` parameter of servers and `do-resolve`"),
     ("ring", "ring kept", "for `ring@<name>` in `log` lines, and `show events` of the runtime API"),
     ("userlist", "userlist people", "for `http_auth(<name>)` and its kin"),
@@ -27,6 +28,7 @@ pub(super) fn lines(section: &str) -> Option<&'static [Row]> {
         ("cache", CACHE),
         ("crt-store", CRT_STORE),
         ("mailers", MAILERS),
+        ("peers", PEERS),
         ("ring", RING),
         ("log-forward", LOG_FORWARD),
         ("log-profile", LOG_PROFILE),
@@ -78,6 +80,20 @@ const RING: &[Row] = &[
     ("server", "server collector 192.0.2.5:514 log-proto octet-count", "parameters of `server` that are about connections, as `ssl`; `log-proto` is `legacy`, a line feed after each line, without a word"),
     ("size", "size 1m", "bytes without a unit; 16384 without the line"),
     ("timeout", "timeout server 10s", "milliseconds without a unit"),
+];
+
+#[rustfmt::skip]
+const PEERS: &[Row] = &[
+    ("bind", "bind 192.0.2.1:1024", "parameters as for `bind` of frontends; where `peer` lines have no address for this process"),
+    ("default-bind", "default-bind ssl crt peers.pem", "for the `bind` lines below, and for the address of this process on a `peer` line"),
+    ("default-server", "default-server ssl verify none", "for the `peer` and `server` lines below; parameters that are about connections"),
+    ("disabled", "disabled", ""),
+    ("enabled", "enabled", ""),
+    ("log", "log stdout format raw local0", "as in `global`: which peers came and went"),
+    ("peer", "peer second 192.0.2.2:1024", "the one that is called as this process (`-L`, `localpeer`, else the machine's name) is where it listens"),
+    ("server", "server first", "as `peer`; without an address, this process listens on the `bind` lines"),
+    ("shards", "shards 2", "for `shard` of peers; 0 without the line"),
+    ("table", "table visits type ip size 1m expire 10m store gpc0", "as `stick-table` lines; called `<section>/<name>` elsewhere"),
 ];
 
 #[rustfmt::skip]

@@ -50,6 +50,7 @@ pub(super) const ROWS: &[Row] = &[
     ("inter", "check inter 5s", "milliseconds without a unit; 2s without a word"),
     ("log-bufsize", "log-bufsize 1m", "in backends of `mode log`, for servers over streams; `tune.bufsize` without a word"),
     ("log-proto", "log-proto octet-count", "in backends of `mode log` and in `ring` sections; `legacy`, a line feed after each line, without a word"),
+    ("shard", "shard 1", "in `peers` sections, from 1 to `shards`; 0 without a word"),
     ("max-reuse", "max-reuse 100", "-1 to 2147483647; -1 without a word"),
     ("maxconn", "maxconn 200", "0 to 2147483647; 0 without a word"),
     ("maxqueue", "maxconn 200 maxqueue 50", "0 to 2147483647; 0 without a word"),

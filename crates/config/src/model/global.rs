@@ -85,6 +85,8 @@ impl Global {
 pub struct TuneSettings {
     /// `tune.bufsize`: bytes of a buffer; a request's or response's header section must fit.
     pub buffer_bytes: u32,
+    /// `tune.peers.max-updates-at-once`.
+    pub peer_updates_max: u32,
     /// `tune.http.maxhdr`: most fields in a head of HTTP/1.
     pub fields_max: Option<u16>,
     /// `h1-accept-payload-with-any-method`: GET, HEAD and DELETE of HTTP/1.0 may have a body.
@@ -117,6 +119,7 @@ impl Default for TuneSettings {
     fn default() -> TuneSettings {
         TuneSettings {
             buffer_bytes: 16_384,
+            peer_updates_max: 200,
             fields_max: None,
             accept_any_payload: false,
             header_case: Vec::new(),

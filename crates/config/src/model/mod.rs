@@ -17,6 +17,7 @@ mod http_client;
 mod log;
 mod mailers;
 mod outgoing;
+mod peers;
 mod process;
 mod proxy;
 mod resolvers;
@@ -55,7 +56,8 @@ pub use log::{
 };
 pub use mailers::{EmailAlert, Mailers};
 pub use outgoing::{Outgoing, PresentedAs, ProxyOptions, SendProxy, SourceAddress};
-pub use process::{ProcessSettings, UnixBind};
+pub use peers::{Peer, Peers};
+pub use process::{Paces, ProcessSettings, UnixBind};
 pub use proxy::{
     BackendTarget, Closing, Compression, CompressionAlgorithm, ConnectionMode, ForwardFor, Forwarded,
     ForwardedPart, HeaderNames, HttpReuse, HttpWire, LogSettings, Mode, Proxy, ProxyId, ProxyKind,
@@ -92,6 +94,10 @@ pub struct Config {
     pub global: Global,
     /// The proxies in the order of the files.
     pub proxies: Vec<Proxy>,
+    /// The `peers` sections.
+    pub peers: Vec<Peers>,
+    /// The name of this process among its peers.
+    pub local_peer: String,
     /// The `mailers` sections, by their names.
     pub mailers: BTreeMap<String, Mailers>,
     /// The `ring` sections.

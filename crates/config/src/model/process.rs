@@ -29,6 +29,21 @@ pub struct ProcessSettings {
     pub unix_bind: UnixBind,
     /// `master-worker`: a process that stays starts those that serve.
     pub master_worker: bool,
+    /// How often things may happen.
+    pub paces: Paces,
+    /// `maxsslconn`: most connections over TLS; `None` for no limit.
+    pub tls_connections_max: Option<u32>,
+}
+
+/// How often things may happen per second; 0 for no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Paces {
+    /// `maxconnrate`.
+    pub connections: u32,
+    /// `maxsessrate`.
+    pub sessions: u32,
+    /// `maxsslrate`.
+    pub tls: u32,
 }
 
 impl Default for ProcessSettings {
@@ -44,6 +59,8 @@ impl Default for ProcessSettings {
             trims_memory: true,
             unix_bind: UnixBind::default(),
             master_worker: false,
+            paces: Paces::default(),
+            tls_connections_max: None,
         }
     }
 }

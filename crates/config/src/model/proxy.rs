@@ -92,6 +92,8 @@ pub struct Proxy {
     pub disabled: bool,
     /// `mode`.
     pub mode: Mode,
+    /// `rate-limit sessions`: most per second; 0 for no limit.
+    pub sessions_per_second: u32,
     /// `email-alert` lines.
     pub email_alert: EmailAlert,
     /// `bind` lines.

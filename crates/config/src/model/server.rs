@@ -22,6 +22,8 @@ pub struct Server {
     pub address_span: Span,
     /// It is sent datagrams (`udp@`): only log lines are.
     pub datagrams: bool,
+    /// `shard`: the part of the keys that a peer hears of; 0 for all.
+    pub shard: u32,
     /// How it gets log lines.
     pub lines: ServerLines,
     /// `id`.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::diag::{Code, Diagnostic, code};
-use crate::source::{Span, Spanned};
+use crate::source::{FileId, Span, Spanned};
 use crate::text::Word;
 use crate::units::{TimeUnit, UnitFault, parse_integer, parse_size, parse_time};
 
@@ -28,6 +28,21 @@ impl<'a> Args<'a> {
             at: 1,
             name: keyword.lossy().into_owned(),
             last: keyword.span(),
+        }
+    }
+
+    /// The words behind a keyword of this name.
+    pub(crate) fn of_statement_behind(name: &str, words: &'a [Word]) -> Args<'a> {
+        let nowhere = Span {
+            file: FileId::NONE,
+            start: 0,
+            end: 0,
+        };
+        Args {
+            words,
+            at: 0,
+            name: name.to_owned(),
+            last: words.first().map_or(nowhere, Word::span),
         }
     }
 

@@ -29,7 +29,7 @@ use crate::model::{
 };
 use crate::resolve::{self, Registered};
 use crate::source::{Sources, Spanned};
-use crate::text::FileReader;
+use crate::text::{Environment, FileReader};
 
 /// What reading a configuration gave.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ impl Draft {
         registered: Option<&dyn Registered>,
         reader: &dyn FileReader,
     ) -> Loaded {
-        let plan = Plan::of(&self.sections, &mut self.diagnostics);
+        let plan = Plan::of(&self.sections, &self.peers, &mut self.diagnostics);
         let mut proxies = Vec::new();
         let mut above = Above::new();
         let parts = Parts {
@@ -139,6 +139,7 @@ impl Draft {
             plan,
         };
         let noted = self.noted.take();
+        let local_peer = local_peer(&self.environment);
         let config = (!self.diagnostics.has_errors()).then_some(Config {
             global: self.global,
             proxies,
@@ -153,6 +154,8 @@ impl Draft {
             resolvers: self.resolvers,
             caches: self.caches,
             mailers: self.mailers,
+            local_peer,
+            peers: self.peers,
             certificates: self.certificates,
             token_certificates: noted.token_certificates,
             process_variables: noted.variables,
@@ -165,6 +168,12 @@ impl Draft {
             sources: self.sources,
         }
     }
+}
+
+/// The name of this process among its peers.
+fn local_peer(environment: &Environment) -> String {
+    let name = environment.get(b"HAPROXY_LOCALPEER").unwrap_or_default();
+    String::from_utf8_lossy(name).into_owned()
 }
 
 /// Notes which servers and backends others name, so that they have to stay.
@@ -335,6 +344,7 @@ fn fresh(kind: ProxyKind, name: Spanned<String>) -> Proxy {
         upstream: Default::default(),
         log: LogSettings::default(),
         email_alert: Default::default(),
+        sessions_per_second: 0,
         captures: CaptureSettings::default(),
         unique_id: None,
         unique_id_header: None,

@@ -34,6 +34,10 @@ pub(crate) struct GlobalCx<'g> {
     pub(crate) environment: &'g mut Environment,
     /// The environment as the program was started with, for `resetenv`.
     pub(crate) files: &'g dyn Files,
+    /// The command line gave the name of this process among its peers.
+    pub(crate) local_name_is_given: bool,
+    /// A `peers` section stands above.
+    pub(crate) after_peers: bool,
     pub(crate) diagnostics: &'g mut Diagnostics,
 }
 

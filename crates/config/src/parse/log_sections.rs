@@ -12,6 +12,7 @@ use super::reader::Section;
 use super::sampled;
 use super::sections::SectionKind;
 use super::server::check_name;
+use super::server_origins::Origins;
 use crate::diag::{Diagnostic, Diagnostics, Severity, code};
 use crate::model::{
     Action, Global, LogFormatKind, LogForward, LogProfile, LogProfileStep, LogSink, LogTarget, Mode, Proxy,
@@ -377,7 +378,13 @@ fn size(args: &mut Args<'_>) -> Parsed<u64> {
 }
 
 fn server(cx: &mut RingCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
-    let mut server = super::server::plain(args, "a ring's", &["log-proto"], &mut cx.found)?;
+    let mut server = super::server::plain(
+        args,
+        &Origins::default(),
+        "a ring's",
+        &["log-proto"],
+        &mut cx.found,
+    )?;
     super::proxy::outgoing(&cx.scope, &mut server.outgoing)?;
     let servers = &mut cx.ring.servers;
     if let Some(first) = servers.iter().find(|known| known.name.value == server.name.value) {

@@ -28,6 +28,8 @@ pub(crate) struct ProxyNames {
     pub(crate) table_spans: HashMap<String, Span>,
     /// The tables that others are written to.
     pub(crate) write_to: Vec<(String, Spanned<String>)>,
+    /// The `peers` sections that tables are shared with.
+    pub(crate) shared_with: Vec<Spanned<String>>,
 }
 
 /// The names as expressions in the section of one proxy see them.

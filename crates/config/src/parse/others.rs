@@ -29,7 +29,7 @@ use super::errors::ErrorSet;
 use super::keyword::{Found, Keyword, KeywordDoc, Status, look_up};
 use super::server::check_name;
 use crate::diag::{Diagnostic, Diagnostics, closest, code};
-use crate::model::{Cache, CertificateLoad, CheckProgram, Mailers, Resolvers};
+use crate::model::{Cache, CertificateLoad, CheckProgram, Mailers, Peers, Resolvers};
 use crate::source::Span;
 use crate::text::Word;
 
@@ -179,6 +179,8 @@ pub(crate) enum Made {
     Resolvers(String, Resolvers),
     /// `cache`, with its name.
     Cache(String, Cache),
+    /// `peers`.
+    Peers(Peers),
     /// `mailers`, with its name.
     Mailers(String, Mailers),
     /// `crt-store`.
@@ -214,6 +216,7 @@ struct State {
     resolvers: Resolvers,
     cache: cache::Settings,
     mailers: Mailers,
+    peers: peers::Told,
     certificates: certificates::Loads,
     /// What the section says, known at its end.
     made: Option<Made>,

@@ -11,7 +11,7 @@ use super::server::check_name;
 use super::shared_rules;
 use super::stick;
 use crate::diag::{Diagnostic, Diagnostics, code};
-use crate::model::{ProxyId, ProxyKind};
+use crate::model::{Peers, ProxyId, ProxyKind};
 use crate::source::{Span, Spanned, to_u32};
 use crate::text::Word;
 
@@ -51,12 +51,13 @@ pub(crate) struct PlannedProxy {
 
 impl Plan {
     /// Reads the headers.
-    pub(crate) fn of(sections: &[Section], diagnostics: &mut Diagnostics) -> Plan {
+    pub(crate) fn of(sections: &[Section], peers: &[Peers], diagnostics: &mut Diagnostics) -> Plan {
         let mut plan = Plan {
             defaults: Vec::new(),
             proxies: Vec::new(),
             names: ProxyNames::default(),
         };
+        stick::declare_of_peers(peers, &mut plan.names);
         let mut by_name: HashMap<String, (usize, Span)> = HashMap::new();
         for (at, section) in sections.iter().enumerate() {
             let Some(keyword) = section.header.first() else {
@@ -77,7 +78,7 @@ impl Plan {
                 diagnostics.push(*diagnostic);
             }
         }
-        stick::check_targets(&plan.names, diagnostics);
+        stick::check_targets(&plan.names, peers, diagnostics);
         shared_rules::check(&plan, sections, diagnostics);
         plan
     }

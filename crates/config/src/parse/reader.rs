@@ -22,7 +22,7 @@ use super::others::{Made, Open, Others};
 use super::sections::{self, SectionKind, SectionRow};
 use crate::cond::Facts;
 use crate::diag::{Diagnostic, Diagnostics, code};
-use crate::model::{Cache, CertificateLoad, CheckProgram, Global, Mailers, Resolvers};
+use crate::model::{Cache, CertificateLoad, CheckProgram, Global, Mailers, Peers, Resolvers};
 use crate::resolve;
 use crate::source::{FileId, Sources, Spanned};
 use crate::text::{Environment, FileReader, Surroundings, TokenKind, Tree, Word, decode_line, read_paths};
@@ -38,6 +38,8 @@ pub struct Options {
     pub features: Vec<String>,
     /// The name of this machine among its peers, for `HAPROXY_LOCALPEER`.
     pub local_name: String,
+    /// Whether the command line gave it (`-L`), so that `localpeer` does not.
+    pub local_name_is_given: bool,
     /// Whether `.diag` messages are shown, as with `-dD`.
     pub diagnostic: bool,
 }
@@ -52,6 +54,7 @@ impl Default for Options {
                 .map(String::from)
                 .to_vec(),
             local_name: String::from("localhost"),
+            local_name_is_given: false,
             diagnostic: false,
         }
     }
@@ -75,6 +78,9 @@ pub struct Draft {
     /// The `cache` sections, by their names.
     pub(crate) caches: BTreeMap<String, Cache>,
     pub(crate) mailers: BTreeMap<String, Mailers>,
+    pub(crate) peers: Vec<Peers>,
+    /// The command line gave the name of this process among its peers.
+    local_name_is_given: bool,
     pub(crate) certificates: Vec<CertificateLoad>,
     pub(crate) noted: Rc<RefCell<Noted>>,
 }
@@ -102,6 +108,8 @@ impl Draft {
             resolvers: BTreeMap::new(),
             caches: BTreeMap::new(),
             mailers: BTreeMap::new(),
+            peers: Vec::new(),
+            local_name_is_given: options.local_name_is_given,
             certificates: Vec::new(),
             noted: Rc::default(),
         };
@@ -250,6 +258,8 @@ impl Draft {
                     global: &mut self.global,
                     environment: &mut self.environment,
                     files,
+                    local_name_is_given: self.local_name_is_given,
+                    after_peers: !self.peers.is_empty(),
                     diagnostics: &mut self.diagnostics,
                 };
                 global::statement(&mut cx, &words);
@@ -326,6 +336,7 @@ impl Draft {
                 Some(Made::Cache(name, cache)) => {
                     self.caches.insert(name, cache);
                 }
+                Some(Made::Peers(peers)) => self.peers.push(peers),
                 Some(Made::Mailers(name, mailers)) => {
                     self.mailers.insert(name, mailers);
                 }

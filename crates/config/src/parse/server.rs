@@ -43,6 +43,7 @@ pub(crate) struct ServerSettings {
     proto: Option<HttpProto>,
     websockets: WebSockets,
     lines: ServerLines,
+    shard: u32,
     pub(super) outgoing: Outgoing,
 }
 
@@ -72,6 +73,7 @@ impl Default for ServerSettings {
             proto: None,
             websockets: WebSockets::Auto,
             lines: ServerLines::default(),
+            shard: 0,
             outgoing: Outgoing::default(),
         }
     }
@@ -390,7 +392,10 @@ const ROWS: &[Keyword<Parse>] = &[
     served("resolve-opts", B, "<option>,...", "options of DNS", |server, args| naming::options(&mut server.naming, args)),
     served("resolve-prefer", B, "{ ipv4 | ipv6 }", "family preferred in DNS answers", |server, args| naming::prefer(&mut server.naming, args)),
     served("resolvers", B, "<name>", "follow the name by these name servers", |server, args| naming::resolvers(&mut server.naming, args)),
-    not_yet("shard", B, "shard of peers"),
+    served("shard", B, "<number>", "in `peers` sections: the part of the keys that a peer hears of; 0 for all", |server, args| {
+        server.shard = args.integer(0, 0x7fff_ffff)?;
+        Ok(())
+    }),
     served("socks4", B, "<address>:<port>", "connect by this proxy of SOCKS4", |server, args| {
         server.outgoing.socks = Some(socket_address(args.expect("an address with a port")?)?);
         Ok(())
@@ -430,28 +435,13 @@ pub(crate) fn server(
 /// Reads the `server` line of a section that is no proxy: of the parameters it has those of connections, and some `more`.
 pub(crate) fn plain(
     args: &mut Args<'_>,
+    origins: &Origins,
     whose: &str,
     more: &[&str],
     diagnostics: &mut Diagnostics,
 ) -> Parsed<Server> {
-    let known = || ROWS.iter().map(|row| row.name);
-    let permits = |word: &Word| more.iter().any(|name| word.is(name)) || !known().any(|name| word.is(name));
-    let mut words = args.rest().iter().skip(2);
-    if let Some(word) = words.find(|word| !permits(word)) {
-        let of = more.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>();
-        return Err(Box::new(
-            Diagnostic::error(
-                code::WRONG_SECTION,
-                word.span(),
-                format!("`{}` is not for {whose} servers", word.lossy()),
-            )
-            .note(format!(
-                "they have {} and what is said of connections, as `ssl`",
-                of.join(", ")
-            )),
-        ));
-    }
-    let (server, _) = server(args, (&Origins::default(), &Above::default()), diagnostics)?;
+    only_plain(args.rest().get(2..).unwrap_or_default(), whose, more)?;
+    let (server, _) = server(args, (origins, &Above::default()), diagnostics)?;
     if server.datagrams {
         let message = format!("{whose} servers are sent streams");
         return Err(Box::new(
@@ -460,6 +450,23 @@ pub(crate) fn plain(
         ));
     }
     Ok(server)
+}
+
+/// Checks that there are no other parameters among some words than those of connections, and some `more`.
+pub(crate) fn only_plain(words: &[Word], whose: &str, more: &[&str]) -> Parsed<()> {
+    let is_known = |word: &&Word| ROWS.iter().any(|row| word.is(row.name));
+    let is_more = |word: &Word| more.iter().any(|name| word.is(name));
+    let Some(word) = words.iter().find(|word| is_known(word) && !is_more(word)) else {
+        return Ok(());
+    };
+    let of: Vec<String> = more.iter().map(|name| format!("`{name}`")).collect();
+    let message = format!("`{}` is not for {whose} servers", word.lossy());
+    Err(Box::new(
+        Diagnostic::error(code::WRONG_SECTION, word.span(), message).note(format!(
+            "they have {} and what is said of connections, as `ssl`",
+            of.join(", ")
+        )),
+    ))
 }
 
 /// An address, and whether it is one of datagrams.
@@ -549,6 +556,7 @@ fn named(
         address_span: address_word.span(),
         datagrams,
         lines: settings.lines,
+        shard: settings.shard,
         id: settings.id,
         weight: settings.weight,
         maxconn: settings.maxconn.max(settings.minconn),

@@ -8,10 +8,10 @@ use tidegate_sample::stick::{ARRAY_MAX, Column, DataType, Form, KeyType, ServerK
 use tidegate_sample::{Proxies, Scope};
 
 use super::args::{Args, Parsed, pick};
-use super::keyword::unsupported;
 use super::names::ProxyNames;
 use super::server::check_name;
 use crate::diag::{Diagnostic, Diagnostics, code};
+use crate::model::Peers;
 use crate::source::{Span, Spanned};
 use crate::text::Word;
 use crate::units::{TimeUnit, parse_integer, parse_time};
@@ -26,6 +26,8 @@ pub(crate) struct Declared {
     pub(crate) spec: TableSpec,
     /// `write-to`.
     write_to: Option<Spanned<String>>,
+    /// `peers`.
+    pub(crate) peers: Option<Spanned<String>>,
 }
 
 /// Reads the `stick-table` lines of a proxy, and adds its table to the names.
@@ -50,6 +52,7 @@ pub(crate) fn declare(
                     );
                 }
                 None => {
+                    names.shared_with.extend(table.peers);
                     if let Some(to) = table.write_to {
                         names.write_to.push((proxy.to_owned(), to));
                     }
@@ -73,14 +76,37 @@ pub(crate) fn declare(
     }
 }
 
-/// Checks what tables say of each other, when all are known.
-pub(crate) fn check_targets(names: &ProxyNames, diagnostics: &mut Diagnostics) {
+/// Adds the tables of `peers` sections to the names.
+pub(crate) fn declare_of_peers(peers: &[Peers], names: &mut ProxyNames) {
+    for table in peers.iter().flat_map(|section| &section.tables) {
+        let name = table.name.clone();
+        if let Some(to) = &table.write_to {
+            names
+                .write_to
+                .push((name.clone(), Spanned::new(to.clone(), table.span)));
+        }
+        names.tables.add(table.value.clone());
+        names.table_spans.insert(name, table.span);
+    }
+}
+
+/// Checks what tables say of each other and of peers, when all are known.
+pub(crate) fn check_targets(names: &ProxyNames, peers: &[Peers], diagnostics: &mut Diagnostics) {
+    for section in &names.shared_with {
+        if !peers.iter().any(|known| known.name.value == section.value) {
+            let message = format!("there is no section `peers {}`", section.value);
+            let known = peers.iter().map(|known| known.name.value.as_str());
+            diagnostics.push(
+                Diagnostic::error(code::BAD_ARGUMENT, section.span, message).suggest(&section.value, known),
+            );
+        }
+    }
     for (from, to) in &names.write_to {
         let error = |message: String| Diagnostic::error(code::BAD_ARGUMENT, to.span, message);
         let (Some(source), target) = (names.tables.find(from), names.tables.find(to)) else {
             continue;
         };
-        diagnostics.push(match target {
+        let fault = match target {
             None => error(format!("there is no stick table `{}`", to.value))
                 .suggest(to, names.tables.all().map(|table| table.name())),
             Some(target) if Arc::ptr_eq(source, target) => {
@@ -90,9 +116,13 @@ pub(crate) fn check_targets(names: &ProxyNames, diagnostics: &mut Diagnostics) {
                 "`{}` has keys of another type or length than `{from}`",
                 to.value
             )),
-            Some(_) => Diagnostic::notice(code::NO_EFFECT, to.span, "`write-to` has no effect")
-                .note("what other instances send would be written, and tables are not shared with any"),
-        });
+            Some(_) if source.spec().peers.is_none() => {
+                Diagnostic::notice(code::NO_EFFECT, to.span, "`write-to` has no effect")
+                    .note("what peers send would be written, and the table is not shared with any")
+            }
+            Some(_) => continue,
+        };
+        diagnostics.push(fault);
     }
 }
 
@@ -175,8 +205,8 @@ fn any() -> Arc<Table> {
 pub(crate) fn table(args: &mut Args<'_>, name: &str, diagnostics: &mut Diagnostics) -> Parsed<Declared> {
     let (mut key, mut size) = (None, None);
     let mut spec = TableSpec::new(name, KeyType::Integer, 0);
-    let mut write_to = None;
-    while let Some(word) = args.peek() {
+    let (mut write_to, mut peers) = (None, None);
+    while args.peek().is_some() {
         let names = [
             "type",
             "size",
@@ -219,23 +249,24 @@ pub(crate) fn table(args: &mut Args<'_>, name: &str, diagnostics: &mut Diagnosti
             "write-to" => {
                 let word = args.expect("the name of a table")?;
                 check_table_name(word)?;
+                spec.write_to = Some(word.text()?.to_owned());
                 write_to = Some(Spanned::new(word.text()?.to_owned(), word.span()));
             }
             "peers" => {
-                let diagnostic = unsupported(word, "stick-table ");
-                return Err(Box::new(
-                    diagnostic.note("tables are not shared with other instances"),
-                ));
+                let section = args.spanned("the name of a `peers` section")?;
+                spec.peers = Some(section.value.clone());
+                peers = Some(section);
             }
-            _ => diagnostics.push(
-                Diagnostic::notice(code::NO_EFFECT, word.span(), "`recv-only` has no effect")
-                    .note("tables are not shared with other instances"),
-            ),
+            _ => spec.recv_only = true,
         }
     }
     spec.key = key.ok_or_else(|| args.missing("`type <type>`"))?;
     spec.size = size.ok_or_else(|| args.missing("`size <size>`"))?;
-    Ok(Declared { spec, write_to })
+    Ok(Declared {
+        spec,
+        write_to,
+        peers,
+    })
 }
 
 fn key_type(args: &mut Args<'_>) -> Parsed<KeyType> {

@@ -66,8 +66,15 @@ pub(crate) async fn run(
         }
         match admitted(&worker, &client, phase, rules).await {
             Verdict::Continue => {}
-            Verdict::Vanish { rst_ttl } => return stream.vanish_on_close(rst_ttl),
-            _ => return,
+            verdict => {
+                if phase == Phase::Connection {
+                    frontend.let_nobody_in(&worker);
+                }
+                if let Verdict::Vanish { rst_ttl } = verdict {
+                    stream.vanish_on_close(rst_ttl);
+                }
+                return;
+            }
         }
         if phase == Phase::Connection && !client.counters.is_empty() {
             client.counters.count(Count::Session, 1, ticks());

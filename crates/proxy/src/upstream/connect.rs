@@ -170,6 +170,9 @@ async fn open_for(server: &Server, txn: &Txn, backend: &Backend) -> io::Result<O
     }
     let mut known = None;
     if let Some(spec) = &spec.tls {
+        if !life.takes_tls() {
+            return Err(io::Error::other("too many connections over TLS"));
+        }
         let sni = manner.as_ref().and_then(|manner| manner.sni.as_deref());
         // Boxed: handshakes are rare beside requests.
         let only = manner.as_ref().and_then(|manner| manner.proto);

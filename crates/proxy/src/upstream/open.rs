@@ -7,11 +7,14 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use super::Server;
 use super::state::ServerState;
+use crate::room::{Place, Room};
 
 /// The descriptors that connections of the process take.
 #[derive(Default)]
 pub(crate) struct Descriptors {
     clients: Arc<AtomicU32>,
+    /// Room for connections over TLS.
+    tls: Option<Arc<Room>>,
     servers: AtomicUsize,
     low: usize,
     high: usize,
@@ -19,14 +22,22 @@ pub(crate) struct Descriptors {
 
 impl Descriptors {
     /// With so many of clients, of `most` that there may be. `low` and `high` are parts of those, in percent.
-    pub(crate) fn new(clients: Arc<AtomicU32>, most: usize, low: u32, high: u32) -> Self {
+    pub(crate) fn new((clients, tls): (Arc<AtomicU32>, Arc<Room>), most: usize, low: u32, high: u32) -> Self {
         let part = |percent: u32| most / 100 * percent as usize;
         Descriptors {
             clients,
+            tls: Some(tls),
             servers: AtomicUsize::new(0),
             low: part(low),
             high: part(high),
         }
+    }
+
+    /// Takes room for one connection over TLS; none if there is no room (`maxsslconn`).
+    fn room_for_tls(&self) -> Option<Place> {
+        self.tls
+            .as_ref()
+            .map_or_else(|| Some(Place::default()), Room::try_enter)
     }
 
     fn used(&self) -> usize {
@@ -83,8 +94,10 @@ pub(crate) struct Life {
     private: Cell<bool>,
     /// The session that it carries requests of, where one has it for itself.
     session: Cell<usize>,
+    /// Room for a connection over TLS, if it is one.
+    tls: Cell<Option<Place>>,
     /// Its place among the server's connections; checks have connections of their own.
-    _established: Option<Established>,
+    established: Option<Established>,
 }
 
 impl Life {
@@ -93,7 +106,8 @@ impl Life {
             uses: Cell::new(0),
             private: Cell::new(false),
             session: Cell::new(0),
-            _established: Some(Established::at(server, descriptors).await),
+            tls: Cell::new(None),
+            established: Some(Established::at(server, descriptors).await),
         })
     }
 
@@ -103,8 +117,20 @@ impl Life {
             uses: Cell::new(0),
             private: Cell::new(true),
             session: Cell::new(0),
-            _established: None,
+            tls: Cell::new(None),
+            established: None,
         })
+    }
+
+    /// It is to be one over TLS; false if there is no room for one more.
+    pub(crate) fn takes_tls(&self) -> bool {
+        let place = match &self.established {
+            Some(counted) => counted.descriptors.room_for_tls(),
+            None => Some(Place::default()),
+        };
+        let there = place.is_some();
+        self.tls.set(place);
+        there
     }
 
     /// It carries one more request, of this session.
@@ -141,7 +167,7 @@ mod tests {
     #[test]
     fn descriptors_are_scarce_before_they_are_short() {
         let clients = Arc::new(AtomicU32::new(0));
-        let descriptors = Descriptors::new(clients.clone(), 1000, 20, 25);
+        let descriptors = Descriptors::new((clients.clone(), Room::endless()), 1000, 20, 25);
         let now = |clients_now: u32, servers: usize| {
             clients.store(clients_now, Ordering::Relaxed);
             descriptors.servers.store(servers, Ordering::Relaxed);

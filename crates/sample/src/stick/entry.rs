@@ -1,7 +1,7 @@
 //! Entries: a key and what is kept for it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use super::data::{Cell, DataType, Form, Place};
 use super::key::{Key, Stored};
@@ -19,6 +19,8 @@ pub(super) struct Entry {
     pub(super) touched: AtomicU64,
     /// The place in the order of its shard, which is behind `touched`; changed under the lock of the shard only.
     pub(super) queued: AtomicU64,
+    /// Whoever tells others of changes knows of one and did not tell it yet.
+    pub(super) noted: AtomicBool,
     server_id: AtomicU32,
     /// The number of the server's key among those of the table, from 1.
     server_key: AtomicU32,
@@ -32,6 +34,7 @@ impl Entry {
             trackers: AtomicU32::new(0),
             touched: AtomicU64::new(now),
             queued: AtomicU64::new(now),
+            noted: AtomicBool::new(false),
             server_id: AtomicU32::new(0),
             server_key: AtomicU32::new(0),
             values: (0..slots).map(|_| AtomicU64::new(0)).collect(),
@@ -40,6 +43,15 @@ impl Entry {
 
     pub(super) fn touch(&self, now: u64) {
         self.touched.fetch_max(now, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_server_id(&self, id: u32) {
+        self.server_id.store(id, Ordering::Relaxed);
+    }
+
+    /// By its number among the keys of the table.
+    pub(super) fn set_server_key(&self, number: u32) {
+        self.server_key.store(number, Ordering::Relaxed);
     }
 }
 
@@ -121,6 +133,7 @@ impl EntryRef<'_> {
     /// Puts its end off.
     pub fn touch(&self, now: u64) {
         self.entry.touch(now);
+        self.note();
     }
 
     /// A value; none if the table does not keep it.
@@ -140,6 +153,7 @@ impl EntryRef<'_> {
     /// Adds to a value and gives what it is then; none if the table does not keep it.
     pub fn add(&self, cell: impl Into<Cell>, amount: u64, now: u64) -> Option<u64> {
         let place = self.table.layout().find(cell.into())?;
+        self.note();
         if place.column.kind.form() == Form::Rate {
             let amount = self.table.blocks(place.column.kind, amount);
             self.rate(place)?
@@ -153,6 +167,7 @@ impl EntryRef<'_> {
     /// Gives a value and sets it to another; none if the table does not keep it.
     pub fn replace(&self, cell: impl Into<Cell>, value: u64, now: u64) -> Option<u64> {
         let cell = cell.into();
+        self.note();
         if cell.kind.form() == Form::ServerId {
             let id = u32::try_from(value).unwrap_or(u32::MAX);
             let kept = self.table.keeps(cell.kind);
@@ -195,6 +210,7 @@ impl EntryRef<'_> {
         let number = self.table.number_of_server(key);
         self.entry.server_id.store(id, Ordering::Relaxed);
         self.entry.server_key.store(number, Ordering::Relaxed);
+        self.note();
     }
 
     fn read(&self, place: Place, now: u64) -> u64 {
@@ -208,7 +224,7 @@ impl EntryRef<'_> {
         }
     }
 
-    fn rate(&self, place: Place) -> Option<Rate<'_>> {
+    pub(super) fn rate(&self, place: Place) -> Option<Rate<'_>> {
         if place.column.kind.form() != Form::Rate {
             return None;
         }
@@ -216,7 +232,7 @@ impl EntryRef<'_> {
         Some(Rate::new(words, place.column.period_ms))
     }
 
-    fn word(&self, slot: usize) -> Option<&AtomicU64> {
+    pub(super) fn word(&self, slot: usize) -> Option<&AtomicU64> {
         self.entry.values.get(slot)
     }
 
@@ -272,7 +288,7 @@ impl Tracked {
 
     /// Ends the tracking: the time of the entry begins anew.
     pub fn release(self, now: u64) {
-        self.entry.touch(now);
+        self.entry().touch(now);
     }
 }
 

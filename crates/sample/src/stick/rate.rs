@@ -115,6 +115,35 @@ impl<'a> Rate<'a> {
         first.store(span.word(), Ordering::Relaxed);
     }
 
+    /// How long ago the current period began, and the events in it and in the one before.
+    pub(super) fn told(&self, now_ms: u64) -> (u32, u32, u32) {
+        let now = now_ms as u32;
+        let (last, earlier, _) = self.last(now);
+        if last.is_unused() {
+            return (0, 0, 0);
+        }
+        let adjacent = !earlier.is_unused() && earlier.start.wrapping_add(self.period_ms) == last.start;
+        (
+            last.age_ms(now),
+            last.count,
+            if adjacent { earlier.count } else { 0 },
+        )
+    }
+
+    /// The same of another's, which counts on from here.
+    pub(super) fn learn(&self, (age_ms, current, past): (u32, u32, u32), now_ms: u64) {
+        let [first, second] = self.words;
+        let is_over = age_ms >= self.period_ms.saturating_mul(2) || current == 0 && past == 0;
+        let start = (now_ms as u32).wrapping_sub(age_ms);
+        let span = |start, count| Span { start, count }.word();
+        let earlier = match past {
+            0 => 0,
+            past => span(start.wrapping_sub(self.period_ms), past),
+        };
+        second.store(if is_over { 0 } else { earlier }, Ordering::Relaxed);
+        first.store(if is_over { 0 } else { span(start, current) }, Ordering::Relaxed);
+    }
+
     /// The period that began last, the one before, and which word the first of them is in.
     fn last(&self, now: u32) -> (Span, Span, usize) {
         let [first, second] = self.words.map(|word| Span::of(word.load(Ordering::Relaxed)));

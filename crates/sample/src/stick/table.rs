@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::hash::RandomState;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 
@@ -12,6 +12,7 @@ use super::data::{Column, DataType, Layout};
 use super::entry::{Entry, EntryRef, Tracked};
 use super::key::{Key, KeyType};
 use super::shard::{Locked, Shard, is_tracked, touched};
+use super::sharing::Changes;
 use crate::data::Data;
 
 /// Most shards, each with a lock of its own.
@@ -48,6 +49,12 @@ pub struct TableSpec {
     pub server_key: ServerKey,
     /// `brates-factor`: bytes in rates are counted in blocks of so many.
     pub bytes_factor: u32,
+    /// `recv-only`: what others tell of open connections is taken in too.
+    pub recv_only: bool,
+    /// `peers`: the section of those who are told of it.
+    pub peers: Option<String>,
+    /// `write-to`: the table that some of what others tell is written to as well.
+    pub write_to: Option<String>,
     /// `store`.
     pub columns: Vec<Column>,
 }
@@ -64,6 +71,9 @@ impl TableSpec {
             no_purge: false,
             server_key: ServerKey::default(),
             bytes_factor: 1,
+            recv_only: false,
+            peers: None,
+            write_to: None,
             columns: Vec::new(),
         }
     }
@@ -82,6 +92,8 @@ pub struct Table {
     used: AtomicUsize,
     /// Rules on persistence use it: it keeps servers, whatever `store` says.
     keeps_servers: AtomicBool,
+    /// Whoever tells others of it.
+    pub(super) changes: OnceLock<Changes>,
     servers: ArcSwap<Vec<Data>>,
 }
 
@@ -109,6 +121,7 @@ impl Table {
             shards: (0..shards).map(|_| Shard::default()).collect(),
             used: AtomicUsize::new(0),
             keeps_servers: AtomicBool::new(false),
+            changes: OnceLock::new(),
             servers: ArcSwap::default(),
             spec,
         }
@@ -174,7 +187,9 @@ impl Table {
     pub fn update<R>(&self, key: &Key, now: u64, change: impl FnOnce(EntryRef<'_>) -> R) -> Option<R> {
         self.find_or_insert(key, now, |entry| {
             entry.touch(now);
-            change(EntryRef { table: self, entry })
+            let entry = EntryRef { table: self, entry };
+            entry.note();
+            change(entry)
         })
     }
 
@@ -187,6 +202,7 @@ impl Table {
             entry.clone()
         })?;
         let tracked = Tracked::new(self.clone(), entry);
+        tracked.entry().note();
         tracked.entry().add(DataType::ConnCur, 1, now);
         Some(tracked)
     }
@@ -307,7 +323,12 @@ impl Table {
         self.spec.expire_ms.is_some_and(over)
     }
 
-    fn find_or_insert<R>(&self, key: &Key, now: u64, then: impl FnOnce(&Arc<Entry>) -> R) -> Option<R> {
+    pub(super) fn find_or_insert<R>(
+        &self,
+        key: &Key,
+        now: u64,
+        then: impl FnOnce(&Arc<Entry>) -> R,
+    ) -> Option<R> {
         let hash = key.hash(&self.hasher);
         let shard = self.shard(hash)?;
         loop {

@@ -39,7 +39,8 @@ impl Assembly {
         }
     }
 
-    fn sockets(&mut self, binds: &[Bind], name: &str) -> Vec<ListenerSpec> {
+    /// The sockets of some `bind` lines, in the section of a name.
+    pub(super) fn sockets(&mut self, binds: &[Bind], name: &str) -> Vec<ListenerSpec> {
         let mut sockets = Vec::new();
         for bind in binds {
             match listeners_of(

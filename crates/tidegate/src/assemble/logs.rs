@@ -90,6 +90,11 @@ impl Logs {
         self.profiles.get(name).cloned()
     }
 
+    /// `log-tag` of the `global` section.
+    pub(super) fn tag(&self) -> Option<String> {
+        self.tag.clone()
+    }
+
     /// The host's name, where headers tell it.
     pub(super) fn host(&self) -> Option<String> {
         self.host.clone()

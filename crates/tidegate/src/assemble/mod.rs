@@ -11,6 +11,7 @@ mod logs;
 mod mails;
 mod names;
 mod outgoing;
+mod peers;
 mod replies;
 mod rules;
 mod servers;
@@ -34,8 +35,8 @@ use tidegate_proxy::http1::HeaderCase;
 use tidegate_proxy::resolve::spec::ResolversSpec;
 use tidegate_proxy::spec::{
     BackendChoice, BackendId, BackendSpec, Cache, Closing, FilterSpec, ForwardFor, Forwarded, ForwardedPart,
-    FrontendSpec, GlobalSpec, HeaderNames, Http1Spec, HttpClose, HttpReuse, Monitor, OnFailure, ProxySpec,
-    Text, Timeouts, UseBackend,
+    FrontendSpec, GlobalSpec, HeaderNames, Http1Spec, HttpClose, HttpReuse, Monitor, OnFailure, PaceSpec,
+    ProxySpec, Text, Timeouts, UseBackend,
 };
 use tidegate_sample::vars::ProcVars;
 use tidegate_sample::{Data, Process};
@@ -126,6 +127,7 @@ pub(crate) fn assemble(mut config: Config, around: Surroundings) -> Result<Assem
         let own = assembly.backends.get(&at).copied();
         assembly.proxy(proxy, at, own, &mut spec);
     }
+    spec.peers = assembly.peers(&mut config);
     for forward in forwards {
         let forward = assembly.log_forward(forward);
         spec.log_forwards.push(forward);
@@ -251,6 +253,16 @@ impl Assembly {
             tls_capture_bytes: usize::try_from(global.tls.capture_bytes).unwrap_or(usize::MAX),
             proc_vars: Arc::clone(&self.around.proc_vars),
             tables: Arc::clone(&config.tables),
+            paces: PaceSpec {
+                connections: global.process.paces.connections,
+                sessions: global.process.paces.sessions,
+                tls: global.process.paces.tls,
+            },
+            tls_connections_max: global
+                .process
+                .tls_connections_max
+                .map(|most| usize::try_from(most).unwrap_or(usize::MAX)),
+            peer_updates_max: usize::try_from(global.tune.peer_updates_max).unwrap_or(usize::MAX),
             caches: self.caches.values().cloned().collect(),
             check_spread_percent: global.check_spread_percent,
             check_spread_max: global.check_spread_max,
@@ -319,6 +331,7 @@ impl Assembly {
             frontend.ignore_probes = proxy.http.ignore_probes;
             frontend.socket_stats = proxy.socket_stats;
             frontend.mails.clone_from(&mails);
+            frontend.sessions_per_second = proxy.sessions_per_second;
             frontend.log = self.logs.spec(&mut proxy.log);
             frontend.captures = logs::captures(std::mem::take(&mut proxy.captures));
             frontend.unique_id = proxy.unique_id.take().map(Text::from);

@@ -66,6 +66,27 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
         cx.global.process.trims_memory = false;
         Ok(())
     }),
+    served("maxconnrate", G, "<number>", "most connections per second; 0 for no limit", |cx, args| {
+        cx.global.process.paces.connections = args.integer(0, 0x7fff_ffff)?;
+        Ok(())
+    }),
+    served("maxsessrate", G, "<number>", "most sessions per second; 0 for no limit", |cx, args| {
+        cx.global.process.paces.sessions = args.integer(0, 0x7fff_ffff)?;
+        Ok(())
+    }),
+    served("maxsslrate", G, "<number>", "most connections over TLS per second; 0 for no limit", |cx, args| {
+        cx.global.process.paces.tls = args.integer(0, 0x7fff_ffff)?;
+        Ok(())
+    }),
+    served("maxsslconn", G, "<number>", "most connections over TLS, of clients and servers together; 0 for no limit", |cx, args| {
+        cx.global.process.tls_connections_max = Some(args.integer(0, 0x7fff_ffff)?).filter(|most| *most > 0);
+        Ok(())
+    }),
+    served("localpeer", G, "<name>", "the name of this process among its peers", local_peer),
+    served("tune.peers.max-updates-at-once", G, "<number>", "changes that peers are told at once", |cx, args| {
+        cx.global.tune.peer_updates_max = args.integer(1, 0x7fff_ffff)?;
+        Ok(())
+    }),
     served("no", G, "strict-limits", "switch a setting off", no),
     no_effect("cpu-map", G, PLACED),
     no_effect("cpu-affinity", G, PLACED),
@@ -87,6 +108,23 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
     no_effect("maxzlibmem", G, "memory is the allocator's"),
     no_effect("tune.buffers.limit", G, "memory is the allocator's"),
 ];
+
+fn local_peer(cx: &mut GlobalCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
+    let keyword = args.last();
+    let name = args.text("a name")?;
+    let why = match (cx.local_name_is_given, cx.after_peers) {
+        (true, _) => "the command line gives the name (`-L`)",
+        (_, true) => "it stands behind a `peers` section",
+        (false, false) => {
+            cx.environment.set("HAPROXY_LOCALPEER", name);
+            return Ok(());
+        }
+    };
+    let message = "`localpeer` has no effect";
+    cx.diagnostics
+        .push(Diagnostic::warning(code::NO_EFFECT, keyword, message).note(why));
+    Ok(())
+}
 
 fn unix_bind(cx: &mut GlobalCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
     #[derive(Clone, Copy)]

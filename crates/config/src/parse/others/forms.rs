@@ -4,8 +4,7 @@ use super::{OtherCx, Parse};
 use crate::parse::args::{Args, Parsed, bad_argument};
 use crate::parse::keyword::{Keyword, Sections, served};
 use crate::parse::log::log_target;
-use crate::parse::server::{self, ServerSettings};
-use crate::parse::{bind, sampled};
+use crate::parse::sampled;
 use crate::text::Word;
 use crate::units::TimeUnit;
 
@@ -47,11 +46,6 @@ pub(super) fn word(_: &mut OtherCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
     text(args, "a text").map(|_| ())
 }
 
-/// A line that is its keyword.
-pub(super) fn nothing(_: &mut OtherCx<'_>, _: &mut Args<'_>) -> Parsed<()> {
-    Ok(())
-}
-
 /// `on` or `off`.
 pub(super) fn switch(_: &mut OtherCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
     args.on_off().map(|_| ())
@@ -60,22 +54,6 @@ pub(super) fn switch(_: &mut OtherCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
 /// A time in milliseconds, if no unit says otherwise.
 pub(super) fn time(_: &mut OtherCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
     args.time(TimeUnit::Milliseconds).map(|_| ())
-}
-
-/// A count of connections.
-pub(super) fn connections(_: &mut OtherCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
-    args.integer::<u64>(0, 0x7fff_ffff).map(|_| ())
-}
-
-/// `<address> [<param>...]` of something that listens.
-pub(super) fn listener(cx: &mut OtherCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
-    bind::bind(args, cx.diagnostics).map(|_| ())
-}
-
-/// The parameters of servers that follow.
-pub(super) fn server_parameters(cx: &mut OtherCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
-    server::parameters(&mut ServerSettings::default(), args, cx.diagnostics);
-    Ok(())
 }
 
 /// `global`, or a target with its facility.

@@ -231,7 +231,11 @@ const ROWS: &[Keyword<Parse>] = &[
         Ok(())
     }),
     served("persist", B, "rdp-cookie[(<name>)]", "use the server that a cookie of RDP names", upstream::persist),
-    not_yet("rate-limit", F, "most sessions per second"),
+    served("rate-limit", F, "sessions <rate>", "most sessions per second; 0 for no limit", |cx, args| {
+        args.one_of("what is limited", &[("sessions", ())])?;
+        cx.proxy.sessions_per_second = args.integer(0, 0x7fff_ffff)?;
+        Ok(())
+    }),
     served("retry-on", B, "{ none | <reason>... | <status>... }", "after which failures a request is tried again",
         upstream::retry_on),
     not_yet("server-state-file-name", B, "state of servers kept over reloads"),

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use tidegate_config::model::AccessLevel;
 use tidegate_exec::heap;
 use tidegate_proxy::Plane;
+use tidegate_proxy::peers::PeerView;
 
 use super::process::version;
 use crate::runtime::about::About;
@@ -83,17 +84,25 @@ const FIELDS: &[Field] = &[
     field(17, "CurrConns", GAUGE, "client connections now", |s| Typed::U32(s.plane.connections())),
     field(18, "CumConns", COUNT, "client connections since the start", |s| Typed::U64(s.plane.connections_total())),
     field(19, "CumReq", COUNT, "requests and streams since the start", |s| Typed::U64(s.plane.requests())),
+    field(20, "MaxSslConns", LIMIT, "most connections over TLS; 0 for no limit of their own", |s| Typed::u32(s.plane.tls_connections_max().unwrap_or(0))),
     field(23, "Maxpipes", LIMIT, "pipes for splicing, which isn't done", |_| Typed::U32(0)),
     field(24, "PipesUsed", GAUGE, "pipes for splicing, which isn't done", |_| Typed::U32(0)),
     field(25, "PipesFree", GAUGE, "pipes for splicing, which isn't done", |_| Typed::U32(0)),
     field(26, "ConnRate", RATE, "client connections in the last second", |s| Typed::u32(s.plane.connections_per_second())),
+    field(27, "ConnRateLimit", LIMIT, "most client connections per second; 0 for no limit", |s| Typed::U32(pace(s, 0))),
     field(29, "SessRate", RATE, "sessions in the last second", |s| Typed::u32(s.plane.connections_per_second())),
+    field(30, "SessRateLimit", LIMIT, "most sessions per second; 0 for no limit", |s| Typed::U32(pace(s, 1))),
+    field(33, "SslRateLimit", LIMIT, "most client connections over TLS per second; 0 for no limit", |s| Typed::U32(pace(s, 2))),
     field(50, "node", Tags(Origin::Config, Nature::Output, Scope::Service), "the name of this machine", |s| Typed::text(&s.about.facts.node)),
     field(51, "description", Tags(Origin::Config, Nature::Output, Scope::Service), "`description` of the configuration", |s| {
         Typed::text(s.about.facts.description.as_deref().unwrap_or_default())
     }),
     field(52, "Stopping", GAUGE, "1 while the process comes to its end", |s| Typed::U32(s.plane.is_stopping().into())),
     field(55, "Listeners", GAUGE, "listening sockets of frontends and of the runtime API", listeners),
+    field(56, "ActivePeers", GAUGE, "peers that a connection is there with or sought to", |s| {
+        Typed::u32(peers(s, |peer| peer.status != "NONE"))
+    }),
+    field(57, "ConnectedPeers", GAUGE, "peers that a connection is there with", |s| Typed::u32(peers(s, |peer| peer.status == "ESTA"))),
     field(58, "DroppedLogs", COUNT, "log lines that were dropped because too many were waiting", |s| Typed::u32(s.plane.dropped_log_lines())),
     field(59, "BusyPolling", GAUGE, "whether threads never sleep, which they do", |_| Typed::U32(0)),
     field(62, "TotalSplicdedBytesOut", COUNT, "spliced bytes, of which there are none", |_| Typed::U64(0)),
@@ -117,6 +126,16 @@ pub(crate) fn figures(about: &About, plane: &Plane) -> Vec<(&'static str, Typed)
     figures
         .map(|field| (field.name, (field.value)(&source)))
         .collect()
+}
+
+fn pace(source: &Source<'_>, place: usize) -> u32 {
+    source.plane.paces().get(place).copied().unwrap_or(0)
+}
+
+fn peers(source: &Source<'_>, meant: fn(&PeerView) -> bool) -> usize {
+    let sections = source.plane.peers();
+    let peers = sections.iter().flat_map(|section| &section.peers);
+    peers.filter(|peer| meant(peer)).count()
 }
 
 fn listeners(source: &Source<'_>) -> Typed {

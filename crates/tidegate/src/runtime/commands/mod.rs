@@ -10,6 +10,7 @@ mod frontends;
 pub(super) mod info;
 mod lists;
 mod lua;
+mod peers;
 mod pending;
 mod process;
 mod servers;
@@ -24,7 +25,7 @@ use super::command::Command;
 
 /// All of them.
 pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
-    let families: [&'static [Command]; 17] = [
+    let families: [&'static [Command]; 18] = [
         caches::COMMANDS,
         certificates::COMMANDS,
         cli::COMMANDS,
@@ -41,6 +42,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
         frontends::COMMANDS,
         errors::COMMANDS,
         events::COMMANDS,
+        peers::COMMANDS,
         pending::COMMANDS,
     ];
     families.into_iter().flatten()
