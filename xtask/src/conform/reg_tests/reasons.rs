@@ -24,6 +24,14 @@ const REASONS: &[(&str, &str)] = &[
         "wants a rewrite to fail where the body in HAProxy's buffer leaves no room for it; bodies take no room from heads here",
     ),
     (
+        "compression/basic",
+        "wants a body that is coded as `identity` to lose its length; one that isn't changed keeps it here",
+    ),
+    (
+        "filters/random-forwarding",
+        "filter `trace` is left out: it is an example of HAProxy's interface for filters in C",
+    ),
+    (
         "http-rules/h1or2_to_h1c",
         "its client of HTTP/2 sends `content-length: 000, 00`, for which the h2 library resets the stream; over HTTP/1 the same is taken",
     ),
