@@ -21,13 +21,11 @@ pub(crate) async fn attend(worker: Rc<Worker>, mut news: Listener) {
         let Some(state) = news.backend.upgrade() else {
             continue;
         };
-        if let Some(backend) = worker.backend_of(&state)
-            && let Some(server) = state.servers().at(news.server)
-        {
+        if let Some(backend) = worker.backend_of(&state) {
             let about = About {
                 shared: &worker.shared,
                 backend: &backend.spec,
-                server: &server.spec(),
+                server: &news.server,
                 state: &state,
                 logger: &backend.logger,
             };
@@ -123,6 +121,13 @@ fn line(news: &News, title: &str, tracked: Option<&str>, company: Company) -> Op
         "UP"
     };
     Some(match (before.admin.is_maint(), after.admin.is_maint()) {
+        (false, true) if before.operational == Operational::Stopped => {
+            let via = via(after.admin.has(inherited));
+            (
+                Level::Notice,
+                format!("{title} was DOWN and now enters maintenance{via}."),
+            )
+        }
         (false, true) => {
             let via = via(after.admin.has(inherited));
             let left = company.left();
@@ -142,10 +147,13 @@ fn line(news: &News, title: &str, tracked: Option<&str>, company: Company) -> Op
         }
         (false, false) if after.admin.is_drain() && !before.admin.is_drain() => {
             let via = via(after.admin.has(Admin::INHERITED_DRAIN));
-            let online = company.online();
+            let others = match after.operational {
+                Operational::Stopped => company.left(),
+                _ => company.online(),
+            };
             (
                 Level::Notice,
-                format!("{title} enters drain state{via}. {online}"),
+                format!("{title} enters drain state{via}. {others}"),
             )
         }
         (false, false) if !after.admin.is_drain() => {

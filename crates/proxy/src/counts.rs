@@ -104,7 +104,7 @@ impl Ending {
             [b'C' | b'c', b'R'] => Some(Count::RequestErrors),
             [b'P', b'R'] if unreadable => Some(Count::RequestErrors),
             [b'P', b'R'] => Some(Count::DeniedRequests),
-            [b'S' | b's', b'C'] => Some(Count::ConnectErrors),
+            [b'S' | b's', b'C' | b'Q'] => Some(Count::ConnectErrors),
             [b'S' | b's', b'H' | b'D'] => Some(Count::ResponseErrors),
             _ => None,
         };
@@ -117,7 +117,8 @@ impl Ending {
             status: is_http.then_some(status),
             trouble,
             abort,
-            retries: u64::from(facts.retries),
+            // One that went to another server is counted as such.
+            retries: u64::from(facts.retries.saturating_sub(facts.redispatched.into())),
             redispatched: facts.redispatched,
         }
     }

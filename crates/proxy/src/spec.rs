@@ -55,13 +55,14 @@ use crate::check::spec::{AgentSpec, CheckSpec};
 pub use crate::filter::{Algorithm, BandwidthLimit, BandwidthSpec, CompressionSpec, FilterSpec, Sharing};
 pub use crate::http1::HeaderCase;
 use crate::log::{LogSpec, LogTarget, Ring};
-use crate::resolve::spec::NameSpec;
+use crate::resolve::spec::{NameSpec, ResolversSpec};
 pub use crate::rules::{
     BackendChoice, Condition, ErrorPage, ErrorPages, FilePage, HeaderEdit, HeaderMatch, ListChange,
     NameMatch, Normalizer, OnFailure, Redirect, RedirectTo, ReplyContent, ReplySpec, Rule, RuleAction,
     RuleSet, TargetEdit, TargetPart, Text, TimeoutKind, Tuning, UseBackend,
 };
 use crate::txn::Mode;
+use crate::upstream::state::Operational;
 
 /// A backend's place in [`ProxySpec::backends`].
 pub type BackendId = usize;
@@ -96,6 +97,8 @@ pub struct PaceSpec {
 
 /// What holds for the whole process.
 pub struct GlobalSpec {
+    /// The `resolvers` sections.
+    pub resolvers: Vec<Arc<ResolversSpec>>,
     /// `nbthread`: the number of workers, at least 1.
     pub threads: usize,
     /// `maxconn`: client connections of the process, all workers together. No more are accepted while there are as many.
@@ -151,6 +154,7 @@ pub struct GlobalSpec {
 impl Default for GlobalSpec {
     fn default() -> Self {
         GlobalSpec {
+            resolvers: Vec::new(),
             threads: 1,
             maxconn: 10_000,
             buffer_bytes: 16_384,
@@ -758,6 +762,25 @@ pub struct ServerSpec {
     pub dynamic: bool,
     /// What else of the configuration names it, so that it has to stay and keep its name.
     pub is_referenced: bool,
+    /// What it was in the process before this one.
+    pub saved: Option<SavedServer>,
+}
+
+/// What a server was before the process was replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SavedServer {
+    /// How well it was.
+    pub operational: Operational,
+    /// An operator had taken it out of service.
+    pub maint: bool,
+    /// An operator let it run dry.
+    pub drain: bool,
+    /// The weight that operators gave it.
+    pub weight: Option<u32>,
+    /// For how long it had been so.
+    pub since: Duration,
+    /// How far its checks were: up to `rise` where it came up, and on to `rise + fall - 1`.
+    pub health: u32,
 }
 
 /// The TLS of a server.
@@ -842,6 +865,7 @@ impl ServerSpec {
             unresolved: false,
             dynamic: false,
             is_referenced: false,
+            saved: None,
             naming: None,
             is_named_by_operator: false,
             spare_tls: None,

@@ -31,6 +31,8 @@ pub(crate) struct TxnUsage {
     pub(crate) server_stream: Cell<Option<HttpStreamFigures>>,
     /// What the cookie of the request said.
     pub(crate) cookie: Cell<Seen>,
+    /// It belongs to the server that it is at.
+    pub(crate) belongs: Cell<bool>,
     /// No other server will do.
     pub(crate) is_bound: Cell<bool>,
     client: RefCell<Option<Flow>>,

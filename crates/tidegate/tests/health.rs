@@ -332,7 +332,11 @@ fn errors_in_the_traffic_count_where_they_are_observed() -> Result<()> {
         assert!(site.get("/")?.starts_with("HTTP/1.1 500 "));
     }
     assert!(site.get("/")?.starts_with("HTTP/1.1 500 "));
-    site.logged("Server b/s is DOWN, reason: Health analyze")?;
+    site.logged(
+        "Health check for server b/s failed, reason: Health analyze, info: \"Detected 3 consecutive errors, last one was: Wrong http \
+         response\", status: 0/2 DOWN.",
+    )?;
+    site.logged("Server b/s is DOWN. 0 active")?;
     let answer = site.get("/")?;
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     assert_eq!(requests.load(Ordering::SeqCst), 3);

@@ -85,7 +85,7 @@ fn an_inserted_cookie_leads_back() -> Result<()> {
         "    cookie SRV insert indirect nocache httponly secure domain .example.org attr SameSite=Lax\n{TWO}"
     );
     let site = site("insert", &backend)?;
-    let attributes = "path=/; HttpOnly; Secure; domain=.example.org; SameSite=Lax";
+    let attributes = "path=/; domain=.example.org; HttpOnly; Secure; SameSite=Lax";
     let first = ask(&site, "GET /a", "")?;
     assert_eq!(first, told("s1", &format!("SRV=one; {attributes}"), "-"));
     for _ in 0..3 {

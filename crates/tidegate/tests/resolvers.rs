@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::io::Write;
 use std::net::Ipv4Addr;
 
 use support::Result;
@@ -91,5 +92,76 @@ fn the_records_of_a_service_tell_hosts_and_ports() -> Result<()> {
         Records::Hosts(vec![("host.example", two, 0)]),
     )?;
     site.until("/", "two")?;
+    Ok(())
+}
+
+#[test]
+fn a_request_goes_to_the_host_that_it_names() -> Result<()> {
+    let dns = NameServer::start()?;
+    let one = telling([127, 0, 9, 21].into(), 0, "one")?;
+    telling([127, 0, 9, 22].into(), one, "two")?;
+    dns.set("one.test", Records::Addresses(vec![[127, 0, 9, 21].into()]))?;
+    dns.set("two.test", Records::Addresses(vec![[127, 0, 9, 22].into()]))?;
+    let config = format!(
+        "global\n    nbthread 1\ndefaults\n    mode http\n    timeout connect 5s\n    timeout client 15s\n    timeout server 15s\n{}\
+         frontend site\n    bind 127.0.0.1:8080\n    \
+         http-request do-resolve(txn.ip,dns,ipv4) url_param(host)\n    \
+         http-request return status 404 content-type text/plain string nowhere unless {{ var(txn.ip) -m found }}\n    \
+         default_backend any\n\
+         backend any\n    http-request set-dst var(txn.ip)\n    http-request set-dst-port int({one})\n    server clear 0.0.0.0:0\n\
+         listen tcp\n    mode tcp\n    bind 127.0.0.1:8081\n    tcp-request inspect-delay 5s\n    \
+         tcp-request content do-resolve(txn.ip,dns,ipv4) str(two.test)\n    tcp-request content set-dst var(txn.ip)\n    \
+         tcp-request content set-dst-port int({one})\n    server clear 0.0.0.0:0\n",
+        dns.section()
+    );
+    let site = Site::start("do-resolve", &[("site.cfg", &config)])?;
+    site.until("/?host=one.test", "one")?;
+    site.until("/?host=two.test.", "two")?;
+    site.until("/?host=127.0.9.22", "two")?;
+    site.until("/?host=none.test", "nowhere")?;
+    site.until("/?host=", "nowhere")?;
+    let mut stream = site.connect(1)?;
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")?;
+    let answer = support::site::rest(stream)?;
+    assert!(answer.ends_with("two"), "{answer}");
+    Ok(())
+}
+
+#[test]
+fn what_was_asked_is_counted() -> Result<()> {
+    let dns = NameServer::start()?;
+    dns.set("one.test", Records::Addresses(vec![[127, 0, 9, 31].into()]))?;
+    let rest = format!(
+        "{}backend b\n    server one one.test:80 resolvers dns resolve-prefer ipv4 init-addr none\n    \
+         server none none.test:80 resolvers dns resolve-prefer ipv4 init-addr none\n",
+        dns.section()
+    );
+    let runtime = support::runtime::Runtime::start("resolvers", "level admin", "", &rest)?;
+    let start = std::time::Instant::now();
+    loop {
+        let shown = runtime.ask("show resolvers dns\n")?;
+        assert!(
+            shown.starts_with("Resolvers section dns\n nameserver one:\n  sent:        "),
+            "{shown}"
+        );
+        let figure = |name: &str| {
+            let line = shown.lines().find_map(|line| line.trim().strip_prefix(name));
+            line.and_then(|figure| figure.trim().parse::<u64>().ok())
+        };
+        let (sent, valid, nx) = (figure("sent:"), figure("valid:"), figure("nx:"));
+        if valid > Some(1) && nx > Some(1) && sent >= Some(4) {
+            break;
+        }
+        if start.elapsed() > support::runtime::PATIENCE {
+            return Err(shown.into());
+        }
+    }
+    let all = runtime.ask("show resolvers\n")?;
+    assert!(
+        all.contains("Resolvers section default\n") && all.contains("Resolvers section dns\n"),
+        "{all}"
+    );
+    let unknown = runtime.ask("show resolvers x\n")?;
+    assert!(unknown.contains("Can't find that resolvers section"), "{unknown}");
     Ok(())
 }

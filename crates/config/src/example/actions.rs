@@ -49,6 +49,7 @@ pub(super) const ROWS: &[Row] = &[
     ("expect-proxy", "expect-proxy layer4 if { src 192.0.2.0/24 }", ""),
     ("normalize-uri", "normalize-uri path-merge-slashes", "`path-merge-slashes`, `path-strip-dot`, `path-strip-dotdot [full]`, `percent-decode-unreserved [strict]`, \
          `percent-to-uppercase [strict]`, `query-sort-by-name`, `fragment-encode`, `fragment-strip`"),
+    ("do-resolve", "do-resolve(txn.ip,internal,ipv4) str(www.example.com)", "a `resolvers` section; the variable isn't set if there is no address"),
     ("pause", "pause 200ms", "milliseconds without a unit"),
     ("redirect", "redirect scheme https code 301 unless { ssl_fc }", "codes 301, 302, 303, 307 and 308; 302 without one"),
     ("reject", "reject if { src 198.51.100.0/24 }", ""),

@@ -20,6 +20,8 @@ pub(super) const ROWS: &[Row] = &[
     ("hard-stop-after", "hard-stop-after 30s", "milliseconds without a unit; no limit without the line"),
     ("http-err-codes", "http-err-codes 400-499 -404", "100 to 599; 400-499 without the line"),
     ("http-fail-codes", "http-fail-codes +501", "100 to 599; 500-599 but 501 and 505 without the line"),
+    ("server-state-base", "server-state-base /var/lib/tidegate", "the working directory without the line"),
+    ("server-state-file", "server-state-file servers", "for `load-server-state-from-file global`"),
     ("external-check", "external-check", "needs `insecure-fork-wanted`"),
     ("insecure-fork-wanted", "insecure-fork-wanted", ""),
     ("issuers-chain-path", "issuers-chain-path /etc/ssl/chains", "for certificates that come without a chain"),

@@ -40,6 +40,8 @@ pub(super) const ROWS: &[Row] = &[
     ("hash-preserve-affinity", "hash-preserve-affinity maxqueue", "`always` without the line"),
     ("hash-type", "hash-type consistent crc32 avalanche", "`map-based sdbm` without the line"),
     ("http-after-response", "http-after-response set-header Cache-Control no-store", "see \"After `http-after-response`\""),
+    ("load-server-state-from-file", "load-server-state-from-file global", "`none` without the line; see `show servers state`"),
+    ("server-state-file-name", "server-state-file-name use-backend-name", "the backend's name without the line; under `server-state-base`"),
     ("external-check", "external-check command /usr/local/bin/check-app", "for `option external-check`; without a `path` programs have an empty PATH"),
     ("http-check", "http-check expect status 200-299", "needs `option httpchk`"),
     ("http-error", "http-error status 503 content-type text/plain string \"back soon\"", "the status is one that has an error page"),

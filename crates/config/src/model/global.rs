@@ -53,6 +53,10 @@ pub struct Global {
     pub hard_stop_after: Option<Duration>,
     /// `insecure-fork-wanted`: scripts and health checks may start programs.
     pub insecure_fork_wanted: bool,
+    /// `server-state-base`
+    pub saved_base: Option<PathBuf>,
+    /// `server-state-file`
+    pub saved_file: Option<PathBuf>,
     /// `external-check`: programs may check servers.
     pub external_check: Option<ExternalCheck>,
     /// `node`: the name of this machine.

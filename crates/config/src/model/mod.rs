@@ -77,7 +77,7 @@ pub use tls::{
     TlsSettings, TlsVerify, TlsVersion,
 };
 pub use tls_global::{TlsExtraFiles, TlsGlobal};
-pub use upstream::{RetryOn, Upstream};
+pub use upstream::{RetryOn, SavedStates, Upstream};
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;

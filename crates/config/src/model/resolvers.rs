@@ -57,6 +57,8 @@ impl Default for Resolvers {
 /// A `nameserver` line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NameServer {
+    /// Its name.
+    pub name: String,
     /// Where it is.
     pub address: SocketAddr,
     /// Whether it is asked over TCP.

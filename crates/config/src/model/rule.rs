@@ -165,6 +165,17 @@ pub enum Action {
     StrictMode(bool),
     /// `pause`, in milliseconds.
     Pause(Amount),
+    /// `do-resolve`: a name's address, by these name servers.
+    Resolve {
+        /// The variable that gets it.
+        to: VarName,
+        /// The `resolvers` section.
+        resolvers: Spanned<String>,
+        /// Whether an address of IPv4 is wanted first.
+        prefer_v4: bool,
+        /// The name.
+        host: Expr,
+    },
     /// `silent-drop`.
     SilentDrop {
         /// `rst-ttl`.

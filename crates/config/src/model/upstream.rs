@@ -17,6 +17,22 @@ pub struct Upstream {
     pub cookie_key: Option<String>,
     /// `max-session-srv-conns`: server connections that a session keeps for itself.
     pub session_servers_max: Option<u32>,
+    /// `load-server-state-from-file`
+    pub saved: SavedStates,
+    /// `server-state-file-name`; the backend's own name without.
+    pub saved_file: Option<String>,
+}
+
+/// Where the state comes from that servers had before a reload.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SavedStates {
+    /// They begin anew.
+    #[default]
+    None,
+    /// `server-state-file`
+    Global,
+    /// A file of the backend's own.
+    Local,
 }
 
 /// `retry-on`.

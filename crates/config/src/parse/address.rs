@@ -258,7 +258,7 @@ enum Family {
 /// What says that a socket is of streams, as all are here.
 const STREAM: &str = "stream+";
 
-const FAMILIES: [(&str, Family); 11] = [
+const FAMILIES: [(&str, Family); 12] = [
     ("ip@", Family::Any),
     ("ipv4@", Family::V4),
     ("ipv6@", Family::V6),
@@ -268,12 +268,12 @@ const FAMILIES: [(&str, Family); 11] = [
     ("unix@", Family::Unix),
     ("uxst@", Family::Unix),
     ("abns@", Family::Abstract),
+    ("abnsz@", Family::Abstract),
     ("fd@", Family::Fd),
     ("/", Family::Unix),
 ];
 
-const FAMILIES_PENDING: [&str; 14] = [
-    "abnsz@",
+const FAMILIES_PENDING: [&str; 13] = [
     "mptcp@",
     "mptcp4@",
     "mptcp6@",

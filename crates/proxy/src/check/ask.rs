@@ -1,21 +1,24 @@
 //! Asking an agent.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::agent::{self, Answer};
-use super::run::{Line, Opener, Route};
+use super::run::{Finding, Line, Opener, Route};
 use super::spec::AgentSpec;
+use super::status::Status;
 use super::step::Connect;
 use crate::timeouts::Timer;
 
 /// The longest line that is read.
 const LINE_BYTES_MAX: usize = 1024;
 
-/// What the agent says; none if it can't be asked, which says nothing of the server.
-pub(super) async fn ask(spec: &AgentSpec, opener: &dyn Opener, timer: &Timer) -> Option<Answer> {
+/// What the agent says, and how asking ended. Where it can't be asked, that says nothing of the server.
+pub(super) async fn ask(spec: &AgentSpec, opener: &dyn Opener, timer: &Timer) -> (Option<Answer>, Finding) {
     let limit: Duration = spec.timeout.unwrap_or(spec.inter);
+    let reached = Cell::new(false);
     let asking = async {
         let connect = Connect::default();
         let route = Route {
@@ -24,25 +27,50 @@ pub(super) async fn ask(spec: &AgentSpec, opener: &dyn Opener, timer: &Timer) ->
             http: false,
             host: None,
         };
-        let Line::Bytes(mut wire) = opener.open(route).await.ok()?.line else {
-            return None;
+        let Line::Bytes(mut wire) = opener.open(route).await.map_err(|_| Status::L4Connection)?.line else {
+            return Err(Status::SocketError);
         };
+        reached.set(true);
+        let broken = |_| Status::SocketError;
         if !spec.send.is_empty() {
-            wire.write_all(&spec.send).await.ok()?;
-            wire.flush().await.ok()?;
+            wire.write_all(&spec.send).await.map_err(broken)?;
+            wire.flush().await.map_err(broken)?;
         }
         let mut said = Vec::with_capacity(64);
         loop {
-            if let Some(line) = agent::line(&said) {
-                return agent::parse(line).ok();
-            }
-            let ended = said.len() >= LINE_BYTES_MAX || wire.read_buf(&mut said).await.ok()? == 0;
+            let full = said.len() >= LINE_BYTES_MAX;
+            let ended =
+                agent::line(&said).is_some() || full || wire.read_buf(&mut said).await.map_err(broken)? == 0;
             if ended {
                 // An agent that closes without the end of its line has said all the same.
-                let line = agent::line(&said).unwrap_or(&said);
-                return agent::parse(line).ok();
+                return Ok(said);
             }
         }
     };
-    timer.limit(Some(limit), asking).await.ok().flatten()
+    let said = match timer.limit(Some(limit), asking).await {
+        Ok(Ok(said)) => said,
+        Ok(Err(status)) => return (None, Finding::of(status)),
+        Err(_) if reached.get() => return (None, Finding::of(Status::L7Timeout)),
+        Err(_) => return (None, Finding::of(Status::L4Timeout)),
+    };
+    let line = agent::line(&said).unwrap_or(&said);
+    let finding = |status, info: String| Finding {
+        info: Some(info),
+        ..Finding::of(status)
+    };
+    match agent::parse(line) {
+        Ok(answer) => {
+            let said = String::from_utf8_lossy(line).into_owned();
+            let well = !matches!(answer.operational, Some(agent::Operational::Down { .. }));
+            let status = if well { Status::L7Ok } else { Status::L7Status };
+            (Some(answer), finding(status, said))
+        }
+        Err(why) => {
+            let why = match why {
+                agent::Fault::Empty => "the agent said nothing".to_owned(),
+                agent::Fault::Unknown(word) => format!("unknown word `{word}`"),
+            };
+            (None, finding(Status::L7Response, why))
+        }
+    }
 }

@@ -18,7 +18,7 @@ use super::opener::ToServer;
 use super::report::{self, Company};
 use super::run::{Finding, Limits, run};
 use super::session::CheckSession;
-use super::shared::{LastCheck, Wanted};
+use super::shared::{LastAnswer, LastCheck, Wanted};
 use super::spec::{CheckSpec, OnErrors};
 use super::status::Status;
 use crate::log::{Level, Logger};
@@ -250,8 +250,16 @@ struct Checking {
 
 impl Checking {
     fn new(subject: Rc<Subject>, spec: Arc<CheckSpec>, timer: Timer) -> Checking {
-        let health = Health::new(&spec.pace, spec.initial);
+        let health = match subject.state.spec().saved {
+            Some(saved) => {
+                let is_up = saved.operational != Operational::Stopped;
+                let stopping = saved.operational == Operational::Stopping;
+                Health::restored(&spec.pace, is_up, stopping, saved.health)
+            }
+            None => Health::new(&spec.pace, spec.initial),
+        };
         subject.check_down.set(!health.is_up());
+        subject.stopping.set(health.is_stopping());
         if !health.is_up() {
             // It was told so, not found out: nobody needs to hear of it.
             subject
@@ -328,6 +336,12 @@ impl Checking {
             let Ok(wanted) = self.timer.limit(Some(left), checks.asked()).await else {
                 return;
             };
+            if wanted == Wanted::Anew {
+                *self.health.borrow_mut() = Health::new(&self.spec.pace, self.spec.initial);
+                self.subject.check_down.set(!self.health.borrow().is_up());
+                self.subject.stopping.set(false);
+                return;
+            }
             if self.obey(wanted) {
                 let soon = self.spec.pace.fast_inter.unwrap_or(self.spec.pace.inter);
                 return self.timer.sleep(left.min(soon)).await;
@@ -339,16 +353,22 @@ impl Checking {
     fn obey(&self, wanted: Wanted) -> bool {
         match wanted {
             Wanted::Errors(OnErrors::FastInter) => return true,
-            Wanted::Errors(OnErrors::FailCheck) => {
-                self.note(&Finding::of(Status::Observed), Duration::ZERO);
+            Wanted::Errors(then) => {
+                match then {
+                    OnErrors::MarkDown => self.health.borrow_mut().weaken(),
+                    OnErrors::SuddenDeath => self.health.borrow_mut().shake(),
+                    OnErrors::FastInter | OnErrors::FailCheck => {}
+                }
+                let most = self.spec.observe.map_or(0, |observing| observing.errors_max);
+                let last = self.subject.state.checks().last_error();
+                let finding = Finding {
+                    info: Some(format!(
+                        "Detected {most} consecutive errors, last one was: {last}"
+                    )),
+                    ..Finding::of(Status::Observed)
+                };
+                self.note(&finding, Duration::ZERO);
                 return true;
-            }
-            Wanted::Errors(OnErrors::SuddenDeath) => {
-                self.health.borrow_mut().weaken();
-                return true;
-            }
-            Wanted::Errors(OnErrors::MarkDown) => {
-                self.health.borrow_mut().fail_at_once();
             }
             Wanted::Down => {
                 self.health.borrow_mut().fail_at_once();
@@ -357,16 +377,16 @@ impl Checking {
                 self.health.borrow_mut().pass_at_once();
                 self.subject.stopping.set(false);
             }
+            // Seen to where it is waited for.
+            Wanted::Anew => return true,
             Wanted::Stopping => {
                 self.health.borrow_mut().pass_at_once();
                 self.subject.stopping.set(true);
             }
         }
         self.subject.check_down.set(!self.health.borrow().is_up());
-        let finding = Finding::of(Status::Observed);
-        let why = matches!(wanted, Wanted::Errors(_)).then_some((&finding, Duration::ZERO));
-        self.subject.settle(why, None);
-        matches!(wanted, Wanted::Errors(_))
+        self.subject.settle(None, None);
+        false
     }
 
     fn note(&self, finding: &Finding, took: Duration) {
@@ -434,10 +454,16 @@ impl Checking {
 async fn ask_on(subject: Rc<Subject>, opener: ToServer, timer: Timer) {
     // Looked up each time: operators may change it.
     while let Some(spec) = subject.state.spec().agent.clone() {
-        if subject.state.checks().is_agent_enabled()
-            && let Some(answer) = ask(&spec, &opener, &timer).await
-        {
-            heed(&subject, answer);
+        if subject.state.checks().is_agent_enabled() {
+            let began = Instant::now();
+            let (answer, finding) = ask(&spec, &opener, &timer).await;
+            subject.state.checks().note_answer(LastAnswer {
+                finding,
+                took: began.elapsed(),
+            });
+            if let Some(answer) = answer {
+                heed(&subject, answer);
+            }
         }
         timer
             .sleep(spread(

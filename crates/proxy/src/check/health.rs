@@ -51,6 +51,14 @@ pub enum InitialState {
     FullyDown,
 }
 
+impl InitialState {
+    /// Whether the server takes clients before it is checked.
+    #[must_use]
+    pub fn is_up(self) -> bool {
+        matches!(self, InitialState::FullyUp | InitialState::Up)
+    }
+}
+
 /// What one check says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Result {
@@ -99,6 +107,23 @@ impl Health {
             fall,
             level,
             stopping: false,
+            checked: false,
+        }
+    }
+
+    /// The health of a server that was checked before a reload: up as it was then, and as far on its way as `level`.
+    #[must_use]
+    pub fn restored(pace: &Pace, is_up: bool, stopping: bool, level: u32) -> Health {
+        let (rise, fall) = (pace.rise.max(1), pace.fall.max(1));
+        let whole = rise.saturating_add(fall) - 1;
+        Health {
+            rise,
+            fall,
+            level: match is_up {
+                true => level.clamp(rise, whole),
+                false => level.min(rise - 1),
+            },
+            stopping: is_up && stopping,
             checked: false,
         }
     }
@@ -159,6 +184,11 @@ impl Health {
         }
     }
 
+    /// Leaves no more to lose than two bad checks: the next but one takes it down.
+    pub fn shake(&mut self) {
+        self.level = self.level.min(self.rise + 1);
+    }
+
     /// Takes a server down whatever its checks said (`on-error mark-down`, an operator).
     pub fn fail_at_once(&mut self) -> Option<Change> {
         let was_up = self.is_up();
@@ -215,6 +245,24 @@ impl Health {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reload_leaves_a_server_where_it_was() {
+        let pace = Pace {
+            rise: 2,
+            fall: 3,
+            ..Pace::default()
+        };
+        let restored = |is_up, level| Health::restored(&pace, is_up, false, level);
+        assert_eq!(restored(true, 3).progress(), (2, 3));
+        // The pace may have changed meanwhile.
+        assert_eq!(restored(true, 1).progress(), (1, 3));
+        assert_eq!(restored(true, 9).progress(), (3, 3));
+        assert_eq!(restored(false, 1).progress(), (1, 2));
+        assert!(!restored(false, 9).is_up());
+        assert!(Health::restored(&pace, true, true, 4).is_stopping());
+        assert!(!Health::restored(&pace, false, true, 0).is_stopping());
+    }
 
     fn pace() -> Pace {
         Pace {

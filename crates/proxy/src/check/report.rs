@@ -7,6 +7,7 @@ use tidegate_sample::figures::Figures;
 
 use super::health::{self, Change};
 use super::run::Finding;
+use super::status::Status;
 use crate::log::{Level, Logger};
 use crate::upstream::shared::BackendState;
 use crate::upstream::state::Operational;
@@ -173,14 +174,16 @@ fn because(finding: &Finding, took: Duration) -> String {
     if let Some(info) = &finding.info {
         let _ = write!(text, ", info: \"{info}\"");
     }
-    let _ = write!(text, ", check duration: {}ms", took.as_millis());
+    // Nothing was done for what the traffic showed.
+    if finding.status != Status::Observed {
+        let _ = write!(text, ", check duration: {}ms", took.as_millis());
+    }
     text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::status::Status;
 
     const MS: Duration = Duration::from_millis(1);
 

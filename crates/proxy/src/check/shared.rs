@@ -1,6 +1,6 @@
 //! What all threads share of a server's checks.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -21,6 +21,20 @@ pub struct CheckState {
     over: AtomicBool,
     ended: Notify,
     errors: AtomicU32,
+    /// What the last of them was, by its place among [`ERRORS`].
+    last_error: AtomicU8,
+    /// How often there were too many.
+    analyses_failed: AtomicU64,
+    agent: Mutex<Option<LastAnswer>>,
+}
+
+/// What came of asking the agent last.
+#[derive(Clone, Debug)]
+pub struct LastAnswer {
+    /// How it ended.
+    pub finding: Finding,
+    /// How long it took.
+    pub took: Duration,
 }
 
 /// The last check.
@@ -40,6 +54,18 @@ pub struct LastCheck {
     pub downs: u64,
 }
 
+impl LastCheck {
+    /// How far it is as HAProxy counts: up to `rise` where the server comes up, and on to `rise + fall - 1`.
+    #[must_use]
+    pub fn level(&self, rise: u32, is_up: bool) -> u32 {
+        let done = self.progress.0;
+        match is_up {
+            true => rise + done.saturating_sub(1),
+            false => done.min(rise.saturating_sub(1)),
+        }
+    }
+}
+
 /// What is asked of the task that checks a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
@@ -51,6 +77,8 @@ pub enum Wanted {
     Down,
     /// An operator says that the server stops softly.
     Stopping,
+    /// The server returned to service: what was found before doesn't count any more.
+    Anew,
 }
 
 /// What a session saw of a server.
@@ -62,18 +90,42 @@ pub(crate) enum Traffic {
     NotConnected,
     /// A response of this status came.
     Status(u16),
-    /// What came was no response, or none came in time.
-    NoResponse,
+    /// The server closed the connection before a response came.
+    Closed,
+    /// No response came in time.
+    Silent,
+    /// What came was no response.
+    Junk,
 }
 
+/// Errors in the traffic, in HAProxy's words.
+const ERRORS: [&str; 5] = [
+    "L4 unsuccessful connection",
+    "Wrong http response",
+    "Close from server (http)",
+    "Read timeout (http)",
+    "Invalid http response (headers)",
+];
+
 impl Traffic {
+    /// The place of what it is among [`ERRORS`], if it is an error.
+    fn number(self) -> u8 {
+        match self {
+            Traffic::Connected | Traffic::NotConnected => 0,
+            Traffic::Status(_) => 1,
+            Traffic::Closed => 2,
+            Traffic::Silent => 3,
+            Traffic::Junk => 4,
+        }
+    }
+
     /// Whether it is an error where `layer` is watched; none if it says nothing there.
     fn is_error(self, layer: Layer) -> Option<bool> {
         match (layer, self) {
             (_, Traffic::NotConnected) => Some(true),
             (Layer::Four, Traffic::Connected) => Some(false),
             (Layer::Seven, Traffic::Status(status)) => Some(!matches!(status, 100..=499 | 501 | 505)),
-            (Layer::Seven, Traffic::NoResponse) => Some(true),
+            (Layer::Seven, Traffic::Closed | Traffic::Silent | Traffic::Junk) => Some(true),
             (Layer::Four, _) | (Layer::Seven, Traffic::Connected) => None,
         }
     }
@@ -97,6 +149,28 @@ impl CheckState {
 
     pub(super) fn note(&self, check: LastCheck) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(check);
+    }
+
+    /// What came of asking the agent last; none before it was.
+    #[must_use]
+    pub fn last_answer(&self) -> Option<LastAnswer> {
+        self.agent.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn note_answer(&self, answer: LastAnswer) {
+        *self.agent.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
+    }
+
+    /// What there were too many of.
+    pub(super) fn last_error(&self) -> &'static str {
+        let number = self.last_error.load(Ordering::Relaxed);
+        ERRORS.get(usize::from(number)).copied().unwrap_or_default()
+    }
+
+    /// How often `observe` saw too many errors in the traffic.
+    #[must_use]
+    pub fn analyses_failed(&self) -> u64 {
+        self.analyses_failed.load(Ordering::Relaxed)
     }
 
     /// Whether checks are made.
@@ -143,6 +217,7 @@ impl CheckState {
             Wanted::Up => 5,
             Wanted::Down => 6,
             Wanted::Stopping => 7,
+            Wanted::Anew => 8,
         };
         self.wanted.store(number, Ordering::Relaxed);
         self.wake.notify_one();
@@ -160,6 +235,7 @@ impl CheckState {
                 5 => return Wanted::Up,
                 6 => return Wanted::Down,
                 7 => return Wanted::Stopping,
+                8 => return Wanted::Anew,
                 _ => {}
             }
         }
@@ -173,9 +249,11 @@ impl CheckState {
             Some(false) if self.errors.load(Ordering::Relaxed) == 0 => {}
             Some(false) => self.errors.store(0, Ordering::Relaxed),
             Some(true) => {
+                self.last_error.store(traffic.number(), Ordering::Relaxed);
                 let errors = self.errors.fetch_add(1, Ordering::Relaxed).saturating_add(1);
                 if errors >= observing.errors_max {
                     self.errors.store(0, Ordering::Relaxed);
+                    self.analyses_failed.fetch_add(1, Ordering::Relaxed);
                     self.want(Wanted::Errors(observing.then));
                 }
             }
@@ -214,9 +292,9 @@ mod tests {
 
     #[test]
     fn each_layer_has_its_own_errors() {
-        use Traffic::{NoResponse, Status};
-        assert!(!wanted(Layer::Four, &[Status(500), NoResponse, NoResponse]));
-        assert!(wanted(Layer::Seven, &[NoResponse, Status(503)]));
+        use Traffic::{Silent, Status};
+        assert!(!wanted(Layer::Four, &[Status(500), Silent, Silent]));
+        assert!(wanted(Layer::Seven, &[Silent, Status(503)]));
         for status in [100, 200, 404, 499, 501, 505] {
             assert!(
                 !wanted(Layer::Seven, &[Status(status), Status(status)]),

@@ -11,7 +11,7 @@ use tokio::net::{TcpStream, UdpSocket};
 
 use super::lookup::{Lookup, Next};
 use super::message::{Answer, Fault, Record, answer, question};
-use super::spec::{NameServer, ResolversSpec};
+use super::spec::{Counted, NameServer, ResolversSpec};
 
 /// Resolves a name.
 pub(super) async fn resolve(
@@ -51,7 +51,12 @@ async fn ask_all(resolvers: &ResolversSpec, name: &str, record: Record) -> Resul
     match tokio::time::timeout(resolvers.patience, all).await {
         Ok(Some(answer)) => Ok(answer),
         Ok(None) => Err(last.unwrap_or(Fault::Other)),
-        Err(_) => Err(Fault::Timeout),
+        Err(_) => {
+            for server in &resolvers.servers {
+                server.counts.add(Counted::Timeout);
+            }
+            Err(Fault::Timeout)
+        }
     }
 }
 
@@ -59,15 +64,27 @@ async fn ask(server: &NameServer, name: &str, record: Record, bytes_max: u16) ->
     // Whoever would answer in the name server's place has to guess the number and the port.
     let id = (RandomState::new().build_hasher().finish() & 0xffff) as u16;
     let asked = question(id, name, record, bytes_max).ok_or(Fault::Other)?;
+    server.counts.add(Counted::Sent);
     let answered = if server.tcp {
         by_tcp(server.address, &asked, id, name, record).await
     } else {
         by_udp(server.address, &asked, id, name, record, bytes_max).await
     };
     match answered {
-        Ok(answer) => answer,
+        Ok(answer) => {
+            server.counts.add(match &answer {
+                Ok(_) => Counted::Valid,
+                Err(Fault::NoName) => Counted::NoName,
+                Err(Fault::Refused) => Counted::Refused,
+                Err(Fault::Timeout | Fault::Other) => Counted::Other,
+            });
+            answer
+        }
         // A name server that can't be reached says nothing: somebody else may.
-        Err(_) => std::future::poll_fn(|_| Poll::Pending).await,
+        Err(_) => {
+            server.counts.add(Counted::SendError);
+            std::future::poll_fn(|_| Poll::Pending).await
+        }
     }
 }
 

@@ -12,6 +12,8 @@ mod lookup;
 mod message;
 mod once;
 mod place;
+mod rule;
 
 pub(crate) use drive::{follow, start};
 pub use once::addresses;
+pub use rule::Resolution;

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// A `resolvers` section.
@@ -40,12 +41,78 @@ impl ResolversSpec {
 }
 
 /// A name server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct NameServer {
+    /// Its name.
+    pub name: String,
     /// Where it is.
     pub address: SocketAddr,
     /// Whether it is asked over TCP.
     pub tcp: bool,
+    /// What was counted of it.
+    pub counts: Arc<Counts>,
+}
+
+impl NameServer {
+    /// One of which nothing was counted yet.
+    #[must_use]
+    pub fn new(name: impl Into<String>, address: SocketAddr, tcp: bool) -> NameServer {
+        NameServer {
+            name: name.into(),
+            address,
+            tcp,
+            counts: Arc::default(),
+        }
+    }
+}
+
+impl PartialEq for NameServer {
+    fn eq(&self, other: &NameServer) -> bool {
+        (&self.name, self.address, self.tcp) == (&other.name, other.address, other.tcp)
+    }
+}
+
+impl Eq for NameServer {}
+
+/// What is counted of a name server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// Questions.
+    Sent,
+    /// Questions that could not be sent.
+    SendError,
+    /// Good answers.
+    Valid,
+    /// Answers that there is no such name.
+    NoName,
+    /// Questions that were not answered in time.
+    Timeout,
+    /// Answers that refuse to answer.
+    Refused,
+    /// Any other answers.
+    Other,
+}
+
+const COUNTS: usize = Counted::Other as usize + 1;
+
+/// The counters of a name server.
+#[derive(Debug, Default)]
+pub struct Counts([AtomicU64; COUNTS]);
+
+impl Counts {
+    /// How many there were.
+    #[must_use]
+    pub fn of(&self, what: Counted) -> u64 {
+        self.0
+            .get(what as usize)
+            .map_or(0, |count| count.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn add(&self, what: Counted) {
+        if let Some(count) = self.0.get(what as usize) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 /// The `hold` lines.

@@ -221,6 +221,10 @@ async fn act(prepared: &PreparedRule, txn: &Rc<Txn>, setting: &Setting<'_>) -> S
             }
             Step::Next
         }
+        (RuleAction::Resolve(resolution), _) => {
+            Box::pin(resolution.run(txn, runner)).await;
+            Step::Next
+        }
         (RuleAction::Tune(tuning), _) => {
             tune(tuning, txn, runner).await;
             Step::Next

@@ -17,6 +17,7 @@ use crate::cache::Cache;
 use crate::ext::ExtensionId;
 use crate::filter::BandwidthLimit;
 use crate::log::LogProfile;
+use crate::resolve::Resolution;
 use crate::spec::BackendId;
 use crate::txn::{LogLevel, Txn};
 
@@ -213,6 +214,8 @@ pub enum RuleAction {
     StrictMode(bool),
     /// `pause`, in milliseconds.
     Pause(Amount),
+    /// `do-resolve`: a variable gets the address of a host.
+    Resolve(Box<Resolution>),
     /// `silent-drop`: the connection ends, and the client isn't told. With `rst-ttl`, a reset that gets as far as this.
     SilentDrop {
         /// `rst-ttl`.

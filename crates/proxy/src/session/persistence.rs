@@ -35,6 +35,20 @@ pub(crate) struct Seen {
     fresh: bool,
 }
 
+impl Seen {
+    /// The server that it belongs to failed it.
+    pub(crate) fn without_server(self) -> Seen {
+        match self.state {
+            b'V' => Seen {
+                place: None,
+                state: b'D',
+                ..self
+            },
+            _ => self,
+        }
+    }
+}
+
 /// What persistence says of a request.
 #[derive(Default)]
 pub(crate) struct Belongs {
@@ -84,7 +98,7 @@ pub(crate) async fn server_of(backend: &Backend, txn: &Rc<Txn>, runner: &dyn Ext
             belongs.server = backend.balancer.servers().at(place).cloned();
         }
         txn.usage.cookie.set(seen);
-        txn.facts.borrow_mut().cookie_state = Some([seen.state, b'-']);
+        txn.facts.borrow_mut().cookie_state = Some([seen.state, b'N']);
     }
     txn.usage.is_bound.set(forced && belongs.server.is_some());
     belongs
@@ -142,10 +156,9 @@ fn look_up(
         return seen;
     };
     let value = if spec.mode == CookieMode::Prefix {
-        match value.iter().position(|byte| *byte == DELIMITER) {
-            Some(at) => value.get(..at).unwrap_or_default(),
-            None => return seen,
-        }
+        // Without a delimiter all of it is taken for the server's.
+        let at = value.iter().position(|byte| *byte == DELIMITER);
+        at.and_then(|at| value.get(..at)).unwrap_or(value)
     } else {
         value
     };
@@ -173,7 +186,8 @@ fn look_up(
         let idle_is_fresh = spec.idle_max.is_none() || last.is_some_and(|last| last + renew >= now_s);
         seen.fresh = idle_is_fresh && (spec.life_max.is_none() || seen.first_s.is_some());
     } else {
-        seen.fresh = true;
+        // Dates that nobody asks for any more go.
+        seen.fresh = parts.next().is_none_or(<[u8]>::is_empty);
     }
     seen.state = b'I';
     for server in backend.balancer.servers().iter() {
@@ -191,22 +205,18 @@ fn look_up(
 /// The value of a cookie of a request.
 fn find<'h>(headers: &'h Headers, name: &str) -> Option<&'h [u8]> {
     let mut all = headers.get_all(COOKIE).flat_map(|field| pairs(field.as_bytes()));
-    all.find(|(of, _)| *of == name.as_bytes()).map(|(_, value)| value)
+    all.find(|(of, value)| *of == name.as_bytes() && !value.is_empty())
+        .map(|(_, value)| value)
 }
 
 /// The names and values of a `cookie` field.
-fn pairs(field: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+fn pairs<'f>(field: &'f [u8]) -> impl Iterator<Item = (&'f [u8], &'f [u8])> {
     field.split(|byte| *byte == b';').filter_map(|pair| {
         let pair = pair.trim_ascii();
         let at = pair.iter().position(|byte| *byte == b'=')?;
-        let value = pair.get(at + 1..).unwrap_or_default().trim_ascii();
-        let unquoted = value
-            .strip_prefix(b"\"")
-            .and_then(|rest| rest.strip_suffix(b"\""));
-        Some((
-            pair.get(..at).unwrap_or_default().trim_ascii(),
-            unquoted.unwrap_or(value),
-        ))
+        let part = |part: Option<&'f [u8]>| part.unwrap_or_default().trim_ascii();
+        // Quotes are a part of the value.
+        Some((part(pair.get(..at)), part(pair.get(at + 1..))))
     })
 }
 
@@ -394,6 +404,17 @@ mod tests {
         assert_eq!(sent(CookieMode::Insert, false, &["S=x"]), "S=x");
         assert_eq!(sent(CookieMode::Prefix, false, &["S=x~own; b=2"]), "S=own; b=2");
         assert_eq!(sent(CookieMode::Prefix, false, &["S=own"]), "S=own");
+    }
+
+    #[test]
+    fn the_first_cookie_that_has_a_value_counts() {
+        let found = |values: &[&str]| {
+            let headers = fields(COOKIE, values);
+            find(&headers, "S").map(|value| String::from_utf8_lossy(value).into_owned())
+        };
+        assert_eq!(found(&["S=; S=x", "S=y"]).as_deref(), Some("x"));
+        assert_eq!(found(&["S=\"x\""]).as_deref(), Some("\"x\""));
+        assert_eq!(found(&["S="]), None);
     }
 
     #[test]

@@ -147,8 +147,11 @@ impl HttpStream {
                 let sending = pin!(conn.send(head, body, |head| self.inform(head)));
                 while_moving(&self.timer, limit, &traffic, watch.as_deref(), sending).await
             };
-            if let Err(_) | Ok(Err(SendFailure::Closed { .. } | SendFailure::Invalid)) = &sent {
-                server.saw(Seen::NoResponse);
+            match &sent {
+                Err(_) => server.saw(Seen::Silent),
+                Ok(Err(SendFailure::Closed { .. })) => server.saw(Seen::Closed),
+                Ok(Err(SendFailure::Invalid)) => server.saw(Seen::Junk),
+                Ok(_) => {}
             }
             let on = &backend.spec.retry_on;
             let again = retries.are_left(backend, txn);

@@ -40,6 +40,7 @@ pub(crate) async fn assign(
     mut wish: Wish,
 ) -> Result<Slot, NoSlot> {
     let balancer = &backend.balancer;
+    txn.usage.belongs.set(wish.server.is_some());
     let hash = match wish.server {
         Some(_) => None,
         None => balancer.hash(txn),
@@ -72,6 +73,7 @@ pub(crate) async fn assign(
                     return Err(NoSlot::QueueFull);
                 }
                 (wish.server, wish.avoid) = (None, Some(server.clone()));
+                txn.usage.belongs.set(false);
                 continue;
             }
         }
@@ -82,7 +84,10 @@ pub(crate) async fn assign(
                 let server = balancer.servers();
                 return server.at(place).map(Slot::granted).ok_or(NoSlot::Nobody);
             }
-            Turn::SentAway => wish.server = None,
+            Turn::SentAway => {
+                wish.server = None;
+                txn.usage.belongs.set(false);
+            }
         }
     }
 }

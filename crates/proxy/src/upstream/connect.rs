@@ -17,6 +17,7 @@ use super::open::Life;
 use super::socks;
 use crate::check::Traffic;
 use crate::log::Level;
+use crate::session::persistence::Seen;
 use crate::spec::{PresentedAs, ServerAddress, ServerSpec, SourceSpec};
 use crate::stream::Stream;
 use crate::timeouts::Timer;
@@ -91,7 +92,7 @@ pub(crate) async fn next_server(
     pause: Option<Duration>,
 ) -> Result<Rc<Server>, NoSlot> {
     let bound = txn.usage.is_bound.get();
-    if bound || !backend.spec.redispatches(retry, txn.retries(backend)) {
+    if bound || !leaves(backend, txn, retry) {
         if let Some(pause) = pause {
             let gone = OnDrop::new(txn, *b"CC");
             timer.sleep(pause).await;
@@ -111,9 +112,25 @@ pub(crate) async fn next_server(
     let other = slot.server().clone();
     if !Rc::ptr_eq(&other, &server) {
         txn.facts.borrow_mut().redispatched = true;
+        txn.usage.cookie.update(Seen::without_server);
     }
     txn.choose_server(slot);
     Ok(other)
+}
+
+/// Whether a retry goes to another server: those that belong to theirs stay there as long as the backend says, others
+/// leave as soon as there is another.
+fn leaves(backend: &Backend, txn: &Txn, retry: u32) -> bool {
+    let is_free = backend.spec.redispatch != 0 && !txn.usage.belongs.get();
+    let has_others = || {
+        let servers = backend.balancer.servers();
+        servers
+            .iter()
+            .filter(|server| server.state.is_usable())
+            .nth(1)
+            .is_some()
+    };
+    backend.spec.redispatches(retry, txn.retries(backend)) || is_free && has_others()
 }
 
 /// The number by which fetches know what went wrong.

@@ -207,7 +207,8 @@ impl BackendState {
         let (least, full) = (server.minconn(), self.spec.fullconn);
         let mut limit = match least == 0 || least >= most {
             true => most,
-            false => match self.load() {
+            // Who waits is a load too.
+            false => match self.load().saturating_add(self.queues.all()) {
                 load if load >= full => most,
                 load => {
                     let ramp = u64::from(most) * u64::from(load) / u64::from(full.max(1));

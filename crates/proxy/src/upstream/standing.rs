@@ -1,12 +1,13 @@
 //! What becomes of servers, told in order to whoever logs it and ends sessions for it.
 
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 use tokio::sync::mpsc;
 
 use super::admin::Admin;
 use super::shared::BackendState;
 use super::state::Operational;
+use crate::spec::ServerSpec;
 
 /// Who has made a server what it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,8 +40,8 @@ impl Standing {
 /// A server was one thing and is another.
 pub(crate) struct News {
     pub(crate) backend: Weak<BackendState>,
-    /// The server's place there.
-    pub(crate) server: usize,
+    /// The server, which may be gone by the time that this is heard.
+    pub(crate) server: Arc<ServerSpec>,
     pub(crate) before: Standing,
     pub(crate) after: Standing,
     pub(crate) cause: Cause,

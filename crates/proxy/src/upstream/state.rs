@@ -15,7 +15,7 @@ use super::kept::Kept;
 use super::news::{Reason, ServerChange, ServerNews};
 use super::shared::BackendState;
 use super::standing::{Cause, News, Standing, Teller};
-use crate::check::shared::CheckState;
+use crate::check::shared::{CheckState, Wanted};
 use crate::figures::PerWorker;
 use crate::spec::{ServerAddress, ServerSpec};
 
@@ -132,6 +132,8 @@ pub struct ServerState {
     admin: AtomicU8,
     operational: AtomicU8,
     changed_ms: AtomicU64,
+    /// How long it was down before that.
+    down_ms: AtomicU64,
     maxconn: AtomicU32,
     minconn: u32,
     maxqueue: u32,
@@ -177,6 +179,15 @@ impl ServerState {
         if spec.unresolved {
             admin |= Admin::RESOLUTION_MAINT.0;
         }
+        let saved = spec.saved.as_ref();
+        if saved.is_some_and(|saved| saved.maint) {
+            admin |= Admin::FORCED_MAINT.0;
+        }
+        if saved.is_some_and(|saved| saved.drain) {
+            admin |= Admin::FORCED_DRAIN.0;
+        }
+        let weight = saved.and_then(|saved| saved.weight).unwrap_or(spec.weight);
+        let operational = saved.map_or(Operational::Running, |saved| saved.operational);
         ServerState {
             id: spec.id,
             place: arrival.place,
@@ -187,11 +198,12 @@ impl ServerState {
             static_weights,
             changes: changes.clone(),
             backend: OnceLock::new(),
-            weight: AtomicU32::new(spec.weight),
-            effective: AtomicU32::new(spec.weight.saturating_mul(WEIGHT_SCALE)),
+            weight: AtomicU32::new(weight),
+            effective: AtomicU32::new(weight.saturating_mul(WEIGHT_SCALE)),
             admin: AtomicU8::new(admin),
-            operational: AtomicU8::new(Operational::Running as u8),
+            operational: AtomicU8::new(operational as u8),
             changed_ms: AtomicU64::new(0),
+            down_ms: AtomicU64::new(0),
             maxconn: AtomicU32::new(spec.maxconn),
             minconn: spec.minconn,
             maxqueue: spec.maxqueue,
@@ -408,8 +420,13 @@ impl ServerState {
 
     /// How long ago it last changed between up and down.
     pub fn since_change(&self, now: Instant) -> Duration {
-        let ms = self.changes.ms(now);
-        Duration::from_millis(ms.saturating_sub(self.changed_ms.load(Ordering::Relaxed)))
+        let (ms, changed_ms) = (self.changes.ms(now), self.changed_ms.load(Ordering::Relaxed));
+        let here = Duration::from_millis(ms.saturating_sub(changed_ms));
+        match self.spec.load().saved {
+            // Nothing has changed since the process before this one.
+            Some(saved) if changed_ms == 0 => here + saved.since,
+            _ => here,
+        }
     }
 
     /// Most requests or streams that it serves at a time; 0 for no limit.
@@ -449,6 +466,30 @@ impl ServerState {
         self.load.queued.load(Ordering::SeqCst)
     }
 
+    /// Most that waited for it at a time.
+    pub fn queued_max(&self) -> u32 {
+        self.load.queued_max.load(Ordering::Relaxed)
+    }
+
+    /// For how long it was down or out of service.
+    pub fn downtime(&self, now: Instant) -> Duration {
+        let before = Duration::from_millis(self.down_ms.load(Ordering::Relaxed));
+        match self.seen() {
+            Operational::Stopped => before + self.since_change(now),
+            _ => before,
+        }
+    }
+
+    /// Notes that it goes down or comes up now.
+    fn change_at(&self, was: Operational, now: Instant) {
+        let ms = self.changes.ms(now);
+        let since = self.changed_ms.swap(ms, Ordering::Relaxed);
+        if was == Operational::Stopped {
+            self.down_ms
+                .fetch_add(ms.saturating_sub(since), Ordering::Relaxed);
+        }
+    }
+
     /// Both together.
     pub(crate) fn busy(&self) -> u32 {
         self.connections().saturating_add(self.queued())
@@ -457,7 +498,8 @@ impl ServerState {
     /// One more waits for it, or one less.
     pub(super) fn count_queued(&self, more: bool) {
         if more {
-            self.load.queued.fetch_add(1, Ordering::SeqCst);
+            let now = self.load.queued.fetch_add(1, Ordering::SeqCst) + 1;
+            self.load.queued_max.fetch_max(now, Ordering::Relaxed);
         } else {
             self.load.queued.fetch_sub(1, Ordering::SeqCst);
         }
@@ -580,7 +622,10 @@ impl ServerState {
         }
         let after = Admin(bits);
         if before.is_maint() != after.is_maint() {
-            self.changed_ms.store(self.changes.ms(now), Ordering::Relaxed);
+            self.change_at(seen, now);
+            if before.is_maint() {
+                self.return_to_service();
+            }
             if before.is_maint() && self.operational() == Operational::Running {
                 self.begin(now);
             }
@@ -596,6 +641,27 @@ impl ServerState {
         }
         self.tell_of(standing, Cause::Operator);
         self.pass_on_admin(now);
+    }
+
+    /// It is as `init-state` says, whatever it was before it went out of service, until its checks say otherwise. Those
+    /// that track it are so too.
+    fn return_to_service(&self) {
+        let spec = self.spec.load();
+        let Some(check) = spec.check.as_ref().filter(|_| spec.track.is_none()) else {
+            return;
+        };
+        self.become_quietly(match check.initial.is_up() {
+            true => Operational::Running,
+            false => Operational::Stopped,
+        });
+        self.checks.want(Wanted::Anew);
+    }
+
+    fn become_quietly(&self, state: Operational) {
+        self.operational.store(state as u8, Ordering::Relaxed);
+        for tracker in self.trackers() {
+            tracker.become_quietly(state);
+        }
     }
 
     /// The state as it is seen from outside: what is out of service is down.
@@ -658,7 +724,7 @@ impl ServerState {
         self.operational.store(state as u8, Ordering::Relaxed);
         let down = Operational::Stopped;
         if (before == down) != (state == down) {
-            self.changed_ms.store(self.changes.ms(now), Ordering::Relaxed);
+            self.change_at(seen, now);
         }
         if before == down && state == Operational::Running {
             self.begin(now);
@@ -735,7 +801,7 @@ impl ServerState {
             // Nobody listens any more when everything ends.
             let _ = teller.send(News {
                 backend: backend.clone(),
-                server: self.place,
+                server: self.spec.load_full(),
                 before,
                 after: self.standing(),
                 cause,
@@ -777,6 +843,7 @@ pub(crate) const GROWN: u32 = 1000;
 struct Load {
     connections: AtomicU32,
     queued: AtomicU32,
+    queued_max: AtomicU32,
     last_turn: AtomicU64,
 }
 

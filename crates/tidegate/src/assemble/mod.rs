@@ -14,6 +14,7 @@ mod outgoing;
 mod peers;
 mod replies;
 mod rules;
+mod saved;
 mod servers;
 mod statistics;
 mod tls;
@@ -41,6 +42,7 @@ use tidegate_proxy::spec::{
 use tidegate_sample::vars::ProcVars;
 use tidegate_sample::{Data, Process};
 
+use self::saved::SavedFiles;
 use self::servers::Terms;
 use crate::{load, system};
 
@@ -96,6 +98,7 @@ pub(crate) fn assemble(mut config: Config, around: Surroundings) -> Result<Assem
         tls,
         checks: BTreeMap::new(),
         programs: (config.global.external_check, config.global.insecure_fork_wanted),
+        saved_files: SavedFiles::new(config.global.saved_base.take(), config.global.saved_file.take()),
         numbers: numbers(config.proxies.iter().map(|proxy| proxy.id), first_proxy(&config)),
         servers: BTreeMap::new(),
         resolvers: names::sections(std::mem::take(&mut config.resolvers)),
@@ -156,6 +159,8 @@ struct Assembly {
     checks: BTreeMap<String, Arc<Program>>,
     /// Whether programs may check servers, and whether any may be started.
     programs: (Option<ExternalCheck>, bool),
+    /// What servers were before a reload.
+    saved_files: SavedFiles,
     /// The `resolvers` sections, by their names.
     resolvers: BTreeMap<String, Arc<ResolversSpec>>,
     /// The numbers of the proxies, by their places in the model.
@@ -227,6 +232,7 @@ impl Assembly {
         };
         variables::set(&global.variables, &process, &self.around.proc_vars);
         GlobalSpec {
+            resolvers: self.resolvers.values().cloned().collect(),
             threads,
             maxconn: usize::try_from(self.around.connections_max).unwrap_or(usize::MAX),
             buffer_bytes: usize::try_from(global.tune.buffer_bytes).unwrap_or(usize::MAX),
@@ -351,7 +357,8 @@ impl Assembly {
             let program = self.program(std::mem::take(&mut proxy.check), Some(proxy.name.span));
             backend.has_own_id = proxy.id.is_some();
             let terms = Arc::new(Terms::new(&proxy, program, external));
-            backend.servers = self.servers(&proxy, &terms);
+            let saved = self.saved(&proxy);
+            backend.servers = self.servers(&proxy, &terms, &saved);
             self.terms.insert(proxy.name.value.clone(), terms);
             backend.log = self.logs.spec(&mut proxy.log);
             servers::balancing(&mut proxy, &mut backend);

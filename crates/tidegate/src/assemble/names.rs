@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
 use tidegate_config::model::{self, InitialAddress};
-use tidegate_config::{Diagnostic, code};
+use tidegate_config::{Diagnostic, Spanned, code};
 use tidegate_proxy::resolve::spec::{Hold, NameServer, NameSpec, ResolversSpec};
 use tidegate_proxy::spec::ServerSpec;
 
@@ -37,10 +37,7 @@ pub(crate) fn section_of(name: String, section: model::Resolvers) -> ResolversSp
     spec.servers = section
         .servers
         .iter()
-        .map(|server| NameServer {
-            address: server.address,
-            tcp: server.tcp,
-        })
+        .map(|server| NameServer::new(&*server.name, server.address, server.tcp))
         .collect();
     if let Some(at) = section.system_after {
         let at = at.min(spec.servers.len());
@@ -78,15 +75,25 @@ fn read_system_file(text: &str) -> Vec<NameServer> {
                 .and_then(|_| words.next())?;
             // A link's name behind the address says which one it is reached by; a socket finds that out by itself.
             let ip: IpAddr = address.split('%').next()?.parse().ok()?;
-            Some(NameServer {
-                address: (ip, 53).into(),
-                tcp: false,
-            })
+            Some(NameServer::new(ip.to_string(), (ip, 53).into(), false))
         })
         .collect()
 }
 
 impl Assembly {
+    /// The name servers of a section that a rule names; `None` for a fault.
+    pub(super) fn name_servers(&mut self, section: &Spanned<String>) -> Option<Arc<ResolversSpec>> {
+        let found = self.resolvers.get(&section.value).cloned();
+        if found.is_none() {
+            let message = format!("there is no section `resolvers {}`", section.value);
+            let known = self.resolvers.keys().map(String::as_str);
+            self.faults.push(
+                Diagnostic::error(code::BAD_ARGUMENT, section.span, message).suggest(&section.value, known),
+            );
+        }
+        found
+    }
+
     /// Lets a server be followed by its name, if its parameters say so.
     pub(super) fn follow(
         &self,
@@ -119,6 +126,7 @@ impl Assembly {
         server: &model::Server,
         host: &str,
         port: u16,
+        last: Option<IpAddr>,
     ) -> Option<(SocketAddr, bool)> {
         let nowhere = (SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)), true);
         if host.starts_with('_') {
@@ -128,8 +136,11 @@ impl Assembly {
         let mut why = "no way that `init-addr` names finds an address".to_owned();
         for method in server.naming.initial.as_deref().unwrap_or(&usual) {
             match method {
-                // Nothing is kept from an earlier process.
-                InitialAddress::Last => {}
+                InitialAddress::Last => {
+                    if let Some(ip) = last.filter(|ip| !ip.is_unspecified()) {
+                        return Some(((ip, port).into(), false));
+                    }
+                }
                 InitialAddress::None => return Some(nowhere),
                 InitialAddress::Fixed(ip) => return Some(((*ip, port).into(), false)),
                 InitialAddress::Libc => match (host, port).to_socket_addrs().map(|mut all| all.next()) {

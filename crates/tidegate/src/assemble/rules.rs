@@ -7,12 +7,14 @@ use http::{HeaderName, StatusCode};
 use tidegate_config::model::{self, Action, HeaderMatch as ModelMatch, LuaCall};
 use tidegate_config::{Diagnostic, Span, Spanned, code, unknown_lua_name};
 use tidegate_lua_api::RuleSet as Registered;
+use tidegate_proxy::resolve::Resolution;
 use tidegate_proxy::spec::{
     BandwidthLimit, HeaderEdit, HeaderMatch, ListChange, Redirect, RedirectTo, Rule, RuleAction, RuleSet,
     Text,
 };
 use tidegate_proxy::{LogLevel, Mode};
 use tidegate_sample::figures::RulePlace;
+use tidegate_sample::vars::Assignment;
 use tidegate_sample::{LogOrigin, Way};
 
 use super::edits::{name_match, target_edit, tune};
@@ -171,6 +173,20 @@ impl Assembly {
             Action::Tune(tuning) => RuleAction::Tune(tune(tuning)),
             Action::StrictMode(on) => RuleAction::StrictMode(on),
             Action::Pause(time) => RuleAction::Pause(time),
+            Action::Resolve {
+                to,
+                resolvers,
+                prefer_v4,
+                host,
+            } => RuleAction::Resolve(Box::new(Resolution {
+                to: Assignment {
+                    name: to,
+                    conditions: Box::default(),
+                },
+                resolvers: self.name_servers(&resolvers)?,
+                prefer_v4,
+                host,
+            })),
             Action::SilentDrop { rst_ttl } => RuleAction::SilentDrop { rst_ttl },
             Action::Nothing => return None,
             Action::DoLog(profile) => {

@@ -13,6 +13,7 @@ use tidegate_proxy::spec::{
     HashMethod, HashType, KeepAlive, Persistence, ServerAddress, ServerSpec, Text, UriPart, UseServer,
 };
 
+use super::saved::Line;
 use super::{Assembly, http2, listen, numbers};
 
 /// Where a server is.
@@ -76,11 +77,17 @@ impl Terms {
 
 impl Assembly {
     /// The servers of a backend.
-    pub(super) fn servers(&mut self, proxy: &model::Proxy, terms: &Terms) -> Vec<ServerSpec> {
+    pub(super) fn servers(
+        &mut self,
+        proxy: &model::Proxy,
+        terms: &Terms,
+        saved: &BTreeMap<String, Line>,
+    ) -> Vec<ServerSpec> {
         let mut specs = Vec::with_capacity(proxy.servers.len());
         let numbers = numbers(proxy.servers.iter().map(|server| server.id), 1);
         for (server, number) in proxy.servers.iter().zip(numbers) {
-            let Some(mut spec) = self.server(server, terms, false) else {
+            let saved = saved.get(&server.name.value);
+            let Some(mut spec) = self.server_as_it_was(server, terms, saved) else {
                 continue;
             };
             spec.id = number;
@@ -102,6 +109,20 @@ impl Assembly {
         specs
     }
 
+    /// A server as it was before a reload.
+    fn server_as_it_was(
+        &mut self,
+        server: &model::Server,
+        terms: &Terms,
+        saved: Option<&Line>,
+    ) -> Option<ServerSpec> {
+        let place = self.place(server, saved)?;
+        let mut spec = self.server_at(place, server, terms, false);
+        let is_checked = spec.check.is_some() || spec.agent.is_some();
+        spec.saved = saved.map(|saved| saved.server(spec.weight, is_checked));
+        Some(spec)
+    }
+
     /// A server, which has no number yet and tracks none; `None` for a fault.
     pub(super) fn server(
         &mut self,
@@ -109,7 +130,17 @@ impl Assembly {
         terms: &Terms,
         dynamic: bool,
     ) -> Option<ServerSpec> {
-        let place = self.place(server)?;
+        let place = self.place(server, None)?;
+        Some(self.server_at(place, server, terms, dynamic))
+    }
+
+    fn server_at(
+        &mut self,
+        place: Place,
+        server: &model::Server,
+        terms: &Terms,
+        dynamic: bool,
+    ) -> ServerSpec {
         let mut spec = ServerSpec::new(server.name.value.clone(), place.address);
         spec.dynamic = dynamic;
         spec.unresolved = place.unresolved;
@@ -162,11 +193,11 @@ impl Assembly {
         spec.proto = http2::server_proto(server.proto);
         spec.websockets = http2::websockets(server);
         spec.check = self.check(server, terms, &spec);
-        Some(spec)
+        spec
     }
 
     /// Where a server is; `None` for a fault.
-    fn place(&mut self, server: &model::Server) -> Option<Place> {
+    fn place(&mut self, server: &model::Server, saved: Option<&Line>) -> Option<Place> {
         let ported = |port: &ServerPort| match port {
             ServerPort::Fixed(port) => (*port, None),
             ServerPort::Mapped(offset) => (0, Some(*offset)),
@@ -174,16 +205,19 @@ impl Assembly {
         match &server.address {
             model::ServerAddress::Tcp { ip, port } => {
                 let (port, offset) = ported(port);
+                // An operator may have given it another port; an address that is written is the configuration's.
+                let other = saved.and_then(|saved| saved.port).filter(|_| offset.is_none());
                 Some(Place {
                     port_offset: offset,
-                    ..Place::at(ServerAddress::Tcp((*ip, port).into()))
+                    ..Place::at(ServerAddress::Tcp((*ip, other.unwrap_or(port)).into()))
                 })
             }
             model::ServerAddress::Unix(path) => Some(Place::at(ServerAddress::Unix(path.clone()))),
             model::ServerAddress::Abstract(name) => Some(Place::at(ServerAddress::Abstract(name.clone()))),
             model::ServerAddress::Name { host, port } => {
                 let (port, offset) = ported(port);
-                let first = self.first_address(server, host, port)?;
+                let last = saved.filter(|saved| saved.name.as_ref() == Some(host));
+                let first = self.first_address(server, host, port, last.and_then(|saved| saved.ip))?;
                 Some(Place {
                     address: ServerAddress::Tcp(first.0),
                     port_offset: offset,

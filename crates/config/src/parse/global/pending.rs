@@ -94,8 +94,6 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
     left_out("ocsp-update.mindelay", G, OCSP),
     left_out("ocsp-update.mode", G, OCSP),
     not_yet("pp2-never-send-local", G, "a setting of the process"),
-    not_yet("server-state-base", G, "a setting of the process"),
-    not_yet("server-state-file", G, "state of servers kept over reloads"),
     not_yet("setcap", G, "a setting of the process"),
     not_yet("shm-stats-file", G, "a setting of the process"),
     not_yet("shm-stats-file-max-objects", G, "a setting of the process"),

@@ -148,6 +148,26 @@ const ROWS: &[Keyword<Parse>] = &[
         },
     ),
     served(
+        "server-state-base",
+        G,
+        "<directory>",
+        "where files with the state of servers are",
+        |cx, args| {
+            cx.global.saved_base = Some(PathBuf::from(args.text("a directory")?));
+            Ok(())
+        },
+    ),
+    served(
+        "server-state-file",
+        G,
+        "<file>",
+        "the state that servers had before a reload",
+        |cx, args| {
+            cx.global.saved_file = Some(PathBuf::from(args.text("a file")?));
+            Ok(())
+        },
+    ),
+    served(
         "external-check",
         G,
         "[preserve-env]",

@@ -100,12 +100,17 @@ fn nameserver(cx: &mut OtherCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
     let name = text(args, "a name")?;
     let word = args.expect("an address such as `192.0.2.1:53`")?;
     let (address, tcp) = name_server(word)?;
+    let own = name.text()?.to_owned();
     cx.declare("name server", name)?;
     if let Some(word) = args.peek() {
         args.take_rest();
         return Err(Box::new(unsupported(word, "nameserver ")));
     }
-    cx.state.resolvers.servers.push(NameServer { address, tcp });
+    cx.state.resolvers.servers.push(NameServer {
+        name: own,
+        address,
+        tcp,
+    });
     Ok(())
 }
 

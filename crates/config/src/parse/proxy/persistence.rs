@@ -32,6 +32,8 @@ pub(super) fn cookie(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
         idle_max: None,
         life_max: None,
     };
+    let (mut domains, mut others) = (String::new(), String::new());
+    let (mut http_only, mut secure) = ("", "");
     while let Some(word) = args.next() {
         match word.text()? {
             "rewrite" => mode(&mut cookie, CookieMode::Rewrite, word)?,
@@ -41,10 +43,10 @@ pub(super) fn cookie(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
             "nocache" => cookie.nocache = true,
             "postonly" => cookie.postonly = true,
             "preserve" => cookie.preserve = true,
-            "httponly" => cookie.attributes.push_str("; HttpOnly"),
-            "secure" => cookie.attributes.push_str("; Secure"),
-            "domain" => attribute(&mut cookie, "domain=", args)?,
-            "attr" => attribute(&mut cookie, "", args)?,
+            "httponly" => http_only = "; HttpOnly",
+            "secure" => secure = "; Secure",
+            "domain" => attribute(&mut domains, "domain=", args)?,
+            "attr" => attribute(&mut others, "", args)?,
             "maxidle" => cookie.idle_max = Some(args.time(TimeUnit::Seconds)?),
             "maxlife" => cookie.life_max = Some(args.time(TimeUnit::Seconds)?),
             "dynamic" => cookie.dynamic = true,
@@ -60,6 +62,8 @@ pub(super) fn cookie(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
             }
         }
     }
+    // In HAProxy's order, whatever that of the words is.
+    cookie.attributes = [&*domains, http_only, secure, &*others].concat();
     let dated = cookie.idle_max.is_some() || cookie.life_max.is_some();
     if dated && cookie.mode != CookieMode::Insert {
         return bad_argument(word, "`maxidle` and `maxlife` go with `insert` only");
@@ -79,15 +83,15 @@ fn mode(cookie: &mut Cookie, mode: CookieMode, word: &Word) -> Parsed<()> {
     Ok(())
 }
 
-fn attribute(cookie: &mut Cookie, before: &str, args: &mut Args<'_>) -> Parsed<()> {
+fn attribute(attributes: &mut String, before: &str, args: &mut Args<'_>) -> Parsed<()> {
     let word = args.expect("a value")?;
     let text = word.text()?;
     if text.is_empty() || text.bytes().any(|byte| byte == b';' || byte.is_ascii_control()) {
         return bad_argument(word, "an attribute has no `;` and no control characters");
     }
-    cookie.attributes.push_str("; ");
-    cookie.attributes.push_str(before);
-    cookie.attributes.push_str(text);
+    attributes.push_str("; ");
+    attributes.push_str(before);
+    attributes.push_str(text);
     Ok(())
 }
 

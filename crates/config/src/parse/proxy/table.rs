@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{ProxyCx, balance, compression, filters, logs, options, persistence, stats, timeouts, upstream};
 use crate::TimeUnit;
 use crate::diag::{Diagnostic, code};
-use crate::model::{BackendTarget, HttpReuse, Mode, Outgoing, RetryCount, Server, UseBackend};
+use crate::model::{BackendTarget, HttpReuse, Mode, Outgoing, RetryCount, SavedStates, Server, UseBackend};
 use crate::parse::args::{Args, Parsed, fault, list};
 use crate::parse::check_rules::Speaks;
 use crate::parse::http::header_name;
@@ -216,7 +216,12 @@ const ROWS: &[Keyword<Parse>] = &[
     not_yet("filter-sequence", NO_DEFAULTS, "the order of filters"),
     not_yet("force-be-switch", F_ONLY, "choose a backend that is taken out of use"),
     not_yet("guid", NO_DEFAULTS, "a unique name"),
-    not_yet("load-server-state-from-file", B, "state of servers kept over reloads"),
+    served("load-server-state-from-file", B, "{ global | local | none }", "begin with the state that servers had before a reload",
+        |cx, args| {
+            let names = [("global", SavedStates::Global), ("local", SavedStates::Local), ("none", SavedStates::None)];
+            cx.proxy.upstream.saved = args.one_of("where the state of servers comes from", &names)?;
+            Ok(())
+        }),
     served("log-format-sd", F, "<format>", "the structured data of log lines", logs::log_format_sd),
     served("log-steps", F, "{ all | <step>[,...] }", "when log lines are written", logs::log_steps),
     served("max-keep-alive-queue", B, "<number>", "how many may wait for a server that a session returns to; -1 for any \
@@ -238,7 +243,12 @@ const ROWS: &[Keyword<Parse>] = &[
     }),
     served("retry-on", B, "{ none | <reason>... | <status>... }", "after which failures a request is tried again",
         upstream::retry_on),
-    not_yet("server-state-file-name", B, "state of servers kept over reloads"),
+    served("server-state-file-name", B_ONLY, "[use-backend-name | <file>]", "the file for `load-server-state-from-file local`",
+        |cx, args| {
+            let named = !args.take("use-backend-name") && args.peek().is_some();
+            cx.proxy.upstream.saved_file = if named { Some(args.text("a file")?.to_owned()) } else { None };
+            Ok(())
+        }),
     served("source", B, "<addr>[:<port>] [usesrc { <addr>[:<port>] | client | clientip | hdr_ip(<hdr>[,<occ>]) }] \
         [interface <name>]", "where connections to servers come from", upstream::source),
     served("srvtcpka-cnt", B, "<number>", "how many probes stay unanswered before a connection is given up", |cx, args| {

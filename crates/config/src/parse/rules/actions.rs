@@ -1,7 +1,7 @@
 //! The actions of rules.
 
 use super::amount;
-use super::variable::{assignment, variable};
+use super::variable::{assignment, resolution, variable};
 use super::{RuleCx, Set, lua_name};
 use crate::diag::{Diagnostic, code};
 use crate::model::{Action, HeaderMatch, LogLevel, NameMatch, RedirectKind, RedirectRule};
@@ -229,6 +229,13 @@ const ROWS: &[ActionRow] = &[
             let word = args.expect("a syslog level or `silent`")?;
             let level: Option<LogLevel> = if word.is("silent") { None } else { Some(log::level(word)?) };
             Ok(Action::SetLogLevel(level))
+        }),
+    inner("do-resolve", Sets::TREQ.or(Sets::HREQ), "do-resolve(<name>,<resolvers>[,{ ipv4 | ipv6 }]) <expr>",
+        "set a variable to the address of a host", |cx, args| {
+            let resolution = resolution(cx.inner.as_ref(), cx.scope.files)?;
+            let host = sampled::expression(args.expect("an expression such as `hdr(host),host_only`")?, &cx.scope)?;
+            let (to, resolvers, prefer_v4) = resolution;
+            Ok(Action::Resolve { to, resolvers, prefer_v4, host })
         }),
     inner("set-var", Sets::ALL, "set-var(<name>[,<cond>...]) <expr>", "set a variable", |cx, args| {
         let to = assignment(cx.inner.as_ref(), cx.scope.files)?;

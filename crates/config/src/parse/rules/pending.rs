@@ -6,7 +6,6 @@ use super::actions::{ActionRow, Sets, left_out, pending};
 #[rustfmt::skip]
 pub(super) const ROWS: &[ActionRow] = &[
     pending("attach-srv", Sets::SESS),
-    pending("do-resolve", Sets::TREQ.or(Sets::HREQ)),
     pending("expect-netscaler-cip", Sets::CONN),
     left_out("send-spoe-group", Sets::TREQ.or(Sets::TRES.or(Sets::HREQ.or(Sets::HRES))),
         "agents of the SPOE are not asked; a script can ask whom it likes, and wait for the answer"),

@@ -13,6 +13,7 @@ mod lua;
 mod peers;
 mod pending;
 mod process;
+mod resolvers;
 mod servers;
 mod sessions;
 pub(crate) mod stat;
@@ -25,11 +26,12 @@ use super::command::Command;
 
 /// All of them.
 pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
-    let families: [&'static [Command]; 18] = [
+    let families: [&'static [Command]; 19] = [
         caches::COMMANDS,
         certificates::COMMANDS,
         cli::COMMANDS,
         process::COMMANDS,
+        resolvers::COMMANDS,
         info::COMMANDS,
         lists::COMMANDS,
         servers::COMMANDS,

@@ -186,12 +186,7 @@ fn check_columns(spec: &ServerSpec, server: &ServerState) -> String {
         health::Result::Passed => 3,
         health::Result::Conditional => 4,
     };
-    // HAProxy counts up to `rise` where a server comes up, and on to `rise + fall - 1` while it stays.
-    let (done, needed) = last.progress;
-    let health = match server.operational() {
-        Operational::Stopped => done.min(check.pace.rise.saturating_sub(1)),
-        _ => check.pace.rise + needed.saturating_sub(done).saturating_sub(1),
-    };
+    let health = last.level(check.pace.rise, server.operational() != Operational::Stopped);
     let number = number_of(last.finding.status);
     format!("{number} {result} {health} {state} {agent}")
 }

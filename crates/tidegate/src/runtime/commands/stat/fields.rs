@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use tidegate_proxy::check::shared::LastCheck;
+use tidegate_proxy::check::shared::{LastAnswer, LastCheck};
+use tidegate_proxy::check::status::Status;
 use tidegate_proxy::spec::{BackendSpec, FrontendSpec, ListenAddress, ServerAddress};
 use tidegate_proxy::{Admin, Count, FrontendState, Mode, Operational, Plane, ServerState, Totals};
 
@@ -61,6 +62,25 @@ pub(crate) struct Object {
     /// Rise and fall, of a server that is checked.
     pace: Option<(u32, u32)>,
     last_check: Option<LastCheck>,
+    /// Who waits now, and most that did at a time.
+    queued: Option<(u32, Option<u32>)>,
+    /// What is known of a server alone.
+    server: Option<OfServer>,
+    /// The cookie's name, or the server's value.
+    cookie: Option<String>,
+}
+
+/// What is known of a server alone.
+struct OfServer {
+    queue_limit: u32,
+    tracked: Option<String>,
+    downtime_s: Option<u64>,
+    /// How far its checks are, as HAProxy counts.
+    health: Option<u32>,
+    analyses_failed: Option<u64>,
+    has_agent: bool,
+    is_up: bool,
+    last_answer: Option<LastAnswer>,
 }
 
 /// One column.
@@ -160,6 +180,9 @@ pub(crate) fn of_frontend(plane: &Plane, frontend: &FrontendSpec) -> Option<Obje
         idle_limit: None,
         pace: None,
         last_check: None,
+        queued: None,
+        server: None,
+        cookie: None,
     })
 }
 
@@ -186,6 +209,8 @@ pub(crate) fn of_listener(plane: &Plane, frontend: &FrontendSpec, id: u32) -> Op
 
 pub(crate) fn of_server(plane: &Plane, backend: &BackendSpec, server: &ServerState) -> Object {
     let spec = server.spec();
+    let last = server.checks().last().filter(|_| spec.check.is_some());
+    let is_up = server.operational() != Operational::Stopped;
     let (active, backup) = if server.is_backup() { (0, 1) } else { (1, 0) };
     Object {
         kind: Kind::Server,
@@ -213,7 +238,33 @@ pub(crate) fn of_server(plane: &Plane, backend: &BackendSpec, server: &ServerSta
             .check
             .as_ref()
             .map(|check| (check.pace.rise, check.pace.fall)),
-        last_check: server.checks().last().filter(|_| spec.check.is_some()),
+        last_check: last.clone(),
+        queued: Some((server.queued(), Some(server.queued_max()))),
+        server: Some(OfServer {
+            queue_limit: spec.maxqueue,
+            tracked: spec.track.and_then(|(backend, place)| {
+                let (backend, state) = plane.backend_at(backend)?;
+                Some(format!("{}/{}", backend.name, state.servers().at(place)?.name()))
+            }),
+            downtime_s: spec
+                .check
+                .as_ref()
+                .map(|_| server.downtime(Instant::now()).as_secs()),
+            health: spec
+                .check
+                .as_ref()
+                .zip(last)
+                .map(|(check, last)| last.level(check.pace.rise, is_up)),
+            analyses_failed: spec
+                .check
+                .as_ref()
+                .and_then(|check| check.observe.as_ref())
+                .map(|_| server.checks().analyses_failed()),
+            has_agent: spec.agent.is_some() && server.checks().is_agent_enabled(),
+            is_up,
+            last_answer: server.checks().last_answer().filter(|_| spec.agent.is_some()),
+        }),
+        cookie: spec.cookie.clone(),
     }
 }
 
@@ -261,6 +312,10 @@ pub(crate) fn of_backend(
             .iter()
             .filter(move |server| server.is_backup() == backup && server.is_usable())
     };
+    let queued = plane
+        .backends()
+        .find(|(spec, _)| spec.id == backend.id)
+        .map_or(0, |(_, state)| state.queued());
     let (active, reserve) = (usable(false).count(), usable(true).count());
     // Backups serve only where no other does.
     let weight = usable(active == 0).map(|server| server.effective_weight()).sum();
@@ -278,9 +333,9 @@ pub(crate) fn of_backend(
         name: "BACKEND".into(),
         totals: plane.backend_totals(&backend.name)?,
         http: backend.mode == Mode::Http,
-        limit: None,
+        limit: Some(backend.fullconn.into()),
         weight: Some(weight),
-        first_weight: Some(servers.iter().map(|server| server.weight()).sum()),
+        first_weight: Some(usable(active == 0).map(|server| server.weight()).sum()),
         active: u32::try_from(active).unwrap_or(u32::MAX),
         backup: u32::try_from(reserve).unwrap_or(u32::MAX),
         since_change: servers
@@ -293,6 +348,13 @@ pub(crate) fn of_backend(
         idle_limit: None,
         pace: None,
         last_check: None,
+        queued: Some((queued, None)),
+        server: None,
+        cookie: backend
+            .persistence
+            .cookie
+            .as_ref()
+            .map(|cookie| cookie.name.clone()),
     })
 }
 
@@ -344,6 +406,16 @@ fn check(object: &Object, value: impl Fn(&LastCheck) -> Typed) -> Option<Typed> 
     object.last_check.as_ref().map(value)
 }
 
+/// What is known of an agent; nothing of one that was never asked but that it is there.
+fn agent(object: &Object, value: impl Fn(&OfServer, Option<&LastAnswer>) -> Option<Typed>) -> Option<Typed> {
+    let server = object.server.as_ref().filter(|server| server.has_agent)?;
+    value(server, server.last_answer.as_ref())
+}
+
+fn answered(last: Option<&LastAnswer>) -> Status {
+    last.map_or(Status::Initial, |last| last.finding.status)
+}
+
 const fn field(
     name: &'static str,
     tags: Tags,
@@ -368,8 +440,8 @@ const fn empty(name: &'static str, tags: Tags) -> Field {
 pub(crate) const FIELDS: &[Field] = &[
     field("pxname", Tags(Origin::Key, Nature::Name, Scope::Service), "the proxy's name", |o| Some(Typed::text(&o.proxy))),
     field("svname", Tags(Origin::Key, Nature::Name, Scope::Service), "the server's name, FRONTEND or BACKEND", |o| Some(Typed::text(&o.name))),
-    empty("qcur", GAUGE),
-    empty("qmax", MAX),
+    field("qcur", GAUGE, "who waits now", |o| o.queued.map(|(now, _)| Typed::U32(now))),
+    field("qmax", MAX, "most that waited at a time, for a server", |o| o.queued?.1.map(Typed::U32)),
     field("scur", GAUGE, "sessions now", |o| Some(Typed::u32(o.totals.current))),
     field("smax", MAX, "most sessions at a time; the workers' own maxima added up", |o| Some(Typed::u32(o.totals.current_max))),
     field("slim", LIMIT, "limit of sessions", |o| o.limit.map(Typed::u32)),
@@ -390,14 +462,14 @@ pub(crate) const FIELDS: &[Field] = &[
     field("chkfail", COUNT, "failed checks while it was up", |o| check(o, |last| Typed::U64(last.failures))),
     field("chkdown", COUNT, "times that it went down", |o| check(o, |last| Typed::U64(last.downs))),
     field("lastchg", AGE, "seconds since it last went up or down", |o| o.since_change.map(Typed::u32)),
-    empty("downtime", COUNT),
-    empty("qlimit", CONFIG),
+    field("downtime", COUNT, "seconds that it was down or out of service", |o| o.server.as_ref()?.downtime_s.map(Typed::U64)),
+    field("qlimit", CONFIG, "limit of who may wait", |o| o.server.as_ref().map(|server| server.queue_limit).filter(|limit| *limit > 0).map(Typed::U32)),
     field("pid", Tags(Origin::Key, Nature::Gauge, Scope::Process), "the process's number, which is always 1", |_| Some(Typed::U32(1))),
     field("iid", Tags(Origin::Key, Nature::Gauge, Scope::Service), "the proxy's number", |o| Some(Typed::U32(o.proxy_id))),
     field("sid", Tags(Origin::Key, Nature::Gauge, Scope::Service), "the server's number", |o| Some(Typed::U32(o.server_id))),
     empty("throttle", AVERAGE),
     field("lbtot", COUNT, "times that a server was chosen", |o| back(o).then_some(Typed::U64(o.totals.total))),
-    empty("tracked", CONFIG),
+    field("tracked", CONFIG, "the server that it tracks", |o| o.server.as_ref()?.tracked.as_deref().map(Typed::text)),
     field("type", CONFIG, "0 for a frontend, 1 for a backend, 2 for a server, 3 for a listener", |o| Some(Typed::U32(o.kind as u32))),
     field("rate", RATE, "sessions in the last second", |o| (o.kind != Kind::Listener).then(|| Typed::u32(o.totals.per_second))),
     empty("rate_lim", LIMIT),
@@ -411,7 +483,7 @@ pub(crate) const FIELDS: &[Field] = &[
     field("hrsp_4xx", COUNT, "responses with a status of 4xx", |o| response(o, Count::ClientError)),
     field("hrsp_5xx", COUNT, "responses with a status of 5xx", |o| response(o, Count::ServerError)),
     field("hrsp_other", COUNT, "responses with another status", |o| response(o, Count::OtherStatus)),
-    empty("hanafail", OUTPUT),
+    field("hanafail", OUTPUT, "errors that `observe` saw", |o| o.server.as_ref()?.analyses_failed.map(Typed::U64)),
     field("req_rate", RATE, "requests in the last second", |o| front(o).then(|| Typed::u32(o.totals.requests_per_second))),
     empty("req_rate_max", MAX),
     field("req_tot", COUNT, "requests so far", |o| only(o, Kind::Frontend, Count::Requests)),
@@ -423,24 +495,24 @@ pub(crate) const FIELDS: &[Field] = &[
     empty("comp_rsp", COUNT),
     field("lastsess", AGE, "seconds since the last session", |o| back(o).then(|| o.totals.seconds_since_last.map_or(Typed::S32(-1), |s| Typed::S32(i32::try_from(s).unwrap_or(i32::MAX))))),
     field("last_chk", OUTPUT, "what the last check got", |o| o.last_check.as_ref()?.finding.info.as_deref().map(Typed::text)),
-    empty("last_agt", OUTPUT),
+    field("last_agt", OUTPUT, "what the agent said last", |o| agent(o, |_, last| last?.finding.info.as_deref().map(Typed::text))),
     empty("qtime", AVERAGE),
     empty("ctime", AVERAGE),
     empty("rtime", AVERAGE),
     empty("ttime", AVERAGE),
-    empty("agent_status", OUTPUT),
+    field("agent_status", OUTPUT, "how asking the agent ended", |o| agent(o, |_, last| Some(Typed::text(answered(last).code())))),
     empty("agent_code", OUTPUT),
-    empty("agent_duration", DURATION),
+    field("agent_duration", DURATION, "how long that took, in ms", |o| agent(o, |_, last| Some(Typed::U64(last.map_or(0, |last| u64::try_from(last.took.as_millis()).unwrap_or(u64::MAX)))))),
     field("check_desc", OUTPUT, "how the last check ended, in words", |o| check(o, |last| Typed::text(last.finding.status.description()))),
-    empty("agent_desc", OUTPUT),
+    field("agent_desc", OUTPUT, "how asking the agent ended, in words", |o| agent(o, |_, last| Some(Typed::text(answered(last).description())))),
     field("check_rise", CONFIG, "checks that bring it up", |o| o.pace.map(|(rise, _)| Typed::U32(rise))),
     field("check_fall", CONFIG, "checks that bring it down", |o| o.pace.map(|(_, fall)| Typed::U32(fall))),
-    empty("check_health", CONFIG),
-    empty("agent_rise", CONFIG),
-    empty("agent_fall", CONFIG),
-    empty("agent_health", CONFIG),
+    field("check_health", CONFIG, "how far its checks are: up to `check_rise` it is down", |o| o.server.as_ref()?.health.map(Typed::U32)),
+    field("agent_rise", CONFIG, "answers that bring it up, which is always 1", |o| agent(o, |_, _| Some(Typed::U32(1)))),
+    field("agent_fall", CONFIG, "answers that bring it down, which is always 1", |o| agent(o, |_, _| Some(Typed::U32(1)))),
+    field("agent_health", CONFIG, "1 where it is up", |o| agent(o, |server, _| Some(Typed::U32(server.is_up.into())))),
     field("addr", CONFIG, "the address", |o| o.address.as_deref().map(Typed::text)),
-    empty("cookie", CONFIG),
+    field("cookie", CONFIG, "the cookie's name, or the server's value of it", |o| o.cookie.as_deref().map(Typed::text)),
     field("mode", CONFIG, "`http` or `tcp`", |o| Some(Typed::text(if o.http { "http" } else { "tcp" }))),
     field("algo", CONFIG, "how servers are chosen", |o| o.algorithm.map(Typed::text)),
     field("conn_rate", RATE, "connections in the last second", |o| front(o).then(|| Typed::u32(o.totals.per_second))),
