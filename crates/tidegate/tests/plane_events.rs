@@ -53,7 +53,7 @@ core.register_cli({ "late" }, "subscribes while serving", function(applet)
 end)
 core.register_cli({ "hold" }, "keeps a server", function(applet) held = core.backends.back.servers.new end)
 core.register_cli({ "held" }, "what is kept", function(applet)
-    local good, name = pcall(function() return held:get_name() .. " " .. held:get_rid() end)
+    local good, name = pcall(function() return held:get_name() .. " " .. held:get_rid() .. " " .. tostring(held:is_dynamic()) end)
     applet:send((good and name or "gone") .. "\n")
 end)
 core.register_cli({ "end" }, "ends that", function(applet) sub:unsub() end)
@@ -116,7 +116,7 @@ fn servers_that_come_and_go_are_heard_of_and_never_taken_for_each_other() -> Res
     );
     site.until("heard\n", "list SERVER_ADD back/new 4 0\n")?;
     site.ask("hold\n")?;
-    assert_eq!(site.ask("held\n")?.trim(), "new 0");
+    assert_eq!(site.ask("held\n")?.trim(), "new 0 true");
     site.ask("del server back/new\n")?;
     site.until("heard\n", "list SERVER_DEL back/new 4 0\n")?;
     assert_eq!(site.ask("held\n")?.trim(), "gone");
@@ -124,7 +124,7 @@ fn servers_that_come_and_go_are_heard_of_and_never_taken_for_each_other() -> Res
     site.until("heard\n", "list SERVER_ADD back/new 4 1\n")?;
     assert_eq!(site.ask("held\n")?.trim(), "gone", "another one of its name");
     site.ask("hold\n")?;
-    assert_eq!(site.ask("held\n")?.trim(), "new 1");
+    assert_eq!(site.ask("held\n")?.trim(), "new 1 true");
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! A request on its way: connected to, sent, answered.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -9,6 +9,7 @@ use tidegate_sample::head::Headers;
 use super::pool;
 use super::request::Request;
 use super::wire::{Body, Connection, Head, Incoming};
+use crate::handle::stale;
 use crate::run::Ends;
 use crate::socket::{self};
 
@@ -41,7 +42,15 @@ impl Answer {
 }
 
 /// The body of a response that a script reads.
-pub(super) struct Reader(Mutex<Option<Rest>>);
+pub(super) struct Reader(Mutex<Reading>);
+
+/// How far it was read.
+pub(super) enum Reading {
+    /// So much is left; none while somebody reads, and at the end.
+    Rest(Option<Rest>),
+    /// The run that asked for it has ended.
+    Stale,
+}
 
 /// What is left of a response.
 pub(super) struct Rest {
@@ -52,18 +61,28 @@ pub(super) struct Rest {
 }
 
 impl Reader {
-    pub(super) fn take(&self) -> Option<Rest> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// What is left, for whoever reads; an error once it is nobody's any more.
+    pub(super) fn take(&self) -> mlua::Result<Option<Rest>> {
+        match &mut *self.reading() {
+            Reading::Rest(rest) => Ok(rest.take()),
+            Reading::Stale => Err(stale("HTTPClient")),
+        }
     }
 
     pub(super) fn put_back(&self, rest: Option<Rest>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = rest;
+        if let Reading::Rest(left) = &mut *self.reading() {
+            *left = rest;
+        }
+    }
+
+    fn reading(&self) -> MutexGuard<'_, Reading> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Ends for Reader {
     fn end(&self) {
-        drop(self.take());
+        *self.reading() = Reading::Stale;
     }
 }
 
@@ -159,7 +178,7 @@ async fn answered(
         kept_by: request.kept_by,
     };
     if request.stream {
-        told.reader = Some(Reader(Mutex::new(Some(rest))));
+        told.reader = Some(Reader(Mutex::new(Reading::Rest(Some(rest)))));
         return Ok(told);
     }
     let (mut body, mut left) = (BytesMut::new(), Some(rest));

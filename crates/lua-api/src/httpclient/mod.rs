@@ -225,7 +225,7 @@ impl IntoLua for Answer {
 /// `response:receive()`: the next piece of the body, nil at its end, or nil and what is wrong.
 fn receive(lua: &Lua, reader: Arc<Reader>) -> Result<Function> {
     operation(lua, "receive", move |_, _: mlua::Variadic<Value>| {
-        let taken = reader.take();
+        let taken = reader.take()?;
         let reader = Arc::clone(&reader);
         Ok(async move {
             let Some(taken) = taken else {

@@ -42,8 +42,8 @@ pub(super) const ROWS: &[Row] = &[
     ),
     row(
         "is_dynamic(sv)",
-        "whether it was added while the process runs: false",
-        |lua, name, env| about(lua, name, env, |_, _| false),
+        "whether it was added while the process runs",
+        |lua, name, env| about(lua, name, env, |_, server| server.state.is_dynamic()),
     ),
     row(
         "get_cur_sess(sv)",
