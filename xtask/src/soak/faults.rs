@@ -58,6 +58,10 @@ pub(crate) const FAULTS: &[(&str, Fault)] = &[
     ("services with requests", |doors, chance| {
         asked(doors, chance, "/client")
     }),
+    ("scripts of the examples", |doors, chance| {
+        let path = chance.of(EXAMPLES).copied().unwrap_or("/example");
+        asked(doors, chance, path)
+    }),
     ("answers of the cache", |doors, chance| {
         asked(doors, chance, "/cached")
     }),
@@ -84,6 +88,24 @@ pub(crate) const FAULTS: &[(&str, Fault)] = &[
     ("HTTP/2: noise", |doors, chance| {
         bytes_to(doors.plain, &frames::noise(chance))
     }),
+];
+
+/// Where scripts of the examples answer, or take part.
+const EXAMPLES: &[&str] = &[
+    "/example/ab",
+    "/example/auth",
+    "/example/canary",
+    "/example/command",
+    "/example/cors",
+    "/example/hello",
+    "/example/jwt",
+    "/example/large",
+    "/example/limit",
+    "/example/maintenance",
+    "/example/nap",
+    "/example/redact",
+    "/example/refresh",
+    "/example/tide",
 ];
 
 fn open(address: SocketAddr) -> std::io::Result<TcpStream> {

@@ -43,6 +43,7 @@ impl Site {
             ("@SOCKET@", socket.display().to_string()),
             ("@LOG@", log.to_string()),
             ("@SHARED@", directory.join("shared.lua").display().to_string()),
+            ("@EXAMPLES@", crate::root().join("examples").display().to_string()),
             ("@OWN@", directory.join("own.lua").display().to_string()),
             (
                 "@CERTIFICATE@",
