@@ -114,3 +114,105 @@ end)
     assert!(site.get("/")?.ends_with("served"));
     Ok(())
 }
+
+#[test]
+fn filters_responses_and_replies_refuse_both_too() -> Result<()> {
+    let script = r#"
+local BAD = { cr = "a\rb", lf = "a\nb", nul = "a\0b" }
+local function tried(setters)
+    local passed = {}
+    for name, set in pairs(setters) do
+        for byte, bad in pairs(BAD) do
+            if pcall(set, bad) then passed[#passed + 1] = name .. "/" .. byte end
+        end
+        if not pcall(set, "harmless") then passed[#passed + 1] = name .. " refuses all" end
+    end
+    table.sort(passed)
+    return table.concat(passed, ",")
+end
+local function statuses(set)
+    local passed = {}
+    for _, code in ipairs({ 100, 101, 0, -5, 9999 }) do
+        if pcall(set, code) then passed[#passed + 1] = code end
+    end
+    if not pcall(set, 200) then passed[#passed + 1] = "refuses all" end
+    return table.concat(passed, ",")
+end
+local function of_headers(msg)
+    return {
+        add_name = function(bad) msg:add_header(bad, "v") end,
+        add_value = function(bad) msg:add_header("x-a", bad) end,
+        set_name = function(bad) msg:set_header(bad, "v") end,
+        set_value = function(bad) msg:set_header("x-a", bad) end,
+        rep_header = function(bad) msg:rep_header("x-old", ".*", bad) end,
+        rep_value = function(bad) msg:rep_value("x-old", ".*", bad) end,
+    }
+end
+local F = { flags = filter.FLT_CFG_FL_HTX }
+F.__index = F
+function F:new() return setmetatable({}, F) end
+function F:http_headers(txn, msg)
+    local setters = of_headers(msg)
+    if msg:is_resp() then
+        setters.reason = function(bad) msg:set_status(200, bad) end
+        msg:set_header("x-filter", "passed:" .. tried(setters) .. statuses(function(code) msg:set_status(code) end))
+    else
+        setters.method = function(bad) msg:set_method(bad) end
+        setters.path = function(bad) msg:set_path("/" .. bad) end
+        setters.query = function(bad) msg:set_query(bad) end
+        setters.uri = function(bad) msg:set_uri("/" .. bad) end
+        txn:set_var("txn.of_request", "passed:" .. tried(setters))
+    end
+end
+core.register_filter("setters", F, function(flt) return flt end)
+core.register_action("response", {"http-res"}, function(txn)
+    local http = txn.http
+    http:res_set_header("x-response", "passed:" .. tried({
+        rep_header = function(bad) http:res_rep_header("x-old", ".*", bad) end,
+        rep_value = function(bad) http:res_rep_value("x-old", ".*", bad) end,
+    }) .. statuses(function(code) http:res_set_status(code) end))
+end)
+core.register_action("reply", {"http-req"}, function(txn)
+    local http, reply = txn.http, txn:reply()
+    local told = tried({
+        rep_value = function(bad) http:req_rep_value("x-old", ".*", bad) end,
+        reason = function(bad) reply:set_status(200, bad) end,
+        name = function(bad) reply:add_header(bad, "v") end,
+        value = function(bad) reply:add_header("x-a", bad) end,
+    }) .. statuses(function(code) reply:set_status(code) end)
+    for byte, bad in pairs(BAD) do
+        -- Whichever passes is the answer.
+        pcall(txn.done, txn, txn:reply({ reason = bad, body = "reason/" .. byte }))
+        pcall(txn.done, txn, txn:reply({ headers = { ["x-a"] = { bad } }, body = "value/" .. byte }))
+        pcall(txn.done, txn, txn:reply({ headers = { [bad] = { "v" } }, body = "name/" .. byte }))
+    end
+    txn:done(txn:reply({ body = "passed:" .. told }))
+end)
+core.register_service("origin", "http", function(applet)
+    applet:set_status(200)
+    applet:add_header("x-old", "old")
+    applet:add_header("content-length", 0)
+    applet:start_response()
+end)
+"#;
+    let rules = "filter lua.setters\n    \
+                 http-request lua.reply if { path /reply }\n    \
+                 http-request use-service lua.origin\n    \
+                 http-response lua.response\n    \
+                 http-after-response set-header x-request %[var(txn.of_request)]";
+    let site = site("split-more", "", rules, script)?;
+    let ask = |path: &str| {
+        site.ask(&format!(
+            "GET {path} HTTP/1.1\r\nhost: x\r\nx-old: old\r\nconnection: close\r\n\r\n"
+        ))
+    };
+    assert_eq!(body(&ask("/reply")?), "passed:");
+    let answer = ask("/")?;
+    for header in ["x-filter", "x-response", "x-request"] {
+        assert!(
+            answer.contains(&format!("{header}: passed:\r\n")),
+            "{header}: {answer}"
+        );
+    }
+    Ok(())
+}
