@@ -744,6 +744,8 @@ pub struct ServerSpec {
     pub user_timeout: Option<Duration>,
     /// `option srvtcpka`: how idle connections are probed.
     pub keepalive: Option<KeepAlive>,
+    /// The name that its address came from at the beginning, followed or not.
+    pub host: Option<String>,
     /// The name that its address comes from, if it is to be followed.
     pub name_of_address: Option<Arc<NameSpec>>,
     /// How a name would be followed that operators give it.
@@ -861,6 +863,7 @@ impl ServerSpec {
             guid: None,
             hash_key: HashKey::Id,
             track: None,
+            host: None,
             name_of_address: None,
             unresolved: false,
             dynamic: false,

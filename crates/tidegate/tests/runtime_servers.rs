@@ -85,14 +85,14 @@ fn the_state_of_servers_is_shown() -> Result<()> {
     assert_eq!(
         without_age(lines[2]),
         format!(
-            "30 app 1 a 127.0.0.1 0 1 1 1 1 0 2 0 0 1 0 - {} - 0 0 - - 0",
+            "30 app 1 a 127.0.0.1 0 1 1 1 1 0 2 0 0 1 0 localhost {} - 0 0 - - 0",
             a.port()
         )
     );
     assert_eq!(
         without_age(lines[3]),
         format!(
-            "30 app 7 b 127.0.0.1 2 0 3 10 1 0 2 0 0 1 1 - {} - 0 0 - - 0",
+            "30 app 7 b 127.0.0.1 2 0 3 10 1 0 2 0 0 1 1 localhost {} - 0 0 - - 0",
             b.port()
         )
     );

@@ -38,13 +38,15 @@ fn servers_go_on_as_they_were_before_a_reload() -> Result<()> {
              9 app 4 unchecked 192.0.2.1 0 0 10 10 1000000 8 2 0 6 0 0 0 - 80 - 0 0 - - 0\n\
              9 app 5 maint 192.0.2.1 2 1 10 10 1000000 8 2 0 6 0 0 0 - 80 - 0 0 - - 0\n\
              9 app 6 named 127.0.0.77 2 0 10 10 1000000 1 0 0 0 0 0 0 localhost 80 - 0 0 - - 0\n\
+             9 app 8 checked 192.0.2.1 2 0 10 10 1000000 6 3 3 6 0 0 0 - 80 - 0 0 - - 0\n\
              9 other 1 drained 192.0.2.9 2 0 1 10 1000000 1 0 0 0 0 0 0 - 80 - 0 0 - - 0\n\
              what is this\n"
         ),
     )?;
     let rest = "backend app\n    load-server-state-from-file global\n    default-server weight 10 inter 1h\n    \
          server drained 192.0.2.1:80\n    server weighed 192.0.2.1:80\n    server down 192.0.2.1:80 check\n    \
-         server unchecked 192.0.2.1:80\n    server maint 192.0.2.1:80\n    server named localhost:80\n    server new 192.0.2.1:80\n\
+         server unchecked 192.0.2.1:80\n    server maint 192.0.2.1:80\n    server named localhost:80\n    server new 192.0.2.1:80\n    \
+         server checked 192.0.2.1:80 check\n\
          backend fresh\n    server alone 192.0.2.1:80\n";
     let runtime = Runtime::start(
         "states",
@@ -66,10 +68,15 @@ fn servers_go_on_as_they_were_before_a_reload() -> Result<()> {
     assert_eq!(known("unchecked")?, ["192.0.2.1", "2", "0", "10", "80"]);
     assert_eq!(known("maint")?, ["192.0.2.1", "0", "1", "10", "80"]);
     assert_eq!(known("named")?, ["127.0.0.77", "2", "0", "10", "80"]);
+    // What is written now serves the next process as well.
+    let words = state(&runtime, "named")?;
+    assert_eq!(words.get(17).map(String::as_str), Some("localhost"));
+    let health = |server| state(&runtime, server).map(|words| words.get(12).cloned());
+    assert_eq!(health("checked")?.as_deref(), Some("3"));
     let [ip, _, admin, weight, since, _] = told(&runtime, "new")?;
     assert_eq!((&*ip, &*admin, &*weight), ("192.0.2.1", "0", "10"));
     assert!(since.len() < 4, "{since}");
-    runtime.site.logged("line 10 is not understood")
+    runtime.site.logged("line 11 is not understood")
 }
 
 #[test]

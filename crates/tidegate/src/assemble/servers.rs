@@ -144,6 +144,7 @@ impl Assembly {
         let mut spec = ServerSpec::new(server.name.value.clone(), place.address);
         spec.dynamic = dynamic;
         spec.unresolved = place.unresolved;
+        spec.host = place.follow.as_ref().map(|(host, _)| host.clone());
         match (&place.follow, &spec.address) {
             (Some((host, port)), _) => self.follow(&mut spec, server, Some(host), *port),
             (None, ServerAddress::Tcp(address)) => {

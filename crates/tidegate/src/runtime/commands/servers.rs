@@ -104,7 +104,9 @@ fn states(call: &mut Call<'_>) -> Result<Answer, Refusal> {
             u8::from(spec.has_own_id),
             spec.name_of_address
                 .as_ref()
-                .map_or("-", |name| name.name.as_str()),
+                .map(|name| name.name.as_str())
+                .or(spec.host.as_deref())
+                .unwrap_or("-"),
             match (&spec.tls, spec.refuses_tls) {
                 (Some(_), _) => "1",
                 (None, true) => "-1",
@@ -173,13 +175,11 @@ fn check_columns(spec: &ServerSpec, server: &ServerState) -> String {
         None => 0,
     };
     let Some(check) = &spec.check else {
-        let rise = if server.is_dynamic() { 0 } else { spec.rise };
-        return format!("1 0 {rise} 0 {agent}");
+        return format!("1 0 {} 0 {agent}", unchecked(spec, server, spec.rise));
     };
     let state = CONFIGURED | enabled(checks.is_enabled()) | paused;
     let Some(last) = checks.last() else {
-        let rise = if server.is_dynamic() { 0 } else { check.pace.rise };
-        return format!("1 0 {rise} {state} {agent}");
+        return format!("1 0 {} {state} {agent}", unchecked(spec, server, check.pace.rise));
     };
     let result = match last.finding.status.result() {
         health::Result::Failed => 2,
@@ -189,6 +189,15 @@ fn check_columns(spec: &ServerSpec, server: &ServerState) -> String {
     let health = last.level(check.pace.rise, server.operational() != Operational::Stopped);
     let number = number_of(last.finding.status);
     format!("{number} {result} {health} {state} {agent}")
+}
+
+/// How far the checks of a server are that were none yet: where they were before a reload.
+fn unchecked(spec: &ServerSpec, server: &ServerState, rise: u32) -> u32 {
+    match &spec.saved {
+        Some(saved) => saved.health,
+        None if server.is_dynamic() => 0,
+        None => rise,
+    }
 }
 
 /// HAProxy's number for how a check ended.
