@@ -12,6 +12,7 @@ use tidegate_sample::figures::Figures;
 use tokio::sync::{oneshot, watch};
 
 use crate::counts::Count;
+use crate::duration::{Durations, Stage};
 use crate::figures::Usage;
 use crate::gate::{FrontendState, Gate};
 use crate::log::{Ring, dropped_lines};
@@ -394,8 +395,12 @@ pub struct Totals {
     pub total: u64,
     /// Those of the last second.
     pub per_second: u64,
+    /// The most of a second: for each worker its own, added up.
+    pub per_second_max: u64,
     /// HTTP requests of the last second.
     pub requests_per_second: u64,
+    /// The most of a second: for each worker its own, added up.
+    pub requests_per_second_max: u64,
     /// Seconds since the last one came.
     pub seconds_since_last: Option<u32>,
     pub(crate) counts: Vec<Arc<Usage>>,
@@ -406,5 +411,12 @@ impl Totals {
     #[must_use]
     pub fn of(&self, count: Count) -> u64 {
         self.counts.iter().map(|usage| usage.counts.of(count)).sum()
+    }
+
+    /// How long a stage took on average, of the last 1024 requests of each worker, and at most; in milliseconds.
+    #[must_use]
+    pub fn took(&self, stage: Stage) -> (u64, u32) {
+        let all = || self.counts.iter().map(|usage| &usage.counts.durations);
+        (Durations::average(all(), stage), Durations::longest(all(), stage))
     }
 }

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tidegate_sample::Facts;
 
+use crate::duration::{Durations, Measured};
+
 /// Something that is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
@@ -48,33 +50,60 @@ pub enum Count {
     CacheHits,
     /// Requests whose hints a cache had.
     CacheHintHits,
+    /// Responses that a rule refused.
+    DeniedResponses,
+    /// Connections that `tcp-request connection` refused.
+    DeniedConnections,
+    /// Connections that `tcp-request session` refused.
+    DeniedSessions,
+    /// Requests that a frontend answered by itself.
+    Intercepted,
+    /// Transactions that broke off for a reason of our own.
+    InternalErrors,
+    /// Requests and streams for which a connection to a server was made.
+    Connects,
+    /// Requests that went over a connection that was there.
+    Reuses,
+    /// Connections of clients that speak HTTP/2.
+    Http2Sessions,
+    /// Requests by HTTP/2.
+    Http2Requests,
+    /// Bytes of responses before they were compressed.
+    CompressedIn,
+    /// The same afterwards.
+    CompressedOut,
+    /// Responses that were compressed.
+    CompressedResponses,
 }
 
-const COUNTS: usize = Count::CacheHintHits as usize + 1;
+const COUNTS: usize = Count::CompressedResponses as usize + 1;
 
 /// The counters: one thread writes them, any may read them.
 #[derive(Default)]
-pub(crate) struct Counts([AtomicU64; COUNTS]);
+pub(crate) struct Counts {
+    counters: [AtomicU64; COUNTS],
+    pub(crate) durations: Durations,
+}
 
 impl Counts {
     pub(crate) fn add(&self, count: Count, more: u64) {
-        if let Some(counter) = self.0.get(count as usize) {
+        if let Some(counter) = self.counters.get(count as usize) {
             let sum = counter.load(Ordering::Relaxed).wrapping_add(more);
             counter.store(sum, Ordering::Relaxed);
         }
     }
 
     pub(crate) fn of(&self, count: Count) -> u64 {
-        self.0
+        self.counters
             .get(count as usize)
             .map_or(0, |counter| counter.load(Ordering::Relaxed))
     }
 
     /// Forgets everything. What is counted at the very moment may be lost.
     pub(crate) fn clear(&self) {
-        self.0
-            .iter()
-            .for_each(|counter| counter.store(0, Ordering::Relaxed));
+        let counters = self.counters.iter();
+        counters.for_each(|counter| counter.store(0, Ordering::Relaxed));
+        self.durations.clear();
     }
 }
 
@@ -83,6 +112,11 @@ pub(crate) struct Ending {
     /// The class of the response's status, for HTTP.
     status: Option<Count>,
     trouble: Option<Count>,
+    /// We answered it ourselves.
+    local: bool,
+    /// How it came to the server, if it did.
+    way: Option<Count>,
+    measured: Measured,
     abort: Option<Count>,
     retries: u64,
     redispatched: bool,
@@ -90,7 +124,7 @@ pub(crate) struct Ending {
 
 impl Ending {
     /// What the log line would tell.
-    pub(crate) fn of(facts: &Facts, is_http: bool) -> Ending {
+    pub(crate) fn of(facts: &Facts, measured: Measured, is_http: bool) -> Ending {
         let status = match facts.status {
             Some(100..=199) => Count::Informational,
             Some(200..=299) => Count::Successful,
@@ -106,6 +140,7 @@ impl Ending {
             [b'P', b'R'] => Some(Count::DeniedRequests),
             [b'S' | b's', b'C' | b'Q'] => Some(Count::ConnectErrors),
             [b'S' | b's', b'H' | b'D'] => Some(Count::ResponseErrors),
+            [b'I', _] => Some(Count::InternalErrors),
             _ => None,
         };
         let abort = match facts.termination.unwrap_or(*b"--") {
@@ -116,6 +151,14 @@ impl Ending {
         Ending {
             status: is_http.then_some(status),
             trouble,
+            local: is_http && matches!(facts.termination, Some([b'L', _])),
+            way: measured
+                .is_connected()
+                .then_some(match facts.server_connection_reused {
+                    true => Count::Reuses,
+                    false => Count::Connects,
+                }),
+            measured,
             abort,
             // One that went to another server is counted as such.
             retries: u64::from(facts.retries.saturating_sub(facts.redispatched.into())),
@@ -124,9 +167,16 @@ impl Ending {
     }
 
     /// What concerns the client's side.
-    pub(crate) fn count_at_frontend(&self, counts: &Counts) {
-        let of_client = |count: &Count| matches!(count, Count::RequestErrors | Count::DeniedRequests);
-        for count in self.status.into_iter().chain(self.trouble.filter(of_client)) {
+    pub(crate) fn count_at_frontend(&self, counts: &Counts, has_backend: bool) {
+        let of_client = |count: &Count| {
+            matches!(
+                count,
+                Count::RequestErrors | Count::DeniedRequests | Count::InternalErrors
+            )
+        };
+        let intercepted = (self.local && !has_backend).then_some(Count::Intercepted);
+        let trouble = self.trouble.filter(of_client);
+        for count in [self.status, trouble, intercepted].into_iter().flatten() {
             counts.add(count, 1);
         }
     }
@@ -135,9 +185,10 @@ impl Ending {
     pub(crate) fn count_at_server(&self, counts: &Counts) {
         let of_client = |count: &Count| matches!(count, Count::RequestErrors);
         let trouble = self.trouble.filter(|count| !of_client(count));
-        for count in [self.status, trouble, self.abort].into_iter().flatten() {
+        for count in [self.status, trouble, self.abort, self.way].into_iter().flatten() {
             counts.add(count, 1);
         }
+        counts.durations.add(&self.measured);
         counts.add(Count::Retries, self.retries);
         counts.add(Count::Redispatches, u64::from(self.redispatched));
     }
@@ -157,8 +208,8 @@ mod tests {
                 ..Facts::default()
             };
             let (front, back) = (Counts::default(), Counts::default());
-            let ending = Ending::of(&facts, true);
-            ending.count_at_frontend(&front);
+            let ending = Ending::of(&facts, Measured::default(), true);
+            ending.count_at_frontend(&front, false);
             ending.count_at_server(&back);
             (front, back)
         };
@@ -188,5 +239,15 @@ mod tests {
         );
         back.clear();
         assert_eq!(back.of(Count::ResponseErrors), 0);
+        let (front, back) = counted(Some(302), b"LR");
+        assert_eq!(
+            (front.of(Count::Intercepted), back.of(Count::Intercepted)),
+            (1, 0)
+        );
+        let (front, back) = counted(Some(500), b"IR");
+        assert_eq!(
+            (front.of(Count::InternalErrors), back.of(Count::InternalErrors)),
+            (1, 1)
+        );
     }
 }

@@ -74,6 +74,8 @@ impl Usage {
 
     /// Forgets the highest figures, and what was counted too if all is to be forgotten.
     fn clear(&self, all: bool) {
+        self.sessions.forget_most();
+        self.requests.forget_most();
         self.current_max
             .store(self.current.load(Ordering::Relaxed), Ordering::Relaxed);
         if all {
@@ -142,7 +144,9 @@ impl PerWorker {
             current_max: sum(&|usage| usage.current_max.load(Ordering::Relaxed).into()),
             total: self.total(),
             per_second: self.rate(now, |usage| &usage.sessions),
+            per_second_max: sum(&|usage| usage.sessions.most()),
             requests_per_second: self.rate(now, |usage| &usage.requests),
+            requests_per_second_max: sum(&|usage| usage.requests.most()),
             seconds_since_last: last
                 .filter(|last| *last > 0)
                 .map(|last| now.second.saturating_sub(last - 1)),

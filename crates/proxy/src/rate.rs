@@ -11,22 +11,38 @@ const SECOND_MAX: u64 = (1 << 24) - 1;
 /// The count of the current second and of the one before, and which second that is, in one word: one worker writes it,
 /// any may read it.
 #[derive(Default)]
-pub(crate) struct Rate(AtomicU64);
+pub(crate) struct Rate {
+    word: AtomicU64,
+    most: AtomicU64,
+}
 
 impl Rate {
     /// Counts one more in this second.
     pub(crate) fn count(&self, second: u32) {
-        let (now, before) = counts(self.0.load(Ordering::Relaxed), second);
+        let (now, before) = counts(self.word.load(Ordering::Relaxed), second);
         let word = (u64::from(second) & SECOND_MAX) << (2 * COUNT_BITS)
             | before << COUNT_BITS
             | (now + 1).min(COUNT_MAX);
-        self.0.store(word, Ordering::Relaxed);
+        self.word.store(word, Ordering::Relaxed);
+        if now >= self.most.load(Ordering::Relaxed) {
+            self.most.store((now + 1).min(COUNT_MAX), Ordering::Relaxed);
+        }
+    }
+
+    /// Most of a second so far.
+    pub(crate) fn most(&self) -> u64 {
+        self.most.load(Ordering::Relaxed)
+    }
+
+    /// Forgets which second had most.
+    pub(crate) fn forget_most(&self) {
+        self.most.store(0, Ordering::Relaxed);
     }
 
     /// How many there were in the second that ends now: those of the current one, and of the one before it the part
     /// that is not too long ago.
     pub(crate) fn per_second(&self, second: u32, millisecond: u32) -> u64 {
-        let (now, before) = counts(self.0.load(Ordering::Relaxed), second);
+        let (now, before) = counts(self.word.load(Ordering::Relaxed), second);
         now + before * u64::from(1000 - millisecond.min(1000)) / 1000
     }
 }
@@ -55,9 +71,11 @@ mod tests {
         assert_eq!(rate.per_second(7, 0), 0);
         (0..10).for_each(|_| rate.count(7));
         assert_eq!((rate.per_second(7, 0), rate.per_second(7, 999)), (10, 10));
+        assert_eq!(rate.most(), 10);
         assert_eq!((rate.per_second(8, 0), rate.per_second(8, 500)), (10, 5));
         assert_eq!(rate.per_second(9, 0), 0);
         rate.count(8);
+        assert_eq!(rate.most(), 10);
         assert_eq!((rate.per_second(8, 500), rate.per_second(9, 250)), (6, 0));
         rate.count(8);
         assert_eq!(rate.per_second(9, 500), 1);

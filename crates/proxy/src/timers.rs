@@ -6,6 +6,7 @@ use std::time::Instant;
 use tidegate_sample::Facts;
 
 use crate::client::Client;
+use crate::duration::Measured;
 
 /// The moments of one transaction. What was not reached is `None`.
 #[derive(Default)]
@@ -51,6 +52,21 @@ impl Times {
         facts.active_ms = between(self.started.get().or(idle_since), end);
         facts.total_ms = between(Some(client.accepted_at), end);
         facts.user_ms = between(idle_since, end);
+    }
+
+    /// How long the stages took that are counted.
+    pub(crate) fn measured(&self) -> Measured {
+        let started = self.started.get().or(self.idle_since.get());
+        let stages = [
+            (self.queued.get(), self.connecting.get()),
+            (self.connecting.get(), self.connected.get()),
+            (self.connected.get(), self.response.get()),
+            (started, self.ended.get()),
+        ];
+        Measured(stages.map(|(from, to)| {
+            let took = to?.saturating_duration_since(from?).as_millis();
+            Some(u32::try_from(took).unwrap_or(u32::MAX))
+        }))
     }
 }
 

@@ -680,7 +680,8 @@ impl Txn {
             return;
         }
         *self.client.whereabouts.borrow_mut() = Whereabouts::default();
-        let ending = Ending::of(&self.facts.borrow(), self.mode() == Mode::Http);
+        let measured = self.times.measured();
+        let ending = Ending::of(&self.facts.borrow(), measured, self.mode() == Mode::Http);
         self.usage.leave(&self.client, &ending);
         if let Some(handle) = self.handle.take() {
             handle::release(handle);

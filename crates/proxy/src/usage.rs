@@ -99,8 +99,9 @@ impl TxnUsage {
     /// The transaction is over: it is no longer among those that there are, and how it ended is counted.
     pub(crate) fn leave(&self, client: &Client, ending: &Ending) {
         let home = client.home.as_ref().map(|home| &home.usage);
+        let has_backend = self.in_backend.borrow().is_some();
         for usage in home.into_iter().chain(&client.socket) {
-            ending.count_at_frontend(&usage.counts);
+            ending.count_at_frontend(&usage.counts, has_backend);
         }
         if let Some(client) = &*self.client.borrow() {
             client.traffic.settle();
@@ -121,6 +122,21 @@ impl TxnUsage {
             && stay.leave()
         {
             count(&stay.backend.usage.counts);
+        }
+    }
+
+    /// A rule of the frontend or backend that it is in has refused its response.
+    pub(crate) fn response_is_denied(&self, client: &Client) {
+        self.count_on_both_sides(client, Count::DeniedResponses, 1);
+    }
+
+    /// Counts something for the frontend and the backend that it is in.
+    pub(crate) fn count_on_both_sides(&self, client: &Client, count: Count, more: u64) {
+        if let Some(home) = &client.home {
+            home.usage.counts.add(count, more);
+        }
+        if let Some(stay) = &*self.in_backend.borrow() {
+            stay.backend.usage.counts.add(count, more);
         }
     }
 

@@ -16,6 +16,7 @@ use tidegate_sample::head::names::{
 use tidegate_sample::head::{FieldValue, Headers, KnownName};
 
 use super::{DataFilter, Filter, FilterSpec, Follows, Passage};
+use crate::counts::Count;
 use crate::ext::{Failure, Run};
 use crate::txn::Txn;
 
@@ -107,9 +108,14 @@ impl Compressing {
             }
         }?;
         let encoder = Encoder::new(algorithm, Compression::new(self.spec.level))?;
+        if way == Way::Response {
+            txn.usage
+                .count_on_both_sides(&txn.client, Count::CompressedResponses, 1);
+        }
         Some(Box::new(Compressor {
             encoder: Some(encoder),
             held: false,
+            counts: way == Way::Response,
         }))
     }
 }
@@ -348,26 +354,37 @@ struct Compressor {
     encoder: Option<Encoder>,
     /// The encoder holds something back.
     held: bool,
+    /// What goes in and comes out is counted.
+    counts: bool,
 }
 
 impl DataFilter for Compressor {
     fn poll_data(
         &mut self,
         _: &mut Context<'_>,
-        _: &Rc<Txn>,
+        txn: &Rc<Txn>,
         passage: Passage<'_>,
     ) -> Poll<Result<(), Failure>> {
-        let done = self.compress(passage);
+        let done = self.compress(passage).map(|(came, went)| {
+            if self.counts && came + went > 0 {
+                let usage = &txn.usage;
+                usage.count_on_both_sides(&txn.client, Count::CompressedIn, came);
+                usage.count_on_both_sides(&txn.client, Count::CompressedOut, went);
+            }
+        });
         Poll::Ready(done.map_err(|why| Failure::new(format!("compression: {why}"))))
     }
 }
 
 impl Compressor {
-    fn compress(&mut self, passage: Passage<'_>) -> io::Result<()> {
+    /// Gives how many bytes came, and how many go on.
+    fn compress(&mut self, passage: Passage<'_>) -> io::Result<(u64, u64)> {
         let Some(encoder) = &mut self.encoder else {
-            return Ok(());
+            return Ok((0, 0));
         };
+        let mut came = 0;
         while let Some(piece) = passage.input.pop_front() {
+            came += piece.len() as u64;
             encoder.writer().write_all(&piece)?;
             self.held = true;
         }
@@ -382,10 +399,11 @@ impl Compressor {
         {
             out.extend(encoder.finish()?);
         }
+        let went = out.len() as u64;
         if !out.is_empty() {
             passage.output.push_back(Bytes::from(out));
         }
-        Ok(())
+        Ok((came, went))
     }
 }
 
@@ -500,6 +518,7 @@ mod tests {
         let mut compressor = Compressor {
             encoder: Encoder::new(Algorithm::RawDeflate, Compression::new(1)),
             held: false,
+            counts: false,
         };
         let mut input = VecDeque::new();
         let mut output = VecDeque::new();

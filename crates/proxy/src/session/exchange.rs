@@ -24,6 +24,7 @@ use super::stream::{HttpStream, Wire};
 use super::upstream::{NoAnswer, Tunnel};
 use crate::body::{Cut, MessageBody};
 use crate::cache::{self, Object};
+use crate::counts;
 use crate::ext::HttpService;
 use crate::log::{Level, LogStep};
 use crate::reply::Reply;
@@ -72,6 +73,9 @@ impl HttpStream {
         let now = std::time::Instant::now();
         let second = self.worker.shared.board.second(now);
         self.frontend.usage.request(second);
+        if self.wire == Wire::Http2 {
+            self.frontend.usage.counts.add(counts::Count::Http2Requests, 1);
+        }
         txn.usage.second.set(second);
         txn.usage.number.set(self.worker.number_request());
         txn.usage.client_stream.set(self.number.get());
@@ -79,9 +83,9 @@ impl HttpStream {
             .with_client(&txn.client, &self.traffic, self.read_before.get());
         if self.session.timed {
             txn.times.idle_since.set(Some(self.idle_since.get()));
-            txn.times.started.set(Some(self.first_byte.get().unwrap_or(now)));
             txn.times.request.set(Some(now));
         }
+        txn.times.started.set(Some(self.first_byte.get().unwrap_or(now)));
         txn.count(Count::Request, 1);
         txn.facts.borrow_mut().first_request = self.session.requests.get() == 1;
         *self.current.borrow_mut() = Some(txn.clone());
@@ -583,6 +587,9 @@ impl HttpStream {
             let (status, state) = match (next.verdict, head) {
                 (Verdict::Reply { reply, refused }, _) => {
                     let state = if refused { *b"PH" } else { *b"LH" };
+                    if refused {
+                        txn.usage.response_is_denied(&txn.client);
+                    }
                     txn.facts.borrow_mut().termination = Some(state);
                     return self::made(&reply);
                 }

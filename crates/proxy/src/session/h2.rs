@@ -13,6 +13,7 @@ use futures_util::stream::{FuturesUnordered, Stream as _};
 use super::answering;
 use super::http::{HttpSession, LOOK_AROUND};
 use super::stream::{HttpStream, Wire};
+use crate::counts::Count;
 use crate::event::Event;
 use crate::http2::{Meter, Polled, Reason, ServerConn, Settings, serve};
 use crate::stream::{Counted, Traffic};
@@ -84,6 +85,7 @@ enum Exit {
 
 /// Serves HTTP/2 on a connection. What was read of it before comes first.
 pub(super) async fn run(session: Rc<HttpSession>, counted: Counted, ahead: Bytes) {
+    session.frontend.usage.counts.add(Count::Http2Sessions, 1);
     let timer = session.worker.wheel.timer();
     let tuning = session.worker.shared.global.h2;
     let meter = Meter::new(tuning.fe_streams_max, tuning.fe_glitches_max);

@@ -33,6 +33,7 @@ use tidegate_sample::stick::Count;
 
 use crate::client::Client;
 use crate::clock::ticks;
+use crate::counts;
 use crate::rules::{PreparedRules, Setting, Verdict, evaluate};
 use crate::stream::Stream;
 use crate::txn::{Mode, Phase, Txn};
@@ -67,8 +68,16 @@ pub(crate) async fn run(
         match admitted(&worker, &client, phase, rules).await {
             Verdict::Continue => {}
             verdict => {
+                let mut denied = counts::Count::DeniedSessions;
                 if phase == Phase::Connection {
                     frontend.let_nobody_in(&worker);
+                    denied = counts::Count::DeniedConnections;
+                }
+                for usage in [Some(&frontend.usage), client.socket.as_ref()]
+                    .into_iter()
+                    .flatten()
+                {
+                    usage.counts.add(denied, 1);
                 }
                 if let Verdict::Vanish { rst_ttl } = verdict {
                     stream.vanish_on_close(rst_ttl);

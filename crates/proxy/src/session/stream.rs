@@ -235,4 +235,17 @@ impl HttpStream {
             moment.set(Some(Instant::now()));
         }
     }
+
+    /// Notes the time of something that follows on `before`. If log lines don't tell, and nothing was waited for, it is the same.
+    pub(crate) fn note_after(
+        &self,
+        moment: &Cell<Option<Instant>>,
+        before: &Cell<Option<Instant>>,
+        waited: bool,
+    ) {
+        match self.session.timed || waited {
+            true => moment.set(Some(Instant::now())),
+            false => moment.set(moment.get().or(before.get())),
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode};
@@ -71,7 +71,7 @@ impl HttpStream {
         txn: &Rc<Txn>,
         mut body: MessageBody,
     ) -> Result<Answer, NoAnswer> {
-        self.note(&txn.times.queued);
+        txn.times.queued.set(Some(Instant::now()));
         let belongs = if backend.spec.persistence.is_empty() {
             Belongs::default()
         } else {
@@ -91,7 +91,8 @@ impl HttpStream {
         };
         let slot = assign(backend, txn, &self.timer, wish).await;
         let slot = slot.map_err(|why| NoAnswer::Failed(StatusCode::SERVICE_UNAVAILABLE, no_slot(why)))?;
-        self.note(&txn.times.connecting);
+        // One who waits in a queue notes when that is over.
+        self.note_after(&txn.times.connecting, &txn.times.queued, false);
         let mut server = slot.server().clone();
         txn.choose_server(slot);
         if let Some(prefix) = &server.spec.redirect
@@ -130,7 +131,7 @@ impl HttpStream {
             conn.made().life.carries(self.session.number());
             txn.facts.borrow_mut().server_connection_reused = reused;
             txn.usage.with_server(conn.traffic());
-            self.note(&txn.times.connected);
+            self.note_after(&txn.times.connected, &txn.times.connecting, !reused);
             logline::at(LogStep::Connect, txn);
             if let (Some(header), Ok(name)) = (
                 &backend.spec.send_name,
@@ -162,7 +163,7 @@ impl HttpStream {
                         if !(again && on.statuses.contains(&head.status.as_u16())) {
                             retries.are_over();
                             self.learn(backend, &server, &head, &conn);
-                            self.note(&txn.times.response);
+                            txn.times.response.set(Some(Instant::now()));
                             txn.usage.server_stream.set(conn.figures());
                             return Ok(Answer {
                                 head,

@@ -456,6 +456,12 @@ impl ServerState {
         self.grown.load(Ordering::Relaxed)
     }
 
+    /// How far its `slowstart` is, in percent; none once it is over.
+    pub fn throttle(&self) -> Option<u32> {
+        let grown = self.grown();
+        (grown < GROWN).then(|| grown.saturating_mul(100) / GROWN)
+    }
+
     /// Requests or streams that it serves, of all workers.
     pub fn connections(&self) -> u32 {
         self.load.connections.load(Ordering::SeqCst)

@@ -5,7 +5,7 @@ use std::time::Instant;
 use tidegate_proxy::check::shared::{LastAnswer, LastCheck};
 use tidegate_proxy::check::status::Status;
 use tidegate_proxy::spec::{BackendSpec, FrontendSpec, ListenAddress, ServerAddress};
-use tidegate_proxy::{Admin, Count, FrontendState, Mode, Operational, Plane, ServerState, Totals};
+use tidegate_proxy::{Admin, Count, FrontendState, Mode, Operational, Plane, ServerState, Stage, Totals};
 
 use crate::runtime::typed::{Nature, Origin, Scope, Tags, Typed};
 
@@ -50,6 +50,8 @@ pub(crate) struct Object {
     http: bool,
     /// Most sessions at a time; none for no limit.
     limit: Option<u64>,
+    /// Most sessions per second; 0 for no limit.
+    rate_limit: Option<u32>,
     weight: Option<u32>,
     first_weight: Option<u32>,
     active: u32,
@@ -80,6 +82,8 @@ struct OfServer {
     analyses_failed: Option<u64>,
     has_agent: bool,
     is_up: bool,
+    /// How far its `slowstart` is, in percent, while it is on its way.
+    throttle: Option<u32>,
     last_answer: Option<LastAnswer>,
 }
 
@@ -169,6 +173,7 @@ pub(crate) fn of_frontend(plane: &Plane, frontend: &FrontendSpec) -> Option<Obje
         totals: plane.frontend_totals(&frontend.name)?,
         http: frontend.mode == Mode::Http,
         limit: Some(limit as u64),
+        rate_limit: Some(frontend.sessions_per_second),
         weight: None,
         first_weight: None,
         active: 0,
@@ -199,6 +204,7 @@ pub(crate) fn of_listener(plane: &Plane, frontend: &FrontendSpec, id: u32) -> Op
         name,
         totals: plane.listener_totals(&frontend.name, id)?,
         limit: Some(listener.maxconn.map_or(0, |limit| limit as u64)),
+        rate_limit: None,
         address: Some(match &listener.address {
             ListenAddress::Tcp(address) => address.to_string(),
             _ => "unix".into(),
@@ -222,6 +228,7 @@ pub(crate) fn of_server(plane: &Plane, backend: &BackendSpec, server: &ServerSta
         totals: plane.server_totals(server),
         http: backend.mode == Mode::Http,
         limit: Some(u64::from(server.maxconn())).filter(|limit| *limit > 0),
+        rate_limit: None,
         weight: Some(server.effective_weight()),
         first_weight: Some(server.weight()),
         active,
@@ -262,6 +269,7 @@ pub(crate) fn of_server(plane: &Plane, backend: &BackendSpec, server: &ServerSta
                 .map(|_| server.checks().analyses_failed()),
             has_agent: spec.agent.is_some() && server.checks().is_agent_enabled(),
             is_up,
+            throttle: server.throttle(),
             last_answer: server.checks().last_answer().filter(|_| spec.agent.is_some()),
         }),
         cookie: spec.cookie.clone(),
@@ -334,6 +342,7 @@ pub(crate) fn of_backend(
         totals: plane.backend_totals(&backend.name)?,
         http: backend.mode == Mode::Http,
         limit: Some(backend.fullconn.into()),
+        rate_limit: None,
         weight: Some(weight),
         first_weight: Some(usable(active == 0).map(|server| server.weight()).sum()),
         active: u32::try_from(active).unwrap_or(u32::MAX),
@@ -402,6 +411,24 @@ fn of_caches(object: &Object, count: Count) -> Option<Typed> {
     response(object, count).filter(|_| !only_server(object))
 }
 
+fn of_compression(object: &Object, count: Count) -> Option<Typed> {
+    let is_proxy = matches!(object.kind, Kind::Frontend | Kind::Backend);
+    is_proxy.then(|| Typed::U64(object.totals.of(count)))
+}
+
+/// How long a stage took on average and at most.
+fn took(object: &Object, stage: Stage) -> Option<(u64, u32)> {
+    back(object).then(|| object.totals.took(stage))
+}
+
+/// Of all of a frontend in HTTP mode, those that were not by HTTP/2.
+fn of_http1(object: &Object, all: u64, by_http2: Count) -> u64 {
+    match object.http {
+        true => all.saturating_sub(object.totals.of(by_http2)),
+        false => 0,
+    }
+}
+
 fn check(object: &Object, value: impl Fn(&LastCheck) -> Typed) -> Option<Typed> {
     object.last_check.as_ref().map(value)
 }
@@ -449,7 +476,7 @@ pub(crate) const FIELDS: &[Field] = &[
     field("bin", COUNT, "bytes in", |o| count(o, Count::BytesIn)),
     field("bout", COUNT, "bytes out", |o| count(o, Count::BytesOut)),
     field("dreq", COUNT, "requests that rules refused", |o| count(o, Count::DeniedRequests)),
-    empty("dresp", COUNT),
+    field("dresp", COUNT, "responses that rules refused", |o| count(o, Count::DeniedResponses)),
     field("ereq", COUNT, "requests that could not be read or never came whole", |o| count(o, Count::RequestErrors).filter(|_| !back(o))),
     field("econ", COUNT, "connections to servers that failed", |o| behind(o, Count::ConnectErrors)),
     field("eresp", COUNT, "responses that never came whole", |o| behind(o, Count::ResponseErrors)),
@@ -467,13 +494,13 @@ pub(crate) const FIELDS: &[Field] = &[
     field("pid", Tags(Origin::Key, Nature::Gauge, Scope::Process), "the process's number, which is always 1", |_| Some(Typed::U32(1))),
     field("iid", Tags(Origin::Key, Nature::Gauge, Scope::Service), "the proxy's number", |o| Some(Typed::U32(o.proxy_id))),
     field("sid", Tags(Origin::Key, Nature::Gauge, Scope::Service), "the server's number", |o| Some(Typed::U32(o.server_id))),
-    empty("throttle", AVERAGE),
+    field("throttle", AVERAGE, "how far its slowstart is, in percent", |o| o.server.as_ref()?.throttle.map(Typed::U32)),
     field("lbtot", COUNT, "times that a server was chosen", |o| back(o).then_some(Typed::U64(o.totals.total))),
     field("tracked", CONFIG, "the server that it tracks", |o| o.server.as_ref()?.tracked.as_deref().map(Typed::text)),
     field("type", CONFIG, "0 for a frontend, 1 for a backend, 2 for a server, 3 for a listener", |o| Some(Typed::U32(o.kind as u32))),
     field("rate", RATE, "sessions in the last second", |o| (o.kind != Kind::Listener).then(|| Typed::u32(o.totals.per_second))),
-    empty("rate_lim", LIMIT),
-    empty("rate_max", MAX),
+    field("rate_lim", LIMIT, "limit of sessions per second; 0 for none", |o| o.rate_limit.map(Typed::U32)),
+    field("rate_max", MAX, "most sessions of a second; the workers' own maxima added up", |o| (o.kind != Kind::Listener).then(|| Typed::u32(o.totals.per_second_max))),
     field("check_status", OUTPUT, "how the last check ended", |o| check(o, |last| Typed::text(last.finding.status.code()))),
     field("check_code", OUTPUT, "the code of the last check", |o| o.last_check.as_ref()?.finding.code.map(|code| Typed::Text(code.to_string()))),
     field("check_duration", DURATION, "how long the last check took, in ms", |o| check(o, |last| Typed::U64(u64::try_from(last.took.as_millis()).unwrap_or(u64::MAX)))),
@@ -485,21 +512,21 @@ pub(crate) const FIELDS: &[Field] = &[
     field("hrsp_other", COUNT, "responses with another status", |o| response(o, Count::OtherStatus)),
     field("hanafail", OUTPUT, "errors that `observe` saw", |o| o.server.as_ref()?.analyses_failed.map(Typed::U64)),
     field("req_rate", RATE, "requests in the last second", |o| front(o).then(|| Typed::u32(o.totals.requests_per_second))),
-    empty("req_rate_max", MAX),
+    field("req_rate_max", MAX, "most requests of a second; the workers' own maxima added up", |o| front(o).then(|| Typed::u32(o.totals.requests_per_second_max))),
     field("req_tot", COUNT, "requests so far", |o| only(o, Kind::Frontend, Count::Requests)),
     field("cli_abrt", COUNT, "transfers that the client broke off", |o| behind(o, Count::ClientAborts)),
     field("srv_abrt", COUNT, "transfers that the server broke off", |o| behind(o, Count::ServerAborts)),
-    empty("comp_in", COUNT),
-    empty("comp_out", COUNT),
-    empty("comp_byp", COUNT),
-    empty("comp_rsp", COUNT),
+    field("comp_in", COUNT, "bytes of responses before they were compressed", |o| of_compression(o, Count::CompressedIn)),
+    field("comp_out", COUNT, "the same afterwards", |o| of_compression(o, Count::CompressedOut)),
+    field("comp_byp", COUNT, "bytes that were not compressed for want of time, of which there are none", |o| of_compression(o, Count::CompressedOut).map(|_| Typed::U64(0))),
+    field("comp_rsp", COUNT, "responses that were compressed", |o| of_compression(o, Count::CompressedResponses)),
     field("lastsess", AGE, "seconds since the last session", |o| back(o).then(|| o.totals.seconds_since_last.map_or(Typed::S32(-1), |s| Typed::S32(i32::try_from(s).unwrap_or(i32::MAX))))),
     field("last_chk", OUTPUT, "what the last check got", |o| o.last_check.as_ref()?.finding.info.as_deref().map(Typed::text)),
     field("last_agt", OUTPUT, "what the agent said last", |o| agent(o, |_, last| last?.finding.info.as_deref().map(Typed::text))),
-    empty("qtime", AVERAGE),
-    empty("ctime", AVERAGE),
-    empty("rtime", AVERAGE),
-    empty("ttime", AVERAGE),
+    field("qtime", AVERAGE, "milliseconds in the queue, on average of the last 1024 of each worker", |o| took(o, Stage::Queue).map(|(average, _)| Typed::u32(average))),
+    field("ctime", AVERAGE, "milliseconds until the server's connection was there, on average of the last 1024 of each worker", |o| took(o, Stage::Connect).map(|(average, _)| Typed::u32(average))),
+    field("rtime", AVERAGE, "milliseconds until the server's response began, on average of the last 1024 of each worker", |o| took(o, Stage::Response).map(|(average, _)| Typed::u32(average))),
+    field("ttime", AVERAGE, "milliseconds in all, on average of the last 1024 of each worker", |o| took(o, Stage::Total).map(|(average, _)| Typed::u32(average))),
     field("agent_status", OUTPUT, "how asking the agent ended", |o| agent(o, |_, last| Some(Typed::text(answered(last).code())))),
     empty("agent_code", OUTPUT),
     field("agent_duration", DURATION, "how long that took, in ms", |o| agent(o, |_, last| Some(Typed::U64(last.map_or(0, |last| u64::try_from(last.took.as_millis()).unwrap_or(u64::MAX)))))),
@@ -516,24 +543,24 @@ pub(crate) const FIELDS: &[Field] = &[
     field("mode", CONFIG, "`http` or `tcp`", |o| Some(Typed::text(if o.http { "http" } else { "tcp" }))),
     field("algo", CONFIG, "how servers are chosen", |o| o.algorithm.map(Typed::text)),
     field("conn_rate", RATE, "connections in the last second", |o| front(o).then(|| Typed::u32(o.totals.per_second))),
-    empty("conn_rate_max", MAX),
+    field("conn_rate_max", MAX, "most connections of a second; the workers' own maxima added up", |o| front(o).then(|| Typed::u32(o.totals.per_second_max))),
     field("conn_tot", COUNT, "connections so far", |o| front(o).then_some(Typed::U64(o.totals.total))),
-    empty("intercepted", COUNT),
-    empty("dcon", COUNT),
-    empty("dses", COUNT),
+    field("intercepted", COUNT, "requests that it answered by itself", |o| only(o, Kind::Frontend, Count::Intercepted)),
+    field("dcon", COUNT, "connections that `tcp-request connection` refused", |o| (!back(o)).then(|| Typed::U64(o.totals.of(Count::DeniedConnections)))),
+    field("dses", COUNT, "connections that `tcp-request session` refused", |o| (!back(o)).then(|| Typed::U64(o.totals.of(Count::DeniedSessions)))),
     empty("wrew", COUNT),
-    empty("connect", COUNT),
-    empty("reuse", COUNT),
+    field("connect", COUNT, "requests and streams for which a connection was made", |o| behind(o, Count::Connects)),
+    field("reuse", COUNT, "requests that went over a connection that was there", |o| behind(o, Count::Reuses)),
     field("cache_lookups", COUNT, "requests that a cache was asked for", |o| of_caches(o, Count::CacheLookups)),
     field("cache_hits", COUNT, "requests that a cache answered", |o| of_caches(o, Count::CacheHits)),
     field("srv_icur", GAUGE, "idle connections", |o| o.idle.map(Typed::U32)),
     field("src_ilim", LIMIT, "limit of idle connections", |o| o.idle_limit.map(Typed::u32)),
-    empty("qtime_max", MAX),
-    empty("ctime_max", MAX),
-    empty("rtime_max", MAX),
-    empty("ttime_max", MAX),
-    empty("eint", COUNT),
-    empty("idle_conn_cur", GAUGE),
+    field("qtime_max", MAX, "most milliseconds in the queue", |o| took(o, Stage::Queue).map(|(_, longest)| Typed::U32(longest))),
+    field("ctime_max", MAX, "most milliseconds until the server's connection was there", |o| took(o, Stage::Connect).map(|(_, longest)| Typed::U32(longest))),
+    field("rtime_max", MAX, "most milliseconds until the server's response began", |o| took(o, Stage::Response).map(|(_, longest)| Typed::U32(longest))),
+    field("ttime_max", MAX, "most milliseconds in all", |o| took(o, Stage::Total).map(|(_, longest)| Typed::U32(longest))),
+    field("eint", COUNT, "requests and streams that broke off for a reason of our own", |o| count(o, Count::InternalErrors)),
+    field("idle_conn_cur", GAUGE, "idle connections that only a later request of a session may use, of which there are none", |o| o.idle.map(|_| Typed::U32(0))),
     field("safe_conn_cur", GAUGE, "idle connections", |o| o.idle.map(Typed::U32)),
     field("used_conn_cur", GAUGE, "connections in use", |o| only_server(o).then_some(Typed::u32(o.totals.current))),
     field("need_conn_est", GAUGE, "connections that are needed", |o| only_server(o).then_some(Typed::u32(o.totals.current_max))),
@@ -543,19 +570,19 @@ pub(crate) const FIELDS: &[Field] = &[
     empty("agg_check_status", GAUGE),
     empty("srid", CONFIG),
     field("sess_other", COUNT, "sessions that are not HTTP", |o| front(o).then_some(Typed::U64(if o.http { 0 } else { o.totals.total }))),
-    empty("h1_sess", COUNT),
-    empty("h2_sess", COUNT),
-    empty("h3_sess", COUNT),
-    empty("req_other", COUNT),
-    empty("h1req", COUNT),
-    empty("h2req", COUNT),
-    empty("h3req", COUNT),
+    field("h1_sess", COUNT, "sessions of HTTP/1", |o| front(o).then(|| Typed::U64(of_http1(o, o.totals.total, Count::Http2Sessions)))),
+    field("h2_sess", COUNT, "sessions of HTTP/2", |o| only(o, Kind::Frontend, Count::Http2Sessions)),
+    field("h3_sess", COUNT, "sessions of HTTP/3, of which there are none", |o| front(o).then_some(Typed::U64(0))),
+    field("req_other", COUNT, "streams that are not HTTP", |o| front(o).then_some(Typed::U64(if o.http { 0 } else { o.totals.total }))),
+    field("h1req", COUNT, "requests by HTTP/1", |o| front(o).then(|| Typed::U64(of_http1(o, o.totals.of(Count::Requests), Count::Http2Requests)))),
+    field("h2req", COUNT, "requests by HTTP/2", |o| only(o, Kind::Frontend, Count::Http2Requests)),
+    field("h3req", COUNT, "requests by HTTP/3, of which there are none", |o| front(o).then_some(Typed::U64(0))),
     empty("proto", CONFIG),
     empty("priv_idle_cur", GAUGE),
-    empty("reqbin", COUNT),
-    empty("reqbout", COUNT),
-    empty("resbin", COUNT),
-    empty("resbout", COUNT),
+    field("reqbin", COUNT, "bytes of requests received", |o| (!back(o)).then(|| Typed::U64(o.totals.of(Count::BytesIn)))),
+    field("reqbout", COUNT, "bytes of requests sent", |o| behind(o, Count::BytesIn)),
+    field("resbin", COUNT, "bytes of responses received", |o| behind(o, Count::BytesOut)),
+    field("resbout", COUNT, "bytes of responses sent", |o| (!back(o)).then(|| Typed::U64(o.totals.of(Count::BytesOut)))),
     field("cache_hint_hits", COUNT, "requests whose early hints a cache had", |o| of_caches(o, Count::CacheHintHits)),
 ];
 
