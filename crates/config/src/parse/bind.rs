@@ -99,7 +99,7 @@ const ROWS: &[Keyword<Parse>] = &[
         Ok(())
     }),
     left_out("namespace", F, "entering a network namespace takes unsafe code"),
-    not_yet("nbconn", F, "connections of a reverse HTTP listener"),
+    left_out("nbconn", F, "listeners of reverse HTTP are not served"),
     left_out("tcp-md5sig", F, "the system's option takes unsafe code"),
     left_out("tcp-ss", F, "no library has a safe way to ask a socket for the packet that opened its connection"),
     served("tcp-ut", F, "<time>", "how long sent bytes may stay unacknowledged", |bind, args| {

@@ -9,7 +9,9 @@ pub(super) const ACME: Other = Other {
     name: "acme",
     arguments: "<name>",
     doc: "certificates by ACME",
-    status: Status::NotYet,
+    status: Status::LeftOut(
+        "certificates are not asked for over ACME: whoever does that puts them into the store by the runtime API",
+    ),
     header: Header::Name,
     rows: &[
         line("account-key", "<file>", "the key of the account", path),

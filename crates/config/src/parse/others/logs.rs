@@ -8,7 +8,7 @@ pub(super) const TRACES: Other = Other {
     name: "traces",
     arguments: "",
     doc: "what is traced",
-    status: Status::NotYet,
+    status: Status::LeftOut("there are no traces of HAProxy's own code"),
     header: Header::Nothing,
     rows: &[line("trace", "<source> [<arg>...]", "trace a part", words)],
     end: nothing_more,
