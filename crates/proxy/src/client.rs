@@ -35,6 +35,8 @@ pub(crate) struct Client {
     /// The client's address; rules on the mere connection may have another put there.
     pub(crate) source: Cell<Option<SocketAddr>>,
     pub(crate) destination: Cell<Option<SocketAddr>>,
+    /// What `fc_src` and `fc_dst` tell: those of the system, or what `tcp-request connection` rules put there.
+    pub(crate) seen: Cell<Ends>,
     /// The frontend itself; none for a connection that isn't one.
     pub(crate) home: Option<Rc<Frontend>>,
     pub(crate) frontend: Rc<Named>,
@@ -94,6 +96,7 @@ impl Client {
             ends: Ends { source, destination },
             source: Cell::new(source),
             destination: Cell::new(destination),
+            seen: Cell::new(Ends { source, destination }),
             home: None,
             frontend: Rc::new(Named {
                 name: frontend.into(),

@@ -6,6 +6,7 @@
 mod applet;
 mod aside;
 mod attend;
+mod authority;
 mod body;
 mod cache;
 mod capture;
@@ -53,6 +54,7 @@ mod txn;
 mod upstream;
 mod usage;
 mod violation;
+mod websocket;
 mod worker;
 
 pub use applet::{HttpApplet, RECEIVE_BYTES_MAX, SEND_BYTES_MAX, ServiceError, TcpApplet};

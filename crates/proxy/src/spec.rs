@@ -298,6 +298,8 @@ pub struct FrontendSpec {
     pub page: Option<PageSpec>,
     /// `use_backend`, in order.
     pub use_backend: Vec<UseBackend>,
+    /// `force-be-switch`: when backends are chosen that are not published.
+    pub force_switch: Vec<Condition>,
     /// `default_backend`; for a `listen` section its own other half.
     pub default_backend: Option<BackendId>,
     /// The backend half of this very `listen` section, if it is one.
@@ -365,6 +367,7 @@ impl FrontendSpec {
             http_response: RuleSet::default(),
             http_after_response: RuleSet::default(),
             use_backend: Vec::new(),
+            force_switch: Vec::new(),
             default_backend: None,
             own_backend: None,
             error_pages: Arc::default(),
@@ -437,6 +440,8 @@ pub enum ListenProto {
     Http1,
     /// `proto h2`: HTTP/2, whatever comes.
     Http2,
+    /// `proto none`: no HTTP, in TCP mode.
+    Never,
 }
 
 /// What a listening socket of TCP is told, for itself and the connections that come through it.
@@ -594,6 +599,8 @@ pub struct BackendSpec {
     pub http1: Http1Spec,
     /// What becomes of its servers' connections, and of requests whose clients have ended their side.
     pub closing: Closing,
+    /// `be-unpublished`: no rule chooses it until it is published.
+    pub unpublished: bool,
     /// `option http-drop-request-trailers`: servers don't get to see trailers.
     pub drop_trailers: bool,
     /// `option http-pretend-keepalive`: servers are not told that their connections end.
@@ -650,6 +657,7 @@ impl BackendSpec {
             buffer_request: false,
             http1: Http1Spec::default(),
             closing: Closing::usual(mode),
+            unpublished: false,
             drop_trailers: false,
             pretend_keepalive: false,
             lines: None,

@@ -18,7 +18,7 @@ use tidegate_sample::{Data, Facts, Named, Priority, Session, Tls, Value, Way};
 use crate::cache::Caching;
 use crate::capture::Captured;
 use crate::channel::Channel;
-use crate::client::Client;
+use crate::client::{Client, Ends};
 use crate::clock::ticks;
 use crate::counts::Ending;
 use crate::event::Event;
@@ -40,6 +40,7 @@ use overrides::Overrides;
 
 mod detached;
 mod overrides;
+mod peek;
 mod view;
 
 /// HTTP or TCP.
@@ -80,8 +81,10 @@ pub struct Txn {
     pub(crate) client: Rc<Client>,
     source: Cell<Option<SocketAddr>>,
     destination: Cell<Option<SocketAddr>>,
-    mode: Mode,
+    mode: Cell<Mode>,
     pub(crate) phase: Cell<Phase>,
+    /// What a client of TCP sent is no request, as the last fetch found that asked for one.
+    pub(crate) unreadable: Cell<bool>,
     /// Where it is, where that is told of clients that go.
     pub(crate) stage: Cell<Option<[u8; 2]>>,
     /// Whether content rules may wait for more: `inspect-delay` is not over.
@@ -171,8 +174,9 @@ impl Txn {
             making_id: Cell::new(false),
             logged: Cell::new(false),
             client,
-            mode,
+            mode: Cell::new(mode),
             phase: Cell::new(Phase::Request),
+            unreadable: Cell::new(false),
             stage: Cell::new(None),
             inspecting: Cell::new(mode == Mode::Tcp),
             request: RefCell::default(),
@@ -224,7 +228,14 @@ impl Txn {
 
     /// HTTP or TCP.
     pub fn mode(&self) -> Mode {
-        self.mode
+        self.mode.get()
+    }
+
+    /// What was a stream of TCP is a request of HTTP, with all that is known of it.
+    pub(crate) fn become_http(&self) {
+        self.mode.set(Mode::Http);
+        self.inspecting.set(false);
+        self.request.take();
     }
 
     /// `tune.bufsize`
@@ -557,12 +568,22 @@ impl Txn {
         if self.is_of_connection() {
             self.client.source.set(Some(address));
         }
+        if self.phase.get() == Phase::Connection {
+            let seen = self.client.seen.get();
+            let source = Some(address);
+            self.client.seen.set(Ends { source, ..seen });
+        }
     }
 
     fn put_destination(&self, address: SocketAddr) {
         self.destination.set(Some(address));
         if self.is_of_connection() {
             self.client.destination.set(Some(address));
+        }
+        if self.phase.get() == Phase::Connection {
+            let seen = self.client.seen.get();
+            let destination = Some(address);
+            self.client.seen.set(Ends { destination, ..seen });
         }
     }
 

@@ -491,6 +491,7 @@ impl Worker {
             ends,
             source: Cell::new(ends.source),
             destination: Cell::new(ends.destination),
+            seen: Cell::new(ends),
             home: Some(frontend.clone()),
             frontend: frontend.named.clone(),
             listener: listener.clone(),

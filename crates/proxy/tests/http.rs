@@ -487,21 +487,19 @@ fn an_upgrade_becomes_a_tunnel_with_half_close() {
     let addr = server(|_, mut client| {
         let head = client.request().unwrap();
         assert!(
-            head.contains("connection: Upgrade\r\n") && head.contains("upgrade: websocket\r\n"),
+            head.contains("connection: Upgrade\r\n") && head.contains("upgrade: x\r\n"),
             "{head}"
         );
-        client.send(
-            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nfirst",
-        );
+        client.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nfirst");
         let all = client.rest();
         client.send([b"echo:", &all[..]].concat());
     });
     let proxy = Proxy::start(proxied(Mode::Http, &[addr]));
     let mut client = proxy.client();
-    client.send("GET /ws HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nearly");
+    client.send("GET /ws HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nearly");
     let head = client.head();
     assert!(
-        head.starts_with("HTTP/1.1 101 ") && head.to_lowercase().contains("upgrade: websocket"),
+        head.starts_with("HTTP/1.1 101 ") && head.to_lowercase().contains("upgrade: x"),
         "{head}"
     );
     assert_eq!(client.exactly(5), b"first");
@@ -665,9 +663,37 @@ fn rules_see_the_connections_facts_and_the_servers_version() {
 fn a_declined_upgrade_is_an_ordinary_response() {
     let proxy = Proxy::start(proxied(Mode::Http, &[echo_server()]));
     let mut client = proxy.client();
-    client.send("GET /ws HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+    client.send("GET /ws HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n");
     assert_eq!(client.response().status, 200);
     assert_eq!(client.get("/").status, 200);
+}
+
+#[test]
+fn a_websocket_needs_a_key_and_the_answer_to_it() {
+    let addr = server(|_, mut client| {
+        let head = client.request().unwrap();
+        let accept = if head.starts_with("GET /right") {
+            "Sec-WebSocket-Accept: any\r\n"
+        } else {
+            ""
+        };
+        client.send(format!(
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n{accept}\r\n"
+        ));
+    });
+    let proxy = Proxy::start(proxied(Mode::Http, &[addr]));
+    let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    for (path, key, status) in [("/right", "", 400), ("/wrong", key, 502), ("/right", key, 101)] {
+        let mut client = proxy.client();
+        client.send(format!(
+            "GET {path} HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: a, websocket\r\n{key}\r\n"
+        ));
+        let head = client.head();
+        assert!(
+            head.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{path} {key}: {head}"
+        );
+    }
 }
 
 #[test]

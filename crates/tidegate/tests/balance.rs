@@ -293,8 +293,8 @@ fn requests_wait_for_a_slot_on_any_worker_and_leave_nothing() -> Result<()> {
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
     figure(&site, "0 0 0 2")?;
-    site.logged("GET /4 HTTP/1.1 CQ 0/2")?;
-    site.logged("GET /5 HTTP/1.1 -- 0/3 200")?;
+    site.logged("GET /4 HTTP/1.1 CQ 0/3")?;
+    site.logged("GET /5 HTTP/1.1 -- 0/4 200")?;
     Ok(())
 }
 
@@ -309,7 +309,7 @@ fn who_waits_too_long_is_told() -> Result<()> {
     assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
     held.release(1);
     assert!(rest(first)?.starts_with("HTTP/1.1 200"));
-    site.logged("GET /late HTTP/1.1 sQ 0/0 503")?;
+    site.logged("GET /late HTTP/1.1 sQ 0/1 503")?;
     figure(&site, "0 0 0 1")
 }
 

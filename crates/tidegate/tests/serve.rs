@@ -210,7 +210,8 @@ fn an_upgraded_connection_is_a_tunnel() -> Result<()> {
             return Err("no upgrade".into());
         }
         to.write_all(
-            b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n",
+            b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+              sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
         )?;
         std::io::copy(&mut from, &mut to)?;
         Ok(())
@@ -221,7 +222,10 @@ fn an_upgraded_connection_is_a_tunnel() -> Result<()> {
     );
     let site = Site::start("upgrade", &[("site.cfg", &config)])?;
     let mut to = site.connect(0)?;
-    to.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")?;
+    to.write_all(
+        b"GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+          sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+    )?;
     let mut from = BufReader::new(to.try_clone()?);
     assert!(head(&mut from)?.starts_with("HTTP/1.1 101"));
     for word in [*b"\0one", *b"\xfftwo"] {

@@ -46,6 +46,7 @@ pub(super) const ROWS: &[Row] = &[
         "status 403 for requests and 502 for responses without one"),
     ("disable-l7-retry", "disable-l7-retry if { method POST }", ""),
     ("do-log", "do-log profile brief", "the steps of its lines are named after the set of rules"),
+    ("switch-mode", "switch-mode http if HTTP", "for frontends in TCP mode; what the listener says without `proto`"),
     ("expect-proxy", "expect-proxy layer4 if { src 192.0.2.0/24 }", ""),
     ("normalize-uri", "normalize-uri path-merge-slashes", "`path-merge-slashes`, `path-strip-dot`, `path-strip-dotdot [full]`, `percent-decode-unreserved [strict]`, \
          `percent-to-uppercase [strict]`, `query-sort-by-name`, `fragment-encode`, `fragment-strip`"),

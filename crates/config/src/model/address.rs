@@ -86,6 +86,8 @@ pub struct BindOptions {
     pub severity: SeverityOutput,
     /// `proto`: what clients speak.
     pub proto: Option<HttpProto>,
+    /// `proto none`: whatever a TCP frontend does, its clients' connections don't become HTTP.
+    pub never_http: bool,
     /// `interface`: the one to listen on.
     pub interface: Option<String>,
     /// `mss`: largest segment of TCP.

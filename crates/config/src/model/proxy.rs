@@ -112,6 +112,10 @@ pub struct Proxy {
     pub rules: RuleSet,
     /// `use_backend` lines in order.
     pub use_backends: Vec<UseBackend>,
+    /// `force-be-switch` lines: when backends are chosen that are not published.
+    pub force_switch: Vec<Condition>,
+    /// `be-unpublished`: no rule chooses it until it is published.
+    pub unpublished: bool,
     /// `default_backend`; without one, a `listen` section uses its own servers.
     pub default_backend: Option<Spanned<ProxyId>>,
     /// `balance`; without one, HAProxy's default, which is to draw lots.

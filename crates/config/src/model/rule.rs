@@ -8,6 +8,7 @@ use tidegate_sample::pattern::List;
 use tidegate_sample::stick::{CounterChange, Track};
 use tidegate_sample::vars::{Assignment, VarName};
 
+use super::address::HttpProto;
 use super::global::ActionFailure;
 use super::http::{HttpReply, RedirectRule};
 use super::log::LogLevel;
@@ -79,6 +80,8 @@ pub enum Action {
     Close,
     /// `expect-proxy layer4`: the connection begins with a PROXY header.
     ExpectProxy,
+    /// `switch-mode http`: what follows is read as HTTP.
+    SwitchMode(Option<HttpProto>),
     /// The request is answered with an error, the response replaced by one.
     Deny(HttpReply),
     /// `auth`: the request is answered with a question for a user's name and password.

@@ -300,6 +300,8 @@ fn fresh(kind: ProxyKind, name: Spanned<String>) -> Proxy {
         id: None,
         description: None,
         disabled: false,
+        force_switch: Vec::new(),
+        unpublished: false,
         closing: Closing::default(),
         mode: Mode::default(),
         binds: Vec::new(),

@@ -73,8 +73,11 @@ const ROWS: &[Keyword<Parse>] = &[
         Ok(())
     }),
     no_effect("expose-fd", F, "no other process asks for listening sockets yet"),
-    served("proto", F, "{ h1 | h2 }", "what clients speak, whatever they seem to", |bind, args| {
-        bind.proto = Some(http_proto(args)?);
+    served("proto", F, "{ h1 | h2 | none }", "what clients speak, whatever they seem to; `none` for nothing but TCP", |bind, args| {
+        bind.never_http = args.take("none");
+        if !bind.never_http {
+            bind.proto = Some(http_proto(args)?);
+        }
         Ok(())
     }),
     left_out("accept-netscaler-cip", F, "a protocol of one vendor; the PROXY protocol does the same"),
@@ -118,7 +121,7 @@ const ROWS: &[Keyword<Parse>] = &[
 ];
 
 /// The name of a protocol.
-pub(super) fn http_proto(args: &mut Args<'_>) -> Parsed<HttpProto> {
+pub(crate) fn http_proto(args: &mut Args<'_>) -> Parsed<HttpProto> {
     args.one_of(
         "`h1` or `h2`",
         &[("h1", HttpProto::Http1), ("h2", HttpProto::Http2)],

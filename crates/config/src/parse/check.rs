@@ -6,8 +6,8 @@ use super::log::SYSLOG_PORT;
 use super::proxy::{ProxyCx, described, settle_format, settle_stats};
 use crate::diag::{Diagnostic, Diagnostics, code};
 use crate::model::{
-    BackendTarget, Balance, CheckKind, CheckProgram, Expr, HashBy, Mode, Observe, Proxy, ProxyId, Rule,
-    Server, ServerAddress, ServerPort, ServerTarget,
+    Action, BackendTarget, Balance, CheckKind, CheckProgram, Expr, HashBy, Mode, Observe, Proxy, ProxyId,
+    Rule, Server, ServerAddress, ServerPort, ServerTarget,
 };
 use crate::source::{Span, Spanned};
 
@@ -171,6 +171,10 @@ fn http_in_tcp_mode(cx: &mut ProxyCx<'_>) {
         return;
     }
     let described = cx.described();
+    let switches = |rule: &Rule| matches!(rule.action, Action::SwitchMode(_));
+    if cx.proxy.kind.is_frontend() && cx.proxy.rules.tcp_request_content.iter().any(switches) {
+        return;
+    }
     let rules = &mut cx.proxy.rules;
     let sets: [(&str, &mut Vec<Rule>); 4] = [
         ("http-request", &mut rules.http_request),
@@ -413,14 +417,8 @@ fn same_mode(proxies: &[Proxy], from: &Proxy, to: ProxyId, span: Span, diagnosti
             Diagnostic::error(code::MODE_MISMATCH, span, message)
                 .help("name it as `backend@<name>` in `log` lines")
         }
-        // HAProxy looks for a request in the bytes then
-        Mode::Http => {
-            let message = format!(
-                "going from TCP mode to {} in HTTP mode is not supported yet",
-                described(to)
-            );
-            Diagnostic::error(code::NOT_YET, span, message)
-        }
+        // What comes by TCP is read as HTTP then.
+        Mode::Http => return,
     };
     diagnostics.push(diagnostic.related(to.name.span, "the backend is defined here"));
 }

@@ -13,6 +13,8 @@ pub(crate) struct Receiving {
     wire: Shared,
     /// The message whose body it is.
     message: u32,
+    /// Its end isn't known before it comes, whatever there is of it: what came so goes on so.
+    is_open: bool,
 }
 
 impl Receiving {
@@ -22,6 +24,7 @@ impl Receiving {
         reading.is_held = true;
         Receiving {
             message: reading.message,
+            is_open: reading.remaining().is_none(),
             wire: wire.clone(),
         }
     }
@@ -45,6 +48,7 @@ impl Receiving {
     pub(crate) fn remaining(&self) -> Option<u64> {
         let wire = self.wire.borrow();
         match wire.message == self.message {
+            _ if self.is_open => None,
             true => wire.remaining(),
             false => Some(0),
         }

@@ -3,14 +3,15 @@
 use std::mem::MaybeUninit;
 
 use bytes::Bytes;
-use http::{Method, StatusCode, Version};
+use http::{HeaderValue, Method, StatusCode, Version};
 use httparse::{Header, ParserConfig, Status};
 use tidegate_sample::head::names::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
-use tidegate_sample::head::{AsName, Headers, Target, request, response};
+use tidegate_sample::head::{AsName, FieldValue, Headers, Target, request, response};
 
 use super::ReasonPhrase;
 use super::framing::{Declared, Framing, Refused};
 use super::mended::{first_fold, head_end, purge, unfold};
+use crate::authority::{contradict, host_without_usual_port, without_usual_port};
 use crate::spec::GlobalSpec;
 
 /// The most fields that a head has if nothing is set.
@@ -88,6 +89,35 @@ pub(super) fn request(bytes: &Bytes, limits: HeadLimits) -> Reading<RequestHead>
             Status::Partial => Ok(None),
         }
     })
+}
+
+/// What some bytes begin with.
+pub(crate) enum Peeked {
+    /// A request.
+    Request(Box<request::Parts>),
+    /// What may become one.
+    Partial,
+    /// Something else.
+    Nothing,
+}
+
+/// The request that some bytes begin with, of which no more than so many are a head.
+pub(crate) fn peek(bytes: Bytes, bytes_max: usize) -> Peeked {
+    let limits = HeadLimits {
+        bytes_max,
+        fields_max: FIELDS_MAX,
+        lenient: false,
+        keep_insecure: false,
+    };
+    let mut bytes = bytes;
+    loop {
+        match request(&bytes, limits) {
+            Reading::Head(head, _) => return Peeked::Request(Box::new(head.parts)),
+            Reading::Partial => return Peeked::Partial,
+            Reading::Mended(mended) => bytes = mended,
+            Reading::TooLarge | Reading::Unreadable(_) => return Peeked::Nothing,
+        }
+    }
 }
 
 /// Reads the head of a response to a request of this method.
@@ -213,11 +243,11 @@ fn request_head(bytes: &Bytes, read: &httparse::Request<'_, '_>, limits: HeadLim
         }
         parts.headers.found(name, value);
     }
-    if let (Some(authority), Some(host)) = (parts.uri.authority(), host)
-        && !limits.lenient
-        && contradict(authority.as_str(), parts.uri.scheme_str(), host)
-    {
-        objection = Some(StatusCode::BAD_REQUEST);
+    if parts.uri.authority().is_some() {
+        if host.is_some_and(|host| !limits.lenient && contradict(&parts.uri, host)) {
+            objection = Some(StatusCode::BAD_REQUEST);
+        }
+        usual_ports(&mut parts);
     }
     let chunked = declared.chunked();
     let mut keep_alive = asks.keep_alive(old);
@@ -367,15 +397,20 @@ impl Asks {
     }
 }
 
-/// Whether a `host` field and the authority of the target contradict each other.
-fn contradict(authority: &str, scheme: Option<&str>, host: &[u8]) -> bool {
-    let default = match scheme {
-        Some("https") => ":443",
-        _ => ":80",
-    };
-    let bare = |host: &str| host.strip_suffix(default).unwrap_or(host).to_ascii_lowercase();
-    let authority = authority.rsplit('@').next().unwrap_or_default();
-    std::str::from_utf8(host).map_or(true, |host| bare(host) != bare(authority))
+/// Takes away ports that go without saying.
+fn usual_ports(parts: &mut request::Parts) {
+    let host = parts.headers.get(HOST).map(FieldValue::detached);
+    let bare = host
+        .as_ref()
+        .and_then(|host| host_without_usual_port(&parts.uri, host.to_str().ok()?))
+        .and_then(|host| HeaderValue::from_str(host).ok());
+    if let Some(authority) = without_usual_port(&parts.uri) {
+        // What is left of a URI is one.
+        let _ = parts.uri.set_authority(authority);
+    }
+    if let Some(bare) = bare {
+        parts.headers.insert(HOST, bare);
+    }
 }
 
 #[cfg(test)]

@@ -20,6 +20,6 @@ pub use crate::body::MessageBody;
 pub(crate) use body::Receiving;
 pub use case::HeaderCase;
 pub(crate) use client::ClientConn;
-pub(crate) use head::{HeadLimits, RequestHead};
+pub(crate) use head::{HeadLimits, Peeked, RequestHead, peek};
 pub(crate) use server::{Next, ServerConn, ServerOptions};
 pub use tidegate_sample::head::{InvalidReason, ReasonPhrase};

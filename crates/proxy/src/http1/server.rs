@@ -257,7 +257,8 @@ impl ServerConn {
         };
         self.body_ended = self.leaving == Leaving::Nothing;
         self.cut = false;
-        self.kept &= self.leaving != Leaving::UntilEnd && self.may_follow();
+        // What follows such a response is no request, be there a tunnel or not.
+        self.kept &= !switches && self.leaving != Leaving::UntilEnd && self.may_follow();
         let case = self.options.case.as_ref();
         let out = self.out.front();
         status_line(out, head);

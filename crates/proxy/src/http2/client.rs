@@ -11,7 +11,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use h2::client::{Connection, ResponseFuture, SendRequest};
 use h2::{Reason, RecvStream};
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::Body;
 use tidegate_sample::figures::HttpStreamFigures;
 use tidegate_sample::head::names::CONTENT_LENGTH;
@@ -301,6 +301,10 @@ impl ClientStream {
         informed: &mut impl FnMut(response::Parts),
     ) -> Poll<Result<Response<RecvStream>, SendFailure>> {
         while let Poll::Ready(Some(Ok(head))) = response.poll_informational(cx) {
+            if head.status() == StatusCode::SWITCHING_PROTOCOLS {
+                // HTTP/2 knows no such thing.
+                return Poll::Ready(Err(SendFailure::Invalid));
+            }
             informed(head.into_parts().0.into());
         }
         if let Poll::Ready(response) = Pin::new(response).poll(cx) {

@@ -40,6 +40,9 @@ const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 
+/// The reason of a reset for an error of the protocol; no other has the same last byte.
+const PROTOCOL_ERROR: u8 = 1;
+
 /// `END_STREAM`, and `ACK` of settings and pings.
 const FLAG_END: u8 = 1;
 
@@ -49,6 +52,8 @@ pub(crate) struct Meter {
     refilled: Cell<Instant>,
     written: Cell<u64>,
     exhausted: Cell<bool>,
+    /// Streams that were reset for an error of the protocol, and nobody was told of yet.
+    refused: Cell<u32>,
     glitches: Cell<u32>,
     /// Requests in progress.
     streams: Cell<u32>,
@@ -64,6 +69,7 @@ impl Meter {
             refilled: Cell::new(Instant::now()),
             written: Cell::new(0),
             exhausted: Cell::new(false),
+            refused: Cell::new(0),
             glitches: Cell::new(0),
             streams: Cell::new(0),
             streams_max,
@@ -98,6 +104,11 @@ impl Meter {
     /// Whether the connection is to end.
     pub(crate) fn is_exhausted(&self) -> bool {
         self.exhausted.get()
+    }
+
+    /// How many streams were reset for an error of the protocol since this was last asked.
+    pub(crate) fn take_refused(&self) -> u32 {
+        self.refused.take()
     }
 
     /// A request was served to its end.
@@ -203,11 +214,60 @@ impl Frames {
     }
 }
 
+/// The frames of what is written, as far as streams are reset by them.
+#[derive(Default)]
+struct Sent {
+    skip: usize,
+    head: [u8; FRAME_HEAD_BYTES + 4],
+    have: usize,
+}
+
+impl Sent {
+    fn see(&mut self, mut bytes: &[u8], meter: &Meter) {
+        while !bytes.is_empty() {
+            let skipped = self.skip.min(bytes.len());
+            self.skip -= skipped;
+            bytes.advance(skipped);
+            // Of a reset its reason belongs to the head.
+            let is_reset = self.have >= FRAME_HEAD_BYTES;
+            let wanted = if is_reset {
+                self.head.len()
+            } else {
+                FRAME_HEAD_BYTES
+            };
+            let free = self.head.get_mut(self.have..wanted).unwrap_or_default();
+            let taken = free.len().min(bytes.len());
+            if let (Some(free), Some(new)) = (free.get_mut(..taken), bytes.get(..taken)) {
+                free.copy_from_slice(new);
+            }
+            bytes.advance(taken);
+            self.have += taken;
+            if self.have < wanted {
+                continue;
+            }
+            let [a, b, c, kind, .., reason] = self.head;
+            let length = u32::from_be_bytes([0, a, b, c]) as usize;
+            if is_reset {
+                if reason == PROTOCOL_ERROR {
+                    meter.refused.set(meter.refused.get() + 1);
+                    meter.glitch();
+                }
+                self.have = 0;
+            } else if kind != RST_STREAM || length != 4 {
+                self.skip = length;
+                self.have = 0;
+            }
+        }
+    }
+}
+
 /// A stream whose frames are counted. What was read before comes first.
 pub(crate) struct Guarded {
     io: Counted,
     ahead: Bytes,
     frames: Frames,
+    /// Of what a client is sent.
+    sent: Option<Sent>,
     meter: Rc<Meter>,
 }
 
@@ -222,6 +282,7 @@ impl Guarded {
             io,
             ahead,
             frames,
+            sent: Some(Sent::default()),
             meter,
         }
     }
@@ -234,6 +295,7 @@ impl Guarded {
             io,
             ahead: Bytes::new(),
             frames: Frames::default(),
+            sent: None,
             meter,
         }
     }
@@ -266,6 +328,9 @@ impl AsyncWrite for Guarded {
         let result = Pin::new(&mut this.io).poll_write(cx, buf);
         if let Poll::Ready(Ok(n)) = result {
             this.meter.wrote(n as u64);
+            if let Some(sent) = &mut this.sent {
+                sent.see(buf.get(..n).unwrap_or_default(), &this.meter);
+            }
         }
         result
     }
@@ -279,6 +344,14 @@ impl AsyncWrite for Guarded {
         let result = Pin::new(&mut this.io).poll_write_vectored(cx, bufs);
         if let Poll::Ready(Ok(n)) = result {
             this.meter.wrote(n as u64);
+            if let Some(sent) = &mut this.sent {
+                let mut left = n;
+                for buf in bufs {
+                    let written = buf.len().min(left);
+                    left -= written;
+                    sent.see(buf.get(..written).unwrap_or_default(), &this.meter);
+                }
+            }
         }
         result
     }
@@ -328,6 +401,24 @@ mod tests {
             let meter = seen(&bytes, step);
             assert_eq!(meter.glitches.get(), 2, "{step}");
             assert_eq!(meter.left.get(), BUDGET_MAX - 4 - 2 - 20, "{step}");
+        }
+    }
+
+    #[test]
+    fn resets_for_errors_are_noticed_however_they_are_cut() {
+        let bytes = [
+            frame(SETTINGS, 0, &[0; 6]),
+            frame(RST_STREAM, 0, &[0, 0, 0, PROTOCOL_ERROR]),
+            frame(DATA, 0, b"some data"),
+            frame(RST_STREAM, 0, &[0, 0, 0, 8]),
+            frame(RST_STREAM, 0, &[0, 0, 0, PROTOCOL_ERROR]),
+        ]
+        .concat();
+        for step in 1..=bytes.len() {
+            let meter = Meter::new(1, 0);
+            let mut sent = Sent::default();
+            bytes.chunks(step).for_each(|chunk| sent.see(chunk, &meter));
+            assert_eq!((meter.take_refused(), meter.glitches.get()), (2, 2), "{step}");
         }
     }
 

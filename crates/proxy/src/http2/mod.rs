@@ -34,6 +34,12 @@ pub(crate) fn is_preface(bytes: &[u8]) -> bool {
     common >= distinct && bytes.get(..common) == PREFACE.get(..common)
 }
 
+/// Whether these first bytes of a connection may be the beginning of those of HTTP/2.
+pub(crate) fn may_be_preface(bytes: &[u8]) -> bool {
+    let common = bytes.len().min(PREFACE.len());
+    common > 0 && bytes.get(..common) == PREFACE.get(..common)
+}
+
 /// Removes the fields that no message of HTTP/2 may have.
 pub(crate) fn forget_http1(headers: &mut Headers) {
     headers.remove(CONNECTION);

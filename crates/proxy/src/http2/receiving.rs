@@ -5,6 +5,8 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use h2::RecvStream;
+use http::HeaderMap;
+use http::header::{CONTENT_LENGTH, HOST};
 use http_body::Frame;
 
 use crate::body::BodyError;
@@ -56,6 +58,10 @@ impl Receiving {
             }
         }
         match ready!(self.stream.poll_trailers(cx)) {
+            Ok(Some(trailers)) if is_misplaced(&trailers) => {
+                self.ended = true;
+                Poll::Ready(Some(Err(BodyError::new("a trailer that belongs in the head"))))
+            }
             Ok(trailers) => {
                 self.ended = true;
                 Poll::Ready(trailers.map(|t| Ok(Frame::trailers(t))))
@@ -76,4 +82,9 @@ impl Receiving {
     pub(crate) fn remaining(&self) -> Option<u64> {
         if self.is_ended() { Some(0) } else { self.remaining }
     }
+}
+
+/// Whether trailers say what others may take for a part of the head, and decide by.
+fn is_misplaced(trailers: &HeaderMap) -> bool {
+    trailers.contains_key(CONTENT_LENGTH) || trailers.contains_key(HOST)
 }

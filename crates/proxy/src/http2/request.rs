@@ -4,12 +4,16 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, HOST, SEC_WEBSOCKET_KEY, UPGRADE};
-use http::{HeaderMap, HeaderValue, Method, request};
+use http::{HeaderMap, HeaderValue, Method, Uri, request};
+
+use crate::authority::without_usual_port;
 
 /// What became of the head of a request.
 pub(crate) struct Asked {
     /// Nobody should read it.
     pub(crate) malformed: bool,
+    /// It can be read, and means nothing that a server could answer.
+    pub(crate) objection: bool,
     /// The protocol that a CONNECT asks for (RFC 8441). The head has become that of an upgrade of HTTP/1.
     pub(crate) protocol: Option<Box<str>>,
     /// The length of the body that it declares.
@@ -21,14 +25,26 @@ pub(crate) fn understand(head: &mut request::Parts) -> Asked {
     let mut malformed = false;
     let protocol = head.extensions.remove::<h2::ext::Protocol>();
     let protocol: Option<Box<str>> = protocol.map(|p| p.as_str().into());
+    if let Some(authority) = without_usual_port(&head.uri) {
+        let mut parts = std::mem::take(&mut head.uri).into_parts();
+        parts.authority = Some(authority);
+        head.uri = Uri::from_parts(parts).unwrap_or_default();
+    }
     let authority = head.uri.authority().map(http::uri::Authority::as_str);
     if authority.is_some_and(|a| a.contains('@')) {
         malformed = true;
     }
+    // What is asked for in an upgrade to HTTP/2 is spoken already.
+    malformed |= protocol
+        .as_deref()
+        .is_some_and(|name| name.eq_ignore_ascii_case("h2c"));
+    let objection = asks_for_nothing(head);
     if head.headers.get_all(COOKIE).iter().nth(1).is_some() {
         join_cookies(&mut head.headers);
     }
-    if let (Some(authority), false) = (authority, head.headers.contains_key(HOST)) {
+    if let Some(authority) = authority {
+        // Whatever a field says beside it means nothing.
+        head.headers.remove(HOST);
         match HeaderValue::from_str(authority) {
             Ok(host) => put_first(&mut head.headers, host),
             Err(_) => malformed = true,
@@ -41,9 +57,15 @@ pub(crate) fn understand(head: &mut request::Parts) -> Asked {
     let length = length.and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
     Asked {
         malformed,
+        objection,
         protocol,
         length,
     }
+}
+
+/// Whether the method is the first word of HTTP/2's preface, or the path one for OPTIONS alone.
+fn asks_for_nothing(head: &request::Parts) -> bool {
+    head.method.as_str() == "PRI" || head.uri.path() == "*" && head.method != Method::OPTIONS
 }
 
 /// An extended CONNECT is the GET of an upgrade. False if the protocol's name can't be one.
@@ -137,10 +159,21 @@ mod tests {
     }
 
     #[test]
-    fn a_host_field_stays_and_credentials_in_the_authority_are_refused() {
-        let mut with_host = head(http::Request::get("https://a/").header("host", "a"));
+    fn the_authority_stands_for_any_host_field_and_has_no_credentials() {
+        let mut with_host = head(http::Request::get("https://a:443/").header("host", "b"));
         assert!(!understand(&mut with_host).malformed);
-        assert_eq!(with_host.headers.get_all(HOST).iter().count(), 1);
+        let hosts: Vec<_> = with_host
+            .headers
+            .get_all(HOST)
+            .iter()
+            .map(HeaderValue::as_bytes)
+            .collect();
+        assert_eq!(
+            (hosts, with_host.uri.to_string()),
+            (vec![&b"a"[..]], "https://a/".to_owned())
+        );
+        assert!(understand(&mut head(http::Request::builder().method("PRI").uri("*"))).objection);
+        assert!(!understand(&mut head(http::Request::options("*"))).objection);
         assert!(understand(&mut head(http::Request::get("https://user@a/"))).malformed);
     }
 

@@ -1,15 +1,12 @@
 //! Requests as HTTP/2 writes them, made of what they are everywhere else.
 
-use base64::prelude::{BASE64_STANDARD, Engine};
 use h2::ext::Protocol;
 use http::uri::{Authority, Parts, PathAndQuery, Scheme};
 use http::{HeaderValue, Method, StatusCode, Uri, Version};
-use sha1::{Digest, Sha1};
 use tidegate_sample::head::names::{CONNECTION, HOST, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, TE, UPGRADE};
 use tidegate_sample::head::{FieldValue, Headers, KnownName, request, response};
 
-/// What RFC 6455 has every server add to a key.
-const WEBSOCKET: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+use crate::websocket;
 
 /// A request for a server of HTTP/2.
 pub(super) struct Translated {
@@ -33,14 +30,12 @@ impl Upgraded {
         head.headers
             .insert(CONNECTION, HeaderValue::from_static("upgrade"));
         head.headers.insert(UPGRADE, &self.protocol);
-        if let Some(key) = &self.key {
-            let digest = Sha1::new()
-                .chain_update(key.as_bytes())
-                .chain_update(WEBSOCKET)
-                .finalize();
-            if let Ok(accept) = HeaderValue::from_str(&BASE64_STANDARD.encode(digest)) {
-                head.headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
-            }
+        if let Some(accept) = self
+            .key
+            .as_ref()
+            .and_then(|key| websocket::accepted(key.as_bytes()))
+        {
+            head.headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
         }
     }
 }

@@ -20,9 +20,10 @@ use crate::ext::{ActionOutcome, Failure, HttpService, TcpService};
 use crate::filter::bandwidth;
 use crate::log::Level;
 use crate::reply::Reply;
+use crate::spec::ListenProto;
 use crate::stick;
 use crate::timeouts::Timer;
-use crate::txn::{Phase, Txn};
+use crate::txn::{Mode, Phase, Txn};
 
 /// What a rule set decided.
 pub(crate) enum Verdict {
@@ -50,7 +51,9 @@ pub(crate) enum Verdict {
     Hints(Vec<HeaderValue>),
     /// The client's connection ends without a trace.
     Vanish { rst_ttl: Option<u8> },
-    /// The rule depends on data that has not come yet; evaluation goes on at [`Next::rule`].
+    /// What follows is HTTP.
+    SwitchMode(ListenProto),
+    /// A rule depends on data that has not come yet: once there is more, all of them are evaluated anew.
     WaitForData,
 }
 
@@ -80,6 +83,12 @@ pub(crate) struct Setting<'a> {
     pub(crate) buffer_bytes: usize,
 }
 
+/// Nothing that was found so far holds for what comes.
+const WAIT: Next = Next {
+    verdict: Verdict::WaitForData,
+    rule: 0,
+};
+
 /// Evaluates the rules from number `first` on, one after the other, until one of them ends the set.
 pub(crate) async fn evaluate(
     rules: &[PreparedRule],
@@ -103,12 +112,12 @@ pub(crate) async fn evaluate(
             };
             match matched {
                 Match::Pass => {}
-                Match::Miss if setting.may_wait => return at(Verdict::WaitForData, 0),
+                Match::Miss if setting.may_wait => return WAIT,
                 Match::Miss | Match::Fail => continue,
             }
         }
         if setting.may_wait && lacks_data(&rule.rule.action, txn, setting.runner).await {
-            return at(Verdict::WaitForData, 0);
+            return WAIT;
         }
         match act(rule, txn, setting).await {
             Step::Next => {}
@@ -180,6 +189,10 @@ async fn act(prepared: &PreparedRule, txn: &Rc<Txn>, setting: &Setting<'_>) -> S
             None => Step::Next,
         },
         (RuleAction::Accept, _) => Step::End(Verdict::Continue),
+        (RuleAction::SwitchMode(proto), _) => Step::End(match txn.mode() {
+            Mode::Tcp => Verdict::SwitchMode(*proto),
+            Mode::Http => Verdict::Continue,
+        }),
         (RuleAction::Reject, _) => Step::End(Verdict::Reject),
         (RuleAction::Close, _) => Step::End(Verdict::Close),
         (RuleAction::ExpectProxy, _) => {

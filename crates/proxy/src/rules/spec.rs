@@ -19,6 +19,7 @@ use crate::filter::BandwidthLimit;
 use crate::log::LogProfile;
 use crate::resolve::Resolution;
 use crate::spec::BackendId;
+use crate::spec::ListenProto;
 use crate::txn::{LogLevel, Txn};
 
 pub use tidegate_sample::Condition;
@@ -186,6 +187,8 @@ pub enum RuleAction {
     Close,
     /// `expect-proxy layer4`: the connection begins with a PROXY header.
     ExpectProxy,
+    /// `switch-mode http`: what follows is read as HTTP; no further rule of this set.
+    SwitchMode(ListenProto),
     /// `return`: this reply.
     Return(ReplySpec),
     /// `redirect`.

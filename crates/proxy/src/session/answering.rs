@@ -44,7 +44,6 @@ pub(super) async fn answer(
     let asked = understand(&mut head);
     let mut responder = responder;
     if asked.malformed {
-        shared.meter.glitch();
         return responder.reset(Reason::PROTOCOL_ERROR);
     }
     let tunnelled = asked.protocol.is_some() || head.method == Method::CONNECT;
@@ -64,7 +63,8 @@ pub(super) async fn answer(
     let stream = answering.stream.clone();
     stream.number.set(responder.stream_id());
     let mut head = request::Parts::from(head);
-    let objection = hosts_contradict(&head).then_some(StatusCode::BAD_REQUEST);
+    let objection = asked.objection || hosts_contradict(&head);
+    let objection = objection.then_some(StatusCode::BAD_REQUEST);
     one_host(&mut head.headers);
     let (response, txn) = {
         let mut handled = pin!(stream.clone().handle(head, body, objection));
@@ -163,7 +163,7 @@ impl Answering {
     ) {
         let (mut head, body) = response;
         let tunnel = self.stream.tunnel.take();
-        if tunnel.is_some() && upgraded && head.status == StatusCode::SWITCHING_PROTOCOLS {
+        if upgraded && head.status == StatusCode::SWITCHING_PROTOCOLS {
             // An extended CONNECT is answered as any other.
             head.status = StatusCode::OK;
             head.headers.remove(SEC_WEBSOCKET_ACCEPT);

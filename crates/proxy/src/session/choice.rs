@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use crate::spec::BackendChoice;
+use crate::rules::Condition;
+use crate::spec::{BackendChoice, BackendId};
 use crate::txn::Txn;
 use crate::worker::{Backend, Frontend, Worker};
 
@@ -12,31 +13,72 @@ pub(crate) async fn choose_backend(
     frontend: &Frontend,
     txn: &Rc<Txn>,
 ) -> Option<Rc<Backend>> {
+    let backend = find_backend(worker, frontend, txn).await?;
+    enter_backend(worker, frontend, &backend, txn);
+    Some(backend)
+}
+
+/// The same, without a note of it.
+pub(super) async fn find_backend(worker: &Worker, frontend: &Frontend, txn: &Rc<Txn>) -> Option<Rc<Backend>> {
     let spec = &frontend.spec;
-    let mut chosen = spec.default_backend;
     for rule in &spec.use_backend {
-        let matched = match &rule.condition {
-            Some(condition) if condition.suspends() => condition.eval_async(&**txn, &*worker.runner).await,
-            Some(condition) => condition.eval(&**txn),
-            None => true,
-        };
-        if !matched {
+        if let Some(condition) = &rule.condition
+            && !holds(condition, worker, txn).await
+        {
             continue;
         }
-        match &rule.to {
-            BackendChoice::Fixed(backend) => chosen = Some(*backend),
+        let chosen = match &rule.to {
+            BackendChoice::Fixed(backend) => Some(*backend),
             BackendChoice::Named(name) => {
                 let name = name.eval(txn, &*worker.runner).await;
                 // A name that is no backend's ends the search all the same.
-                chosen = worker.backend_named(&name).or(chosen);
+                worker.backend_named(&name)
             }
+        };
+        match chosen {
+            None => break,
+            Some(chosen) => match eligible(chosen, worker, frontend, txn).await {
+                None => {}
+                found => return found,
+            },
         }
-        break;
     }
-    let backend = worker.backends.get(chosen?).cloned()?;
-    if chosen != spec.own_backend {
+    eligible(spec.default_backend?, worker, frontend, txn).await
+}
+
+/// Notes in the transaction that it goes there.
+pub(super) fn enter_backend(worker: &Worker, frontend: &Frontend, backend: &Rc<Backend>, txn: &Txn) {
+    let own = frontend.spec.own_backend.and_then(|own| worker.backends.get(own));
+    if !own.is_some_and(|own| Rc::ptr_eq(own, backend)) {
         txn.overrides.leave_backend();
     }
-    txn.choose_backend(&backend);
-    Some(backend)
+    txn.choose_backend(backend);
+}
+
+/// The backend, if rules may choose it.
+async fn eligible(
+    chosen: BackendId,
+    worker: &Worker,
+    frontend: &Frontend,
+    txn: &Rc<Txn>,
+) -> Option<Rc<Backend>> {
+    let backend = worker.backends.get(chosen)?;
+    // What a `listen` section does by itself is no choice.
+    let free = backend.balancer.shared().is_published() || frontend.spec.own_backend == Some(chosen);
+    if free {
+        return Some(backend.clone());
+    }
+    for condition in &frontend.spec.force_switch {
+        if holds(condition, worker, txn).await {
+            return Some(backend.clone());
+        }
+    }
+    None
+}
+
+async fn holds(condition: &Condition, worker: &Worker, txn: &Rc<Txn>) -> bool {
+    match condition.suspends() {
+        true => condition.eval_async(&**txn, &*worker.runner).await,
+        false => condition.eval(&**txn),
+    }
 }

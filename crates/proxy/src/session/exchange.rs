@@ -10,10 +10,11 @@ use tidegate_sample::head::{names, request, response};
 use tidegate_sample::stick::Count;
 
 use super::ahead::{Ahead, receive};
-use super::choice::choose_backend;
+use super::choice::{choose_backend, enter_backend};
 use super::filtering::Broken;
 use super::forwarding::restrict_names;
 use super::headers::{announce_close, forget_connection, wants_upgrade};
+use super::http::Upgraded;
 use super::inspection::Inspection;
 use super::logline;
 use super::outgoing::{Active, Content, Outgoing};
@@ -35,6 +36,7 @@ use crate::txn::{LogLevel, Mode, Phase, Txn};
 use crate::upstream::Server;
 use crate::upstream::assign::OnDrop;
 use crate::upstream::link::Link;
+use crate::websocket;
 use crate::worker::Backend;
 
 /// A response, and how the rest is to treat it.
@@ -65,11 +67,16 @@ impl HttpStream {
     ) -> Result<(response::Parts, Outgoing), Cut> {
         self.busy.set(true);
         self.session.requests.set(self.session.requests.get() + 1);
-        let txn = Txn::new(
-            self.client.clone(),
-            Mode::Http,
-            self.worker.shared.global.buffer_bytes,
-        );
+        let upgraded = self.session.upgraded.take();
+        let txn = match &upgraded {
+            None => Txn::new(
+                self.client.clone(),
+                Mode::Http,
+                self.worker.shared.global.buffer_bytes,
+            ),
+            Some(upgraded) => upgraded.txn.clone(),
+        };
+        txn.become_http();
         let now = std::time::Instant::now();
         let second = self.worker.shared.board.second(now);
         self.frontend.usage.request(second);
@@ -101,7 +108,7 @@ impl HttpStream {
                 Some(self.error(&txn, status, self.wire == Wire::Http1).await)
             }
             None if self.asks_for_health(&txn) => self.tell_health(&txn).await,
-            None => self.respond(&txn, body).await,
+            None => self.respond(&txn, body, upgraded).await,
         };
         let Some(mut made) = made.filter(|_| self.session.traffic.vanish.get().is_none()) else {
             return Err(Cut);
@@ -129,21 +136,36 @@ impl HttpStream {
     }
 
     /// The response, rules applied; `None` to close.
-    async fn respond(&self, txn: &Rc<Txn>, mut body: MessageBody) -> Option<Made> {
+    async fn respond(
+        &self,
+        txn: &Rc<Txn>,
+        mut body: MessageBody,
+        upgraded: Option<Upgraded>,
+    ) -> Option<Made> {
         let frontend = &self.frontend;
-        if let Err(status) = self.attach_filters(&frontend.filters, txn).await {
+        // What was done with a stream of TCP isn't done again, nor anything that comes before its backend.
+        let (inspected, chosen) = match upgraded {
+            Some(upgraded) => (true, upgraded.backend),
+            None => (false, None),
+        };
+        let in_frontend = chosen.is_none();
+        if !inspected && let Err(status) = self.attach_filters(&frontend.filters, txn).await {
             let refused = self.error(txn, status, true).await;
             return self.finish_response(None, txn, refused).await;
         }
         if frontend.spec.buffer_request
+            && in_frontend
             && let Err(late) = self.buffer_request(txn, &mut body).await
         {
             return self.finish_response(None, txn, late).await;
         }
-        for (rules, delay) in [
-            (&frontend.tcp_content, frontend.spec.inspect_delay),
-            (&frontend.http_request, None),
+        for (rules, delay, wanted) in [
+            (&frontend.tcp_content, frontend.spec.inspect_delay, !inspected),
+            (&frontend.http_request, None, in_frontend),
         ] {
+            if !wanted {
+                continue;
+            }
             match self
                 .request_rules(rules, delay, &frontend.spec.timeouts, txn, &mut body)
                 .await
@@ -153,7 +175,7 @@ impl HttpStream {
                 Ruled::Close => return None,
             }
         }
-        if let Some(page) = wanted(frontend.spec.page.as_ref(), txn) {
+        if let Some(page) = wanted(frontend.spec.page.as_ref(), txn).filter(|_| in_frontend) {
             let (access, timeouts) = (&frontend.page_access, &frontend.spec.timeouts);
             let made = Box::pin(self.page(page, access, timeouts, txn, body)).await?;
             return self.finish_response(None, txn, made).await;
@@ -161,7 +183,23 @@ impl HttpStream {
         if let Err(refused) = self.restrict_names(frontend.spec.header_names, txn).await {
             return self.finish_response(None, txn, refused).await;
         }
-        let Some(backend) = choose_backend(&self.worker, &self.frontend, txn).await else {
+        let chosen = match chosen {
+            Some(backend) => {
+                enter_backend(&self.worker, &self.frontend, &backend, txn);
+                Some(backend)
+            }
+            None => choose_backend(&self.worker, &self.frontend, txn).await,
+        };
+        if chosen
+            .as_ref()
+            .is_some_and(|backend| backend.spec.mode == Mode::Tcp)
+        {
+            // No server of TCP is sent a request, whatever its client began with.
+            txn.facts.borrow_mut().termination = Some(*b"IR");
+            self.session.closing.set(true);
+            return None;
+        }
+        let Some(backend) = chosen else {
             txn.facts.borrow_mut().termination = Some(*b"SC");
             return self
                 .finish_response(
@@ -272,7 +310,7 @@ impl HttpStream {
             first = next.rule;
             match next.verdict {
                 Verdict::WaitForData => Box::pin(self.more_of_request(txn, body, &inspection)).await,
-                Verdict::Continue => return Ruled::GoOn,
+                Verdict::Continue | Verdict::SwitchMode(_) => return Ruled::GoOn,
                 Verdict::Reply { reply, refused } => {
                     if refused {
                         txn.count(Count::Error, 1);
@@ -286,7 +324,11 @@ impl HttpStream {
                     let time = timeouts.tarpit.or(timeouts.connect);
                     let time = txn.overrides.timeout(TimeoutKind::Tarpit, time);
                     let gone = OnDrop::new(txn, *b"CT");
+                    // The log tells of it as of a queue, and of no request that was received.
+                    txn.times.request.set(None);
+                    self.note(&txn.times.queued);
                     self.timer.sleep(time.unwrap_or(TARPIT)).await;
+                    self.note(&txn.times.connecting);
                     gone.stays();
                     txn.facts.borrow_mut().termination = Some(*b"PT");
                     return Ruled::Made(made(&reply));
@@ -447,7 +489,7 @@ impl HttpStream {
         forget_connection(&mut head.headers);
         cache::invalidate(txn, head.status);
         let switched = head.status == StatusCode::SWITCHING_PROTOCOLS || connect && head.status.is_success();
-        if switched && !(upgrade || connect) {
+        if switched && !(upgrade || connect) || upgrade && self.is_no_websocket(txn, &head) {
             txn.facts.borrow_mut().termination = Some(*b"PH");
             return Some(self.error(txn, StatusCode::BAD_GATEWAY, false).await);
         }
@@ -484,6 +526,16 @@ impl HttpStream {
         txn.facts.borrow_mut().status = Some(made.head.status.as_u16());
         logline::at(LogStep::Response, txn);
         Some(made)
+    }
+
+    /// Whether a WebSocket was asked for, and a server switches to something else.
+    fn is_no_websocket(&self, txn: &Txn, answer: &response::Parts) -> bool {
+        answer.status == StatusCode::SWITCHING_PROTOCOLS
+            && txn.request_head().is_some_and(|asked| {
+                let key_is_ours = self.wire == Wire::Http2;
+                websocket::is_asked_for(&asked.headers)
+                    && !websocket::is_agreed(&asked.headers, &answer.headers, key_is_ours)
+            })
     }
 
     /// Makes a tunnel of the connection, unless a rule has something against the response that says so.
@@ -643,6 +695,7 @@ impl HttpStream {
         gone.stays();
         if received.is_err() {
             txn.facts.borrow_mut().termination = Some(*b"cR");
+            txn.times.request.set(None);
             return Err(self.error(txn, StatusCode::REQUEST_TIMEOUT, true).await);
         }
         if ahead.broken {

@@ -14,6 +14,7 @@ use tidegate_sample::head::response;
 use tidegate_sample::stick::Count;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::headers::wants_upgrade;
 use super::http::{HttpSession, LOOK_AROUND};
 use super::outgoing::Outgoing;
 use super::stream::{HttpStream, Wire};
@@ -26,6 +27,7 @@ use crate::stream::Counted;
 use crate::timeouts::Timer;
 use crate::txn::{Mode, Txn};
 use crate::violation::Violation;
+use crate::websocket;
 
 /// How long a refused client may go on sending what nobody reads, so that it gets to read the refusal.
 const LINGER: Duration = Duration::from_secs(1);
@@ -61,14 +63,18 @@ enum Exit {
 
 /// Serves HTTP/1 on a connection. Gives the stream back, with what was read from it, if the client turned out to speak
 /// HTTP/2.
-pub(super) async fn run(session: Rc<HttpSession>, counted: Counted) -> Option<(Counted, Bytes)> {
+pub(super) async fn run(
+    session: Rc<HttpSession>,
+    counted: Counted,
+    ahead: Bytes,
+) -> Option<(Counted, Bytes)> {
     let global = &session.worker.shared.global;
     let options = ServerOptions {
         limits: HeadLimits::of(global, session.frontend.spec.http1.lenient),
         case: session.frontend.spec.http1.case(global),
         keep_alive: session.frontend.spec.http_close != HttpClose::Close,
     };
-    let mut conn = ServerConn::new(counted, Bytes::new(), options);
+    let mut conn = ServerConn::new(counted, ahead, options);
     let traffic = session.traffic.clone();
     let accepted_at = session.client.ready_at.get();
     let stream = Rc::new(HttpStream::new(&session, Wire::Http1, traffic, accepted_at));
@@ -134,7 +140,11 @@ impl HttpStream {
                 self.first_byte.set(Some(now));
                 now
             });
-            (since, timeouts.http_request.or(timeouts.client))
+            match timeouts.http_request {
+                // Without a bound for the whole head it is silence that takes too long.
+                None => (self.last_heard(since), timeouts.client),
+                whole => (since, whole),
+            }
         } else if self.session.requests.get() == 0 {
             (self.idle_since.get(), timeouts.http_request.or(timeouts.client))
         } else {
@@ -148,6 +158,19 @@ impl HttpStream {
                 timer.poll_elapsed(cx).map(|_| Err(Exit::Stopping))
             }
             Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// When something of the head was last received that began then.
+    fn last_heard(&self, began: Instant) -> Instant {
+        let read = self.traffic.read.get();
+        match self.heard.get() {
+            Some((before, at)) if before == read => at,
+            heard => {
+                let at = heard.map_or(began, |_| Instant::now());
+                self.heard.set(Some((read, at)));
+                at
+            }
         }
     }
 
@@ -214,8 +237,13 @@ impl HttpStream {
         timer.poll_elapsed(cx).map(drop)
     }
 
-    /// The status by which a request of HTTP/1.0 is refused whose body others may take for another request.
+    /// The status by which a request is refused that asks for a WebSocket without a key, or one of HTTP/1.0 whose body others
+    /// may take for another request.
     fn objection(&self, head: &RequestHead, body: &MessageBody) -> Option<StatusCode> {
+        let headers = &head.parts.headers;
+        if wants_upgrade(headers) && websocket::lacks_key(headers) {
+            return Some(StatusCode::BAD_REQUEST);
+        }
         let bodyless = matches!(head.parts.method, Method::GET | Method::HEAD | Method::DELETE);
         let doubtful = head.parts.version == Version::HTTP_10 && bodyless && !body.is_ended();
         (doubtful && !self.worker.shared.global.accept_any_payload).then_some(StatusCode::PAYLOAD_TOO_LARGE)
@@ -267,8 +295,14 @@ impl HttpStream {
             Exit::CutShort => self.refuse(conn, timer, StatusCode::BAD_REQUEST, *b"CR").await,
             Exit::Unreadable(status, at) => {
                 let received = conn.ahead();
-                if self.session.may_become_http2() && is_preface(&received) {
-                    return conn.into_stream();
+                if is_preface(&received) {
+                    if self.session.may_become_http2() {
+                        return conn.into_stream();
+                    }
+                    self.refuse(conn, timer, StatusCode::METHOD_NOT_ALLOWED, *b"PR")
+                        .await;
+                    self.log_ended();
+                    return None;
                 }
                 if let Some(position) = at {
                     self.worker.shared.violations.add(Violation {

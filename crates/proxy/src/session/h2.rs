@@ -86,6 +86,10 @@ enum Exit {
 /// Serves HTTP/2 on a connection. What was read of it before comes first.
 pub(super) async fn run(session: Rc<HttpSession>, counted: Counted, ahead: Bytes) {
     session.frontend.usage.counts.add(Count::Http2Sessions, 1);
+    // Its requests are streams of their own.
+    if let Some(upgraded) = session.upgraded.take() {
+        upgraded.end();
+    }
     let timer = session.worker.wheel.timer();
     let tuning = session.worker.shared.global.h2;
     let meter = Meter::new(tuning.fe_streams_max, tuning.fe_glitches_max);
@@ -148,6 +152,9 @@ impl Connection {
             }
         }
         let _ = session.lingering.poll(cx);
+        for _ in 0..shared.meter.take_refused() {
+            log_refused(session);
+        }
         self.watch(cx)
     }
 
@@ -263,7 +270,10 @@ fn log_refused(session: &Rc<HttpSession>) {
     let traffic = session.traffic.clone();
     let stream = HttpStream::new(session, Wire::Http2, traffic, session.client.ready_at.get());
     let txn = Txn::new(session.client.clone(), Mode::Http, 0);
-    txn.facts.borrow_mut().termination = Some(*b"PR");
+    {
+        let mut facts = txn.facts.borrow_mut();
+        (facts.termination, facts.status) = (Some(*b"PR"), Some(0));
+    }
     stream.end_transaction(&txn);
     stream.log_ended();
 }

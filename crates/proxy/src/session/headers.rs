@@ -5,6 +5,15 @@ use tidegate_sample::head::names::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFE
 use tidegate_sample::head::{FieldValue, Headers, request};
 
 use crate::txn::Txn;
+use crate::websocket;
+
+/// Takes `h2c` out of the protocols that a client would switch to: nobody makes a tunnel of HTTP/2 here.
+pub(crate) fn forget_h2c(headers: &mut Headers) {
+    let is_h2c = |token: &[u8]| token.eq_ignore_ascii_case(b"h2c");
+    if headers.contains(UPGRADE) && headers.get_all(UPGRADE).flat_map(tokens).any(is_h2c) {
+        headers.remove(UPGRADE);
+    }
+}
 
 /// Removes what the codec decides for each side by itself: the framing, and the tokens `close` and `keep-alive`. Other
 /// tokens of `connection`, and the fields that they name, pass through, as in HAProxy.
@@ -48,10 +57,8 @@ pub(crate) fn wants_upgrade(headers: &Headers) -> bool {
 
 /// Whether a transaction's client asks for a WebSocket.
 pub(crate) fn wants_websocket(txn: &Txn) -> bool {
-    txn.request_head().is_some_and(|head| {
-        let asked = head.headers.get_all(UPGRADE).flat_map(tokens);
-        wants_upgrade(&head.headers) && { asked }.any(|token| token.eq_ignore_ascii_case(b"websocket"))
-    })
+    txn.request_head()
+        .is_some_and(|head| wants_upgrade(&head.headers) && websocket::is_asked_for(&head.headers))
 }
 
 /// Says that the connection ends with this message; not of one that makes something else of its connection.
@@ -88,23 +95,11 @@ pub(crate) fn one_host(headers: &mut Headers) {
     }
 }
 
-/// Whether several `host` fields, or one and the target's own authority, contradict each other.
+/// Whether several `host` fields contradict each other.
 pub(crate) fn hosts_contradict(head: &request::Parts) -> bool {
     let mut hosts = head.headers.get_all(HOST);
     let Some(first) = hosts.next() else { return false };
-    if hosts.any(|other| !other.as_bytes().eq_ignore_ascii_case(first.as_bytes())) {
-        return true;
-    }
-    let Some(authority) = head.uri.authority() else {
-        return false;
-    };
-    let scheme = head.uri.scheme_str();
-    let bare = |host: &str| {
-        let default = if scheme == Some("https") { ":443" } else { ":80" };
-        host.strip_suffix(default).unwrap_or(host).to_ascii_lowercase()
-    };
-    let authority = authority.as_str().rsplit('@').next().unwrap_or_default();
-    first.to_str().map_or(true, |host| bare(host) != bare(authority))
+    hosts.any(|other| !other.as_bytes().eq_ignore_ascii_case(first.as_bytes()))
 }
 
 fn tokens(value: FieldValue<'_>) -> impl Iterator<Item = &[u8]> {
@@ -176,7 +171,5 @@ mod tests {
         };
         assert!(!contradict("/", &["a", "A"]));
         assert!(contradict("/", &["a", "b"]));
-        assert!(!contradict("http://a:80/", &["a"]));
-        assert!(contradict("http://b/", &["a"]));
     }
 }

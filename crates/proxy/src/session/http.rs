@@ -11,9 +11,10 @@ use super::{h1, h2};
 use crate::client::Client;
 use crate::spec::ListenProto;
 use crate::stream::{Counted, Stream, Traffic};
+use crate::txn::Txn;
 use crate::upstream::Server;
 use crate::upstream::own::OwnConnections;
-use crate::worker::{Frontend, Worker};
+use crate::worker::{Backend, Frontend, Worker};
 
 /// How often a connection without timeout looks whether its worker is about to stop.
 pub(super) const LOOK_AROUND: Duration = Duration::from_secs(3600);
@@ -37,6 +38,33 @@ pub(crate) struct HttpSession {
     pub(crate) own: OwnConnections,
     /// The server of the last request, if that matters for the next.
     pub(crate) last: RefCell<Option<LastServer>>,
+    /// What it is to speak.
+    proto: ListenProto,
+    /// The stream of TCP that it was, until its first request comes.
+    pub(crate) upgraded: RefCell<Option<Upgraded>>,
+}
+
+/// A stream of TCP that has become HTTP.
+pub(crate) struct Upgraded {
+    /// Its transaction, which its first request goes on with.
+    pub(crate) txn: Rc<Txn>,
+    /// The backend that was chosen for it.
+    pub(crate) backend: Option<Rc<Backend>>,
+}
+
+impl Upgraded {
+    /// The transaction has no request to go on with.
+    pub(super) fn end(self) {
+        self.txn.close();
+    }
+}
+
+impl Drop for HttpSession {
+    fn drop(&mut self) {
+        if let Some(upgraded) = self.upgraded.take() {
+            upgraded.end();
+        }
+    }
 }
 
 /// The server that a session's last request went to.
@@ -54,7 +82,7 @@ impl HttpSession {
 
     /// Whether a client that begins with what HTTP/2 begins with is understood.
     pub(super) fn may_become_http2(&self) -> bool {
-        self.client.proto == ListenProto::Any && self.frontend.spec.h2_upgrade && self.requests.get() == 0
+        self.proto == ListenProto::Any && self.frontend.spec.h2_upgrade && self.requests.get() == 0
     }
 
     /// How long the connection may have nothing to do after it has served a request.
@@ -69,13 +97,48 @@ impl HttpSession {
 
 /// Serves a connection until it ends.
 pub(crate) async fn run(worker: Rc<Worker>, frontend: Rc<Frontend>, client: Rc<Client>, stream: Stream) {
-    let agreed = stream.alpn() == Some(b"h2");
-    let speaks_http2 = match client.proto {
-        ListenProto::Any => agreed,
-        ListenProto::Http1 => false,
+    let (counted, traffic) = Counted::marked(stream, Some(client.packets.clone()));
+    let proto = client.proto;
+    let connection = (counted, Bytes::new());
+    serve(worker, frontend, client, traffic, connection, proto, None).await;
+}
+
+/// Serves what was a stream of TCP, of which this was read.
+pub(crate) async fn upgrade(
+    worker: Rc<Worker>,
+    frontend: Rc<Frontend>,
+    traffic: Rc<Traffic>,
+    connection: (Counted, Bytes),
+    proto: ListenProto,
+    upgraded: Upgraded,
+) {
+    let client = upgraded.txn.client.clone();
+    serve(
+        worker,
+        frontend,
+        client,
+        traffic,
+        connection,
+        proto,
+        Some(upgraded),
+    )
+    .await;
+}
+
+async fn serve(
+    worker: Rc<Worker>,
+    frontend: Rc<Frontend>,
+    client: Rc<Client>,
+    traffic: Rc<Traffic>,
+    (counted, ahead): (Counted, Bytes),
+    proto: ListenProto,
+    upgraded: Option<Upgraded>,
+) {
+    let speaks_http2 = match proto {
+        ListenProto::Any => counted.stream().alpn() == Some(b"h2"),
+        ListenProto::Http1 | ListenProto::Never => false,
         ListenProto::Http2 => true,
     };
-    let (counted, traffic) = Counted::marked(stream, Some(client.packets.clone()));
     let timed = !frontend.logger.is_silent();
     let session = Rc::new(HttpSession {
         worker,
@@ -88,11 +151,13 @@ pub(crate) async fn run(worker: Rc<Worker>, frontend: Rc<Frontend>, client: Rc<C
         timed,
         own: OwnConnections::default(),
         last: RefCell::default(),
+        proto,
+        upgraded: RefCell::new(upgraded),
     });
     if speaks_http2 {
-        return Box::pin(h2::run(session, counted, Bytes::new())).await;
+        return Box::pin(h2::run(session, counted, ahead)).await;
     }
-    if let Some((counted, ahead)) = h1::run(session.clone(), counted).await {
+    if let Some((counted, ahead)) = h1::run(session.clone(), counted, ahead).await {
         // Boxed, so that a connection of HTTP/1 carries no room for it.
         Box::pin(h2::run(session, counted, ahead)).await;
     }

@@ -62,6 +62,8 @@ pub(crate) struct HttpStream {
     pub(crate) idle_since: Cell<Instant>,
     /// When the first byte of the next request was noticed.
     pub(crate) first_byte: Cell<Option<Instant>>,
+    /// How much was read when something of it was noticed last, and when that was.
+    pub(crate) heard: Cell<Option<(u64, Instant)>>,
     /// Bytes read when there was nothing to do any more.
     pub(crate) read_before: Cell<u64>,
     /// Bytes written before the current response.
@@ -111,6 +113,7 @@ impl HttpStream {
             informational: RefCell::default(),
             idle_since: Cell::new(idle_since),
             first_byte: Cell::new(None),
+            heard: Cell::new(None),
             read_before: Cell::new(0),
             written_before: Cell::new(0),
         }
@@ -174,7 +177,15 @@ impl HttpStream {
         let txn = self.current.borrow().clone();
         if let Some(txn) = txn {
             let mut facts = txn.facts.borrow_mut();
-            facts.termination = Some(if began_writing { *b"cD" } else { *b"cH" });
+            let waits_for_body = txn.stage.get() == Some(*b"CR");
+            if waits_for_body {
+                txn.times.request.set(None);
+            }
+            facts.termination = Some(match (began_writing, waits_for_body) {
+                (true, _) => *b"cD",
+                (_, true) => *b"cR",
+                _ => *b"cH",
+            });
             if due && !began_writing {
                 facts.status = Some(StatusCode::REQUEST_TIMEOUT.as_u16());
             }

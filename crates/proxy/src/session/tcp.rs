@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tidegate_sample::Way;
 
-use super::choice::choose_backend;
+use super::choice::{enter_backend, find_backend};
 use super::held::Held;
+use super::http::{self, Upgraded};
 use super::logline;
 use super::persistence::{self, Belongs};
 use super::pump::{Meanwhile, Pump};
@@ -23,6 +24,7 @@ use crate::filter::Filter;
 use crate::filter::chain::Chain;
 use crate::log::LogStep;
 use crate::rules::{Next, PreparedRules, Setting, Verdict, evaluate};
+use crate::spec::ListenProto;
 use crate::stick::{self, Chosen};
 use crate::stream::{Counted, Stream, Traffic};
 use crate::timeouts::{Elapsed, Timer};
@@ -45,6 +47,8 @@ struct TcpSession {
 enum Decided {
     GoOn,
     Serve(Rc<dyn TcpService>, Rc<str>),
+    /// What follows is HTTP.
+    Switch(ListenProto),
     /// The stream ends; the log's two letters.
     End([u8; 2]),
     /// The server's connection ends.
@@ -73,16 +77,29 @@ pub(crate) async fn run(worker: Rc<Worker>, frontend: Rc<Frontend>, client: Rc<C
         ended: Cell::new(false),
     };
     let mut pump = Pump::new(counted, session.txn.clone());
-    let end = session.serve(&mut pump).await;
-    if let Err(state) = end {
-        session.txn.facts.borrow_mut().termination = Some(state);
+    match session.serve(&mut pump).await {
+        Ok(None) => {}
+        // Boxed, so that streams of TCP carry no room for it.
+        Ok(Some(upgrade)) => return Box::pin(session.upgrade(upgrade, pump)).await,
+        Err(state) => session.txn.facts.borrow_mut().termination = Some(state),
     }
     session.ended.set(true);
+}
+
+/// A stream that is to become HTTP.
+struct Upgrade {
+    proto: ListenProto,
+    /// The backend, where its choice is what makes HTTP of it.
+    backend: Option<Rc<Backend>>,
 }
 
 impl Drop for TcpSession {
     /// Ends the transaction, also where it is ended from outside.
     fn drop(&mut self) {
+        if self.txn.mode() == Mode::Http {
+            // It goes on as a request.
+            return;
+        }
         if !self.ended.get() {
             self.txn.facts.borrow_mut().termination.get_or_insert(*b"CD");
             self.txn.note_killer(*b"CD");
@@ -92,7 +109,8 @@ impl Drop for TcpSession {
 }
 
 impl TcpSession {
-    async fn serve(&self, pump: &mut Pump) -> Result<(), [u8; 2]> {
+    /// Serves the stream to its end, or until it is to become HTTP.
+    async fn serve(&self, pump: &mut Pump) -> Result<Option<Upgrade>, [u8; 2]> {
         let spec = &self.frontend.spec;
         self.attach_filters(&self.frontend.filters, pump).await?;
         match self
@@ -100,15 +118,32 @@ impl TcpSession {
             .await
         {
             Decided::GoOn => {}
-            Decided::Serve(service, line) => return self.service(&*service, &line, None, pump).await,
-            Decided::End(state) => return self.end(pump, state).await,
+            Decided::Serve(service, line) => {
+                return self.service(&*service, &line, None, pump).await.map(ended);
+            }
+            Decided::Switch(proto) => {
+                let proto = match proto {
+                    ListenProto::Any => self.txn.client.proto,
+                    said => said,
+                };
+                return self.switch(Upgrade { proto, backend: None }, pump).await;
+            }
+            Decided::End(state) => return self.end(pump, state).await.map(ended),
             Decided::Gone | Decided::Close => return Err(*b"PR"),
             Decided::Broke => return Err(*b"CR"),
         }
         logline::at(LogStep::Request, &self.txn);
-        let Some(backend) = choose_backend(&self.worker, &self.frontend, &self.txn).await else {
+        let Some(backend) = find_backend(&self.worker, &self.frontend, &self.txn).await else {
             return Err(*b"SC");
         };
+        if backend.spec.mode == Mode::Http {
+            let upgrade = Upgrade {
+                proto: self.txn.client.proto,
+                backend: Some(backend),
+            };
+            return self.switch(upgrade, pump).await;
+        }
+        enter_backend(&self.worker, &self.frontend, &backend, &self.txn);
         self.attach_filters(&backend.filters, pump).await?;
         match self
             .content_rules(
@@ -119,15 +154,52 @@ impl TcpSession {
             )
             .await
         {
-            Decided::GoOn => {}
+            // No backend has a rule that switches.
+            Decided::GoOn | Decided::Switch(_) => {}
             Decided::Serve(service, line) => {
-                return self.service(&*service, &line, Some(&backend), pump).await;
+                return self
+                    .service(&*service, &line, Some(&backend), pump)
+                    .await
+                    .map(ended);
             }
-            Decided::End(state) => return self.end(pump, state).await,
+            Decided::End(state) => return self.end(pump, state).await.map(ended),
             Decided::Gone | Decided::Close => return Err(*b"PR"),
             Decided::Broke => return Err(*b"CR"),
         }
-        self.relay_to_server(&backend, pump).await
+        self.relay_to_server(&backend, pump).await.map(ended)
+    }
+
+    /// Lets the stream become HTTP, if its listener does.
+    async fn switch(&self, upgrade: Upgrade, pump: &mut Pump) -> Result<Option<Upgrade>, [u8; 2]> {
+        match self.txn.client.proto {
+            ListenProto::Never => self.end(pump, *b"PR").await.map(ended),
+            _ => Ok(Some(upgrade)),
+        }
+    }
+
+    /// Goes on as HTTP.
+    async fn upgrade(self, upgrade: Upgrade, mut pump: Pump) {
+        let ahead = self.txn.request_channel().take(None);
+        let answered = self.txn.response_channel().take_output();
+        let Some(client) = pump.release(answered).await else {
+            return;
+        };
+        let upgraded = Upgraded {
+            txn: self.txn.clone(),
+            backend: upgrade.backend,
+        };
+        self.txn.become_http();
+        let (worker, frontend) = (self.worker.clone(), self.frontend.clone());
+        let traffic = self.traffic.clone();
+        http::upgrade(
+            worker,
+            frontend,
+            traffic,
+            (client, ahead),
+            upgrade.proto,
+            upgraded,
+        )
+        .await;
     }
 
     /// Has filters take part in the stream, and tells them that it begins.
@@ -201,6 +273,7 @@ impl TcpSession {
                 buffer_bytes: self.worker.shared.global.buffer_bytes,
             };
             self.txn.inspecting.set(setting.may_wait);
+            self.txn.forget_peeked();
             let seen = channel.input_len();
             let evaluation = evaluate(rules.from(first), first, &self.txn, &setting);
             let next = pump.while_running(evaluation).await;
@@ -221,6 +294,7 @@ impl TcpSession {
                     self.traffic.vanish.set(Some(rst_ttl));
                     return Decided::Gone;
                 }
+                Verdict::SwitchMode(proto) => return Decided::Switch(proto),
                 Verdict::Close => return Decided::Close,
                 Verdict::Tcp(service, line) => return Decided::Serve(service, line),
                 // Replies mean nothing to a TCP client but that it is refused.
@@ -335,6 +409,7 @@ impl TcpSession {
         self.txn.usage.with_server(&from_server);
         logline::at(LogStep::Connect, &self.txn);
         self.start_response(pump).await?;
+        self.txn.forget_peeked();
         let limits = Limits::new(&self.txn.timeouts(&self.frontend.spec.timeouts), timeouts);
         // What rules let pass goes first, then what they left untouched.
         let channel = self.txn.request_channel();
@@ -410,7 +485,7 @@ impl TcpSession {
             .await;
         self.txn.phase.set(phase);
         match decided {
-            Decided::GoOn => Ok(()),
+            Decided::GoOn | Decided::Switch(_) => Ok(()),
             Decided::Close => {
                 held.close_server();
                 Ok(())
@@ -446,6 +521,7 @@ impl TcpSession {
 
     fn finish(&self) {
         let txn = &self.txn;
+        txn.forget_peeked();
         txn.times.ended.set(Some(Instant::now()));
         txn.phase.set(Phase::Log);
         {
@@ -458,4 +534,9 @@ impl TcpSession {
         logline::at(LogStep::Close, txn);
         txn.untrack();
     }
+}
+
+/// It has come to its end as a stream.
+fn ended((): ()) -> Option<Upgrade> {
+    None
 }

@@ -4,6 +4,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use rustls::server::Acceptor as FirstMessage;
 use rustls::{CertificateError, Error, HandshakeKind};
@@ -68,7 +69,16 @@ pub(crate) async fn accept(
         return Err(without_certificate(hello, kept).await);
     };
     // The first message is answered here already.
-    let config = chosen.config.clone();
+    let mut config = chosen.config.clone();
+    let known = |offer: &[u8]| config.alpn_protocols.iter().any(|ours| ours == offer);
+    let is_foreign = !config.alpn_protocols.is_empty() && {
+        let offers = hello.client_hello().alpn();
+        offers.is_some_and(|mut offers| !offers.any(known))
+    };
+    if is_foreign {
+        // Whoever would speak none of ours is not told of them, as by OpenSSL, and may do without.
+        Arc::make_mut(&mut config).alpn_protocols.clear();
+    }
     let mut shaking = pin!(noting(&mut notes, || hello.into_stream(config)).into_fallible());
     let shaken = poll_fn(|cx| noting(&mut notes, || shaking.as_mut().poll(cx))).await;
     match shaken {

@@ -50,6 +50,9 @@ impl Session for Txn {
     }
 
     fn request(&self) -> Option<Ref<'_, request::Parts>> {
+        if self.mode() == Mode::Tcp {
+            self.peek_request();
+        }
         self.request_head()
     }
 
@@ -58,7 +61,9 @@ impl Session for Txn {
     }
 
     fn buffered(&self, way: Way) -> Option<Ref<'_, [u8]>> {
-        match (self.mode, way) {
+        // Whoever asks for bytes waits for bytes.
+        self.unreadable.set(false);
+        match (self.mode(), way) {
             (Mode::Http, Way::Request) => Some(self.request_body()),
             (Mode::Http, Way::Response) => Some(self.response_body()),
             (Mode::Tcp, Way::Request) => Some(self.request_channel().input()),
@@ -67,7 +72,7 @@ impl Session for Txn {
     }
 
     fn buffered_to_end(&self, way: Way) -> bool {
-        match (self.mode, way) {
+        match (self.mode(), way) {
             (Mode::Http, Way::Request) => self.request_body_ended.get(),
             (Mode::Http, Way::Response) => self.response_body_ended.get(),
             (Mode::Tcp, Way::Request) => {
@@ -81,9 +86,9 @@ impl Session for Txn {
 
     fn may_change(&self) -> bool {
         let growing = |channel: &Channel| channel.may_recv() && !channel.is_full();
-        match (self.mode, self.phase.get()) {
+        match (self.mode(), self.phase.get()) {
             _ if !self.inspecting.get() => false,
-            (Mode::Tcp, Phase::Content) => growing(self.request_channel()),
+            (Mode::Tcp, Phase::Content) => !self.unreadable.get() && growing(self.request_channel()),
             (Mode::Tcp, Phase::ResponseContent) => growing(self.response_channel()),
             // Whoever inspects a message knows whether more may come.
             (Mode::Http, _) => true,
@@ -162,11 +167,11 @@ impl Session for Txn {
     }
 
     fn connection_src(&self) -> Option<SocketAddr> {
-        self.client.source.get()
+        self.client.seen.get().source
     }
 
     fn connection_dst(&self) -> Option<SocketAddr> {
-        self.client.destination.get()
+        self.client.seen.get().destination
     }
 
     fn figures(&self) -> Option<&dyn Figures> {

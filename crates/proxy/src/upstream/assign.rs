@@ -109,8 +109,9 @@ async fn wait(
     {
         let mut facts = txn.facts.borrow_mut();
         match server {
-            Some(_) => facts.server_queue = waiting.before,
-            None => facts.backend_queue = waiting.before,
+            // Who is first in a queue has the place 1: 0 tells that there was none.
+            Some(_) => facts.server_queue = waiting.before + 1,
+            None => facts.backend_queue = waiting.before + 1,
         }
     }
     let _queued = InQueue(txn);

@@ -1,6 +1,6 @@
 //! What all workers share of a backend: its servers, who of them takes part in balancing, how much each serves.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -33,6 +33,7 @@ pub struct BackendState {
     load: AtomicU32,
     counts_load: bool,
     pub(super) queues: Queues,
+    published: AtomicBool,
 }
 
 impl BackendState {
@@ -87,6 +88,7 @@ impl BackendState {
             load: AtomicU32::new(0),
             counts_load: spec.hash_balance_factor > 0 || spec.servers.iter().any(|s| s.minconn > 0),
             queues: Queues::new(spec.servers.len()),
+            published: AtomicBool::new(!spec.unpublished),
             spec: spec.clone(),
         }
     }
@@ -104,6 +106,16 @@ impl BackendState {
     /// The backend's number.
     pub fn id(&self) -> u32 {
         self.spec.id
+    }
+
+    /// Whether rules may choose it.
+    pub fn is_published(&self) -> bool {
+        self.published.load(Ordering::Relaxed)
+    }
+
+    /// Lets rules choose it from now on, or not. False if nothing changes by that.
+    pub fn publish(&self, published: bool) -> bool {
+        self.published.swap(published, Ordering::Relaxed) != published
     }
 
     /// The servers that it has now, in their order.

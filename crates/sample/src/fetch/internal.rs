@@ -6,7 +6,7 @@ use crate::arg::{Arg, ArgError, ArgKind, ArgSpec, at};
 use crate::date::since_epoch;
 use crate::figures::RulePlace;
 use crate::random;
-use crate::session::Named;
+use crate::session::{Named, Way};
 use crate::value::{Type, Value};
 use crate::vars::{self, VarName};
 use std::time::SystemTime;
@@ -266,7 +266,11 @@ pub(super) const ROWS: &[FetchRow] = &[
         Type::Bool,
         PROCESS,
         "true once the inspection delay has passed",
-        |s, _| Some(Value::Bool(!s.may_change())),
+        |s, _| {
+            // It is about bytes, whatever was asked for before.
+            let _ = s.buffered(Way::Request);
+            Some(Value::Bool(!s.may_change()))
+        },
     )
     .volatile(),
     row(

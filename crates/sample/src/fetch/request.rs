@@ -7,7 +7,7 @@ use crate::data::Data;
 use crate::hash;
 use crate::head::request::Parts;
 use crate::head::{Target, names};
-use crate::session::Session;
+use crate::session::{Session, Way};
 use crate::value::{Type, Value};
 use http::uri::PathAndQuery;
 use http::{Uri, Version};
@@ -290,8 +290,16 @@ fn version(session: &dyn Session, _: &[crate::arg::Arg]) -> Option<Value> {
     Some(Value::str(http_version(session.request()?.version)))
 }
 
+/// What a client of HTTP/2 sends first.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
 fn proto_http(session: &dyn Session, _: &[crate::arg::Arg]) -> Option<Value> {
-    Some(Value::Bool(session.request().is_some()))
+    let begins_http2 = |bytes: std::cell::Ref<'_, [u8]>| bytes.starts_with(PREFACE);
+    if session.buffered(Way::Request).is_some_and(begins_http2) || session.request().is_some() {
+        return Some(Value::Bool(true));
+    }
+    // More may make a request of it.
+    (!session.may_change()).then_some(Value::Bool(false))
 }
 
 fn host(request: &Parts) -> &[u8] {

@@ -6,7 +6,7 @@ use std::ops::Deref;
 
 use bytes::Bytes;
 use http::Uri;
-use http::uri::{InvalidUri, InvalidUriParts, PathAndQuery};
+use http::uri::{Authority, InvalidUri, InvalidUriParts, PathAndQuery};
 
 /// The target of a request: a URI, and behind it perhaps a fragment. No client should send one; where it is taken all the same
 /// (`option accept-unsafe-violations-in-http-request`) it belongs to what it stands behind: the query, or the path.
@@ -80,6 +80,17 @@ impl Target {
         parts.path_and_query = Some(path);
         self.uri = Uri::from_parts(parts)?;
         self.fragment = fragment;
+        Ok(())
+    }
+
+    /// Puts another authority in place of the one that is there.
+    ///
+    /// # Errors
+    /// The two do not make a URI.
+    pub fn set_authority(&mut self, authority: Authority) -> Result<(), InvalidTarget> {
+        let mut parts = std::mem::take(&mut self.uri).into_parts();
+        parts.authority = Some(authority);
+        self.uri = Uri::from_parts(parts)?;
         Ok(())
     }
 

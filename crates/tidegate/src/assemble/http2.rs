@@ -1,7 +1,7 @@
 //! The settings of HTTP/2.
 
 use tidegate_config::model::{Http2Settings, HttpProto, Server, WebSockets};
-use tidegate_proxy::spec::{Http2Tuning, ServerProto};
+use tidegate_proxy::spec::{Http2Tuning, ListenProto, ServerProto};
 
 /// What is set, and the defaults for the rest.
 pub(super) fn tuning(set: &Http2Settings) -> Http2Tuning {
@@ -20,6 +20,15 @@ pub(super) fn tuning(set: &Http2Settings) -> Http2Tuning {
         table_bytes: set.header_table.unwrap_or(default.table_bytes),
         frame_bytes_max: set.frame_max.unwrap_or(default.frame_bytes_max),
         log_errors: set.log_errors.unwrap_or(default.log_errors),
+    }
+}
+
+/// What clients speak.
+pub(super) fn listen_proto(proto: Option<HttpProto>) -> ListenProto {
+    match proto {
+        None => ListenProto::Any,
+        Some(HttpProto::Http1) => ListenProto::Http1,
+        Some(HttpProto::Http2) => ListenProto::Http2,
     }
 }
 

@@ -1,10 +1,11 @@
 //! `bind` lines.
 
-use tidegate_config::model::{self, Bind, BindAddress, HttpProto, UnixBind};
+use tidegate_config::model::{self, Bind, BindAddress, UnixBind};
 use tidegate_config::{Diagnostic, Sources, code};
 use tidegate_proxy::spec::{KeepAlive, ListenAddress, ListenProto, ListenerSpec, SocketOptions};
 
 use super::Assembly;
+use super::http2;
 use crate::privileges::number;
 use crate::system;
 
@@ -76,10 +77,9 @@ pub(crate) fn listeners_of(
         listener.replaces = replaces;
         listener.unix_user = unix_user;
         listener.unix_group = unix_group;
-        listener.proto = match options.proto {
-            None => ListenProto::Any,
-            Some(HttpProto::Http1) => ListenProto::Http1,
-            Some(HttpProto::Http2) => ListenProto::Http2,
+        listener.proto = match options.never_http {
+            true => ListenProto::Never,
+            false => http2::listen_proto(options.proto),
         };
         listener
     });

@@ -306,6 +306,7 @@ impl Assembly {
             frontend.http_response = std::mem::take(&mut rules.http_response);
             frontend.http_after_response = std::mem::take(&mut rules.http_after_response);
             frontend.use_backend = self.choices(std::mem::take(&mut proxy.use_backends));
+            frontend.force_switch = std::mem::take(&mut proxy.force_switch);
             frontend.default_backend = proxy
                 .default_backend
                 .as_ref()
@@ -404,6 +405,7 @@ impl Assembly {
                 adjust_case: proxy.http.adjust_for_servers,
             };
             backend.closing = closing(proxy.closing, mode);
+            backend.unpublished = proxy.unpublished;
             backend.drop_trailers = proxy.http.drop_request_trailers;
             backend.pretend_keepalive = proxy.http.pretend_keepalive;
             spec.backends.push(backend);

@@ -18,6 +18,7 @@ use tidegate_sample::vars::Assignment;
 use tidegate_sample::{LogOrigin, Way};
 
 use super::edits::{name_match, target_edit, tune};
+use super::http2;
 use super::logs::level;
 use super::{Assembly, on_failure};
 
@@ -79,12 +80,16 @@ impl Assembly {
             ),
             response_inspect_delay: rules.tcp_response_inspect_delay,
             http_request: {
-                let mut all = self.set(rules.http_request, set("http-request", request), mode);
-                all.extend(self.each(rules.redirects, set("redirect", request), mode));
+                let mut all = self.set(rules.http_request, set("http-request", request), Mode::Http);
+                all.extend(self.each(rules.redirects, set("redirect", request), Mode::Http));
                 all
             },
-            http_response: self.set(rules.http_response, set("http-response", response), mode),
-            http_after_response: self.set(rules.http_after_response, set("http-after-response", after), mode),
+            http_response: self.set(rules.http_response, set("http-response", response), Mode::Http),
+            http_after_response: self.set(
+                rules.http_after_response,
+                set("http-after-response", after),
+                Mode::Http,
+            ),
         }
     }
 }
@@ -114,6 +119,7 @@ impl Assembly {
             Action::Reject => RuleAction::Reject,
             Action::Close => RuleAction::Close,
             Action::ExpectProxy => RuleAction::ExpectProxy,
+            Action::SwitchMode(proto) => RuleAction::SwitchMode(http2::listen_proto(proto)),
             Action::Deny(reply) => RuleAction::Deny(Some(self.reply(reply, rule.span)?)),
             Action::Auth { realm } => RuleAction::Auth(realm),
             Action::Tarpit(reply) => RuleAction::Tarpit(Some(self.reply(reply, rule.span)?)),

