@@ -149,7 +149,8 @@ pub struct MessageBody {
     source: Option<Source>,
     watch: Option<Rc<BodyWatch>>,
     /// Trailers that whoever asked for pieces didn't get to see.
-    passed: Option<HeaderMap>,
+    /// Boxed, since bodies are moved often and this is rare.
+    passed: Option<Box<HeaderMap>>,
     /// Nobody gets to see trailers.
     drops_trailers: bool,
 }
@@ -224,7 +225,7 @@ impl MessageBody {
                     Ok(bytes) if !bytes.is_empty() => Poll::Ready(Some(Ok(bytes))),
                     Ok(_) => continue,
                     Err(frame) => {
-                        self.passed = frame.into_trailers().ok();
+                        self.passed = frame.into_trailers().ok().map(Box::new);
                         continue;
                     }
                 },
@@ -257,7 +258,7 @@ impl MessageBody {
             return;
         }
         if let Some(trailers) = self.passed.take() {
-            self.ahead.push_back(Frame::trailers(trailers));
+            self.ahead.push_back(Frame::trailers(*trailers));
         }
         self.unread_frame(Frame::data(piece));
     }

@@ -110,7 +110,7 @@ pub struct Txn {
     req_vars: RefCell<VarStore>,
     res_vars: RefCell<VarStore>,
     extension_slot: RefCell<Option<Box<dyn Any>>>,
-    reply: RefCell<Option<Reply>>,
+    reply: RefCell<Option<Box<Reply>>>,
     log_level: Cell<LogLevel>,
     priority: Cell<Priority>,
     pub(crate) facts: RefCell<Facts>,
@@ -454,7 +454,7 @@ impl Txn {
 
     /// Leaves the reply that an action's `Done` or `Deny` sends.
     pub fn set_reply(&self, reply: Reply) {
-        *self.reply.borrow_mut() = Some(reply);
+        *self.reply.borrow_mut() = Some(Box::new(reply));
     }
 
     /// True if a reply was left.
@@ -464,7 +464,7 @@ impl Txn {
 
     /// Takes the reply that was left.
     pub fn take_reply(&self) -> Option<Reply> {
-        self.reply.borrow_mut().take()
+        self.reply.borrow_mut().take().map(|reply| *reply)
     }
 
     /// Sets the level of this transaction's log line, or silences it.

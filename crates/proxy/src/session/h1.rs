@@ -1,7 +1,7 @@
 //! A client's connection that speaks HTTP/1: its requests one after the other, and its timeouts.
 
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant, SystemTime};
@@ -12,7 +12,7 @@ use http_body::Body;
 use tidegate_sample::Way;
 use tidegate_sample::head::response;
 use tidegate_sample::stick::Count;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 
 use super::headers::wants_upgrade;
 use super::http::{HttpSession, LOOK_AROUND};
@@ -36,7 +36,7 @@ const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES_MAX: usize = 256 * 1024;
 
 /// Why no more requests are served.
-enum Exit {
+pub(super) enum Exit {
     /// The client has ended the connection, or it broke.
     Gone,
     /// It has ended its side before it was answered.
@@ -61,32 +61,45 @@ enum Exit {
     Switched,
 }
 
-/// Serves HTTP/1 on a connection. Gives the stream back, with what was read from it, if the client turned out to speak
-/// HTTP/2.
-pub(super) async fn run(
-    session: Rc<HttpSession>,
-    counted: Counted,
-    ahead: Bytes,
-) -> Option<(Counted, Bytes)> {
-    let global = &session.worker.shared.global;
-    let options = ServerOptions {
-        limits: HeadLimits::of(global, session.frontend.spec.http1.lenient),
-        case: session.frontend.spec.http1.case(global),
-        keep_alive: session.frontend.spec.http_close != HttpClose::Close,
-    };
-    let mut conn = ServerConn::new(counted, ahead, options);
-    let traffic = session.traffic.clone();
-    let accepted_at = session.client.ready_at.get();
-    let stream = Rc::new(HttpStream::new(&session, Wire::Http1, traffic, accepted_at));
-    let timer = session.worker.wheel.timer();
-    let exit = loop {
-        match serve_one(&stream, &mut conn, &timer).await {
-            Ok(()) => stream.log_ended(),
-            Err(exit) => break exit,
+/// A connection that is being served.
+pub(super) struct Connection {
+    stream: Rc<HttpStream>,
+    conn: ServerConn,
+    timer: Timer,
+}
+
+impl Connection {
+    pub(super) fn new(session: &Rc<HttpSession>, counted: Counted, ahead: Bytes) -> Self {
+        let global = &session.worker.shared.global;
+        let options = ServerOptions {
+            limits: HeadLimits::of(global, session.frontend.spec.http1.lenient),
+            case: session.frontend.spec.http1.case(global),
+            keep_alive: session.frontend.spec.http_close != HttpClose::Close,
+        };
+        let traffic = session.traffic.clone();
+        let accepted_at = session.client.ready_at.get();
+        Connection {
+            stream: Rc::new(HttpStream::new(session, Wire::Http1, traffic, accepted_at)),
+            conn: ServerConn::new(counted, ahead, options),
+            timer: session.worker.wheel.timer(),
         }
-    };
-    // Rare beside what comes before: boxed, so that a connection carries no room for it.
-    Box::pin(stream.leave(exit, conn, &timer)).await
+    }
+
+    /// Serves one request after the other.
+    pub(super) async fn serve(&mut self) -> Exit {
+        loop {
+            match serve_one(&self.stream, &mut self.conn, &self.timer).await {
+                Ok(()) => self.stream.log_ended(),
+                Err(exit) => return exit,
+            }
+        }
+    }
+
+    /// Does what is left to do then. Gives the stream back, with what was read from it, if the client turned out to speak
+    /// HTTP/2.
+    pub(super) async fn leave(self, exit: Exit) -> Option<(Counted, Bytes)> {
+        self.stream.leave(exit, self.conn, &self.timer).await
+    }
 }
 
 /// Serves one request.
@@ -95,7 +108,8 @@ async fn serve_one(stream: &Rc<HttpStream>, conn: &mut ServerConn, timer: &Timer
     let objection = head.objection.or_else(|| stream.objection(&head, &body));
     let mut activity = u64::MAX;
     let response = {
-        let mut handled = pin!(stream.clone().handle(head.parts, body, objection));
+        // Boxed, so that a connection carries no room for it while it is idle.
+        let mut handled = Box::pin(stream.clone().handle(head.parts, body, objection));
         poll_fn(|cx| stream.poll_handled(cx, handled.as_mut(), conn, timer, &mut activity)).await?
     };
     let (head, mut body) = response;
@@ -392,12 +406,18 @@ async fn end(mut conn: ServerConn) {
     if stream.shutdown().await.is_err() || !talks {
         return;
     }
-    let mut sink = [0; 4096];
     let mut left = LINGER_BYTES_MAX;
-    while let Ok(1..) = stream.read(&mut sink).await {
-        left = left.saturating_sub(sink.len());
-        if left == 0 {
-            return;
+    poll_fn(|cx| {
+        // The room is the closure's, so that the end of a connection carries none.
+        let mut sink = [0; 4096];
+        while left > 0 {
+            let mut buffer = ReadBuf::new(&mut sink);
+            match ready!(Pin::new(&mut stream).poll_read(cx, &mut buffer)) {
+                Ok(()) if !buffer.filled().is_empty() => left = left.saturating_sub(buffer.filled().len()),
+                _ => break,
+            }
         }
-    }
+        Poll::Ready(())
+    })
+    .await;
 }

@@ -95,14 +95,6 @@ impl HttpSession {
     }
 }
 
-/// Serves a connection until it ends.
-pub(crate) async fn run(worker: Rc<Worker>, frontend: Rc<Frontend>, client: Rc<Client>, stream: Stream) {
-    let (counted, traffic) = Counted::marked(stream, Some(client.packets.clone()));
-    let proto = client.proto;
-    let connection = (counted, Bytes::new());
-    serve(worker, frontend, client, traffic, connection, proto, None).await;
-}
-
 /// Serves what was a stream of TCP, of which this was read.
 pub(crate) async fn upgrade(
     worker: Rc<Worker>,
@@ -113,7 +105,7 @@ pub(crate) async fn upgrade(
     upgraded: Upgraded,
 ) {
     let client = upgraded.txn.client.clone();
-    serve(
+    Connection::on(
         worker,
         frontend,
         client,
@@ -122,43 +114,88 @@ pub(crate) async fn upgrade(
         proto,
         Some(upgraded),
     )
+    .serve()
     .await;
 }
 
-async fn serve(
-    worker: Rc<Worker>,
-    frontend: Rc<Frontend>,
-    client: Rc<Client>,
-    traffic: Rc<Traffic>,
-    (counted, ahead): (Counted, Bytes),
-    proto: ListenProto,
-    upgraded: Option<Upgraded>,
-) {
-    let speaks_http2 = match proto {
-        ListenProto::Any => counted.stream().alpn() == Some(b"h2"),
-        ListenProto::Http1 | ListenProto::Never => false,
-        ListenProto::Http2 => true,
-    };
-    let timed = !frontend.logger.is_silent();
-    let session = Rc::new(HttpSession {
-        worker,
-        frontend,
-        client,
-        traffic,
-        requests: Cell::new(0),
-        closing: Cell::new(false),
-        lingering: Lingering::default(),
-        timed,
-        own: OwnConnections::default(),
-        last: RefCell::default(),
-        proto,
-        upgraded: RefCell::new(upgraded),
-    });
-    if speaks_http2 {
-        return Box::pin(h2::run(session, counted, ahead)).await;
+/// A connection that is to be served.
+pub(crate) struct Connection {
+    session: Rc<HttpSession>,
+    /// The stream, and what was read of it.
+    stream: Option<(Counted, Bytes)>,
+    speaks_http2: bool,
+}
+
+impl Connection {
+    pub(crate) fn new(
+        worker: Rc<Worker>,
+        frontend: Rc<Frontend>,
+        client: Rc<Client>,
+        stream: Stream,
+    ) -> Self {
+        let (counted, traffic) = Counted::marked(stream, Some(client.packets.clone()));
+        let proto = client.proto;
+        Connection::on(
+            worker,
+            frontend,
+            client,
+            traffic,
+            (counted, Bytes::new()),
+            proto,
+            None,
+        )
     }
-    if let Some((counted, ahead)) = h1::run(session.clone(), counted, ahead).await {
-        // Boxed, so that a connection of HTTP/1 carries no room for it.
-        Box::pin(h2::run(session, counted, ahead)).await;
+
+    fn on(
+        worker: Rc<Worker>,
+        frontend: Rc<Frontend>,
+        client: Rc<Client>,
+        traffic: Rc<Traffic>,
+        (counted, ahead): (Counted, Bytes),
+        proto: ListenProto,
+        upgraded: Option<Upgraded>,
+    ) -> Self {
+        let speaks_http2 = match proto {
+            ListenProto::Any => counted.stream().alpn() == Some(b"h2"),
+            ListenProto::Http1 | ListenProto::Never => false,
+            ListenProto::Http2 => true,
+        };
+        let timed = !frontend.logger.is_silent();
+        let session = Rc::new(HttpSession {
+            worker,
+            frontend,
+            client,
+            traffic,
+            requests: Cell::new(0),
+            closing: Cell::new(false),
+            lingering: Lingering::default(),
+            timed,
+            own: OwnConnections::default(),
+            last: RefCell::default(),
+            proto,
+            upgraded: RefCell::new(upgraded),
+        });
+        Connection {
+            session,
+            stream: Some((counted, ahead)),
+            speaks_http2,
+        }
+    }
+
+    /// Serves it until it ends. By reference, here and below: the future of a function that takes what it owns is copied
+    /// as a whole into that of its caller.
+    pub(crate) async fn serve(&mut self) {
+        let Some((counted, ahead)) = self.stream.take() else {
+            return;
+        };
+        if self.speaks_http2 {
+            return Box::pin(h2::run(self.session.clone(), counted, ahead)).await;
+        }
+        let mut conn = h1::Connection::new(&self.session, counted, ahead);
+        let exit = conn.serve().await;
+        // Rare beside what comes before: boxed, so that a connection carries no room for it.
+        if let Some((counted, ahead)) = Box::pin(conn.leave(exit)).await {
+            Box::pin(h2::run(self.session.clone(), counted, ahead)).await;
+        }
     }
 }

@@ -94,8 +94,12 @@ pub(crate) async fn run(
     }
     logline::accepted(&frontend, &client);
     match frontend.spec.mode {
-        Mode::Http => http::run(worker, frontend, client, stream).await,
-        Mode::Tcp => tcp::run(worker, frontend, client, stream).await,
+        Mode::Http => {
+            let mut connection = http::Connection::new(worker, frontend, client, stream);
+            connection.serve().await;
+        }
+        // Boxed, so that sessions of HTTP carry no room for it.
+        Mode::Tcp => Box::pin(tcp::run(worker, frontend, client, stream)).await,
     }
 }
 

@@ -107,8 +107,9 @@ impl Pump {
         // Unread input would turn the close into a reset, and the client might lose what was sent.
         self.txn.request_channel().take(None);
         if let Some(client) = &mut self.client {
-            let mut sink = [0; 4096];
+            // The room is the closure's, so that sessions carry none.
             let drain = poll_fn(|cx| {
+                let mut sink = [0; 4096];
                 let mut buffer = ReadBuf::new(&mut sink);
                 Poll::Ready(Pin::new(&mut *client).poll_read(cx, &mut buffer).is_ready())
             });
