@@ -127,7 +127,8 @@ impl Clients {
                 Box::new(StreamOwned::new(tls, stream))
             }
         };
-        write!(stream, "GET /x HTTP/1.1\r\nhost: {address}\r\n\r\n")?;
+        // All of it at once: what comes in pieces waits for acknowledgements.
+        stream.write_all(format!("GET /x HTTP/1.1\r\nhost: {address}\r\n\r\n").as_bytes())?;
         let mut answer = [0; 1024];
         match stream.read(&mut answer)? {
             0 => Err("an idle connection was closed".into()),
