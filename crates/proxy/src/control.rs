@@ -22,6 +22,7 @@ use crate::resolve::spec::NameSpec;
 use crate::room::Room;
 use crate::roster::{KilledBy, Meant, Order, SessionView};
 use crate::spec::{BackendSpec, FrontendSpec, GlobalSpec, ServerSpec};
+use crate::tally::{Pulse, Tallied};
 use crate::upstream::news::ServerNews;
 use crate::upstream::servers::NotAdded;
 use crate::upstream::shared::BackendState;
@@ -94,8 +95,43 @@ impl Plane {
     /// Client connections of the last second.
     #[must_use]
     pub fn connections_per_second(&self) -> u64 {
-        let frontends = self.frontends().filter_map(|f| self.frontend_totals(&f.name));
-        frontends.map(|totals| totals.per_second).sum()
+        self.per_second(Pulse::Connections)
+    }
+
+    /// Connections over TLS now, of both sides.
+    #[must_use]
+    pub fn tls_connections(&self) -> u64 {
+        self.shared.tallies.tls_connections()
+    }
+
+    /// Of the last handshakes with clients the part that went without a new key, in percent.
+    #[must_use]
+    pub fn tls_reused_percent(&self) -> u64 {
+        self.shared.tallies.reused_percent()
+    }
+
+    /// How much of something there was in the whole process.
+    #[must_use]
+    pub fn tallied(&self, what: Tallied) -> u64 {
+        self.shared.tallies.of(what)
+    }
+
+    /// How much of it there was in the last second that was over.
+    #[must_use]
+    pub fn tallied_per_second(&self, what: Tallied) -> u64 {
+        self.shared.tallies.growth(what)
+    }
+
+    /// How often something happened in the last second.
+    #[must_use]
+    pub fn per_second(&self, what: Pulse) -> u64 {
+        self.shared.tallies.per_second(what)
+    }
+
+    /// How often in the second that had most: for each worker its own, added up.
+    #[must_use]
+    pub fn per_second_max(&self, what: Pulse) -> u64 {
+        self.shared.tallies.per_second_max(what)
     }
 
     /// HTTP requests and TCP streams so far.
@@ -330,6 +366,7 @@ impl Plane {
     /// Forgets the highest figures of everything, and all that was counted if `all` is to be forgotten.
     pub fn clear_counters(&self, all: bool) {
         self.shared.board.clear(all);
+        self.shared.tallies.forget_most();
     }
 
     /// Forgets what was counted of one server.

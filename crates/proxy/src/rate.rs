@@ -39,6 +39,12 @@ impl Rate {
         self.most.store(0, Ordering::Relaxed);
     }
 
+    /// How many there were in this second and in the one before it.
+    pub(crate) fn lately(&self, second: u32) -> u64 {
+        let (now, before) = counts(self.word.load(Ordering::Relaxed), second);
+        now + before
+    }
+
     /// How many there were in the second that ends now: those of the current one, and of the one before it the part
     /// that is not too long ago.
     pub(crate) fn per_second(&self, second: u32, millisecond: u32) -> u64 {
@@ -73,6 +79,7 @@ mod tests {
         assert_eq!((rate.per_second(7, 0), rate.per_second(7, 999)), (10, 10));
         assert_eq!(rate.most(), 10);
         assert_eq!((rate.per_second(8, 0), rate.per_second(8, 500)), (10, 5));
+        assert_eq!((rate.lately(8), rate.lately(9)), (10, 0));
         assert_eq!(rate.per_second(9, 0), 0);
         rate.count(8);
         assert_eq!(rate.most(), 10);

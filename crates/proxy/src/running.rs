@@ -22,6 +22,7 @@ use crate::peers::{Exchange, PeersSpec, SectionView};
 use crate::room::Room;
 use crate::roster::{Order, Orders};
 use crate::spec::{BackendSpec, FrontendSpec, ProxySpec};
+use crate::tally::Tallies;
 use crate::upstream::open::Descriptors;
 use crate::upstream::shared::BackendState;
 use crate::violation::Violations;
@@ -195,11 +196,20 @@ fn run(
         errors.dedup();
         return Err(StartError::Workers(errors));
     }
+    // Threads beside the workers count too.
+    let counts = |beside: usize| {
+        let shared = Arc::downgrade(&shared);
+        move || {
+            if let Some(shared) = shared.upgrade() {
+                shared.tallies.count_here(threads + beside);
+            }
+        }
+    };
     let relay = relay
-        .start(shared.writer.clone(), stop.subscribe())
+        .start(shared.writer.clone(), stop.subscribe(), counts(0))
         .map_err(failed)?;
     let exchange = exchange
-        .start(shared.writer.clone(), stop.subscribe())
+        .start(shared.writer.clone(), stop.subscribe(), counts(1))
         .map_err(failed)?;
     for tell in go {
         let _ = tell.send(());
@@ -420,6 +430,8 @@ fn share(
     );
     Arc::new(Shared {
         board: Arc::new(Board::new(&frontends, &states, threads)),
+        // Two threads beside the workers may serve as well.
+        tallies: Tallies::new(threads + 2, Instant::now()),
         states,
         frontend_connections: frontends.iter().map(|_| Arc::new(AtomicU32::new(0))).collect(),
         rings,
@@ -477,6 +489,7 @@ fn work(
         Err(e) => return drop(reports.send(Err(e))),
     };
     let _ = reports.send(Ok(()));
+    worker.shared.tallies.count_here(index);
     if go.recv().is_ok() {
         runtime.block_on(worker.run(listening, orders, stopped));
     }

@@ -14,6 +14,7 @@ use tokio::net::{TcpStream, UnixStream};
 use crate::counts::Count;
 use crate::figures::Usage;
 use crate::packets::Packets;
+use crate::tally::{self, Tallied};
 use crate::tls::Secure;
 
 /// A connected socket, or what is above TLS on one.
@@ -310,11 +311,19 @@ impl AsyncRead for Stream {
     }
 }
 
+/// Counts what the system took.
+fn sent(result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    if let Poll::Ready(Ok(bytes)) = &result {
+        tally::add(Tallied::BytesOut, *bytes as u64);
+    }
+    result
+}
+
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Stream::Tcp(tcp) => Pin::new(tcp).poll_write(cx, buf),
-            Stream::Unix(unix) => Pin::new(unix).poll_write(cx, buf),
+            Stream::Tcp(tcp) => sent(Pin::new(tcp).poll_write(cx, buf)),
+            Stream::Unix(unix) => sent(Pin::new(unix).poll_write(cx, buf)),
             Stream::Tls(secure) => Pin::new(&mut **secure).poll_write(cx, buf),
         }
     }
@@ -325,8 +334,8 @@ impl AsyncWrite for Stream {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Stream::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
-            Stream::Unix(unix) => Pin::new(unix).poll_write_vectored(cx, bufs),
+            Stream::Tcp(tcp) => sent(Pin::new(tcp).poll_write_vectored(cx, bufs)),
+            Stream::Unix(unix) => sent(Pin::new(unix).poll_write_vectored(cx, bufs)),
             Stream::Tls(secure) => Pin::new(&mut **secure).poll_write_vectored(cx, bufs),
         }
     }

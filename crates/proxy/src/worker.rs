@@ -40,6 +40,7 @@ use crate::spec::{
 };
 use crate::stick::Counters;
 use crate::stream::Stream;
+use crate::tally::{self, Pulse, Tallies};
 use crate::timeouts::Wheel;
 use crate::txn::Mode;
 use crate::upstream::balance::Balancer;
@@ -48,7 +49,7 @@ use crate::upstream::shared::BackendState;
 use crate::upstream::standing::Listener;
 use crate::violation::Violations;
 
-/// How often idle server connections are looked through.
+/// How often idle server connections are looked through, and what was counted is measured.
 const PURGE_EVERY: Duration = Duration::from_secs(1);
 
 /// What is asked of the workers.
@@ -80,6 +81,7 @@ pub(crate) struct Shared {
     /// The numbers of requests and streams, which each worker gives out for itself.
     pub(crate) requests: PerWorker,
     pub(crate) board: Arc<Board>,
+    pub(crate) tallies: Tallies,
     pub(crate) room: Arc<Room>,
     /// Room for connections over TLS.
     pub(crate) tls_room: Arc<Room>,
@@ -249,9 +251,7 @@ impl Worker {
                 tokio::task::spawn_local(attend(self.clone(), news));
             }
         }
-        if !self.shared.states.is_empty() {
-            tokio::task::spawn_local(self.clone().purge());
-        }
+        tokio::task::spawn_local(self.clone().purge());
         if self.index == 0 && !self.shared.global.tables.is_empty() {
             tokio::task::spawn_local(self.clone().expire());
         }
@@ -325,9 +325,12 @@ impl Worker {
 
     async fn purge(self: Rc<Self>) {
         let timer = self.wheel.timer();
+        let mut before = Instant::now();
         loop {
             timer.sleep(PURGE_EVERY).await;
             let now = Instant::now();
+            tally::measure(now.saturating_duration_since(before));
+            before = now;
             for backend in &self.backends {
                 backend.balancer.servers().iter().for_each(|s| s.pool.purge(now));
                 if self.index == 0 {
@@ -521,6 +524,7 @@ impl Worker {
             h2: RefCell::default(),
         });
         let second = self.shared.board.second(client.accepted_at);
+        tally::beat(Pulse::Connections, client.accepted_at);
         let place = self.roster.enter(client.clone());
         let counted = Counting::new(
             self.clone(),

@@ -409,6 +409,82 @@ fn listeners_with_the_same_keys_take_each_others_tickets() -> Result<()> {
     served.says("show tls-keys site/keys", &format!("0.2 {}", "D".repeat(64)))
 }
 
+#[test]
+fn handshakes_and_bytes_of_the_process_are_counted() -> Result<()> {
+    let ca = Authority::new("root")?;
+    let own = ca.issue(&["a.test"])?;
+    let rest = format!(
+        "listen kept\n    bind 127.0.0.1:8443 ssl crt site/a.pem no-tls-tickets\n{SAY}listen over\n    bind \
+         127.0.0.1:8444\n    server s 127.0.0.1:8443 ssl verify none\nlisten zip\n    bind 127.0.0.1:8445\n    filter \
+         compression\n    compression algo gzip\n    compression type text/plain\n    server s 127.0.0.1:8446\nfrontend text\n    bind 127.0.0.1:8446\n    http-request return status 200 \
+         content-type text/plain string \"{}\"\n",
+        "long ".repeat(400)
+    );
+    let served = Served::start("counted", &rest, &[("a.pem", &own.pem())])?;
+    let figure = |name: &str| -> Result<u64> {
+        let info = served.ask("show info")?;
+        let line = info
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        Ok(line.ok_or("no such figure")?.parse()?)
+    };
+    let wait = |name: &str, good: fn(u64) -> bool| -> Result<()> {
+        let start = std::time::Instant::now();
+        while !good(figure(name)?) {
+            assert!(start.elapsed() < PATIENCE, "{name}: {}", figure(name)?);
+        }
+        Ok(())
+    };
+    // Whoever looked whether the ports are open has shaken no hands.
+    wait("CurrSslConns", |now| now == 0)?;
+    let came = figure("CumSslConns")?;
+    let client = ca.client_of(&[&rustls::version::TLS12], None)?;
+    let held = connect(&client, served.site.connect(0)?, "a.test")?;
+    assert_eq!(figure("CurrSslConns")?, 1);
+    get(held, "/", "a.test")?;
+    get(
+        connect(&client, served.site.connect(0)?, "a.test")?,
+        "/",
+        "a.test",
+    )?;
+    wait("CurrSslConns", |now| now == 0)?;
+    assert_eq!(figure("SslCacheLookups")? - figure("SslCacheMisses")?, 1);
+    assert_eq!(figure("CumSslConns")? - came, 2);
+    let keys = (figure("SslFrontendMaxKeyRate")?, figure("SslBackendMaxKeyRate")?);
+    assert_eq!(keys, (1, 0));
+    assert!(figure("MaxSslRate")? >= 1);
+    // What is told is of the last second or two.
+    let start = std::time::Instant::now();
+    while figure("SslFrontendSessionReuse_pct")? == 0 {
+        assert!(start.elapsed() < PATIENCE);
+        connect(&client, served.site.connect(0)?, "a.test")?;
+    }
+    let came = figure("CumSslConns")?;
+    let mut plain = served.site.connect(1)?;
+    plain.write_all(b"GET / HTTP/1.1\r\nhost: a.test\r\nconnection: close\r\n\r\n")?;
+    plain.read_to_end(&mut Vec::new())?;
+    assert_eq!(figure("CumSslConns")? - came, 2, "both ends of one more are ours");
+    assert_eq!(figure("SslBackendMaxKeyRate")?, 1);
+    assert!(figure("MaxConnRate")? >= 1 && figure("MaxSessRate")? >= 1);
+    let before = figure("TotalBytesOut")?;
+    let mut zip = served.site.connect(2)?;
+    zip.write_all(b"GET / HTTP/1.1\r\nhost: x\r\naccept-encoding: gzip\r\nconnection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    zip.read_to_end(&mut answer)?;
+    let sent = figure("TotalBytesOut")? - before;
+    assert!(sent > 2000 + answer.len() as u64, "both sides count: {sent}");
+    wait("CompressBpsIn", |bytes| bytes > 1000)?;
+    wait("BytesOutRate", |bytes| bytes == 0)?;
+    // Four listeners, the socket, and whoever asks.
+    let start = std::time::Instant::now();
+    while figure("Jobs")? != figure("CurrConns")? + 6 {
+        assert!(start.elapsed() < PATIENCE, "{}", served.ask("show info")?);
+    }
+    served.ask("clear counters all")?;
+    assert_eq!(figure("MaxSslRate")?, 0);
+    Ok(())
+}
+
 /// A certificate for a key that the JSON Web Tokens of another crate's tests are encrypted for.
 fn holder(key: &str) -> Result<String> {
     use base64::Engine;

@@ -39,6 +39,10 @@ pub struct Notes {
     pub secrets: Vec<Secret>,
     /// The identity that was shown.
     pub identity: Option<Arc<Identity>>,
+    /// Sessions that were looked for among those that are kept.
+    pub lookups: u64,
+    /// Those that weren't there.
+    pub misses: u64,
 }
 
 thread_local! {
@@ -59,6 +63,14 @@ pub(crate) fn verdict(verdict: Verdict) {
 
 pub(crate) fn identity(identity: &Arc<Identity>) {
     NOTES.with_borrow_mut(|notes| notes.identity = Some(identity.clone()));
+}
+
+/// Notes that a session was looked for.
+pub(crate) fn lookup(found: bool) {
+    NOTES.with_borrow_mut(|notes| {
+        notes.lookups += 1;
+        notes.misses += u64::from(!found);
+    });
 }
 
 /// Notes secrets.

@@ -6,6 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustls::server::StoresServerSessions;
 
+use crate::notes;
+
 /// Handshakes of different workers seldom meet in one of so many.
 const SHARDS: usize = 64;
 
@@ -62,11 +64,15 @@ impl StoresServerSessions for Sessions {
     }
 
     fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.shard(key)?.known.get(key).cloned()
+        let found = self.shard(key)?.known.get(key).cloned();
+        notes::lookup(found.is_some());
+        found
     }
 
     fn take(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.shard(key)?.known.remove(key)
+        let found = self.shard(key)?.known.remove(key);
+        notes::lookup(found.is_some());
+        found
     }
 
     fn can_cache(&self) -> bool {

@@ -18,6 +18,7 @@ use tidegate_sample::head::{FieldValue, Headers, KnownName};
 use super::{DataFilter, Filter, FilterSpec, Follows, Passage};
 use crate::counts::Count;
 use crate::ext::{Failure, Run};
+use crate::tally::{self, Tallied};
 use crate::txn::Txn;
 
 /// An algorithm of `compression algo`.
@@ -366,6 +367,8 @@ impl DataFilter for Compressor {
         passage: Passage<'_>,
     ) -> Poll<Result<(), Failure>> {
         let done = self.compress(passage).map(|(came, went)| {
+            tally::add(Tallied::CompressedIn, came);
+            tally::add(Tallied::CompressedOut, went);
             if self.counts && came + went > 0 {
                 let usage = &txn.usage;
                 usage.count_on_both_sides(&txn.client, Count::CompressedIn, came);

@@ -17,6 +17,7 @@ use super::{LogForwardSpec, render};
 use crate::listener::{Acceptor, BindError, Bound, bind, bind_datagram};
 use crate::log::LogWriter;
 use crate::stream::Stream;
+use crate::tally::{self, Tallied};
 use crate::tls;
 use crate::worker::Stop;
 
@@ -79,11 +80,13 @@ impl Relay {
         self,
         writer: Option<LogWriter>,
         stopped: watch::Receiver<Stop>,
+        counts: impl FnOnce() + Send + 'static,
     ) -> io::Result<Option<JoinHandle<()>>> {
         let Some(writer) = writer.filter(|_| !self.sections.is_empty()) else {
             return Ok(None);
         };
         let body = move || {
+            counts();
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build_local(Default::default());
@@ -207,6 +210,7 @@ impl Section {
     }
 
     fn pass_on(&self, text: &[u8], sender: Option<IpAddr>, line: &mut Vec<u8>) {
+        tally::add(Tallied::LogLines, 1);
         let text = text.strip_suffix(b"\n").unwrap_or(text);
         let text = text.strip_suffix(b"\r").unwrap_or(text);
         let message = match self.spec.opaque {

@@ -84,11 +84,13 @@ impl Exchange {
         self,
         writer: Option<LogWriter>,
         stopped: watch::Receiver<Stop>,
+        counts: impl FnOnce() + Send + 'static,
     ) -> io::Result<Option<JoinHandle<()>>> {
         if self.sections.is_empty() {
             return Ok(None);
         }
         let body = move || {
+            counts();
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build_local(Default::default());

@@ -12,6 +12,7 @@ use tokio::net::{TcpStream, UdpSocket};
 use super::lookup::{Lookup, Next};
 use super::message::{Answer, Fault, Record, answer, question};
 use super::spec::{Counted, NameServer, ResolversSpec};
+use crate::tally::{self, Tallied};
 
 /// Resolves a name.
 pub(super) async fn resolve(
@@ -26,7 +27,12 @@ pub(super) async fn resolve(
         let heard = ask_all(resolvers, name, record).await;
         match lookup.heard(heard) {
             Next::Ask(next) => record = next,
-            Next::Done(result) => return result,
+            Next::Done(result) => {
+                if result.is_err() {
+                    tally::add(Tallied::FailedResolutions, 1);
+                }
+                return result;
+            }
         }
     }
 }

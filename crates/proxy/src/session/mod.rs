@@ -36,6 +36,7 @@ use crate::clock::ticks;
 use crate::counts;
 use crate::rules::{PreparedRules, Setting, Verdict, evaluate};
 use crate::stream::Stream;
+use crate::tally::{self, Pulse};
 use crate::txn::{Mode, Phase, Txn};
 use crate::worker::{Frontend, Worker};
 
@@ -55,6 +56,9 @@ pub(crate) async fn run(
         (Phase::Session, &frontend.tcp_session),
     ];
     for (phase, rules) in sets {
+        if phase == Phase::Session {
+            tally::beat(Pulse::Sessions, client.accepted_at);
+        }
         if phase == Phase::Session && !welcome.is_plain(&client) {
             // Boxed, so that sessions without handshakes carry no room for them.
             match Box::pin(welcome.shake_hands(&worker, &frontend, &client, stream)).await {

@@ -5,6 +5,7 @@ use std::io;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use rustls::server::Acceptor as FirstMessage;
 use rustls::{CertificateError, Error, HandshakeKind};
@@ -15,6 +16,7 @@ use tokio_rustls::LazyConfigAcceptor;
 use super::seen::{self, Kept};
 use super::wire::{Secure, Wire};
 use crate::stream::Stream;
+use crate::tally::{self, OverTls, Pulse, Tallied};
 
 /// Why there is no TLS with a client: the number by which logs and fetches know it, and what is known nevertheless.
 pub(crate) struct Refused {
@@ -48,6 +50,8 @@ pub(crate) async fn accept(
     acceptor: &Acceptor,
     kept: Kept,
 ) -> Result<(Stream, Rc<Tls>), Refused> {
+    let counted = OverTls::begin();
+    tally::beat(Pulse::TlsConnections, Instant::now());
     let mut notes = Notes::default();
     let mut start = pin!(LazyConfigAcceptor::new(
         FirstMessage::default(),
@@ -81,16 +85,20 @@ pub(crate) async fn accept(
     }
     let mut shaking = pin!(noting(&mut notes, || hello.into_stream(config)).into_fallible());
     let shaken = poll_fn(|cx| noting(&mut notes, || shaking.as_mut().poll(cx))).await;
+    tally::add(Tallied::SessionLookups, notes.lookups);
+    tally::add(Tallied::SessionMisses, notes.misses);
     match shaken {
         Ok(mut tls) => {
             let tap = tls.get_mut().0.untap();
             let shaken = tls.get_ref().1;
-            if shaken.handshake_kind() == Some(HandshakeKind::Resumed) {
+            if shaken.handshake_kind() != Some(HandshakeKind::Resumed) {
+                tally::beat(Pulse::ClientKeys, Instant::now());
+            } else {
                 let peer = shaken.peer_certificates();
                 notes.verdict = peer.and_then(|peer| chosen.verdict_again(peer));
             }
             let known = seen::of_client(tls.get_ref().1, &tap, &notes, kept);
-            Ok((Stream::Tls(Box::new(Secure::new(tls))), Rc::new(known)))
+            Ok((Stream::Tls(Box::new(Secure::new(tls, counted))), Rc::new(known)))
         }
         Err((why, mut wire)) => {
             let tap = wire.untap();

@@ -5,8 +5,9 @@ use std::io;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
-use rustls::{ClientConfig, Error};
+use rustls::{ClientConfig, Error, HandshakeKind};
 use tidegate_sample::{Data, Tls};
 use tidegate_tls::{Connector, Notes, noting};
 use tokio_rustls::TlsConnector;
@@ -15,6 +16,7 @@ use super::seen;
 use super::wire::{Secure, Wire};
 use crate::spec::ServerProto;
 use crate::stream::Stream;
+use crate::tally::{self, OverTls, Pulse};
 
 /// Shakes hands, asking for a name if there is one; only this is to be spoken, if it is said and there is a choice. The
 /// caller bounds the time.
@@ -61,13 +63,17 @@ async fn shake(
     let asked = name.map(|name| String::from_utf8_lossy(name).into_owned());
     let (mut config, server) = connector.config(asked.as_deref()).map_err(refused)?;
     offer(&mut config);
+    let counted = OverTls::begin();
     let mut notes = Notes::default();
     let mut shaking = pin!(TlsConnector::from(config).connect(server, Wire::new(stream)));
     let mut tls = poll_fn(|cx| noting(&mut notes, || shaking.as_mut().poll(cx))).await?;
+    if tls.get_ref().1.handshake_kind() != Some(HandshakeKind::Resumed) {
+        tally::beat(Pulse::ServerKeys, Instant::now());
+    }
     let tap = tls.get_mut().0.untap();
     let mut known = seen::of_server(tls.get_ref().1, &tap, &notes);
     known.sni = name.map(Data::from);
-    Ok((Stream::Tls(Box::new(Secure::new(tls))), Rc::new(known)))
+    Ok((Stream::Tls(Box::new(Secure::new(tls, counted))), Rc::new(known)))
 }
 
 /// The number by which logs and fetches know why there is no TLS with a server; none if TLS is not to blame.

@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsStream;
 
 use crate::stream::Stream;
+use crate::tally::OverTls;
 
 /// A first message is not longer than this, nor is what answers it up to where it is encrypted.
 const TAPPED_BYTES_MAX: usize = 16 * 1024;
@@ -111,13 +112,15 @@ pub(crate) struct Secure {
     tls: TlsStream<Wire>,
     /// Whether an end without a farewell is an error.
     strict: bool,
+    _counted: OverTls,
 }
 
 impl Secure {
-    pub(crate) fn new(tls: impl Into<TlsStream<Wire>>) -> Self {
+    pub(crate) fn new(tls: impl Into<TlsStream<Wire>>, counted: OverTls) -> Self {
         Secure {
             tls: tls.into(),
             strict: false,
+            _counted: counted,
         }
     }
 

@@ -1,5 +1,6 @@
 //! What the runtime API can be asked about.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -21,6 +22,8 @@ pub(crate) struct About {
     pub(crate) scripts: Scripts,
     /// The sockets of the runtime API, as they are shown, with their levels.
     sockets: OnceLock<Vec<(String, AccessLevel)>>,
+    /// Connections to the runtime API.
+    callers: AtomicUsize,
     /// When the program began to serve.
     pub(crate) started: Instant,
     /// The same by the clock.
@@ -35,6 +38,7 @@ impl About {
             facts,
             scripts,
             sockets: OnceLock::new(),
+            callers: AtomicUsize::new(0),
             started: Instant::now(),
             started_at: SystemTime::now(),
         })
@@ -51,9 +55,29 @@ impl About {
         self.sockets.get().map_or(&[], Vec::as_slice)
     }
 
+    /// Counts a connection to the runtime API, until what is returned is dropped.
+    pub(crate) fn calls(self: &Arc<About>) -> Caller {
+        self.callers.fetch_add(1, Ordering::Relaxed);
+        Caller(self.clone())
+    }
+
+    /// Connections to the runtime API now.
+    pub(crate) fn callers(&self) -> usize {
+        self.callers.load(Ordering::Relaxed)
+    }
+
     /// How long the program has been serving.
     pub(crate) fn uptime(&self) -> Duration {
         self.started.elapsed()
+    }
+}
+
+/// A connection to the runtime API.
+pub(crate) struct Caller(Arc<About>);
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        self.0.callers.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

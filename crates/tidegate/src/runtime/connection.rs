@@ -49,6 +49,7 @@ pub(crate) async fn serve(
     about: Arc<About>,
     limits: Limits,
 ) -> io::Result<()> {
+    let _counted = about.calls();
     let mut connection = Connection {
         stream: BufReader::new(stream),
         unread: Vec::new(),

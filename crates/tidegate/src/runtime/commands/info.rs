@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use tidegate_config::model::AccessLevel;
 use tidegate_exec::heap;
-use tidegate_proxy::Plane;
 use tidegate_proxy::peers::PeerView;
+use tidegate_proxy::{Plane, Pulse, Tallied};
 
 use super::process::version;
 use crate::runtime::about::About;
@@ -59,6 +59,7 @@ const LIMIT: Tags = Tags(Origin::Config, Nature::Limit, Scope::Process);
 const GAUGE: Tags = Tags(Origin::Metric, Nature::Gauge, Scope::Process);
 const COUNT: Tags = Tags(Origin::Metric, Nature::Counter, Scope::Process);
 const RATE: Tags = Tags(Origin::Metric, Nature::Rate, Scope::Process);
+const MOST: Tags = Tags(Origin::Metric, Nature::Max, Scope::Process);
 const AGE: Tags = Tags(Origin::Metric, Nature::Duration, Scope::Process);
 
 /// HAProxy's figures, in its order. Those of pipes and other things that aren't here are left out.
@@ -78,26 +79,48 @@ const FIELDS: &[Field] = &[
     field(9, "Memmax_MB", LIMIT, "most memory of the process (`-m`), in MiB; 0 for no limit", |s| Typed::u32(s.about.facts.memory_mib_max)),
     field(10, "PoolAlloc_MB", GAUGE, "memory that the allocator has of the system, in MiB", |_| Typed::u32(held() >> 20)),
     field(11, "PoolUsed_MB", GAUGE, "what of it is in use, in MiB", |_| Typed::u32(used() >> 20)),
+    field(12, "PoolFailed", COUNT, "memory that wasn't to be had: the process doesn't outlive that", |_| Typed::U32(0)),
     field(13, "Ulimit-n", LIMIT, "most descriptors of the process", |_| Typed::u32(system::descriptors_max())),
+    field(14, "Maxsock", LIMIT, "most sockets of the process, which its descriptors bound", |_| Typed::u32(system::descriptors_max())),
     field(15, "Maxconn", LIMIT, "most client connections", |s| Typed::u32(s.plane.connections_max())),
     field(16, "Hard_maxconn", LIMIT, "most client connections that the system has room for", |s| Typed::u32(s.plane.global().maxconn)),
     field(17, "CurrConns", GAUGE, "client connections now", |s| Typed::U32(s.plane.connections())),
     field(18, "CumConns", COUNT, "client connections since the start", |s| Typed::U64(s.plane.connections_total())),
     field(19, "CumReq", COUNT, "requests and streams since the start", |s| Typed::U64(s.plane.requests())),
     field(20, "MaxSslConns", LIMIT, "most connections over TLS; 0 for no limit of their own", |s| Typed::u32(s.plane.tls_connections_max().unwrap_or(0))),
+    field(21, "CurrSslConns", GAUGE, "connections over TLS now, of both sides", |s| Typed::u32(s.plane.tls_connections())),
+    field(22, "CumSslConns", COUNT, "connections over TLS since the start, of both sides", |s| Typed::U64(s.plane.tallied(Tallied::TlsConnections))),
     field(23, "Maxpipes", LIMIT, "pipes for splicing, which isn't done", |_| Typed::U32(0)),
     field(24, "PipesUsed", GAUGE, "pipes for splicing, which isn't done", |_| Typed::U32(0)),
     field(25, "PipesFree", GAUGE, "pipes for splicing, which isn't done", |_| Typed::U32(0)),
-    field(26, "ConnRate", RATE, "client connections in the last second", |s| Typed::u32(s.plane.connections_per_second())),
+    field(26, "ConnRate", RATE, "client connections in the last second", |s| often(s, Pulse::Connections)),
     field(27, "ConnRateLimit", LIMIT, "most client connections per second; 0 for no limit", |s| Typed::U32(pace(s, 0))),
-    field(29, "SessRate", RATE, "sessions in the last second", |s| Typed::u32(s.plane.connections_per_second())),
+    field(28, "MaxConnRate", MOST, "most client connections of a second", |s| most(s, Pulse::Connections)),
+    field(29, "SessRate", RATE, "sessions in the last second", |s| often(s, Pulse::Sessions)),
     field(30, "SessRateLimit", LIMIT, "most sessions per second; 0 for no limit", |s| Typed::U32(pace(s, 1))),
+    field(31, "MaxSessRate", MOST, "most sessions of a second", |s| most(s, Pulse::Sessions)),
+    field(32, "SslRate", RATE, "client connections over TLS in the last second", |s| often(s, Pulse::TlsConnections)),
     field(33, "SslRateLimit", LIMIT, "most client connections over TLS per second; 0 for no limit", |s| Typed::U32(pace(s, 2))),
+    field(34, "MaxSslRate", MOST, "most client connections over TLS of a second", |s| most(s, Pulse::TlsConnections)),
+    field(35, "SslFrontendKeyRate", RATE, "handshakes with clients that made new keys in the last second", |s| often(s, Pulse::ClientKeys)),
+    field(36, "SslFrontendMaxKeyRate", MOST, "most of them in a second", |s| most(s, Pulse::ClientKeys)),
+    field(37, "SslFrontendSessionReuse_pct", GAUGE, "the part of the last handshakes with clients that made none, in percent", |s| {
+        Typed::u32(s.plane.tls_reused_percent())
+    }),
+    field(38, "SslBackendKeyRate", RATE, "handshakes with servers that made new keys in the last second", |s| often(s, Pulse::ServerKeys)),
+    field(39, "SslBackendMaxKeyRate", MOST, "most of them in a second", |s| most(s, Pulse::ServerKeys)),
+    field(40, "SslCacheLookups", COUNT, "sessions of TLS that were looked for since the start", |s| Typed::U64(s.plane.tallied(Tallied::SessionLookups))),
+    field(41, "SslCacheMisses", COUNT, "those that weren't kept", |s| Typed::U64(s.plane.tallied(Tallied::SessionMisses))),
+    field(42, "CompressBpsIn", RATE, "bytes of bodies that were compressed in the last second", |s| growth(s, Tallied::CompressedIn)),
+    field(43, "CompressBpsOut", RATE, "bytes that became of them", |s| growth(s, Tallied::CompressedOut)),
+    field(44, "CompressBpsRateLim", LIMIT, "most bytes that become of them in a second; 0 for no limit, which there never is", |_| Typed::U32(0)),
     field(50, "node", Tags(Origin::Config, Nature::Output, Scope::Service), "the name of this machine", |s| Typed::text(&s.about.facts.node)),
     field(51, "description", Tags(Origin::Config, Nature::Output, Scope::Service), "`description` of the configuration", |s| {
         Typed::text(s.about.facts.description.as_deref().unwrap_or_default())
     }),
     field(52, "Stopping", GAUGE, "1 while the process comes to its end", |s| Typed::U32(s.plane.is_stopping().into())),
+    field(53, "Jobs", GAUGE, "what keeps the process: client connections, listening sockets, connections to the runtime API", jobs),
+    field(54, "Unstoppable Jobs", GAUGE, "what keeps it even when it stops, which nothing does", |_| Typed::U32(0)),
     field(55, "Listeners", GAUGE, "listening sockets of frontends and of the runtime API", listeners),
     field(56, "ActivePeers", GAUGE, "peers that a connection is there with or sought to", |s| {
         Typed::u32(peers(s, |peer| peer.status != "NONE"))
@@ -105,13 +128,22 @@ const FIELDS: &[Field] = &[
     field(57, "ConnectedPeers", GAUGE, "peers that a connection is there with", |s| Typed::u32(peers(s, |peer| peer.status == "ESTA"))),
     field(58, "DroppedLogs", COUNT, "log lines that were dropped because too many were waiting", |s| Typed::u32(s.plane.dropped_log_lines())),
     field(59, "BusyPolling", GAUGE, "whether threads never sleep, which they do", |_| Typed::U32(0)),
+    field(60, "FailedResolutions", GAUGE, "names that name servers didn't resolve since the start", |s| {
+        Typed::U64(s.plane.tallied(Tallied::FailedResolutions))
+    }),
+    field(61, "TotalBytesOut", GAUGE, "bytes sent since the start, on connections of both sides", |s| Typed::U64(s.plane.tallied(Tallied::BytesOut))),
     field(62, "TotalSplicdedBytesOut", COUNT, "spliced bytes, of which there are none", |_| Typed::U64(0)),
+    field(63, "BytesOutRate", RATE, "bytes sent in the last second", |s| growth(s, Tallied::BytesOut)),
     field(64, "DebugCommandsIssued", COUNT, "dangerous commands, of which there are none", |_| Typed::U32(0)),
+    field(65, "CumRecvLogs", COUNT, "log lines that `log-forward` sections received since the start", |s| {
+        Typed::U64(s.plane.tallied(Tallied::LogLines))
+    }),
     field(66, "Build info", PRODUCT, "the program's own version", |_| Typed::text(env!("CARGO_PKG_VERSION"))),
     field(67, "Memmax_bytes", LIMIT, "most memory of the process (`-m`), in bytes; 0 for no limit", |s| Typed::U64(s.about.facts.memory_mib_max << 20)),
     field(68, "PoolAlloc_bytes", GAUGE, "memory that the allocator has of the system, in bytes", |_| Typed::U64(held())),
     field(69, "PoolUsed_bytes", GAUGE, "what of it is in use, in bytes", |_| Typed::U64(used())),
     field(70, "Start_time_sec", AGE, "when the process began to serve, in seconds since 1970", started),
+    field(71, "Tainted", Tags(Origin::Status, Nature::Gauge, Scope::Process), "what unsupported things were done, none of which is possible", |_| Typed::text("0")),
 ];
 
 /// All figures by their names.
@@ -139,8 +171,29 @@ fn peers(source: &Source<'_>, meant: fn(&PeerView) -> bool) -> usize {
 }
 
 fn listeners(source: &Source<'_>) -> Typed {
+    Typed::u32(sockets(source))
+}
+
+fn sockets(source: &Source<'_>) -> usize {
     let frontends = source.plane.frontends().map(|frontend| frontend.listeners.len());
-    Typed::u32(frontends.sum::<usize>() + source.about.sockets().len())
+    frontends.sum::<usize>() + source.about.sockets().len()
+}
+
+fn jobs(source: &Source<'_>) -> Typed {
+    let connections = source.plane.connections() as usize;
+    Typed::u32(connections + sockets(source) + source.about.callers())
+}
+
+fn often(source: &Source<'_>, what: Pulse) -> Typed {
+    Typed::u32(source.plane.per_second(what))
+}
+
+fn most(source: &Source<'_>, what: Pulse) -> Typed {
+    Typed::u32(source.plane.per_second_max(what))
+}
+
+fn growth(source: &Source<'_>, what: Tallied) -> Typed {
+    Typed::U64(source.plane.tallied_per_second(what))
 }
 
 fn held() -> u64 {
