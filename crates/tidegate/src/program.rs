@@ -18,7 +18,7 @@ use crate::certificates::ScriptCertificates;
 use crate::cli::{Command, Flags, USAGE, parse};
 use crate::load::{Site, options, site};
 use crate::privileges::Privileges;
-use crate::report::Report;
+use crate::report::{self, Report};
 use crate::runtime::{self, Rights, SocketSpec, Sockets, Visitor};
 use crate::signals::SoftStop;
 use crate::{daemon, explain, fmt, keywords, master, signals, statistics, stubs, system, tokens};
@@ -212,6 +212,7 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
     )
     .map_err(watching)?;
     ready(&running, to_visit, report).map_err(|e| fail(format!("cannot finish starting: {e}")))?;
+    report::serves();
     flags
         .finish
         .iter()
@@ -325,6 +326,7 @@ impl RuntimeApi {
             environment: environment
                 .map(|(name, value)| (name.to_vec(), value.to_vec()))
                 .collect(),
+            defaults: site.config.defaults.clone(),
             node: plan.node.clone(),
             description: site.config.global.description.clone(),
             memory_mib_max: plan.memory_mib_max.unwrap_or(0),

@@ -1,6 +1,7 @@
 //! What the program says to the person who started it.
 
 use std::io::{IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
 
 use crate::master;
 use tidegate_config::{Diagnostics, Severity, Sources, Style};
@@ -18,13 +19,14 @@ impl Report {
     /// Shows what is wrong with a configuration, and how many faults there are.
     pub(crate) fn diagnostics(self, diagnostics: &Diagnostics, sources: &Sources) {
         let errors = diagnostics.count(Severity::Error);
-        if self.quiet && errors == 0 {
-            return;
-        }
-        say(|style| diagnostics.render(sources, style));
+        let say = match self.quiet && errors == 0 {
+            true => |text: &dyn Fn(Style) -> String| keep(&text(Style::Plain)),
+            false => |text: &dyn Fn(Style) -> String| say(text),
+        };
+        say(&|style| diagnostics.render(sources, style));
         let warnings = diagnostics.count(Severity::Warning);
         if errors + warnings > 0 {
-            say(|_| {
+            say(&|_| {
                 format!(
                     "{}, {}; `tidegate explain CODE` tells more of each",
                     counted(errors, "error"),
@@ -76,7 +78,46 @@ fn say(text: impl Fn(Style) -> String) {
         return;
     }
     let _ = writeln!(std::io::stderr(), "{}", shown.trim_end());
+    keep(&text(Style::Plain));
     master::say(|| text(Style::Plain));
+}
+
+/// What was said on the way to serving.
+static AT_START: Mutex<AtStart> = Mutex::new(AtStart {
+    said: String::new(),
+    over: false,
+});
+
+/// More is not kept.
+const KEPT_BYTES_MAX: usize = 64 * 1024;
+
+struct AtStart {
+    said: String,
+    over: bool,
+}
+
+/// What was said, or would have been but for `-q`, before the program served.
+pub(crate) fn said_at_start() -> String {
+    AT_START
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .said
+        .clone()
+}
+
+/// The program serves: what it says now belongs to its start no more.
+pub(crate) fn serves() {
+    AT_START.lock().unwrap_or_else(PoisonError::into_inner).over = true;
+}
+
+fn keep(text: &str) {
+    let mut start = AT_START.lock().unwrap_or_else(PoisonError::into_inner);
+    let text = text.trim_end();
+    let fits = start.said.len() + text.len() < KEPT_BYTES_MAX;
+    if !start.over && fits && !text.is_empty() {
+        start.said.push_str(text);
+        start.said.push('\n');
+    }
 }
 
 fn style() -> Style {

@@ -265,6 +265,24 @@ fn information_comes_in_four_layouts() -> Result<()> {
 }
 
 #[test]
+fn what_was_said_at_the_start_and_named_defaults_are_shown() -> Result<()> {
+    let rest = "defaults bare\n    mode http\n    timeout connect 5s\n    timeout server 5s\n\
+                frontend warned from bare\n    bind 127.0.0.1:8081\n    http-request return status 200\n\
+                defaults whole from bare\n    timeout client 5s\n";
+    let runtime = Runtime::start("startup", "level user", "", rest)?;
+    assert_eq!(runtime.ask("show defaults\n")?, "bare\nwhole\n\n");
+    let said = runtime.ask("show startup-logs\n")?;
+    assert!(
+        said.contains("warning[TG0205]") && said.contains("site.cfg:"),
+        "{said}"
+    );
+    assert!(said.contains("0 errors, 1 warning; "), "{said}");
+    let silent = Runtime::start("startup-silent", "level user", "", "")?;
+    assert_eq!(silent.ask("show startup-logs\n")?, "\n");
+    Ok(())
+}
+
+#[test]
 fn silence_ends_a_connection_and_others_wait_for_room() -> Result<()> {
     let runtime = Runtime::start(
         "room",

@@ -136,7 +136,7 @@ fn backends_that_are_not_published_are_passed_over_unless_forced() -> Result<()>
         backend("first", ""),
         backend("last", ""),
     );
-    let runtime = Runtime::start("published", "level admin", "", &config)?;
+    let runtime = Runtime::start("published", "level operator", "", &config)?;
     let chosen = |path: &str, more: &str| -> Result<String> {
         let request = format!("GET {path} HTTP/1.1\r\nhost: h\r\n{more}connection: close\r\n\r\n");
         Ok(marks(&answer(&runtime.site, 1, &[&request])?).concat())

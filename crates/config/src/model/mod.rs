@@ -94,6 +94,8 @@ pub struct Config {
     pub global: Global,
     /// The proxies in the order of the files.
     pub proxies: Vec<Proxy>,
+    /// The names of `defaults` sections, of those that have one.
+    pub defaults: Vec<String>,
     /// The `peers` sections.
     pub peers: Vec<Peers>,
     /// The name of this process among its peers.

@@ -128,6 +128,9 @@ impl Draft {
         self.diagnostics.sort();
         let mut tables = plan.names.tables.clone();
         tables.verdicts = self.global.verdicts.clone();
+        let defaults = { plan.defaults.iter() }
+            .filter_map(|defaults| defaults.name.clone())
+            .collect();
         let later = Later {
             global: self.global.for_later(),
             userlists: self.userlists.clone(),
@@ -143,6 +146,7 @@ impl Draft {
         let config = (!self.diagnostics.has_errors()).then_some(Config {
             global: self.global,
             proxies,
+            defaults,
             rings: logs.rings,
             log_forwards: logs.forwards,
             log_profiles: logs.profiles,
@@ -249,7 +253,7 @@ impl Parts<'_> {
 
     fn defaults_lines(&self, cx: &mut ProxyCx<'_>, defaults: &PlannedDefaults) {
         cx.section = Sections::DEFAULTS;
-        cx.named_defaults = defaults.named;
+        cx.named_defaults = defaults.name.is_some();
         self.lines(cx, defaults.section);
     }
 

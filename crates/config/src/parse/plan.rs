@@ -27,7 +27,7 @@ pub(crate) struct Plan {
 pub(crate) struct PlannedDefaults {
     /// Its place in the list of sections.
     pub(crate) section: usize,
-    pub(crate) named: bool,
+    pub(crate) name: Option<String>,
     /// The `defaults` section that it begins with.
     from: Option<usize>,
 }
@@ -95,7 +95,7 @@ impl Plan {
         // the section counts from here on, whatever is wrong with its header
         self.defaults.push(PlannedDefaults {
             section,
-            named: name.is_some(),
+            name: name.and_then(|word| Some(word.text().ok()?.to_owned())),
             from: None,
         });
         if name.is_some() {

@@ -19,7 +19,7 @@ const RULES: [&str; 5] = [
 /// Reports sections that begin with rules that aren't for them: the two sides of a proxy have rules of their own, and a
 /// `defaults` section without a name has none.
 pub(crate) fn check(plan: &Plan, sections: &[Section], diagnostics: &mut Diagnostics) {
-    for defaults in plan.defaults.iter().filter(|defaults| !defaults.named) {
+    for defaults in plan.defaults.iter().filter(|defaults| defaults.name.is_none()) {
         if let (Some(rule), Some(span)) = (
             rule(plan, sections, defaults.from(), any),
             header(sections, defaults.section),

@@ -105,6 +105,8 @@ pub(crate) struct Facts {
     pub(crate) proc_vars: Arc<ProcVars>,
     /// The environment after the configuration changed it.
     pub(crate) environment: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The names of `defaults` sections.
+    pub(crate) defaults: Vec<String>,
     /// The name of this machine.
     pub(crate) node: String,
     /// `description`.

@@ -1,14 +1,15 @@
-//! Commands about backends: whether rules may choose them.
+//! Commands about backends: whether rules may choose them, and what they may begin with.
 
-use tidegate_config::model::AccessLevel::Admin;
+use tidegate_config::model::AccessLevel::{Operator, User};
 
 use crate::runtime::command::{Answer, Call, Command, Refusal, Severity, served};
 use crate::runtime::find;
 
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Command] = &[
-    served("publish backend", "<backend>", Admin, "let rules choose a backend", |call| publish(call, true)),
-    served("unpublish backend", "<backend>", Admin, "let no rule choose a backend but with `force-be-switch`", |call| publish(call, false)),
+    served("show defaults", "", User, "list the `defaults` sections that have names", defaults),
+    served("publish backend", "<backend>", Operator, "let rules choose a backend", |call| publish(call, true)),
+    served("unpublish backend", "<backend>", Operator, "let no rule choose a backend but with `force-be-switch`", |call| publish(call, false)),
 ];
 
 fn publish(call: &mut Call<'_>, published: bool) -> Result<Answer, Refusal> {
@@ -22,4 +23,9 @@ fn publish(call: &mut Call<'_>, published: bool) -> Result<Answer, Refusal> {
         false => "Backend unpublished.",
     };
     Ok(Answer::Message(Severity::Info, said.into()))
+}
+
+fn defaults(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let names = call.about.facts.defaults.iter();
+    Ok(names.map(|name| format!("{name}\n")).collect::<String>().into())
 }

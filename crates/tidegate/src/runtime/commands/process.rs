@@ -3,6 +3,7 @@
 use tidegate_config::Options;
 use tidegate_config::model::AccessLevel;
 
+use crate::report;
 use crate::runtime::command::{Answer, Call, Command, Refusal, served};
 
 use AccessLevel::{Operator, User};
@@ -12,6 +13,7 @@ pub(super) const COMMANDS: &[Command] = &[
     served("show version", "", User, "show the version: that of HAProxy's language, then the program's own", |_| {
         Ok(version().into())
     }),
+    served("show startup-logs", "", User, "show what was said on the way to serving", |_| Ok(report::said_at_start().into())),
     served("show env", "[<name>]", Operator, "show the environment after the configuration changed it", environment),
 ];
 
