@@ -17,7 +17,7 @@ use crate::http2::Meter;
 use crate::log::{LogWriter, Logger};
 use crate::packets::Packets;
 use crate::proxy_protocol::Header;
-use crate::roster::{KilledBy, Whereabouts};
+use crate::roster::{KilledBy, LastWord, Whereabouts};
 use crate::spec::ListenProto;
 use crate::stick::Counters;
 use crate::worker::Frontend;
@@ -74,6 +74,8 @@ pub(crate) struct Client {
     pub(crate) whereabouts: RefCell<Whereabouts>,
     /// It is being ended from outside.
     pub(crate) killed_by: Cell<Option<KilledBy>>,
+    /// What it may do then.
+    pub(crate) last_word: LastWord,
     /// What it speaks, if the listener says so.
     pub(crate) proto: ListenProto,
     /// What is counted on a connection that speaks HTTP/2.
@@ -93,6 +95,7 @@ impl Client {
             packets: Packets::new(logger.clone()),
             whereabouts: RefCell::default(),
             killed_by: Cell::default(),
+            last_word: LastWord::default(),
             ends: Ends { source, destination },
             source: Cell::new(source),
             destination: Cell::new(destination),

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use slab::Slab;
@@ -72,6 +73,41 @@ impl KilledBy {
             KilledBy::Down => b'D',
             KilledBy::Up => b'U',
         }
+    }
+}
+
+/// A session's chance to tell its client that it is being ended from outside: it ends by itself then.
+#[derive(Default)]
+pub(crate) struct LastWord {
+    waits: Cell<bool>,
+    speaker: RefCell<Option<Waker>>,
+}
+
+impl LastWord {
+    /// The task of `cx` has something to say, until [`LastWord::waive`] is called.
+    pub(crate) fn want(&self, cx: &Context<'_>) {
+        self.waits.set(true);
+        let mut speaker = self.speaker.borrow_mut();
+        if !speaker
+            .as_ref()
+            .is_some_and(|speaker| speaker.will_wake(cx.waker()))
+        {
+            *speaker = Some(cx.waker().clone());
+        }
+    }
+
+    /// There is nothing to say.
+    pub(crate) fn waive(&self) {
+        self.waits.set(false);
+    }
+
+    /// Wakes whoever has something to say; false if nobody has.
+    fn give(&self) -> bool {
+        let waits = self.waits.get();
+        if let Some(speaker) = self.speaker.borrow().as_ref().filter(|_| waits) {
+            speaker.wake_by_ref();
+        }
+        waits
     }
 }
 
@@ -173,17 +209,21 @@ impl Roster {
             }
         };
         let live = self.live.borrow();
-        let doomed: Vec<AbortHandle> = live
+        let doomed: Vec<(Rc<Client>, AbortHandle)> = live
             .iter()
             .map(|(_, live)| live)
             .filter(|live| is_meant(live.id, &live.client))
             .filter_map(|live| {
                 live.client.killed_by.set(Some(by));
-                live.task.clone()
+                Some((live.client.clone(), live.task.clone()?))
             })
             .collect();
         drop(live);
-        doomed.iter().for_each(AbortHandle::abort);
+        for (client, task) in &doomed {
+            if !client.last_word.give() {
+                task.abort();
+            }
+        }
         doomed.len()
     }
 }

@@ -32,7 +32,7 @@ use crate::packets::Packets;
 use crate::peers::SectionView;
 use crate::resolve;
 use crate::room::{Place, Room};
-use crate::roster::{Order, Orders, Roster};
+use crate::roster::{LastWord, Order, Orders, Roster};
 use crate::rules::PreparedRules;
 use crate::session::{self, Welcome};
 use crate::spec::{
@@ -517,6 +517,7 @@ impl Worker {
             packets: Packets::new(frontend.logger.clone()),
             whereabouts: RefCell::default(),
             killed_by: Cell::default(),
+            last_word: LastWord::default(),
             logger: frontend.logger.clone(),
             writer: self.shared.writer.clone(),
             stopping: self.stopping.clone(),

@@ -170,14 +170,23 @@ fn sessions_end_with_their_server_where_that_was_asked_for() -> Result<()> {
     runtime.ask("shutdown sessions server t/s2\n")?;
     assert!(ended(client));
     runtime.site.logged("tcp t/s2 KD")?;
+    // Who waits for a response is told that there will be none.
     let client = begin(2, "be=h srv=s1")?;
     runtime.ask("shutdown sessions server h/s1\n")?;
-    assert!(ended(client));
-    runtime.site.logged_line(&["http h/s1 ", "KH"])?;
+    let answer = support::site::rest(client)?;
+    assert!(answer.starts_with("HTTP/1.1 502 Bad Gateway\r\n"), "{answer}");
+    runtime.site.logged("http h/s1 502 KH")?;
+    // Who has not said all is not, nor can be.
+    let mut client = runtime.site.connect(2)?;
+    client.write_all(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nabc")?;
+    runtime.until("show sess\n", "be=h srv=s1")?;
+    runtime.ask("shutdown sessions server h/s1\n")?;
+    assert_eq!(support::site::rest(client)?, "");
     let client = begin(2, "be=h srv=s1")?;
     runtime.ask("set server h/s1 health down\n")?;
-    assert!(ended(client));
-    runtime.site.logged_line(&["http h/s1 ", "DH"])?;
+    let answer = support::site::rest(client)?;
+    assert!(answer.starts_with("HTTP/1.1 502 Bad Gateway\r\n"), "{answer}");
+    runtime.site.logged("http h/s1 502 DH")?;
     Ok(())
 }
 

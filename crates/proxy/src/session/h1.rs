@@ -49,6 +49,8 @@ pub(super) enum Exit {
     NoRequest { began: bool },
     /// The client doesn't send the body of this request.
     BodyLate(Rc<Txn>),
+    /// It was ended from outside while its server was waited for.
+    Killed(Rc<Txn>),
     /// It doesn't read the response.
     Stuck,
     /// The worker is about to stop.
@@ -197,6 +199,14 @@ impl HttpStream {
         timer: &Timer,
         activity: &mut u64,
     ) -> Poll<Result<(response::Parts, Outgoing), Exit>> {
+        let last_word = &self.client.last_word;
+        last_word.waive();
+        if self.client.killed_by.get().is_some()
+            && let Some(txn) = self.current.borrow().clone()
+        {
+            txn.facts.borrow_mut().status = Some(StatusCode::BAD_GATEWAY.as_u16());
+            return Poll::Ready(Err(Exit::Killed(txn)));
+        }
         let polled = handled.poll(cx);
         for head in self.take_informational() {
             conn.inform(head);
@@ -207,6 +217,9 @@ impl HttpStream {
         let _ = self.session.lingering.poll(cx);
         if conn.poll_gone(cx).is_ready() && self.gives_up() {
             return Poll::Ready(Err(self.client_gave_up()));
+        }
+        if self.awaits_server() {
+            last_word.want(cx);
         }
         ready!(self.poll_late(cx, timer, activity));
         let due = self.client_is_stuck(false);
@@ -263,6 +276,13 @@ impl HttpStream {
         (doubtful && !self.worker.shared.global.accept_any_payload).then_some(StatusCode::PAYLOAD_TOO_LARGE)
     }
 
+    /// Whether a server has the whole request and owes the response.
+    fn awaits_server(&self) -> bool {
+        let is_at_server = self.client.whereabouts.borrow().server.is_some();
+        let txn = self.current.borrow();
+        is_at_server && !self.body_is_due() && txn.as_ref().is_some_and(|txn| txn.stage.get().is_none())
+    }
+
     fn is_cut_short(&self, conn: &ServerConn) -> bool {
         let missed = conn.has_begun() || self.awaits_first_request();
         self.traffic.read_ended.get() && !self.session.closing.get() && missed
@@ -302,8 +322,10 @@ impl HttpStream {
 
     /// What is left to do when no more requests are served.
     async fn leave(&self, exit: Exit, conn: ServerConn, timer: &Timer) -> Option<(Counted, Bytes)> {
+        self.client.last_word.waive();
         match exit {
             Exit::Gone | Exit::Stopping => drop(conn),
+            Exit::Killed(txn) => self.answer(conn, timer, &txn, StatusCode::BAD_GATEWAY).await,
             Exit::GaveUp(txn) => self.answer(conn, timer, &txn, StatusCode::BAD_REQUEST).await,
             Exit::BodyLate(txn) => self.answer(conn, timer, &txn, StatusCode::REQUEST_TIMEOUT).await,
             Exit::CutShort => self.refuse(conn, timer, StatusCode::BAD_REQUEST, *b"CR").await,
