@@ -7,13 +7,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use mlua::{Error, Function, Lua, LuaString, Table};
 use smallvec::SmallVec;
-use tidegate_exec::{ObjectClass, function};
+use tidegate_exec::{ObjectClass, Scalar, Scalars, function};
 use tidegate_proxy::Txn;
 use tidegate_sample::vars::ProcVars;
 use tidegate_sample::{ParseError, Value};
 
+use crate::arg::bad_argument;
 use crate::handle::Session;
 use crate::settings::Settings;
+use crate::value;
 
 /// Arguments of a call.
 pub(crate) type Samples = SmallVec<[Value; 3]>;
@@ -48,6 +50,19 @@ impl<T> Calls<T> {
         kept.push((args, Arc::clone(&call)));
         Ok(call)
     }
+}
+
+/// The arguments of a call. What is no text, number or boolean is an error: it has no form that could be looked at.
+pub(crate) fn samples(method: &str, args: Scalars) -> mlua::Result<Samples> {
+    let sample = |(at, arg)| match arg {
+        Scalar::Other(kind) => Err(bad_argument(
+            at + 1,
+            method,
+            &format!("string expected, got {kind}"),
+        )),
+        arg => Ok(value::of_scalar(arg)),
+    };
+    args.0.into_iter().enumerate().map(sample).collect()
 }
 
 /// What an object of Fetches or Converters stands for: a live transaction, or (`core.f`) none at all.

@@ -51,7 +51,7 @@ fn method(lua: &Lua, env: &Arc<Env>, name: &'static str, method: &str) -> Result
         method,
         move |_, (this, input, args): (This<Converters>, Scalar, Scalars)| {
             let txn = this.live()?;
-            let args: calls::Samples = args.0.into_iter().map(value::of_scalar).collect();
+            let args = calls::samples(&known_as, args)?;
             let converter = calls.find(args, |args| Converter::new(name, args, &env.scope()));
             let converter = converter.map_err(|error| calls::wrong(&known_as, &error))?;
             let input = value::of_scalar(input);

@@ -48,7 +48,7 @@ fn method(lua: &Lua, env: &Arc<Env>, name: &'static str, method: &str) -> Result
     let known_as = method.to_owned();
     function(lua, method, move |_, (this, args): (This<Fetches>, Scalars)| {
         let txn = this.live()?;
-        let args: calls::Samples = args.0.into_iter().map(value::of_scalar).collect();
+        let args = calls::samples(&known_as, args)?;
         let expr = calls.find(args, |args| Expr::of_fetch(name, args, &env.scope()));
         let expr = expr.map_err(|error| calls::wrong(&known_as, &error))?;
         let found = match &txn {

@@ -168,20 +168,23 @@ struct Request;
 struct Response;
 
 const NO_RESPONSE: &str = "there is no response yet";
+const SENT: &str = "there is no request that can be changed here";
 
 impl Message for Request {
     type Class = Http;
     fn absent(_: &Of<Http>) -> &'static str {
-        "there is no request that can be changed here"
+        SENT
     }
     fn read<R>(this: &Of<Http>, f: impl FnOnce(&Headers) -> R) -> Result<Option<R>> {
         Ok(this.live()?.request_head().map(|head| f(&head.headers)))
     }
     fn change<R>(this: &Of<Http>, f: impl FnOnce(&mut Headers) -> R) -> Result<Option<R>> {
-        Ok(this
-            .live()?
-            .request_head_mut()
-            .map(|mut head| f(&mut head.headers)))
+        let txn = this.live()?;
+        // A request that was answered is kept to be read: what is changed of it then would go nowhere.
+        if txn.response_head().is_some() {
+            return Ok(None);
+        }
+        Ok(txn.request_head_mut().map(|mut head| f(&mut head.headers)))
     }
 }
 
@@ -305,6 +308,9 @@ where
     let function_name = name.to_owned();
     function(lua, name, move |_, (this, text): (This<Http>, Chars)| {
         let txn = this.live()?;
+        if txn.response_head().is_some() {
+            return Err(error(&function_name, SENT));
+        }
         set(&txn, &text)
             .map(|()| true)
             .map_err(|e| error(&function_name, e))

@@ -127,7 +127,9 @@ pub(crate) const ROWS: &[Row] = &[
                 lua,
                 name,
                 move |lua, (this, fields): (This<TxnClass>, Option<Table>)| {
-                    this.live()?;
+                    if this.live()?.mode() != Mode::Http {
+                        return Err(error("reply", "only a transaction of HTTP has replies"));
+                    }
                     reply::new(lua, &class, fields)
                 },
             )

@@ -125,13 +125,13 @@ fn the_target_is_changed_by_parts() {
 
 #[test]
 fn nothing_can_be_injected_on_the_wire() {
-    let txn = answered();
+    let txn = http("/");
     let problems = eval_on(
         &txn,
         r#"
         local http = txn.http
         for _, bad in ipairs { "a\r\nx: y", "a\nb", "a\rb", "a\0b" } do
-            for _, name in ipairs { "req_add_header", "req_set_header", "res_add_header", "res_set_header" } do
+            for _, name in ipairs { "req_add_header", "req_set_header" } do
                 out(pcall(http[name], http, "x-a", bad), (pcall(http[name], http, bad, "x")))
             end
             for _, name in ipairs { "req_rep_header", "req_rep_value" } do
@@ -141,6 +141,19 @@ fn nothing_can_be_injected_on_the_wire() {
             for _, name in ipairs { "req_set_method", "req_set_path", "req_set_query", "req_set_uri" } do
                 out((pcall(http[name], http, "/" .. bad)))
             end
+        end
+        "#,
+    );
+    assert!(problems.starts_with("false,"), "{problems}");
+    assert!(!problems.contains("true"), "{problems}");
+    let problems = eval_on(
+        &answered(),
+        r#"
+        local http = txn.http
+        for _, bad in ipairs { "a\r\nx: y", "a\nb", "a\rb", "a\0b" } do
+            for _, name in ipairs { "res_add_header", "res_set_header" } do
+                out(pcall(http[name], http, "x-a", bad), (pcall(http[name], http, bad, "x")))
+            end
             out((pcall(http.res_set_status, http, 200, bad)))
         end
         "#,
@@ -148,7 +161,7 @@ fn nothing_can_be_injected_on_the_wire() {
     assert!(problems.starts_with("false,"), "{problems}");
     assert!(!problems.contains("true"), "{problems}");
     let head = txn.request_head().unwrap();
-    assert_eq!((head.uri.to_string().as_str(), head.headers.len()), ("/", 1));
+    assert_eq!((head.uri.to_string().as_str(), head.headers.len()), ("/", 4));
 }
 
 #[test]
@@ -183,4 +196,25 @@ fn the_response_is_there_once_it_is() {
         (404, &b"me"[..])
     );
     assert_eq!(head.headers.get("x-a").unwrap().as_bytes(), b"b");
+}
+
+#[test]
+fn a_request_that_was_answered_can_be_read_and_not_changed() {
+    let txn = answered();
+    let said = eval_on(
+        &txn,
+        r#"
+        local http = txn.http
+        try(http.req_set_header, http, "x-a", "1")
+        try(http.req_del_header, http, "host")
+        try(http.req_set_path, http, "/new")
+        out(type(http:req_get_headers()))
+        "#,
+    );
+    let why = "there is no request that can be changed here";
+    assert_eq!(
+        said,
+        format!("req_set_header: {why}|req_del_header: {why}|req_set_path: {why}|table")
+    );
+    assert_eq!(txn.request_head().unwrap().uri.to_string(), "/");
 }

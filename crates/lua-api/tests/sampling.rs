@@ -87,11 +87,15 @@ fn the_built_in_ones_are_methods() {
             out(core.c:upper("x"), core.f:src(), txn.f.no_such, txn.c.no_such)
             try(function() txn.c:lower("a", 1) end)
             try(function() txn.f.src(txn.c) end)
+            try(function() txn.f:url_param({}) end)
+            try(function() txn.sc:field("a,b", 1, print) end)
             "#
         )
         .replace("  ", " "),
         "nil,,abc,ABC|X,nil,nil,nil|lower: `lower` takes no argument; its arguments are `lower()`|\
-         bad argument #1 to 'src' (Fetches expected, got table)"
+         bad argument #1 to 'src' (Fetches expected, got table)|\
+         bad argument #1 to 'url_param' (string expected, got table)|\
+         bad argument #2 to 'field' (string expected, got function)"
     );
 }
 

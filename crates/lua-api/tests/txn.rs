@@ -97,6 +97,15 @@ fn a_reply_begins_with_what_it_would_send() {
 }
 
 #[test]
+fn a_stream_has_no_replies() {
+    let txn = Txn::detached().input("abc").build();
+    assert_eq!(
+        eval_on(&txn, "try(txn.reply, txn)"),
+        "reply: only a transaction of HTTP has replies"
+    );
+}
+
+#[test]
 fn a_replys_headers_are_found_by_the_names_that_were_given() {
     assert_eq!(
         eval(
