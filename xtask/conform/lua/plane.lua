@@ -169,3 +169,44 @@ check("ServerEventCheckRes.agent", "false", function(say, check) say(check.agent
 check("ServerEventCheckRes.duration", "'integer'", function(say, check) say(math.type(check.duration)) end)
 check("ServerEventCheckRes.reason", "'L4CON' 'Layer4 connection problem' nil", function(say, check) say(check.reason.short, check.reason.desc, check.reason.code) end)
 check("ServerEventCheckRes.health", "2 'integer' 'integer'", function(say, check) say(check.health.rise, math.type(check.health.fall), math.type(check.health.cur)) end)
+
+-- Filters of tables, keys that are not there, and values that are out of range.
+case("StickTable.lookup", "request", function(say)
+    local table = proxy("table").stktable
+    say(table:lookup(""), table:lookup(("k"):rep(100)), fails(table.lookup))
+end)
+case("StickTable.dump", "request", function(say)
+    local table = proxy("table").stktable
+    local function found(...) return keys(table:dump({ ... })) end
+    say(found({ "gpc0", "ge", 5 }), found({ "gpc0", "le", 5 }), found({ "gpc0", "ne", 5 }))
+    say(found({ "gpc0", "eq", 5 }, { "http_req_cnt", "eq", 7 }), found({ "gpc0", "eq", 5 }, { "http_req_cnt", "eq", 8 }))
+    say(fails(found, { "nothing", "eq", 5 }), fails(found, { "gpc0", "eq" }), fails(found, { "gpc1", "eq", 5 }))
+end)
+case("StickTable.dump", "request", function(say)
+    local entry = proxy("table").stktable:dump().key
+    say(keys(entry), entry.gpc0, math.type(entry.expire))
+end)
+case("Server.set_weight", "request", function(say) local spare = server("spare") say(fails(spare.set_weight, spare), type(spare:set_weight("-1")), spare:get_weight()) end)
+case("Server.set_maxconn", "request", function(say) local spare = server("spare") say(fails(spare.set_maxconn, spare), type(spare:set_maxconn("-1"))) spare:set_maxconn(20) end)
+case("Server.set_addr", "request", function(say)
+    local spare = server("spare")
+    say(fails(spare.set_addr, spare), spare:set_addr("::1", "80"), spare:get_addr())
+    say(type(spare:set_addr("127.0.0.1", "port")), spare:set_addr("127.0.0.1", "2"), spare:get_addr())
+end)
+case("Proxy.get_stats", "request", function(say) say(fails(proxy("back").get_stats), fails(proxy("back").get_stats, {})) end)
+case("Server.get_stats", "request", function(say) say(fails(server("one").get_stats), fails(server("one").get_stats, {})) end)
+case("Server.get_weight", "request", function(say) say(server("none"), server("moved"):get_weight(), server("spare"):get_addr()) end)
+
+for name, expected in pairs({
+    track_server_health = "false", log_level = "3", mailservers_timeout = "2000", smtp_hostname = "'host.example'",
+    smtp_from = "'from@example.org'", smtp_to = "'to@example.org'",
+}) do
+    case("ProxyMailers." .. name, "init", function(say)
+        local mailers = attribute(proxy("mailed"), "get_mailers")(proxy("mailed"))
+        say(mailers[name])
+    end, expected)
+end
+case("ProxyMailers.mailservers", "init", function(say)
+    local mailers = attribute(proxy("mailed"), "get_mailers")(proxy("mailed"))
+    say(mailers.mailservers)
+end, "{first='127.0.0.1:25'}")

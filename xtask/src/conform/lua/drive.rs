@@ -102,10 +102,21 @@ fn exchange(address: SocketAddr, text: &str, ends: bool) -> Result<String> {
 }
 
 fn over_api(files: &Files, line: &str) -> Result<String> {
-    let mut connection = UnixStream::connect(&files.api)?;
+    let mut connection = api(files)?;
     connection.set_read_timeout(Some(LIMIT))?;
     connection.write_all(line.as_bytes())?;
     rest(connection)
+}
+
+/// A connection to the API, which may open a little later than what clients connect to.
+fn api(files: &Files) -> Result<UnixStream> {
+    let start = Instant::now();
+    loop {
+        match UnixStream::connect(&files.api) {
+            Err(_) if start.elapsed() < LIMIT => std::thread::sleep(Duration::from_millis(20)),
+            connected => return Ok(connected?),
+        }
+    }
 }
 
 fn rest(mut connection: impl Read) -> Result<String> {
