@@ -145,6 +145,56 @@ fn a_function_gives_the_body_piece_by_piece_and_may_wait() {
     );
 }
 
+/// A server that answers at once with this status, and with how much of the body came once it is over.
+fn early(status: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let mut line = String::new();
+            while reader.read_line(&mut line).unwrap() > 2 {
+                line.clear();
+            }
+            if !status.starts_with('2') {
+                let head = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
+                stream.write_all(head.as_bytes()).unwrap();
+                // A server that closes now would reset the connection.
+                let _ = std::io::copy(&mut reader, &mut std::io::sink());
+                continue;
+            }
+            let head = format!("HTTP/1.1 {status}\r\nconnection: close\r\n\r\n");
+            stream.write_all(head.as_bytes()).unwrap();
+            let mut body = Vec::new();
+            while !body.ends_with(b"\r\n0\r\n\r\n") {
+                let mut piece = [0; 4096];
+                let count = reader.read(&mut piece).unwrap();
+                assert!(count > 0, "the body ended early");
+                body.extend_from_slice(&piece[..count]);
+                // As much goes back.
+                stream.write_all(&piece[..count]).unwrap();
+            }
+        }
+    });
+    address
+}
+
+#[test]
+fn a_server_may_answer_while_the_body_is_on_its_way() {
+    let (good, bad) = (early("200 OK"), early("413 Too Much"));
+    let pieces = "local function pieces() local n = 0 return function() n = n + 1 core.msleep(1) if n <= 20 then return ('x'):rep(20000) end end end";
+    assert_eq!(
+        shown(&format!(
+            "{pieces}
+             local r = c:post{{ url = 'http://{good}', body = pieces() }} out(r.status, select(2, r.body:gsub('x', '')), r.error)
+             r = c:post{{ url = 'http://{good}', body = pieces(), stream = true }}
+             local n = 0 for piece in r.receive, r do n = n + select(2, piece:gsub('x', '')) end out(r.status, n)
+             r = c:post{{ url = 'http://{bad}', body = pieces() }} out(r.status, r.error)"
+        )),
+        "200,400000,nil|200,400000|413,nil"
+    );
+}
+
 #[test]
 fn a_script_may_read_a_body_piece_by_piece() {
     assert_eq!(

@@ -102,7 +102,8 @@ impl Rest {
     }
 }
 
-const TIMED_OUT: &str = "timeout";
+/// What is told of a server that is silent.
+pub(super) const TIMED_OUT: &str = "timeout";
 
 /// Sends a request and gathers its response.
 pub(super) async fn run(request: Request, body: Body) -> Answer {

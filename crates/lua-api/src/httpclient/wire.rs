@@ -2,19 +2,23 @@
 
 use std::pin::Pin;
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderName, HeaderValue, Method};
 use tidegate_sample::head::{Headers, names};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::mpsc;
 
+use super::exchange::TIMED_OUT;
 use super::request::Request;
 use crate::socket::Stream;
 
 /// The longest head of a response, and the most fields in it.
 const HEAD_BYTES_MAX: usize = 64 << 10;
 const FIELDS_MAX: usize = 128;
+/// The most of a response that is held while the body of its request is still being sent.
+const EARLY_BYTES_MAX: usize = 1 << 20;
 /// The longest line before a chunk.
 const LINE_BYTES_MAX: usize = 4096;
 
@@ -57,6 +61,24 @@ enum Left {
     Done,
 }
 
+/// Whether the body of a request is still wanted, by what came of its answer: such a server answers as it reads. One that
+/// answers with an error or a redirect is through with it.
+fn asks_for_more(held: &[u8]) -> bool {
+    const CLASS_AT: usize = "HTTP/1.1 ".len();
+    held.len() <= EARLY_BYTES_MAX && matches!(held.get(CLASS_AT), None | Some(b'1' | b'2'))
+}
+
+/// Writes some of it, or, if nothing is left, flushes: true then. Nothing is lost when it is dropped.
+async fn push(to: &mut (impl AsyncWrite + Unpin), out: &mut BytesMut) -> std::io::Result<bool> {
+    if out.is_empty() {
+        return to.flush().await.map(|()| true);
+    }
+    match to.write_buf(out).await? {
+        0 => Err(std::io::ErrorKind::WriteZero.into()),
+        _ => Ok(false),
+    }
+}
+
 impl Connection {
     pub(super) fn new(stream: Box<dyn Stream>) -> Connection {
         Connection {
@@ -94,7 +116,7 @@ impl Connection {
                 let out = head(request, None);
                 match self.stream.write_all(&out).await {
                     Ok(()) => {
-                        whole = self.send_pieces(pieces).await?;
+                        whole = self.send_pieces(pieces, request.timeout).await?;
                         Ok(())
                     }
                     failed => failed,
@@ -126,37 +148,60 @@ impl Connection {
         Ok((head, Incoming(incoming)))
     }
 
-    /// Sends the pieces of a body as they come. False if an answer came before the last one.
-    async fn send_pieces(&mut self, mut pieces: mpsc::Receiver<Option<Bytes>>) -> Result<bool, String> {
+    /// Sends the pieces of a body as they come, and holds what comes of the answer meanwhile. False if that makes the
+    /// rest of the body needless.
+    async fn send_pieces(
+        &mut self,
+        mut pieces: mpsc::Receiver<Option<Bytes>>,
+        patience: Duration,
+    ) -> Result<bool, String> {
         let failed = |why: std::io::Error| why.to_string();
+        let (mut from, mut to) = tokio::io::split(&mut self.stream);
+        let (mut out, mut is_last, mut is_flushed) = (BytesMut::new(), false, true);
         loop {
             self.held.reserve(4096);
-            let piece = tokio::select! {
+            tokio::select! {
                 biased;
-                piece = pieces.recv() => piece,
-                read = self.stream.read_buf(&mut self.held) => {
-                    return match read.map_err(failed)? {
-                        0 => Err("closed".to_owned()),
-                        _ => Ok(false),
+                pushed = push(&mut to, &mut out), if !(out.is_empty() && is_flushed) => {
+                    match pushed {
+                        Ok(flushed) => is_flushed = flushed,
+                        // Whoever answers may hear no more.
+                        Err(_) if !self.held.is_empty() => return Ok(false),
+                        Err(why) => return Err(failed(why)),
+                    }
+                    if is_flushed && is_last {
+                        return Ok(true);
+                    }
+                }
+                piece = pieces.recv(), if out.is_empty() && is_flushed => match piece {
+                    None => return Err("the body was broken off".to_owned()),
+                    Some(None) => {
+                        out.extend_from_slice(b"0\r\n\r\n");
+                        is_last = true;
+                    }
+                    // An empty chunk would be the end.
+                    Some(Some(piece)) if piece.is_empty() => {}
+                    Some(Some(piece)) => {
+                        out.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());
+                        out.extend_from_slice(&piece);
+                        out.extend_from_slice(b"\r\n");
+                    }
+                },
+                read = from.read_buf(&mut self.held) => {
+                    let count = read.map_err(failed)?;
+                    if count == 0 && self.held.is_empty() {
+                        return Err("closed".to_owned());
+                    }
+                    if count == 0 || !asks_for_more(&self.held) {
+                        return Ok(false);
+                    }
+                }
+                () = tokio::time::sleep(patience), if !(out.is_empty() && is_flushed) => {
+                    return match self.held.is_empty() {
+                        true => Err(TIMED_OUT.to_owned()),
+                        false => Ok(false),
                     };
                 }
-            };
-            let mut out = BytesMut::new();
-            match piece {
-                None => return Err("the body was broken off".to_owned()),
-                Some(None) => out.extend_from_slice(b"0\r\n\r\n"),
-                // An empty chunk would be the end.
-                Some(Some(piece)) if piece.is_empty() => continue,
-                Some(Some(ref piece)) => {
-                    out.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());
-                    out.extend_from_slice(piece);
-                    out.extend_from_slice(b"\r\n");
-                }
-            }
-            self.stream.write_all(&out).await.map_err(failed)?;
-            self.stream.flush().await.map_err(failed)?;
-            if let Some(None) = piece {
-                return Ok(true);
             }
         }
     }
