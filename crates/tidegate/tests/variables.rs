@@ -56,9 +56,11 @@ fn a_variable_of_the_process_exists_where_the_configuration_names_it() -> Result
 core.register_service(\"set\", \"http\", function(applet)
     local name = applet.qs
     local done = applet:set_var(name, \"value\", true)
+    local said = tostring(done) .. \" \" .. tostring(applet:get_var(name))
     applet:set_status(200)
+    applet:add_header(\"content-length\", #said)
     applet:start_response()
-    applet:send(tostring(done) .. \" \" .. tostring(applet:get_var(name)))
+    applet:send(said)
 end)
 ";
     let config = "\
