@@ -75,7 +75,7 @@ impl Pace {
                 return Err(wait);
             }
             let (count, before) = counts(word, now_ms / 1000);
-            let second = now_ms / 1000 & SECOND_MAX;
+            let second = (now_ms / 1000) & SECOND_MAX;
             let next = second << (2 * COUNT_BITS) | before << COUNT_BITS | (count + 1).min(COUNT_MAX);
             match self
                 .window

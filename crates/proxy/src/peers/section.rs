@@ -30,6 +30,9 @@ pub(super) struct SharedTable {
     pub(super) write_to: Option<Arc<Table>>,
 }
 
+/// A connection to a peer that counts, by its number, and how it is told that another one does.
+type Link = (u64, Rc<Notify>);
+
 /// A `peers` section at work.
 pub(super) struct Section {
     pub(super) spec: PeersSpec,
@@ -41,8 +44,8 @@ pub(super) struct Section {
     pub(super) updates_max: usize,
     /// Tells of changes in tables.
     changed: Arc<Notify>,
-    /// By the peers' places: the connection that counts, by its number, and how it is told that another one does.
-    links: RefCell<Vec<Option<(u64, Rc<Notify>)>>>,
+    /// By the peers' places.
+    links: RefCell<Vec<Option<Link>>>,
     /// By the places of peers and tables: the last change that was acknowledged.
     acknowledged: RefCell<Vec<Vec<u64>>>,
     serials: Cell<u64>,
