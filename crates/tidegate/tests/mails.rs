@@ -47,6 +47,7 @@ fn smtp() -> Result<(std::net::SocketAddr, Receiver<String>)> {
 
 const SCRIPT: &str = r#"
 core.use_native_mailers_config()
+core.disable_legacy_mailers()
 
 local function tell(px, text)
     local mails = px:get_mailers()

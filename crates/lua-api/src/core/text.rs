@@ -59,6 +59,11 @@ pub(super) const ROWS: &[Row] = &[
         |lua, name, _| function(lua, name, |_, ()| Ok(())),
     ),
     row(
+        "disable_legacy_mailers()",
+        "there for the sake of scripts for former versions of HAProxy: scripts alone send mails here",
+        |lua, name, _| function(lua, name, |_, ()| Ok(())),
+    ),
+    row(
         "get_var(var)",
         "the value of a variable of the scope `proc`, or nil",
         |lua, name, env| {
