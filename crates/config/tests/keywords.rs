@@ -46,6 +46,7 @@ const SLOW: &str = "filter bwlim-out slow default-limit 1m default-period 1s";
 
 /// Lines that have to stand in the section of an example, by its keyword and what that follows.
 const BESIDE: &[(&str, &str, &str)] = &[
+    ("", "filter-sequence", "filter comp-res"),
     ("tcp-request content", "capture", "declare capture request len 10"),
     ("http-request", "capture", "declare capture request len 10"),
     ("", "http-check", "option httpchk"),

@@ -44,6 +44,7 @@ mod roster;
 mod rules;
 mod running;
 mod session;
+mod socket_buffers;
 pub mod spec;
 mod stick;
 mod stream;

@@ -183,6 +183,7 @@ fn prepare(socket: &Socket, address: SocketAddr, options: &SocketOptions) -> io:
     if let Some(keepalive) = options.keepalive {
         keepalive.apply(&socket2::SockRef::from(socket))?;
     }
+    options.buffers.apply(&socket2::SockRef::from(socket))?;
     if let Some(congestion) = &options.congestion {
         socket.set_tcp_congestion(congestion.as_bytes())?;
     }
@@ -242,6 +243,7 @@ pub(crate) fn bind_datagram(spec: &ListenerSpec) -> Result<std::net::UdpSocket, 
                 false => socket.set_ip_transparent_v6(true)?,
             }
         }
+        spec.socket.buffers.apply(&socket2::SockRef::from(&socket))?;
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
         Ok(std::net::UdpSocket::from(socket))

@@ -52,7 +52,9 @@ pub use self::source::{PresentedAs, SourceSpec};
 pub use crate::cache::{Cache, CacheSpec, EarlyHints, Shown};
 pub use crate::capture::{CaptureSlot, CaptureSpec, CookieCapture};
 use crate::check::spec::{AgentSpec, CheckSpec};
-pub use crate::filter::{Algorithm, BandwidthLimit, BandwidthSpec, CompressionSpec, FilterSpec, Sharing};
+pub use crate::filter::{
+    Algorithm, BandwidthLimit, BandwidthSpec, CompressionSpec, FilterOrder, FilterSpec, Sharing,
+};
 pub use crate::http1::HeaderCase;
 use crate::log::{LogSpec, LogTarget, Ring};
 use crate::resolve::spec::{NameSpec, ResolversSpec};
@@ -61,6 +63,7 @@ pub use crate::rules::{
     NameMatch, Normalizer, OnFailure, Redirect, RedirectTo, ReplyContent, ReplySpec, Rule, RuleAction,
     RuleSet, TargetEdit, TargetPart, Text, TimeoutKind, Tuning, UseBackend,
 };
+pub use crate::socket_buffers::SocketBuffers;
 use crate::txn::Mode;
 use crate::upstream::state::Operational;
 
@@ -103,6 +106,8 @@ pub struct GlobalSpec {
     pub threads: usize,
     /// `maxconn`: client connections of the process, all workers together. No more are accepted while there are as many.
     pub maxconn: usize,
+    /// `harden.reject-privileged-ports.tcp`: nobody is served who comes from a port below 1024.
+    pub reject_privileged_ports: bool,
     /// `tune.bufsize`: room for a request's head, and what content rules can look at, in bytes (at least 8192).
     pub buffer_bytes: usize,
     /// `tune.ssl.capture-buffer-size`: bytes that are kept of what clients say first when they speak TLS.
@@ -157,6 +162,7 @@ impl Default for GlobalSpec {
             resolvers: Vec::new(),
             threads: 1,
             maxconn: 10_000,
+            reject_privileged_ports: false,
             buffer_bytes: 16_384,
             tls_capture_bytes: 0,
             action_failure: OnFailure::Continue,
@@ -308,6 +314,8 @@ pub struct FrontendSpec {
     pub error_pages: Arc<ErrorPages>,
     /// `filter`, in order.
     pub filters: Vec<FilterSpec>,
+    /// `filter-sequence`.
+    pub filter_order: FilterOrder,
     /// `option forwardfor`.
     pub forward_for: Option<ForwardFor>,
     /// `option originalto`.
@@ -332,6 +340,8 @@ pub struct FrontendSpec {
     pub drop_trailers: bool,
     /// `option http-ignore-probes`: connections on which nothing came are neither answered nor logged.
     pub ignore_probes: bool,
+    /// `option idle-close-on-response`: in a soft stop connections end with their next response, and wait for it.
+    pub idle_close_on_response: bool,
     /// `option socket-stats`: bytes and refusals are counted for each listener too.
     pub socket_stats: bool,
     /// `rate-limit sessions`: most sessions per second; 0 for no limit.
@@ -372,6 +382,7 @@ impl FrontendSpec {
             own_backend: None,
             error_pages: Arc::default(),
             filters: Vec::new(),
+            filter_order: FilterOrder::default(),
             forward_for: None,
             original_to: None,
             header_names: HeaderNames::default(),
@@ -384,6 +395,7 @@ impl FrontendSpec {
             closing: Closing::usual(mode),
             drop_trailers: false,
             ignore_probes: false,
+            idle_close_on_response: false,
             socket_stats: false,
             sessions_per_second: 0,
             mails: None,
@@ -459,6 +471,8 @@ pub struct SocketOptions {
     pub congestion: Option<String>,
     /// `transparent`: listens on addresses of others.
     pub transparent: bool,
+    /// `tune.rcvbuf.client` and its kin.
+    pub buffers: SocketBuffers,
 }
 
 /// Where a listener listens.
@@ -581,6 +595,8 @@ pub struct BackendSpec {
     pub error_pages: Arc<ErrorPages>,
     /// `filter`, in order.
     pub filters: Vec<FilterSpec>,
+    /// `filter-sequence`.
+    pub filter_order: FilterOrder,
     /// `option forwardfor`.
     pub forward_for: Option<ForwardFor>,
     /// `option originalto`.
@@ -605,6 +621,8 @@ pub struct BackendSpec {
     pub drop_trailers: bool,
     /// `option http-pretend-keepalive`: servers are not told that their connections end.
     pub pretend_keepalive: bool,
+    /// `option checkcache`.
+    pub check_cache: bool,
     /// `mode log`: it is for log lines, and not for sessions.
     pub lines: Option<Arc<crate::log::LogBackend>>,
     /// `email-alert` lines, if mails are wanted.
@@ -647,6 +665,7 @@ impl BackendSpec {
             http_after_response: RuleSet::default(),
             error_pages: Arc::default(),
             filters: Vec::new(),
+            filter_order: FilterOrder::default(),
             forward_for: None,
             original_to: None,
             forwarded: None,
@@ -660,6 +679,7 @@ impl BackendSpec {
             unpublished: false,
             drop_trailers: false,
             pretend_keepalive: false,
+            check_cache: false,
             lines: None,
             mails: None,
         }
@@ -750,6 +770,10 @@ pub struct ServerSpec {
     pub socks: Option<SocketAddr>,
     /// `tcp-ut`: how long sent bytes may stay unacknowledged.
     pub user_timeout: Option<Duration>,
+    /// `cc`: algorithm of congestion control; the system's without one, or if it doesn't have that.
+    pub congestion: Option<String>,
+    /// `tune.rcvbuf.server` and its kin.
+    pub buffers: SocketBuffers,
     /// `option srvtcpka`: how idle connections are probed.
     pub keepalive: Option<KeepAlive>,
     /// The name that its address came from at the beginning, followed or not.
@@ -891,6 +915,8 @@ impl ServerSpec {
             source: None,
             socks: None,
             user_timeout: None,
+            congestion: None,
+            buffers: SocketBuffers::default(),
             keepalive: None,
             pool_max: None,
             pool_purge_delay: Duration::from_secs(5),

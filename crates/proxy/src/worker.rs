@@ -23,7 +23,7 @@ use crate::clock::ticks;
 use crate::event::Event;
 use crate::ext::{Extensions, Spawner};
 use crate::figures::{Board, PerWorker, Usage};
-use crate::filter::{self, Filter};
+use crate::filter::{self, Filters};
 use crate::gate::{FrontendState, Gate};
 use crate::listener::{Acceptor, Bound, BoundAddress};
 use crate::log::{LogSteps, LogWriter, Logger, Ring};
@@ -160,7 +160,7 @@ pub(crate) struct Frontend {
     pub(crate) http_after_response: PreparedRules,
     /// Who may see its page.
     pub(crate) page_access: PreparedRules,
-    pub(crate) filters: Vec<Rc<dyn Filter>>,
+    pub(crate) filters: Filters,
     pub(crate) connections: Arc<AtomicU32>,
     pub(crate) process_connections: Arc<AtomicU32>,
     pub(crate) usage: Arc<Usage>,
@@ -181,7 +181,7 @@ pub(crate) struct Backend {
     pub(crate) http_after_response: PreparedRules,
     /// Who may see its page.
     pub(crate) page_access: PreparedRules,
-    pub(crate) filters: Vec<Rc<dyn Filter>>,
+    pub(crate) filters: Filters,
     pub(crate) usage: Arc<Usage>,
     /// For messages about servers.
     pub(crate) logger: Rc<Logger>,
@@ -447,6 +447,7 @@ impl Worker {
                 continue;
             };
             match accepted {
+                Ok((_, Some(peer))) if self.shared.global.reject_privileged_ports && peer.port() < 1024 => {}
                 Ok((stream, peer)) => {
                     let mut permits = [const { None }; 4];
                     for (permit, room) in permits.iter_mut().zip(rooms) {
@@ -632,7 +633,7 @@ impl Frontend {
             http_response: PreparedRules::new(&spec.http_response, Mode::Http, extensions)?,
             http_after_response: PreparedRules::new(&spec.http_after_response, Mode::Http, extensions)?,
             page_access: page_access(spec.page.as_ref(), extensions)?,
-            filters: filter::prepare(&spec.filters, true, extensions)?,
+            filters: filter::prepare(&spec.filters, &spec.filter_order, true, extensions)?,
             connections: connections.clone(),
             process_connections: shared.connections.clone(),
             usage: shared.board.frontend_of(&spec.name, worker),
@@ -685,7 +686,7 @@ impl Backend {
             http_response: PreparedRules::new(&spec.http_response, Mode::Http, extensions)?,
             http_after_response: PreparedRules::new(&spec.http_after_response, Mode::Http, extensions)?,
             page_access: page_access(spec.page.as_ref(), extensions)?,
-            filters: filter::prepare(&spec.filters, false, extensions)?,
+            filters: filter::prepare(&spec.filters, &spec.filter_order, false, extensions)?,
             spec: spec.clone(),
         })
     }

@@ -178,7 +178,7 @@ fn settings(draft: &mut Draft, log: LogSink, proc_vars: Arc<ProcVars>) -> Settin
         proc_vars,
         lists: Arc::clone(draft.lists()),
         userlists: Arc::new(draft.userlists().clone()),
-        threads: threads(global.threads),
+        threads: threads(global.threads, global.threads_max),
         socket_names,
         http_client,
         ..defaults
@@ -193,14 +193,13 @@ fn environment(draft: &Draft) -> HashMap<Vec<u8>, Vec<u8>> {
         .collect()
 }
 
-/// `nbthread`, or one for each processor.
-pub(crate) fn threads(configured: Option<u16>) -> usize {
-    configured
-        .map_or_else(
-            || std::thread::available_parallelism().map_or(1, usize::from),
-            usize::from,
-        )
-        .max(1)
+/// `nbthread`, or one for each processor; no more than `thread-hard-limit`.
+pub(crate) fn threads(configured: Option<u16>, most: Option<u16>) -> usize {
+    let wanted = configured.map_or_else(
+        || std::thread::available_parallelism().map_or(1, usize::from),
+        usize::from,
+    );
+    wanted.min(most.map_or(usize::MAX, usize::from)).max(1)
 }
 
 /// What scripts registered, as the configuration asks for it.

@@ -160,6 +160,7 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
             pid_file: plan.pid_file,
             notifies: flags.notifies,
             socket,
+            reloads_max: plan.reloads_max,
         };
         return master::run(settings, report).map_err(fail);
     }
@@ -236,6 +237,8 @@ struct Plan {
     replaces: bool,
     /// Stay as a master.
     master: bool,
+    /// `mworker-max-reloads`.
+    reloads_max: u32,
     soft_stop: SoftStop,
     /// No `no-memory-trimming`.
     trims_memory: bool,
@@ -269,6 +272,7 @@ impl Plan {
             pid_file: pid_file.filter(|_| !is_worker),
             replaces: is_worker || !flags.finish.is_empty() || !flags.terminate.is_empty(),
             master: (flags.master || process.master_worker) && !flags.check,
+            reloads_max: process.reloads_max,
             soft_stop: SoftStop {
                 grace: process.grace,
                 limit: global.hard_stop_after,
@@ -464,7 +468,7 @@ fn version(long: bool) -> String {
             std::env::consts::ARCH,
             std::env::consts::OS,
             options.features.join(" "),
-            crate::load::threads(None),
+            crate::load::threads(None, None),
         ));
     }
     text

@@ -473,3 +473,29 @@ cache {cache}
     }
     Ok(())
 }
+
+#[test]
+fn a_cookie_that_a_cache_might_keep_goes_no_further() -> Result<()> {
+    let origin = numbered(|head, _| match head.contains("/private") {
+        true => response("set-cookie: a=b\r\ncache-control: private\r\n", "mine"),
+        false => response("set-cookie: a=b\r\n", "shared"),
+    })?;
+    let config = format!(
+        "{DEFAULTS}    option checkcache\nfrontend f\n    log stdout format raw local0\n    option httplog\n    \
+         bind 127.0.0.1:8080\n    use_backend trusting if {{ path /trusted }}\n    default_backend strict\n\
+         backend strict\n    server s {0}\nbackend trusting\n    no option checkcache\n    server s {0}\n",
+        server(origin)
+    );
+    let site = Site::start("checkcache", &[("site.cfg", &config)])?;
+    let refused = ask(&site, "GET /", "")?;
+    assert!(
+        refused.starts_with("HTTP/1.1 502 ") && !refused.contains("a=b"),
+        "{refused}"
+    );
+    site.logged("a response of strict/s that caches may keep sets a cookie")?;
+    site.logged(" PH-- ")?;
+    assert_eq!(body(&ask(&site, "GET /private", "")?), "mine");
+    assert_eq!(body(&ask(&site, "POST /", "")?), "shared");
+    assert_eq!(body(&ask(&site, "GET /trusted", "")?), "shared");
+    Ok(())
+}

@@ -89,6 +89,7 @@ for _, name in ipairs({ "start_analyze", "end_analyze", "http_headers", "http_pa
     end
 end
 register("trace", traced)
+register("second", traced)
 core.register_service("told", "http", function(applet)
     local text = table.concat(told, " ") .. "\n"
     if applet.path == "/told/new" then told = {} end
@@ -442,6 +443,26 @@ fn every_callback_has_its_moment_and_may_wait() -> Result<()> {
                 assert_eq!(calls(&site.site)?, wanted(method), "{bind} {request}");
             }
         }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_sequence_says_which_filters_messages_meet_and_in_which_order() -> Result<()> {
+    let lines = "    filter lua.trace a\n    filter lua.second b\n    filter-sequence request lua.second,lua.trace\n    \
+                 filter-sequence response lua.second\n";
+    let site = site("sequence", lines, mirror()?)?;
+    for bind in BINDS {
+        ask(&site.site, bind, GET)?;
+        until_told(&site.site, "b.end_analyze(response)\n")?;
+        assert_eq!(
+            calls(&site.site)?,
+            "b.start_analyze(request) a.start_analyze(request) b.http_headers(request) a.http_headers(request) \
+             b.http_payload(request) b.http_end(request) GET a.http_end(request) GET \
+             b.start_analyze(response) b.http_headers(response) b.http_payload(response) b.http_end(response) GET \
+             a.end_analyze(request) b.end_analyze(request) b.end_analyze(response)\n",
+            "{bind}"
+        );
     }
     Ok(())
 }

@@ -107,6 +107,24 @@ fn the_client_asks_the_section_that_it_is_told_and_nobody_else() -> Result<()> {
 }
 
 #[test]
+fn a_family_that_is_not_accepted_is_not_asked_for() -> Result<()> {
+    let (dns, port) = zone([127, 0, 9, 16])?;
+    for (families, wanted) in [
+        ("ipv4", "by name"),
+        ("ipv4,ipv6", "by name"),
+        (
+            "ipv6",
+            "cannot resolve `app.example` (resolvers dns): there is no such name",
+        ),
+    ] {
+        let global = format!("    httpclient.resolvers.id dns\n    dns-accept-family {families}");
+        let site = site("names-family", &global, &dns.section())?;
+        assert_eq!(told(&site, "/client", "app.example", port)?, wanted, "{families}");
+    }
+    Ok(())
+}
+
+#[test]
 fn a_client_without_resolvers_knows_addresses_only() -> Result<()> {
     let (dns, port) = zone([127, 0, 9, 14])?;
     let site = site(

@@ -81,6 +81,27 @@ fn a_master_replaces_the_process_that_serves() -> Result<()> {
     until_gone(second)
 }
 
+#[test]
+fn a_process_that_lives_through_too_many_reloads_is_ended() -> Result<()> {
+    // It never answers, so that there is a session which doesn't end.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let config = format!(
+        "global\n    nbthread 1\n    master-worker\n    mworker-max-reloads 0\n{REST} %pid if !{{ path /held }}\n    \
+         timeout client 60s\n    default_backend silent\nbackend silent\n    timeout server 60s\n    \
+         server s localhost:{}\n",
+        silent.local_addr()?.port()
+    );
+    let site = Site::start("process-reloads", &[("site.cfg", &config)])?;
+    let first = serving(&site)?;
+    let held = site.begin("/held")?;
+    let (_asked, _) = silent.accept()?;
+    send(site.pid(), Signal::USR2)?;
+    until_gone(first)?;
+    assert_ne!(serving(&site)?, first);
+    drop(held);
+    Ok(())
+}
+
 /// A file in a directory or the one above.
 fn find(directory: &Path, name: &str) -> Result<std::path::PathBuf> {
     let above = directory.parent().unwrap_or(directory);
@@ -270,5 +291,115 @@ fn idle_connections_are_probed_on_demand() -> Result<()> {
         }
         assert_eq!(found()?, (of_client, of_server), "{option}");
     }
+    Ok(())
+}
+
+#[test]
+fn idle_connections_end_with_a_soft_stop_or_with_their_next_response() -> Result<()> {
+    for waits in [false, true] {
+        let option = if waits {
+            "    option idle-close-on-response\n"
+        } else {
+            ""
+        };
+        let config = format!(
+            "global\n    nbthread 1\ndefaults\n    mode http\n    timeout client 15s\nfrontend site\n    \
+             bind 127.0.0.1:8080\n{option}    http-request return status 200 content-type text/plain string here\n"
+        );
+        let site = Site::start("process-idle", &[("site.cfg", &config)])?;
+        let mut client = std::io::BufReader::new(site.connect(0)?);
+        let mut ask = || -> Result<String> {
+            // Where nobody is there any more, it is what is read that tells.
+            let _ = std::io::Write::write_all(client.get_mut(), b"GET / HTTP/1.1\r\nhost: x\r\n\r\n");
+            let head = support::origin::head(&mut client).unwrap_or_default();
+            if !head.is_empty() {
+                std::io::Read::read_exact(&mut client, &mut [0; 4])?;
+            }
+            Ok(head.to_ascii_lowercase())
+        };
+        let first = ask()?;
+        assert!(
+            first.starts_with("http/1.1 200") && !first.contains("connection: close"),
+            "{first}"
+        );
+        send(site.pid(), Signal::USR1)?;
+        // It stops as soon as it listens no more.
+        let start = Instant::now();
+        while site.connect(0).is_ok() && start.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let next = ask()?;
+        match waits {
+            true => assert!(next.contains("connection: close"), "{next}"),
+            false => assert_eq!(next, ""),
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn whoever_comes_from_a_privileged_port_is_served_unless_that_is_forbidden() -> Result<()> {
+    for forbidden in ["on", "off"] {
+        let global = format!(
+            "global\n    nbthread 3\n    thread-hard-limit 1\n    harden.reject-privileged-ports.tcp {forbidden}\n"
+        );
+        let site = Site::start("process-ports", &[("site.cfg", &format!("{global}{REST} x\n"))])?;
+        let there = site.connect(0)?.peer_addr()?;
+        site.logged("`nbthread 3` is more than `thread-hard-limit 1`")?;
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
+        let bind = |port: u16| socket.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], port)).into());
+        // Whoever may not have such a port can't try.
+        if !(600..1024).any(|port| bind(port).is_ok()) {
+            return Ok(());
+        }
+        socket.connect(&there.into())?;
+        let mut stream = std::net::TcpStream::from(socket);
+        let _ = std::io::Write::write_all(
+            &mut stream,
+            b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+        );
+        let mut answer = String::new();
+        let _ = std::io::Read::read_to_string(&mut stream, &mut answer);
+        assert_eq!(answer.is_empty(), forbidden == "on", "{answer}");
+    }
+    Ok(())
+}
+
+#[test]
+fn connections_have_the_buffers_and_the_algorithm_that_are_asked_for() -> Result<()> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let origin = listener.local_addr()?.port();
+    let config = format!(
+        "global\n    nbthread 1\n    tune.rcvbuf.client 8k\n    tune.sndbuf.server 16k\ndefaults\n    mode tcp\n    \
+         timeout connect 5s\n    timeout client 15s\n    timeout server 15s\nlisten site\n    bind 127.0.0.1:8080\n    \
+         server s localhost:{origin} cc reno\n"
+    );
+    let site = Site::start("process-buffers", &[("site.cfg", &config)])?;
+    let client = site.connect(0)?;
+    let (here, there) = (client.local_addr()?.port(), client.peer_addr()?.port());
+    let (served, _) = loop {
+        // Whoever looked whether the site listens is gone.
+        let (stream, from) = listener.accept()?;
+        stream.set_nonblocking(true)?;
+        if std::io::Read::read(&mut &stream, &mut [0]).is_err() {
+            break (stream, from);
+        }
+    };
+    let from = served.peer_addr()?.port();
+    let told = |own: u16, other: u16| -> Result<String> {
+        let filter = format!("( sport = :{own} and dport = :{other} )");
+        let output = Command::new("ss").args(["-Htnim", &filter]).output()?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    // Where there is no such program nobody can tell.
+    if Command::new("ss").arg("-V").output().is_err() {
+        return Ok(());
+    }
+    let (to_client, to_server) = (told(there, here)?, told(from, origin)?);
+    assert!(to_client.contains("rb16384,"), "{to_client}");
+    assert!(
+        to_server.contains("tb32768,") && to_server.contains(" reno "),
+        "{to_server}"
+    );
     Ok(())
 }

@@ -2,6 +2,9 @@
 
 use super::Row;
 
+/// What holds for what the system holds.
+const BUFFER: &str = "bytes without a unit; what the system decides without the line";
+
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row] = &[
     ("ca-base", "ca-base /etc/ssl/certs", "for the relative paths of `ca-file` and `crl-file`"),
@@ -44,6 +47,17 @@ pub(super) const ROWS: &[Row] = &[
     ("master-worker", "master-worker", "as `-W` does"),
     ("max-spread-checks", "max-spread-checks 5s", "milliseconds without a unit; the time between checks without the line"),
     ("maxconn", "maxconn 20000", "1 to 4294967295; derived from the limit of open files without the line"),
+    ("dns-accept-family", "dns-accept-family ipv4", "`auto` without the line: IPv4, and IPv6 while there is a way to it"),
+    ("thread-hard-limit", "thread-hard-limit 4", "1 to 1024; no limit without the line"),
+    ("harden.reject-privileged-ports.tcp", "harden.reject-privileged-ports.tcp on", "`off` without the line"),
+    ("tune.rcvbuf.client", "tune.rcvbuf.client 64k", BUFFER),
+    ("tune.rcvbuf.server", "tune.rcvbuf.server 64k", BUFFER),
+    ("tune.rcvbuf.frontend", "tune.rcvbuf.frontend 1m", BUFFER),
+    ("tune.sndbuf.client", "tune.sndbuf.client 64k", BUFFER),
+    ("tune.sndbuf.server", "tune.sndbuf.server 64k", BUFFER),
+    ("tune.notsent-lowat.client", "tune.notsent-lowat.client 16k", BUFFER),
+    ("tune.notsent-lowat.server", "tune.notsent-lowat.server 16k", BUFFER),
+    ("mworker-max-reloads", "mworker-max-reloads 5", "50 without the line; what the master began with holds"),
     ("nbthread", "nbthread 4", "1 to 1024; one for each processor without the line"),
     ("no", "no strict-limits", ""),
     ("no-memory-trimming", "no-memory-trimming",

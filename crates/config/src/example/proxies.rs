@@ -34,6 +34,7 @@ pub(super) const ROWS: &[Row] = &[
     ("errorloc", "errorloc 503 https://status.example.com/", "302: the method of the request is kept"),
     ("errorloc302", "errorloc302 503 https://status.example.com/", ""),
     ("errorloc303", "errorloc303 503 https://status.example.com/", ""),
+    ("filter-sequence", "filter-sequence response comp-res", "a name stands for all `filter` lines that begin with it; filters that it leaves out have nothing to do on this way"),
     ("filter", "filter compression", "filters see messages in the order of their lines"),
     ("force-persist", "force-persist if { src 192.0.2.0/24 }", ""),
     ("fullconn", "fullconn 1000", "0 to 2147483647; a tenth of the `maxconn` of the frontends that lead here without the line"),

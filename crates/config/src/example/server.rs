@@ -15,6 +15,7 @@ pub(super) const ROWS: &[Row] = &[
     ("alpn", "ssl verify none alpn h2,http/1.1", "none without a word"),
     ("backup", "backup", ""),
     ("ca-file", "ssl ca-file @system-ca", "PEM"),
+    ("cc", "cc cubic", "the system's without a word, or if it doesn't have this one"),
     ("check", "check", "see `option httpchk` and `option tcp-check`; a connection alone without them"),
     ("check-alpn", "ssl verify none check check-alpn h2", "what `alpn` says without a word"),
     ("check-pool-conn-name", "check check-reuse-pool check-pool-conn-name health", "what `check-sni` says without a word"),

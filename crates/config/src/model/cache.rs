@@ -43,8 +43,19 @@ pub enum EarlyHints {
 pub struct Filter {
     /// What it says.
     pub kind: FilterKind,
+    /// Its first word, by which `filter-sequence` knows it.
+    pub name: String,
     /// Its name's place.
     pub span: Span,
+}
+
+/// `filter-sequence` lines: the names of the filters that messages meet, in that order; each is one of the proxy's.
+#[derive(Debug, Default)]
+pub struct FilterSequences {
+    /// That of requests; without one, all of them as they are declared.
+    pub request: Option<Vec<Spanned<String>>>,
+    /// That of responses.
+    pub response: Option<Vec<Spanned<String>>>,
 }
 
 /// What a `filter` line names.

@@ -11,6 +11,7 @@ use super::http_client::HttpClientSettings;
 use super::http2::Http2Settings;
 use super::log::{LogHost, LogTarget};
 use super::process::ProcessSettings;
+use super::resolvers::Families;
 use super::runtime::RuntimeSettings;
 use super::sampled::{Expr, LogFormat};
 use super::tls_global::TlsGlobal;
@@ -21,6 +22,12 @@ use crate::source::{Span, Spanned};
 pub struct Global {
     /// `nbthread`: number of worker threads; the machine decides when absent.
     pub threads: Option<u16>,
+    /// `dns-accept-family`.
+    pub families: Families,
+    /// `thread-hard-limit`: the most worker threads.
+    pub threads_max: Option<u16>,
+    /// `harden.reject-privileged-ports.tcp`: nobody is served who comes from a port below 1024.
+    pub reject_privileged_ports: bool,
     /// `maxconn`: most connections of the whole process.
     pub connections_max: Option<u32>,
     /// `log` lines.
@@ -84,6 +91,17 @@ impl Global {
     }
 }
 
+/// How much the system holds for a connection. None: it decides.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SocketBuffers {
+    /// Bytes that came and weren't read yet.
+    pub received: Option<u32>,
+    /// Bytes that are on their way, or wait for that.
+    pub sent: Option<u32>,
+    /// Bytes that weren't sent yet, beyond which nothing more is taken.
+    pub unsent: Option<u32>,
+}
+
 /// The `tune.` settings that aren't about scripts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TuneSettings {
@@ -113,6 +131,12 @@ pub struct TuneSettings {
     pub pool_low_percent: u32,
     /// `tune.pool-high-fd-ratio`: the part above which an idle one is closed for each that is opened.
     pub pool_high_percent: u32,
+    /// `tune.rcvbuf.client`, `tune.sndbuf.client`, `tune.notsent-lowat.client`.
+    pub client_sockets: SocketBuffers,
+    /// `tune.rcvbuf.server`, `tune.sndbuf.server`, `tune.notsent-lowat.server`.
+    pub server_sockets: SocketBuffers,
+    /// `tune.rcvbuf.frontend`: the same for what datagrams come to.
+    pub datagram_bytes: Option<u32>,
     /// `tune.http.cookielen`: longest captured cookie.
     pub cookie_bytes: u32,
     /// `tune.http.logurilen`: what log lines tell of a request's line, and one byte more.
@@ -135,6 +159,9 @@ impl Default for TuneSettings {
             stick_counters: 3,
             pool_low_percent: 20,
             pool_high_percent: 25,
+            client_sockets: SocketBuffers::default(),
+            server_sockets: SocketBuffers::default(),
+            datagram_bytes: None,
             cookie_bytes: 63,
             log_uri_bytes: 1024,
         }

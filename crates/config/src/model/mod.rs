@@ -32,7 +32,9 @@ mod upstream;
 
 pub use address::{Bind, BindAddress, BindOptions, HttpProto, Owner, PortRange};
 pub use balance::{Affinity, Balance, HashBy, HashFunction, HashKey, HashType, UriPart};
-pub use cache::{Bandwidth, BandwidthSharing, Cache, EarlyHints, Filter, FilterKind, LuaFilter};
+pub use cache::{
+    Bandwidth, BandwidthSharing, Cache, EarlyHints, Filter, FilterKind, FilterSequences, LuaFilter,
+};
 pub use capture::{CaptureSettings, CaptureSlot, CookieCapture};
 pub use check::{
     Agent, CheckAction, CheckCommand, CheckConnect, CheckExpect, CheckKind, CheckMatch, CheckPattern,
@@ -42,7 +44,7 @@ pub use check::{
 pub use cookie::{Cookie, CookieMode, Persistence, ServerTarget, UseServer};
 pub use global::{
     ActionFailure, Global, LuaLibraries, LuaLimits, LuaLoad, LuaPathKind, LuaPrependPath, LuaScope,
-    LuaSettings, LuaStderr, LuaStep, ProcVar, ProcVarValue, TuneSettings,
+    LuaSettings, LuaStderr, LuaStep, ProcVar, ProcVarValue, SocketBuffers, TuneSettings,
 };
 pub use http::{
     ErrorPage, FilePage, FileResponse, HttpReply, RedirectCookie, RedirectKind, RedirectRule, ReplyBody,
@@ -63,7 +65,7 @@ pub use proxy::{
     ForwardedPart, HeaderNames, HttpReuse, HttpWire, LogSettings, Mode, Proxy, ProxyId, ProxyKind,
     RetryCount, TcpProbes, Timeouts, UseBackend,
 };
-pub use resolvers::{InitialAddress, NameServer, Naming, Resolvers};
+pub use resolvers::{Families, InitialAddress, NameServer, Naming, Resolvers};
 pub use rule::{
     Action, HeaderMatch, ListChange, LuaCall, NameMatch, Normalizer, Rule, RuleSet, TargetEdit, TargetPart,
     TimeoutName, Tuning,

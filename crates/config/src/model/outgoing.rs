@@ -39,6 +39,8 @@ pub struct Outgoing {
     pub socks: Option<SocketAddr>,
     /// `tcp-ut`: how long sent bytes may stay unacknowledged.
     pub user_timeout: Option<Duration>,
+    /// `cc`: algorithm of congestion control.
+    pub congestion: Option<String>,
     /// `pool-conn-name`: what idle connections are kept apart by.
     pub pool_name: Option<Arc<Expr>>,
     /// `sni`, until it is known what may stand in it.
@@ -67,6 +69,7 @@ impl Default for Outgoing {
             source: None,
             socks: None,
             user_timeout: None,
+            congestion: None,
             pool_name: None,
             sni_written: None,
             pool_name_written: None,

@@ -29,6 +29,8 @@ pub struct ProcessSettings {
     pub unix_bind: UnixBind,
     /// `master-worker`: a process that stays starts those that serve.
     pub master_worker: bool,
+    /// `mworker-max-reloads`: how many reloads a process may live through that serves no more.
+    pub reloads_max: u32,
     /// How often things may happen.
     pub paces: Paces,
     /// `maxsslconn`: most connections over TLS; `None` for no limit.
@@ -59,6 +61,7 @@ impl Default for ProcessSettings {
             trims_memory: true,
             unix_bind: UnixBind::default(),
             master_worker: false,
+            reloads_max: 50,
             paces: Paces::default(),
             tls_connections_max: None,
         }

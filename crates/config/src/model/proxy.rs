@@ -7,7 +7,7 @@ use tidegate_sample::stick::Stick;
 
 use super::address::Bind;
 use super::balance::{Affinity, Balance, HashType};
-use super::cache::Filter;
+use super::cache::{Filter, FilterSequences};
 use super::capture::CaptureSettings;
 use super::check::CheckProgram;
 use super::cookie::Persistence;
@@ -146,6 +146,8 @@ pub struct Proxy {
     pub compression: Option<Compression>,
     /// `filter` lines, in order.
     pub filters: Vec<Filter>,
+    /// `filter-sequence` lines.
+    pub filter_sequences: FilterSequences,
     /// `option forwardfor`.
     pub forward_for: Option<ForwardFor>,
     /// `option originalto`: its `if_none` is never set.
@@ -202,6 +204,10 @@ pub struct HttpWire {
     pub disable_h2_upgrade: bool,
     /// `option http-ignore-probes`.
     pub ignore_probes: bool,
+    /// `option checkcache`: no response goes on that sets a cookie and may be kept by caches.
+    pub check_cache: bool,
+    /// `option idle-close-on-response`.
+    pub idle_close_on_response: bool,
     /// `option http-pretend-keepalive`: servers aren't told that their connections end.
     pub pretend_keepalive: bool,
     /// `option accept-unsafe-violations-in-http-request`.

@@ -5,6 +5,27 @@ use std::time::Duration;
 
 use crate::source::Spanned;
 
+/// `dns-accept-family`: the families of addresses that names may lead to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Families {
+    /// `ipv4`, `auto`.
+    pub v4: bool,
+    /// `ipv6`.
+    pub v6: bool,
+    /// `auto`: IPv6 while there is a way to the addresses of others.
+    pub v6_if_routed: bool,
+}
+
+impl Default for Families {
+    fn default() -> Families {
+        Families {
+            v4: true,
+            v6: false,
+            v6_if_routed: true,
+        }
+    }
+}
+
 /// A `resolvers` section.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolvers {

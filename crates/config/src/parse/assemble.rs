@@ -24,8 +24,9 @@ use super::reader::{Draft, ReaderFiles, Section};
 use super::server_origins::{Above, Origins};
 use crate::diag::Diagnostics;
 use crate::model::{
-    Affinity, CaptureSettings, CheckProgram, Closing, Config, ConnectionMode, Global, HashType, HeaderNames,
-    HttpReuse, LogSettings, Mode, Proxy, ProxyKind, RetryCount, RuleSet, ServerTarget, Timeouts,
+    Affinity, CaptureSettings, CheckProgram, Closing, Config, ConnectionMode, FilterSequences, Global,
+    HashType, HeaderNames, HttpReuse, LogSettings, Mode, Proxy, ProxyKind, RetryCount, RuleSet, ServerTarget,
+    Timeouts,
 };
 use crate::resolve::{self, Registered};
 use crate::source::{Sources, Spanned};
@@ -331,6 +332,7 @@ fn fresh(kind: ProxyKind, name: Spanned<String>) -> Proxy {
         error_pages: std::collections::BTreeMap::new(),
         compression: None,
         filters: Vec::new(),
+        filter_sequences: FilterSequences::default(),
         forward_for: None,
         original_to: None,
         forwarded: None,

@@ -90,13 +90,13 @@ const ROWS: &[Keyword<Parse>] = &[
         Ok(())
     }),
     no_effect("defer-accept", F, "a connection that says nothing costs a task and no thread; the system's option takes unsafe code"),
-    not_yet("guid-prefix", F, "the beginning of unique names"),
+    no_effect("guid-prefix", F, "counters are the process's own and begin at zero: nothing goes by such names"),
     not_yet("idle-ping", F, "ask idle HTTP/2 clients whether they live"),
     served("interface", F, "<interface>", "listen on one interface only", |bind, args| {
         bind.interface = tls::word(args, "an interface")?.map(|word| word.value);
         Ok(())
     }),
-    not_yet("label", F, "a label for counters"),
+    no_effect("label", F, "nothing puts sockets into groups"),
     served("mss", F, "<number>", "largest segment of TCP", |bind, args| {
         bind.mss = Some(args.integer(1, 65_535)?);
         Ok(())

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::address::{check_address, server_address, socket_address};
 use super::args::{Args, Parsed, bad_argument};
-use super::keyword::{Found, Keyword, KeywordDoc, Sections, look_up, no_effect, not_yet, served};
+use super::keyword::{Found, Keyword, KeywordDoc, Sections, left_out, look_up, no_effect, not_yet, served};
 use super::naming;
 use super::server_origins::{Above, Origins};
 use super::{server_outgoing, tls};
@@ -354,7 +354,10 @@ const ROWS: &[Keyword<Parse>] = &[
         server.proto = Some(super::bind::http_proto(args)?);
         Ok(())
     }),
-    not_yet("cc", B, "algorithm of congestion control"),
+    served("cc", B, "<algorithm>", "algorithm of congestion control, where the system lets it be chosen", |server, args| {
+        server.outgoing.congestion = super::tls::word(args, "an algorithm")?.map(|word| word.value);
+        Ok(())
+    }),
     not_yet("idle-ping", B, "ask idle HTTP/2 servers whether they live"),
     served("init-addr", B, "{ last | libc | none | <ip> },...", "how the address is found at start", |server, args| naming::initial(&mut server.naming, args)),
     served("log-bufsize", B, "<bytes>", "the size of the ring before a server of log lines", |server, args| {
@@ -404,7 +407,7 @@ const ROWS: &[Keyword<Parse>] = &[
         server.strict_maxconn = true;
         Ok(())
     }),
-    not_yet("tcp-md5sig", B, "sign segments of TCP"),
+    left_out("tcp-md5sig", B, "the system's option takes unsafe code"),
     served("ws", B, "{ auto | h1 | h2 }", "what is spoken where a client asks for a WebSocket", |server, args| {
         let ways = [("auto", WebSockets::Auto), ("h1", WebSockets::Http1), ("h2", WebSockets::Http2)];
         server.websockets = args.one_of("what is spoken", &ways)?;

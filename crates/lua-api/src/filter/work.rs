@@ -328,13 +328,11 @@ impl Attached for AtWork {
         self.0.has.end_analyze
     }
 
-    fn end_analyze<'a>(&'a self, txn: &'a Rc<Txn>) -> Answer<'a, ()> {
+    fn end_analyze<'a>(&'a self, txn: &'a Rc<Txn>, way: Way) -> Answer<'a, ()> {
         Answer::suspended(async move {
-            for way in [Way::Request, Way::Response] {
-                let ended = self.0.call_to_the_end(txn, Callback::EndAnalyze, way).await;
-                if let Err(failure) = ended {
-                    txn.log_failure("filter", &failure);
-                }
+            let ended = self.0.call_to_the_end(txn, Callback::EndAnalyze, way).await;
+            if let Err(failure) = ended {
+                txn.log_failure("filter", &failure);
             }
         })
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use http::{Method, StatusCode, Version};
 use tidegate_sample::head::names::{
-    AGE, AUTHORIZATION, CACHE_CONTROL, DATE, ETAG, EXPIRES, LAST_MODIFIED, PRAGMA,
+    AGE, AUTHORIZATION, CACHE_CONTROL, DATE, ETAG, EXPIRES, LAST_MODIFIED, PRAGMA, SET_COOKIE,
 };
 use tidegate_sample::head::{FieldValue, Headers, request, response};
 
@@ -97,6 +97,42 @@ impl Lifetime {
 pub(super) fn last_modified(headers: &Headers, now: SystemTime) -> SystemTime {
     let date = headers.get(LAST_MODIFIED).or(headers.get(DATE));
     date.and_then(parse_date).unwrap_or(now)
+}
+
+/// `option checkcache`: whether a response to such a request sets a cookie that a cache may keep and give to others. What the
+/// server forbids in any way is safe, and what it calls public is not, whatever its status.
+pub(crate) fn shares_cookie(method: &Method, head: &response::Parts) -> bool {
+    if !head.headers.contains(SET_COOKIE) {
+        return false;
+    }
+    let is_usual = matches!(
+        *method,
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE
+    ) && matches!(
+        head.status.as_u16(),
+        200 | 203 | 204 | 206 | 300 | 301 | 404 | 405 | 410 | 414 | 501
+    );
+    let mut is_kept = is_usual;
+    for (name, value) in directives(&head.headers) {
+        let is_zero = || value.and_then(number) == Some(0);
+        let names_cookie = || {
+            value.is_none_or(|fields| {
+                let first = fields.split(|byte| *byte == b',').next().unwrap_or_default();
+                first.trim_ascii().eq_ignore_ascii_case(b"set-cookie")
+            })
+        };
+        if is(name, "private") || is(name, "no-store") {
+            return false;
+        }
+        if (is(name, "max-age") || is(name, "s-maxage")) && is_zero() {
+            return false;
+        }
+        if is(name, "no-cache") && names_cookie() {
+            return false;
+        }
+        is_kept |= is(name, "public");
+    }
+    is_kept && !has_pragma(&head.headers)
 }
 
 /// The moment that a field names. Of what it is a weekday of, nobody makes sure.
@@ -281,5 +317,39 @@ mod tests {
         assert_eq!(get("pragma", "no-cache"), (false, true));
         let both = [("pragma", "no-cache"), ("cache-control", "max-stale=5")];
         assert_eq!(allowed("GET", &both, Version::HTTP_11), (true, true));
+    }
+
+    #[test]
+    fn cookies_are_shared_where_a_cache_may_keep_them() {
+        let shares = |method: Method, status: u16, fields: &[(&str, &str)]| {
+            let mut response = http::Response::builder().status(status);
+            for (name, value) in fields {
+                response = response.header(*name, *value);
+            }
+            shares_cookie(&method, &response.body(()).unwrap().into_parts().0.into())
+        };
+        let with = |name, value| shares(Method::GET, 200, &[("set-cookie", "a=b"), (name, value)]);
+        assert!(with("x", "y"));
+        assert!(!shares(Method::GET, 200, &[("x", "y")]), "no cookie");
+        for safe in [
+            "private",
+            "No-Store",
+            "max-age=0",
+            "public, s-maxage=0",
+            "no-cache",
+            "no-cache=\"Set-Cookie\"",
+            "max-age=9, no-cache=\"set-cookie, x\"",
+        ] {
+            assert!(!with("cache-control", safe), "{safe}");
+        }
+        for open in ["max-age=9", "s-maxage=1", "no-cache=\"x\"", "public"] {
+            assert!(with("cache-control", open), "{open}");
+        }
+        assert!(!with("pragma", "no-cache"));
+        let public = &[("set-cookie", "a=b"), ("cache-control", "public")];
+        let plain = &public[..1];
+        assert!(!shares(Method::POST, 200, plain) && shares(Method::POST, 200, public));
+        assert!(!shares(Method::GET, 302, plain) && shares(Method::GET, 302, public));
+        assert!(shares(Method::GET, 404, plain));
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tidegate_sample::Way;
 
 use super::chain::Chain;
-use super::{DataFilter, Filter};
+use super::{DataFilter, Filter, Filters};
 use crate::ext::{Failure, Run};
 use crate::txn::Txn;
 
@@ -44,8 +44,8 @@ pub trait Attached {
         false
     }
 
-    /// The transaction is over on both ways. Failures are the filter's own to log.
-    fn end_analyze<'a>(&'a self, txn: &'a Rc<Txn>) -> Run<'a, ()>;
+    /// The transaction is over on both ways; told for each that the filter has part in. Failures are its own to log.
+    fn end_analyze<'a>(&'a self, txn: &'a Rc<Txn>, way: Way) -> Run<'a, ()>;
 }
 
 /// The filters at work in a transaction. Where there is none, this is no more than a pointer.
@@ -57,7 +57,19 @@ struct Attachment {
     of: Rc<dyn Filter>,
     /// None: it takes no part in this one.
     at_work: Option<Rc<dyn Attached>>,
+    /// Where it stands on each way: its proxy's place among those that the transaction reached, and its own there.
+    places: [Option<(usize, usize)>; 2],
     started: Rc<[Cell<bool>; 2]>,
+}
+
+impl Attachment {
+    fn place(&self, way: Way) -> Option<(usize, usize)> {
+        let [request, response] = self.places;
+        match way {
+            Way::Request => request,
+            Way::Response => response,
+        }
+    }
 }
 
 impl Attachments {
@@ -69,8 +81,9 @@ impl Attachments {
     ///
     /// # Errors
     /// One of them failed.
-    pub(crate) async fn attach(&self, filters: &[Rc<dyn Filter>], txn: &Rc<Txn>) -> Result<(), Failure> {
-        for filter in filters {
+    pub(crate) async fn attach(&self, filters: &Filters, txn: &Rc<Txn>) -> Result<(), Failure> {
+        let before = self.0.get().map_or(0, |all| all.borrow().len());
+        for filter in filters.declared() {
             let Some(attaching) = filter.attach(txn) else {
                 continue;
             };
@@ -78,19 +91,24 @@ impl Attachments {
             self.0.get_or_init(Box::default).borrow_mut().push(Attachment {
                 of: filter.clone(),
                 at_work,
+                places: [Way::Request, Way::Response]
+                    .map(|way| filters.place(filter, way).map(|place| (before, place))),
                 started: Rc::default(),
             });
         }
         Ok(())
     }
 
-    /// Tells those that weren't told yet that the processing of this way begins.
+    /// Tells those of this way that weren't told yet, in their order, that its processing begins.
     ///
     /// # Errors
     /// One of them failed.
     pub(crate) async fn start(&self, txn: &Rc<Txn>, way: Way) -> Result<(), Failure> {
         let all = self.0.get().map(|all| all.borrow().clone());
-        for attachment in all.into_iter().flatten() {
+        let mut all = all.unwrap_or_default();
+        all.retain(|attachment| attachment.place(way).is_some());
+        all.sort_by_key(|attachment| attachment.place(way));
+        for attachment in all {
             let [request, response] = &*attachment.started;
             let started = match way {
                 Way::Request => request,
@@ -128,19 +146,28 @@ impl Attachments {
     /// Tells them all that the transaction is over; it is closed then. False if nobody wants to know.
     pub(crate) fn end(&self, txn: &Rc<Txn>) -> bool {
         let all = self.0.get().map(|all| all.take()).unwrap_or_default();
-        let all: Vec<_> = all
-            .into_iter()
-            .filter_map(|attachment| attachment.at_work)
-            .collect();
-        if !all.iter().any(|at_work| at_work.awaits_end()) {
+        let awaits = |attachment: &Attachment| {
+            attachment
+                .at_work
+                .as_ref()
+                .is_some_and(|at_work| at_work.awaits_end())
+        };
+        if !all.iter().any(awaits) {
             return false;
         }
         let txn = txn.clone();
         // Nobody waits for them, and yet they may wait.
         tokio::task::spawn_local(async move {
             let telling = async {
-                for at_work in all {
-                    at_work.end_analyze(&txn).await;
+                for attachment in &all {
+                    let Some(at_work) = &attachment.at_work else {
+                        continue;
+                    };
+                    for way in [Way::Request, Way::Response] {
+                        if attachment.place(way).is_some() {
+                            at_work.end_analyze(&txn, way).await;
+                        }
+                    }
                 }
             };
             let _ = tokio::time::timeout(END_MAX, telling).await;

@@ -91,7 +91,7 @@ impl Compressing {
 
     fn begin(&self, txn: &Txn, way: Way, has_body: bool) -> Option<Box<dyn DataFilter>> {
         let is_backends = |backend: Rc<crate::worker::Backend>| {
-            let mut filters = backend.spec.filters.iter();
+            let mut filters = backend.spec.filter_order.of(way, &backend.spec.filters);
             filters.any(|filter| matches!(filter, FilterSpec::Compression(_)))
         };
         if !has_body || self.of_frontend && txn.usage.backend().is_some_and(is_backends) {

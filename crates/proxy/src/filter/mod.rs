@@ -8,6 +8,7 @@ pub(crate) mod attached;
 pub(crate) mod bandwidth;
 pub(crate) mod chain;
 pub(crate) mod compression;
+mod order;
 mod throttle;
 
 use std::collections::VecDeque;
@@ -21,6 +22,8 @@ use tidegate_sample::Way;
 pub use attached::Attached;
 pub use bandwidth::{BandwidthLimit, BandwidthSpec, Sharing};
 pub use compression::{Algorithm, Compressing, CompressionSpec};
+pub use order::FilterOrder;
+pub(crate) use order::Filters;
 
 use self::bandwidth::Limiting;
 use crate::cache::{Cache, CacheFilter};
@@ -120,9 +123,10 @@ pub enum FilterSpec {
 /// One names an extension that doesn't exist.
 pub(crate) fn prepare(
     specs: &[FilterSpec],
+    order: &FilterOrder,
     of_frontend: bool,
     extensions: &dyn Extensions,
-) -> Result<Vec<Rc<dyn Filter>>, String> {
+) -> Result<Filters, String> {
     let prepare = |spec: &FilterSpec| -> Result<Option<Rc<dyn Filter>>, String> {
         Ok(Some(match spec {
             FilterSpec::Compression(spec) => Rc::new(Compressing::new(spec.clone(), of_frontend)),
@@ -131,6 +135,6 @@ pub(crate) fn prepare(
             FilterSpec::Extension(id, args) => return extensions.filter(*id, args),
         }))
     };
-    let prepared = specs.iter().map(prepare).filter_map(Result::transpose);
-    prepared.collect()
+    let prepared: Result<Vec<_>, _> = specs.iter().map(prepare).collect();
+    Ok(Filters::new(&prepared?, order))
 }

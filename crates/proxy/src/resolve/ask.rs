@@ -21,15 +21,17 @@ pub(super) async fn resolve(
     is_service: bool,
     prefer_v4: bool,
 ) -> Result<Answer, Fault> {
-    let mut lookup = Lookup::new(is_service, prefer_v4, resolvers.retries);
+    let families = resolvers.families.now();
+    let mut lookup = Lookup::new(is_service, prefer_v4, families, resolvers.retries);
     let mut record = lookup.record();
     loop {
         let heard = ask_all(resolvers, name, record).await;
         match lookup.heard(heard) {
             Next::Ask(next) => record = next,
-            Next::Done(result) => {
-                if result.is_err() {
-                    tally::add(Tallied::FailedResolutions, 1);
+            Next::Done(mut result) => {
+                match &mut result {
+                    Ok(answer) => families.keep(answer),
+                    Err(_) => tally::add(Tallied::FailedResolutions, 1),
                 }
                 return result;
             }

@@ -1,11 +1,14 @@
 //! One resolution of a name: which record is asked for next, and when to give up.
 
+use super::families::Families;
 use super::message::{Answer, Fault, Record};
 
 /// A resolution under way.
 #[derive(Debug)]
 pub(super) struct Lookup {
     preferred: Record,
+    /// What is asked for where there is none of these.
+    other: Record,
     record: Record,
     rounds_left: u32,
 }
@@ -21,14 +24,17 @@ pub(super) enum Next {
 
 impl Lookup {
     /// The resolution of a host's name, or of a service's.
-    pub(super) fn new(is_service: bool, prefer_v4: bool, retries: u32) -> Lookup {
-        let preferred = match (is_service, prefer_v4) {
-            (true, _) => Record::Srv,
-            (false, true) => Record::A,
-            (false, false) => Record::Aaaa,
+    pub(super) fn new(is_service: bool, prefer_v4: bool, families: Families, retries: u32) -> Lookup {
+        let (preferred, other) = match (families.v4, families.v6) {
+            _ if is_service => (Record::Srv, Record::Srv),
+            (true, false) => (Record::A, Record::A),
+            (false, true) => (Record::Aaaa, Record::Aaaa),
+            _ if prefer_v4 => (Record::A, Record::Aaaa),
+            _ => (Record::Aaaa, Record::A),
         };
         Lookup {
             preferred,
+            other,
             record: preferred,
             rounds_left: retries.max(1),
         }
@@ -46,14 +52,9 @@ impl Lookup {
             Ok(answer) => return Next::Done(Ok(answer)),
             Err(fault) => fault,
         };
-        let other = match self.preferred {
-            Record::A => Record::Aaaa,
-            Record::Aaaa => Record::A,
-            Record::Srv => Record::Srv,
-        };
-        if fault != Fault::Timeout && self.record == self.preferred && other != self.preferred {
-            self.record = other;
-            return Next::Ask(other);
+        if fault != Fault::Timeout && self.record == self.preferred && self.other != self.preferred {
+            self.record = self.other;
+            return Next::Ask(self.other);
         }
         self.rounds_left -= 1;
         if self.rounds_left == 0 {
@@ -87,11 +88,11 @@ mod tests {
         use Record::{A, Aaaa};
         let faults = [Fault::NoName; 9];
         assert_eq!(
-            asked(Lookup::new(false, false, 2), &faults),
+            asked(Lookup::new(false, false, Families::ALL, 2), &faults),
             (vec![Aaaa, A, Aaaa, A], Some(Fault::NoName))
         );
         assert_eq!(
-            asked(Lookup::new(false, true, 1), &faults),
+            asked(Lookup::new(false, true, Families::ALL, 1), &faults),
             (vec![A, Aaaa], Some(Fault::NoName))
         );
     }
@@ -100,23 +101,39 @@ mod tests {
     fn after_silence_the_same_is_asked_again() {
         let silence = [Fault::Timeout; 9];
         assert_eq!(
-            asked(Lookup::new(false, true, 3), &silence),
+            asked(Lookup::new(false, true, Families::ALL, 3), &silence),
             (vec![Record::A; 3], Some(Fault::Timeout))
         );
+    }
+
+    #[test]
+    fn what_is_not_accepted_is_not_asked_for() {
+        let faults = [Fault::NoName; 9];
+        for (v4, v6, record) in [(true, false, Record::A), (false, true, Record::Aaaa)] {
+            let families = Families {
+                v4,
+                v6,
+                v6_if_routed: false,
+            };
+            for prefer_v4 in [true, false] {
+                let lookup = Lookup::new(false, prefer_v4, families, 2);
+                assert_eq!(asked(lookup, &faults), (vec![record; 2], Some(Fault::NoName)));
+            }
+        }
     }
 
     #[test]
     fn services_have_one_record() {
         let faults = [Fault::Refused; 9];
         assert_eq!(
-            asked(Lookup::new(true, false, 2), &faults),
+            asked(Lookup::new(true, false, Families::ALL, 2), &faults),
             (vec![Record::Srv; 2], Some(Fault::Refused))
         );
     }
 
     #[test]
     fn the_first_good_answer_ends_it() {
-        let mut lookup = Lookup::new(false, false, 3);
+        let mut lookup = Lookup::new(false, false, Families::ALL, 3);
         let answer = Answer {
             addresses: vec!["::1".parse().unwrap()],
             ..Answer::default()

@@ -8,6 +8,7 @@ pub mod spec;
 
 mod ask;
 mod drive;
+mod families;
 mod lookup;
 mod message;
 mod once;

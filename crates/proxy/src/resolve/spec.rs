@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+pub use super::families::Families;
+
 /// A `resolvers` section.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResolversSpec {
@@ -20,6 +22,8 @@ pub struct ResolversSpec {
     pub every: Duration,
     /// `timeout retry`: how long an answer is waited for.
     pub patience: Duration,
+    /// `dns-accept-family`: the families of addresses that are asked for and taken.
+    pub families: Families,
     /// `hold`: how long the last good answer outweighs a bad one, by what the bad one was.
     pub hold: Hold,
 }
@@ -35,6 +39,7 @@ impl ResolversSpec {
             retries: 3,
             every: Duration::from_secs(1),
             patience: Duration::from_secs(1),
+            families: Families::ALL,
             hold: Hold::default(),
         }
     }

@@ -520,12 +520,30 @@ impl HttpStream {
                 made = self.response_rules(rules, txn, made).await;
             }
         }
+        if backend.spec.check_cache && self.shares_cookie(txn, &made) {
+            let name = &backend.spec.name;
+            let message = format!(
+                "a response of {name}/{} that caches may keep sets a cookie",
+                server.spec.name
+            );
+            txn.client.logger.failure(&message);
+            txn.usage.response_is_denied(&txn.client);
+            txn.facts.borrow_mut().termination = Some(*b"PH");
+            return Some(self.error(txn, StatusCode::BAD_GATEWAY, false).await);
+        }
         if let (Some(cookie), Content::Server(_)) = (&backend.spec.persistence.cookie, &made.content) {
             persistence::to_client(cookie, &server, txn, &mut made.head.headers);
         }
         txn.facts.borrow_mut().status = Some(made.head.status.as_u16());
         logline::at(LogStep::Response, txn);
         Some(made)
+    }
+
+    /// Whether what a server said may give a client's cookie to others, by way of a cache.
+    fn shares_cookie(&self, txn: &Txn, made: &Made) -> bool {
+        let from_server = matches!(made.content, Content::Server(_)) && !made.silent;
+        let method = txn.request_head().map(|head| head.method.clone());
+        from_server && method.is_some_and(|method| cache::shares_cookie(&method, &made.head))
     }
 
     /// Whether a WebSocket was asked for, and a server switches to something else.

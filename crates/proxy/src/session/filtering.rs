@@ -17,8 +17,8 @@ use super::stream::HttpStream;
 use crate::body::MessageBody;
 use crate::cache::{Recorded, Recording};
 use crate::ext::Failure;
-use crate::filter::Filter;
 use crate::filter::chain::Chain;
+use crate::filter::{Filter, Filters};
 use crate::txn::{Phase, Txn};
 use crate::worker::Backend;
 
@@ -27,11 +27,7 @@ pub(super) struct Broken;
 
 impl HttpStream {
     /// Has filters take part in a transaction, and tells them that its request is next.
-    pub(super) async fn attach_filters(
-        &self,
-        filters: &[Rc<dyn Filter>],
-        txn: &Rc<Txn>,
-    ) -> Result<(), StatusCode> {
+    pub(super) async fn attach_filters(&self, filters: &Filters, txn: &Rc<Txn>) -> Result<(), StatusCode> {
         if filters.is_empty() {
             return Ok(());
         }
@@ -65,8 +61,10 @@ impl HttpStream {
         txn: &Rc<Txn>,
         body: MessageBody,
     ) -> Result<MessageBody, Broken> {
-        let of_backend = backend.map(|backend| &backend.filters[..]).unwrap_or_default();
-        if self.frontend.filters.is_empty() && of_backend.is_empty() {
+        let of_backend = backend
+            .map(|backend| backend.filters.of(Way::Request))
+            .unwrap_or_default();
+        if self.frontend.filters.of(Way::Request).is_empty() && of_backend.is_empty() {
             return Ok(body);
         }
         Box::pin(self.filtered_request(of_backend, txn, body)).await
@@ -80,7 +78,7 @@ impl HttpStream {
     ) -> Result<MessageBody, Broken> {
         let has_body = !body.is_ended();
         let told = txn.request_head().and_then(|head| length(&head.headers));
-        let filters = self.frontend.filters.iter().chain(of_backend);
+        let filters = self.frontend.filters.of(Way::Request).iter().chain(of_backend);
         let chain = chain(Chain::default(), filters, txn, Way::Request, has_body).await;
         let chain = chain.map_err(|failure| broken(txn, &failure, *b"PR"))?;
         let framing = match txn.request_head_mut() {
@@ -143,7 +141,9 @@ impl HttpStream {
         head: response::Parts,
         content: Content,
     ) -> Result<(response::Parts, Content), Broken> {
-        let of_backend = backend.map(|backend| &backend.filters[..]).unwrap_or_default();
+        let of_backend = backend
+            .map(|backend| backend.filters.of(Way::Response))
+            .unwrap_or_default();
         let recordings = match content {
             Content::Server(_) | Content::Service(_) => txn.caching.recordings(),
             Content::Cached(..) | Content::Full(_) | Content::Empty => Vec::new(),
@@ -166,7 +166,7 @@ impl HttpStream {
                 recorder.finish();
             }
         }
-        let filters = self.frontend.filters.iter().chain(of_backend);
+        let filters = self.frontend.filters.of(Way::Response).iter().chain(of_backend);
         let chain = Box::pin(chain(recorded, filters, txn, Way::Response, has_body)).await;
         let chain = chain.map_err(|failure| broken(txn, &failure, *b"PH"))?;
         let framing = match txn.response_head_mut() {
@@ -215,7 +215,12 @@ impl HttpStream {
         }
         let phase = txn.phase.replace(Phase::Response);
         *txn.response.borrow_mut() = Some(head);
-        let filters = self.frontend.filters.iter().chain(&backend.filters);
+        let filters = self
+            .frontend
+            .filters
+            .of(Way::Response)
+            .iter()
+            .chain(backend.filters.of(Way::Response));
         // There is no body: what passes the tunnel is shown as a stream.
         let seen = Box::pin(chain(Chain::default(), filters, txn, Way::Response, false)).await;
         txn.phase.set(phase);

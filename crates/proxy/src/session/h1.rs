@@ -145,7 +145,7 @@ impl HttpStream {
             Poll::Ready(Next::Ended) => return Poll::Ready(Err(Exit::Gone)),
             Poll::Pending => {}
         }
-        if self.worker.stopping.get() {
+        if self.worker.stopping.get() && !self.frontend.spec.idle_close_on_response {
             return Poll::Ready(Err(Exit::Stopping));
         }
         let timeouts = &self.frontend.spec.timeouts;

@@ -212,12 +212,14 @@ impl Connection {
         }
         let total = session.worker.shared.global.h2.fe_streams_total;
         let enough = total > 0 && session.requests.get() >= u64::from(total);
-        if (enough || session.worker.stopping.get() || session.closing.get()) && self.ending.is_none() {
+        let idle = self.exchanges.get_mut().is_empty();
+        let waits = idle && session.frontend.spec.idle_close_on_response;
+        let stops = session.worker.stopping.get() && !waits;
+        if (enough || stops || session.closing.get()) && self.ending.is_none() {
             self.ending = Some(Ending::Soft);
             self.conn.end_when_served();
             cx.waker().wake_by_ref();
         }
-        let idle = self.exchanges.get_mut().is_empty();
         let timeouts = &session.frontend.spec.timeouts;
         let blocked = session.traffic.write_blocked.get();
         if !idle && !blocked {

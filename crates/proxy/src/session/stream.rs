@@ -205,9 +205,12 @@ impl HttpStream {
                 let worker = &self.worker;
                 let (mut up, mut down) = (Direction::new(ahead), Direction::new(server_ahead));
                 if !txn.attachments.is_empty() {
-                    let filters = || self.frontend.filters.iter().chain(&tunnel.backend.filters);
+                    let filters = |way| {
+                        let of_frontend = self.frontend.filters.of(way).iter();
+                        of_frontend.chain(tunnel.backend.filters.of(way))
+                    };
                     for (direction, way) in [(&mut up, Way::Request), (&mut down, Way::Response)] {
-                        if let Some(chain) = txn.attachments.stream(filters(), way) {
+                        if let Some(chain) = txn.attachments.stream(filters(way), way) {
                             direction.filter(chain, &txn);
                         }
                     }

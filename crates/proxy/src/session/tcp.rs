@@ -20,7 +20,7 @@ use super::upstream::{no_connection, no_slot};
 use crate::applet::TcpApplet;
 use crate::client::Client;
 use crate::ext::TcpService;
-use crate::filter::Filter;
+use crate::filter::Filters;
 use crate::filter::chain::Chain;
 use crate::log::LogStep;
 use crate::rules::{Next, PreparedRules, Setting, Verdict, evaluate};
@@ -203,7 +203,7 @@ impl TcpSession {
     }
 
     /// Has filters take part in the stream, and tells them that it begins.
-    async fn attach_filters(&self, filters: &[Rc<dyn Filter>], pump: &mut Pump) -> Result<(), [u8; 2]> {
+    async fn attach_filters(&self, filters: &Filters, pump: &mut Pump) -> Result<(), [u8; 2]> {
         if filters.is_empty() {
             return Ok(());
         }
@@ -239,10 +239,10 @@ impl TcpSession {
         if self.txn.attachments.is_empty() {
             return None;
         }
-        let of_backend = backend.map(|backend| &backend.filters[..]).unwrap_or_default();
+        let of_backend = backend.map(|backend| backend.filters.of(way)).unwrap_or_default();
         self.txn
             .attachments
-            .stream(self.frontend.filters.iter().chain(of_backend), way)
+            .stream(self.frontend.filters.of(way).iter().chain(of_backend), way)
     }
 
     /// Evaluates content rules, again and again as data come, until they decide or `inspect-delay` is over.
@@ -432,9 +432,17 @@ impl TcpSession {
             (up, down) = held.release();
             looked?;
         }
-        let filters = || self.frontend.spec.filters.iter().chain(&backend.spec.filters);
-        up.limit(self.txn.bandwidths.limiters(filters(), Way::Request));
-        down.limit(self.txn.bandwidths.limiters(filters(), Way::Response));
+        let filters = |way| {
+            let (front, back) = (&self.frontend.spec, &backend.spec);
+            let of_frontend = front.filter_order.of(way, &front.filters);
+            of_frontend.chain(back.filter_order.of(way, &back.filters))
+        };
+        up.limit(self.txn.bandwidths.limiters(filters(Way::Request), Way::Request));
+        down.limit(
+            self.txn
+                .bandwidths
+                .limiters(filters(Way::Response), Way::Response),
+        );
         if let Some(chain) = self.chain(Some(backend), Way::Response) {
             down.filter(chain, &self.txn);
         }

@@ -311,7 +311,9 @@ impl HttpStream {
         {
             head.headers.append(name, id);
         }
-        let filters = self.frontend.spec.filters.iter().chain(&backend.spec.filters);
+        let (front, back) = (&self.frontend.spec, &backend.spec);
+        let filters = front.filter_order.of(Way::Response, &front.filters);
+        let filters = filters.chain(back.filter_order.of(Way::Response, &back.filters));
         let offloads = |filter: &FilterSpec| matches!(filter, FilterSpec::Compression(spec) if spec.offload);
         if { filters }.any(offloads) {
             head.headers.remove(names::ACCEPT_ENCODING);

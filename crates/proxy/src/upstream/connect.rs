@@ -165,9 +165,7 @@ async fn open_for(server: &Server, txn: &Txn, backend: &Backend) -> io::Result<O
                 false => connect_from(address, spec.source.as_deref(), &server.next_port, txn).await?,
             };
             tcp.set_nodelay(true)?;
-            if spec.user_timeout.is_some() {
-                socket2::SockRef::from(&tcp).set_tcp_user_timeout(spec.user_timeout)?;
-            }
+            tune(&tcp, spec)?;
             if let Some(keepalive) = spec.keepalive {
                 keepalive.apply(&socket2::SockRef::from(&tcp))?;
             }
@@ -208,6 +206,19 @@ async fn open_for(server: &Server, txn: &Txn, backend: &Backend) -> io::Result<O
     })
 }
 
+/// Tells a connection to a server what the server's line and the process say of it.
+fn tune(tcp: &TcpStream, spec: &ServerSpec) -> io::Result<()> {
+    let socket = socket2::SockRef::from(tcp);
+    if spec.user_timeout.is_some() {
+        socket.set_tcp_user_timeout(spec.user_timeout)?;
+    }
+    if let Some(congestion) = &spec.congestion {
+        // Without the algorithm it is the system's own.
+        let _ = socket.set_tcp_congestion(congestion.as_bytes());
+    }
+    spec.buffers.apply(&socket)
+}
+
 /// Connects to an address.
 pub(crate) async fn open(address: &ServerAddress) -> io::Result<Stream> {
     match address {
@@ -224,8 +235,8 @@ pub(crate) async fn open(address: &ServerAddress) -> io::Result<Stream> {
 /// Connects to a server as it wants it, for whoever speaks for no client: log lines, peers.
 pub(crate) async fn dial(server: &ServerSpec, address: &ServerAddress) -> io::Result<Stream> {
     let stream = open_from(address, server.source.as_deref()).await?;
-    if let (Stream::Tcp(tcp), Some(time)) = (&stream, server.user_timeout) {
-        socket2::SockRef::from(tcp).set_tcp_user_timeout(Some(time))?;
+    if let Stream::Tcp(tcp) = &stream {
+        tune(tcp, server)?;
     }
     let Some(tls) = &server.tls else {
         return Ok(stream);

@@ -1,12 +1,12 @@
 //! Filters, and the caches that some of them fill.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tidegate_config::model::{self, CompressionAlgorithm, FilterKind};
-use tidegate_config::unknown_lua_name;
+use tidegate_config::{Spanned, unknown_lua_name};
 use tidegate_proxy::spec::{
-    Algorithm, BandwidthSpec, Cache, CacheSpec, CompressionSpec, EarlyHints, FilterSpec, Sharing,
+    Algorithm, BandwidthSpec, Cache, CacheSpec, CompressionSpec, EarlyHints, FilterOrder, FilterSpec, Sharing,
 };
 use tidegate_sample::Way;
 
@@ -14,14 +14,22 @@ use super::Assembly;
 
 impl Assembly {
     /// The filters of a proxy, which are taken out of it.
-    pub(super) fn filters_of(&mut self, proxy: &mut model::Proxy) -> Vec<FilterSpec> {
+    pub(super) fn filters_of(&mut self, proxy: &mut model::Proxy) -> (Vec<FilterSpec>, FilterOrder) {
         let compression = proxy.compression.take();
         let compression = compression.filter(|c| c.request.is_some() || !c.response.is_empty());
         let level = self.compression_level;
         let mut compression =
             compression.map(|settings| FilterSpec::Compression(Arc::new(spec(settings, level))));
         let mut filters = Vec::new();
+        // The names of lines, and the places of what they declare.
+        let mut places: Vec<(String, usize)> = Vec::new();
+        let mut compresses_at = None;
         for filter in std::mem::take(&mut proxy.filters) {
+            let place = match filter.kind {
+                FilterKind::Compression => *compresses_at.get_or_insert(filters.len()),
+                _ => filters.len(),
+            };
+            places.push((filter.name, place));
             filters.extend(match filter.kind {
                 FilterKind::Compression => compression.take(),
                 // Its name was checked.
@@ -31,8 +39,27 @@ impl Assembly {
             });
         }
         // Without a line of its own it comes last.
+        let unnamed = compression.is_some().then_some(filters.len());
         filters.extend(compression);
-        filters
+        let order = |sequence: Option<Vec<Spanned<String>>>, idle: &str| {
+            let sequence = sequence?;
+            let mut order: Vec<usize> = Vec::new();
+            // What compresses messages of one way has nothing to do on the other.
+            for name in sequence.iter().filter(|name| name.value != idle) {
+                let named = places.iter().filter(|(known, _)| *known == name.value);
+                order.extend(named.map(|(_, place)| *place));
+            }
+            order.extend(unnamed);
+            let mut seen = BTreeSet::new();
+            order.retain(|place| seen.insert(*place));
+            Some(order)
+        };
+        let sequences = std::mem::take(&mut proxy.filter_sequences);
+        let order = FilterOrder {
+            request: order(sequences.request, "comp-res"),
+            response: order(sequences.response, "comp-req"),
+        };
+        (filters, order)
     }
 
     // The configuration was held to what scripts registered: a name that is missing here is a fault of ours.

@@ -2,7 +2,9 @@
 
 use tidegate_config::model::{self, Bind, BindAddress, UnixBind};
 use tidegate_config::{Diagnostic, Sources, code};
-use tidegate_proxy::spec::{KeepAlive, ListenAddress, ListenProto, ListenerSpec, SocketOptions};
+use tidegate_proxy::spec::{
+    KeepAlive, ListenAddress, ListenProto, ListenerSpec, SocketBuffers, SocketOptions,
+};
 
 use super::Assembly;
 use super::http2;
@@ -31,6 +33,7 @@ impl Assembly {
             for mut listener in of_line {
                 listener.tls.clone_from(&tls);
                 listener.accept_proxy = bind.options.accept_proxy;
+                let [of_clients, _] = self.buffers;
                 listener.socket = SocketOptions {
                     interface: bind.options.interface.clone(),
                     mss: bind.options.mss,
@@ -38,6 +41,7 @@ impl Assembly {
                     keepalive: keepalive(proxy.client_probes),
                     congestion: bind.options.congestion.clone(),
                     transparent: bind.options.transparent,
+                    buffers: of_clients,
                 };
                 let next = u32::try_from(listeners.len() + 1).unwrap_or(u32::MAX);
                 listener.id = bind.options.id.unwrap_or(next);
@@ -46,6 +50,16 @@ impl Assembly {
             }
         }
         listeners
+    }
+}
+
+/// What the system holds for a connection.
+pub(super) fn buffers(tune: model::SocketBuffers) -> SocketBuffers {
+    let bytes = |size: u32| usize::try_from(size).unwrap_or(usize::MAX);
+    SocketBuffers {
+        received: tune.received.map(bytes),
+        sent: tune.sent.map(bytes),
+        unsent: tune.unsent,
     }
 }
 

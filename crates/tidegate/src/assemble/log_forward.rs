@@ -16,8 +16,13 @@ impl Assembly {
         for stream in &mut streams {
             stream.backlog = stream.backlog.or(section.backlog);
         }
+        let mut datagrams = self.sockets(&section.datagrams, &section.name.value);
+        for socket in &mut datagrams {
+            let held = self.datagram_bytes.and_then(|bytes| usize::try_from(bytes).ok());
+            socket.socket.buffers.received = held;
+        }
         LogForwardSpec {
-            datagrams: self.sockets(&section.datagrams, &section.name.value),
+            datagrams,
             streams,
             targets: section
                 .targets

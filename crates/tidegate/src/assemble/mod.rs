@@ -37,7 +37,7 @@ use tidegate_proxy::resolve::spec::ResolversSpec;
 use tidegate_proxy::spec::{
     BackendChoice, BackendId, BackendSpec, Cache, Closing, FilterSpec, ForwardFor, Forwarded, ForwardedPart,
     FrontendSpec, GlobalSpec, HeaderNames, Http1Spec, HttpClose, HttpReuse, Monitor, OnFailure, PaceSpec,
-    ProxySpec, Text, Timeouts, UseBackend,
+    ProxySpec, SocketBuffers, Text, Timeouts, UseBackend,
 };
 use tidegate_sample::vars::ProcVars;
 use tidegate_sample::{Data, Process};
@@ -101,8 +101,14 @@ pub(crate) fn assemble(mut config: Config, around: Surroundings) -> Result<Assem
         saved_files: SavedFiles::new(config.global.saved_base.take(), config.global.saved_file.take()),
         numbers: numbers(config.proxies.iter().map(|proxy| proxy.id), first_proxy(&config)),
         servers: BTreeMap::new(),
-        resolvers: names::sections(std::mem::take(&mut config.resolvers)),
+        resolvers: names::sections(std::mem::take(&mut config.resolvers), config.global.families),
         fullconn: servers::fullconn(&config, around.connections_max),
+        buffers: [
+            config.global.tune.client_sockets,
+            config.global.tune.server_sockets,
+        ]
+        .map(listen::buffers),
+        datagram_bytes: config.global.tune.datagram_bytes,
         compression_level: config.global.tune.compression_level,
         caches: filters::caches(std::mem::take(&mut config.caches)),
         filters: Vec::new(),
@@ -169,6 +175,10 @@ struct Assembly {
     servers: BTreeMap<(String, String), (BackendId, usize)>,
     /// What `fullconn` is without a word, by the place of a proxy in the model.
     fullconn: BTreeMap<usize, u32>,
+    /// What the system holds for connections of clients, and to servers.
+    buffers: [SocketBuffers; 2],
+    /// `tune.rcvbuf.frontend`.
+    datagram_bytes: Option<u32>,
     /// `tune.comp.maxlevel`.
     compression_level: u32,
     /// The `cache` sections, by their names.
@@ -217,7 +227,7 @@ fn numbers(own: impl Iterator<Item = Option<u32>> + Clone, first: u32) -> Vec<u3
 impl Assembly {
     fn global(&mut self, config: &Config) -> GlobalSpec {
         let global = &config.global;
-        let threads = load::threads(global.threads);
+        let threads = load::threads(global.threads, global.threads_max);
         let text = |bytes: &[u8]| Data::from(bytes.to_vec());
         let environment = config.environment.iter();
         let process = Process {
@@ -235,6 +245,7 @@ impl Assembly {
             resolvers: self.resolvers.values().cloned().collect(),
             threads,
             maxconn: usize::try_from(self.around.connections_max).unwrap_or(usize::MAX),
+            reject_privileged_ports: global.reject_privileged_ports,
             buffer_bytes: usize::try_from(global.tune.buffer_bytes).unwrap_or(usize::MAX),
             action_failure: on_failure(global.lua.action_failure),
             fields_max: global.tune.fields_max.map(usize::from),
@@ -282,7 +293,8 @@ impl Assembly {
             model::Mode::Tcp | model::Mode::Log => Mode::Tcp,
             model::Mode::Http => Mode::Http,
         };
-        self.filters = self.filters_of(&mut proxy);
+        let filter_order;
+        (self.filters, filter_order) = self.filters_of(&mut proxy);
         let mails = self.mails(&proxy);
         let mut rules = self.rules(std::mem::take(&mut proxy.rules), mode);
         let stats = proxy.stats.take().filter(|_| mode == Mode::Http);
@@ -316,6 +328,7 @@ impl Assembly {
             frontend.error_pages = pages.clone();
             // The filters of a `listen` section are its frontend's, as its rules are.
             frontend.filters = std::mem::take(&mut self.filters);
+            frontend.filter_order = filter_order.clone();
             frontend.forward_for = self.forward_for(proxy.forward_for.as_ref());
             frontend.original_to = self.forward_for(proxy.original_to.as_ref());
             frontend.header_names = header_names(proxy.header_names);
@@ -336,6 +349,7 @@ impl Assembly {
             frontend.closing = closing(proxy.closing, mode);
             frontend.drop_trailers = proxy.http.drop_response_trailers;
             frontend.ignore_probes = proxy.http.ignore_probes;
+            frontend.idle_close_on_response = proxy.http.idle_close_on_response;
             frontend.socket_stats = proxy.socket_stats;
             frontend.mails.clone_from(&mails);
             frontend.sessions_per_second = proxy.sessions_per_second;
@@ -388,6 +402,8 @@ impl Assembly {
             backend.http_after_response = rules.http_after_response;
             backend.error_pages = pages;
             backend.filters = std::mem::take(&mut self.filters);
+            // That of a `listen` section is its frontend's already: there are no filters here then.
+            backend.filter_order = filter_order;
             // Those of a `listen` section are its frontend's already.
             let own = !proxy.kind.is_frontend();
             backend.forward_for = self.forward_for(proxy.forward_for.as_ref().filter(|_| own));
@@ -407,6 +423,7 @@ impl Assembly {
             backend.closing = closing(proxy.closing, mode);
             backend.unpublished = proxy.unpublished;
             backend.drop_trailers = proxy.http.drop_request_trailers;
+            backend.check_cache = proxy.http.check_cache;
             backend.pretend_keepalive = proxy.http.pretend_keepalive;
             spec.backends.push(backend);
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tidegate_config::model::{self, InitialAddress};
 use tidegate_config::{Diagnostic, Spanned, code};
-use tidegate_proxy::resolve::spec::{Hold, NameServer, NameSpec, ResolversSpec};
+use tidegate_proxy::resolve::spec::{Families, Hold, NameServer, NameSpec, ResolversSpec};
 use tidegate_proxy::spec::ServerSpec;
 
 use super::Assembly;
@@ -18,22 +18,31 @@ const SYSTEM_FILE: &str = "/etc/resolv.conf";
 const SYSTEM: &str = "default";
 
 /// The `resolvers` sections, and the one of the system.
-pub(super) fn sections(sections: BTreeMap<String, model::Resolvers>) -> BTreeMap<String, Arc<ResolversSpec>> {
+pub(super) fn sections(
+    sections: BTreeMap<String, model::Resolvers>,
+    families: model::Families,
+) -> BTreeMap<String, Arc<ResolversSpec>> {
     let mut specs: BTreeMap<String, Arc<ResolversSpec>> = sections
         .into_iter()
-        .map(|(name, section)| (name.clone(), Arc::new(section_of(name, section))))
+        .map(|(name, section)| (name.clone(), Arc::new(section_of(name, section, families))))
         .collect();
     specs.entry(SYSTEM.to_owned()).or_insert_with(|| {
         let mut spec = ResolversSpec::new(SYSTEM);
         spec.servers = of_system();
+        spec.families = accepted(families);
         Arc::new(spec)
     });
     specs
 }
 
 /// A section as it is asked.
-pub(crate) fn section_of(name: String, section: model::Resolvers) -> ResolversSpec {
+pub(crate) fn section_of(
+    name: String,
+    section: model::Resolvers,
+    families: model::Families,
+) -> ResolversSpec {
     let mut spec = ResolversSpec::new(name);
+    spec.families = accepted(families);
     spec.servers = section
         .servers
         .iter()
@@ -56,6 +65,14 @@ pub(crate) fn section_of(name: String, section: model::Resolvers) -> ResolversSp
         valid: section.hold_valid,
     };
     spec
+}
+
+fn accepted(families: model::Families) -> Families {
+    Families {
+        v4: families.v4,
+        v6: families.v6,
+        v6_if_routed: families.v6_if_routed,
+    }
 }
 
 /// The name servers of this machine. Without the file there are none.

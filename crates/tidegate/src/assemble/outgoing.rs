@@ -40,6 +40,8 @@ impl Assembly {
         let source = outgoing.source.as_ref().or(source);
         spec.source = source.map(|source| Arc::new(source_of(source)));
         spec.socks = outgoing.socks;
+        spec.congestion.clone_from(&outgoing.congestion);
+        [_, spec.buffers] = self.buffers;
         spec.user_timeout = outgoing.user_timeout.filter(|time| !time.is_zero());
         spec.proxy_header = outgoing.proxy.as_ref().map(|proxy| {
             let options = proxy.options;

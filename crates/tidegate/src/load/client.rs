@@ -46,7 +46,11 @@ fn names(draft: &Draft, wanted: &Wanted) -> Names {
 
 fn section(draft: &Draft, name: &str) -> Option<Arc<ResolversSpec>> {
     let section = draft.resolvers().get(name)?.clone();
-    Some(Arc::new(resolvers_section(name.to_owned(), section)))
+    Some(Arc::new(resolvers_section(
+        name.to_owned(),
+        section,
+        draft.global().families,
+    )))
 }
 
 fn authorities(draft: &mut Draft, wanted: &Wanted) -> Option<Authorities> {

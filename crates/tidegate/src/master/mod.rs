@@ -47,6 +47,8 @@ pub(crate) struct Settings {
     pub(crate) notifies: bool,
     /// `-S`.
     pub(crate) socket: Option<Socket>,
+    /// `mworker-max-reloads`.
+    pub(crate) reloads_max: u32,
 }
 
 /// Stays until the last process that serves has ended.
@@ -95,6 +97,7 @@ pub(crate) fn run(settings: Settings, report: Report) -> Result<Exit, String> {
             program,
             notifies: settings.notifies,
             args: settings.args,
+            reloads_max: settings.reloads_max,
             report,
         };
         master.tell("READY=1");
@@ -160,6 +163,8 @@ struct Master {
     program: PathBuf,
     notifies: bool,
     args: Vec<OsString>,
+    /// A process that lives through more reloads than so many is ended.
+    reloads_max: u32,
     report: Report,
 }
 
@@ -208,10 +213,12 @@ impl Master {
                     old.signal(if hard { Signal::TERM } else { Signal::USR1 });
                     processes.leaving.push(old);
                 }
-                processes
-                    .leaving
-                    .iter_mut()
-                    .for_each(|worker| worker.reloads += 1);
+                for worker in &mut processes.leaving {
+                    worker.reloads += 1;
+                    if worker.reloads > self.reloads_max {
+                        worker.signal(Signal::TERM);
+                    }
+                }
                 self.report.step(|| "reloaded".into());
                 true
             }

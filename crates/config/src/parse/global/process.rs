@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use super::GlobalCx;
 use super::table::{Parse, TABLES};
 use crate::diag::{Diagnostic, code};
-use crate::parse::args::{Args, Parsed};
+use crate::model::Families;
+use crate::parse::args::{Args, Parsed, bad_argument};
 use crate::parse::bind::{owner_name, owner_number, permissions};
 use crate::parse::keyword::{Found, Keyword, Sections, look_up, no_effect, served};
-use crate::source::Spanned;
+use crate::source::{Span, Spanned};
 use crate::units::TimeUnit;
 
 const G: Sections = Sections::GLOBAL;
@@ -62,6 +63,10 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
         cx.global.process.master_worker = true;
         Ok(())
     }),
+    served("mworker-max-reloads", G, "<number>", "how many reloads a process may live through that finishes its sessions", |cx, args| {
+        cx.global.process.reloads_max = args.integer(0, 0x7fff_ffff)?;
+        Ok(())
+    }),
     served("no-memory-trimming", G, "", "give no memory back to the system, which takes milliseconds", |cx, _| {
         cx.global.process.trims_memory = false;
         Ok(())
@@ -80,6 +85,57 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
     }),
     served("maxsslconn", G, "<number>", "most connections over TLS, of clients and servers together; 0 for no limit", |cx, args| {
         cx.global.process.tls_connections_max = Some(args.integer(0, 0x7fff_ffff)?).filter(|most| *most > 0);
+        Ok(())
+    }),
+    served("dns-accept-family", G, "{ ipv4 | ipv6 | auto }[,...]", "the families of addresses that name servers are asked for", |cx, args| {
+        let word = args.expect("a family of addresses")?;
+        let mut families = Families { v4: false, v6: false, v6_if_routed: false };
+        for name in word.text()?.split(',') {
+            match name {
+                "ipv4" => families.v4 = true,
+                "ipv6" => families.v6 = true,
+                "auto" => (families.v4, families.v6_if_routed) = (true, true),
+                _ => return bad_argument(word, format!("`{name}` is not `ipv4`, `ipv6` or `auto`")),
+            }
+        }
+        cx.global.families = families;
+        Ok(())
+    }),
+    served("thread-hard-limit", G, "<number>", "most worker threads", |cx, args| {
+        cx.global.threads_max = Some(args.integer(1, 1024)?);
+        threads_fit(cx, args.last());
+        Ok(())
+    }),
+    served("harden.reject-privileged-ports.tcp", G, "{ on | off }", "serve nobody who comes from a port below 1024", |cx, args| {
+        cx.global.reject_privileged_ports = args.on_off()?;
+        Ok(())
+    }),
+    served("tune.rcvbuf.client", G, "<size>", "bytes from a client that the system holds; 0 lets it decide", |cx, args| {
+        cx.global.tune.client_sockets.received = buffer(args)?;
+        Ok(())
+    }),
+    served("tune.rcvbuf.server", G, "<size>", "bytes from a server that the system holds; 0 lets it decide", |cx, args| {
+        cx.global.tune.server_sockets.received = buffer(args)?;
+        Ok(())
+    }),
+    served("tune.rcvbuf.frontend", G, "<size>", "bytes that the system holds where datagrams come to; 0 lets it decide", |cx, args| {
+        cx.global.tune.datagram_bytes = buffer(args)?;
+        Ok(())
+    }),
+    served("tune.sndbuf.client", G, "<size>", "bytes to a client that the system holds; 0 lets it decide", |cx, args| {
+        cx.global.tune.client_sockets.sent = buffer(args)?;
+        Ok(())
+    }),
+    served("tune.sndbuf.server", G, "<size>", "bytes to a server that the system holds; 0 lets it decide", |cx, args| {
+        cx.global.tune.server_sockets.sent = buffer(args)?;
+        Ok(())
+    }),
+    served("tune.notsent-lowat.client", G, "<size>", "of these, those that weren't sent yet; 0 for no limit", |cx, args| {
+        cx.global.tune.client_sockets.unsent = buffer(args)?;
+        Ok(())
+    }),
+    served("tune.notsent-lowat.server", G, "<size>", "of these, those that weren't sent yet; 0 for no limit", |cx, args| {
+        cx.global.tune.server_sockets.unsent = buffer(args)?;
         Ok(())
     }),
     served("localpeer", G, "<name>", "the name of this process among its peers", local_peer),
@@ -108,6 +164,27 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
     no_effect("maxzlibmem", G, "memory is the allocator's"),
     no_effect("tune.buffers.limit", G, "memory is the allocator's"),
 ];
+
+/// A size that the system's sockets take.
+fn buffer(args: &mut Args<'_>) -> Parsed<Option<u32>> {
+    let word = args.peek();
+    let size = args.size()?;
+    match (u32::try_from(size).ok().filter(|size| *size <= 0x7fff_ffff), word) {
+        (None, Some(word)) => bad_argument(word, format!("`{}` is more than a socket holds", word.lossy())),
+        (size, _) => Ok(size.filter(|size| *size > 0)),
+    }
+}
+
+/// Tells who asks for more threads than there may be.
+pub(super) fn threads_fit(cx: &mut GlobalCx<'_>, span: Span) {
+    if let (Some(threads), Some(most)) = (cx.global.threads, cx.global.threads_max)
+        && threads > most
+    {
+        let message = format!("`nbthread {threads}` is more than `thread-hard-limit {most}`, which wins");
+        cx.diagnostics
+            .push(Diagnostic::warning(code::BAD_ARGUMENT, span, message));
+    }
+}
 
 fn local_peer(cx: &mut GlobalCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
     let keyword = args.last();

@@ -41,6 +41,7 @@ const ROWS: &[Keyword<Parse>] = &[
         "number of worker threads",
         |cx, args| {
             cx.global.threads = Some(args.integer(1, 1024)?);
+            super::process::threads_fit(cx, args.last());
             Ok(())
         },
     ),

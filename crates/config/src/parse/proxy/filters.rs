@@ -7,14 +7,14 @@ use crate::diag::{Diagnostic, Diagnostics, code};
 use crate::model::{
     Action, Bandwidth, BandwidthSharing, Cache, Filter, FilterKind, LuaFilter, Proxy, ProxyKind,
 };
-use crate::parse::args::{Args, Parsed};
+use crate::parse::args::{Args, Parsed, bad_argument};
 use crate::parse::keyword::{Found, Keyword, KeywordDoc, Sections, Status, look_up};
 use crate::parse::rules::lua_name;
 use crate::parse::{sampled, stick};
 use crate::source::Spanned;
 use crate::units::TimeUnit;
-use tidegate_sample::Place;
 use tidegate_sample::stick::DataType;
+use tidegate_sample::{Place, Way};
 
 type Parse = fn(&mut ProxyCx<'_>, &mut Args<'_>) -> Parsed<FilterKind>;
 
@@ -80,6 +80,7 @@ pub(super) fn filter(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
         let kind = FilterKind::Lua(LuaFilter { name, arguments });
         cx.proxy.filters.push(Filter {
             kind,
+            name: word.lossy().into_owned(),
             span: word.span(),
         });
         return Ok(());
@@ -96,10 +97,34 @@ pub(super) fn filter(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
     match look_up(&[ROWS], word, "filter ", "among filters")? {
         Found::Served(_, parse) => {
             let kind = parse(cx, args)?;
-            let span = word.span();
-            cx.proxy.filters.push(Filter { kind, span });
+            let (name, span) = (word.lossy().into_owned(), word.span());
+            cx.proxy.filters.push(Filter { kind, name, span });
         }
         Found::Nothing(_) => {}
+    }
+    Ok(())
+}
+
+/// `filter-sequence { request | response } <name>[,...]`
+pub(super) fn sequence(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
+    let first = args.last();
+    let way = args.one_of("a way", &[("request", Way::Request), ("response", Way::Response)])?;
+    let word = args.expect("names of filters such as `lua.mine,comp-res`")?;
+    let mut names: Vec<Spanned<String>> = Vec::new();
+    for name in word.text()?.split(',') {
+        if names.iter().any(|known| known.value == name) {
+            return bad_argument(word, format!("`{name}` is named twice"));
+        }
+        names.push(Spanned::new(name.to_owned(), word.span()));
+    }
+    let sequences = &mut cx.proxy.filter_sequences;
+    let sequence = match way {
+        Way::Request => &mut sequences.request,
+        Way::Response => &mut sequences.response,
+    };
+    if sequence.replace(names).is_some() {
+        let message = "there is another `filter-sequence` of this way in the section";
+        return Err(Box::new(Diagnostic::error(code::BAD_ARGUMENT, first, message)));
     }
     Ok(())
 }
@@ -210,6 +235,7 @@ pub(crate) fn check(proxies: &[Proxy], caches: &BTreeMap<String, Cache>, diagnos
         twice(proxy, diagnostics);
         limits(proxy, diagnostics);
         undeclared(proxy, diagnostics);
+        sequences(proxy, diagnostics);
     }
 }
 
@@ -295,6 +321,21 @@ fn twice(proxy: &Proxy, diagnostics: &mut Diagnostics) {
                     .related(first.span, "the first one"),
             );
         }
+    }
+}
+
+/// A sequence names filters of its proxy.
+fn sequences(proxy: &Proxy, diagnostics: &mut Diagnostics) {
+    let sequences = &proxy.filter_sequences;
+    let names = sequences.request.iter().chain(&sequences.response).flatten();
+    for name in names {
+        if proxy.filters.iter().any(|filter| filter.name == name.value) {
+            continue;
+        }
+        let message = format!("this section has no line `filter {}`", name.value);
+        let known = proxy.filters.iter().map(|filter| filter.name.as_str());
+        diagnostics
+            .push(Diagnostic::error(code::BAD_ARGUMENT, name.span, message).suggest(&name.value, known));
     }
 }
 

@@ -165,7 +165,10 @@ const ROWS: &[Keyword<Parse>] = &[
         cx.proxy.http.lenient_responses = on;
         Ok(())
     }),
-    not_yet("checkcache", B, "refuse responses that may be cached by mistake"),
+    served("checkcache", B, "", "refuse responses that set cookies and may be kept by caches", |cx, _, on| {
+        cx.proxy.http.check_cache = on;
+        Ok(())
+    }),
     served("disable-h2-upgrade", F, "", "don't take HTTP/2 where a client begins it unasked", |cx, _, on| {
         cx.proxy.http.disable_h2_upgrade = on;
         Ok(())
@@ -199,9 +202,12 @@ const ROWS: &[Keyword<Parse>] = &[
         cx.proxy.http.pretend_keepalive = on;
         Ok(())
     }),
-    not_yet("http-use-proxy-header", F, "use the Proxy-Connection header"),
-    not_yet("http-tunnel", ALL, "look at the first request only"),
-    not_yet("idle-close-on-response", F, "close idle connections only with a response"),
+    left_out("http-use-proxy-header", F, "`Proxy-Connection` is of no standard, and RFC 9110 has proxies take it away; `Connection` says all"),
+    left_out("http-tunnel", ALL, "HAProxy took it away too"),
+    served("idle-close-on-response", F, "", "in a soft stop, end idle connections with their next response", |cx, _, on| {
+        cx.proxy.http.idle_close_on_response = on;
+        Ok(())
+    }),
     not_yet("independent-streams", ALL, "one side's silence isn't the other's"),
     served("ldap-check", B, "", "check health by LDAP", |cx, args, on| follow(cx, args, on, |_| Ok(scripts::ldap()))),
     served("mysql-check", B, "[user <username> [{ post-41 | pre-41 | post-80 }]]", "check health by MySQL",

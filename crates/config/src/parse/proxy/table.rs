@@ -10,7 +10,7 @@ use crate::model::{BackendTarget, HttpReuse, Mode, Outgoing, RetryCount, SavedSt
 use crate::parse::args::{Args, Parsed, fault, list};
 use crate::parse::check_rules::Speaks;
 use crate::parse::http::header_name;
-use crate::parse::keyword::{Keyword, KeywordDoc, Sections, left_out, not_yet, served, unsupported};
+use crate::parse::keyword::{Keyword, KeywordDoc, Sections, left_out, no_effect, served, unsupported};
 use crate::parse::order::Rank;
 use crate::parse::server::ServerSettings;
 use crate::parse::{bind, capture, certificates, errors, mails, rules, sampled, server, stick};
@@ -216,9 +216,10 @@ const ROWS: &[Keyword<Parse>] = &[
     served("error-log-format", F, "<format>", "what log lines of errors hold", logs::error_log_format),
     served("external-check", B, "{ command <command> | path <path> }", "the program that checks health, and its PATH",
         |cx, args| cx.checks.external(args)),
-    not_yet("filter-sequence", NO_DEFAULTS, "the order of filters"),
+    served("filter-sequence", NO_DEFAULTS, "{ request | response } <name>[,...]", "the filters that messages meet, in this order",
+        filters::sequence),
     served("force-be-switch", F_ONLY, "{ if | unless } <condition>", "choose backends also if they are not published", force_switch),
-    not_yet("guid", NO_DEFAULTS, "a unique name"),
+    no_effect("guid", NO_DEFAULTS, "counters are the process's own and begin at zero: nothing goes by such names"),
     served("load-server-state-from-file", B, "{ global | local | none }", "begin with the state that servers had before a reload",
         |cx, args| {
             let names = [("global", SavedStates::Global), ("local", SavedStates::Local), ("none", SavedStates::None)];
