@@ -455,10 +455,12 @@ fn a_sequence_says_which_filters_messages_meet_and_in_which_order() -> Result<()
     for bind in BINDS {
         ask(&site.site, bind, GET)?;
         until_told(&site.site, "b.end_analyze(response)\n")?;
+        // Of a body that is empty the second one hears or not, as its end is told with the head or behind it.
+        let told = calls(&site.site)?.replace("a.http_payload(request) ", "");
         assert_eq!(
-            calls(&site.site)?,
+            told,
             "b.start_analyze(request) a.start_analyze(request) b.http_headers(request) a.http_headers(request) \
-             b.http_payload(request) b.http_end(request) GET a.http_payload(request) a.http_end(request) GET \
+             b.http_payload(request) b.http_end(request) GET a.http_end(request) GET \
              b.start_analyze(response) b.http_headers(response) b.http_payload(response) b.http_end(response) GET \
              a.end_analyze(request) b.end_analyze(request) b.end_analyze(response)\n",
             "{bind}"
