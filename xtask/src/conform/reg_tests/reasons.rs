@@ -68,6 +68,10 @@ const REASONS: &[(&str, &str)] = &[
         "wants a rewrite to fail where the body in HAProxy's buffer leaves no room for it; bodies take no room from heads here",
     ),
     (
+        "http-messaging/http_transfer_encoding",
+        "wants the chunks of a server of HTTP/1.0 to be passed on as such; they are taken apart, and the body ends with its connection",
+    ),
+    (
         "compression/basic",
         "wants a body that is coded as `identity` to lose its length; one that isn't changed keeps it here",
     ),
