@@ -35,7 +35,7 @@ impl fmt::Debug for LogBackend {
 }
 
 impl LogBackend {
-    /// A backend of a name with these servers, which sends nothing before it [belongs](Self::belongs_to) to a state.
+    /// A backend of a name with these servers, which sends nothing before it belongs to a state.
     pub fn new(name: impl Into<String>, servers: Vec<LogServer>) -> Arc<LogBackend> {
         Arc::new(LogBackend {
             name: name.into(),
