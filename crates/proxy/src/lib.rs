@@ -57,6 +57,7 @@ mod upstream;
 mod usage;
 mod violation;
 mod websocket;
+mod window;
 mod worker;
 
 pub use applet::{HttpApplet, RECEIVE_BYTES_MAX, SEND_BYTES_MAX, ServiceError, TcpApplet};

@@ -4,12 +4,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::clock::ticks;
-
-/// Bits of a count, and the most that they hold: a limit beyond that is none.
-const COUNT_BITS: u32 = 20;
-const COUNT_MAX: u64 = (1 << COUNT_BITS) - 1;
-/// The bits of the second's number.
-const SECOND_MAX: u64 = (1 << 24) - 1;
+use crate::window::{COUNT_MAX, counts, one_more, per_second};
 
 /// How often something may happen per second, all workers together. Without a limit nothing is counted.
 #[derive(Debug, Default)]
@@ -74,9 +69,7 @@ impl Pace {
             if let Some(wait) = wait_for(word, limit, now_ms) {
                 return Err(wait);
             }
-            let (count, before) = counts(word, now_ms / 1000);
-            let second = (now_ms / 1000) & SECOND_MAX;
-            let next = second << (2 * COUNT_BITS) | before << COUNT_BITS | (count + 1).min(COUNT_MAX);
+            let next = one_more(word, now_ms / 1000);
             match self
                 .window
                 .compare_exchange_weak(word, next, Ordering::Relaxed, Ordering::Relaxed)
@@ -90,32 +83,18 @@ impl Pace {
 
 /// How long until one more fits in: a second's events fade over the next one.
 fn wait_for(word: u64, limit: u32, now_ms: u64) -> Option<Duration> {
-    let (count, before) = counts(word, now_ms / 1000);
-    let left = 1000 - now_ms % 1000;
-    if count + before * left / 1000 < u64::from(limit) {
+    let (second, millisecond) = (now_ms / 1000, now_ms % 1000);
+    if per_second(word, second, millisecond) < u64::from(limit) {
         return None;
     }
+    let (count, before) = counts(word, second);
     // One of those of the second before is forgotten each time; those of this one only once it is over.
     let step = match before {
-        _ if count >= u64::from(limit) => left,
+        _ if count >= u64::from(limit) => 1000 - millisecond,
         0 => 1,
         before => 1000 / before,
     };
     Some(Duration::from_millis(step.clamp(1, 1000)))
-}
-
-/// The counts of a second and of the one before.
-fn counts(word: u64, second: u64) -> (u64, u64) {
-    let (last, before, now) = (
-        word >> (2 * COUNT_BITS),
-        word >> COUNT_BITS & COUNT_MAX,
-        word & COUNT_MAX,
-    );
-    match second.wrapping_sub(last) & SECOND_MAX {
-        0 => (now, before),
-        1 => (0, now),
-        _ => (0, 0),
-    }
 }
 
 #[cfg(test)]

@@ -2,11 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Bits of a count; more than they hold in a second is as much as they hold.
-const COUNT_BITS: u32 = 20;
-const COUNT_MAX: u64 = (1 << COUNT_BITS) - 1;
-/// Bits of the second's number, which wraps after half a year.
-const SECOND_MAX: u64 = (1 << 24) - 1;
+use crate::window::{counts, one_more, per_second};
 
 /// The count of the current second and of the one before, and which second that is, in one word: one worker writes it,
 /// any may read it.
@@ -19,13 +15,11 @@ pub(crate) struct Rate {
 impl Rate {
     /// Counts one more in this second.
     pub(crate) fn count(&self, second: u32) {
-        let (now, before) = counts(self.word.load(Ordering::Relaxed), second);
-        let word = (u64::from(second) & SECOND_MAX) << (2 * COUNT_BITS)
-            | before << COUNT_BITS
-            | (now + 1).min(COUNT_MAX);
+        let word = one_more(self.word.load(Ordering::Relaxed), second.into());
         self.word.store(word, Ordering::Relaxed);
-        if now >= self.most.load(Ordering::Relaxed) {
-            self.most.store((now + 1).min(COUNT_MAX), Ordering::Relaxed);
+        let (now, _) = counts(word, second.into());
+        if now > self.most.load(Ordering::Relaxed) {
+            self.most.store(now, Ordering::Relaxed);
         }
     }
 
@@ -41,35 +35,25 @@ impl Rate {
 
     /// How many there were in this second and in the one before it.
     pub(crate) fn lately(&self, second: u32) -> u64 {
-        let (now, before) = counts(self.word.load(Ordering::Relaxed), second);
+        let (now, before) = counts(self.word.load(Ordering::Relaxed), second.into());
         now + before
     }
 
     /// How many there were in the second that ends now: those of the current one, and of the one before it the part
     /// that is not too long ago.
     pub(crate) fn per_second(&self, second: u32, millisecond: u32) -> u64 {
-        let (now, before) = counts(self.word.load(Ordering::Relaxed), second);
-        now + before * u64::from(1000 - millisecond.min(1000)) / 1000
-    }
-}
-
-/// The counts of a second and of the one before it.
-fn counts(word: u64, second: u32) -> (u64, u64) {
-    let (last, before, now) = (
-        word >> (2 * COUNT_BITS),
-        word >> COUNT_BITS & COUNT_MAX,
-        word & COUNT_MAX,
-    );
-    match (u64::from(second).wrapping_sub(last)) & SECOND_MAX {
-        0 => (now, before),
-        1 => (0, now),
-        _ => (0, 0),
+        per_second(
+            self.word.load(Ordering::Relaxed),
+            second.into(),
+            millisecond.into(),
+        )
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::window::COUNT_MAX;
 
     #[test]
     fn what_happened_fades_within_a_second() {
