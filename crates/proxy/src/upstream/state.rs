@@ -3,27 +3,30 @@
 //! Workers read it with plain loads. Whoever changes something (an operator, a health check, a resolver, the clock) does so
 //! through the methods here, which also pass it on to the servers that track this one and tell the workers to look again.
 
+mod changes;
+mod following;
+mod load;
+mod telling;
+mod weight;
+
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use tidegate_sample::Listeners;
 
+pub(crate) use self::changes::Changes;
+use self::load::Load;
+pub(crate) use self::weight::{GROWN, WEIGHT_SCALE};
+pub use self::weight::{StaticWeights, WEIGHT_MAX};
 use super::admin::{Admin, AdminState};
 use super::kept::Kept;
-use super::news::{Reason, ServerChange, ServerNews};
+use super::news::{Reason, ServerChange};
 use super::shared::BackendState;
-use super::standing::{Cause, News, Standing, Teller};
+use super::standing::Cause;
 use crate::check::shared::{CheckState, Wanted};
 use crate::figures::PerWorker;
 use crate::spec::{ServerAddress, ServerSpec};
-
-/// A weight of 1 as it counts in balancing: a ramp has that many steps at least.
-pub(crate) const WEIGHT_SCALE: u32 = 16;
-
-/// The largest weight.
-pub const WEIGHT_MAX: u32 = 256;
 
 /// What is known of a server's health, with HAProxy's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,58 +50,6 @@ impl Operational {
             3 => Operational::Stopping,
             _ => Operational::Running,
         }
-    }
-}
-
-/// The algorithm is static: weights other than 0 and the first one don't count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StaticWeights;
-
-impl std::fmt::Display for StaticWeights {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the backend's algorithm is static and takes no weights but 0% and 100%")
-    }
-}
-
-impl std::error::Error for StaticWeights {}
-
-/// What the servers of a process share, so that changes come one after the other and everybody hears of them.
-#[derive(Clone)]
-pub(crate) struct Changes {
-    one_at_a_time: Arc<Mutex<()>>,
-    started: Instant,
-    listeners: Arc<Listeners<ServerNews>>,
-    teller: Arc<OnceLock<Teller>>,
-    workers: usize,
-}
-
-impl Changes {
-    pub(crate) fn new(started: Instant, workers: usize) -> Self {
-        Changes {
-            one_at_a_time: Arc::default(),
-            started,
-            workers,
-            listeners: Arc::default(),
-            teller: Arc::default(),
-        }
-    }
-
-    /// Those who hear of what becomes of servers.
-    pub(crate) fn listeners(&self) -> &Arc<Listeners<ServerNews>> {
-        &self.listeners
-    }
-
-    /// From now on there is somebody to be told.
-    pub(crate) fn tell_by(&self, teller: Teller) {
-        let _ = self.teller.set(teller);
-    }
-
-    pub(super) fn lock(&self) -> MutexGuard<'_, ()> {
-        self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn ms(&self, now: Instant) -> u64 {
-        u64::try_from(now.saturating_duration_since(self.started).as_millis()).unwrap_or(u64::MAX)
     }
 }
 
@@ -225,34 +176,6 @@ impl ServerState {
         let _ = self.backend.set(backend);
     }
 
-    /// One more server follows this one, and takes over what it is now.
-    pub(crate) fn track_by(&self, tracker: &Arc<ServerState>) {
-        let _guard = self.changes.lock();
-        self.add_tracker(tracker);
-        self.pass_on_admin(self.changes.started);
-    }
-
-    /// The same, for whoever sees to it that changes come one after the other.
-    pub(super) fn add_tracker(&self, tracker: &Arc<ServerState>) {
-        let mut trackers = self.lock_trackers();
-        trackers.retain(|known| known.strong_count() > 0);
-        trackers.push(Arc::downgrade(tracker));
-    }
-
-    /// Whether other servers follow this one.
-    pub(super) fn is_tracked(&self) -> bool {
-        self.trackers().any(|tracker| !tracker.is_removed())
-    }
-
-    fn lock_trackers(&self) -> MutexGuard<'_, Vec<Weak<ServerState>>> {
-        self.trackers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Those who hear of what becomes of servers: of all of the process.
-    pub(crate) fn listeners(&self) -> &Arc<Listeners<ServerNews>> {
-        &self.changes.listeners
-    }
-
     /// Its checks.
     pub fn checks(&self) -> &CheckState {
         &self.checks
@@ -322,41 +245,6 @@ impl ServerState {
     /// Whether it is used only when no other can be.
     pub fn is_backup(&self) -> bool {
         self.spec.load().backup
-    }
-
-    /// The weight as it was set last.
-    pub fn weight(&self) -> u32 {
-        self.weight.load(Ordering::Relaxed)
-    }
-
-    /// The weight of the configuration.
-    pub fn initial_weight(&self) -> u32 {
-        self.spec.load().weight
-    }
-
-    /// The weight as it counts now, `slowstart` applied; rounded up.
-    pub fn effective_weight(&self) -> u32 {
-        self.scaled_weight().div_ceil(WEIGHT_SCALE)
-    }
-
-    /// The same in units of 1/[`WEIGHT_SCALE`].
-    pub(crate) fn scaled_weight(&self) -> u32 {
-        self.effective.load(Ordering::Relaxed)
-    }
-
-    /// Sets the weight, cut to 256; 0 takes no new sessions.
-    ///
-    /// # Errors
-    /// If the backend's algorithm is static, any weight but 0 and the one of the configuration.
-    pub fn set_weight(&self, weight: u32, now: Instant) -> Result<(), StaticWeights> {
-        let weight = weight.min(WEIGHT_MAX);
-        if self.static_weights && weight != 0 && weight != self.initial_weight() {
-            return Err(StaticWeights);
-        }
-        let _guard = self.changes.lock();
-        self.weight.store(weight, Ordering::Relaxed);
-        self.weigh(now);
-        Ok(())
     }
 
     /// Why it is out of service or runs dry.
@@ -429,54 +317,6 @@ impl ServerState {
         }
     }
 
-    /// Most requests or streams that it serves at a time; 0 for no limit.
-    pub fn maxconn(&self) -> u32 {
-        self.maxconn.load(Ordering::Relaxed)
-    }
-
-    /// Sets that limit.
-    pub fn set_maxconn(&self, limit: u32) {
-        let _guard = self.changes.lock();
-        self.maxconn.store(limit, Ordering::Relaxed);
-        self.tell();
-    }
-
-    /// `minconn`: what the limit is without load; 0 for no ramp.
-    pub(crate) fn minconn(&self) -> u32 {
-        self.minconn
-    }
-
-    /// `maxqueue`: most that wait for it; 0 for no limit.
-    pub fn maxqueue(&self) -> u32 {
-        self.maxqueue
-    }
-
-    /// How far its `slowstart` is, of [`GROWN`].
-    pub(crate) fn grown(&self) -> u32 {
-        self.grown.load(Ordering::Relaxed)
-    }
-
-    /// How far its `slowstart` is, in percent; none once it is over.
-    pub fn throttle(&self) -> Option<u32> {
-        let grown = self.grown();
-        (grown < GROWN).then(|| grown.saturating_mul(100) / GROWN)
-    }
-
-    /// Requests or streams that it serves, of all workers.
-    pub fn connections(&self) -> u32 {
-        self.load.connections.load(Ordering::SeqCst)
-    }
-
-    /// How many wait for it.
-    pub fn queued(&self) -> u32 {
-        self.load.queued.load(Ordering::SeqCst)
-    }
-
-    /// Most that waited for it at a time.
-    pub fn queued_max(&self) -> u32 {
-        self.load.queued_max.load(Ordering::Relaxed)
-    }
-
     /// For how long it was down or out of service.
     pub fn downtime(&self, now: Instant) -> Duration {
         let before = Duration::from_millis(self.down_ms.load(Ordering::Relaxed));
@@ -494,59 +334,6 @@ impl ServerState {
             self.down_ms
                 .fetch_add(ms.saturating_sub(since), Ordering::Relaxed);
         }
-    }
-
-    /// Both together.
-    pub(crate) fn busy(&self) -> u32 {
-        self.connections().saturating_add(self.queued())
-    }
-
-    /// One more waits for it, or one less.
-    pub(super) fn count_queued(&self, more: bool) {
-        if more {
-            let now = self.load.queued.fetch_add(1, Ordering::SeqCst) + 1;
-            self.load.queued_max.fetch_max(now, Ordering::Relaxed);
-        } else {
-            self.load.queued.fetch_sub(1, Ordering::SeqCst);
-        }
-    }
-
-    /// Counts one more that it serves, unless there are that many.
-    pub(super) fn enter(&self, limit: Option<u32>) -> bool {
-        let connections = &self.load.connections;
-        let entered = match limit {
-            None => {
-                connections.fetch_add(1, Ordering::SeqCst);
-                true
-            }
-            Some(limit) => {
-                let more = |now: u32| (now < limit).then_some(now + 1);
-                connections
-                    .fetch_update(Ordering::SeqCst, Ordering::SeqCst, more)
-                    .is_ok()
-            }
-        };
-        // Whoever takes it away looks for who is there after saying so, and who enters looks after that.
-        if entered && self.is_removed() {
-            self.leave();
-            return false;
-        }
-        entered
-    }
-
-    /// One of them is gone.
-    pub(super) fn leave(&self) {
-        self.load.connections.fetch_sub(1, Ordering::SeqCst);
-    }
-
-    /// The number of the turn that it had last.
-    pub(crate) fn last_turn(&self) -> u64 {
-        self.load.last_turn.load(Ordering::Relaxed)
-    }
-
-    /// It has its turn.
-    pub(crate) fn take_turn(&self, number: u64) {
-        self.load.last_turn.store(number, Ordering::Relaxed);
     }
 
     /// Where it is.
@@ -574,49 +361,6 @@ impl ServerState {
     /// Changes whenever the address does.
     pub(crate) fn address_version(&self) -> u32 {
         self.address_version.load(Ordering::Acquire)
-    }
-
-    /// Takes a further step of its `slowstart`, if it is on one.
-    pub(crate) fn grow(&self, now: Instant) {
-        if self.operational() != Operational::Starting {
-            return;
-        }
-        let _guard = self.changes.lock();
-        if self.growth(now) == GROWN {
-            self.operational
-                .store(Operational::Running as u8, Ordering::Relaxed);
-        }
-        self.weigh(now);
-    }
-
-    fn slowstart(&self) -> Option<Duration> {
-        self.spec.load().slowstart.filter(|time| !time.is_zero())
-    }
-
-    fn growth(&self, now: Instant) -> u32 {
-        match self.slowstart() {
-            Some(ramp) if self.operational() == Operational::Starting => {
-                let ramp = ramp.as_millis().max(1);
-                let part = self.since_change(now).as_millis() * u128::from(GROWN) / ramp;
-                u32::try_from(part).unwrap_or(GROWN).min(GROWN)
-            }
-            _ => GROWN,
-        }
-    }
-
-    /// What weight and ramp come to now: never nothing of something.
-    fn weigh(&self, now: Instant) {
-        let grown = self.growth(now);
-        let before = self.grown.swap(grown, Ordering::Relaxed);
-        let full = self.weight().saturating_mul(WEIGHT_SCALE);
-        let counts = match full {
-            0 => 0,
-            full if self.static_weights => full,
-            full => (u64::from(full) * u64::from(grown) / u64::from(GROWN)).max(1) as u32,
-        };
-        if self.effective.swap(counts, Ordering::Relaxed) != counts || before != grown {
-            self.tell();
-        }
     }
 
     fn store_admin(&self, bits: u8, now: Instant) {
@@ -678,48 +422,6 @@ impl ServerState {
         }
     }
 
-    fn requeued(&self) -> u32 {
-        match self.seen() {
-            Operational::Stopped => self.queued(),
-            _ => self
-                .backend
-                .get()
-                .and_then(Weak::upgrade)
-                .map_or(0, |backend| backend.queued()),
-        }
-    }
-
-    fn publish_state(&self, old: Operational, admin: bool, reason: &Reason) {
-        let new = self.seen();
-        if old != new {
-            self.publish(ServerChange::State {
-                old,
-                new,
-                admin,
-                check: reason.check.clone(),
-                cause: reason.cause.to_owned(),
-                requeued: self.requeued(),
-            });
-        }
-    }
-
-    /// Lets those hear who want to.
-    pub(crate) fn publish(&self, what: ServerChange) {
-        let Some(backend) = self.backend.get().and_then(Weak::upgrade) else {
-            return;
-        };
-        self.changes.listeners.tell(&ServerNews {
-            server: self.name().to_owned(),
-            server_id: self.id,
-            number: self.number,
-            revision: self.revision,
-            backend: backend.name().to_owned(),
-            backend_id: backend.id(),
-            at: SystemTime::now(),
-            what,
-        });
-    }
-
     fn store_operational(&self, state: Operational, now: Instant, reason: &Reason) {
         let seen = self.seen();
         let standing = self.standing();
@@ -750,77 +452,6 @@ impl ServerState {
             tracker.store_operational(state, now, &tracked);
         }
     }
-
-    /// It has just come up.
-    fn begin(&self, now: Instant) {
-        if self.slowstart().is_some() {
-            self.operational
-                .store(Operational::Starting as u8, Ordering::Relaxed);
-        }
-        self.weigh(now);
-    }
-
-    /// Those that track it take over all that it is.
-    pub(super) fn pass_on_all(&self, now: Instant) {
-        self.pass_on_admin(now);
-        let tracked = Reason {
-            by: Cause::Tracked,
-            ..Reason::default()
-        };
-        for tracker in self.trackers() {
-            tracker.store_operational(self.operational(), now, &tracked);
-        }
-    }
-
-    fn pass_on_admin(&self, now: Instant) {
-        let own = self.admin();
-        let inherited = Admin::INHERITED_MAINT.0 | Admin::INHERITED_DRAIN.0;
-        let mut passed = 0;
-        if own.is_maint() {
-            passed |= Admin::INHERITED_MAINT.0;
-        }
-        if own.0 & Admin::DRAIN != 0 {
-            passed |= Admin::INHERITED_DRAIN.0;
-        }
-        for tracker in self.trackers() {
-            tracker.store_admin(tracker.admin().0 & !inherited | passed, now);
-        }
-    }
-
-    fn trackers(&self) -> impl Iterator<Item = Arc<ServerState>> {
-        let trackers = self.lock_trackers();
-        let trackers: Vec<_> = trackers.iter().filter_map(Weak::upgrade).collect();
-        trackers.into_iter()
-    }
-
-    fn standing(&self) -> Standing {
-        Standing {
-            admin: self.admin(),
-            operational: self.operational(),
-            usable: self.is_usable(),
-        }
-    }
-
-    /// Tells whoever wants to know what it was and is.
-    fn tell_of(&self, before: Standing, cause: Cause) {
-        if let (Some(teller), Some(backend)) = (self.changes.teller.get(), self.backend.get()) {
-            // Nobody listens any more when everything ends.
-            let _ = teller.send(News {
-                backend: backend.clone(),
-                server: self.spec.load_full(),
-                before,
-                after: self.standing(),
-                cause,
-            });
-        }
-    }
-
-    /// Lets the backend look again.
-    fn tell(&self) {
-        if let Some(backend) = self.backend.get().and_then(Weak::upgrade) {
-            backend.changed();
-        }
-    }
 }
 
 /// The name that a server has now.
@@ -840,28 +471,15 @@ impl std::fmt::Display for ServerName {
     }
 }
 
-/// All of a ramp.
-pub(crate) const GROWN: u32 = 1000;
-
-/// What changes with every request, on a line of the cache of its own.
-#[derive(Default)]
-#[repr(align(128))]
-struct Load {
-    connections: AtomicU32,
-    queued: AtomicU32,
-    queued_max: AtomicU32,
-    last_turn: AtomicU64,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn at(started: Instant, ms: u64) -> Instant {
+    pub(super) fn at(started: Instant, ms: u64) -> Instant {
         started + Duration::from_millis(ms)
     }
 
-    fn state(change: impl FnOnce(&mut ServerSpec)) -> (Instant, ServerState) {
+    pub(super) fn state(change: impl FnOnce(&mut ServerSpec)) -> (Instant, ServerState) {
         let started = Instant::now();
         let mut spec = ServerSpec::tcp("s", "127.0.0.1:1".parse().unwrap());
         change(&mut spec);
@@ -888,71 +506,6 @@ mod tests {
         let (t, s) = state(|s| s.disabled = true);
         assert_eq!((s.is_up(), s.admin().bits()), (false, 0x05));
         s.set_admin(AdminState::Ready, t);
-        assert!(s.is_usable());
-    }
-
-    #[test]
-    fn a_server_that_comes_up_grows_to_its_weight() {
-        let (t, s) = state(|s| {
-            s.weight = 100;
-            s.slowstart = Some(Duration::from_secs(10));
-        });
-        assert_eq!(s.effective_weight(), 100, "not at the start of the process");
-        s.set_operational(Operational::Stopped, t);
-        assert!(!s.is_up());
-        s.set_operational(Operational::Running, at(t, 1000));
-        assert_eq!(s.operational(), Operational::Starting);
-        assert_eq!((s.scaled_weight(), s.is_usable()), (1, true));
-        s.grow(at(t, 6000));
-        assert_eq!((s.effective_weight(), s.weight()), (50, 100));
-        assert_eq!(s.grown(), 500);
-        s.grow(at(t, 11_000));
-        assert_eq!(
-            (s.effective_weight(), s.operational()),
-            (100, Operational::Running)
-        );
-        s.set_admin(AdminState::Maint, at(t, 12_000));
-        s.set_admin(AdminState::Ready, at(t, 13_000));
-        s.grow(at(t, 14_000));
-        assert_eq!(s.effective_weight(), 10);
-        assert_eq!(s.since_change(at(t, 14_000)), Duration::from_secs(1));
-    }
-
-    #[test]
-    fn those_that_track_a_server_follow_it() {
-        let t = Instant::now();
-        let changes = Changes::new(t, 1);
-        let spec = |name: &str| ServerSpec::tcp(name, "127.0.0.1:1".parse().unwrap());
-        let new = |name: &str| Arc::new(ServerState::new(&spec(name), 0, false, &changes));
-        let (a, b, c) = (new("a"), new("b"), new("c"));
-        a.track_by(&b);
-        b.track_by(&c);
-        a.set_admin(AdminState::Maint, t);
-        assert_eq!([a.admin().bits(), b.admin().bits(), c.admin().bits()], [1, 2, 2]);
-        c.set_admin(AdminState::Maint, t);
-        a.set_admin(AdminState::Drain, t);
-        assert_eq!(
-            [a.admin().bits(), b.admin().bits(), c.admin().bits()],
-            [8, 16, 17]
-        );
-        a.set_admin(AdminState::Ready, t);
-        assert_eq!([a.admin().bits(), b.admin().bits(), c.admin().bits()], [0, 0, 1]);
-        a.set_operational(Operational::Stopped, t);
-        assert!(!b.is_up() && c.operational() == Operational::Stopped);
-        a.set_operational(Operational::Running, t);
-        assert!(b.is_up());
-    }
-
-    #[test]
-    fn static_weights_are_on_or_off() {
-        let started = Instant::now();
-        let mut spec = ServerSpec::tcp("s", "127.0.0.1:1".parse().unwrap());
-        spec.weight = 20;
-        let s = ServerState::new(&spec, 0, true, &Changes::new(started, 1));
-        assert_eq!(s.set_weight(10, started), Err(StaticWeights));
-        assert_eq!(s.set_weight(0, started), Ok(()));
-        assert!(!s.is_usable() && s.is_up());
-        assert_eq!(s.set_weight(20, started), Ok(()));
         assert!(s.is_usable());
     }
 

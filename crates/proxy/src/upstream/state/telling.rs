@@ -1,0 +1,88 @@
+//! Who hears of what becomes of a server: its backend, its log, and those who listen.
+
+use std::sync::{Arc, Weak};
+use std::time::SystemTime;
+
+use tidegate_sample::Listeners;
+
+use super::{Operational, ServerState};
+use crate::upstream::news::{Reason, ServerChange, ServerNews};
+use crate::upstream::standing::{Cause, News, Standing};
+
+impl ServerState {
+    /// Those who hear of what becomes of servers: of all of the process.
+    pub(crate) fn listeners(&self) -> &Arc<Listeners<ServerNews>> {
+        &self.changes.listeners
+    }
+
+    /// Lets those hear who want to.
+    pub(crate) fn publish(&self, what: ServerChange) {
+        let Some(backend) = self.backend.get().and_then(Weak::upgrade) else {
+            return;
+        };
+        self.changes.listeners.tell(&ServerNews {
+            server: self.name().to_owned(),
+            server_id: self.id,
+            number: self.number,
+            revision: self.revision,
+            backend: backend.name().to_owned(),
+            backend_id: backend.id(),
+            at: SystemTime::now(),
+            what,
+        });
+    }
+
+    pub(super) fn publish_state(&self, old: Operational, admin: bool, reason: &Reason) {
+        let new = self.seen();
+        if old != new {
+            self.publish(ServerChange::State {
+                old,
+                new,
+                admin,
+                check: reason.check.clone(),
+                cause: reason.cause.to_owned(),
+                requeued: self.requeued(),
+            });
+        }
+    }
+
+    pub(super) fn requeued(&self) -> u32 {
+        match self.seen() {
+            Operational::Stopped => self.queued(),
+            _ => self
+                .backend
+                .get()
+                .and_then(Weak::upgrade)
+                .map_or(0, |backend| backend.queued()),
+        }
+    }
+
+    /// Tells whoever wants to know what it was and is.
+    pub(super) fn tell_of(&self, before: Standing, cause: Cause) {
+        if let (Some(teller), Some(backend)) = (self.changes.teller.get(), self.backend.get()) {
+            // Nobody listens any more when everything ends.
+            let _ = teller.send(News {
+                backend: backend.clone(),
+                server: self.spec.load_full(),
+                before,
+                after: self.standing(),
+                cause,
+            });
+        }
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        Standing {
+            admin: self.admin(),
+            operational: self.operational(),
+            usable: self.is_usable(),
+        }
+    }
+
+    /// Lets the backend look again.
+    pub(super) fn tell(&self) {
+        if let Some(backend) = self.backend.get().and_then(Weak::upgrade) {
+            backend.changed();
+        }
+    }
+}
