@@ -3,23 +3,20 @@
 use std::any::Any;
 use std::cell::{Cell, OnceCell, Ref, RefCell, RefMut};
 use std::future::{Future, poll_fn};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::task::Poll;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tidegate_sample::figures::RulePlace;
-use tidegate_sample::head::{Headers, Target, request, response};
-use tidegate_sample::stick::Count;
+use tidegate_sample::head::{Headers, request, response};
 use tidegate_sample::vars::{self, VarName, VarScope, VarStore};
 use tidegate_sample::{Data, Facts, Named, Priority, Session, Tls, Value, Way};
 
 use crate::cache::Caching;
 use crate::capture::Captured;
 use crate::channel::Channel;
-use crate::client::{Client, Ends};
-use crate::clock::ticks;
+use crate::client::Client;
 use crate::counts::Ending;
 use crate::event::Event;
 use crate::ext::Failure;
@@ -37,10 +34,14 @@ use crate::usage::TxnUsage;
 use crate::worker::Backend;
 pub use detached::Detached;
 use overrides::Overrides;
+pub use target::InvalidTarget;
 
 mod detached;
+mod ends;
 mod overrides;
 mod peek;
+mod target;
+mod tracking;
 mod view;
 
 /// HTTP or TCP.
@@ -299,70 +300,6 @@ impl Txn {
         true
     }
 
-    /// Replaces the path of the request's target and keeps the query.
-    ///
-    /// # Errors
-    /// What the new target can't hold (blanks, control characters, a path that doesn't begin with `/`).
-    pub fn set_path(&self, path: &[u8]) -> Result<(), InvalidTarget> {
-        self.set_target(|target| {
-            let mut new = path.to_vec();
-            if let Some(query) = target.whole_query() {
-                new.push(b'?');
-                new.extend_from_slice(query.as_bytes());
-            }
-            new
-        })
-    }
-
-    /// Replaces the query (without the question mark) and keeps the path. An empty one leaves a bare `?`, as in HAProxy.
-    ///
-    /// # Errors
-    /// What the new target can't hold.
-    pub fn set_query(&self, query: &[u8]) -> Result<(), InvalidTarget> {
-        self.set_target(|target| [target.bare_path().as_bytes(), b"?", query].concat())
-    }
-
-    /// Replaces path and query together.
-    ///
-    /// # Errors
-    /// What the new target can't hold.
-    pub fn set_path_and_query(&self, path_and_query: &[u8]) -> Result<(), InvalidTarget> {
-        self.set_target(|_| path_and_query.to_vec())
-    }
-
-    /// Replaces the whole target of the request: a path, or an absolute URI, whose authority then is the `host` too.
-    ///
-    /// # Errors
-    /// If it is no URI.
-    pub fn set_uri(&self, uri: &[u8]) -> Result<(), InvalidTarget> {
-        let uri = Target::parse(&Bytes::copy_from_slice(uri)).map_err(|e| InvalidTarget(e.to_string()))?;
-        let mut head = self
-            .request_head_mut()
-            .ok_or_else(|| InvalidTarget("no request".into()))?;
-        head.keep_asked();
-        if let Some(authority) = uri.authority()
-            && let Ok(host) = http::HeaderValue::from_str(without_user(authority.as_str()))
-        {
-            head.headers.insert(tidegate_sample::head::names::HOST, host);
-        }
-        head.uri = uri;
-        Ok(())
-    }
-
-    /// Replaces the request's method.
-    ///
-    /// # Errors
-    /// If it is no token.
-    pub fn set_method(&self, method: &[u8]) -> Result<(), InvalidTarget> {
-        let method = http::Method::from_bytes(method).map_err(|e| InvalidTarget(e.to_string()))?;
-        let mut head = self
-            .request_head_mut()
-            .ok_or_else(|| InvalidTarget("no request".into()))?;
-        head.keep_asked();
-        head.method = method;
-        Ok(())
-    }
-
     /// The bytes from the client (TCP mode; empty and unused in HTTP mode).
     pub fn request_channel(&self) -> &Channel {
         &self.channels().request
@@ -392,16 +329,6 @@ impl Txn {
     /// The response's body as far as it was buffered (`http-response wait-for-body`); empty when nothing was.
     pub fn response_body(&self) -> Ref<'_, [u8]> {
         Ref::map(self.response_body.borrow(), Vec::as_slice)
-    }
-
-    /// The client's address; `None` on a Unix socket.
-    pub fn source(&self) -> Option<SocketAddr> {
-        self.source.get()
-    }
-
-    /// The address that the client connected to; `None` on a Unix socket.
-    pub fn destination(&self) -> Option<SocketAddr> {
-        self.destination.get()
     }
 
     /// The frontend.
@@ -540,63 +467,13 @@ impl Txn {
         })
     }
 
-    /// The client's address as rules want it seen; the port stays.
-    pub(crate) fn set_source(&self, address: IpAddr) {
-        let port = self.source().map_or(0, |s| s.port());
-        self.put_source(SocketAddr::new(address, port));
-    }
-
-    /// The client's port as rules want it seen. A client without an address gets the unspecified one.
-    pub(crate) fn set_source_port(&self, port: u16) {
-        self.put_source(SocketAddr::new(host(self.source()), port));
-    }
-
-    /// The address that the client connected to, as rules want it seen; the port stays.
-    pub(crate) fn set_destination(&self, address: IpAddr) {
-        let port = self.destination().map_or(0, |d| d.port());
-        self.put_destination(SocketAddr::new(address, port));
-    }
-
-    /// The port that the client connected to, likewise.
-    pub(crate) fn set_destination_port(&self, port: u16) {
-        self.put_destination(SocketAddr::new(host(self.destination()), port));
-    }
-
-    /// What rules on the mere connection set holds for all its requests.
-    fn put_source(&self, address: SocketAddr) {
-        self.source.set(Some(address));
-        if self.is_of_connection() {
-            self.client.source.set(Some(address));
-        }
-        if self.phase.get() == Phase::Connection {
-            let seen = self.client.seen.get();
-            let source = Some(address);
-            self.client.seen.set(Ends { source, ..seen });
-        }
-    }
-
-    fn put_destination(&self, address: SocketAddr) {
-        self.destination.set(Some(address));
-        if self.is_of_connection() {
-            self.client.destination.set(Some(address));
-        }
-        if self.phase.get() == Phase::Connection {
-            let seen = self.client.seen.get();
-            let destination = Some(address);
-            self.client.seen.set(Ends { destination, ..seen });
-        }
-    }
-
-    fn is_of_connection(&self) -> bool {
-        matches!(self.phase(), Phase::Connection | Phase::Session)
-    }
-
     /// Captures what the frontend wants of a message's headers.
     pub(crate) fn capture_headers(&self, way: Way, headers: &Headers) {
         if let (Some(captured), Some(home)) = (&self.captured, &self.client.home) {
             captured.message(&home.spec.captures, way, headers);
         }
     }
+
     /// Notes the server that is about to be used.
     pub(crate) fn choose_server(&self, slot: Slot) {
         let server = slot.server().clone();
@@ -604,24 +481,6 @@ impl Txn {
         *self.server.borrow_mut() = Some(server.named.clone());
         self.client.whereabouts.borrow_mut().server = Some(server.named.clone());
         self.backend_dst.set(server.socket_for(self.destination()));
-    }
-
-    /// Where a server of this address is connected to: what it leaves open is as the client had it.
-    pub(crate) fn address_of_server(&self, address: SocketAddr) -> SocketAddr {
-        let Some(destination) = self.destination() else {
-            return address;
-        };
-        let ip = if address.ip().is_unspecified() {
-            destination.ip()
-        } else {
-            address.ip()
-        };
-        let port = if address.port() == 0 {
-            destination.port()
-        } else {
-            address.port()
-        };
-        SocketAddr::new(ip, port)
     }
 
     /// How often a connection or request that failed is tried again.
@@ -634,41 +493,6 @@ impl Txn {
         let second = Duration::from_secs(1);
         let connect = self.timeouts(&backend.spec.timeouts).connect;
         connect.map_or(second, |time| time.min(second))
-    }
-
-    /// Counts something for all entries that the transaction or its connection tracks.
-    pub(crate) fn count(&self, what: Count, amount: u64) {
-        if amount > 0 && self.tracks() {
-            let now = ticks();
-            self.counters.count(what, amount, now);
-            self.client.counters.count(what, amount, now);
-        }
-    }
-
-    /// Counts the bytes that went through since it was asked last.
-    pub(crate) fn count_bytes(&self) {
-        if self.tracks() {
-            let (came, went) = self.usage.new_bytes();
-            self.count(Count::BytesIn, came);
-            self.count(Count::BytesOut, went);
-        }
-    }
-
-    /// Whether anything is tracked.
-    pub(crate) fn tracks(&self) -> bool {
-        !(self.counters.is_empty() && self.client.counters.is_empty())
-    }
-
-    /// Counts the last bytes and ends the tracking, when all that was to be sent is on its way.
-    pub(crate) fn untrack(&self) {
-        self.count_bytes();
-        if self.tracks() {
-            let glitches = self.client.new_glitches();
-            self.count(Count::Glitch, glitches.into());
-        }
-        if !self.counters.is_empty() {
-            self.counters.release(ticks());
-        }
     }
 
     /// Notes the backend that was chosen.
@@ -753,23 +577,6 @@ impl Txn {
     fn is_during(&self, way: Way) -> bool {
         self.phase.get() == Phase::Log || self.way() == way
     }
-
-    fn set_target(&self, change: impl FnOnce(&Target) -> Vec<u8>) -> Result<(), InvalidTarget> {
-        let mut head = self
-            .request_head_mut()
-            .ok_or_else(|| InvalidTarget("no request".into()))?;
-        let target = change(&head.uri);
-        let mut uri = head.uri.clone();
-        uri.set_path_and_query(&target)
-            .map_err(|e| InvalidTarget(e.to_string()))?;
-        head.keep_asked();
-        head.uri = uri;
-        Ok(())
-    }
-}
-
-fn host(address: Option<SocketAddr>) -> IpAddr {
-    address.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip())
 }
 
 impl Drop for Txn {
@@ -779,57 +586,14 @@ impl Drop for Txn {
     }
 }
 
-/// A method, path, query or URI that can't be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InvalidTarget(String);
-
-impl std::fmt::Display for InvalidTarget {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for InvalidTarget {}
-
-/// Host and port of an authority.
-fn without_user(authority: &str) -> &str {
-    authority.rsplit_once('@').map_or(authority, |(_, host)| host)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn http(target: &str) -> Rc<Txn> {
+    pub(super) fn http(target: &str) -> Rc<Txn> {
         Txn::detached()
             .request(http::Request::get(target).body(()).unwrap())
             .build()
-    }
-
-    fn target(txn: &Txn) -> String {
-        txn.request_head().unwrap().uri.to_string()
-    }
-
-    #[test]
-    fn the_parts_of_the_target_are_set_apart() {
-        let txn = http("/a/b?x=1");
-        txn.set_path(b"/c").unwrap();
-        assert_eq!(target(&txn), "/c?x=1");
-        txn.set_query(b"y=2").unwrap();
-        assert_eq!(target(&txn), "/c?y=2");
-        txn.set_uri(b"http://h/z").unwrap();
-        assert_eq!(target(&txn), "http://h/z");
-    }
-
-    #[test]
-    fn what_would_be_injected_on_the_wire_is_refused() {
-        let txn = http("/");
-        for bad in [&b"/a b"[..], b"/a\r\nX: y", b"/\0", b"no-slash", b""] {
-            assert!(txn.set_path(bad).is_err(), "{bad:?}");
-        }
-        assert!(txn.set_query(b"a\nb").is_err());
-        assert!(txn.set_method(b"GET / HTTP").is_err());
-        assert_eq!(target(&txn), "/");
     }
 
     #[test]
