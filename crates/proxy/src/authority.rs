@@ -26,7 +26,7 @@ pub(crate) fn contradict(uri: &Uri, host: &[u8]) -> bool {
     let Some(authority) = uri.authority() else {
         return false;
     };
-    let authority = authority.as_str().rsplit('@').next().unwrap_or_default();
+    let authority = without_user(authority);
     let usual: &[&str] = match uri.scheme_str() {
         Some("https") => &["443", ""],
         Some(_) => &["80", ""],
@@ -41,6 +41,12 @@ pub(crate) fn contradict(uri: &Uri, host: &[u8]) -> bool {
         _ => host.to_ascii_lowercase(),
     };
     std::str::from_utf8(host).map_or(true, |host| bare(host) != bare(authority))
+}
+
+/// Host and port of an authority.
+pub(crate) fn without_user(authority: &Authority) -> &str {
+    let authority = authority.as_str();
+    authority.rsplit_once('@').map_or(authority, |(_, host)| host)
 }
 
 fn usual_port(scheme: &str) -> Option<&'static str> {

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use tidegate_sample::head::{Target, names};
 
 use super::Txn;
+use crate::authority::without_user;
 
 /// A method, path, query or URI that can't be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +61,7 @@ impl Txn {
             .ok_or_else(|| InvalidTarget("no request".into()))?;
         head.keep_asked();
         if let Some(authority) = uri.authority()
-            && let Ok(host) = http::HeaderValue::from_str(without_user(authority.as_str()))
+            && let Ok(host) = http::HeaderValue::from_str(without_user(authority))
         {
             head.headers.insert(names::HOST, host);
         }
@@ -94,11 +95,6 @@ impl Txn {
         head.uri = uri;
         Ok(())
     }
-}
-
-/// Host and port of an authority.
-fn without_user(authority: &str) -> &str {
-    authority.rsplit_once('@').map_or(authority, |(_, host)| host)
 }
 
 #[cfg(test)]
