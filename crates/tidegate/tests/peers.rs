@@ -146,6 +146,45 @@ fn greeted(port: u16, hello: &str) -> Result<(TcpStream, String)> {
 }
 
 #[test]
+fn nothing_is_told_to_whoever_teaches() -> Result<()> {
+    let (own, other) = (free_port()?, free_port()?);
+    let peers = format!("    peer a 127.0.0.2:{own}\n    peer b 127.0.0.2:{other}\n");
+    let peers = format!("{peers}    table taught type string len 20 size 100 store gpc0\n");
+    let rest = format!(
+        "peers ring\n{peers}frontend web\n    bind 127.0.0.1:8081\n    \
+         http-request track-sc0 path table ring/taught\n    http-request sc-inc-gpc0(0)\n    http-request return status 200\n"
+    );
+    let a = Runtime::start("peers-taught", "level admin", "    localpeer a\n", &rest)?;
+    let (mut stream, status) = greeted(own, "HAProxyS 2.1\na\nb 1 0\n")?;
+    assert_eq!(status, "200\n");
+    let mut ask = [9; 2];
+    stream.read_exact(&mut ask)?;
+    assert_eq!(ask, [0, 0]);
+    // Counted here alone: not to take the place of what is known elsewhere.
+    get(&a, "/x")?;
+    get(&a, "/y")?;
+    // The table by the number 1: its name, keys of text, `gpc0`. Then that `/x` has 5, and that this was all.
+    let mut lesson = b"\x0a\x82\x10\x01\x07/taught\x06\x15\x04\x00".to_vec();
+    lesson[2] = u8::try_from(lesson.len() - 3)?;
+    lesson.extend_from_slice(b"\x0a\x80\x08\x00\x00\x00\x01\x02/x\x05\x00\x01");
+    stream.write_all(&lesson)?;
+    a.until("show table ring/taught\n", "key=/x use=0 exp=0 shard=0 gpc0=5")?;
+    // What it tells now is what it was taught, and what was counted here alone.
+    let mut told = Vec::new();
+    while ![b"\x02/x\x05", b"\x02/y\x01"]
+        .iter()
+        .all(|wanted| told.windows(4).any(|part| part == *wanted))
+    {
+        let mut some = [0; 512];
+        let count = stream.read(&mut some)?;
+        assert!(count > 0, "{told:?}");
+        told.extend_from_slice(&some[..count]);
+    }
+    assert!(!told.windows(4).any(|part| part == b"\x02/x\x01"), "{told:?}");
+    Ok(())
+}
+
+#[test]
 fn strangers_are_turned_away_and_nonsense_ends_a_connection() -> Result<()> {
     let (own, other) = (free_port()?, free_port()?);
     let peers = format!("    peer a 127.0.0.2:{own}\n    peer b 127.0.0.2:{other}\n");

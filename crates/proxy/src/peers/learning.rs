@@ -52,6 +52,11 @@ impl Learning {
         asks
     }
 
+    /// Whether the peer at the other end of this connection was asked, and did not tell all yet.
+    pub(super) fn is_taught_over(&self, link: u64) -> bool {
+        self.stage == Stage::Asked(link)
+    }
+
     /// All that a peer knows was told over this connection; `wholly` if it knows all.
     pub(super) fn told(&mut self, peer: usize, link: u64, is_old: bool, wholly: bool, now: Instant) {
         let is_teacher = self.stage == Stage::Asked(link) || is_old && self.stage == Stage::FromOld;
@@ -106,7 +111,9 @@ mod tests {
         let at = |ms| now + Duration::from_millis(ms);
         let mut learning = Learning::new(false, now);
         assert!(learning.asks(1, 11, at(1)) && !learning.asks(2, 12, at(2)));
+        assert!(learning.is_taught_over(11) && !learning.is_taught_over(12));
         learning.told(1, 11, false, false, at(3));
+        assert!(!learning.is_taught_over(11));
         // It has nothing more to tell.
         assert!(!learning.asks(1, 11, at(4)) && learning.asks(2, 12, at(5)));
         learning.lost(12, at(6));

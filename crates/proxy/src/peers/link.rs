@@ -176,6 +176,10 @@ impl Link {
         if !self.teach_some(output, &mut left) {
             return true;
         }
+        // What was counted here alone must not take the place of what the teacher knows.
+        if section.learning.borrow().is_taught_over(self.serial) {
+            return false;
+        }
         for (place, table) in section.tables.iter().enumerate() {
             loop {
                 let after = self.pushed.get(place).copied().unwrap_or_default();
@@ -186,7 +190,8 @@ impl Link {
                     return true;
                 }
                 left -= 1;
-                if section.is_for(self.peer, &key) && !self.update(output, place, &key, number) {
+                if section.is_for(self.peer, &table.table, &key) && !self.update(output, place, &key, number)
+                {
                     table.journal.borrow_mut().forget(number);
                 }
                 if let Some(pushed) = self.pushed.get_mut(place) {
@@ -223,7 +228,11 @@ impl Link {
                 return true;
             };
             *left -= 1;
-            if section.is_for(self.peer, &key) {
+            let is_for_it = section
+                .tables
+                .get(place)
+                .is_some_and(|shared| section.is_for(self.peer, &shared.table, &key));
+            if is_for_it {
                 let number = self.pushed.get(place).copied().unwrap_or_default();
                 self.update(output, place, &key, number);
             }

@@ -8,11 +8,9 @@ use std::time::{Duration, Instant};
 
 use tidegate_sample::stick::{Key, Table};
 use tokio::sync::{Notify, watch};
-use xxhash_rust::xxh64::xxh64;
 
 use super::journal::Journal;
 use super::learning::Learning;
-use super::message::put_key;
 use super::show::{PeerView, SectionView};
 use super::{PeerSpec, PeersSpec};
 use crate::clock::ticks;
@@ -67,6 +65,7 @@ impl Section {
             .map(|shared| {
                 let wake = changed.clone();
                 shared.table.share(move || wake.notify_one());
+                shared.table.divide(spec.shards);
                 SharedTable {
                     journal: RefCell::new(Journal::new(shared.table.spec().size)),
                     table: shared.table.clone(),
@@ -119,8 +118,8 @@ impl Section {
             if any {
                 self.news.send_modify(|news| *news += 1);
             }
-            // What changes again and again is told a hundred times a second and not more often.
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            // What changes again and again is told a thousand times a second and not more often.
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
 
@@ -142,15 +141,13 @@ impl Section {
     }
 
     /// Whether a peer is to hear of a key.
-    pub(super) fn is_for(&self, peer: usize, key: &Key) -> bool {
+    pub(super) fn is_for(&self, peer: usize, table: &Table, key: &Key) -> bool {
         let shard = self.spec.peers.get(peer).map_or(0, |peer| peer.shard);
         let shards = self.spec.shards;
         if shard == 0 || shards == 0 || shard > shards {
             return true;
         }
-        let mut bytes = Vec::new();
-        put_key(&mut bytes, key);
-        xxh64(&bytes, 0) % u64::from(shards) + 1 == u64::from(shard)
+        table.part(key) == shard
     }
 
     /// A connection to a peer counts from now on, and no other: its number, and who tells when that changes.

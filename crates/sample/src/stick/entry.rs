@@ -153,21 +153,26 @@ impl EntryRef<'_> {
     /// Adds to a value and gives what it is then; none if the table does not keep it.
     pub fn add(&self, cell: impl Into<Cell>, amount: u64, now: u64) -> Option<u64> {
         let place = self.table.layout().find(cell.into())?;
-        self.note();
         if place.column.kind.form() == Form::Rate {
             let amount = self.table.blocks(place.column.kind, amount);
             self.rate(place)?
                 .add(u32::try_from(amount).unwrap_or(u32::MAX), now);
+            self.note();
             return Some(self.read(place, now));
         }
         let before = self.word(place.slot)?.fetch_add(amount, Ordering::Relaxed);
+        self.note();
         Some(limited(place, before.wrapping_add(amount)))
     }
 
     /// Gives a value and sets it to another; none if the table does not keep it.
     pub fn replace(&self, cell: impl Into<Cell>, value: u64, now: u64) -> Option<u64> {
-        let cell = cell.into();
+        let before = self.put(cell.into(), value, now);
         self.note();
+        before
+    }
+
+    fn put(&self, cell: Cell, value: u64, now: u64) -> Option<u64> {
         if cell.kind.form() == Form::ServerId {
             let id = u32::try_from(value).unwrap_or(u32::MAX);
             let kept = self.table.keeps(cell.kind);

@@ -4,6 +4,8 @@ use std::fmt;
 use std::hash::{BuildHasher, Hasher};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use xxhash_rust::xxh64::xxh64;
+
 use crate::cast::{cast, hex};
 use crate::data::Data;
 use crate::value::{Type, Value};
@@ -122,6 +124,17 @@ impl Key {
             Repr::Str(text) => Value::Str(text.clone()),
             Repr::Binary(bytes) => Value::Bin(bytes.clone()),
         }
+    }
+
+    /// The one of so many parts, from 1, that it is in: the same in every instance.
+    pub(super) fn part(&self, parts: u32) -> u32 {
+        let hash = match &self.0 {
+            Repr::Ipv4(ip) => xxh64(&ip.octets(), 0),
+            Repr::Ipv6(ip) => xxh64(&ip.octets(), 0),
+            Repr::Integer(int) => xxh64(&int.to_be_bytes(), 0),
+            Repr::Str(bytes) | Repr::Binary(bytes) => xxh64(bytes, 0),
+        };
+        u32::try_from(hash % u64::from(parts.max(1))).unwrap_or_default() + 1
     }
 
     pub(super) fn hash(&self, hasher: &impl BuildHasher) -> u64 {

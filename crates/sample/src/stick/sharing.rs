@@ -72,6 +72,20 @@ impl Table {
         });
     }
 
+    /// From now on it is known among how many parts its keys are divided. Said twice, the first counts.
+    pub fn divide(&self, parts: u32) {
+        let _ = self.parts.set(parts);
+    }
+
+    /// The part that a key is in, from 1; 0 where keys are not divided.
+    #[must_use]
+    pub fn part(&self, key: &Key) -> u32 {
+        match self.parts.get() {
+            Some(parts) if *parts > 0 => key.part(*parts),
+            _ => 0,
+        }
+    }
+
     /// Takes up to so many of the keys whose entries changed. Whatever changes from then on is noted anew.
     pub fn take_changed(&self, most: usize, now: u64) -> Vec<Key> {
         let Some(changes) = self.changes.get() else {
@@ -84,7 +98,7 @@ impl Table {
         };
         for key in &keys {
             // Before its values are read, so that no later change is missed.
-            self.look_up(key, now, |entry| entry.entry.noted.store(false, Ordering::SeqCst));
+            self.look_up(key, now, |entry| entry.entry.noted.swap(false, Ordering::SeqCst));
         }
         keys
     }
@@ -178,7 +192,7 @@ impl EntryRef<'_> {
         }
     }
 
-    /// Whoever is to be told of changes is told of this one.
+    /// Whoever is to be told of changes is told of this one, which is made already: what is told is read after this.
     pub(super) fn note(&self) {
         if let Some(changes) = self.table.changes.get()
             && !self.entry.noted.swap(true, Ordering::SeqCst)
@@ -244,6 +258,40 @@ mod tests {
             table.look_up(&key(3), 9, |entry| entry.get(DataType::Gpc0, 9)),
             Some(Some(4))
         );
+    }
+
+    #[test]
+    fn a_change_is_made_when_it_is_noted() {
+        let table = table(false);
+        let told = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let (tells, at) = (told.clone(), Arc::downgrade(&table));
+        // Somebody who is woken and reads at once.
+        table.share(move || {
+            let table = at.upgrade().unwrap();
+            for key in table.take_changed(9, 5) {
+                let value = table.look_up(&key, 5, |entry| entry.get(DataType::Gpc0, 5));
+                tells.lock().unwrap().push(value.flatten());
+            }
+        });
+        let tracked = table.track(&key(1), 5).unwrap();
+        told.lock().unwrap().clear();
+        tracked.entry().add(DataType::Gpc0, 3, 5);
+        tracked.entry().replace(DataType::Gpc0, 8, 5);
+        assert_eq!(*told.lock().unwrap(), [Some(3), Some(8)]);
+    }
+
+    #[test]
+    fn keys_are_divided_among_parts() {
+        let table = table(false);
+        assert_eq!(table.part(&key(1)), 0);
+        table.divide(3);
+        let parts: std::collections::BTreeSet<u32> =
+            (0..100).map(|number| table.part(&key(number))).collect();
+        assert_eq!(parts.into_iter().collect::<Vec<_>>(), [1, 2, 3]);
+        table.update(&key(7), 5, |entry| {
+            let shard = format!(" shard={} ", table.part(&key(7)));
+            assert!(entry.line(5).contains(&shard), "{}", entry.line(5));
+        });
     }
 
     #[test]

@@ -94,6 +94,8 @@ pub struct Table {
     keeps_servers: AtomicBool,
     /// Whoever tells others of it.
     pub(super) changes: OnceLock<Changes>,
+    /// Among how many parts those that share it divide its keys.
+    pub(super) parts: OnceLock<u32>,
     servers: ArcSwap<Vec<Data>>,
 }
 
@@ -122,6 +124,7 @@ impl Table {
             used: AtomicUsize::new(0),
             keeps_servers: AtomicBool::new(false),
             changes: OnceLock::new(),
+            parts: OnceLock::new(),
             servers: ArcSwap::default(),
             spec,
         }
@@ -188,8 +191,9 @@ impl Table {
         self.find_or_insert(key, now, |entry| {
             entry.touch(now);
             let entry = EntryRef { table: self, entry };
+            let changed = change(entry);
             entry.note();
-            change(entry)
+            changed
         })
     }
 
@@ -202,8 +206,8 @@ impl Table {
             entry.clone()
         })?;
         let tracked = Tracked::new(self.clone(), entry);
-        tracked.entry().note();
         tracked.entry().add(DataType::ConnCur, 1, now);
+        tracked.entry().note();
         Some(tracked)
     }
 

@@ -217,15 +217,16 @@ impl Table {
 }
 
 impl EntryRef<'_> {
-    /// The entry as `show table` has it: `0x…: key=… use=… exp=… shard=0` and all data.
+    /// The entry as `show table` has it: `0x…: key=… use=… exp=… shard=…` and all data.
     #[must_use]
     pub fn line(&self, now: u64) -> String {
+        let key = self.key();
         let mut line = format!(
-            "{:#x}: key={} use={} exp={} shard=0",
+            "{:#x}: key={key} use={} exp={} shard={}",
             self.address(),
-            self.key(),
             self.trackers(),
-            self.expires_ms(now)
+            self.expires_ms(now),
+            self.table.part(&key)
         );
         for kind in DataType::ALL
             .iter()
