@@ -1,7 +1,7 @@
 //! `cargo xtask soak`: the program runs for long among everything that goes wrong at once: clients that smuggle, flood, dawdle and
 //! vanish, servers that flap and answer rubbish, scripts that fail, loop and wait, descriptors that run out. Meanwhile some clients
 //! behave, and all of those must be served. At the end it must have what it began with: no more descriptors, connections, contexts or
-//! memory.
+//! memory in use.
 
 mod chance;
 mod clients;
