@@ -61,7 +61,8 @@ impl About<'_> {
     /// The server that it tracks.
     fn tracked(&self) -> Option<String> {
         let (backend, server) = self.server.track?;
-        let backend = self.shared.states.get(backend)?;
+        let backends = self.shared.backends.now();
+        let backend = backends.at(backend)?;
         let servers = backend.servers();
         Some(format!("{}/{}", backend.name(), servers.at(server)?.name()))
     }

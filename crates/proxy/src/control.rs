@@ -23,9 +23,10 @@ use crate::room::Room;
 use crate::roster::{KilledBy, Meant, Order, SessionView};
 use crate::spec::{BackendSpec, FrontendSpec, GlobalSpec, ServerSpec};
 use crate::tally::{Pulse, Tallied};
+use crate::upstream::directory::Backends;
 use crate::upstream::news::ServerNews;
 use crate::upstream::servers::NotAdded;
-use crate::upstream::shared::BackendState;
+use crate::upstream::shared::{BackendState, BackendStays};
 use crate::upstream::state::ServerState;
 use crate::violation::Violation;
 use crate::worker::{Shared, Stop};
@@ -50,7 +51,12 @@ impl Control {
     pub fn plane(&self) -> Option<Plane> {
         let stopping = *self.stop.borrow() != Stop::No;
         let shared = self.shared.upgrade()?;
-        Some(Plane { shared, stopping })
+        let backends = shared.backends.now();
+        Some(Plane {
+            shared,
+            backends,
+            stopping,
+        })
     }
 
     /// Waits until a stop is asked for, of either kind.
@@ -64,6 +70,7 @@ impl Control {
 /// What runs, for as long as a command takes.
 pub struct Plane {
     shared: Arc<Shared>,
+    backends: Arc<Backends>,
     stopping: bool,
 }
 
@@ -149,8 +156,7 @@ impl Plane {
     /// Those who hear of what becomes of servers.
     #[must_use]
     pub fn server_news(&self) -> Option<Arc<Listeners<ServerNews>>> {
-        let state = self.shared.states.first()?;
-        Some(state.listeners().clone())
+        Some(self.shared.backends.listeners().clone())
     }
 
     /// The rings of log lines, in the order of the spec.
@@ -202,14 +208,18 @@ impl Plane {
     /// The backend at a place in the order of the configuration, with its live state.
     #[must_use]
     pub fn backend_at(&self, place: usize) -> Option<(&BackendSpec, &Arc<BackendState>)> {
-        let backend = self.shared.backends.get(place)?;
-        Some((&**backend, self.shared.states.get(place)?))
+        let state = self.backends.at(place)?;
+        Some((&**state.spec(), state))
     }
 
     /// The backends in the order of the configuration, with their live state.
     pub fn backends(&self) -> impl Iterator<Item = (&BackendSpec, &Arc<BackendState>)> {
-        let backends = self.shared.backends.iter().zip(&self.shared.states);
-        backends.map(|(spec, state)| (&**spec, state))
+        self.backends.iter().map(|state| (&**state.spec(), state))
+    }
+
+    /// The backends, with the places at which rules and servers know them.
+    pub fn placed_backends(&self) -> impl Iterator<Item = (usize, &Arc<BackendState>)> {
+        self.backends.placed()
     }
 
     /// What was counted of a frontend.
@@ -375,6 +385,15 @@ impl Plane {
     }
 }
 
+/// Why a backend can't be added.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoBackend {
+    /// There is one of its name.
+    SameName,
+    /// A worker couldn't get it ready.
+    NotReady(String),
+}
+
 /// How long a worker may take to obey: it may be in a script, or have died.
 const OBEDIENCE: Duration = Duration::from_secs(2);
 
@@ -400,6 +419,52 @@ impl Control {
             .tell_all(|answer| Order::End(meant.clone(), KilledBy::Operator, answer))
             .await;
         ended.iter().sum()
+    }
+
+    /// Adds a backend, which all workers get ready.
+    ///
+    /// # Errors
+    /// Another has its name, or its rules name an extension that there isn't.
+    pub async fn add_backend(&self, spec: BackendSpec) -> Result<(), NoBackend> {
+        let added = self
+            .plane()
+            .and_then(|plane| plane.shared.backends.add(spec, Instant::now()));
+        let (place, state) = added.ok_or(NoBackend::SameName)?;
+        let answers = self
+            .tell_all(|answer| Order::Know(place, state.clone(), answer))
+            .await;
+        match answers.into_iter().find_map(Result::err) {
+            Some(why) => {
+                self.forget_backend(&state).await;
+                Err(NoBackend::NotReady(why))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Takes a backend away that [may go](BackendState::may_go).
+    ///
+    /// # Errors
+    /// Why it stays.
+    pub async fn remove_backend(&self, state: &Arc<BackendState>) -> Result<(), BackendStays> {
+        state.may_go()?;
+        self.forget_backend(state).await;
+        Ok(())
+    }
+
+    /// The workers let go of it first, so that nobody gets its place who would be taken for it.
+    async fn forget_backend(&self, state: &Arc<BackendState>) {
+        let place = self.plane().and_then(|plane| {
+            let mut placed = plane.backends.placed();
+            placed
+                .find(|(_, known)| Arc::ptr_eq(known, state))
+                .map(|(place, _)| place)
+        });
+        let Some(place) = place else { return };
+        self.tell_all(|answer| Order::Forget(place, answer)).await;
+        if let Some(plane) = self.plane() {
+            plane.shared.backends.remove(state);
+        }
     }
 
     async fn tell_all<T>(&self, order: impl Fn(oneshot::Sender<T>) -> Order) -> Vec<T> {

@@ -16,6 +16,7 @@ use crate::counts::{Count, Counts};
 use crate::rate::Rate;
 use crate::spec::FrontendSpec;
 use crate::upstream::Slot;
+use crate::upstream::directory::Directory;
 use crate::upstream::shared::BackendState;
 use crate::upstream::state::ServerState;
 use crate::worker::Backend;
@@ -177,7 +178,7 @@ struct Now {
 pub(crate) struct Board {
     started: Instant,
     frontends: HashMap<Box<[u8]>, FrontendCounters>,
-    backends: HashMap<Box<[u8]>, BackendCounters>,
+    backends: Arc<Directory>,
 }
 
 struct FrontendCounters {
@@ -186,13 +187,8 @@ struct FrontendCounters {
     listeners: Vec<(u32, PerWorker)>,
 }
 
-struct BackendCounters {
-    state: Arc<BackendState>,
-    usage: PerWorker,
-}
-
 impl Board {
-    pub(crate) fn new(frontends: &[Arc<FrontendSpec>], states: &[Arc<BackendState>], workers: usize) -> Self {
+    pub(crate) fn new(frontends: &[Arc<FrontendSpec>], backends: Arc<Directory>, workers: usize) -> Self {
         let frontend = |spec: &Arc<FrontendSpec>| {
             let listeners = spec.listeners.iter();
             let counters = FrontendCounters {
@@ -201,17 +197,10 @@ impl Board {
             };
             (key(&spec.name), counters)
         };
-        let backend = |state: &Arc<BackendState>| {
-            let counters = BackendCounters {
-                state: state.clone(),
-                usage: PerWorker::new(workers),
-            };
-            (key(state.name()), counters)
-        };
         Board {
             started: Instant::now(),
             frontends: frontends.iter().map(frontend).collect(),
-            backends: states.iter().map(backend).collect(),
+            backends,
         }
     }
 
@@ -233,12 +222,6 @@ impl Board {
         counters.map(|usage| usage.of(worker)).unwrap_or_default()
     }
 
-    /// What a worker counts of a backend.
-    pub(crate) fn backend_of(&self, name: &str, worker: usize) -> Arc<Usage> {
-        let counters = self.backends.get(name.as_bytes());
-        counters.map(|b| b.usage.of(worker)).unwrap_or_default()
-    }
-
     /// Client connections of all frontends.
     pub(crate) fn connections(&self) -> u64 {
         self.frontends.values().map(|f| f.usage.current()).sum()
@@ -251,7 +234,7 @@ impl Board {
 
     /// Requests and streams in a backend.
     pub(crate) fn backend_connections(&self, name: &[u8]) -> Option<u64> {
-        Some(self.backends.get(name)?.usage.current())
+        Some(self.backend_named(name)?.usage.current())
     }
 
     /// Requests and streams at a server.
@@ -259,8 +242,15 @@ impl Board {
         Some(self.server_named(backend, name)?.usage.current())
     }
 
+    fn backend_named(&self, name: &[u8]) -> Option<Arc<BackendState>> {
+        self.backends
+            .now()
+            .named(std::str::from_utf8(name).ok()?)
+            .cloned()
+    }
+
     fn server_named(&self, backend: &[u8], name: &[u8]) -> Option<Arc<ServerState>> {
-        let servers = self.backends.get(backend)?.state.servers();
+        let servers = self.backend_named(backend)?.servers();
         let mut servers = servers.iter();
         servers.find(|server| server.name().as_bytes() == name).cloned()
     }
@@ -283,7 +273,7 @@ impl Board {
 
     /// What was counted of a backend.
     pub(crate) fn backend_totals(&self, name: &str) -> Option<Totals> {
-        Some(self.backends.get(name.as_bytes())?.usage.totals(self.now()))
+        Some(self.backend_named(name.as_bytes())?.usage.totals(self.now()))
     }
 
     /// What was counted of a server.
@@ -297,9 +287,9 @@ impl Board {
             frontend.usage.clear(all);
             frontend.listeners.iter().for_each(|(_, usage)| usage.clear(all));
         }
-        for backend in self.backends.values() {
+        for backend in self.backends.now().iter() {
             backend.usage.clear(all);
-            let servers = backend.state.servers();
+            let servers = backend.servers();
             servers.iter().for_each(|server| server.usage.clear(all));
         }
     }
@@ -333,8 +323,7 @@ impl Figures for Board {
     }
 
     fn backend(&self, name: &[u8]) -> Option<BackendFigures> {
-        let counters = self.backends.get(name)?;
-        let state = &counters.state;
+        let state = self.backend_named(name)?;
         let plan = state.plan();
         let servers = state.servers();
         let taking: Vec<_> = plan
@@ -355,19 +344,24 @@ impl Figures for Board {
             })
         };
         Some(BackendFigures {
-            connections: counters.usage.current(),
-            sessions_per_second: counters.usage.rate(self.now(), |usage| &usage.sessions),
+            connections: state.usage.current(),
+            sessions_per_second: state.usage.rate(self.now(), |usage| &usage.sessions),
             queued: state.queued_in_all().into(),
-            usable_servers: taking.len() as u64,
+            // Nobody comes to those of a backend that is disabled.
+            usable_servers: if state.is_disabled() {
+                0
+            } else {
+                taking.len() as u64
+            },
             connections_free: sum(false),
             slots_free: sum(true),
         })
     }
 
     fn server(&self, backend: &[u8], name: &[u8]) -> Option<ServerFigures> {
-        let counters = self.backends.get(backend)?;
+        let state = self.backend_named(backend)?;
         let server = self.server_named(backend, name)?;
-        let limit = counters.state.limit(&server);
+        let limit = state.limit(&server);
         Some(ServerFigures {
             connections: server.usage.current(),
             sessions_per_second: server.usage.rate(self.now(), |usage| &usage.sessions),
@@ -455,14 +449,10 @@ mod tests {
             .collect();
         let mut backend = BackendSpec::new("b", Mode::Http);
         change(&mut backend);
-        let mut states = BackendState::all(
-            &[Arc::new(backend)],
-            Instant::now(),
-            3,
-            tokio::sync::mpsc::unbounded_channel().0,
-        );
-        let board = Board::new(&[Arc::new(frontend)], &states, 3);
-        (board, states.remove(0))
+        let teller = tokio::sync::mpsc::unbounded_channel().0;
+        let directory = Directory::new(&[Arc::new(backend)], Instant::now(), 3, teller);
+        let state = directory.now().named("b").unwrap().clone();
+        (Board::new(&[Arc::new(frontend)], Arc::new(directory), 3), state)
     }
 
     #[test]
@@ -480,7 +470,7 @@ mod tests {
             usage.request(second);
             board.listener_of("f", 2, worker).enter(second);
             state.servers()[0].usage.of(worker).enter(second);
-            board.backend_of("b", worker).enter(second);
+            state.usage.of(worker).enter(second);
         }
         let frontend = board.frontend(b"f").unwrap();
         assert_eq!((frontend.connections, frontend.sessions_per_second), (3, 6));

@@ -15,10 +15,20 @@ pub enum FrontendState {
 }
 
 /// What tells the workers of a frontend.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Gate(watch::Sender<FrontendState>);
 
 impl Gate {
+    /// That of a frontend which begins, or is `disabled`.
+    pub(crate) fn of(disabled: bool) -> Gate {
+        let state = if disabled {
+            FrontendState::Stopped
+        } else {
+            FrontendState::Open
+        };
+        Gate(watch::Sender::new(state))
+    }
+
     pub(crate) fn state(&self) -> FrontendState {
         *self.0.borrow()
     }
@@ -45,7 +55,7 @@ mod tests {
 
     #[test]
     fn what_is_stopped_stays_so() {
-        let gate = Gate::default();
+        let gate = Gate::of(false);
         assert!(gate.set(FrontendState::Paused) && !gate.set(FrontendState::Paused));
         assert!(gate.set(FrontendState::Open) && gate.set(FrontendState::Stopped));
         assert!(!gate.set(FrontendState::Open));

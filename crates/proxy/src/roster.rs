@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use crate::client::Client;
+use crate::spec::BackendId;
 use crate::upstream::shared::BackendState;
 use crate::upstream::state::ServerState;
 
@@ -43,6 +44,10 @@ pub(crate) enum Order {
     Check(Arc<BackendState>, Arc<ServerState>),
     /// Follow the name that a server has now.
     Resolve(Arc<BackendState>, Arc<ServerState>),
+    /// Get a backend ready that is new, at its place.
+    Know(BackendId, Arc<BackendState>, oneshot::Sender<Result<(), String>>),
+    /// Let go of the backend at a place.
+    Forget(BackendId, oneshot::Sender<()>),
 }
 
 /// Which sessions are meant.

@@ -23,6 +23,7 @@ use crate::room::Room;
 use crate::roster::{Order, Orders};
 use crate::spec::{BackendSpec, FrontendSpec, ProxySpec};
 use crate::tally::Tallies;
+use crate::upstream::directory::Directory;
 use crate::upstream::open::Descriptors;
 use crate::upstream::shared::BackendState;
 use crate::violation::Violations;
@@ -283,8 +284,8 @@ impl Running {
     }
 
     /// The live state of all backends and their servers, in the order of the spec.
-    pub fn backends(&self) -> &[Arc<BackendState>] {
-        &self.shared.states
+    pub fn backends(&self) -> Vec<Arc<BackendState>> {
+        self.shared.backends.now().iter().cloned().collect()
     }
 
     /// Log lines that were dropped because there was no room for them, or nobody took them.
@@ -405,17 +406,12 @@ fn share(
     let frontends: Vec<Arc<FrontendSpec>> = frontends.into_iter().map(Arc::new).collect();
     let backends: Vec<Arc<BackendSpec>> = backends.into_iter().map(Arc::new).collect();
     let (teller, news) = tokio::sync::mpsc::unbounded_channel();
-    let states = BackendState::all(&backends, Instant::now(), threads, teller);
-    for (backend, state) in backends.iter().zip(&states) {
-        if let Some(lines) = &backend.lines {
+    let backends = Arc::new(Directory::new(&backends, Instant::now(), threads, teller));
+    for state in backends.now().iter() {
+        if let Some(lines) = &state.spec().lines {
             lines.belongs_to(state);
         }
     }
-    let backend_names = backends
-        .iter()
-        .enumerate()
-        .map(|(id, backend)| (backend.name.clone(), id));
-    let backend_names = backend_names.collect();
     let connections: Arc<AtomicU32> = Arc::default();
     let frontend_paces = frontends
         .iter()
@@ -429,22 +425,20 @@ fn share(
         global.pool_high_percent,
     );
     Arc::new(Shared {
-        board: Arc::new(Board::new(&frontends, &states, threads)),
+        board: Arc::new(Board::new(&frontends, backends.clone(), threads)),
         // Two threads beside the workers may serve as well.
         tallies: Tallies::new(threads + 2, Instant::now()),
-        states,
         frontend_connections: frontends.iter().map(|_| Arc::new(AtomicU32::new(0))).collect(),
         rings,
         peers: peers.iter().map(SectionView::of).collect(),
         log_counters: frontends.iter().map(|_| Arc::default()).collect(),
-        gates: frontends.iter().map(|_| Gate::default()).collect(),
+        gates: frontends.iter().map(|f| Gate::of(f.disabled)).collect(),
         frontend_room: frontends
             .iter()
             .map(|f| f.maxconn.map_or_else(Room::endless, Room::of))
             .collect(),
         frontends,
         backends,
-        backend_names,
         connections,
         descriptors: Arc::new(descriptors),
         requests: PerWorker::new(threads),

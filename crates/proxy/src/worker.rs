@@ -44,6 +44,7 @@ use crate::tally::{self, Pulse, Tallies};
 use crate::timeouts::Wheel;
 use crate::txn::Mode;
 use crate::upstream::balance::Balancer;
+use crate::upstream::directory::Directory;
 use crate::upstream::open::Descriptors;
 use crate::upstream::shared::BackendState;
 use crate::upstream::standing::Listener;
@@ -67,9 +68,7 @@ pub(crate) enum Stop {
 pub(crate) struct Shared {
     pub(crate) global: GlobalSpec,
     pub(crate) frontends: Vec<Arc<FrontendSpec>>,
-    pub(crate) backends: Vec<Arc<BackendSpec>>,
-    pub(crate) states: Vec<Arc<BackendState>>,
-    pub(crate) backend_names: HashMap<String, BackendId>,
+    pub(crate) backends: Arc<Directory>,
     pub(crate) frontend_connections: Vec<Arc<AtomicU32>>,
     pub(crate) log_counters: Vec<Arc<AtomicU32>>,
     pub(crate) rings: Vec<Arc<Ring>>,
@@ -131,7 +130,7 @@ pub(crate) struct Worker {
     pub(crate) wheel: Rc<Wheel>,
     pub(crate) runner: Rc<dyn ExternalRunner>,
     pub(crate) frontends: Vec<Rc<Frontend>>,
-    pub(crate) backends: Vec<Rc<Backend>>,
+    backends: RefCell<OwnBackends>,
     /// Set once by a soft stop.
     pub(crate) stopping: Rc<Cell<bool>>,
     /// Where relays read into before they write.
@@ -167,6 +166,31 @@ pub(crate) struct Frontend {
     pub(crate) board: Arc<Board>,
     /// The name of the default backend.
     pub(crate) default_backend: Option<Data>,
+}
+
+/// The backends on a worker. They may come and go: what goes on in one that has gone ends where it is.
+#[derive(Default)]
+struct OwnBackends {
+    places: Vec<Option<Rc<Backend>>>,
+    names: HashMap<Box<[u8]>, BackendId>,
+}
+
+impl OwnBackends {
+    fn put(&mut self, place: BackendId, backend: Backend) {
+        if self.places.len() <= place {
+            self.places.resize_with(place + 1, || None);
+        }
+        self.names.insert(backend.spec.name.as_bytes().into(), place);
+        if let Some(free) = self.places.get_mut(place) {
+            *free = Some(Rc::new(backend));
+        }
+    }
+
+    fn take(&mut self, place: BackendId) {
+        if let Some(backend) = self.places.get_mut(place).and_then(Option::take) {
+            self.names.remove(backend.spec.name.as_bytes());
+        }
+    }
 }
 
 /// A backend on a worker.
@@ -209,9 +233,9 @@ impl Worker {
                 &*extensions,
             )?));
         }
-        let mut backends = Vec::with_capacity(shared.backends.len());
-        for (spec, state) in shared.backends.iter().zip(&shared.states) {
-            backends.push(Rc::new(Backend::new(spec, state, &shared, index, &*extensions)?));
+        let mut backends = OwnBackends::default();
+        for (place, state) in shared.backends.now().placed() {
+            backends.put(place, Backend::new(state, &shared, index, &*extensions)?);
         }
         Ok(Rc::new(Worker {
             index,
@@ -220,7 +244,7 @@ impl Worker {
             wheel: Wheel::new(),
             runner: Rc::new(Aside::new(extensions.external_runner())),
             frontends,
-            backends,
+            backends: RefCell::new(backends),
             stopping: Rc::default(),
             scratch: RefCell::new(vec![0; 64 * 1024]),
             sessions: Cell::new(0),
@@ -270,7 +294,7 @@ impl Worker {
         if asked == Stop::Soft {
             self.stopping.set(true);
             self.wheel.wake_all();
-            for backend in &self.backends {
+            for backend in self.backends() {
                 backend.balancer.servers().iter().for_each(|s| s.pool.clear());
             }
             tokio::select! {
@@ -289,6 +313,11 @@ impl Worker {
                 Order::End(meant, by, answer) => drop(answer.send(self.roster.end(&meant, by))),
                 Order::Check(backend, server) => check::attend(&self, &backend, &server, Duration::ZERO),
                 Order::Resolve(backend, server) => resolve::follow(&self, &backend, &server),
+                Order::Know(place, state, answer) => drop(answer.send(self.know(place, &state))),
+                Order::Forget(place, answer) => {
+                    self.backends.borrow_mut().take(place);
+                    let _ = answer.send(());
+                }
             }
         }
     }
@@ -301,15 +330,30 @@ impl Worker {
     }
 
     /// The backend of what all workers share.
-    pub(crate) fn backend_of(&self, state: &Arc<BackendState>) -> Option<&Rc<Backend>> {
-        let is_it = |backend: &&Rc<Backend>| Arc::ptr_eq(backend.balancer.shared(), state);
-        self.backends.iter().find(is_it)
+    pub(crate) fn backend_of(&self, state: &Arc<BackendState>) -> Option<Rc<Backend>> {
+        let is_it = |backend: &Rc<Backend>| Arc::ptr_eq(backend.balancer.shared(), state);
+        self.backends().into_iter().find(is_it)
     }
 
-    /// The backend of this name.
+    /// The backend at a place.
+    pub(crate) fn backend(&self, place: BackendId) -> Option<Rc<Backend>> {
+        self.backends.borrow().places.get(place)?.clone()
+    }
+
+    /// The place of the backend of this name.
     pub(crate) fn backend_named(&self, name: &[u8]) -> Option<BackendId> {
-        let name = std::str::from_utf8(name).ok()?;
-        self.shared.backend_names.get(name).copied()
+        self.backends.borrow().names.get(name).copied()
+    }
+
+    fn backends(&self) -> Vec<Rc<Backend>> {
+        self.backends.borrow().places.iter().flatten().cloned().collect()
+    }
+
+    /// Gets a backend ready that came while the process runs.
+    fn know(&self, place: BackendId, state: &Arc<BackendState>) -> Result<(), String> {
+        let backend = Backend::new(state, &self.shared, self.index, &*self.extensions)?;
+        self.backends.borrow_mut().put(place, backend);
+        Ok(())
     }
 
     async fn all_ended(&self) {
@@ -331,7 +375,7 @@ impl Worker {
             let now = Instant::now();
             tally::measure(now.saturating_duration_since(before));
             before = now;
-            for backend in &self.backends {
+            for backend in self.backends() {
                 backend.balancer.servers().iter().for_each(|s| s.pool.purge(now));
                 if self.index == 0 {
                     backend.balancer.shared().grow(now);
@@ -617,7 +661,7 @@ impl Frontend {
         let default_backend = spec
             .default_backend
             .filter(|backend| Some(*backend) != spec.own_backend)
-            .and_then(|backend| shared.backends.get(backend));
+            .and_then(|backend| Some(shared.backends.now().at(backend)?.name().into()));
         Ok(Frontend {
             named: Rc::new(Named {
                 name: spec.name.as_str().into(),
@@ -638,7 +682,7 @@ impl Frontend {
             process_connections: shared.connections.clone(),
             usage: shared.board.frontend_of(&spec.name, worker),
             board: shared.board.clone(),
-            default_backend: default_backend.map(|backend| backend.name.as_str().into()),
+            default_backend,
             spec: spec.clone(),
         })
     }
@@ -662,13 +706,12 @@ impl Frontend {
 
 impl Backend {
     fn new(
-        spec: &Arc<BackendSpec>,
         state: &Arc<BackendState>,
         shared: &Shared,
         worker: usize,
         extensions: &dyn Extensions,
     ) -> Result<Self, String> {
-        let name = spec.name.as_str();
+        let spec = state.spec();
         // Each process, and each worker, draws lots of its own.
         let seed = RandomState::new().hash_one(worker);
         Ok(Backend {
@@ -677,7 +720,7 @@ impl Backend {
                 id: spec.id,
             }),
             balancer: Balancer::new(spec, state.clone(), worker, shared.descriptors.clone(), seed),
-            usage: shared.board.backend_of(name, worker),
+            usage: state.usage.of(worker),
             logger: Rc::new(Logger::of(shared.writer.as_ref(), &spec.log)),
             descriptors: shared.descriptors.clone(),
             tcp_content: PreparedRules::new(&spec.tcp_content, Mode::Tcp, extensions)?,

@@ -88,6 +88,8 @@ pub struct Proxy {
     pub id: Option<u32>,
     /// `description`.
     pub description: Option<String>,
+    /// `guid`: a unique name.
+    pub guid: Option<String>,
     /// `disabled`: neither listens nor is used.
     pub disabled: bool,
     /// `mode`.
@@ -193,7 +195,7 @@ pub struct Proxy {
     pub unique_id: Option<LogFormat>,
     /// `unique-id-header`.
     pub unique_id_header: Option<String>,
-    /// An expression names it.
+    /// An expression or a rule names it as a backend.
     pub is_referenced: bool,
 }
 

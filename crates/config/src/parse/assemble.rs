@@ -1,7 +1,8 @@
 //! From sections to proxies: which `defaults` apply, and the lines of both in their order.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tidegate_sample::{Externals, UserLists};
 
@@ -24,9 +25,9 @@ use super::reader::{Draft, ReaderFiles, Section};
 use super::server_origins::{Above, Origins};
 use crate::diag::Diagnostics;
 use crate::model::{
-    Affinity, CaptureSettings, CheckProgram, Closing, Config, ConnectionMode, FilterSequences, Global,
-    HashType, HeaderNames, HttpReuse, LogSettings, Mode, Proxy, ProxyKind, RetryCount, RuleSet, ServerTarget,
-    Timeouts,
+    Affinity, BackendTarget, CaptureSettings, CheckProgram, Closing, Config, ConnectionMode, FilterSequences,
+    Global, HashType, HeaderNames, HttpReuse, LogSettings, Mode, Proxy, ProxyKind, RetryCount, RuleSet,
+    ServerTarget, Timeouts, UseBackend,
 };
 use crate::resolve::{self, Registered};
 use crate::source::{Sources, Spanned};
@@ -139,7 +140,7 @@ impl Draft {
             lists: Arc::clone(&self.lists),
             certificates: self.certificates.clone(),
             sections: self.sections,
-            origins: above,
+            origins: Mutex::new(above),
             plan,
         };
         let noted = self.noted.take();
@@ -183,6 +184,10 @@ fn local_peer(environment: &Environment) -> String {
 
 /// Notes which servers and backends others name, so that they have to stay.
 fn note_references(proxies: &mut [Proxy], plan: &Plan) {
+    let chosen: BTreeSet<usize> = proxies.iter().flat_map(fixed_choices).collect();
+    for (at, proxy) in proxies.iter_mut().enumerate() {
+        proxy.is_referenced = chosen.contains(&at);
+    }
     for proxy in proxies {
         let names = &plan.names;
         let used = std::mem::take(&mut proxy.persistence.use_servers);
@@ -195,8 +200,18 @@ fn note_references(proxies: &mut [Proxy], plan: &Plan) {
                 || used.iter().any(|rule| is_it(&rule.target));
         }
         proxy.persistence.use_servers = used;
-        proxy.is_referenced = names.is_backend_needed(&proxy.name.value);
+        proxy.is_referenced |= names.is_backend_needed(&proxy.name.value);
     }
+}
+
+/// The places of the backends that a proxy's lines choose by their names.
+fn fixed_choices(proxy: &Proxy) -> impl Iterator<Item = usize> + '_ {
+    let fixed = |rule: &UseBackend| match rule.target {
+        BackendTarget::Proxy(id) => Some(id.index()),
+        BackendTarget::Format(_) => None,
+    };
+    let default = proxy.default_backend.iter().map(|id| id.value.index());
+    proxy.use_backends.iter().filter_map(fixed).chain(default)
 }
 
 /// What proxies are made from.
@@ -252,6 +267,30 @@ impl Parts<'_> {
         }
     }
 
+    /// A backend that has nothing but what a `defaults` section says, and maybe a mode.
+    pub(super) fn new_backend(
+        &self,
+        name: Spanned<String>,
+        (defaults, mode): (usize, Option<Mode>),
+        here: &Here<'_>,
+        above: &Above,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<(Proxy, Origins)> {
+        let kind = ProxyKind::Backend;
+        let mut cx = self.cx(kind, name, (Some(here), above), diagnostics);
+        for defaults in self.plan.chain(Some(defaults)) {
+            self.defaults_lines(&mut cx, defaults);
+        }
+        cx.section = section_of(kind);
+        cx.checks.inherit();
+        match mode {
+            Some(mode) => cx.proxy.mode = mode,
+            None => drop(cx.mode_span?),
+        }
+        check::settle(&mut cx, true);
+        Some((cx.proxy, cx.origins))
+    }
+
     fn defaults_lines(&self, cx: &mut ProxyCx<'_>, defaults: &PlannedDefaults) {
         cx.section = Sections::DEFAULTS;
         cx.named_defaults = defaults.name.is_some();
@@ -304,6 +343,7 @@ fn fresh(kind: ProxyKind, name: Spanned<String>) -> Proxy {
         name,
         id: None,
         description: None,
+        guid: None,
         disabled: false,
         force_switch: Vec::new(),
         unpublished: false,

@@ -1,7 +1,7 @@
 //! What of a configuration is kept, so that servers and backends can be read while the process runs.
 
 use std::cell::RefCell;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tidegate_sample::{Externals, Lists, UserLists};
 
@@ -11,9 +11,10 @@ use super::errors::ErrorSets;
 use super::plan::Plan;
 use super::proxy::{dynamic_server, section_of};
 use super::reader::{Noted, ReaderFiles, Section};
+use super::server::check_name;
 use super::server_origins::Above;
 use crate::diag::{Diagnostic, Diagnostics, Severity};
-use crate::model::{CertificateLoad, Global, HttpProto, Mode, ProxyKind, Server};
+use crate::model::{CertificateLoad, Global, HttpProto, Mode, Proxy, ProxyKind, Server};
 use crate::source::{FileId, Span, Spanned};
 use crate::text::{FileReader, Word};
 
@@ -27,7 +28,7 @@ pub struct Later {
     pub(super) http_errors: ErrorSets,
     pub(super) lists: Arc<Lists>,
     pub(super) certificates: Vec<CertificateLoad>,
-    pub(super) origins: Above,
+    pub(super) origins: Mutex<Above>,
 }
 
 impl Later {
@@ -64,10 +65,11 @@ impl Later {
         let mut args = Args::of_statement(keyword, &words);
         args.next();
         let kind = ProxyKind::Backend;
-        let mut cx = parts.cx(kind, title, (Some(&here), &self.origins), &mut diagnostics);
+        let origins = self.lock();
+        let mut cx = parts.cx(kind, title, (Some(&here), &origins), &mut diagnostics);
         cx.section = section_of(kind);
         cx.proxy.mode = mode;
-        cx.origins = self.origins.get(backend).cloned().unwrap_or_default();
+        cx.origins = origins.get(backend).cloned().unwrap_or_default();
         if let Err(diagnostic) = dynamic_server(&mut cx, name_word, &mut args) {
             cx.diagnostics.push(*diagnostic);
         }
@@ -82,12 +84,56 @@ impl Later {
         }
     }
 
+    /// A backend that has nothing but what the `defaults` section of a name says, with this mode unless that says one.
+    ///
+    /// # Errors
+    /// What is wrong with it, in a sentence each.
+    pub fn backend(
+        &self,
+        name: &str,
+        (from, mode): (&str, Option<Mode>),
+        externals: &dyn Externals,
+        reader: &dyn FileReader,
+    ) -> Result<Proxy, Vec<String>> {
+        let word = Word::unwritten(name.as_bytes(), NOWHERE);
+        check_name(&word).map_err(|fault| vec![sentence(&fault)])?;
+        let mut defaults = self.plan.defaults.iter();
+        let defaults = defaults
+            .position(|defaults| defaults.name.as_deref() == Some(from))
+            .ok_or_else(|| vec![format!("Cannot find default proxy '{from}'.")])?;
+        let noted = RefCell::default();
+        let parts = self.parts(externals, reader, &noted);
+        let mut diagnostics = Diagnostics::default();
+        let here = self.plan.names.seen_from_new(name);
+        let title = Spanned::new(name.to_owned(), NOWHERE);
+        let mut origins = self.lock();
+        let made = parts.new_backend(title, (defaults, mode), &here, &origins, &mut diagnostics);
+        let faults = sentences(&diagnostics);
+        match made {
+            _ if !faults.is_empty() => Err(faults),
+            None => Err(vec![String::from("Mode is required as an argument.")]),
+            Some((proxy, _)) if proxy.mode == Mode::Log => Err(vec![String::from(
+                "Dynamic backends only support TCP or HTTP mode.",
+            )]),
+            Some((proxy, own)) => {
+                origins.insert(name.to_owned(), own);
+                Ok(proxy)
+            }
+        }
+    }
+
     /// The `default-server` lines that servers may begin with: the backends, and the names that lines have there.
-    pub fn default_servers(&self) -> impl Iterator<Item = (&str, bool, Vec<&str>)> {
-        self.origins.iter().filter_map(|(backend, origins)| {
-            let named: Vec<&str> = origins.named.keys().map(String::as_str).collect();
-            (origins.is_set || !named.is_empty()).then_some((backend.as_str(), origins.is_set, named))
-        })
+    pub fn default_servers(&self) -> Vec<(String, bool, Vec<String>)> {
+        let origins = self.lock();
+        let listed = origins.iter().filter_map(|(backend, origins)| {
+            let named: Vec<String> = origins.named.keys().cloned().collect();
+            (origins.is_set || !named.is_empty()).then(|| (backend.clone(), origins.is_set, named))
+        });
+        listed.collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Above> {
+        self.origins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn parts<'p>(

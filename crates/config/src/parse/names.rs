@@ -36,6 +36,8 @@ pub(crate) struct ProxyNames {
 pub(crate) struct Here<'n> {
     names: &'n ProxyNames,
     current: &'n str,
+    /// It came while the process runs: it isn't among the names.
+    is_new: bool,
 }
 
 impl Proxies for Here<'_> {
@@ -48,7 +50,8 @@ impl Proxies for Here<'_> {
             Side::Frontend => &self.names.frontends,
             Side::Backend => &self.names.backends,
         };
-        names.keys().map(String::as_str).collect()
+        let new = (self.is_new && matches!(side, Side::Backend)).then_some(self.current);
+        names.keys().map(String::as_str).chain(new).collect()
     }
 
     fn servers(&self, backend: &str) -> Vec<&str> {
@@ -73,7 +76,19 @@ impl Proxies for Here<'_> {
 impl ProxyNames {
     /// What expressions in the section of this proxy may name.
     pub(crate) fn seen_from<'n>(&'n self, current: &'n str) -> Here<'n> {
-        Here { names: self, current }
+        Here {
+            names: self,
+            current,
+            is_new: false,
+        }
+    }
+
+    /// The same for a backend that comes while the process runs.
+    pub(crate) fn seen_from_new<'n>(&'n self, current: &'n str) -> Here<'n> {
+        Here {
+            is_new: true,
+            ..self.seen_from(current)
+        }
     }
 
     /// Whether an expression names a server.

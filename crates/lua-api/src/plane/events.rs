@@ -187,8 +187,8 @@ impl Data for ServerData {
 
 fn place(world: &World, news: &ServerNews) -> Option<(usize, usize)> {
     let plane = world.plane()?;
-    let mut backends = plane.backends().enumerate();
-    let (backend, (_, state)) = backends.find(|(_, (spec, _))| spec.id == news.backend_id)?;
+    let mut backends = plane.placed_backends();
+    let (backend, state) = backends.find(|(_, state)| state.id() == news.backend_id)?;
     let server = state.servers().numbered(news.number)?.number();
     Some((backend, server))
 }

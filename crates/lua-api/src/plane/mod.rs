@@ -86,7 +86,8 @@ impl World {
                 backend: None,
             });
         }
-        for (at, (backend, _)) in plane.backends().enumerate() {
+        for (at, backend) in plane.placed_backends() {
+            let backend = backend.spec();
             // The halves of a `listen` section have one number.
             match proxies.iter_mut().find(|place| place.id == backend.id) {
                 Some(place) => place.backend = Some(at),
@@ -326,7 +327,7 @@ fn frontend(plane: &Plane, at: usize) -> Option<&FrontendSpec> {
 }
 
 fn backend(plane: &Plane, at: usize) -> Option<(&BackendSpec, &Arc<BackendState>)> {
-    plane.backends().nth(at)
+    plane.backend_at(at)
 }
 
 /// A server with all that is known of it.

@@ -270,7 +270,7 @@ pub(super) const ROWS: &[Row] = &[
             function(lua, name, move |lua, this: This<ServerRef>| {
                 let plane = plane_for(&env, ServerRef::NAME)?;
                 let list = lua.create_table()?;
-                for (backend, (_, state)) in plane.backends().enumerate() {
+                for (backend, state) in plane.placed_backends() {
                     for server in state.servers().iter() {
                         if server.spec().track == Some((this.backend, this.server)) {
                             list.raw_push(made(lua, backend, server.number())?)?;

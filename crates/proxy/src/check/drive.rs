@@ -32,12 +32,14 @@ use crate::worker::Worker;
 /// Starts the checks that are this worker's: those of all servers are dealt out to the workers in turn.
 pub(crate) fn start(worker: &Rc<Worker>) {
     let shared = &worker.shared;
+    let backends = shared.backends.now();
+    let checked = || backends.iter().filter(|state| !state.is_disabled());
     let servers = || {
         let of = |state: &Arc<BackendState>| {
             let servers = state.servers();
             servers.iter().map(|server| server.spec()).collect::<Vec<_>>()
         };
-        shared.states.iter().flat_map(of)
+        checked().flat_map(of)
     };
     let inters = servers().filter_map(|server| Some(server.check.as_ref()?.pace.inter));
     let (count, shortest) = inters.fold((0u32, None), |(count, least), inter| {
@@ -52,7 +54,7 @@ pub(crate) fn start(worker: &Rc<Worker>) {
         .check_spread_max
         .map_or(shortest, |most| shortest.min(most));
     let mut number = 0;
-    for backend in &shared.states {
+    for backend in checked() {
         for server in backend.servers().iter() {
             let spec = server.spec();
             if spec.check.is_none() && spec.agent.is_none() {

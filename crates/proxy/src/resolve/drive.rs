@@ -20,7 +20,7 @@ use crate::worker::Worker;
 pub(crate) fn start(worker: &Rc<Worker>) {
     let shared = &worker.shared;
     let mut number = 0;
-    for backend in &shared.states {
+    for backend in shared.backends.now().iter().filter(|state| !state.is_disabled()) {
         let mut groups: Vec<(Arc<NameSpec>, Vec<Arc<ServerState>>)> = Vec::new();
         for server in backend.servers().iter() {
             let Some(name) = server.spec().name_of_address.clone() else {

@@ -48,8 +48,8 @@ pub(super) async fn find_backend(worker: &Worker, frontend: &Frontend, txn: &Rc<
 
 /// Notes in the transaction that it goes there.
 pub(super) fn enter_backend(worker: &Worker, frontend: &Frontend, backend: &Rc<Backend>, txn: &Txn) {
-    let own = frontend.spec.own_backend.and_then(|own| worker.backends.get(own));
-    if !own.is_some_and(|own| Rc::ptr_eq(own, backend)) {
+    let own = frontend.spec.own_backend.and_then(|own| worker.backend(own));
+    if !own.is_some_and(|own| Rc::ptr_eq(&own, backend)) {
         txn.overrides.leave_backend();
     }
     txn.choose_backend(backend);
@@ -62,15 +62,15 @@ async fn eligible(
     frontend: &Frontend,
     txn: &Rc<Txn>,
 ) -> Option<Rc<Backend>> {
-    let backend = worker.backends.get(chosen)?;
+    let backend = worker.backend(chosen)?;
     // What a `listen` section does by itself is no choice.
     let free = backend.balancer.shared().is_published() || frontend.spec.own_backend == Some(chosen);
     if free {
-        return Some(backend.clone());
+        return Some(backend);
     }
     for condition in &frontend.spec.force_switch {
         if holds(condition, worker, txn).await {
-            return Some(backend.clone());
+            return Some(backend);
         }
     }
     None

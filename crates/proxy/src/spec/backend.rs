@@ -99,6 +99,16 @@ pub struct BackendSpec {
     pub closing: Closing,
     /// `be-unpublished`: no rule chooses it until it is published.
     pub unpublished: bool,
+    /// `guid`: a unique name.
+    pub guid: Option<String>,
+    /// `disabled`: no rule chooses it, and its servers are left alone.
+    pub disabled: bool,
+    /// The configuration names it elsewhere, so that it has to stay.
+    pub is_referenced: bool,
+    /// A stick table is declared in it.
+    pub has_table: bool,
+    /// It is one half of a `listen` section.
+    pub is_listen: bool,
     /// `option http-drop-request-trailers`: servers don't get to see trailers.
     pub drop_trailers: bool,
     /// `option http-pretend-keepalive`: servers are not told that their connections end.
@@ -159,6 +169,11 @@ impl BackendSpec {
             http1: Http1Spec::default(),
             closing: Closing::usual(mode),
             unpublished: false,
+            guid: None,
+            disabled: false,
+            is_referenced: false,
+            has_table: false,
+            is_listen: false,
             drop_trailers: false,
             pretend_keepalive: false,
             check_cache: false,

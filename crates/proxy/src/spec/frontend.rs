@@ -45,6 +45,10 @@ pub struct FrontendSpec {
     pub page: Option<PageSpec>,
     /// `use_backend`, in order.
     pub use_backend: Vec<UseBackend>,
+    /// `guid`: a unique name.
+    pub guid: Option<String>,
+    /// `disabled`: it takes no connections, and can't be opened.
+    pub disabled: bool,
     /// `force-be-switch`: when backends are chosen that are not published.
     pub force_switch: Vec<Condition>,
     /// `default_backend`; for a `listen` section its own other half.
@@ -118,6 +122,8 @@ impl FrontendSpec {
             http_response: RuleSet::default(),
             http_after_response: RuleSet::default(),
             use_backend: Vec::new(),
+            guid: None,
+            disabled: false,
             force_switch: Vec::new(),
             default_backend: None,
             own_backend: None,

@@ -5,6 +5,7 @@ pub(crate) mod assign;
 pub(crate) mod balance;
 mod change;
 pub(crate) mod connect;
+pub(crate) mod directory;
 pub(crate) mod kept;
 pub(crate) mod link;
 pub(crate) mod manner;

@@ -283,6 +283,7 @@ mod tests {
     use crate::txn::Mode;
     use crate::upstream::admin::AdminState;
     use crate::upstream::balance::{Balancer, Choice, Query};
+    use crate::upstream::state::Changes;
 
     fn backend(balance: Balance) -> (Arc<BackendSpec>, Arc<BackendState>) {
         let mut spec = BackendSpec::new("b", Mode::Http);
@@ -293,8 +294,8 @@ mod tests {
             spec.servers.push(server);
         }
         let spec = Arc::new(spec);
-        let teller = tokio::sync::mpsc::unbounded_channel().0;
-        let state = BackendState::all(std::slice::from_ref(&spec), Instant::now(), 1, teller).remove(0);
+        let now = Instant::now();
+        let state = BackendState::all(std::slice::from_ref(&spec), now, &Changes::new(now, 1)).remove(0);
         (spec, state)
     }
 

@@ -5,20 +5,35 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use tidegate_sample::Listeners;
 
 use super::balance::plan::Plan;
-use super::news::ServerNews;
 use super::queue::Queues;
 use super::servers::Servers;
-use super::standing::Teller;
 use super::state::{Changes, GROWN, ServerState};
+use crate::figures::PerWorker;
 use crate::spec::{BackendSpec, Balance};
 
 /// A counter on a line of the cache of its own.
 #[derive(Default)]
 #[repr(align(128))]
 struct Turn(AtomicU64);
+
+/// Why a backend can't be taken away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackendStays {
+    /// It is half of a `listen` section.
+    Listen,
+    /// The configuration names it elsewhere.
+    Referenced,
+    /// It has what lives as long as the process.
+    Fixed,
+    /// Rules may choose it.
+    Published,
+    /// It has servers.
+    HasServers,
+    /// Requests or streams are in it.
+    InUse,
+}
 
 /// What all workers share of a backend and its servers.
 pub struct BackendState {
@@ -34,22 +49,20 @@ pub struct BackendState {
     counts_load: bool,
     pub(super) queues: Queues,
     published: AtomicBool,
+    /// What each worker counts of it.
+    pub(crate) usage: PerWorker,
 }
 
 impl BackendState {
     /// Those of all backends, with the servers tracking each other as the spec says.
-    ///
-    /// What becomes of them from then on is told.
-    pub(crate) fn all(
+    pub(super) fn all(
         backends: &[Arc<BackendSpec>],
         started: Instant,
-        workers: usize,
-        teller: Teller,
+        changes: &Changes,
     ) -> Vec<Arc<BackendState>> {
-        let changes = Changes::new(started, workers);
         let states: Vec<Arc<BackendState>> = backends
             .iter()
-            .map(|spec| Arc::new(BackendState::new(spec, &changes, started)))
+            .map(|spec| Arc::new(BackendState::new(spec, changes, started)))
             .collect();
         for state in &states {
             for server in state.servers().iter() {
@@ -68,7 +81,6 @@ impl BackendState {
                 }
             }
         }
-        changes.tell_by(teller);
         states
     }
 
@@ -89,6 +101,7 @@ impl BackendState {
             counts_load: spec.hash_balance_factor > 0 || spec.servers.iter().any(|s| s.minconn > 0),
             queues: Queues::new(spec.servers.len()),
             published: AtomicBool::new(!spec.unpublished),
+            usage: PerWorker::new(changes.workers()),
             spec: spec.clone(),
         }
     }
@@ -99,7 +112,7 @@ impl BackendState {
     }
 
     /// What it was made from.
-    pub(super) fn spec(&self) -> &BackendSpec {
+    pub fn spec(&self) -> &Arc<BackendSpec> {
         &self.spec
     }
 
@@ -110,12 +123,39 @@ impl BackendState {
 
     /// Whether rules may choose it.
     pub fn is_published(&self) -> bool {
-        self.published.load(Ordering::Relaxed)
+        self.published.load(Ordering::Relaxed) && !self.is_disabled()
+    }
+
+    /// `disabled`: it takes no part in anything.
+    pub fn is_disabled(&self) -> bool {
+        self.spec.disabled
     }
 
     /// Lets rules choose it from now on, or not. False if nothing changes by that.
     pub fn publish(&self, published: bool) -> bool {
         self.published.swap(published, Ordering::Relaxed) != published
+    }
+
+    /// Whether it may be taken away.
+    ///
+    /// # Errors
+    /// Why it may not.
+    pub fn may_go(&self) -> Result<(), BackendStays> {
+        if self.spec.is_listen {
+            Err(BackendStays::Listen)
+        } else if self.spec.is_referenced {
+            Err(BackendStays::Referenced)
+        } else if self.spec.has_table || self.spec.lines.is_some() {
+            Err(BackendStays::Fixed)
+        } else if self.published.load(Ordering::Relaxed) {
+            Err(BackendStays::Published)
+        } else if !self.servers.load().is_empty() {
+            Err(BackendStays::HasServers)
+        } else if self.usage.current() > 0 {
+            Err(BackendStays::InUse)
+        } else {
+            Ok(())
+        }
     }
 
     /// The servers that it has now, in their order.
@@ -133,11 +173,6 @@ impl BackendState {
     pub(super) fn replace_servers(&self, servers: Servers) {
         self.servers.store(Arc::new(servers));
         self.changed();
-    }
-
-    /// Those who hear of what becomes of servers: of all of the process.
-    pub(crate) fn listeners(&self) -> &Arc<Listeners<ServerNews>> {
-        self.changes.listeners()
     }
 
     /// What the servers of all backends share.

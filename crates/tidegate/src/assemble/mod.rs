@@ -39,6 +39,7 @@ use tidegate_proxy::spec::{
     FrontendSpec, GlobalSpec, HeaderNames, Http1Spec, HttpClose, HttpReuse, Monitor, OnFailure, PaceSpec,
     ProxySpec, SocketBuffers, Text, Timeouts, UseBackend,
 };
+use tidegate_sample::stick::Tables;
 use tidegate_sample::vars::ProcVars;
 use tidegate_sample::{Data, Process};
 
@@ -116,6 +117,7 @@ pub(crate) fn assemble(mut config: Config, around: Surroundings) -> Result<Assem
         logs: logs::Logs::of(&mut config),
         unix_bind: config.global.process.unix_bind.clone(),
         terms: BTreeMap::new(),
+        tables: Arc::clone(&config.tables),
         around,
     };
     assembly.servers = servers::places(&config, &assembly.backends);
@@ -130,9 +132,6 @@ pub(crate) fn assemble(mut config: Config, around: Surroundings) -> Result<Assem
         assembly.checks.insert(name, program);
     }
     for (at, proxy) in std::mem::take(&mut config.proxies).into_iter().enumerate() {
-        if proxy.disabled {
-            continue;
-        }
         let own = assembly.backends.get(&at).copied();
         assembly.proxy(proxy, at, own, &mut spec);
     }
@@ -193,6 +192,8 @@ struct Assembly {
     unix_bind: UnixBind,
     /// What backends say of all their servers, by their names.
     terms: BTreeMap<String, Arc<Terms>>,
+    /// The stick tables.
+    tables: Arc<Tables>,
 }
 
 /// Backends get their numbers in the order of the configuration.
@@ -201,7 +202,7 @@ fn backend_numbers(config: &Config) -> BTreeMap<usize, BackendId> {
         .proxies
         .iter()
         .enumerate()
-        .filter(|(_, p)| p.kind.is_backend() && !p.disabled);
+        .filter(|(_, p)| p.kind.is_backend());
     backends
         .enumerate()
         .map(|(number, (at, _))| (at, number))
@@ -304,7 +305,11 @@ impl Assembly {
         if proxy.kind.is_frontend() {
             let mut frontend = FrontendSpec::new(proxy.name.value.clone(), mode);
             frontend.id = id;
-            frontend.listeners = self.listeners(&proxy);
+            frontend.guid.clone_from(&proxy.guid);
+            frontend.disabled = proxy.disabled;
+            if !proxy.disabled {
+                frontend.listeners = self.listeners(&proxy);
+            }
             frontend.maxconn = proxy
                 .connections_max
                 .map(|n| usize::try_from(n).unwrap_or(usize::MAX));
@@ -366,12 +371,16 @@ impl Assembly {
         if proxy.kind.is_backend() {
             let mut backend = BackendSpec::new(proxy.name.value.clone(), mode);
             backend.id = id;
+            backend.guid = proxy.guid.take();
             let external = self.external(&proxy, id);
             backend.mails = mails;
             backend.lines = self.logs.backend(&proxy.name.value);
             let program = self.program(std::mem::take(&mut proxy.check), Some(proxy.name.span));
             backend.has_own_id = proxy.id.is_some();
             let terms = Arc::new(Terms::new(&proxy, program, external));
+            if proxy.disabled {
+                servers::leave_alone(&mut proxy.servers);
+            }
             let saved = self.saved(&proxy);
             backend.servers = self.servers(&proxy, &terms, &saved);
             self.terms.insert(proxy.name.value.clone(), terms);
@@ -422,6 +431,10 @@ impl Assembly {
             };
             backend.closing = closing(proxy.closing, mode);
             backend.unpublished = proxy.unpublished;
+            backend.disabled = proxy.disabled;
+            backend.is_listen = proxy.kind.is_frontend();
+            backend.is_referenced = proxy.is_referenced;
+            backend.has_table = self.tables.find(&proxy.name.value).is_some();
             backend.drop_trailers = proxy.http.drop_request_trailers;
             backend.check_cache = proxy.http.check_cache;
             backend.pretend_keepalive = proxy.http.pretend_keepalive;
@@ -439,7 +452,6 @@ impl Assembly {
             let to = match line.target {
                 model::BackendTarget::Proxy(id) => match self.backend(id) {
                     Some(backend) => BackendChoice::Fixed(backend),
-                    // Disabled: the rule is passed over.
                     None => continue,
                 },
                 model::BackendTarget::Format(name) => BackendChoice::Named(name.into()),

@@ -230,6 +230,13 @@ impl Assembly {
     }
 }
 
+/// Nobody asks for the addresses of servers that nobody will use.
+pub(super) fn leave_alone(servers: &mut [model::Server]) {
+    for server in servers {
+        server.naming.initial = Some(vec![model::InitialAddress::None]);
+    }
+}
+
 /// The places of servers, by the names of their backends and their own.
 pub(super) fn places(
     config: &Config,

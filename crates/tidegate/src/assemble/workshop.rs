@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tidegate_config::model::{self, InitialAddress};
 use tidegate_config::{Diagnostics, DiskFiles, Later, Severity};
-use tidegate_proxy::spec::ServerSpec;
+use tidegate_proxy::spec::{BackendSpec, ProxySpec, ServerSpec};
 
 use super::Assembly;
 
@@ -58,11 +58,37 @@ impl Workshop {
         }
     }
 
+    /// A backend that has nothing but what the `defaults` section of a name says, with this mode unless that says one. It has no
+    /// number yet.
+    ///
+    /// # Errors
+    /// What is wrong with it, in sentences.
+    pub(crate) fn backend(
+        &self,
+        name: &str,
+        (from, mode): (&str, Option<model::Mode>),
+    ) -> Result<BackendSpec, Vec<String>> {
+        let mut assembly = self.assembly.lock().unwrap_or_else(PoisonError::into_inner);
+        let scripts = &assembly.around.scripts;
+        let mut proxy = self.later.backend(name, (from, mode), scripts, &DiskFiles)?;
+        proxy.unpublished = true;
+        let mut made = ProxySpec::default();
+        assembly.proxy(proxy, NOWHERE, None, &mut made);
+        let faults = std::mem::take(&mut assembly.faults);
+        match made.backends.pop() {
+            Some(backend) if !faults.has_errors() => Ok(backend),
+            _ => Err(sentences(&faults)),
+        }
+    }
+
     /// What of the configuration is kept.
     pub(crate) fn later(&self) -> &Later {
         &self.later
     }
 }
+
+/// The place in the configuration of what isn't there.
+const NOWHERE: usize = usize::MAX;
 
 fn names_resolvers(server: &model::Server) -> bool {
     server.naming.resolvers.is_some() || server.naming.initial.is_some()

@@ -45,6 +45,9 @@ pub(super) fn server(
 ) -> Result<(&Arc<BackendState>, Arc<ServerState>), Refusal> {
     let (of_backend, of_server) = pair(text)?;
     let backend = backend(plane, &of_backend)?;
+    if backend.is_disabled() {
+        return Err(Refusal::error("Proxy is disabled."));
+    }
     let servers = backend.servers();
     let mut servers = servers.iter();
     match servers.find(|server| is_called(&of_server, &server.name(), server.id())) {

@@ -60,10 +60,6 @@ const REASONS: &[(&str, &str)] = &[
         "wants `<BADREQ>` in the log for requests whose hosts contradict each other; they are logged as what they are",
     ),
     (
-        "stream/test_content_switching",
-        "wants to be told that a backend is `disabled`; such a section is not there at all",
-    ),
-    (
         "http-rules/strict_rw_mode",
         "wants a rewrite to fail where the body in HAProxy's buffer leaves no room for it; bodies take no room from heads here",
     ),

@@ -6,6 +6,7 @@ use super::*;
 use crate::spec::{HashBy, HashFunction, HashType, ServerSpec};
 use crate::txn::Mode;
 use crate::upstream::admin::AdminState;
+use crate::upstream::state::Changes;
 
 struct Farm {
     shared: Arc<BackendState>,
@@ -23,13 +24,9 @@ fn farm(balance: Balance, weights: &[u32], change: impl FnOnce(&mut BackendSpec)
     }
     change(&mut spec);
     let spec = Arc::new(spec);
-    let shared = BackendState::all(
-        std::slice::from_ref(&spec),
-        Instant::now(),
-        3,
-        tokio::sync::mpsc::unbounded_channel().0,
-    )
-    .remove(0);
+    let now = Instant::now();
+    let changes = Changes::new(now, 3);
+    let shared = BackendState::all(std::slice::from_ref(&spec), now, &changes).remove(0);
     let worker = |seed: u64| Balancer::new(&spec, shared.clone(), seed as usize - 1, Arc::default(), seed);
     let workers = (1..4).map(worker).collect();
     Farm { shared, workers }

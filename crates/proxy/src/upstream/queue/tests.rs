@@ -6,7 +6,7 @@ use super::*;
 use crate::spec::{BackendSpec, ServerSpec};
 use crate::txn::Mode;
 use crate::upstream::admin::AdminState;
-use crate::upstream::state::Operational;
+use crate::upstream::state::{Changes, Operational};
 
 fn backend(change: impl FnOnce(&mut BackendSpec)) -> Arc<BackendState> {
     let mut spec = BackendSpec::new("b", Mode::Http);
@@ -16,13 +16,8 @@ fn backend(change: impl FnOnce(&mut BackendSpec)) -> Arc<BackendState> {
         spec.servers.push(server);
     }
     change(&mut spec);
-    BackendState::all(
-        &[Arc::new(spec)],
-        Instant::now(),
-        3,
-        tokio::sync::mpsc::unbounded_channel().0,
-    )
-    .remove(0)
+    let now = Instant::now();
+    BackendState::all(&[Arc::new(spec)], now, &Changes::new(now, 3)).remove(0)
 }
 
 fn answer(waiting: &mut Waiting) -> Option<Turn> {

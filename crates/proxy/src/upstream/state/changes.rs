@@ -34,6 +34,11 @@ impl Changes {
         &self.listeners
     }
 
+    /// How many count what becomes of servers, each for itself.
+    pub(in crate::upstream) fn workers(&self) -> usize {
+        self.workers
+    }
+
     /// From now on there is somebody to be told.
     pub(crate) fn tell_by(&self, teller: Teller) {
         let _ = self.teller.set(teller);

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use tidegate_config::model::AccessLevel;
 use tidegate_config::{Status, TimeUnit, keyword_docs, parse_time};
-use tidegate_proxy::{Control, NotAdded, NotRemovable, Plane, ServerState};
+use tidegate_proxy::{BackendStays, Control, NotAdded, NotRemovable, Plane, ServerState};
 
+use super::backends;
 use crate::assemble::Workshop;
 use crate::runtime::command::{Answer, Call, Command, Refusal, Severity, served};
 use crate::runtime::find;
@@ -20,7 +21,7 @@ pub(super) const COMMANDS: &[Command] = &[
     served("add server help", "", Admin, "the parameters that `add server` takes", help),
     served("del server", "<backend>/<server>", Admin, "delete a server that is out of service and unused", delete),
     served("show default-server", "[<backend>]", User, "the `default-server` lines that servers may begin with", default_servers),
-    served("wait", "{ -h | <delay> } [srv-removable <backend>/<server>]", User, "wait for a time, or for a condition", wait),
+    served("wait", "{ -h | <delay> } [be-removable <backend> | srv-removable <backend>/<server>]", User, "wait for a time, or for a condition", wait),
 ];
 
 /// Parameters of servers that have no meaning once the process runs.
@@ -32,7 +33,7 @@ const NOT_DYNAMIC: [&str; 5] = [
     "resolvers",
 ];
 
-fn workshop<'c>(call: &Call<'c>) -> Result<&'c Workshop, Refusal> {
+pub(super) fn workshop<'c>(call: &Call<'c>) -> Result<&'c Workshop, Refusal> {
     let workshop = call.about.facts.workshop.as_ref();
     workshop.ok_or_else(|| Refusal::error("Nothing can be added to this process."))
 }
@@ -44,6 +45,9 @@ fn add(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     }
     let plane = call.plane()?;
     let backend = find::backend(&plane, &of_backend)?;
+    if backend.is_disabled() {
+        return Err(Refusal::error("Proxy is disabled."));
+    }
     if !backend.takes_servers() {
         let why = format!(
             "backend '{}' uses a non dynamic load balancing method.",
@@ -82,9 +86,9 @@ fn trackable(
     name: &str,
 ) -> Result<((usize, usize), Arc<ServerState>), Refusal> {
     let title = format!("{of_backend}/{name}");
-    let mut backends = plane.backends().enumerate();
-    let found = backends.find(|(_, (_, state))| state.name() == of_backend);
-    let (at, (_, backend)) = found.ok_or_else(|| {
+    let mut backends = plane.placed_backends();
+    let found = backends.find(|(_, state)| state.name() == of_backend);
+    let (at, backend) = found.ok_or_else(|| {
         Refusal::error(format!(
             "unable to find required proxy '{of_backend}' for tracking."
         ))
@@ -105,7 +109,17 @@ fn trackable(
     )))
 }
 
-fn is_unique(plane: &Plane, guid: &str) -> Result<(), Refusal> {
+/// No other proxy or server has this guid.
+pub(super) fn is_unique(plane: &Plane, guid: &str) -> Result<(), Refusal> {
+    let frontends = plane.frontends().map(|frontend| (&frontend.name, &frontend.guid));
+    let mut proxies = frontends.chain(
+        plane
+            .backends()
+            .map(|(backend, _)| (&backend.name, &backend.guid)),
+    );
+    if let Some((name, _)) = proxies.find(|(_, known)| known.as_deref() == Some(guid)) {
+        return Err(Refusal::error(format!("the guid `{guid}` is that of {name}.")));
+    }
     for (_, backend) in plane.backends() {
         for server in backend.servers().iter() {
             if server.spec().guid.as_deref() == Some(guid) {
@@ -184,6 +198,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 const USAGE: &str = "Usage: wait {-h|<duration>} [condition [args...]]\n\
     Waits for the given duration, or until the condition holds. Conditions:\n  \
+    be-removable <proxy> : the backend can be removed by `del backend`\n  \
     srv-removable <proxy>/<server> : the server can be removed by `del server`\n";
 
 fn wait(call: &mut Call<'_>) -> Result<Answer, Refusal> {
@@ -202,28 +217,45 @@ fn wait(call: &mut Call<'_>) -> Result<Answer, Refusal> {
             let named = call.text(2);
             find::pair(named.clone())?;
             let control = call.about.control.clone();
-            Ok(Answer::later(removable(control, named, delay)))
+            let look = move |plane: &Plane| {
+                let (backend, server) = find::server(plane, named.clone())?;
+                match backend.is_removable(&server) {
+                    Ok(()) => Ok(true),
+                    Err(NotRemovable::InUse) => Ok(false),
+                    Err(never) => Err(not_removable(never)),
+                }
+            };
+            Ok(Answer::later(until(control, delay, look)))
+        }
+        Some("be-removable") => {
+            let named = call.text(2).unwrap_or_default();
+            let control = call.about.control.clone();
+            let look = move |plane: &Plane| match find::backend(plane, &named)?.may_go() {
+                Ok(()) => Ok(true),
+                Err(BackendStays::InUse) => Ok(false),
+                Err(never) => Err(backends::stays(never)),
+            };
+            Ok(Answer::later(until(control, delay, look)))
         }
         Some(other) => Err(Refusal::error(format!("Unknown condition '{other}'.\n{USAGE}"))),
     }
 }
 
-/// Waits until a server may be deleted, unless that never comes.
-async fn removable(control: Control, named: Option<String>, delay: Duration) -> Result<Answer, Refusal> {
-    let until = Instant::now() + delay;
+/// Waits until a condition holds, unless that never comes.
+async fn until(
+    control: Control,
+    delay: Duration,
+    holds: impl Fn(&Plane) -> Result<bool, Refusal>,
+) -> Result<Answer, Refusal> {
+    let end = Instant::now() + delay;
     loop {
-        let found = {
-            let plane = control.plane();
-            let plane = plane.ok_or_else(|| Refusal::error("The program is ending."))?;
-            let (backend, server) = find::server(&plane, named.clone())?;
-            backend.is_removable(&server)
-        };
-        match found {
-            Ok(()) => return Ok(Answer::Message(Severity::Info, "Done.".into())),
-            Err(NotRemovable::InUse) => {}
-            Err(never) => return Err(not_removable(never)),
+        let plane = control.plane();
+        let plane = plane.ok_or_else(|| Refusal::error("The program is ending."))?;
+        if holds(&plane)? {
+            return Ok(Answer::Message(Severity::Info, "Done.".into()));
         }
-        let left = until.saturating_duration_since(Instant::now());
+        drop(plane);
+        let left = end.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(Refusal::error("Wait delay expired."));
         }

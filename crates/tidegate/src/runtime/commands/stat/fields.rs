@@ -112,12 +112,15 @@ pub(crate) enum Place {
 pub(crate) fn places(plane: &Plane) -> Vec<Place> {
     let mut places: Vec<(u32, Place)> = Vec::new();
     for (at, frontend) in plane.frontends().enumerate() {
+        if frontend.disabled {
+            continue;
+        }
         places.push((frontend.id, Place::Frontend(at)));
         let listeners = frontend.listeners.iter().filter(|_| frontend.socket_stats);
         places.extend(listeners.map(|listener| (frontend.id, Place::Listener(at, listener.id))));
     }
-    for (at, (backend, state)) in plane.backends().enumerate() {
-        let servers = state.servers();
+    for (at, state) in plane.placed_backends().filter(|(_, state)| !state.is_disabled()) {
+        let (backend, servers) = (state.spec(), state.servers());
         places.extend(
             servers
                 .iter()
