@@ -24,6 +24,8 @@ end
 function F:http_headers(txn, msg)
     if msg:is_resp() then self:tell("status " .. msg:get_stline().code) msg:set_header("x-seen", "yes") end
 end
+function F:http_payload(txn, msg) self:tell("payload " .. tostring(msg:is_resp())) end
+function F:http_end(txn, msg) self:tell("whole " .. tostring(msg:is_resp())) end
 function F:tcp_payload(txn, chn)
     local data = chn:data() or ""
     if data:find("later") then core.msleep(2) end
@@ -128,16 +130,19 @@ fn a_filter_that_fails_ends_the_stream_of_its_service() -> Result<()> {
 
 #[test]
 fn a_connection_that_switched_is_filtered_on_both_ways() -> Result<()> {
-    for (name, request, status) in [
+    for (name, request, status, of_request) in [
         (
             "streams-upgrade",
             "GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n",
             "101",
+            "payload false, whole false",
         ),
         (
             "streams-connect",
             "CONNECT x:80 HTTP/1.1\r\nhost: x:80\r\n\r\n",
             "200",
+            // A request that asks for a tunnel has no place for a body.
+            "whole false",
         ),
     ] {
         let site = site(name, &switching()?)?;
@@ -158,7 +163,9 @@ fn a_connection_that_switched_is_filtered_on_both_ways() -> Result<()> {
         assert_eq!(end, "THREE");
         site.until(
             "/told",
-            &format!("start false, start true, status {status}, end false, end true"),
+            &format!(
+                "start false, {of_request}, start true, status {status}, whole true, end false, end true"
+            ),
         )?;
     }
     Ok(())

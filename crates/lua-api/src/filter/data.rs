@@ -66,6 +66,11 @@ impl LuaData {
         }
     }
 
+    /// Goes on with the end of the message at once.
+    pub(super) fn skip_payload(&mut self) {
+        self.stage = Stage::End;
+    }
+
     fn callback(&self) -> Callback {
         match (self.stage, self.of_message) {
             (Stage::Payload, true) => Callback::HttpPayload,

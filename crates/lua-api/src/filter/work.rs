@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Method;
 use mlua::{Table, Value};
 use tidegate_proxy::Txn;
 use tidegate_proxy::ext::{Attached, Attaching, DataFilter, Failure, LocalBoxFuture, Run as Answer};
@@ -304,16 +305,26 @@ impl Attached for AtWork {
         let data = move |settled: Result<(), Failure>| {
             settled?;
             work.side(way).window.head_gone.set(true);
-            Ok(work
-                .side(way)
-                .registered
-                .get()
-                .then(|| -> Box<dyn DataFilter> { Box::new(LuaData::of_message(Rc::clone(work), way)) }))
+            if !work.side(way).registered.get() {
+                return Ok(None);
+            }
+            let mut data = LuaData::of_message(Rc::clone(work), way);
+            if !has_body && way == Way::Request && asks_for_tunnel(txn) {
+                data.skip_payload();
+            }
+            Ok(Some(Box::new(data) as Box<dyn DataFilter>))
         };
         match self.0.settle(txn, Callback::HttpHeaders, way) {
             Answer::Ready(Some(settled)) => Answer::ready(data(settled)),
             waiting => Answer::suspended(async move { data(waiting.await) }),
         }
+    }
+
+    fn http_end<'a>(&'a self, txn: &'a Rc<Txn>, way: Way) -> Answer<'a, Result<(), Failure>> {
+        if !self.0.side(way).registered.get() {
+            return Answer::ready(Ok(()));
+        }
+        self.0.settle(txn, Callback::HttpEnd, way)
     }
 
     fn stream(&self, way: Way) -> Option<Box<dyn DataFilter>> {
@@ -336,4 +347,10 @@ impl Attached for AtWork {
             }
         })
     }
+}
+
+/// Whether a request has no place for a body: what follows it is a stream.
+fn asks_for_tunnel(txn: &Txn) -> bool {
+    txn.request_head()
+        .is_some_and(|head| head.method == Method::CONNECT)
 }

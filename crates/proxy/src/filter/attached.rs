@@ -36,6 +36,14 @@ pub trait Attached {
         has_body: bool,
     ) -> Run<'a, Result<Option<Box<dyn DataFilter>>, Failure>>;
 
+    /// The head that has passed is all of its message: what follows is a tunnel.
+    ///
+    /// # Errors
+    /// As before.
+    fn http_end<'a>(&'a self, _txn: &'a Rc<Txn>, _way: Way) -> Run<'a, Result<(), Failure>> {
+        Run::ready(Ok(()))
+    }
+
     /// What the bytes of one way go through, of a stream of TCP.
     fn stream(&self, way: Way) -> Option<Box<dyn DataFilter>>;
 

@@ -222,9 +222,18 @@ impl HttpStream {
             .iter()
             .chain(backend.filters.of(Way::Response));
         // There is no body: what passes the tunnel is shown as a stream.
-        let seen = Box::pin(chain(Chain::default(), filters, txn, Way::Response, false)).await;
+        let seen = Box::pin(async {
+            chain(Chain::default(), filters.clone(), txn, Way::Response, false).await?;
+            for filter in filters {
+                if let Some(Some(at_work)) = txn.attachments.of(filter) {
+                    at_work.http_end(txn, Way::Response).await?;
+                }
+            }
+            Ok(())
+        })
+        .await;
         txn.phase.set(phase);
-        seen.map_err(|failure| broken(txn, &failure, *b"PH"))?;
+        seen.map_err(|failure: Failure| broken(txn, &failure, *b"PH"))?;
         let head = txn.response.borrow().clone();
         head.ok_or(Broken)
     }
