@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mlua::Value;
 use tidegate_exec::Again;
@@ -61,7 +61,9 @@ impl LuaAction {
             let ended = match next {
                 Ok(why) => running.rest(why).await,
                 Err(after) => {
-                    something_new(txn, after).await;
+                    if let Err(failure) = something_new(txn, after).await {
+                        return self.broken(failure);
+                    }
                     let (object, _) = txn_arg(&self.state, txn, Kind::Action);
                     if let Err(failure) = running.restart(&self.entry, WithTexts(object, args)) {
                         return self.broken(failure);
@@ -106,13 +108,30 @@ pub(crate) fn named(what: &str, name: &str, failure: Failure) -> Failure {
     }
 }
 
-/// What an action that gave `act.YIELD` waits for: its wake time, or more data in the direction it looks at.
-async fn something_new(txn: &Rc<Txn>, after: Option<Duration>) {
+/// What an action that gave `act.YIELD` waits for: its wake time, the end of `inspect-delay`, or more data in the direction
+/// it looks at. A failure where none of them will come, which would keep the session for ever.
+async fn something_new(txn: &Rc<Txn>, after: Option<Duration>) -> Result<(), Failure> {
+    let left = txn
+        .inspected_until()
+        .map(|until| until.duration_since(Instant::now()));
+    if left == Some(Duration::ZERO) {
+        return Err(Failure::new("act.YIELD: `inspect-delay` is over"));
+    }
+    let Some(limit) = [after, left].into_iter().flatten().min() else {
+        return Err(Failure::new(format!(
+            "act.YIELD: without act:wake_time{} nothing runs the function again in {}",
+            match txn.mode() {
+                Mode::Tcp => " and `inspect-delay`",
+                Mode::Http => "",
+            },
+            place(txn)
+        )));
+    };
     let data = async {
         let channel = match (txn.mode(), txn.phase()) {
             (Mode::Tcp, Phase::ResponseContent | Phase::Response) => txn.response_channel(),
             (Mode::Tcp, _) => txn.request_channel(),
-            // Nothing arrives while the rules of an HTTP message are evaluated; the session's timeouts count.
+            // Nothing of an HTTP message arrives while its rules are evaluated.
             (Mode::Http, _) => return std::future::pending().await,
         };
         if !channel.may_recv() || channel.is_full() {
@@ -120,10 +139,16 @@ async fn something_new(txn: &Rc<Txn>, after: Option<Duration>) {
         }
         channel.wait_input(channel.input_len()).await;
     };
-    match after {
-        Some(after) => {
-            let _ = tokio::time::timeout(after, data).await;
-        }
-        None => data.await,
+    let _ = tokio::time::timeout(limit, data).await;
+    Ok(())
+}
+
+/// The rules that are being evaluated.
+fn place(txn: &Txn) -> &'static str {
+    match (txn.mode(), txn.phase()) {
+        (Mode::Tcp, Phase::ResponseContent | Phase::Response) => "`tcp-response content`",
+        (Mode::Tcp, _) => "`tcp-request content`",
+        (Mode::Http, Phase::Response) => "`http-response` and `http-after-response`",
+        (Mode::Http, _) => "`http-request`",
     }
 }

@@ -10,7 +10,7 @@ use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use mlua::IntoLuaMulti;
-use tidegate_exec::{Again, Context, Misuse, Outcome, Scalar, Yielding};
+use tidegate_exec::{Again, Context, FailureKind, Misuse, Outcome, Scalar, Yielding};
 use tidegate_proxy::Txn;
 use tidegate_proxy::ext::{ActionOutcome, Failure};
 
@@ -314,10 +314,20 @@ impl Running {
 
     /// Runs to the end where nothing can wait.
     pub(crate) fn finish(&mut self) -> Ended {
+        self.finish_in(None)
+    }
+
+    /// The same at a place that failures name.
+    pub(crate) fn finish_in(&mut self, place: Option<&str>) -> Ended {
         let here = Here::enter(&self.run);
         let mut cx = TaskContext::from_waker(Waker::noop());
-        let outcome = self.context.step(&mut cx, Yielding::Refused);
+        let mut outcome = self.context.step(&mut cx, Yielding::Refused);
         drop(here);
+        if let (Ok(Outcome::Failed(failure)), Some(place)) = (&mut outcome, place)
+            && failure.kind == FailureKind::YieldNotAllowed
+        {
+            failure.message = Some(format!("{place} cannot wait"));
+        }
         match self.ended(outcome) {
             Ok(ended) => ended,
             Err(_) => Ended::Failed(misused(self.state_id, Misuse::NotOver)),
@@ -349,9 +359,7 @@ impl Running {
             Ok(Outcome::Ok) => Ok(Ended::Returned),
             Ok(Outcome::Failed(failure)) => match done {
                 // Where nothing can yield, a run that asked for its end is ended by that yield.
-                Some(done) if failure.kind == tidegate_exec::FailureKind::YieldNotAllowed => {
-                    Ok(Ended::Done(done))
-                }
+                Some(done) if failure.kind == FailureKind::YieldNotAllowed => Ok(Ended::Done(done)),
                 _ => Ok(Ended::Failed(failed(self.state_id, &failure))),
             },
             Ok(Outcome::Again(again)) => match done {

@@ -35,14 +35,35 @@ impl ExternalRunner for LuaRunner {
         session: &'a dyn Session,
         args: &'a [Value],
     ) -> LocalBoxFuture<'a, Option<Value>> {
-        let txn = session.as_any().downcast_ref::<Txn>().and_then(Txn::shared);
-        let (Some(bound), Some(txn)) = (self.fetches.get(id.0 as usize), txn) else {
+        let (Some(bound), Some(txn)) = (self.fetches.get(id.0 as usize), transaction(session)) else {
             return Box::pin(ready(None));
         };
         let (object, run) = txn_arg(&bound.state, &txn, Kind::Fetch);
         let args = (object, scalars(args, bound));
         let started = Running::start(&bound.state, &bound.entry, args, run);
         result(bound, "fetch", started, Some(txn))
+    }
+
+    fn fetch_now(&self, id: ExternalId, session: &dyn Session, args: &[Value]) -> Option<Value> {
+        let bound = self.fetches.get(id.0 as usize)?;
+        let txn = transaction(session)?;
+        let (object, run) = txn_arg(&bound.state, &txn, Kind::Fetch);
+        let args = (object, scalars(args, bound));
+        let started = Running::start(&bound.state, &bound.entry, args, run);
+        at_once(bound, "fetch", started, Some(&txn))
+    }
+
+    fn convert_now(
+        &self,
+        id: ExternalId,
+        session: &dyn Session,
+        input: Value,
+        args: &[Value],
+    ) -> Option<Value> {
+        let bound = self.converters.get(id.0 as usize)?;
+        let txn = transaction(session);
+        let started = conversion(bound, txn.as_ref(), &input, args);
+        at_once(bound, "converter", started, txn.as_ref())
     }
 
     fn convert<'a>(
@@ -52,19 +73,32 @@ impl ExternalRunner for LuaRunner {
         input: Value,
         args: &'a [Value],
     ) -> LocalBoxFuture<'a, Option<Value>> {
-        let txn = session.as_any().downcast_ref::<Txn>().and_then(Txn::shared);
+        let txn = transaction(session);
         let Some(bound) = self.converters.get(id.0 as usize) else {
             return Box::pin(ready(None));
         };
-        let input = value::to_scalar(&input, bound.state.env.settings.bool_samples);
-        let args = (input, scalars(args, bound));
-        let run = match &txn {
-            Some(txn) => Run::of(Kind::Converter, txn),
-            None => Run::new(Kind::Converter),
-        };
-        let started = Running::start(&bound.state, &bound.entry, args, run);
+        let started = conversion(bound, txn.as_ref(), &input, args);
         result(bound, "converter", started, txn)
     }
+}
+
+fn transaction(session: &dyn Session) -> Option<Rc<Txn>> {
+    session.as_any().downcast_ref::<Txn>().and_then(Txn::shared)
+}
+
+fn conversion(
+    bound: &Bound,
+    txn: Option<&Rc<Txn>>,
+    input: &Value,
+    args: &[Value],
+) -> std::result::Result<Running, Failure> {
+    let input = value::to_scalar(input, bound.state.env.settings.bool_samples);
+    let args = (input, scalars(args, bound));
+    let run = match txn {
+        Some(txn) => Run::of(Kind::Converter, txn),
+        None => Run::new(Kind::Converter),
+    };
+    Running::start(&bound.state, &bound.entry, args, run)
 }
 
 /// An expression's arguments as the function gets them.
@@ -98,6 +132,25 @@ fn result<'a>(
             sample(bound, what, &mut running, ended, txn.as_deref())
         }),
     }
+}
+
+/// Runs the function to its end where nothing can wait.
+fn at_once(
+    bound: &Bound,
+    what: &'static str,
+    started: std::result::Result<Running, Failure>,
+    txn: Option<&Rc<Txn>>,
+) -> Option<Value> {
+    let txn = txn.map(|txn| &**txn);
+    let mut running = match started {
+        Ok(running) => running,
+        Err(failure) => {
+            report(bound, what, txn, &failure);
+            return None;
+        }
+    };
+    let ended = running.finish_in(txn.map(Txn::place_of_hurry));
+    sample(bound, what, &mut running, ended, txn)
 }
 
 /// The value that the run gave: none if it returned nothing.

@@ -9,6 +9,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::{Site, eval, failure, http, out, run};
 use tidegate_proxy::Txn;
 use tidegate_proxy::ext::ActionOutcome;
@@ -150,7 +152,10 @@ fn yield_of_a_tcp_action_waits_for_more_data() {
         .action(tidegate_lua_api::RuleSet::TcpRequest, "a")
         .unwrap()
         .id;
-    let txn = Txn::detached().input("a").build();
+    let txn = Txn::detached()
+        .input("a")
+        .inspect_delay(Duration::from_secs(30))
+        .build();
     let action = site.worker.action(id).unwrap();
     run(async {
         let mut running = action.run(&txn, &[]);

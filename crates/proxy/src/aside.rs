@@ -46,6 +46,20 @@ impl ExternalRunner for Aside {
         self.scripts.convert(id, session, input, args)
     }
 
+    fn fetch_now(&self, id: ExternalId, session: &dyn Session, args: &[Value]) -> Option<Value> {
+        self.scripts.fetch_now(id, session, args)
+    }
+
+    fn convert_now(
+        &self,
+        id: ExternalId,
+        session: &dyn Session,
+        input: Value,
+        args: &[Value],
+    ) -> Option<Value> {
+        self.scripts.convert_now(id, session, input, args)
+    }
+
     fn long_work(&self, work: LongWork) -> LocalBoxFuture<'_, Option<Value>> {
         Box::pin(async {
             let room = Arc::clone(&self.room).acquire_owned().await.ok()?;

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::task::Poll;
 use std::time::Duration;
+use std::time::Instant;
 
 use tidegate_sample::figures::RulePlace;
 use tidegate_sample::head::{Headers, request, response};
@@ -90,6 +91,8 @@ pub struct Txn {
     pub(crate) stage: Cell<Option<[u8; 2]>>,
     /// Whether content rules may wait for more: `inspect-delay` is not over.
     pub(crate) inspecting: Cell<bool>,
+    /// When that is.
+    pub(crate) inspected_until: Cell<Option<Instant>>,
     pub(crate) request: RefCell<Option<request::Parts>>,
     pub(crate) response: RefCell<Option<response::Parts>>,
     /// Fields of a response 103 that the client is to get next.
@@ -119,8 +122,9 @@ pub struct Txn {
     pub(crate) logged: Cell<bool>,
     /// What was captured, where anything is.
     captured: Option<Box<Captured>>,
-    unique_id: OnceCell<Option<Data>>,
+    unique_id: OnceCell<Data>,
     making_id: Cell<bool>,
+    hurry: Cell<Hurry>,
     pub(crate) times: Times,
     /// What rules set in place of what is configured.
     pub(crate) overrides: Overrides,
@@ -144,6 +148,38 @@ pub struct Txn {
 struct Channels {
     request: Channel,
     response: Channel,
+}
+
+/// Where expressions are evaluated that can't wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hurry {
+    /// A log line.
+    Log,
+    /// `unique-id-format`.
+    UniqueId,
+    /// What `balance` hashes.
+    Balance,
+    /// What a connection to a server depends on.
+    Connection,
+    /// `option forwarded`.
+    Forwarded,
+    /// Elsewhere: inside of another expression.
+    Other,
+}
+
+impl Hurry {
+    fn name(self) -> &'static str {
+        match self {
+            Hurry::Log => "a log line",
+            Hurry::UniqueId => "`unique-id-format`",
+            Hurry::Balance => "`balance`",
+            Hurry::Connection => {
+                "what a connection to a server depends on (`sni`, `source`, `pool-conn-name`, `set-proxy-v2-tlv-fmt`)"
+            }
+            Hurry::Forwarded => "`option forwarded`",
+            Hurry::Other => "an expression inside of another",
+        }
+    }
 }
 
 /// What `http-request set-log-level` (or `txn:set_loglevel`) asked for.
@@ -173,6 +209,7 @@ impl Txn {
             captured,
             unique_id: OnceCell::new(),
             making_id: Cell::new(false),
+            hurry: Cell::new(Hurry::Other),
             logged: Cell::new(false),
             client,
             mode: Cell::new(mode),
@@ -180,6 +217,7 @@ impl Txn {
             unreadable: Cell::new(false),
             stage: Cell::new(None),
             inspecting: Cell::new(mode == Mode::Tcp),
+            inspected_until: Cell::new(None),
             request: RefCell::default(),
             response: RefCell::default(),
             hints: RefCell::default(),
@@ -237,6 +275,12 @@ impl Txn {
         self.mode.set(Mode::Http);
         self.inspecting.set(false);
         self.request.take();
+    }
+
+    /// When `inspect-delay` of the content rules that are being evaluated is over; `None` if they have none, and while
+    /// other rules are evaluated.
+    pub fn inspected_until(&self) -> Option<Instant> {
+        self.inspected_until.get()
     }
 
     /// `tune.bufsize`
@@ -447,6 +491,19 @@ impl Txn {
     /// Logs an extension's failure, as the session does for one that it got as a result.
     pub fn log_failure(&self, what: &str, failure: &Failure) {
         self.client.logger.failure(&format!("{what}: {failure}"));
+    }
+
+    /// Where an expression is being evaluated that can't wait, for messages.
+    pub fn place_of_hurry(&self) -> &'static str {
+        self.hurry.get().name()
+    }
+
+    /// Evaluates what can't wait there.
+    pub(crate) fn hurried<R>(&self, place: Hurry, evaluate: impl FnOnce() -> R) -> R {
+        let before = self.hurry.replace(place);
+        let found = evaluate();
+        self.hurry.set(before);
+        found
     }
 
     /// True once the transaction is over: the client went, or everything was sent. Every handle to it is then dead.

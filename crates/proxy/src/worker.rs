@@ -147,8 +147,12 @@ pub(crate) struct Frontend {
     pub(crate) spec: Arc<FrontendSpec>,
     pub(crate) named: Rc<Named>,
     pub(crate) logger: Rc<Logger>,
+    /// What runs scripts where nothing can wait.
+    pub(crate) runner: Rc<dyn ExternalRunner>,
     /// The steps of its sessions at which lines are written.
     pub(crate) log_steps: LogSteps,
+    /// Whether scripts have a part in lines.
+    pub(crate) log_calls_scripts: bool,
     /// Counts lines, if any of them tells how many there were.
     pub(crate) log_counter: Option<Arc<AtomicU32>>,
     pub(crate) tcp_connection: PreparedRules,
@@ -223,6 +227,7 @@ impl Worker {
         shared: Arc<Shared>,
         extensions: Box<dyn Extensions>,
     ) -> Result<Rc<Self>, String> {
+        let runner: Rc<dyn ExternalRunner> = Rc::new(Aside::new(extensions.external_runner()));
         let mut frontends = Vec::with_capacity(shared.frontends.len());
         for (spec, connections) in shared.frontends.iter().zip(&shared.frontend_connections) {
             frontends.push(Rc::new(Frontend::new(
@@ -231,6 +236,7 @@ impl Worker {
                 &shared,
                 index,
                 &*extensions,
+                &runner,
             )?));
         }
         let mut backends = OwnBackends::default();
@@ -242,7 +248,7 @@ impl Worker {
             requests: shared.requests.of(index),
             roster: Roster::new(index, shared.global.threads),
             wheel: Wheel::new(),
-            runner: Rc::new(Aside::new(extensions.external_runner())),
+            runner,
             frontends,
             backends: RefCell::new(backends),
             stopping: Rc::default(),
@@ -657,6 +663,7 @@ impl Frontend {
         shared: &Shared,
         worker: usize,
         extensions: &dyn Extensions,
+        runner: &Rc<dyn ExternalRunner>,
     ) -> Result<Self, String> {
         let default_backend = spec
             .default_backend
@@ -668,7 +675,9 @@ impl Frontend {
                 id: spec.id,
             }),
             logger: Rc::new(Logger::of(shared.writer.as_ref(), &spec.log)),
+            runner: runner.clone(),
             log_steps: spec.log.steps_of(spec.mode == Mode::Http),
+            log_calls_scripts: spec.log.calls_scripts(),
             log_counter: spec.log.counts_lines().then(|| shared.log_counter_of(&spec.name)),
             tcp_connection: PreparedRules::new(&spec.tcp_connection, Mode::Tcp, extensions)?,
             tcp_session: PreparedRules::new(&spec.tcp_session, Mode::Tcp, extensions)?,

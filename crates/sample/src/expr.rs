@@ -29,7 +29,7 @@ pub struct Expr {
     /// Whether evaluation may have to wait.
     suspends: bool,
     /// Whether it gives nothing where it can't wait.
-    must_wait: bool,
+    calls_script: bool,
 }
 
 #[derive(Debug)]
@@ -55,16 +55,16 @@ impl Source {
 
     fn suspends(&self) -> bool {
         match self {
-            Source::Builtin { row, .. } => matches!(row.run, Run::Long { .. }),
+            Source::Builtin { row, .. } => matches!(row.run, Run::Long { .. } | Run::Waiting { .. }),
             Source::Acls(acls) => acls.suspends(),
             Source::External { .. } => true,
         }
     }
 
-    fn must_wait(&self) -> bool {
+    fn calls_script(&self) -> bool {
         match self {
             Source::Builtin { .. } => false,
-            Source::Acls(acls) => acls.must_wait(),
+            Source::Acls(acls) => acls.calls_script(),
             Source::External { .. } => true,
         }
     }
@@ -139,7 +139,7 @@ impl Expr {
             end = call.span.end;
         }
         let external = steps.iter().any(|step| matches!(step, Step::External { .. }));
-        let (suspends, must_wait) = (source.suspends() || external, source.must_wait() || external);
+        let (suspends, calls_script) = (source.suspends() || external, source.calls_script() || external);
         for name in source
             .args()
             .iter()
@@ -156,10 +156,10 @@ impl Expr {
             output,
             places,
             suspends,
-            must_wait,
+            calls_script,
         };
         if let Some(place) = scope.place {
-            expr.check(place, scope.can_wait)?;
+            expr.check(place, scope.has_session)?;
         }
         Ok((expr, end))
     }
@@ -176,7 +176,7 @@ impl Expr {
             span: 0..0,
         };
         let (source, output, places) = source(&call, scope)?;
-        let (suspends, must_wait) = (source.suspends(), source.must_wait());
+        let (suspends, calls_script) = (source.suspends(), source.calls_script());
         let expr = Expr {
             text: name.into(),
             source,
@@ -184,10 +184,10 @@ impl Expr {
             output,
             places,
             suspends,
-            must_wait,
+            calls_script,
         };
         if let Some(place) = scope.place {
-            expr.check(place, scope.can_wait)?;
+            expr.check(place, scope.has_session)?;
         }
         Ok(expr)
     }
@@ -195,8 +195,8 @@ impl Expr {
     /// Checks the expression against a place; the scope it was parsed in did so unless it named none.
     ///
     /// # Errors
-    /// Its data cannot exist there, or it may suspend and the place cannot wait.
-    pub fn check(&self, place: Place, can_wait: bool) -> Result<(), ParseError> {
+    /// Its data cannot exist there, or it calls a script and the place has no session.
+    pub fn check(&self, place: Place, has_session: bool) -> Result<(), ParseError> {
         let span = 0..self.text.len();
         if !self.places.contains(place) {
             return Err(ParseError::new(
@@ -205,10 +205,14 @@ impl Expr {
             )
             .help(format!("it can be used {}", self.places.directives())));
         }
-        if self.must_wait && !can_wait {
+        if self.calls_script && !has_session {
             return Err(ParseError::new(
                 span,
-                format!("`{}` may have to wait, and {} cannot", self.text, place.name()),
+                format!(
+                    "`{}` is a script's, which needs a session, and {} has none",
+                    self.text,
+                    place.name()
+                ),
             ));
         }
         Ok(())
@@ -238,9 +242,9 @@ impl Expr {
         self.suspends
     }
 
-    /// Whether evaluation gives nothing where it can't wait.
-    pub(crate) fn must_wait(&self) -> bool {
-        self.must_wait
+    /// Whether evaluation calls a script.
+    pub(crate) fn calls_script(&self) -> bool {
+        self.calls_script
     }
 
     /// The userlist that the fetch asks.
@@ -269,18 +273,20 @@ impl Expr {
             }
     }
 
-    /// Evaluates an expression without waiting. A fetch or converter of a script gives no sample; what else suspends
-    /// takes its time.
+    /// Evaluates an expression without waiting. A fetch or converter of a script that tries to gives no sample; what
+    /// else suspends takes its time.
     pub fn eval(&self, session: &dyn Session) -> Option<Value> {
         match &self.source {
             Source::Builtin { row, args } => self.convert(session, row.run.one(session, args)?),
             Source::Acls(acls) => self.convert(session, acls.eval(session)?),
-            Source::External { .. } => None,
+            Source::External { id, args } => {
+                self.convert(session, session.scripts()?.fetch_now(*id, session, args)?)
+            }
         }
     }
 
     /// Evaluates for each of the values that the fetch has (every occurrence of a header), until `visit`
-    /// breaks. As [`Expr::eval`], nothing comes of an expression that suspends.
+    /// breaks. As [`Expr::eval`], it doesn't wait.
     pub fn eval_each(
         &self,
         session: &dyn Session,
@@ -344,6 +350,7 @@ impl Expr {
                     Begun::Known(value) => value?,
                     Begun::Work(work) => runner.long_work(work).await?,
                 },
+                Run::Waiting { wait, .. } => wait(session, runner).await?,
                 run => run.one(session, args)?,
             },
             // Boxed: their own expressions may be made of ACLs too.
@@ -376,7 +383,10 @@ impl Expr {
         for step in &self.steps {
             value = match step {
                 Step::Builtin { row, args } => row.apply(session, args, value)?,
-                Step::External { .. } => return None,
+                Step::External { id, args } => {
+                    let input = cast(value, Type::Str)?;
+                    session.scripts()?.convert_now(*id, session, input, args)?
+                }
             };
         }
         Some(value)

@@ -16,8 +16,8 @@ use std::pin::Pin;
 pub struct Scope<'a> {
     /// Where it is used; `None` to leave that check to the user of the result (a named ACL).
     pub place: Option<Place>,
-    /// Whether the place can wait for a fetch or converter that suspends.
-    pub can_wait: bool,
+    /// Whether there is a session there, which fetches and converters of scripts can be called for.
+    pub has_session: bool,
     /// The fetches and converters that scripts registered.
     pub externals: &'a dyn Externals,
     /// The files that patterns and maps come from.
@@ -35,12 +35,12 @@ pub struct Scope<'a> {
 }
 
 impl<'a> Scope<'a> {
-    /// A place that can wait, with no scripts and no files.
+    /// A place with a session, with no scripts and no files.
     #[must_use]
     pub fn new(place: Place) -> Scope<'a> {
         Scope {
             place: Some(place),
-            can_wait: true,
+            has_session: true,
             externals: &NoExternals,
             files: &NoFiles,
             lists: None,
@@ -56,7 +56,7 @@ impl<'a> Scope<'a> {
     pub fn anywhere() -> Scope<'a> {
         Scope {
             place: None,
-            can_wait: true,
+            has_session: true,
             externals: &NoExternals,
             files: &NoFiles,
             lists: None,
@@ -125,11 +125,11 @@ impl<'a> Scope<'a> {
         Scope { shared, ..self }
     }
 
-    /// The same where nothing may suspend.
+    /// The same where there is no session that a script could be called for.
     #[must_use]
-    pub fn without_waiting(self) -> Scope<'a> {
+    pub fn without_session(self) -> Scope<'a> {
         Scope {
-            can_wait: false,
+            has_session: false,
             ..self
         }
     }
@@ -210,6 +210,22 @@ pub trait ExternalRunner {
         input: Value,
         args: &'a [Value],
     ) -> LocalBoxFuture<'a, Option<Value>>;
+
+    /// Calls a fetch where nothing can wait: one that tries to fails.
+    fn fetch_now(&self, _id: ExternalId, _session: &dyn Session, _args: &[Value]) -> Option<Value> {
+        None
+    }
+
+    /// Calls a converter where nothing can wait: one that tries to fails.
+    fn convert_now(
+        &self,
+        _id: ExternalId,
+        _session: &dyn Session,
+        _input: Value,
+        _args: &[Value],
+    ) -> Option<Value> {
+        None
+    }
 
     /// Does what takes long without letting others wait for it. Here: at once, for those who have no others.
     fn long_work(&self, work: LongWork) -> LocalBoxFuture<'_, Option<Value>> {

@@ -3,12 +3,14 @@
 use crate::data::Data;
 use crate::figures::{Figures, HttpStreamFigures, RulePlace, Settings, TcpFigures, Traffic};
 use crate::head::{request, response};
+use crate::scope::{ExternalRunner, LocalBoxFuture};
 use crate::stick::{Tables, Tracked};
 use crate::tls::Tls;
 use crate::vars::{ProcVars, VarScope, VarStore};
 use std::any::Any;
 use std::cell::{Ref, RefCell};
 use std::collections::BTreeMap;
+use std::future::ready;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -112,6 +114,16 @@ pub trait Session {
 
     /// The request's unique id, if `unique-id-format` is set.
     fn unique_id(&self) -> Option<Data> {
+        None
+    }
+
+    /// The same for whoever can wait, if a script's part in it has to.
+    fn unique_id_async<'a>(&'a self, _runner: &'a dyn ExternalRunner) -> LocalBoxFuture<'a, Option<Data>> {
+        Box::pin(ready(self.unique_id()))
+    }
+
+    /// What runs the fetches and converters of scripts where nothing can wait.
+    fn scripts(&self) -> Option<&dyn ExternalRunner> {
         None
     }
 

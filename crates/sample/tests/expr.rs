@@ -568,10 +568,10 @@ fn external_fetches_and_converters_are_waited_for() {
 }
 
 #[test]
-fn a_place_that_cannot_wait_refuses_what_may_suspend() {
+fn a_place_without_a_session_refuses_scripts() {
     let script = Script { waits: Cell::new(0) };
-    let scope = Scope::new(Place::Log).with_externals(&script).without_waiting();
-    let want = "`lua.greet(a)` may have to wait, and a log line cannot";
+    let scope = Scope::new(Place::Check).with_externals(&script).without_session();
+    let want = "`lua.greet(a)` is a script's, which needs a session, and a health check has none";
     assert_eq!(Expr::parse("lua.greet(a)", &scope).unwrap_err().to_string(), want);
     let error = LogFormat::parse_log("x %[lua.greet(a)]", &scope).unwrap_err();
     assert_eq!((error.span.clone(), error.to_string()), (4..16, want.to_string()));

@@ -443,3 +443,63 @@ fn a_service_is_timed_as_a_server_that_is_there_at_once() -> Result<()> {
     assert!(times.iter().all(|time| *time >= 0), "{times:?}");
     Ok(())
 }
+
+const LOGGING: &str = "core.register_fetches('now', function(txn, what) return what .. '-' .. txn.f:method() .. '-' .. txn:get_priv() end)
+core.register_fetches('later', function() core.msleep(1) return 'later' end)
+core.register_converters('shout', function(text) return text:upper() end)
+core.register_action('note', {'http-req'}, function(txn) txn:set_priv('kept') end)
+";
+
+#[test]
+fn scripts_have_their_part_in_lines() -> Result<()> {
+    let syslog = Syslog::new()?;
+    let target = syslog.target()?;
+    let config = format!(
+        "{DEFAULTS}    log {target} format raw local0\n    log-format \"%[lua.now(usual),lua.shout]|%[lua.later]\"\n    \
+         error-log-format \"%[lua.now(wrong)]\"\n\
+         frontend one\n    bind 127.0.0.1:8080\n    http-request lua.note\n    http-request return status 200 if {{ path /ok }}\n    \
+         default_backend none\nbackend none\n"
+    );
+    let config = config.replacen("global\n", "global\n    lua-load site/log.lua\n", 1);
+    let site = Site::start("logs-scripts", &[("site.cfg", &config), ("log.lua", LOGGING)])?;
+    let _ = site.get("/ok")?;
+    assert_eq!(
+        syslog.line()?,
+        "Lua fetch 'later': [state-id 0] yield not allowed: a log line cannot wait"
+    );
+    until(&syslog, "USUAL-GET-KEPT|-")?;
+    let _ = site.get("/none")?;
+    assert_eq!(syslog.line()?, "wrong-GET-kept");
+    Ok(())
+}
+
+#[test]
+fn a_unique_id_waits_where_its_session_can() -> Result<()> {
+    let syslog = Syslog::new()?;
+    let target = syslog.target()?;
+    let seen = "http-request return status 200 content-type text/plain lf-string %[req.hdr(x-id)]";
+    let config = format!(
+        "{DEFAULTS}frontend one\n    bind 127.0.0.1:8080\n    log {target} format raw local0\n    log-format %ID\n    \
+         unique-id-format \"%[lua.later]\"\n    unique-id-header x-id\n    http-request return status 200 hdr x-id %[unique-id] if {{ path /rule }}\n    \
+         http-request return status 200 if {{ path /log }}\n    default_backend other\n\
+         backend other\n    server s 127.0.0.1:8081\nfrontend seen\n    bind 127.0.0.1:8081\n    {seen}\n"
+    );
+    let config = config.replacen("global\n", "global\n    lua-load site/log.lua\n", 1);
+    let site = Site::start("logs-unique-id", &[("site.cfg", &config), ("log.lua", LOGGING)])?;
+    assert!(site.get("/server")?.ends_with("\r\n\r\nlater"));
+    assert_eq!(syslog.line()?, "later");
+    assert!(site.get("/rule")?.contains("x-id: later\r\n"));
+    assert_eq!(syslog.line()?, "later");
+    let _ = site.get("/log")?;
+    assert_eq!(
+        syslog.line()?,
+        "Lua fetch 'later': [state-id 0] yield not allowed: `unique-id-format` cannot wait"
+    );
+    until(&syslog, "-")
+}
+
+/// Reads on behind a traceback.
+fn until(syslog: &Syslog, wanted: &str) -> Result<()> {
+    while syslog.line()? != wanted {}
+    Ok(())
+}

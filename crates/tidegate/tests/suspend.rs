@@ -239,3 +239,93 @@ backend raw
     assert!(rest(plain)?.ends_with("server"));
     Ok(())
 }
+
+const YIELDS: &str = "\
+local function again(kind)
+    return function(txn, wakes)
+        local name = 'txn.' .. kind
+        local runs = (txn:get_var(name) or 0) + 1
+        txn:set_var(name, runs)
+        core.log(core.info, kind .. ' ' .. runs)
+        if runs == 3 and wakes == 'yes' then return act.CONTINUE end
+        if wakes == 'yes' then act:wake_time(1) end
+        return act.YIELD
+    end
+end
+for kind, rules in pairs({ req = 'http-req', res = 'http-res', after = 'http-after-res', treq = 'tcp-req', tres = 'tcp-res' }) do
+    core.register_action('again', { rules }, again(kind), 1)
+end
+";
+
+/// The kind of rules, their mode and lines (`WAKES` is whether the action sets a time), and what is told of an action that
+/// yields without one.
+const YIELDING: &[(&str, &str, &str, &str)] = &[
+    (
+        "req",
+        "http",
+        "http-request lua.again WAKES",
+        "without act:wake_time nothing runs the function again in `http-request`",
+    ),
+    (
+        "res",
+        "http",
+        "http-response lua.again WAKES",
+        "without act:wake_time nothing runs the function again in `http-response` and `http-after-response`",
+    ),
+    (
+        "after",
+        "http",
+        "http-after-response lua.again WAKES",
+        "without act:wake_time nothing runs the function again in `http-response` and `http-after-response`",
+    ),
+    (
+        "treq",
+        "tcp",
+        "tcp-request content lua.again WAKES",
+        "without act:wake_time and `inspect-delay` nothing runs the function again in `tcp-request content`",
+    ),
+    (
+        "treq",
+        "tcp",
+        "tcp-request inspect-delay 20ms\n    tcp-request content lua.again WAKES",
+        "`inspect-delay` is over",
+    ),
+    (
+        "tres",
+        "tcp",
+        "tcp-response content lua.again WAKES",
+        "without act:wake_time and `inspect-delay` nothing runs the function again in `tcp-response content`",
+    ),
+    (
+        "tres",
+        "tcp",
+        "tcp-response inspect-delay 20ms\n    tcp-response content lua.again WAKES",
+        "`inspect-delay` is over",
+    ),
+];
+
+#[test]
+fn an_action_that_yields_is_run_again_or_says_why_not_in_every_rule_set() -> Result<()> {
+    for (at, (kind, mode, lines, why_not)) in YIELDING.iter().enumerate() {
+        for wakes in ["yes", "no"] {
+            let mut lines = lines.replace("WAKES", wakes);
+            if wakes == "yes" {
+                lines = lines.replace("20ms", "20s");
+            }
+            let config = format!(
+                "global\n    log stdout format raw local0\n    lua-load site/yields.lua\ndefaults\n    log global\n    timeout client 20s\n    timeout server 20s\n    timeout connect 5s\n\
+                 listen site\n    mode {mode}\n    bind 127.0.0.1:8080\n    {lines}\n    server s 127.0.0.1:8081\n\
+                 frontend origin\n    mode http\n    bind 127.0.0.1:8081\n    http-request return status 200 content-type text/plain string hi\n"
+            );
+            let name = format!("yields-{at}-{wakes}");
+            let site = Site::start(&name, &[("site.cfg", &config), ("yields.lua", YIELDS)])?;
+            let answer = site.get("/")?;
+            assert!(answer.ends_with("\r\n\r\nhi"), "{lines}: {answer}");
+            match wakes {
+                "yes" => site.logged(&format!("{kind} 3\n"))?,
+                _ => site.logged(&format!("Lua function 'again': act.YIELD: {why_not}"))?,
+            }
+        }
+    }
+    Ok(())
+}

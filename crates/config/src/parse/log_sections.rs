@@ -143,13 +143,8 @@ impl LogSections {
         diagnostics: &mut Diagnostics,
     ) -> LogSections {
         let mut read = LogSections::default();
-        let at = |place| {
-            Scope::new(place)
-                .with_externals(externals)
-                .with_files(files)
-                .without_waiting()
-        };
-        let (scope, of_servers) = (at(Place::Log), at(Place::ServerConnect));
+        let at = |place| Scope::new(place).with_externals(externals).with_files(files);
+        let (scope, of_servers) = (at(Place::Log), at(Place::ServerConnect).without_session());
         let mut names: HashMap<(&str, String), Span> = HashMap::new();
         for section in sections {
             let SectionKind::Log(kind) = section.kind else {

@@ -69,12 +69,7 @@ pub(crate) struct ProxyCx<'c> {
 impl<'c> ProxyCx<'c> {
     /// What expressions are parsed against at a place.
     pub(crate) fn scope(&self, place: Place) -> Scope<'c> {
-        let scope = self.known(Scope::new(place));
-        if place == Place::Log {
-            scope.without_waiting()
-        } else {
-            scope
-        }
+        self.known(Scope::new(place))
     }
 
     fn known(&self, scope: Scope<'c>) -> Scope<'c> {

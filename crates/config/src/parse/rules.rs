@@ -239,7 +239,7 @@ pub(crate) fn rule(cx: &mut ProxyCx<'_>, args: &mut Args<'_>, set: Set) -> Parse
         .shared(cx.in_defaults());
     if set == Set::TcpConnection {
         // There is no session yet that a script could belong to.
-        scope = scope.without_waiting();
+        scope = scope.without_session();
     }
     let in_defaults = cx.in_defaults();
     let captures = cx.proxy.kind.is_frontend().then_some(&mut cx.proxy.captures);

@@ -169,6 +169,16 @@ impl LogSteps {
 impl LogSpec {
     /// Whether a line tells how many lines there were (`%lc`).
     pub(crate) fn counts_lines(&self) -> bool {
+        self.texts()
+            .any(|text| matches!(text, Text::Format(format) if format.has_alias("lc")))
+    }
+
+    /// Whether a line may be made by scripts, which want to find their transaction alive.
+    pub(crate) fn calls_scripts(&self) -> bool {
+        self.texts().any(Text::suspends)
+    }
+
+    fn texts(&self) -> impl Iterator<Item = &Text> {
         let profiles = self.targets.iter().filter_map(|target| target.profile.as_ref());
         let steps = profiles.flat_map(|profile| profile.steps.iter().map(|(_, step)| step));
         let of_steps = steps.flat_map(|step| [&step.line, &step.structured]);
@@ -176,7 +186,6 @@ impl LogSpec {
             .into_iter()
             .chain(of_steps)
             .flatten()
-            .any(|text| matches!(text, Text::Format(format) if format.has_alias("lc")))
     }
 
     /// The steps at which there is something to write, in a proxy of HTTP or of bytes.

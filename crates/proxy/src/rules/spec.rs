@@ -130,6 +130,11 @@ impl Text {
         }
     }
 
+    /// Whether the value may have to be waited for.
+    pub(crate) fn suspends(&self) -> bool {
+        matches!(self, Text::Format(format) if format.suspends())
+    }
+
     /// The value where nothing may wait.
     pub(crate) fn eval_now(&self, txn: &Txn) -> Bytes {
         self.eval_for(txn)

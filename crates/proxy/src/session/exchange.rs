@@ -305,8 +305,10 @@ impl HttpStream {
             let setting =
                 self.setting(inspection.may_wait(|| self.is_growing(txn, Way::Request, body.is_ended())));
             txn.inspecting.set(setting.may_wait);
+            txn.inspected_until.set(inspection.until());
             let next = evaluate(rules.from(first), first, txn, &setting).await;
             txn.inspecting.set(false);
+            txn.inspected_until.set(None);
             first = next.rule;
             match next.verdict {
                 Verdict::WaitForData => Box::pin(self.more_of_request(txn, body, &inspection)).await,

@@ -35,6 +35,11 @@ impl Inspection {
             .is_some_and(|until| is_growing() && Instant::now() < until)
     }
 
+    /// When it is over, if there is one.
+    pub(super) fn until(&self) -> Option<Instant> {
+        self.until
+    }
+
     fn left(&self) -> Option<Duration> {
         let until = self.until?;
         Some(until.saturating_duration_since(Instant::now()))
@@ -105,11 +110,13 @@ impl HttpStream {
             };
             let may_wait = inspection.may_wait(|| self.is_growing(txn, Way::Response, ended));
             txn.inspecting.set(may_wait);
+            txn.inspected_until.set(inspection.until());
             // Expressions see the head meanwhile.
             let taken = std::mem::take(&mut made.head);
             *txn.response.borrow_mut() = Some(taken);
             let next = evaluate(rules.from(first), first, txn, &self.setting(may_wait)).await;
             txn.inspecting.set(false);
+            txn.inspected_until.set(None);
             made.head = txn.response.borrow_mut().take()?;
             first = next.rule;
             match next.verdict {

@@ -9,7 +9,7 @@ use tidegate_sample::{LogFormat, LogOrigin, Place, Scope, Session};
 use crate::client::Client;
 use crate::log::{Level, LogProfile, LogStep, SessionLine};
 use crate::rules::Text;
-use crate::txn::{LogLevel, Mode, Phase, Txn};
+use crate::txn::{Hurry, LogLevel, Mode, Phase, Txn};
 use crate::worker::Frontend;
 
 /// A transaction has come to a step: writes its line, if it is written there.
@@ -42,7 +42,7 @@ pub(crate) fn at(step: LogStep, txn: &Txn) {
         structured: spec.structured.as_ref(),
         profile: None,
     };
-    frontend.logger.line(&line, txn);
+    txn.hurried(Hurry::Log, || frontend.logger.line(&line, txn));
 }
 
 /// A connection was accepted.
@@ -78,14 +78,14 @@ pub(crate) fn rule(txn: &Txn, origin: LogOrigin, profile: Option<&LogProfile>) {
         structured: spec.structured.as_ref(),
         profile,
     };
-    frontend.logger.line(&line, txn);
+    txn.hurried(Hurry::Log, || frontend.logger.line(&line, txn));
     let mut facts = txn.facts.borrow_mut();
     (facts.origin, facts.unfinished, facts.bytes_read) = before;
 }
 
 /// What begins the line of a connection that never became a session.
 static REFUSED: LazyLock<Option<LogFormat>> =
-    LazyLock::new(|| LogFormat::parse("%ci:%cp [%t] %f/", &Scope::new(Place::Log).without_waiting()).ok());
+    LazyLock::new(|| LogFormat::parse("%ci:%cp [%t] %f/", &Scope::new(Place::Log).without_session()).ok());
 
 /// Hands could not be shaken on a connection.
 pub(crate) fn refused(frontend: &Frontend, client: &Rc<Client>) {
@@ -114,7 +114,7 @@ pub(crate) fn refused(frontend: &Frontend, client: &Rc<Client>) {
         structured: spec.structured.as_ref(),
         profile: None,
     };
-    frontend.logger.line(&line, &txn);
+    txn.hurried(Hurry::Log, || frontend.logger.line(&line, &txn));
     txn.close();
 }
 

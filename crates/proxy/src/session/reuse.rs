@@ -9,7 +9,7 @@ use tidegate_sample::head::response;
 use super::http::{HttpSession, LastServer};
 use super::stream::HttpStream;
 use crate::spec::{Balance, HttpReuse};
-use crate::txn::Txn;
+use crate::txn::{Hurry, Txn};
 use crate::upstream::Server;
 use crate::upstream::link::Link;
 use crate::upstream::manner::Manner;
@@ -44,7 +44,7 @@ impl Keep {
 impl HttpStream {
     /// A connection that this request may use again.
     pub(super) fn idle_connection(&self, backend: &Backend, server: &Rc<Server>, txn: &Txn) -> Option<Link> {
-        let manner = Manner::of(server, txn);
+        let manner = txn.hurried(Hurry::Connection, || Manner::of(server, txn));
         let own = self.session.own.take(server, manner.as_deref());
         own.or_else(|| {
             server.idle_connection(&Claim {

@@ -130,7 +130,7 @@ impl HttpStream {
         self.idle_since.set(now);
         txn.times.ended.set(Some(now));
         txn.phase.set(Phase::Log);
-        if !self.session.lingering.has(txn) {
+        if !self.session.lingering.has(txn) && !self.is_logged_by_scripts() {
             txn.end();
         }
         if self.session.timed || txn.tracks() {
@@ -149,7 +149,15 @@ impl HttpStream {
             self.written_before.set(written);
             logline::at(LogStep::Close, &txn);
         }
+        if self.is_logged_by_scripts() && !self.session.lingering.has(&txn) {
+            txn.end();
+        }
         txn.untrack();
+    }
+
+    /// Scripts that make its line find a transaction that has not ended.
+    fn is_logged_by_scripts(&self) -> bool {
+        self.session.timed && self.frontend.log_calls_scripts
     }
 
     /// `timeout client`, or what a rule set in its place.

@@ -273,10 +273,12 @@ impl TcpSession {
                 buffer_bytes: self.worker.shared.global.buffer_bytes,
             };
             self.txn.inspecting.set(setting.may_wait);
+            self.txn.inspected_until.set(until);
             self.txn.forget_peeked();
             let seen = channel.input_len();
             let evaluation = evaluate(rules.from(first), first, &self.txn, &setting);
             let next = pump.while_running(evaluation).await;
+            self.txn.inspected_until.set(None);
             let Some(Next { verdict, rule }) = next else {
                 return Decided::Broke;
             };
@@ -537,9 +539,16 @@ impl TcpSession {
             facts.bytes_uploaded = self.traffic.read.get();
             facts.bytes_read = self.traffic.written.get();
         }
-        txn.end();
+        // Scripts that make its line find a transaction that has not ended.
+        let by_scripts = self.frontend.log_calls_scripts;
+        if !by_scripts {
+            txn.end();
+        }
         txn.count_bytes();
         logline::at(LogStep::Close, txn);
+        if by_scripts {
+            txn.end();
+        }
         txn.untrack();
     }
 }

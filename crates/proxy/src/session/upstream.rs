@@ -28,7 +28,7 @@ use crate::spec::{FilterSpec, HttpClose, ServerProto, TimeoutKind};
 use crate::stick::{self, Chosen};
 use crate::stream::{Stream, Traffic};
 use crate::timeouts::{Elapsed, Timer};
-use crate::txn::Txn;
+use crate::txn::{Hurry, Txn};
 use crate::upstream::Server;
 use crate::upstream::assign::{NoSlot, Wish, assign};
 use crate::upstream::connect::{ConnectFailure, Opened, connect, next_server};
@@ -71,6 +71,7 @@ impl HttpStream {
         txn: &Rc<Txn>,
         mut body: MessageBody,
     ) -> Result<Answer, NoAnswer> {
+        self.make_unique_id(txn).await;
         txn.times.queued.set(Some(Instant::now()));
         let belongs = if backend.spec.persistence.is_empty() {
             Belongs::default()
@@ -282,6 +283,14 @@ impl HttpStream {
         Ok(Link::Http2(Box::new(conn.stream())))
     }
 
+    /// Makes the unique id while there is time for it: where it is asked for later, nothing may wait.
+    async fn make_unique_id(&self, txn: &Txn) {
+        let format = self.frontend.spec.unique_id.as_ref();
+        if format.is_some_and(|format| format.suspends()) {
+            txn.unique_id_async(&*self.worker.runner).await;
+        }
+    }
+
     /// The request's head as the server is to see it. The transaction keeps its own: response rules and log lines look at
     /// it, and it may have to be sent once more.
     fn outgoing_head(&self, backend: &Backend, txn: &Txn) -> Result<request::Parts, NoAnswer> {
@@ -306,7 +315,8 @@ impl HttpStream {
             head.headers
                 .append(names::CONNECTION, HeaderValue::from_static("keep-alive"));
         }
-        if let (Some(name), Some(id)) = (&self.frontend.spec.unique_id_header, txn.unique_id())
+        if let Some(name) = &self.frontend.spec.unique_id_header
+            && let Some(id) = txn.unique_id()
             && let Ok(id) = HeaderValue::from_bytes(&id)
         {
             head.headers.append(name, id);
@@ -321,7 +331,9 @@ impl HttpStream {
         if let Some(cookie) = &backend.spec.persistence.cookie {
             persistence::to_server(cookie, &mut head.headers);
         }
-        forwarding::tell(&self.frontend.spec, &backend.spec, txn, &mut head.headers);
+        txn.hurried(Hurry::Forwarded, || {
+            forwarding::tell(&self.frontend.spec, &backend.spec, txn, &mut head.headers);
+        });
         Ok(head)
     }
 

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use tidegate_sample::head::{request, response};
 use tidegate_sample::{Named, Way};
@@ -21,6 +22,7 @@ pub struct Detached {
     body: Vec<u8>,
     input: Vec<u8>,
     worker: usize,
+    inspect_delay: Option<Duration>,
 }
 
 impl Detached {
@@ -80,6 +82,13 @@ impl Detached {
         self
     }
 
+    /// What content rules have as `inspect-delay`, from now on.
+    #[must_use]
+    pub fn inspect_delay(mut self, delay: Duration) -> Self {
+        self.inspect_delay = Some(delay);
+        self
+    }
+
     /// The worker's index.
     #[must_use]
     pub fn worker(mut self, worker: usize) -> Self {
@@ -97,6 +106,8 @@ impl Detached {
             Mode::Tcp
         };
         let txn = Txn::new(Rc::new(client), mode, 16_384);
+        let until = self.inspect_delay.map(|delay| Instant::now() + delay);
+        txn.inspected_until.set(until);
         *txn.request.borrow_mut() = self.request;
         *txn.response.borrow_mut() = self.response;
         *txn.backend.borrow_mut() = self.backend.map(|name| {

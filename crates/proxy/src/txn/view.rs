@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::cell::{Ref, RefCell};
+use std::future::ready;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::rc::Rc;
 use std::time::SystemTime;
@@ -12,14 +13,31 @@ use tidegate_sample::figures::{
 use tidegate_sample::head::{request, response};
 use tidegate_sample::stick::{Tables, Tracked};
 use tidegate_sample::vars::{ProcVars, VarScope, VarStore};
-use tidegate_sample::{Data, DebugSink, Facts, Named, Priority, Process, Session, Tls, Way};
+use tidegate_sample::{
+    Data, DebugSink, ExternalRunner, Facts, LocalBoxFuture, Named, Priority, Process, Session, Tls, Way,
+};
 
-use super::{Mode, Phase, Txn};
+use super::{Hurry, Mode, Phase, Txn};
 use crate::channel::Channel;
 use crate::clock::ticks;
 use crate::kernel;
 use crate::log::{LogTo, LogWriter};
 use crate::rules::TimeoutKind;
+
+/// While a unique id is being made: a format that names the id itself sees none.
+struct MakingId<'a>(&'a Txn);
+
+impl<'a> MakingId<'a> {
+    fn begin(txn: &'a Txn) -> Option<Self> {
+        (!txn.making_id.replace(true)).then_some(MakingId(txn))
+    }
+}
+
+impl Drop for MakingId<'_> {
+    fn drop(&mut self) {
+        self.0.making_id.set(false);
+    }
+}
 
 impl Session for Txn {
     fn as_any(&self) -> &dyn Any {
@@ -122,15 +140,32 @@ impl Session for Txn {
     fn unique_id(&self) -> Option<Data> {
         let format = self.client.home.as_ref()?.spec.unique_id.as_ref()?;
         if let Some(id) = self.unique_id.get() {
-            return id.clone();
+            return Some(id.clone());
         }
-        // A format that names the id itself sees none.
-        if self.making_id.replace(true) {
-            return None;
+        let _making = MakingId::begin(self)?;
+        let id = self.hurried(Hurry::UniqueId, || format.eval_now(self));
+        Some(self.unique_id.get_or_init(|| id.into()).clone())
+    }
+
+    fn unique_id_async<'a>(&'a self, runner: &'a dyn ExternalRunner) -> LocalBoxFuture<'a, Option<Data>> {
+        let format = self
+            .client
+            .home
+            .as_ref()
+            .and_then(|home| home.spec.unique_id.as_ref());
+        let is_made = self.unique_id.get().is_some();
+        match format.filter(|format| format.suspends() && !is_made) {
+            None => Box::pin(ready(self.unique_id())),
+            Some(format) => Box::pin(async move {
+                let _making = MakingId::begin(self)?;
+                let id = format.eval(self, runner).await;
+                Some(self.unique_id.get_or_init(|| id.into()).clone())
+            }),
         }
-        let id = Data::from(format.eval_now(self));
-        self.making_id.set(false);
-        self.unique_id.get_or_init(|| Some(id)).clone()
+    }
+
+    fn scripts(&self) -> Option<&dyn ExternalRunner> {
+        Some(&*self.client.home.as_ref()?.runner)
     }
 
     fn captures(&self, way: Way) -> Option<Ref<'_, [Option<Data>]>> {

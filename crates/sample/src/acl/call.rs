@@ -93,9 +93,9 @@ impl AclCall {
         self.all().any(|acl| acl.expr().suspends())
     }
 
-    /// Whether one of them gives nothing where it can't wait.
-    pub(crate) fn must_wait(&self) -> bool {
-        self.all().any(|acl| acl.expr().must_wait())
+    /// Whether one of them calls a script.
+    pub(crate) fn calls_script(&self) -> bool {
+        self.all().any(|acl| acl.expr().calls_script())
     }
 
     /// Whether more data may change what they say.

@@ -280,7 +280,7 @@ impl Parser<'_> {
         };
         let scope = Scope {
             place: None,
-            can_wait: true,
+            has_session: true,
             acls: Some(self.acls),
             ..*self.scope
         };
@@ -293,7 +293,7 @@ impl Parser<'_> {
     fn check(&self, acl: &Acl, at: usize) -> Result<(), WordError> {
         let len = self.words.get(at).map_or(0, |word| word.len());
         let place: Option<Place> = self.scope.place;
-        match place.map(|place| acl.expr().check(place, self.scope.can_wait)) {
+        match place.map(|place| acl.expr().check(place, self.scope.has_session)) {
             Some(Err(error)) => Err(ParseError {
                 span: 0..len,
                 ..error

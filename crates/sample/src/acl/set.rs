@@ -32,7 +32,7 @@ impl AclSet {
         // Where it may be used depends on each condition that uses it.
         let scope = Scope {
             place: None,
-            can_wait: true,
+            has_session: true,
             acls: Some(self),
             ..*scope
         };
@@ -51,7 +51,7 @@ impl AclSet {
         }
         let scope = Scope {
             place: None,
-            can_wait: true,
+            has_session: true,
             ..*scope
         };
         let (acl, _) = Acl::parse(predefined::find(name)?, &scope).ok()?;

@@ -117,12 +117,6 @@ fn acls(args: &[Arg], negated: bool, scope: &Scope<'_>) -> Result<AclCall, ArgEr
         let hint = error.suggestion.map(|name| format!("; did you mean `{name}`?"));
         ArgError::new(1, error.message + &hint.unwrap_or_default())
     })?;
-    if acls.suspends() {
-        return Err(ArgError::new(
-            1,
-            format!("the ACL `{name}` may have to wait, and this can't"),
-        ));
-    }
     match scope.place {
         Some(place) if !acls.places().contains(place) => {
             let message = format!("the ACL `{name}` cannot be used in {}", place.name());

@@ -280,7 +280,10 @@ pub(super) const ROWS: &[FetchRow] = &[
         ANYWHERE,
         "the request's unique id",
         |s, _| s.unique_id().map(Value::Str),
-    ),
+    )
+    .waiting(|session, runner| {
+        Box::pin(async move { session.unique_id_async(runner).await.map(Value::Str) })
+    }),
     row("fe_id", NONE, Type::Int, FRONTEND, "the frontend's id", |s, _| {
         id(s.frontend())
     }),

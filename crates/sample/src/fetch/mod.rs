@@ -34,7 +34,7 @@ pub(crate) use request::{http_version, uri_without_query};
 
 use crate::arg::{Arg, ArgSpec, Prepare};
 use crate::place::Places;
-use crate::scope::LongWork;
+use crate::scope::{ExternalRunner, LocalBoxFuture, LongWork};
 use crate::session::Session;
 use crate::value::{Type, Value};
 use std::collections::HashMap;
@@ -69,6 +69,8 @@ pub(crate) enum Run {
     Many { one: One, each: Each },
     /// One sample at most, for which much may have to be computed: `begin` leaves that to whoever can wait.
     Long { one: One, begin: Begin },
+    /// One sample at most, which whoever can wait gets from `wait`.
+    Waiting { one: One, wait: Wait },
 }
 
 /// How far a fetch came without computing for long.
@@ -81,13 +83,19 @@ pub(crate) enum Begun {
 
 pub(crate) type Changes = fn(&dyn Session, &[Arg]) -> bool;
 pub(crate) type Begin = fn(&dyn Session, &[Arg]) -> Begun;
+pub(crate) type Wait =
+    for<'a> fn(&'a dyn Session, &'a dyn ExternalRunner) -> LocalBoxFuture<'a, Option<Value>>;
 pub(crate) type One = fn(&dyn Session, &[Arg]) -> Option<Value>;
 pub(crate) type Each = fn(&dyn Session, &[Arg], &mut dyn FnMut(Value) -> ControlFlow<()>) -> ControlFlow<()>;
 
 impl Run {
     pub(crate) fn one(&self, session: &dyn Session, args: &[Arg]) -> Option<Value> {
+        self.of_one()(session, args)
+    }
+
+    const fn of_one(&self) -> One {
         match self {
-            Run::One(one) | Run::Many { one, .. } | Run::Long { one, .. } => one(session, args),
+            Run::One(one) | Run::Many { one, .. } | Run::Long { one, .. } | Run::Waiting { one, .. } => *one,
         }
     }
 }
@@ -98,6 +106,7 @@ impl fmt::Debug for Run {
             Run::One(_) => "One",
             Run::Many { .. } => "Many",
             Run::Long { .. } => "Long",
+            Run::Waiting { .. } => "Waiting",
         })
     }
 }
@@ -143,18 +152,33 @@ impl FetchRow {
 
     /// The same with many samples, of which the one so far is an expression's.
     pub(crate) const fn many(self, each: Each) -> FetchRow {
-        let (Run::One(one) | Run::Many { one, .. } | Run::Long { one, .. }) = self.run;
         FetchRow {
-            run: Run::Many { one, each },
+            run: Run::Many {
+                one: self.run.of_one(),
+                each,
+            },
             ..self
         }
     }
 
     /// The same where whoever can wait begins like this.
     pub(crate) const fn long(self, begin: Begin) -> FetchRow {
-        let (Run::One(one) | Run::Many { one, .. } | Run::Long { one, .. }) = self.run;
         FetchRow {
-            run: Run::Long { one, begin },
+            run: Run::Long {
+                one: self.run.of_one(),
+                begin,
+            },
+            ..self
+        }
+    }
+
+    /// The same where whoever can wait gets the sample like this.
+    pub(crate) const fn waiting(self, wait: Wait) -> FetchRow {
+        FetchRow {
+            run: Run::Waiting {
+                one: self.run.of_one(),
+                wait,
+            },
             ..self
         }
     }

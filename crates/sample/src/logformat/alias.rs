@@ -56,6 +56,9 @@ const fn http(name: &'static str, doc: &'static str, write: fn(&mut Out<'_>, &dy
     }
 }
 
+/// The alias whose value a script may have to make.
+pub(super) const UNIQUE_ID: &str = "ID";
+
 const ROWS: &[Alias] = &[
     any("B", "bytes sent to the client", |o, _, f| {
         o.sign(f.unfinished);
@@ -101,7 +104,7 @@ const ROWS: &[Alias] = &[
             o.request_text(http_version(r.version).as_bytes());
         });
     }),
-    any("ID", "unique id", |o, s, _| o.text(s.unique_id().as_deref())),
+    any(UNIQUE_ID, "unique id", |o, s, _| o.text(s.unique_id().as_deref())),
     any("OG", "what made the log line", |o, _, f| {
         o.literal(f.origin.name().as_bytes())
     }),

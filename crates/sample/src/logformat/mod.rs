@@ -6,6 +6,7 @@ mod encode;
 mod out;
 mod parse;
 
+use alias::UNIQUE_ID;
 pub use alias::{Alias, aliases};
 pub use defaults::{CLF_FORMAT, HTTP_FORMAT, HTTPS_FORMAT, PREDEFINED, TCP_CLF_FORMAT, TCP_FORMAT};
 
@@ -64,6 +65,15 @@ enum What {
     Expr(Expr),
 }
 
+impl What {
+    fn suspends(&self) -> bool {
+        match self {
+            What::Alias(alias) => alias.name == UNIQUE_ID,
+            What::Expr(expr) => expr.suspends(),
+        }
+    }
+}
+
 impl LogFormat {
     /// Parses a string for a header, a body or a variable.
     ///
@@ -87,9 +97,10 @@ impl LogFormat {
     /// As [`LogFormat::parse`].
     pub fn parse_as(style: Style, text: &str, scope: &Scope<'_>) -> Result<LogFormat, ParseError> {
         let parsed = parse::parse(style, text, scope)?;
-        let suspends = parsed.segments.iter().any(|segment| {
-            matches!(segment, Segment::Item(Item { what: What::Expr(expr), .. }) if expr.suspends())
-        });
+        let suspends = parsed
+            .segments
+            .iter()
+            .any(|segment| matches!(segment, Segment::Item(item) if item.what.suspends()));
         Ok(LogFormat {
             text: text.into(),
             style,
@@ -135,7 +146,7 @@ impl LogFormat {
         }
     }
 
-    /// Appends the result to `into`. An expression that suspends gives no value here.
+    /// Appends the result to `into`. An expression that tries to wait gives no value here.
     pub fn eval_into(&self, into: &mut Vec<u8>, session: &dyn Session) {
         let facts = OnceCell::new();
         let mut writer = Writer::new(self, into);
@@ -165,7 +176,13 @@ impl LogFormat {
             if let Some(item) = writer.text_or_item(segment) {
                 match &item.what {
                     // What a session says may change while a fetch waits, so facts are not kept across.
-                    What::Alias(alias) => writer.alias(item, alias, session, &OnceCell::new()),
+                    What::Alias(alias) => {
+                        if alias.name == UNIQUE_ID {
+                            // Made now, it is there when it is asked for.
+                            session.unique_id_async(runner).await;
+                        }
+                        writer.alias(item, alias, session, &OnceCell::new());
+                    }
                     What::Expr(expr) => writer.value(item, expr.eval_async(session, runner).await),
                 }
             }

@@ -63,7 +63,7 @@ impl Assembly {
             spec.spare_tls = self.connector(server, outgoing).map(|connector| {
                 let auto = || {
                     let wanted = http && outgoing.sni_auto;
-                    let scope = Scope::new(Place::ServerConnect).without_waiting();
+                    let scope = Scope::new(Place::ServerConnect).without_session();
                     wanted
                         .then(|| Expr::parse(SNI_AUTO, &scope).ok().map(Arc::new))
                         .flatten()

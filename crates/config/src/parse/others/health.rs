@@ -46,7 +46,7 @@ const TYPES: [(&str, Parse); 8] = [
     ("tcp-check", |_, _| Ok(Kind::Tcp)),
     ("httpchk", |cx, args| {
         let option = http_option(args)?;
-        let scope = cx.scope(Place::Check).without_waiting();
+        let scope = cx.scope(Place::Check).without_session();
         Ok(Kind::Http(Box::new(option_request(option, &scope)?)))
     }),
     ("ssl-hello-chk", |cx, args| {
@@ -62,7 +62,7 @@ const TYPES: [(&str, Parse); 8] = [
 ];
 
 fn rule(cx: &mut OtherCx<'_>, args: &mut Args<'_>, speaks: Speaks) -> Parsed<()> {
-    let scope = cx.scope(Place::Check).without_waiting();
+    let scope = cx.scope(Place::Check).without_session();
     cx.state.checks.rule(speaks, args, &scope)
 }
 
@@ -86,7 +86,7 @@ fn script(
 ) -> Parsed<Kind> {
     let span = args.last();
     let lines = lines(args)?;
-    let scope = cx.scope(Place::Check).without_waiting();
+    let scope = cx.scope(Place::Check).without_session();
     Ok(Kind::Script(scripts::steps(lines, span, &scope)?))
 }
 

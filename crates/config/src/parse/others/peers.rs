@@ -207,7 +207,7 @@ fn peer(cx: &mut OtherCx<'_>, args: &mut Args<'_>, needs_address: bool) -> Parse
     args.take_rest();
     let scope = Scope::new(Place::ServerConnect)
         .with_files(cx.files)
-        .without_waiting();
+        .without_session();
     crate::parse::proxy::outgoing(&scope, &mut server.outgoing)?;
     cx.state.peers.peers.push(Peer {
         has_address: address.is_some(),

@@ -82,7 +82,7 @@ fn log_hash(cx: &ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<Chain> {
         .map_err(|error| sampled::in_word(code::BAD_ARGUMENT, word, error))?;
     if chain.suspends() {
         return Err(wrong(format!(
-            "`{}` may have to wait, and log lines don't",
+            "`{}` is a script's, which needs a session, and log lines have none",
             word.lossy()
         )));
     }

@@ -14,8 +14,7 @@ pub(super) fn forwarded(cx: &mut ProxyCx<'_>, args: &mut Args<'_>, on: bool) -> 
         cx.proxy.forwarded = None;
         return Ok(());
     }
-    // The header is made as the request is sent, when nothing can wait any more.
-    let scope = cx.scope(Place::BackendHttpRequest).without_waiting();
+    let scope = cx.scope(Place::BackendHttpRequest);
     let mut header = Forwarded::default();
     let proto = || Some(Expr::parse("ssl_fc", &scope).ok());
     if args.peek().is_none() {

@@ -86,7 +86,7 @@ pub(super) fn log_steps(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()>
 /// `unique-id-format`
 pub(super) fn unique_id_format(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
     let word = args.expect("a log-format string")?;
-    let scope = cx.scope(Place::FrontendHttpRequest).without_waiting();
+    let scope = cx.scope(Place::FrontendHttpRequest);
     let format = LogFormat::parse_log(word.text()?, &scope.with_acls(&cx.acls))
         .map_err(|error| sampled::in_word(code::BAD_LOG_FORMAT, word, error))?;
     cx.proxy.unique_id = Some(format);

@@ -127,7 +127,7 @@ const ROWS: &[Keyword<Parse>] = &[
     }),
     served("httpchk", B, "[<method>] [<uri> [<version> [<host>]]]", "check health by HTTP", |cx, args, on| {
         let option = http_option(args)?;
-        let scope = cx.scope(Place::Check).without_waiting();
+        let scope = cx.scope(Place::Check).without_session();
         let request = option_request(option, &scope)?;
         match on {
             true => cx.checks.begin_http(Box::new(request)),
@@ -276,7 +276,7 @@ fn follow(
         return Ok(());
     }
     let lines = script(args)?;
-    let scope = cx.scope(Place::Check).without_waiting();
+    let scope = cx.scope(Place::Check).without_session();
     cx.checks.follow(lines, span, &scope)
 }
 

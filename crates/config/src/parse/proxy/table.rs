@@ -317,10 +317,7 @@ pub(crate) fn dynamic_server(cx: &mut ProxyCx<'_>, name: &Word, args: &mut Args<
 }
 
 fn add_server(cx: &mut ProxyCx<'_>, mut server: Server, settings: ServerSettings) -> Parsed<()> {
-    outgoing(
-        &cx.scope(Place::ServerConnect).without_waiting(),
-        &mut server.outgoing,
-    )?;
+    outgoing(&cx.scope(Place::ServerConnect), &mut server.outgoing)?;
     if let Some(first) = cx
         .proxy
         .servers
@@ -436,7 +433,7 @@ fn force_switch(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
 }
 
 fn check_rule(cx: &mut ProxyCx<'_>, args: &mut Args<'_>, speaks: Speaks) -> Parsed<()> {
-    let scope = cx.scope(Place::Check).without_waiting();
+    let scope = cx.scope(Place::Check).without_session();
     cx.checks.rule(speaks, args, &scope)
 }
 

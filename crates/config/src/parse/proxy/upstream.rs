@@ -75,7 +75,7 @@ pub(super) fn retry_on(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> 
 /// `source`, for all servers that have none of their own.
 pub(super) fn source(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
     let mut source = server_outgoing::source(args)?;
-    presented(&mut source, &cx.scope(Place::ServerConnect).without_waiting())?;
+    presented(&mut source, &cx.scope(Place::ServerConnect))?;
     cx.proxy.upstream.source = Some(source);
     Ok(())
 }
@@ -112,7 +112,7 @@ pub(super) fn persist(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
         }
     };
     let written = format!("req.rdp_cookie({name})");
-    let expr = tidegate_sample::Expr::parse(&written, &cx.scope(Place::ServerChoice).without_waiting());
+    let expr = tidegate_sample::Expr::parse(&written, &cx.scope(Place::ServerChoice));
     match expr {
         Ok(expr) => cx.proxy.persistence.rdp_cookie = Some(expr),
         Err(_) => return bad_argument(word, format!("`{name}` is no name of a cookie")),

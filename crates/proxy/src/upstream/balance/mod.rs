@@ -21,7 +21,7 @@ use super::open::Descriptors;
 use super::shared::{BackendState, less_loaded};
 use super::state::ServerState;
 use crate::spec::{Affinity, BackendSpec, Balance, HashMethod};
-use crate::txn::Txn;
+use crate::txn::{Hurry, Txn};
 
 /// The servers of a backend, as one worker chooses among them.
 pub(crate) struct Balancer {
@@ -149,7 +149,7 @@ impl Balancer {
     /// The hash of a request, if the backend balances by one.
     pub(crate) fn hash(&self, txn: &Txn) -> Option<u32> {
         match &self.spec.balance {
-            Balance::Hash(by) => key::hash(by, self.spec.hash_type, txn),
+            Balance::Hash(by) => txn.hurried(Hurry::Balance, || key::hash(by, self.spec.hash_type, txn)),
             _ => None,
         }
     }

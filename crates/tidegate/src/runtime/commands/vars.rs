@@ -59,7 +59,7 @@ fn set(call: &mut Call<'_>) -> Result<Answer, Refusal> {
             )));
         }
     };
-    let scope = Scope::new(Place::Cli).without_waiting();
+    let scope = Scope::new(Place::Cli).without_session();
     let plane = call.plane()?;
     let session = OfProcess {
         process: plane.global().process.as_deref(),
