@@ -154,7 +154,7 @@ fn lists_say_more_of_each_certificate() -> Result<()> {
     let mut trusting = client.clone();
     trusting
         .dangerous()
-        .set_certificate_verifier(support::tls::anybody());
+        .set_certificate_verifier(tidegate_tls::anyone());
     for (name, own, alpn) in [
         ("y.d.test", &wild, "http/1.1"),
         ("x.d.test", &exact, "h2"),

@@ -15,6 +15,7 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 use tidegate_sample::x509::Certificate;
 
 use crate::acceptor::{Trust, provider};
+use crate::anyone::anyone;
 use crate::identity::{Identity, said};
 use crate::notes::Secrets;
 use crate::old;
@@ -138,7 +139,7 @@ fn config(
         settings.curves.as_ref(),
     );
     let verifier: Arc<dyn ServerCertVerifier> = match &settings.ca_file {
-        None => Arc::new(Trusting),
+        None => anyone(),
         Some(file) => {
             let authorities = trust.authorities(file)?;
             let revoked = match &settings.crl_file {
@@ -353,49 +354,4 @@ impl ServerCertVerifier for Nameless {
     }
 
     signatures_by!(inner);
-}
-
-/// Believes every certificate: `verify none` asks for that.
-#[derive(Debug)]
-struct Trusting;
-
-impl ServerCertVerifier for Trusting {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let known = &crate::provider().signature_verification_algorithms;
-        let said = rustls::crypto::verify_tls12_signature(message, cert, signed, known);
-        old::or_old(said, message, cert, signed, false)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let known = &crate::provider().signature_verification_algorithms;
-        let said = rustls::crypto::verify_tls13_signature(message, cert, signed, known);
-        old::or_old(said, message, cert, signed, true)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        crate::provider()
-            .signature_verification_algorithms
-            .supported_schemes()
-    }
 }

@@ -44,6 +44,7 @@ macro_rules! signatures_by {
 }
 
 mod acceptor;
+mod anyone;
 mod authorities;
 mod connector;
 mod identity;
@@ -66,6 +67,7 @@ mod verify;
 mod versions;
 
 pub use acceptor::{AcceptOptions, AcceptSettings, Acceptor, Chosen, ClientAuth};
+pub use anyone::anyone;
 pub use authorities::{Authorities, revocation_lists};
 pub use connector::{ConnectSettings, Connector};
 pub use identity::{Identity, Parts};

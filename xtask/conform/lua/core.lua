@@ -69,6 +69,10 @@ case("core.get_var", "request", function(say)
     say(core.get_var("proc.known"), core.get_var("proc.unknown"), core.get_var("txn.case"))
 end, "'value' nil nil")
 
+-- Certificates are changed where there are some: crates/tidegate/tests/certificates.rs.
+case("CertCache.set", "task", function(say)
+    say(fails(CertCache.set, { filename = "none.pem", crt = "x" }), fails(CertCache.set, {}), fails(CertCache.set))
+end)
 case("core.msleep", "task", function(say) say(core.msleep(5)) say(fails(core.msleep)) end)
 case("core.msleep", "request", function(say) say(core.msleep(5)) end)
 case("core.msleep", "service", function(say, applet) say(core.msleep(5)) applet:start_response() end)

@@ -137,7 +137,8 @@ impl Clients {
     }
 }
 
-/// Takes any certificate: it is of a server that was started here.
+/// Takes any certificate: it is of a server that was started here. A verifier of its own, since these commands build on
+/// nothing of ours.
 #[derive(Debug)]
 struct Anyone(Arc<CryptoProvider>);
 
