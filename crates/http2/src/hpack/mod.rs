@@ -9,9 +9,18 @@
 mod decoder;
 mod encoder;
 mod field;
+mod huffman;
+mod kind;
+mod reader;
+mod seen;
+mod standard;
+mod table;
 
 /// What an entry takes beside its name and its value (RFC 7541, section 4.1).
 const ENTRY_BYTES: usize = 32;
+
+/// What each side keeps until it was told otherwise (RFC 9113, section 6.5.2).
+const TABLE_BYTES: usize = 4096;
 
 pub use decoder::{CompressionError, Decoder};
 pub use encoder::{Block, Encoder};

@@ -16,6 +16,30 @@ pub struct FieldName<'h> {
 }
 
 impl<'h> FieldName<'h> {
+    /// A name in lower case, which a codec found and checked.
+    #[must_use]
+    pub fn of(text: &'h [u8]) -> FieldName<'h> {
+        FieldName {
+            known: KnownName::of(text),
+            text,
+        }
+    }
+
+    /// A name in lower case that is not well known, for whoever remembers that it isn't.
+    #[must_use]
+    pub fn not_known(text: &'h [u8]) -> FieldName<'h> {
+        FieldName {
+            known: KnownName::OTHER,
+            text,
+        }
+    }
+
+    /// Which well-known name it is, if it is one.
+    #[must_use]
+    pub fn known(self) -> Option<KnownName> {
+        Some(self.known).filter(|known| !known.is_other())
+    }
+
     /// The name.
     #[must_use]
     pub fn as_str(self) -> &'h str {
@@ -172,9 +196,15 @@ pub trait AsName {
 
 impl AsName for KnownName {
     fn as_name(&self) -> FieldName<'_> {
+        FieldName::from(*self)
+    }
+}
+
+impl From<KnownName> for FieldName<'static> {
+    fn from(known: KnownName) -> FieldName<'static> {
         FieldName {
-            known: *self,
-            text: self.as_str().as_bytes(),
+            known,
+            text: known.as_str().as_bytes(),
         }
     }
 }

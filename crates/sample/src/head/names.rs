@@ -27,6 +27,12 @@ impl KnownName {
         }
     }
 
+    /// The number: from 1 to [`KNOWN_NAMES`], as others may keep what they know of names.
+    #[must_use]
+    pub const fn number(self) -> usize {
+        self.0 as usize
+    }
+
     pub(super) fn is_other(self) -> bool {
         self.0 == 0
     }
@@ -97,6 +103,8 @@ macro_rules! names {
             #[doc = concat!("`", $lower, "`")]
             pub const $name: KnownName = KnownName(Number::$name as u8);
         )*
+        /// How many names are well known.
+        pub const KNOWN_NAMES: usize = WRITTEN.len() - 1;
         static WRITTEN: &[[&str; 2]] = &[["", ""], $([$lower, $title],)*];
     };
 }
@@ -147,6 +155,7 @@ names! {
     LAST_MODIFIED "last-modified" "Last-Modified"
     LINK "link" "Link"
     LOCATION "location" "Location"
+    MAX_FORWARDS "max-forwards" "Max-Forwards"
     ORIGIN "origin" "Origin"
     PRAGMA "pragma" "Pragma"
     PROXY_AUTHENTICATE "proxy-authenticate" "Proxy-Authenticate"
@@ -155,6 +164,7 @@ names! {
     RANGE "range" "Range"
     REFERER "referer" "Referer"
     REFERRER_POLICY "referrer-policy" "Referrer-Policy"
+    REFRESH "refresh" "Refresh"
     RETRY_AFTER "retry-after" "Retry-After"
     SEC_CH_UA "sec-ch-ua" "Sec-CH-UA"
     SEC_CH_UA_MOBILE "sec-ch-ua-mobile" "Sec-CH-UA-Mobile"
