@@ -267,7 +267,7 @@ impl Expr {
     pub fn may_change(&self, session: &dyn Session) -> bool {
         session.may_change()
             && match &self.source {
-                Source::Builtin { row, args } => row.changes.is_some_and(|changes| changes(session, args)),
+                Source::Builtin { row, args } => row.may_change(session, args),
                 Source::Acls(acls) => acls.may_change(session),
                 Source::External { .. } => false,
             }

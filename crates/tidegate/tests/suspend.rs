@@ -329,3 +329,19 @@ fn an_action_that_yields_is_run_again_or_says_why_not_in_every_rule_set() -> Res
     }
     Ok(())
 }
+
+#[test]
+fn a_service_is_no_server_and_has_none_of_its_timeouts() -> Result<()> {
+    let script = "core.register_service('slow', 'http', function(applet)
+        core.msleep(60)
+        applet:set_status(200)
+        applet:start_response()
+        applet:send('there')
+    end)";
+    let config = "global\n    lua-load site/slow.lua\n\
+        listen site\n    mode http\n    timeout client 10s\n    timeout connect 10s\n    timeout server 10ms\n    \
+        bind 127.0.0.1:8080\n    http-request use-service lua.slow\n";
+    let site = Site::start("suspend-service", &[("site.cfg", config), ("slow.lua", script)])?;
+    assert!(site.get("/")?.ends_with("there"));
+    Ok(())
+}

@@ -170,3 +170,29 @@ fn backends_that_are_not_published_are_passed_over_unless_forced() -> Result<()>
     assert_eq!(chosen("/", "x-force: 1\r\n")?, "first");
     Ok(())
 }
+
+#[test]
+fn conditions_on_a_request_wait_for_it() -> Result<()> {
+    for condition in [
+        "!METH_GET",
+        "!{ hdr(host) h }",
+        "!{ req.hdr(host) h }",
+        "!{ path_beg /a }",
+        "!{ url_param(q) 1 }",
+    ] {
+        let config = format!(
+            "{DEFAULTS}frontend tcp\n    mode tcp\n    bind 127.0.0.1:8080\n    tcp-request inspect-delay 15s\n    \
+             tcp-request content reject if {condition}\n    default_backend app\n\
+             backend app\n    mode http\n    http-request return status 200\n"
+        );
+        let site = Site::start("request-awaited", &[("site.cfg", &config)])?;
+        let pieces = [
+            "GE",
+            "T /a?q=1 HTTP/1.1\r\nhost: h\r\n",
+            "connection: close\r\n\r\n",
+        ];
+        let answer = answer(&site, 0, &pieces)?;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{condition}: {answer}");
+    }
+    Ok(())
+}

@@ -391,7 +391,7 @@ impl HttpStream {
         for moment in [&times.queued, &times.connecting, &times.connected] {
             self.note(moment);
         }
-        let served = service::serve(self, service, line, txn, body).await;
+        let served = service::serve(service, line, txn, body).await;
         self.note(&times.response);
         match served {
             Served::Response(head, content) => {
@@ -403,14 +403,9 @@ impl HttpStream {
                 };
                 self.after_service(txn, made).await
             }
-            failed => {
-                let state = if let Served::TimedOut = failed {
-                    *b"sH"
-                } else {
-                    *b"SH"
-                };
-                txn.facts.borrow_mut().termination = Some(state);
-                self.error(txn, service::status_of(&failed), false).await
+            Served::Failed => {
+                txn.facts.borrow_mut().termination = Some(*b"SH");
+                self.error(txn, StatusCode::INTERNAL_SERVER_ERROR, false).await
             }
         }
     }

@@ -4,13 +4,11 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::StatusCode;
 use http_body::{Frame, SizeHint};
 use tidegate_sample::head::response;
 
 use super::lingering::Rest;
 use super::outgoing::Content;
-use super::stream::HttpStream;
 use crate::applet::HttpApplet;
 use crate::body::{Cut, MessageBody};
 use crate::ext::{Failure, HttpService, Run};
@@ -27,13 +25,10 @@ pub(crate) enum Served {
     Response(Box<response::Parts>, Content),
     /// It failed before its response started.
     Failed,
-    /// It took too long to start.
-    TimedOut,
 }
 
 /// Lets a service run until its response starts.
 pub(crate) async fn serve(
-    stream: &HttpStream,
     service: &dyn HttpService,
     line: &Rc<str>,
     txn: &Rc<Txn>,
@@ -58,11 +53,8 @@ pub(crate) async fn serve(
             }
         }
     });
-    let limit = stream.frontend.spec.timeouts.server;
-    if stream.timer.limit(limit, started).await.is_err() {
-        txn.facts.borrow_mut().termination = Some(*b"sH");
-        return Served::TimedOut;
-    }
+    // It is no server: what bounds it is its own, and that its client goes.
+    started.await;
     if !applet.is_started() {
         if let Some(Err(failure)) = &ended {
             txn.log_failure(line, failure);
@@ -213,13 +205,5 @@ impl Drop for Produced {
         if !self.is_whole() {
             self.applet.client_gone();
         }
-    }
-}
-
-/// The status that stands for a service that gave no response.
-pub(crate) fn status_of(served: &Served) -> StatusCode {
-    match served {
-        Served::TimedOut => StatusCode::GATEWAY_TIMEOUT,
-        _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

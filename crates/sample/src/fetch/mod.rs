@@ -35,7 +35,7 @@ pub(crate) use request::{http_version, uri_without_query};
 use crate::arg::{Arg, ArgSpec, Prepare};
 use crate::place::Places;
 use crate::scope::{ExternalRunner, LocalBoxFuture, LongWork};
-use crate::session::Session;
+use crate::session::{Session, Way};
 use crate::value::{Type, Value};
 use std::collections::HashMap;
 use std::fmt;
@@ -133,6 +133,19 @@ pub(crate) const fn row(
 }
 
 impl FetchRow {
+    /// Whether the value may be another one once more has come.
+    pub(crate) fn may_change(&self, session: &dyn Session, args: &[Arg]) -> bool {
+        match self.changes {
+            Some(changes) => changes(session, args),
+            None => self.reads_request(session.way()) && session.request().is_none(),
+        }
+    }
+
+    /// Whether it is asked of a request of HTTP, with which a client of TCP may begin too.
+    fn reads_request(&self, way: Way) -> bool {
+        self.places == places::REQUEST || way == Way::Request && self.places == places::EITHER
+    }
+
     /// The same with its arguments prepared.
     pub(crate) const fn prepared(mut self, prepare: Prepare) -> FetchRow {
         self.prepare = Some(prepare);

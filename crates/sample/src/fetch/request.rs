@@ -24,7 +24,8 @@ pub(super) const ROWS: &[FetchRow] = &[
         REQUEST_KEPT,
         "the request's method",
         |s, _| Some(Value::Method(s.request()?.method.clone())),
-    ),
+    )
+    .volatile_while(|s, _| s.request().is_none()),
     row(
         "path",
         NONE,
