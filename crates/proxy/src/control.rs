@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 
 use tidegate_sample::Listeners;
 use tidegate_sample::figures::Figures;
+use tokio::runtime::RuntimeMetrics;
 use tokio::sync::{oneshot, watch};
 
 use crate::counts::Count;
 use crate::duration::{Durations, Stage};
 use crate::figures::Usage;
+use crate::filter::CompressionLimit;
 use crate::gate::{FrontendState, Gate};
 use crate::log::{Ring, dropped_lines};
 use crate::pace::Pace;
@@ -111,6 +113,32 @@ impl Plane {
         self.shared.tallies.tls_connections()
     }
 
+    /// The tasks of all workers: sessions, checks and what else goes on by itself.
+    #[must_use]
+    pub fn tasks(&self) -> usize {
+        self.runtimes(RuntimeMetrics::num_alive_tasks)
+    }
+
+    /// Those that another thread has woken and that wait for their worker.
+    #[must_use]
+    pub fn tasks_waiting(&self) -> usize {
+        self.runtimes(RuntimeMetrics::global_queue_depth)
+    }
+
+    fn runtimes(&self, of: fn(&RuntimeMetrics) -> usize) -> usize {
+        let runtimes = &self.shared.runtimes;
+        let runtimes = runtimes.lock().unwrap_or_else(PoisonError::into_inner);
+        runtimes.iter().map(of).sum()
+    }
+
+    /// The part of the last second in which the workers had nothing to do, in percent.
+    #[must_use]
+    pub fn idle_percent(&self) -> u32 {
+        self.shared
+            .tallies
+            .idle_percent(self.shared.global.threads.max(1))
+    }
+
     /// Of the last handshakes with clients the part that went without a new key, in percent.
     #[must_use]
     pub fn tls_reused_percent(&self) -> u64 {
@@ -138,7 +166,10 @@ impl Plane {
     /// How often in the second that had most: for each worker its own, added up.
     #[must_use]
     pub fn per_second_max(&self, what: Pulse) -> u64 {
-        self.shared.tallies.per_second_max(what)
+        match self.shared.global.hides_most {
+            true => 0,
+            false => self.shared.tallies.per_second_max(what),
+        }
     }
 
     /// HTTP requests and TCP streams so far.
@@ -373,6 +404,32 @@ impl Plane {
         server.usage.idle()
     }
 
+    /// Adds to what was counted of a frontend, before any worker counts.
+    pub fn preset_frontend(&self, name: &str, preset: &Preset) {
+        self.shared.board.frontend_of(name, 0).preset(preset);
+    }
+
+    /// Adds to what was counted of a listener, before any worker counts.
+    pub fn preset_listener(&self, frontend: &str, id: u32, preset: &Preset) {
+        self.shared.board.listener_of(frontend, id, 0).preset(preset);
+    }
+
+    /// Adds to what was counted of a backend, before any worker counts.
+    pub fn preset_backend(&self, backend: &BackendState, preset: &Preset) {
+        backend.usage.of(0).preset(preset);
+    }
+
+    /// Adds to what was counted of a server, before any worker counts.
+    pub fn preset_server(&self, server: &ServerState, preset: &Preset) {
+        server.usage.of(0).preset(preset);
+    }
+
+    /// How much may be compressed.
+    #[must_use]
+    pub fn compression_limit(&self) -> &CompressionLimit {
+        &self.shared.global.compression_limit
+    }
+
     /// Forgets the highest figures of everything, and all that was counted if `all` is to be forgotten.
     pub fn clear_counters(&self, all: bool) {
         self.shared.board.clear(all);
@@ -487,6 +544,15 @@ impl Control {
     }
 }
 
+/// What was counted by the process before this one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Preset {
+    /// Sessions, requests or streams.
+    pub total: u64,
+    /// What else.
+    pub counts: Vec<(Count, u64)>,
+}
+
 /// What was counted of a proxy or server, all workers together.
 pub struct Totals {
     /// Sessions, requests or streams now.
@@ -513,6 +579,16 @@ impl Totals {
     #[must_use]
     pub fn of(&self, count: Count) -> u64 {
         self.counts.iter().map(|usage| usage.counts.of(count)).sum()
+    }
+
+    /// The same without what was most of anything.
+    pub(crate) fn without_most(self) -> Totals {
+        Totals {
+            current_max: 0,
+            per_second_max: 0,
+            requests_per_second_max: 0,
+            ..self
+        }
     }
 
     /// How long a stage took on average, of the last 1024 requests of each worker, and at most; in milliseconds.

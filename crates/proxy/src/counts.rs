@@ -74,15 +74,25 @@ pub enum Count {
     CompressedOut,
     /// Responses that were compressed.
     CompressedResponses,
+    /// Bytes of responses that weren't compressed for want of room.
+    CompressionBypassed,
 }
 
-const COUNTS: usize = Count::CompressedResponses as usize + 1;
+const COUNTS: usize = Count::CompressionBypassed as usize + 1;
 
 /// The counters: one thread writes them, any may read them.
-#[derive(Default)]
 pub(crate) struct Counts {
     counters: [AtomicU64; COUNTS],
     pub(crate) durations: Durations,
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        Counts {
+            counters: [const { AtomicU64::new(0) }; COUNTS],
+            durations: Durations::default(),
+        }
+    }
 }
 
 impl Counts {

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use tidegate_sample::figures::{BackendFigures, Figures, FrontendFigures, ServerFigures};
 
-use crate::control::Totals;
+use crate::control::{Preset, Totals};
 use crate::counts::{Count, Counts};
 use crate::rate::Rate;
 use crate::spec::FrontendSpec;
@@ -48,6 +48,14 @@ impl Usage {
         self.last.store(second.saturating_add(1), Ordering::Relaxed);
         self.number();
         self.sessions.count(second);
+    }
+
+    /// So much was counted before.
+    pub(crate) fn preset(&self, preset: &Preset) {
+        self.total.fetch_add(preset.total, Ordering::Relaxed);
+        for (count, more) in &preset.counts {
+            self.counts.add(*count, *more);
+        }
     }
 
     /// It is gone.
@@ -179,6 +187,8 @@ pub(crate) struct Board {
     started: Instant,
     frontends: HashMap<Box<[u8]>, FrontendCounters>,
     backends: Arc<Directory>,
+    /// What was most is kept to itself.
+    hides_most: bool,
 }
 
 struct FrontendCounters {
@@ -201,6 +211,21 @@ impl Board {
             started: Instant::now(),
             frontends: frontends.iter().map(frontend).collect(),
             backends,
+            hides_most: false,
+        }
+    }
+
+    /// Nobody is told what was most.
+    pub(crate) fn hide_most(mut self, hides_most: bool) -> Self {
+        self.hides_most = hides_most;
+        self
+    }
+
+    fn totals(&self, usage: &PerWorker) -> Totals {
+        let totals = usage.totals(self.now());
+        match self.hides_most {
+            true => totals.without_most(),
+            false => totals,
         }
     }
 
@@ -262,23 +287,23 @@ impl Board {
 
     /// What was counted of a frontend.
     pub(crate) fn frontend_totals(&self, name: &str) -> Option<Totals> {
-        Some(self.frontends.get(name.as_bytes())?.usage.totals(self.now()))
+        Some(self.totals(&self.frontends.get(name.as_bytes())?.usage))
     }
 
     /// What was counted of a listener.
     pub(crate) fn listener_totals(&self, frontend: &str, id: u32) -> Option<Totals> {
         let listener = self.listener(frontend.as_bytes(), id)?;
-        Some(listener.totals(self.now()))
+        Some(self.totals(listener))
     }
 
     /// What was counted of a backend.
     pub(crate) fn backend_totals(&self, name: &str) -> Option<Totals> {
-        Some(self.backend_named(name.as_bytes())?.usage.totals(self.now()))
+        Some(self.totals(&self.backend_named(name.as_bytes())?.usage))
     }
 
     /// What was counted of a server.
     pub(crate) fn server_totals(&self, server: &ServerState) -> Totals {
-        server.usage.totals(self.now())
+        self.totals(&server.usage)
     }
 
     /// Forgets the highest figures of everything, and what was counted too if all is to be forgotten.

@@ -22,6 +22,7 @@ use crate::peers::{Exchange, PeersSpec, SectionView};
 use crate::room::Room;
 use crate::roster::{Order, Orders};
 use crate::spec::{BackendSpec, FrontendSpec, ProxySpec};
+use crate::stream_shares::StreamShares;
 use crate::tally::Tallies;
 use crate::upstream::directory::Directory;
 use crate::upstream::open::Descriptors;
@@ -78,6 +79,7 @@ pub struct Prepared {
 /// # Errors
 /// The threads that write logs couldn't be had.
 pub fn prepare(mut spec: ProxySpec) -> Result<Prepared, StartError> {
+    crate::log::hold_bytes(spec.global.log_buffer_bytes);
     let log_forwards = std::mem::take(&mut spec.log_forwards);
     let peers = std::mem::take(&mut spec.peers);
     let threads = spec.global.threads.max(1);
@@ -425,7 +427,7 @@ fn share(
         global.pool_high_percent,
     );
     Arc::new(Shared {
-        board: Arc::new(Board::new(&frontends, backends.clone(), threads)),
+        board: Arc::new(Board::new(&frontends, backends.clone(), threads).hide_most(global.hides_most)),
         // Two threads beside the workers may serve as well.
         tallies: Tallies::new(threads + 2, Instant::now()),
         frontend_connections: frontends.iter().map(|_| Arc::new(AtomicU32::new(0))).collect(),
@@ -454,6 +456,8 @@ fn share(
         news: Mutex::new(Some(news)),
         writer,
         violations: Violations::default(),
+        runtimes: Mutex::default(),
+        streams: StreamShares::new(global.maxconn, global.h2.fe_elasticity_percent),
         global,
     })
 }
@@ -482,6 +486,7 @@ fn work(
         Ok(worker) => worker,
         Err(e) => return drop(reports.send(Err(e))),
     };
+    worker.shared.keep_metrics(runtime.metrics());
     let _ = reports.send(Ok(()));
     worker.shared.tallies.count_here(index);
     if go.recv().is_ok() {

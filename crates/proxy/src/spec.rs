@@ -43,7 +43,7 @@ pub use self::balance::{Affinity, Balance, HashBy, HashFunction, HashKey, HashMe
 pub use self::closing::Closing;
 pub use self::forwarded::{ForwardFor, Forwarded, ForwardedPart};
 pub use self::frontend::{FrontendSpec, Monitor};
-pub use self::global::{GlobalSpec, PaceSpec};
+pub use self::global::{CloseSpread, GlobalSpec, PaceSpec};
 pub use self::http1::{HeaderNames, Http1Spec, HttpClose};
 pub use self::http2::Http2Tuning;
 pub use self::keepalive::KeepAlive;
@@ -58,7 +58,8 @@ pub use self::timeouts::Timeouts;
 pub use crate::cache::{Cache, CacheSpec, EarlyHints, Shown};
 pub use crate::capture::{CaptureSlot, CaptureSpec, CookieCapture};
 pub use crate::filter::{
-    Algorithm, BandwidthLimit, BandwidthSpec, CompressionSpec, FilterOrder, FilterSpec, Sharing,
+    Algorithm, BandwidthLimit, BandwidthSpec, CompressionLimit, CompressionSpec, FilterOrder, FilterSpec,
+    Sharing,
 };
 pub use crate::http1::HeaderCase;
 use crate::log::Ring;

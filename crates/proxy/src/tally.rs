@@ -60,6 +60,10 @@ struct Tally {
     tls_connections: AtomicU32,
     counters: [Counter; TALLIED],
     rates: [Rate; PULSES],
+    /// Of the last second that was over, what the thread had of a processor.
+    busy_percent: AtomicU32,
+    /// What it had of one until then, in nanoseconds.
+    busy_before: AtomicU64,
 }
 
 /// A count, and by how much it grew in the last second that was over.
@@ -109,7 +113,30 @@ pub(crate) fn measure(passed: Duration) {
             counter.count_before.store(count, Ordering::Relaxed);
             counter.per_second.store(per_second, Ordering::Relaxed);
         }
+        let busy = processor_time();
+        let before = tally.busy_before.swap(busy, Ordering::Relaxed);
+        let nanoseconds = u64::try_from(passed.as_nanos()).unwrap_or(u64::MAX).max(1);
+        let percent = busy.saturating_sub(before).saturating_mul(100) / nanoseconds;
+        tally
+            .busy_percent
+            .store(percent.min(100) as u32, Ordering::Relaxed);
     });
+}
+
+/// What this thread had of a processor in the last second that was over, in percent. A thread that counts nothing had none.
+pub(crate) fn busy_percent() -> u32 {
+    let mut percent = 0;
+    own(|tally| percent = tally.busy_percent.load(Ordering::Relaxed));
+    percent
+}
+
+/// How long this thread has run on a processor, in nanoseconds.
+fn processor_time() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    seconds
+        .saturating_mul(1_000_000_000)
+        .saturating_add(u64::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 fn second(since: Duration) -> u32 {
@@ -160,6 +187,8 @@ impl Tallies {
             tls_connections: AtomicU32::default(),
             counters: Default::default(),
             rates: Default::default(),
+            busy_percent: AtomicU32::default(),
+            busy_before: AtomicU64::default(),
         };
         Tallies {
             started,
@@ -173,6 +202,13 @@ impl Tallies {
             // It is given one once.
             OWN.with(|own| drop(own.set(tally.clone())));
         }
+    }
+
+    /// Of the first so many threads, the part of the last second that was over in which they had nothing to do, in percent.
+    pub(crate) fn idle_percent(&self, threads: usize) -> u32 {
+        let busy = |tally: &Arc<Tally>| tally.busy_percent.load(Ordering::Relaxed);
+        let sum: u32 = self.threads.iter().take(threads).map(busy).sum();
+        100 - (sum / u32::try_from(threads.max(1)).unwrap_or(u32::MAX)).min(100)
     }
 
     /// Connections over TLS now.
@@ -269,6 +305,23 @@ mod tests {
         assert_eq!(tallies.per_second_max(Pulse::Connections), 0);
         tallies.forget_most();
         assert_eq!(tallies.per_second_max(Pulse::Sessions), 0);
+    }
+
+    #[test]
+    fn a_thread_that_works_is_busy() {
+        let tallies = Tallies::new(2, Instant::now());
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                tallies.count_here(0);
+                measure(Duration::from_secs(1));
+                let start = processor_time();
+                while processor_time() - start < 20_000_000 {}
+                measure(Duration::from_millis(25));
+                assert!((80..=100).contains(&busy_percent()), "{}", busy_percent());
+            });
+        });
+        assert!((50..=60).contains(&tallies.idle_percent(2)), "one of two works");
+        assert_eq!(busy_percent(), 0);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tidegate_sample::vars::VarStore;
 use tidegate_sample::{Data, ExternalRunner, Named};
+use tokio::runtime::RuntimeMetrics;
 use tokio::sync::{mpsc, watch};
 
 use crate::aside::Aside;
@@ -36,10 +37,12 @@ use crate::roster::{LastWord, Order, Orders, Roster};
 use crate::rules::PreparedRules;
 use crate::session::{self, Welcome};
 use crate::spec::{
-    BackendId, BackendSpec, FrontendSpec, GlobalSpec, ListenAddress, ListenProto, ListenerSpec, PageSpec,
+    BackendId, BackendSpec, CloseSpread, FrontendSpec, GlobalSpec, ListenAddress, ListenProto, ListenerSpec,
+    PageSpec,
 };
 use crate::stick::Counters;
 use crate::stream::Stream;
+use crate::stream_shares::StreamShares;
 use crate::tally::{self, Pulse, Tallies};
 use crate::timeouts::Wheel;
 use crate::txn::Mode;
@@ -97,6 +100,10 @@ pub(crate) struct Shared {
     pub(crate) writer: Option<LogWriter>,
     /// Messages that were no HTTP.
     pub(crate) violations: Violations,
+    /// What the workers' runtimes have to do.
+    pub(crate) runtimes: Mutex<Vec<RuntimeMetrics>>,
+    /// What connections of HTTP/2 may have of streams.
+    pub(crate) streams: StreamShares,
 }
 
 /// How often things may happen in the whole process.
@@ -107,6 +114,12 @@ pub(crate) struct Paces {
 }
 
 impl Shared {
+    /// One more worker has a runtime.
+    pub(crate) fn keep_metrics(&self, metrics: RuntimeMetrics) {
+        let mut runtimes = self.runtimes.lock().unwrap_or_else(PoisonError::into_inner);
+        runtimes.push(metrics);
+    }
+
     /// The number of lines of a frontend, which all workers count.
     fn log_counter_of(&self, frontend: &str) -> Arc<AtomicU32> {
         let mut frontends = self.frontends.iter().zip(&self.log_counters);
@@ -133,6 +146,8 @@ pub(crate) struct Worker {
     backends: RefCell<OwnBackends>,
     /// Set once by a soft stop.
     pub(crate) stopping: Rc<Cell<bool>>,
+    /// Since when, and how many sessions have asked when they are to end.
+    leaving: (Cell<Option<Instant>>, Cell<u32>),
     /// Where relays read into before they write.
     pub(crate) scratch: RefCell<Vec<u8>>,
     requests: Arc<Usage>,
@@ -252,6 +267,7 @@ impl Worker {
             frontends,
             backends: RefCell::new(backends),
             stopping: Rc::default(),
+            leaving: Default::default(),
             scratch: RefCell::new(vec![0; 64 * 1024]),
             sessions: Cell::new(0),
             session_ended: Event::default(),
@@ -298,6 +314,7 @@ impl Worker {
             task.abort();
         }
         if asked == Stop::Soft {
+            self.leaving.0.set(Some(Instant::now()));
             self.stopping.set(true);
             self.wheel.wake_all();
             for backend in self.backends() {
@@ -333,6 +350,25 @@ impl Worker {
         let workers = self.shared.global.threads.max(1) as u64;
         let before = self.requests.number().wrapping_sub(1);
         before.wrapping_mul(workers).wrapping_add(self.index as u64 + 1)
+    }
+
+    /// How soon a session of HTTP is to end because the worker stops; none while it isn't to. It keeps when that is.
+    pub(crate) fn leaves_in(&self, at: &Cell<Option<Instant>>) -> Option<Duration> {
+        let since = self.leaving.0.get()?;
+        match self.shared.global.close_spread {
+            CloseSpread::AtOnce => Some(Duration::ZERO),
+            CloseSpread::Never => None,
+            CloseSpread::Over(time) => {
+                let at = at.get().unwrap_or_else(|| {
+                    let turn = self.leaving.1.get();
+                    self.leaving.1.set(turn.wrapping_add(1));
+                    let moment = since + time.mul_f64(spread(turn));
+                    at.set(Some(moment));
+                    moment
+                });
+                Some(at.saturating_duration_since(Instant::now()))
+            }
+        }
     }
 
     /// The backend of what all workers share.
@@ -595,6 +631,12 @@ impl Worker {
         });
         self.roster.begin(place, task.abort_handle());
     }
+}
+
+/// Where in a stretch from 0 to 1 the one of this turn is: however many there are, they lie about evenly.
+fn spread(turn: u32) -> f64 {
+    const GOLDEN: f64 = 0.618_033_988_749_894_9;
+    (f64::from(turn) * GOLDEN).fract()
 }
 
 /// Waits until a gate is told something that it wasn't told when this was called.

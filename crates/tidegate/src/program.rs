@@ -101,6 +101,7 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
         system::limit_memory(mib).map_err(fail)?;
     }
     let log = GlobalLog::default();
+    let start = std::env::current_dir();
     let site = site(flags, log.sink(), report).map_err(|()| Stop(Exit::Failure))?;
     let strict = [
         (flags.no_warnings, "`-dW` is given"),
@@ -140,6 +141,11 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
     let token_algorithms = site.config.global.tls.tokens.clone();
     let (running_now, handle) = tokio::sync::watch::channel(None);
     let spec = prepare(site, &plan, &handle, report)?;
+    // `default-path` is for what is read; everything is.
+    if let Ok(start) = start {
+        std::env::set_current_dir(&start)
+            .map_err(|e| fail(format!("cannot go back to `{}`: {e}", start.display())))?;
+    }
     let idle = runtime.sockets.is_empty()
         && spec.proxies.log_forwards.is_empty()
         && spec.proxies.frontends.iter().all(|f| f.listeners.is_empty());
@@ -181,6 +187,9 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
         mut facts,
     } = runtime;
     running_now.send_replace(Some(proxies.control()));
+    if let Some(path) = &plan.stats_file {
+        count_on(path, &proxies.control(), report);
+    }
     let certificates = Arc::new(ScriptCertificates(Arc::clone(&spec.tls)));
     facts.tls = spec.tls;
     facts.workshop = Some(spec.workshop);
@@ -229,6 +238,15 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
     Ok(if well { Exit::Success } else { Exit::Failure })
 }
 
+/// Begins with what an earlier process had counted. Without that it begins at zero.
+fn count_on(path: &std::path::Path, control: &tidegate_proxy::Control, report: Report) {
+    match (std::fs::read(path), control.plane()) {
+        (Ok(text), Some(plane)) => runtime::count_on(&plane, &String::from_utf8_lossy(&text)),
+        (Ok(_), None) => {}
+        (Err(why), _) => report.notice(&format!("cannot read `stats-file {}`: {why}", path.display())),
+    }
+}
+
 /// What of the configuration the program itself needs, after the rest has become the data plane's.
 struct Plan {
     daemon: bool,
@@ -239,6 +257,8 @@ struct Plan {
     master: bool,
     /// `mworker-max-reloads`.
     reloads_max: u32,
+    /// `stats-file`.
+    stats_file: Option<std::path::PathBuf>,
     soft_stop: SoftStop,
     /// No `no-memory-trimming`.
     trims_memory: bool,
@@ -273,6 +293,7 @@ impl Plan {
             replaces: is_worker || !flags.finish.is_empty() || !flags.terminate.is_empty(),
             master: (flags.master || process.master_worker) && !flags.check,
             reloads_max: process.reloads_max,
+            stats_file: process.stats_file.clone(),
             soft_stop: SoftStop {
                 grace: process.grace,
                 limit: global.hard_stop_after,

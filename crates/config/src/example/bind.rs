@@ -28,6 +28,7 @@ pub(super) const ROWS: &[Row] = &[
     ("id", "id 7", "1 to 2147483647; counted from 1 without a word"),
     ("interface", "interface eth0", ""),
     ("level", "level operator", "sockets of `stats` only"),
+    ("guid-prefix", "guid-prefix entrance", "the first socket of the line is `entrance-0`"),
     ("maxconn", "maxconn 500", "0 to 2147483647; the proxy's limit without a word"),
     ("mode", "mode 660", "octal; Unix sockets only"),
     ("mss", "mss 1460", "bytes, 1 to 65535"),

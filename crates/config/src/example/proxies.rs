@@ -22,6 +22,7 @@ pub(super) const ROWS: &[Row] = &[
     ("default-server", "default-server check inter 5s maxconn 200", "for the `server` lines below"),
     ("default_backend", "default_backend app", ""),
     ("description", "description \"the public entrance\"", ""),
+    ("guid", "guid app-backend", "unique in the configuration"),
     ("be-unpublished", "be-unpublished", "undone by `publish backend`"),
     ("disabled", "disabled", ""),
     ("dynamic-cookie-key", "dynamic-cookie-key secret", "for `cookie ... dynamic`"),

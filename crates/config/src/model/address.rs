@@ -66,6 +66,8 @@ pub enum HttpProto {
 pub struct BindOptions {
     /// `name`.
     pub name: Option<String>,
+    /// `guid-prefix`: what the unique names of its sockets begin with.
+    pub guid_prefix: Option<String>,
     /// `id`.
     pub id: Option<u32>,
     /// `backlog`: length of the queue of the system.

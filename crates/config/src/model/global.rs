@@ -137,6 +137,12 @@ pub struct TuneSettings {
     pub server_sockets: SocketBuffers,
     /// `tune.rcvbuf.frontend`: the same for what datagrams come to.
     pub datagram_bytes: Option<u32>,
+    /// `tune.sndbuf.backend`: the same for what log lines leave by as datagrams.
+    pub log_buffer_bytes: Option<u32>,
+    /// `maxcomprate`: kilobytes a second; 0 for no limit.
+    pub compression_rate: u32,
+    /// `maxcompcpuusage`: percent.
+    pub compression_busy_max: Option<u32>,
     /// `tune.http.cookielen`: longest captured cookie.
     pub cookie_bytes: u32,
     /// `tune.http.logurilen`: what log lines tell of a request's line, and one byte more.
@@ -162,6 +168,9 @@ impl Default for TuneSettings {
             client_sockets: SocketBuffers::default(),
             server_sockets: SocketBuffers::default(),
             datagram_bytes: None,
+            log_buffer_bytes: None,
+            compression_rate: 0,
+            compression_busy_max: None,
             cookie_bytes: 63,
             log_uri_bytes: 1024,
         }

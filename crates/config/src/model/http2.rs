@@ -17,6 +17,12 @@ pub struct Http2Settings {
     pub frame_max: Option<u32>,
     /// `tune.h2.log-errors`: false for `none`.
     pub log_errors: Option<bool>,
+    /// `tune.glitches.kill.cpu-usage`: percent.
+    pub glitches_busy_min: u32,
+    /// `h2-workaround-bogus-websocket-clients`: clients aren't told of WebSockets.
+    pub hides_websockets: bool,
+    /// `tune.streams-elasticity`: percent; 0 for no limit.
+    pub elasticity_percent: u32,
 }
 
 /// What can be set for each side.

@@ -59,7 +59,7 @@ pub use log::{
 pub use mailers::{EmailAlert, Mailers};
 pub use outgoing::{Outgoing, PresentedAs, ProxyOptions, SendProxy, SourceAddress};
 pub use peers::{Peer, Peers};
-pub use process::{Paces, ProcessSettings, UnixBind};
+pub use process::{CloseSpread, DefaultPath, Paces, ProcessSettings, UnixBind};
 pub use proxy::{
     BackendTarget, Closing, Compression, CompressionAlgorithm, ConnectionMode, ForwardFor, Forwarded,
     ForwardedPart, HeaderNames, HttpReuse, HttpWire, LogSettings, Mode, Proxy, ProxyId, ProxyKind,

@@ -35,6 +35,38 @@ pub struct ProcessSettings {
     pub paces: Paces,
     /// `maxsslconn`: most connections over TLS; `None` for no limit.
     pub tls_connections_max: Option<u32>,
+    /// `close-spread-time`: over which time connections of HTTP end in a soft stop.
+    pub close_spread: CloseSpread,
+    /// `pp2-never-send-local`: checks tell servers of their own addresses.
+    pub pp2_never_local: bool,
+    /// `stats-file`: what an earlier process had counted.
+    pub stats_file: Option<PathBuf>,
+    /// `default-path`: where relative paths begin.
+    pub default_path: Option<Spanned<DefaultPath>>,
+}
+
+/// Where relative paths begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DefaultPath {
+    /// Where the program was started.
+    Current,
+    /// Beside the configuration.
+    Config,
+    /// In the directory above that of the configuration.
+    Parent,
+    /// Here.
+    Origin(PathBuf),
+}
+
+/// When connections of HTTP that have nothing to do end in a soft stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CloseSpread {
+    /// At once.
+    AtOnce,
+    /// All of them within this time.
+    Over(Duration),
+    /// By themselves.
+    Never,
 }
 
 /// How often things may happen per second; 0 for no limit.
@@ -64,6 +96,10 @@ impl Default for ProcessSettings {
             reloads_max: 50,
             paces: Paces::default(),
             tls_connections_max: None,
+            close_spread: CloseSpread::AtOnce,
+            pp2_never_local: false,
+            stats_file: None,
+            default_path: None,
         }
     }
 }

@@ -88,6 +88,8 @@ pub struct Proxy {
     pub id: Option<u32>,
     /// `description`.
     pub description: Option<String>,
+    /// `option independent-streams`: a side that says nothing is silent, whatever it is told.
+    pub independent_streams: bool,
     /// `guid`: a unique name.
     pub guid: Option<String>,
     /// `disabled`: neither listens nor is used.

@@ -15,6 +15,8 @@ pub struct RuntimeSettings {
     pub connections_max: u32,
     /// `tune.cli.max-payload-size`: longest text that may follow a command.
     pub payload_bytes_max: u64,
+    /// `stats calculate-max-counters off`: nobody is told what was most.
+    pub hides_most: bool,
 }
 
 impl Default for RuntimeSettings {
@@ -24,6 +26,7 @@ impl Default for RuntimeSettings {
             timeout: Duration::from_secs(10),
             connections_max: 10,
             payload_bytes_max: 128 << 10,
+            hides_most: false,
         }
     }
 }

@@ -343,6 +343,7 @@ fn fresh(kind: ProxyKind, name: Spanned<String>) -> Proxy {
         name,
         id: None,
         description: None,
+        independent_streams: false,
         guid: None,
         disabled: false,
         force_switch: Vec::new(),

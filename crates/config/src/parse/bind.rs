@@ -3,6 +3,7 @@
 use super::address::bind_address;
 use super::args::{Args, Parsed, bad_argument};
 use super::keyword::{Found, Keyword, KeywordDoc, Sections, left_out, look_up, no_effect, not_yet, served};
+use super::server::guid;
 use super::tls;
 use crate::diag::{Diagnostic, Diagnostics, code};
 use crate::model::{
@@ -90,7 +91,10 @@ const ROWS: &[Keyword<Parse>] = &[
         Ok(())
     }),
     no_effect("defer-accept", F, "a connection that says nothing costs a task and no thread; the system's option takes unsafe code"),
-    no_effect("guid-prefix", F, "counters are the process's own and begin at zero: nothing goes by such names"),
+    served("guid-prefix", F, "<string>", "what the unique names of the line's sockets begin with", |bind, args| {
+        bind.guid_prefix = Some(guid(args)?);
+        Ok(())
+    }),
     not_yet("idle-ping", F, "ask idle HTTP/2 clients whether they live"),
     served("interface", F, "<interface>", "listen on one interface only", |bind, args| {
         bind.interface = tls::word(args, "an interface")?.map(|word| word.value);

@@ -312,19 +312,25 @@ fn untrackable(proxies: &[Proxy], proxy: &Proxy, track: &Spanned<(Option<String>
     }
 }
 
-/// A `guid` is given once.
+/// A `guid` is given once: a name of proxies, of their servers, and, with numbers behind it, of their listening sockets.
 fn unique_names(proxies: &[Proxy], diagnostics: &mut Diagnostics) {
-    let mut seen: std::collections::HashMap<&str, &Server> = std::collections::HashMap::new();
-    for server in proxies.iter().flat_map(|proxy| &proxy.servers) {
-        let Some(guid) = server.guid.as_deref() else {
-            continue;
-        };
-        if let Some(first) = seen.insert(guid, server) {
-            let message = format!("two servers have the guid `{guid}`");
-            diagnostics.push(
-                Diagnostic::error(code::DUPLICATE_NAME, server.name.span, message)
-                    .related(first.name.span, "the first one"),
-            );
+    let mut seen = std::collections::HashMap::new();
+    for proxy in proxies {
+        let own = proxy.guid.clone().map(|guid| (guid, proxy.name.span));
+        let servers = proxy.servers.iter();
+        let servers = servers.filter_map(|server| Some((server.guid.clone()?, server.name.span)));
+        let binds = proxy.binds.iter().filter_map(|bind| {
+            let prefix = bind.options.guid_prefix.as_deref()?;
+            // The first of the line stands for all.
+            Some((format!("{prefix}-0"), bind.span))
+        });
+        for (guid, span) in own.into_iter().chain(servers).chain(binds) {
+            let message = format!("the guid `{guid}` is given twice");
+            if let Some(first) = seen.insert(guid, span) {
+                diagnostics.push(
+                    Diagnostic::error(code::DUPLICATE_NAME, span, message).related(first, "the first one"),
+                );
+            }
         }
     }
 }

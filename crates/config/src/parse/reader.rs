@@ -22,9 +22,9 @@ use super::others::{Made, Open, Others};
 use super::sections::{self, SectionKind, SectionRow};
 use crate::cond::Facts;
 use crate::diag::{Diagnostic, Diagnostics, code};
-use crate::model::{Cache, CertificateLoad, CheckProgram, Global, Mailers, Peers, Resolvers};
+use crate::model::{Cache, CertificateLoad, CheckProgram, DefaultPath, Global, Mailers, Peers, Resolvers};
 use crate::resolve;
-use crate::source::{FileId, Sources, Spanned};
+use crate::source::{FileId, Source, Sources, Spanned};
 use crate::text::{Environment, FileReader, Surroundings, TokenKind, Tree, Word, decode_line, read_paths};
 
 /// What the configuration is read with.
@@ -83,6 +83,8 @@ pub struct Draft {
     local_name_is_given: bool,
     pub(crate) certificates: Vec<CertificateLoad>,
     pub(crate) noted: Rc<RefCell<Noted>>,
+    /// Where relative paths began, if `default-path` has them begin elsewhere.
+    started_in: Option<PathBuf>,
 }
 
 impl Draft {
@@ -112,6 +114,7 @@ impl Draft {
             local_name_is_given: options.local_name_is_given,
             certificates: Vec::new(),
             noted: Rc::default(),
+            started_in: None,
         };
         let lists = Arc::clone(&draft.lists);
         let noted = Rc::clone(&draft.noted);
@@ -184,7 +187,7 @@ impl Draft {
         &self.trees
     }
 
-    fn file(&mut self, file: FileId, options: &Options, files: &dyn Files) {
+    fn file(&mut self, file: FileId, options: &Options, files: &ReaderFiles<'_>) {
         let text = self
             .sources
             .get(file)
@@ -233,7 +236,7 @@ impl Draft {
         self.trees.push(tree);
     }
 
-    fn line(&mut self, words: Vec<Word>, current: &mut Current, files: &dyn Files) {
+    fn line(&mut self, words: Vec<Word>, current: &mut Current, files: &ReaderFiles<'_>) {
         let Some(first) = words.first() else { return };
         if let Some(row) = self.section_start(first, current) {
             self.end(current, files);
@@ -263,6 +266,11 @@ impl Draft {
                     diagnostics: &mut self.diagnostics,
                 };
                 global::statement(&mut cx, &words);
+                if let Some(policy) = self.global.process.default_path.take()
+                    && let Err(fault) = self.begin_paths(&policy, files.reader)
+                {
+                    self.diagnostics.push(*fault);
+                }
             }
             Current::Proxies(_) => {
                 if let Some(section) = self.sections.last_mut() {
@@ -271,6 +279,49 @@ impl Draft {
             }
             Current::Other(open, _) => open.statement(&words, files, &mut self.diagnostics),
         }
+    }
+
+    /// `default-path`: relative paths begin elsewhere from now on.
+    fn begin_paths(
+        &mut self,
+        policy: &Spanned<DefaultPath>,
+        reader: &dyn FileReader,
+    ) -> Result<(), Box<Diagnostic>> {
+        let of_file = |source: &Source| {
+            let parent = Path::new(source.name()).parent();
+            parent.map_or_else(PathBuf::new, Path::to_path_buf)
+        };
+        let own = self
+            .sources
+            .get(policy.span.file)
+            .map(of_file)
+            .unwrap_or_default();
+        let others = self.sources.iter().any(|(_, source)| of_file(source) != own);
+        let fault = |message: String| Diagnostic::error(code::BAD_ARGUMENT, policy.span, message);
+        let wanted = match &policy.value {
+            DefaultPath::Current => PathBuf::new(),
+            DefaultPath::Config | DefaultPath::Parent if others => {
+                let message = "the files of the configuration are in several directories".to_owned();
+                return Err(Box::new(
+                    fault(message)
+                        .note("relative paths begin in one place for all of them")
+                        .help("name it: `default-path origin <path>`"),
+                ));
+            }
+            DefaultPath::Config => own,
+            DefaultPath::Parent => own.join(".."),
+            DefaultPath::Origin(path) => path.clone(),
+        };
+        let entered = match &self.started_in {
+            Some(start) => Ok(start.clone()),
+            None => reader.here(),
+        }
+        .and_then(|start| {
+            let whole = start.join(&wanted);
+            self.started_in = Some(start);
+            reader.enter(&whole)
+        });
+        entered.map_err(|why| Box::new(fault(format!("cannot go to `{}`: {why}", wanted.display()))))
     }
 
     /// Which section a word begins, if it begins one. A misspelt one at the very beginning of a line is reported and

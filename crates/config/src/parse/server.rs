@@ -639,7 +639,7 @@ fn interval(args: &mut Args<'_>) -> Parsed<Duration> {
 }
 
 /// A name that is unique among all objects.
-fn guid(args: &mut Args<'_>) -> Parsed<String> {
+pub(crate) fn guid(args: &mut Args<'_>) -> Parsed<String> {
     let word = args.expect("a unique name")?;
     check_name(word)?;
     let text = word.text()?;

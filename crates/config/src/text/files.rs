@@ -26,6 +26,23 @@ pub trait FileReader {
     /// # Errors
     /// As the system says.
     fn list(&self, path: &Path) -> io::Result<Option<Vec<PathBuf>>>;
+
+    /// Lets relative paths begin in another directory from now on, for the whole process.
+    ///
+    /// # Errors
+    /// As the system says.
+    fn enter(&self, directory: &Path) -> io::Result<()> {
+        let _ = directory;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Where relative paths begin now.
+    ///
+    /// # Errors
+    /// As the system says.
+    fn here(&self) -> io::Result<PathBuf> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// The file system.
@@ -53,6 +70,14 @@ impl FileReader for DiskFiles {
             }
         }
         Ok(Some(files))
+    }
+
+    fn enter(&self, directory: &Path) -> io::Result<()> {
+        std::env::set_current_dir(directory)
+    }
+
+    fn here(&self) -> io::Result<PathBuf> {
+        std::env::current_dir()
     }
 }
 
@@ -94,6 +119,14 @@ impl FileReader for MemoryFiles {
         } else {
             Ok(Some(inside))
         }
+    }
+
+    fn enter(&self, _: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn here(&self) -> io::Result<PathBuf> {
+        Ok(PathBuf::from("/"))
     }
 }
 

@@ -14,7 +14,7 @@ use super::spec::CheckSpec;
 use super::step::Connect;
 use crate::http1::{self, HeadLimits};
 use crate::http2::{self, Settings};
-use crate::proxy_protocol::{local2, version1};
+use crate::proxy_protocol::{About, local2, version1, version2};
 use crate::spec::{ServerAddress, ServerProto, ServerTls};
 use crate::stream::Stream;
 use crate::tls;
@@ -83,13 +83,16 @@ impl ToServer {
     }
 
     /// The header that the connection begins with: a check speaks for nobody.
-    fn header(&self, step: &Connect) -> Option<Vec<u8>> {
+    fn header(&self, step: &Connect, ends: (Option<SocketAddr>, Option<SocketAddr>)) -> Option<Vec<u8>> {
         let check = self.check.as_ref()?;
         if step.defaults && check.sends_proxy {
-            return Some(if check.proxy_binary {
-                local2()
-            } else {
-                version1(None)
+            let told = self.worker.shared.global.pp2_never_local;
+            return Some(match (check.proxy_binary, told, ends) {
+                (false, ..) => version1(None),
+                (true, true, (Some(source), Some(destination))) => {
+                    version2(Some((source, destination)), &About::default())
+                }
+                (true, ..) => local2(),
             });
         }
         step.send_proxy.then(|| version1(None))
@@ -150,7 +153,8 @@ impl ToServer {
             },
         };
         let link = if speaks_http2 {
-            let (settings, most) = (Settings::to_servers(global), global.h2.be_glitches_max);
+            let most = (global.h2.be_glitches_max, global.h2.glitches_busy_min);
+            let settings = Settings::to_servers(global);
             let encrypted = matches!(stream, Stream::Tls(_));
             let conn = http2::ClientConn::new(stream, made, encrypted, settings, most).await;
             let conn = conn.map_err(|_| NoWire::Connection(io::ErrorKind::ConnectionReset.into()))?;
@@ -218,7 +222,7 @@ impl Opener for ToServer {
             if let (Some(_), Some(destination)) = (socks, destination) {
                 socks::ask(&mut stream, destination).await.map_err(failure)?;
             }
-            if let Some(header) = self.header(step) {
+            if let Some(header) = self.header(step, (source, destination)) {
                 stream.write_all(&header).await.map_err(failure)?;
             }
             let mut speaks_tls = false;

@@ -15,6 +15,7 @@ use tidegate_sample::head::names::{
 };
 use tidegate_sample::head::{FieldValue, Headers, KnownName};
 
+use super::compression_limit::CompressionLimit;
 use super::{DataFilter, Filter, FilterSpec, Follows, Passage};
 use crate::counts::Count;
 use crate::ext::{Failure, Run};
@@ -74,6 +75,8 @@ pub struct CompressionSpec {
     pub response_bytes_min: u64,
     /// `tune.comp.maxlevel`: from 1 to 9.
     pub level: u32,
+    /// How much may be compressed.
+    pub limit: Arc<CompressionLimit>,
 }
 
 /// The filter of a proxy with such lines.
@@ -97,6 +100,9 @@ impl Compressing {
         if !has_body || self.of_frontend && txn.usage.backend().is_some_and(is_backends) {
             return None;
         }
+        if !self.spec.limit.has_room() {
+            return (way == Way::Response && might_compress(&self.spec, txn)).then(|| Box::new(Bypass) as _);
+        }
         let algorithm = match way {
             Way::Request => {
                 let mut head = txn.request_head_mut()?;
@@ -117,6 +123,7 @@ impl Compressing {
             encoder: Some(encoder),
             held: false,
             counts: way == Way::Response,
+            limit: self.spec.limit.clone(),
         }))
     }
 }
@@ -143,6 +150,37 @@ fn compress_request(spec: &CompressionSpec, headers: &mut Headers) -> Option<Alg
     }
     declare(headers, algorithm);
     Some(algorithm)
+}
+
+/// Whether a client takes any of the codings: what then isn't compressed is counted.
+fn might_compress(spec: &CompressionSpec, txn: &Txn) -> bool {
+    let request = txn.request_head();
+    request.is_some_and(|request| choose(&spec.response, &request.headers).is_some())
+}
+
+/// Counts what passes as it is, for want of room to compress it.
+struct Bypass;
+
+impl DataFilter for Bypass {
+    fn poll_data(
+        &mut self,
+        _: &mut Context<'_>,
+        txn: &Rc<Txn>,
+        passage: Passage<'_>,
+    ) -> Poll<Result<(), Failure>> {
+        let mut passed = 0;
+        while let Some(piece) = passage.input.pop_front() {
+            passed += piece.len() as u64;
+            passage.output.push_back(piece);
+        }
+        txn.usage
+            .count_on_both_sides(&txn.client, Count::CompressionBypassed, passed);
+        Poll::Ready(Ok(()))
+    }
+
+    fn keeps_length(&self) -> bool {
+        true
+    }
 }
 
 /// Whether a response is to be compressed; its headers say so then.
@@ -357,6 +395,7 @@ struct Compressor {
     held: bool,
     /// What goes in and comes out is counted.
     counts: bool,
+    limit: Arc<CompressionLimit>,
 }
 
 impl DataFilter for Compressor {
@@ -369,6 +408,7 @@ impl DataFilter for Compressor {
         let done = self.compress(passage).map(|(came, went)| {
             tally::add(Tallied::CompressedIn, came);
             tally::add(Tallied::CompressedOut, went);
+            self.limit.took(came);
             if self.counts && came + went > 0 {
                 let usage = &txn.usage;
                 usage.count_on_both_sides(&txn.client, Count::CompressedIn, came);
@@ -522,6 +562,7 @@ mod tests {
             encoder: Encoder::new(Algorithm::RawDeflate, Compression::new(1)),
             held: false,
             counts: false,
+            limit: Arc::default(),
         };
         let mut input = VecDeque::new();
         let mut output = VecDeque::new();

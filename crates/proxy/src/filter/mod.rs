@@ -8,6 +8,7 @@ pub(crate) mod attached;
 pub(crate) mod bandwidth;
 pub(crate) mod chain;
 pub(crate) mod compression;
+mod compression_limit;
 mod order;
 mod throttle;
 
@@ -22,6 +23,7 @@ use tidegate_sample::Way;
 pub use attached::Attached;
 pub use bandwidth::{BandwidthLimit, BandwidthSpec, Sharing};
 pub use compression::{Algorithm, Compressing, CompressionSpec};
+pub use compression_limit::CompressionLimit;
 pub use order::FilterOrder;
 pub(crate) use order::Filters;
 

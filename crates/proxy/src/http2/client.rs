@@ -61,11 +61,11 @@ impl ClientConn {
         made: Made,
         encrypted: bool,
         settings: Settings,
-        glitches_max: u32,
+        glitches: (u32, u32),
     ) -> Result<Rc<Self>, SendFailure> {
         let local = stream.local();
         let (counted, traffic) = Counted::new(stream);
-        let meter = Meter::new(settings.streams_max, glitches_max);
+        let meter = Meter::new(settings.streams_max, glitches);
         let streams_max = settings.streams_max as usize;
         let (send, connection) = h2::client::Builder::new()
             .enable_push(false)

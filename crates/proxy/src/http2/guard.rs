@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::PREFACE;
 use crate::stream::Counted;
+use crate::tally;
 
 /// What a peer has at first, and at the most.
 const BUDGET_MAX: u64 = 2_000;
@@ -60,10 +61,12 @@ pub(crate) struct Meter {
     streams_max: u32,
     /// `tune.h2.fe.glitches-threshold`, `tune.h2.be.glitches-threshold`: 0 for none.
     glitches_max: u32,
+    /// `tune.glitches.kill.cpu-usage`: they end it only where the thread is as busy, in percent.
+    busy_min: u32,
 }
 
 impl Meter {
-    pub(crate) fn new(streams_max: u32, glitches_max: u32) -> Rc<Self> {
+    pub(crate) fn new(streams_max: u32, (glitches_max, busy_min): (u32, u32)) -> Rc<Self> {
         Rc::new(Meter {
             left: Cell::new(BUDGET_MAX),
             refilled: Cell::new(Instant::now()),
@@ -74,6 +77,7 @@ impl Meter {
             streams: Cell::new(0),
             streams_max,
             glitches_max,
+            busy_min,
         })
     }
 
@@ -96,7 +100,10 @@ impl Meter {
     /// The peer did something odd that is no error.
     pub(crate) fn glitch(&self) {
         self.glitches.set(self.glitches.get().saturating_add(1));
-        if self.glitches_max > 0 && self.glitches.get() >= self.glitches_max {
+        if self.glitches_max > 0
+            && self.glitches.get() >= self.glitches_max
+            && (self.busy_min == 0 || tally::busy_percent() >= self.busy_min)
+        {
             self.exhausted.set(true);
         }
     }
@@ -381,7 +388,7 @@ mod tests {
     }
 
     fn seen(bytes: &[u8], step: usize) -> Rc<Meter> {
-        let meter = Meter::new(1, 0);
+        let meter = Meter::new(1, (0, 0));
         let mut frames = Frames::default();
         bytes.chunks(step).for_each(|chunk| frames.see(chunk, &meter));
         meter
@@ -415,7 +422,7 @@ mod tests {
         ]
         .concat();
         for step in 1..=bytes.len() {
-            let meter = Meter::new(1, 0);
+            let meter = Meter::new(1, (0, 0));
             let mut sent = Sent::default();
             bytes.chunks(step).for_each(|chunk| sent.see(chunk, &meter));
             assert_eq!((meter.take_refused(), meter.glitches.get()), (2, 2), "{step}");
@@ -435,7 +442,7 @@ mod tests {
             assert!(seen(&flood, 4096).is_exhausted(), "{kind}");
         }
         assert!(!seen(&frame(DATA, 0, b"data").repeat(100_000), 4096).is_exhausted());
-        let meter = Meter::new(1, 0);
+        let meter = Meter::new(1, (0, 0));
         for _ in 0..10_000 {
             meter.frame(RST_STREAM, 0, 4);
             meter.served();
@@ -446,8 +453,15 @@ mod tests {
     }
 
     #[test]
+    fn a_thread_that_is_idle_bears_glitches() {
+        let meter = Meter::new(1, (3, 1));
+        (0..10).for_each(|_| meter.glitch());
+        assert!(!meter.is_exhausted());
+    }
+
+    #[test]
     fn a_threshold_of_glitches_ends_a_connection_too() {
-        let meter = Meter::new(1, 3);
+        let meter = Meter::new(1, (3, 0));
         meter.glitch();
         meter.glitch();
         assert!(!meter.is_exhausted());

@@ -29,6 +29,8 @@ pub(crate) struct Settings {
     pub(crate) buffer_bytes: u32,
     /// The most that a head may have, in bytes.
     pub(crate) head_bytes_max: u32,
+    /// Whether it is told that WebSockets go over HTTP/2.
+    pub(crate) websockets: bool,
 }
 
 impl Settings {
@@ -41,6 +43,7 @@ impl Settings {
             table_bytes: global.h2.table_bytes,
             buffer_bytes: global.h2.be_buffer_bytes,
             head_bytes_max: u32::try_from(global.buffer_bytes).unwrap_or(u32::MAX),
+            websockets: false,
         }
     }
 
@@ -96,8 +99,10 @@ pub(crate) async fn serve(
         .max_header_list_size(settings.head_bytes_max)
         .max_concurrent_reset_streams(RESET_STREAMS_MAX)
         .max_local_error_reset_streams(Some(ERRORS_MAX))
-        .max_send_buffer_size(SEND_BUFFER_BYTES)
-        .enable_connect_protocol();
+        .max_send_buffer_size(SEND_BUFFER_BYTES);
+    if settings.websockets {
+        builder.enable_connect_protocol();
+    }
     let connection = builder.handshake(Guarded::client(io, ahead, meter)).await?;
     Ok(ServerConn {
         connection,

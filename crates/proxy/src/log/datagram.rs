@@ -2,9 +2,11 @@
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr as UnixAddr, UnixDatagram};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The sockets of one thread. None is connected: a receiver that comes back gets the next line, and one that is away
 /// costs no other line.
@@ -17,6 +19,23 @@ struct Sockets {
 
 thread_local! {
     static SOCKETS: std::cell::RefCell<Sockets> = std::cell::RefCell::default();
+}
+
+/// `tune.sndbuf.backend`: what the system holds of lines that weren't sent yet; 0 lets it decide.
+static HELD_BYTES: AtomicUsize = AtomicUsize::new(0);
+
+/// Lets the system hold so many bytes for each socket that lines leave by from now on.
+pub(crate) fn hold_bytes(bytes: Option<usize>) {
+    HELD_BYTES.store(bytes.unwrap_or(0), Ordering::Relaxed);
+}
+
+/// What all of them are told.
+fn prepared<S: AsFd>(socket: S) -> io::Result<S> {
+    let held = HELD_BYTES.load(Ordering::Relaxed);
+    if held > 0 {
+        socket2::SockRef::from(&socket).set_send_buffer_size(held)?;
+    }
+    Ok(socket)
 }
 
 /// Sends to an IP address.
@@ -32,7 +51,7 @@ pub(super) fn udp(to: SocketAddr, line: &[u8]) -> io::Result<()> {
         let socket = ready(socket, || {
             let socket = UdpSocket::bind(any)?;
             socket.set_nonblocking(true)?;
-            Ok(socket)
+            prepared(socket)
         })?;
         socket.send_to(line, to).map(drop)
     })
@@ -59,7 +78,7 @@ fn to_unix(to: &UnixAddr, line: &[u8]) -> io::Result<()> {
         let socket = ready(&mut sockets.unix, || {
             let socket = UnixDatagram::unbound()?;
             socket.set_nonblocking(true)?;
-            Ok(socket)
+            prepared(socket)
         })?;
         socket.send_to_addr(line, to).map(drop)
     })

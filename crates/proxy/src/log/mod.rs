@@ -25,5 +25,6 @@ pub use spec::{LogSpec, LogSteps, LogTarget, LogTo, LogWrap};
 pub use terminal::harmless;
 pub use writer::{LogWriter, dropped_lines};
 
+pub(crate) use datagram::hold_bytes;
 pub(crate) use forward::Forwarders;
 pub(crate) use logger::SessionLine;

@@ -117,7 +117,8 @@ impl HttpStream {
             txn.facts.borrow_mut().status = Some(made.head.status.as_u16());
             return Err(Cut);
         }
-        if made.close || self.worker.stopping.get() || self.frontend.spec.http_close == HttpClose::Close {
+        let leaves = self.session.leaves_in() == Some(Duration::ZERO);
+        if made.close || leaves || self.frontend.spec.http_close == HttpClose::Close {
             self.session.closing.set(true);
             if self.wire == Wire::Http1 {
                 announce_close(&mut made.head.headers);

@@ -145,7 +145,11 @@ impl HttpStream {
             Poll::Ready(Next::Ended) => return Poll::Ready(Err(Exit::Gone)),
             Poll::Pending => {}
         }
-        if self.worker.stopping.get() && !self.frontend.spec.idle_close_on_response {
+        let leaves_in = self
+            .session
+            .leaves_in()
+            .filter(|_| !self.frontend.spec.idle_close_on_response);
+        if leaves_in == Some(Duration::ZERO) {
             return Poll::Ready(Err(Exit::Stopping));
         }
         let timeouts = &self.frontend.spec.timeouts;
@@ -166,6 +170,11 @@ impl HttpStream {
         } else {
             (self.idle_since.get(), self.session.idle_limit())
         };
+        if let Some(soon) = leaves_in.filter(|soon| limit.is_none_or(|limit| since.elapsed() + *soon < limit))
+        {
+            timer.arm(Some(soon));
+            return timer.poll_elapsed(cx).map(|_| Err(Exit::Stopping));
+        }
         timer.arm_from(since, limit.unwrap_or(LOOK_AROUND));
         match timer.poll_elapsed(cx) {
             Poll::Ready(_) if limit.is_some() => Poll::Ready(Err(Exit::NoRequest { began })),

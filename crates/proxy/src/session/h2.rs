@@ -92,15 +92,17 @@ pub(super) async fn run(session: Rc<HttpSession>, counted: Counted, ahead: Bytes
     }
     let timer = session.worker.wheel.timer();
     let tuning = session.worker.shared.global.h2;
-    let meter = Meter::new(tuning.fe_streams_max, tuning.fe_glitches_max);
+    let share = session.worker.shared.streams.share(tuning.fe_streams_max);
+    let meter = Meter::new(share.most(), (tuning.fe_glitches_max, tuning.glitches_busy_min));
     *session.client.h2.borrow_mut() = Some(meter.clone());
     let settings = Settings {
-        streams_max: tuning.fe_streams_max,
+        streams_max: share.most(),
         window_bytes: tuning.fe_window_bytes,
         frame_bytes_max: tuning.frame_bytes_max,
         table_bytes: tuning.table_bytes,
         buffer_bytes: tuning.fe_buffer_bytes,
         head_bytes_max: u32::try_from(session.worker.shared.global.buffer_bytes).unwrap_or(u32::MAX),
+        websockets: tuning.fe_websockets,
     };
     let timeouts = &session.frontend.spec.timeouts;
     let limit = timeouts.http_request.or(timeouts.client);
@@ -214,7 +216,9 @@ impl Connection {
         let enough = total > 0 && session.requests.get() >= u64::from(total);
         let idle = self.exchanges.get_mut().is_empty();
         let waits = idle && session.frontend.spec.idle_close_on_response;
-        let stops = session.worker.stopping.get() && !waits;
+        let leaves_in = session.leaves_in();
+        let stops = leaves_in == Some(Duration::ZERO) && !waits;
+        let soon = leaves_in.filter(|_| !waits && self.ending.is_none());
         if (enough || stops || session.closing.get()) && self.ending.is_none() {
             self.ending = Some(Ending::Soft);
             self.conn.end_when_served();
@@ -225,8 +229,10 @@ impl Connection {
         if !idle && !blocked {
             // Each stream watches its own client. This timer is there to be woken by a soft stop.
             self.activity = u64::MAX;
-            self.timer.arm(Some(LOOK_AROUND));
-            let _ = self.timer.poll_elapsed(cx);
+            self.timer.arm(Some(soon.unwrap_or(LOOK_AROUND)));
+            if self.timer.poll_elapsed(cx).is_ready() {
+                cx.waker().wake_by_ref();
+            }
             return Poll::Pending;
         }
         if blocked {
@@ -242,6 +248,15 @@ impl Connection {
             (None, 0) => timeouts.http_request.or(timeouts.client),
             (None, _) => session.idle_limit(),
         };
+        if let Some(soon) =
+            soon.filter(|soon| limit.is_none_or(|limit| self.idle_since.elapsed() + *soon < limit))
+        {
+            self.timer.arm(Some(soon));
+            if self.timer.poll_elapsed(cx).is_ready() {
+                cx.waker().wake_by_ref();
+            }
+            return Poll::Pending;
+        }
         self.timer.arm_from(self.idle_since, limit.unwrap_or(LOOK_AROUND));
         match self.timer.poll_elapsed(cx) {
             Poll::Ready(_) if limit.is_some() => self.end(Reason::NO_ERROR, cx),

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -40,6 +40,8 @@ pub(crate) struct HttpSession {
     pub(crate) last: RefCell<Option<LastServer>>,
     /// What it is to speak.
     proto: ListenProto,
+    /// When it is to end, once the worker stops.
+    leaves_at: Cell<Option<Instant>>,
     /// The stream of TCP that it was, until its first request comes.
     pub(crate) upgraded: RefCell<Option<Upgraded>>,
 }
@@ -83,6 +85,11 @@ impl HttpSession {
     /// Whether a client that begins with what HTTP/2 begins with is understood.
     pub(super) fn may_become_http2(&self) -> bool {
         self.proto == ListenProto::Any && self.frontend.spec.h2_upgrade && self.requests.get() == 0
+    }
+
+    /// How soon the connection is to end because the worker stops; none while it isn't to.
+    pub(super) fn leaves_in(&self) -> Option<Duration> {
+        self.worker.leaves_in(&self.leaves_at)
     }
 
     /// How long the connection may have nothing to do after it has served a request.
@@ -173,6 +180,7 @@ impl Connection {
             own: OwnConnections::default(),
             last: RefCell::default(),
             proto,
+            leaves_at: Cell::default(),
             upgraded: RefCell::new(upgraded),
         });
         Connection {

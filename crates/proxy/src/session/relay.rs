@@ -30,6 +30,8 @@ pub(crate) struct Limits {
     pub(crate) client_fin: Option<Duration>,
     /// Once the client has ended, and the server is waited for.
     pub(crate) server_fin: Option<Duration>,
+    /// `option independent-streams`: how long a side may say nothing, whatever it is told meanwhile: the client, the server.
+    own: (Option<Duration>, Option<Duration>),
 }
 
 impl Limits {
@@ -47,7 +49,23 @@ impl Limits {
             server_first: tunnel.is_none() && both.is_some() && both != front.client,
             client_fin: front.client_fin.or(both),
             server_fin: back.server_fin.or(both),
+            own: (None, None),
         }
+    }
+
+    /// The same where what a side is told doesn't stand for what it says: the client's, the server's.
+    pub(crate) fn independently(
+        mut self,
+        (client, server): (bool, bool),
+        front: &Timeouts,
+        back: &Timeouts,
+    ) -> Self {
+        let tunnel = back.tunnel.or(front.tunnel);
+        self.own = (
+            tunnel.or(front.client).filter(|_| client),
+            tunnel.or(back.server).filter(|_| server),
+        );
+        self
     }
 }
 
@@ -93,6 +111,8 @@ pub(crate) async fn relay(
     limits: Limits,
 ) -> RelayEnd {
     let timer = worker.wheel.timer();
+    let listens = |limit: Option<Duration>| limit.map(|_| (worker.wheel.timer(), None));
+    let (mut to_client, mut to_server) = (listens(limits.own.0), listens(limits.own.1));
     let mut seen = None;
     // The server takes nothing more; what it said before it broke is still to be passed on.
     let mut deaf = false;
@@ -133,6 +153,34 @@ pub(crate) async fn relay(
                 (_, true) => limits.client_fin,
                 _ => limits.both,
             });
+        }
+        for (heard, limit, pipe, ended, end) in [
+            (
+                &mut to_client,
+                limits.own.0,
+                &*client,
+                up.read_ended,
+                RelayEnd::ClientSilent,
+            ),
+            (
+                &mut to_server,
+                limits.own.1,
+                &*server,
+                down.read_ended,
+                RelayEnd::ServerSilent,
+            ),
+        ] {
+            let Some((timer, last)) = heard.as_mut().filter(|_| !ended) else {
+                continue;
+            };
+            let read = Some(pipe.traffic().read.get());
+            if *last != read {
+                *last = read;
+                timer.arm(limit);
+            }
+            if timer.poll_elapsed(cx).is_ready() {
+                return Poll::Ready(end);
+            }
         }
         let silent = if up.ended || (limits.server_first && !down.ended) {
             RelayEnd::ServerSilent

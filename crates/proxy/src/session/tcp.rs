@@ -412,7 +412,12 @@ impl TcpSession {
         logline::at(LogStep::Connect, &self.txn);
         self.start_response(pump).await?;
         self.txn.forget_peeked();
-        let limits = Limits::new(&self.txn.timeouts(&self.frontend.spec.timeouts), timeouts);
+        let front = self.txn.timeouts(&self.frontend.spec.timeouts);
+        let independent = (
+            self.frontend.spec.independent_streams,
+            backend.spec.independent_streams,
+        );
+        let limits = Limits::new(&front, timeouts).independently(independent, &front, timeouts);
         // What rules let pass goes first, then what they left untouched.
         let channel = self.txn.request_channel();
         channel.forward(None);

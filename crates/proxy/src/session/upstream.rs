@@ -278,8 +278,8 @@ impl HttpStream {
             return Ok(Link::Http1(Box::new(conn)));
         }
         let settings = Settings::to_servers(global);
-        let conn =
-            http2::ClientConn::new(stream, made, encrypted, settings, global.h2.be_glitches_max).await?;
+        let glitches = (global.h2.be_glitches_max, global.h2.glitches_busy_min);
+        let conn = http2::ClientConn::new(stream, made, encrypted, settings, glitches).await?;
         Ok(Link::Http2(Box::new(conn.stream())))
     }
 
@@ -370,10 +370,13 @@ impl HttpStream {
 
     /// The limits of a tunnel between this client and a server of `backend`.
     pub(crate) fn tunnel_limits(&self, backend: &Backend, txn: &Txn) -> Limits {
-        Limits::new(
-            &txn.timeouts(&self.frontend.spec.timeouts),
-            &txn.timeouts(&backend.spec.timeouts),
-        )
+        let front = txn.timeouts(&self.frontend.spec.timeouts);
+        let back = txn.timeouts(&backend.spec.timeouts);
+        let independent = (
+            self.frontend.spec.independent_streams,
+            backend.spec.independent_streams,
+        );
+        Limits::new(&front, &back).independently(independent, &front, &back)
     }
 
     pub(super) fn closes_server(&self, backend: &Backend) -> bool {

@@ -99,6 +99,8 @@ pub struct BackendSpec {
     pub closing: Closing,
     /// `be-unpublished`: no rule chooses it until it is published.
     pub unpublished: bool,
+    /// `option independent-streams`: servers that say nothing are silent, whatever they are told.
+    pub independent_streams: bool,
     /// `guid`: a unique name.
     pub guid: Option<String>,
     /// `disabled`: no rule chooses it, and its servers are left alone.
@@ -169,6 +171,7 @@ impl BackendSpec {
             http1: Http1Spec::default(),
             closing: Closing::usual(mode),
             unpublished: false,
+            independent_streams: false,
             guid: None,
             disabled: false,
             is_referenced: false,

@@ -45,6 +45,8 @@ pub struct FrontendSpec {
     pub page: Option<PageSpec>,
     /// `use_backend`, in order.
     pub use_backend: Vec<UseBackend>,
+    /// `option independent-streams`: clients that say nothing are silent, whatever they are told.
+    pub independent_streams: bool,
     /// `guid`: a unique name.
     pub guid: Option<String>,
     /// `disabled`: it takes no connections, and can't be opened.
@@ -122,6 +124,7 @@ impl FrontendSpec {
             http_response: RuleSet::default(),
             http_after_response: RuleSet::default(),
             use_backend: Vec::new(),
+            independent_streams: false,
             guid: None,
             disabled: false,
             force_switch: Vec::new(),

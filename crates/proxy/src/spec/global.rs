@@ -7,7 +7,7 @@ use tidegate_sample::Process;
 use tidegate_sample::stick::Tables;
 use tidegate_sample::vars::ProcVars;
 
-use super::Http2Tuning;
+use super::{CompressionLimit, Http2Tuning};
 use crate::cache::Cache;
 use crate::http1::HeaderCase;
 use crate::log::LogTarget;
@@ -64,6 +64,16 @@ pub struct GlobalSpec {
     pub check_spread_percent: u32,
     /// `max-spread-checks`: most time over which the first checks are spread.
     pub check_spread_max: Option<Duration>,
+    /// `close-spread-time`: when connections of HTTP end in a soft stop.
+    pub close_spread: CloseSpread,
+    /// `tune.sndbuf.backend`: what the system holds of log lines that leave as datagrams.
+    pub log_buffer_bytes: Option<usize>,
+    /// `pp2-never-send-local`: checks tell servers of their own addresses.
+    pub pp2_never_local: bool,
+    /// `stats calculate-max-counters off`: nobody is told what was most.
+    pub hides_most: bool,
+    /// `maxcomprate`, `maxcompcpuusage`.
+    pub compression_limit: Arc<CompressionLimit>,
     /// The `log` lines for what belongs to no proxy.
     pub logs: Vec<LogTarget>,
     /// `log-tag`.
@@ -99,11 +109,27 @@ impl Default for GlobalSpec {
             caches: Vec::new(),
             check_spread_percent: 0,
             check_spread_max: None,
+            close_spread: CloseSpread::AtOnce,
+            log_buffer_bytes: None,
+            pp2_never_local: false,
+            hides_most: false,
+            compression_limit: Arc::default(),
             logs: Vec::new(),
             log_tag: None,
             log_host: None,
         }
     }
+}
+
+/// When connections of HTTP that have nothing to do, or a response to give, end in a soft stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseSpread {
+    /// Now.
+    AtOnce,
+    /// All of them within this time, one after the other.
+    Over(Duration),
+    /// By themselves.
+    Never,
 }
 
 /// How often things may happen per second, in the whole process; 0 for no limit.

@@ -27,6 +27,12 @@ pub struct Http2Tuning {
     pub log_errors: bool,
     /// `tune.h2.fe.max-total-streams`: so many requests on one client connection, then it ends; 0 for no bound.
     pub fe_streams_total: u32,
+    /// `tune.glitches.kill.cpu-usage`: connections with too many oddities end only on a thread that is as busy, in percent.
+    pub glitches_busy_min: u32,
+    /// `h2-workaround-bogus-websocket-clients` has it false: clients are told that WebSockets go over HTTP/2.
+    pub fe_websockets: bool,
+    /// `tune.streams-elasticity`: streams of all client connections, in percent of `maxconn`; 0 for no limit.
+    pub fe_elasticity_percent: u32,
 }
 
 impl Default for Http2Tuning {
@@ -44,6 +50,9 @@ impl Default for Http2Tuning {
             fe_buffer_bytes: 1_638_400,
             be_buffer_bytes: 1_638_400,
             log_errors: true,
+            glitches_busy_min: 0,
+            fe_websockets: true,
+            fe_elasticity_percent: 0,
         }
     }
 }

@@ -15,6 +15,8 @@ pub struct ListenerSpec {
     pub line: String,
     /// `name`; may be empty.
     pub name: String,
+    /// `guid-prefix` and its place in the line: a unique name.
+    pub guid: Option<String>,
     /// The listener's number in its frontend, from 1.
     pub id: u32,
     /// Where.
@@ -97,6 +99,7 @@ impl ListenerSpec {
         ListenerSpec {
             line: line.into(),
             name: String::new(),
+            guid: None,
             id: 1,
             address,
             maxconn: None,

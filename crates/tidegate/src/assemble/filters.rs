@@ -6,7 +6,8 @@ use std::sync::Arc;
 use tidegate_config::model::{self, CompressionAlgorithm, FilterKind};
 use tidegate_config::{Spanned, unknown_lua_name};
 use tidegate_proxy::spec::{
-    Algorithm, BandwidthSpec, Cache, CacheSpec, CompressionSpec, EarlyHints, FilterOrder, FilterSpec, Sharing,
+    Algorithm, BandwidthSpec, Cache, CacheSpec, CompressionLimit, CompressionSpec, EarlyHints, FilterOrder,
+    FilterSpec, Sharing,
 };
 use tidegate_sample::Way;
 
@@ -17,9 +18,9 @@ impl Assembly {
     pub(super) fn filters_of(&mut self, proxy: &mut model::Proxy) -> (Vec<FilterSpec>, FilterOrder) {
         let compression = proxy.compression.take();
         let compression = compression.filter(|c| c.request.is_some() || !c.response.is_empty());
-        let level = self.compression_level;
-        let mut compression =
-            compression.map(|settings| FilterSpec::Compression(Arc::new(spec(settings, level))));
+        let (level, limit) = (self.compression_level, &self.compression_limit);
+        let made = |settings| FilterSpec::Compression(Arc::new(spec(settings, level, limit.clone())));
+        let mut compression = compression.map(made);
         let mut filters = Vec::new();
         // The names of lines, and the places of what they declare.
         let mut places: Vec<(String, usize)> = Vec::new();
@@ -131,7 +132,7 @@ fn bandwidth(filter: model::Bandwidth) -> BandwidthSpec {
     }
 }
 
-fn spec(settings: model::Compression, level: u32) -> CompressionSpec {
+fn spec(settings: model::Compression, level: u32, limit: Arc<CompressionLimit>) -> CompressionSpec {
     CompressionSpec {
         request: settings.request.filter(|_| settings.of_requests).map(algorithm),
         response: match settings.not_of_responses {
@@ -144,6 +145,7 @@ fn spec(settings: model::Compression, level: u32) -> CompressionSpec {
         request_bytes_min: settings.request_bytes_min,
         response_bytes_min: settings.response_bytes_min,
         level,
+        limit,
     }
 }
 

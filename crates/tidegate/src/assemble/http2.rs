@@ -20,6 +20,9 @@ pub(super) fn tuning(set: &Http2Settings) -> Http2Tuning {
         table_bytes: set.header_table.unwrap_or(default.table_bytes),
         frame_bytes_max: set.frame_max.unwrap_or(default.frame_bytes_max),
         log_errors: set.log_errors.unwrap_or(default.log_errors),
+        glitches_busy_min: set.glitches_busy_min,
+        fe_websockets: !set.hides_websockets,
+        fe_elasticity_percent: set.elasticity_percent,
     }
 }
 

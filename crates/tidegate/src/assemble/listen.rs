@@ -30,7 +30,12 @@ impl Assembly {
                 self.acceptor(bind, &proxy.name.value, more, http)
             });
             let tls = tls.flatten();
-            for mut listener in of_line {
+            for (at, mut listener) in of_line.into_iter().enumerate() {
+                listener.guid = bind
+                    .options
+                    .guid_prefix
+                    .as_ref()
+                    .map(|prefix| format!("{prefix}-{at}"));
                 listener.tls.clone_from(&tls);
                 listener.accept_proxy = bind.options.accept_proxy;
                 let [of_clients, _] = self.buffers;

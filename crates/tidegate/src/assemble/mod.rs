@@ -35,9 +35,9 @@ use tidegate_proxy::check::step::Program;
 use tidegate_proxy::http1::HeaderCase;
 use tidegate_proxy::resolve::spec::ResolversSpec;
 use tidegate_proxy::spec::{
-    BackendChoice, BackendId, BackendSpec, Cache, Closing, FilterSpec, ForwardFor, Forwarded, ForwardedPart,
-    FrontendSpec, GlobalSpec, HeaderNames, Http1Spec, HttpClose, HttpReuse, Monitor, OnFailure, PaceSpec,
-    ProxySpec, SocketBuffers, Text, Timeouts, UseBackend,
+    BackendChoice, BackendId, BackendSpec, Cache, CloseSpread, Closing, CompressionLimit, FilterSpec,
+    ForwardFor, Forwarded, ForwardedPart, FrontendSpec, GlobalSpec, HeaderNames, Http1Spec, HttpClose,
+    HttpReuse, Monitor, OnFailure, PaceSpec, ProxySpec, SocketBuffers, Text, Timeouts, UseBackend,
 };
 use tidegate_sample::stick::Tables;
 use tidegate_sample::vars::ProcVars;
@@ -111,6 +111,10 @@ pub(crate) fn assemble(mut config: Config, around: Surroundings) -> Result<Assem
         .map(listen::buffers),
         datagram_bytes: config.global.tune.datagram_bytes,
         compression_level: config.global.tune.compression_level,
+        compression_limit: Arc::new(CompressionLimit::new(
+            config.global.tune.compression_rate.saturating_mul(1024),
+            config.global.tune.compression_busy_max,
+        )),
         caches: filters::caches(std::mem::take(&mut config.caches)),
         filters: Vec::new(),
         mailers: std::mem::take(&mut config.mailers),
@@ -180,6 +184,8 @@ struct Assembly {
     datagram_bytes: Option<u32>,
     /// `tune.comp.maxlevel`.
     compression_level: u32,
+    /// `maxcomprate`, `maxcompcpuusage`.
+    compression_limit: Arc<CompressionLimit>,
     /// The `cache` sections, by their names.
     caches: BTreeMap<String, Arc<Cache>>,
     /// The filters of the proxy whose rules are read.
@@ -284,6 +290,18 @@ impl Assembly {
             caches: self.caches.values().cloned().collect(),
             check_spread_percent: global.check_spread_percent,
             check_spread_max: global.check_spread_max,
+            close_spread: match global.process.close_spread {
+                model::CloseSpread::AtOnce => CloseSpread::AtOnce,
+                model::CloseSpread::Over(time) => CloseSpread::Over(time),
+                model::CloseSpread::Never => CloseSpread::Never,
+            },
+            log_buffer_bytes: global
+                .tune
+                .log_buffer_bytes
+                .map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
+            pp2_never_local: global.process.pp2_never_local,
+            hides_most: global.runtime.hides_most,
+            compression_limit: Arc::clone(&self.compression_limit),
         }
     }
 
@@ -306,6 +324,7 @@ impl Assembly {
             let mut frontend = FrontendSpec::new(proxy.name.value.clone(), mode);
             frontend.id = id;
             frontend.guid.clone_from(&proxy.guid);
+            frontend.independent_streams = proxy.independent_streams;
             frontend.disabled = proxy.disabled;
             if !proxy.disabled {
                 frontend.listeners = self.listeners(&proxy);
@@ -372,6 +391,7 @@ impl Assembly {
             let mut backend = BackendSpec::new(proxy.name.value.clone(), mode);
             backend.id = id;
             backend.guid = proxy.guid.take();
+            backend.independent_streams = proxy.independent_streams;
             let external = self.external(&proxy, id);
             backend.mails = mails;
             backend.lines = self.logs.backend(&proxy.name.value);

@@ -13,6 +13,7 @@ mod figures;
 mod find;
 mod line;
 mod listen;
+mod stats_file;
 mod typed;
 
 use std::sync::{Arc, mpsc};
@@ -28,6 +29,7 @@ pub(crate) use entrance::{Entrance, Visitor};
 pub(crate) use figures::ScriptFigures;
 pub(crate) use line::{Line, Word};
 pub(crate) use listen::{Acceptor, SocketSpec, Sockets, Stream};
+pub(crate) use stats_file::load as count_on;
 
 use connection::Limits;
 

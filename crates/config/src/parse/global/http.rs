@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use tidegate_sample::Files;
 use tidegate_sample::stick::{STATUSES, StatusSet};
 
+use super::GlobalCx;
 use super::table::Parse;
 use crate::diag::{Diagnostic, code};
 use crate::parse::args::{Args, Parsed, bad_argument};
@@ -15,6 +16,15 @@ const G: Sections = Sections::GLOBAL;
 
 /// The largest window that the protocol knows.
 const WINDOW_MAX: u64 = (1 << 31) - 1;
+
+/// At least a stream for each connection, or no limit.
+fn elasticity(cx: &mut GlobalCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
+    cx.global.tune.h2.elasticity_percent = match args.take("0") {
+        true => 0,
+        false => args.integer(100, u64::from(u32::MAX))?,
+    };
+    Ok(())
+}
 
 const NO_ROUNDS: &str =
     "frames are taken in turn with everything else, and floods of them are bounded by a budget";
@@ -105,6 +115,25 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
     }),
     served("h1-do-not-close-on-insecure-transfer-encoding", G, "", "connections go on after a length beside chunks", |cx, _| {
         cx.global.tune.keep_insecure = true;
+        Ok(())
+    }),
+    served("h2-workaround-bogus-websocket-clients", G, "", "don't tell clients that WebSockets go over HTTP/2", |cx, _| {
+        cx.global.tune.h2.hides_websockets = true;
+        Ok(())
+    }),
+    served("tune.glitches.kill.cpu-usage", G, "<percent>", "end connections for oddities only on threads that are as busy", |cx, args| {
+        cx.global.tune.h2.glitches_busy_min = args.integer(0, 100)?;
+        Ok(())
+    }),
+    served("tune.streams-elasticity", G, "<percent>", "streams of all clients' connections, against `maxconn`; 0 for no limit",
+        elasticity),
+    served("maxcomprate", G, "<number>", "kilobytes a second that may be compressed; 0 for no limit", |cx, args| {
+        cx.global.tune.compression_rate = args.integer(0, u64::from(u32::MAX) / 1024)?;
+        Ok(())
+    }),
+    served("maxcompcpuusage", G, "<percent>", "threads that are busier compress nothing; 100 for no limit", |cx, args| {
+        let percent: u32 = args.integer(1, 100)?;
+        cx.global.tune.compression_busy_max = Some(percent).filter(|percent| *percent < 100);
         Ok(())
     }),
     served("http-err-codes", G, "[+-]<range>[,...] [...]", "which statuses count as errors of clients", |cx, args| {

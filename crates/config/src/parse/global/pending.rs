@@ -1,7 +1,7 @@
 //! HAProxy's keywords of the `global` section that are not served.
 
 use super::table::Parse;
-use crate::parse::keyword::{Keyword, Sections, left_out, no_effect, not_yet};
+use crate::parse::keyword::{Keyword, Sections, left_out, no_effect};
 
 const G: Sections = Sections::GLOBAL;
 
@@ -75,22 +75,17 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
     left_out("force-cfg-parser-pause", G, "a debugging aid of HAProxy's own code"),
     left_out("acme.scheduler", G, "certificates are not asked for over ACME: whoever does that puts them into the store by the runtime API"),
     left_out("anonkey", G, "nothing that is shown is made anonymous"),
-    not_yet("close-spread-time", G, "a setting of the process"),
     no_effect("cluster-secret", G, "it is for QUIC, which is not served"),
-    not_yet("debug", G, "a setting of the process"),
-    not_yet("h2-workaround-bogus-websocket-clients", G, "a setting of the process"),
+    left_out("debug", G, "there is no mode that prints all that passes; `log` lines say what is wanted"),
     no_effect("harden.reject-privileged-ports.quic", G, "QUIC is not served"),
     no_effect("insecure-setuid-wanted", G, "programs that are started are not kept from it"),
     no_effect("max-threads-per-group", G, "threads have no groups"),
-    not_yet("maxcompcpuusage", G, "a limit of the process"),
-    not_yet("maxcomprate", G, "a limit of the process"),
     left_out("noreuseport", G, "each thread listens by itself, and the next process beside this one: that takes SO_REUSEPORT"),
     left_out("ocsp-update.disable", G, OCSP),
     left_out("ocsp-update.httpproxy", G, OCSP),
     left_out("ocsp-update.maxdelay", G, OCSP),
     left_out("ocsp-update.mindelay", G, OCSP),
     left_out("ocsp-update.mode", G, OCSP),
-    not_yet("pp2-never-send-local", G, "a setting of the process"),
     left_out("setcap", G, "capabilities are kept by whoever starts the program as its user, as with `AmbientCapabilities` of systemd"),
     left_out("shm-stats-file", G, "counters are the process's own"),
     left_out("shm-stats-file-max-objects", G, "counters are the process's own"),
@@ -100,20 +95,16 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
     no_effect("tune.bufsize.small", G, "there is one size of buffers, and none is held that has nothing in it"),
     no_effect("tune.chksize", G, "checks have no buffers of a size of their own"),
     no_effect("tune.defaults.purge", G, "what servers that come later may begin with is kept, and nothing else"),
-    not_yet("tune.glitches.kill.cpu-usage", G, "a tuning setting"),
     no_effect("tune.h1.be.glitches-threshold", G, "a connection of HTTP/1 ends with its first error: there is nothing to count"),
     no_effect("tune.h1.fe.glitches-threshold", G, "a connection of HTTP/1 ends with its first error: there is nothing to count"),
-    not_yet("tune.lua.smp-preserve-bool", G, "a tuning setting"),
-    not_yet("tune.sndbuf.backend", G, "a tuning setting"),
+    left_out("tune.lua.smp-preserve-bool", G, "HAProxy has it no more; `tune.lua.bool-sample-conversion normal` says the same"),
     no_effect("tune.rcvbuf.backend", G, "nothing is received on sockets of datagrams that tell of log lines"),
     no_effect("tune.sndbuf.frontend", G, "nothing is sent on sockets that datagrams come to"),
     left_out("tune.ssl.ocsp-update.maxdelay", G, OCSP),
     left_out("tune.ssl.ocsp-update.mindelay", G, OCSP),
-    not_yet("tune.streams-elasticity", G, "a tuning setting"),
     no_effect("tune.takeover-other-tg-connections", G, "threads have no groups"),
     no_effect("tune.vars.check-max-size", G, "health checks set no variables"),
     no_effect("warn-blocked-traffic-after", G, "what could block others is ended instead: see `tune.lua.burst-timeout`"),
-    not_yet("default-path", G, "where relative paths begin"),
     no_effect("tune.maxaccept", G, "the event loop decides how many connections are accepted before other work"),
     no_effect("tune.idle-pool.shared", G, "each thread keeps its own idle connections"),
     no_effect("tune.maxrewrite", G, "rewritten messages need no room in the buffer they came in"),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::GlobalCx;
 use super::table::{Parse, TABLES};
 use crate::diag::{Diagnostic, code};
-use crate::model::Families;
+use crate::model::{CloseSpread, DefaultPath, Families};
 use crate::parse::args::{Args, Parsed, bad_argument};
 use crate::parse::bind::{owner_name, owner_number, permissions};
 use crate::parse::keyword::{Found, Keyword, Sections, look_up, no_effect, served};
@@ -52,6 +52,22 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
         cx.global.process.strict_limits = true;
         Ok(())
     }),
+    served("close-spread-time", G, "{ <time> | infinite }", "over which time connections of HTTP end in a soft stop", |cx, args| {
+        cx.global.process.close_spread = match args.take("infinite") {
+            true => CloseSpread::Never,
+            false => CloseSpread::Over(args.time(TimeUnit::Milliseconds)?),
+        };
+        Ok(())
+    }),
+    served("pp2-never-send-local", G, "", "checks tell servers of their own addresses (PROXY, not LOCAL)", |cx, _| {
+        cx.global.process.pp2_never_local = true;
+        Ok(())
+    }),
+    served("stats-file", G, "<path>", "begin with what an earlier process had counted", |cx, args| {
+        cx.global.process.stats_file = Some(PathBuf::from(args.text("a file")?));
+        Ok(())
+    }),
+    served("default-path", G, "{ current | config | parent | origin <path> }", "where relative paths begin", default_path),
     served("grace", G, "<time>", "how long a soft stop waits before it begins", |cx, args| {
         cx.global.process.grace = args.time(TimeUnit::Milliseconds)?;
         Ok(())
@@ -122,6 +138,10 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
         cx.global.tune.datagram_bytes = buffer(args)?;
         Ok(())
     }),
+    served("tune.sndbuf.backend", G, "<size>", "bytes of log lines that the system holds for a socket of datagrams; 0 lets it decide", |cx, args| {
+        cx.global.tune.log_buffer_bytes = buffer(args)?;
+        Ok(())
+    }),
     served("tune.sndbuf.client", G, "<size>", "bytes to a client that the system holds; 0 lets it decide", |cx, args| {
         cx.global.tune.client_sockets.sent = buffer(args)?;
         Ok(())
@@ -143,7 +163,7 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
         cx.global.tune.peer_updates_max = args.integer(1, 0x7fff_ffff)?;
         Ok(())
     }),
-    served("no", G, "strict-limits", "switch a setting off", no),
+    served("no", G, "{ strict-limits | h2-workaround-bogus-websocket-clients }", "switch a setting off", no),
     no_effect("cpu-map", G, PLACED),
     no_effect("cpu-affinity", G, PLACED),
     no_effect("cpu-policy", G, PLACED),
@@ -164,6 +184,25 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
     no_effect("maxzlibmem", G, "memory is the allocator's"),
     no_effect("tune.buffers.limit", G, "memory is the allocator's"),
 ];
+
+fn default_path(cx: &mut GlobalCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
+    let word = args.expect("`current`, `config`, `parent` or `origin`")?;
+    let policy = match word.text()? {
+        "current" => DefaultPath::Current,
+        "config" => DefaultPath::Config,
+        "parent" => DefaultPath::Parent,
+        "origin" => DefaultPath::Origin(PathBuf::from(args.text("a directory")?)),
+        other => {
+            let message = format!("`{other}` is no place where relative paths could begin");
+            let names = ["current", "config", "parent", "origin"];
+            return Err(Box::new(
+                Diagnostic::error(code::BAD_ARGUMENT, word.span(), message).suggest(other, names),
+            ));
+        }
+    };
+    cx.global.process.default_path = Some(Spanned::new(policy, word.span()));
+    Ok(())
+}
 
 /// A size that the system's sockets take.
 fn buffer(args: &mut Args<'_>) -> Parsed<Option<u32>> {
@@ -241,6 +280,10 @@ fn no(cx: &mut GlobalCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
     let word = args.expect("the setting to be switched off")?;
     if word.is("strict-limits") {
         cx.global.process.strict_limits = false;
+        return Ok(());
+    }
+    if word.is("h2-workaround-bogus-websocket-clients") {
+        cx.global.tune.h2.hides_websockets = false;
         return Ok(());
     }
     match look_up(&TABLES, word, "", "in section `global`")? {

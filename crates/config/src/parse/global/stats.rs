@@ -4,7 +4,7 @@ use super::GlobalCx;
 use super::table::Parse;
 use crate::parse::args::{Args, Parsed};
 use crate::parse::bind;
-use crate::parse::keyword::{Found, Keyword, KeywordDoc, Sections, look_up, not_yet, served};
+use crate::parse::keyword::{Found, Keyword, KeywordDoc, Sections, look_up, served};
 use crate::units::TimeUnit;
 
 const G: Sections = Sections::GLOBAL;
@@ -42,10 +42,15 @@ const ROWS: &[Keyword<Parse>] = &[
             Ok(())
         },
     ),
-    not_yet(
+    served(
         "calculate-max-counters",
         G,
-        "whether the highest figures are kept",
+        "{ on | off }",
+        "tell what was most of anything",
+        |cx, args| {
+            cx.global.runtime.hides_most = !args.on_off()?;
+            Ok(())
+        },
     ),
 ];
 

@@ -6,9 +6,7 @@ use crate::parse::address::network;
 use crate::parse::args::{Args, Parsed, bad_argument};
 use crate::parse::check_rules::scripts::{self, SPOE};
 use crate::parse::check_rules::{Kind, http_option, option_request};
-use crate::parse::keyword::{
-    Found, Keyword, KeywordDoc, Sections, left_out, look_up, no_effect, not_yet, served,
-};
+use crate::parse::keyword::{Found, Keyword, KeywordDoc, Sections, left_out, look_up, no_effect, served};
 use tidegate_sample::Place;
 
 /// Takes the arguments of an option in; the flag is false after `no`.
@@ -208,7 +206,10 @@ const ROWS: &[Keyword<Parse>] = &[
         cx.proxy.http.idle_close_on_response = on;
         Ok(())
     }),
-    not_yet("independent-streams", ALL, "one side's silence isn't the other's"),
+    served("independent-streams", ALL, "", "a side that says nothing is silent, whatever it is told", |cx, _, on| {
+        cx.proxy.independent_streams = on;
+        Ok(())
+    }),
     served("ldap-check", B, "", "check health by LDAP", |cx, args, on| follow(cx, args, on, |_| Ok(scripts::ldap()))),
     served("mysql-check", B, "[user <username> [{ post-41 | pre-41 | post-80 }]]", "check health by MySQL",
         |cx, args, on| follow(cx, args, on, scripts::mysql)),

@@ -10,9 +10,9 @@ use crate::model::{BackendTarget, HttpReuse, Mode, Outgoing, RetryCount, SavedSt
 use crate::parse::args::{Args, Parsed, fault, list};
 use crate::parse::check_rules::Speaks;
 use crate::parse::http::header_name;
-use crate::parse::keyword::{Keyword, KeywordDoc, Sections, left_out, no_effect, served, unsupported};
+use crate::parse::keyword::{Keyword, KeywordDoc, Sections, left_out, served, unsupported};
 use crate::parse::order::Rank;
-use crate::parse::server::ServerSettings;
+use crate::parse::server::{ServerSettings, guid};
 use crate::parse::{bind, capture, certificates, errors, mails, rules, sampled, server, stick};
 use crate::text::Word;
 use tidegate_sample::{LogFormat, Place, Scope};
@@ -219,7 +219,10 @@ const ROWS: &[Keyword<Parse>] = &[
     served("filter-sequence", NO_DEFAULTS, "{ request | response } <name>[,...]", "the filters that messages meet, in this order",
         filters::sequence),
     served("force-be-switch", F_ONLY, "{ if | unless } <condition>", "choose backends also if they are not published", force_switch),
-    no_effect("guid", NO_DEFAULTS, "counters are the process's own and begin at zero: nothing goes by such names"),
+    served("guid", NO_DEFAULTS, "<string>", "a unique name, by which counters live on", |cx, args| {
+        cx.proxy.guid = Some(guid(args)?);
+        Ok(())
+    }),
     served("load-server-state-from-file", B, "{ global | local | none }", "begin with the state that servers had before a reload",
         |cx, args| {
             let names = [("global", SavedStates::Global), ("local", SavedStates::Local), ("none", SavedStates::None)];

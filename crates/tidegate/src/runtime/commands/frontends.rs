@@ -14,6 +14,7 @@ pub(super) const COMMANDS: &[Command] = &[
     served("set maxconn frontend", "<frontend> <value>", Admin, "change how many connections a frontend may have", maxconn),
     served("set maxconn global", "<value>", Admin, "change how many client connections there may be; 0 for what it was at first", maxconn_global),
     served("set rate-limit connections global", "<value>", Admin, "change how many connections may come per second; 0 for no limit", |call| pace(call, 0)),
+    served("set rate-limit http-compression global", "<kilobytes>", Admin, "change how much may be compressed per second; 0 for no limit", compression),
     served("set rate-limit sessions global", "<value>", Admin, "change how many sessions may begin per second; 0 for no limit", |call| pace(call, 1)),
     served("set rate-limit ssl-sessions global", "<value>", Admin, "change how many connections over TLS may come per second; 0 for no limit", |call| pace(call, 2)),
     served("shutdown frontend", "<frontend>", Admin, "close a frontend's sockets for good", |call| set(call, Stopped)),
@@ -65,6 +66,18 @@ fn pace(call: &mut Call<'_>, place: usize) -> Result<Answer, Refusal> {
         .ok_or_else(|| Refusal::error("Expects an integer value."))?;
     let limit = u32::try_from(number(&value)?).unwrap_or(u32::MAX);
     call.plane()?.set_pace(place, limit);
+    Ok(Answer::Done)
+}
+
+fn compression(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let value = call
+        .text(0)
+        .ok_or_else(|| Refusal::error("Expects an integer value."))?;
+    let kilobytes = u32::try_from(number(&value)?).unwrap_or(u32::MAX);
+    let plane = call.plane()?;
+    plane
+        .compression_limit()
+        .set_bytes(kilobytes.saturating_mul(1024));
     Ok(Answer::Done)
 }
 

@@ -113,7 +113,12 @@ const FIELDS: &[Field] = &[
     field(41, "SslCacheMisses", COUNT, "those that weren't kept", |s| Typed::U64(s.plane.tallied(Tallied::SessionMisses))),
     field(42, "CompressBpsIn", RATE, "bytes of bodies that were compressed in the last second", |s| growth(s, Tallied::CompressedIn)),
     field(43, "CompressBpsOut", RATE, "bytes that became of them", |s| growth(s, Tallied::CompressedOut)),
-    field(44, "CompressBpsRateLim", LIMIT, "most bytes that become of them in a second; 0 for no limit, which there never is", |_| Typed::U32(0)),
+    field(44, "CompressBpsRateLim", LIMIT, "most bytes that may be compressed in a second; 0 for no limit", |s| Typed::U32(s.plane.compression_limit().bytes())),
+    field(47, "Tasks", GAUGE, "tasks of all workers: sessions, checks and what else goes on by itself", |s| Typed::u32(s.plane.tasks())),
+    field(48, "Run_queue", GAUGE, "those that another thread has woken and that wait for their worker", |s| Typed::u32(s.plane.tasks_waiting())),
+    field(49, "Idle_pct", Tags(Origin::Metric, Nature::Average, Scope::Process), "the part of the last second in which the workers had nothing to do, in percent", |s| {
+        Typed::u32(s.plane.idle_percent())
+    }),
     field(50, "node", Tags(Origin::Config, Nature::Output, Scope::Service), "the name of this machine", |s| Typed::text(&s.about.facts.node)),
     field(51, "description", Tags(Origin::Config, Nature::Output, Scope::Service), "`description` of the configuration", |s| {
         Typed::text(s.about.facts.description.as_deref().unwrap_or_default())

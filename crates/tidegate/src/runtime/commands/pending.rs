@@ -31,7 +31,6 @@ pub(super) const COMMANDS: &[Command] = &[
     left_out("debug dev warn", "it looks into HAProxy's own internals"),
     left_out("debug dev write", "it looks into HAProxy's own internals"),
     not_yet("disable dynamic-cookie backend"),
-    not_yet("dump stats-file"),
     not_yet("enable dynamic-cookie backend"),
     not_yet("httpclient"),
     not_yet("set anon global-key"),

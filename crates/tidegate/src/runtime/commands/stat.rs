@@ -7,6 +7,7 @@ use tidegate_proxy::Plane;
 
 use crate::runtime::command::{Answer, Call, Command, Refusal, Severity, served};
 use crate::runtime::find;
+use crate::runtime::stats_file;
 use crate::runtime::typed::json_text;
 use fields::{FIELDS, Kind, Object, objects};
 
@@ -15,6 +16,9 @@ use AccessLevel::{Admin, Operator, User};
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Command] = &[
     served("show stat", "[{<iid>|<proxy>} <type> <sid>] [typed|json] [desc] [up|no-maint]", User, "proxies and servers in figures", show),
+    served("dump stats-file", "", Operator, "what was counted, as a file that another process may begin with (`stats-file`)", |call| {
+        Ok(stats_file::dump(&call.plane()?).into())
+    }),
     served("clear counters", "", Operator, "forget the highest figures", |call| {
         call.plane()?.clear_counters(false);
         Ok(Answer::Done)

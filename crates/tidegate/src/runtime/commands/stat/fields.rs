@@ -521,7 +521,7 @@ pub(crate) const FIELDS: &[Field] = &[
     field("srv_abrt", COUNT, "transfers that the server broke off", |o| behind(o, Count::ServerAborts)),
     field("comp_in", COUNT, "bytes of responses before they were compressed", |o| of_compression(o, Count::CompressedIn)),
     field("comp_out", COUNT, "the same afterwards", |o| of_compression(o, Count::CompressedOut)),
-    field("comp_byp", COUNT, "bytes that were not compressed for want of time, of which there are none", |o| of_compression(o, Count::CompressedOut).map(|_| Typed::U64(0))),
+    field("comp_byp", COUNT, "bytes that were not compressed for want of room", |o| of_compression(o, Count::CompressionBypassed)),
     field("comp_rsp", COUNT, "responses that were compressed", |o| of_compression(o, Count::CompressedResponses)),
     field("lastsess", AGE, "seconds since the last session", |o| back(o).then(|| o.totals.seconds_since_last.map_or(Typed::S32(-1), |s| Typed::S32(i32::try_from(s).unwrap_or(i32::MAX))))),
     field("last_chk", OUTPUT, "what the last check got", |o| o.last_check.as_ref()?.finding.info.as_deref().map(Typed::text)),

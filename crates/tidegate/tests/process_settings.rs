@@ -1,0 +1,388 @@
+//! Settings of the process that show on the wire, in files or over the runtime API.
+
+mod support;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use support::Result;
+use support::origin::{head, origin, origin_at, server};
+use support::place::Place;
+use support::runtime::{PATIENCE, Runtime};
+use support::scripted;
+use support::site::Site;
+
+const DEFAULTS: &str =
+    "defaults\n    mode http\n    timeout connect 5s\n    timeout client 15s\n    timeout server 15s\n";
+
+/// The value of a figure of `show stat`, of the row whose first columns are these.
+fn figure(runtime: &Runtime, row: &str, name: &str) -> Result<String> {
+    let stat = runtime.ask("show stat\n")?;
+    let names = stat.lines().next().ok_or("no columns")?.trim_start_matches("# ");
+    let at = names
+        .split(',')
+        .position(|known| known == name)
+        .ok_or("no such column")?;
+    let row = stat
+        .lines()
+        .find(|line| line.starts_with(row))
+        .ok_or("no such row")?;
+    Ok(row.split(',').nth(at).unwrap_or_default().to_owned())
+}
+
+#[test]
+fn what_was_counted_goes_on_where_the_file_says() -> Result<()> {
+    let rest = "frontend counted
+    guid of-front
+    option socket-stats
+    bind 127.0.0.1:8081 name door guid-prefix of-door
+    default_backend app
+backend app
+    guid of-app
+    server s 127.0.0.1:9 guid of-server
+frontend nameless
+    bind 127.0.0.1:8082
+    http-request return status 204
+";
+    let place = Place::new("counted-on")?;
+    let path = place.file(
+        "counters",
+        "#fe guid,stot,hrsp_5xx,\nof-front,40,7,\nof-door-0,30,0,\nof-app,1,1,\n#be guid,stot,other,wretr\nof-app,20,9,3\nof-server,10,1,2\n",
+    )?;
+    let global = format!("    stats-file {path}\n");
+    let runtime = Runtime::start("counted-on", "level admin", &global, rest)?;
+    // (That it listens was seen by one connection.)
+    for _ in 0..2 {
+        runtime.body()?;
+    }
+    let figures = [
+        ("counted,FRONTEND,", "stot", "43"),
+        ("counted,FRONTEND,", "hrsp_5xx", "9"),
+        ("counted,door,", "stot", "33"),
+        ("app,BACKEND,", "stot", "22"),
+        ("nameless,FRONTEND,", "stot", "1"),
+    ];
+    for (row, name, value) in figures {
+        assert_eq!(figure(&runtime, row, name)?, value, "{row} {name}");
+    }
+    let retries: u32 = figure(&runtime, "app,s,", "wretr")?.parse()?;
+    assert!(retries >= 2 + 2, "{retries}");
+
+    let dumped = runtime.ask("dump stats-file\n")?;
+    for line in [
+        "\n#be guid,stot,",
+        "of-front,43,",
+        "of-door-0,33,",
+        "of-app,22,",
+        "of-server,",
+    ] {
+        assert!(dumped.contains(line), "{line}: {dumped}");
+    }
+    let again = place.file("again", &dumped)?;
+    let global = format!("    stats-file {again}\n");
+    let next = Runtime::start("counted-again", "level admin", &global, rest)?;
+    for (row, name, value) in [
+        ("counted,FRONTEND,", "stot", "44"),
+        ("counted,FRONTEND,", "hrsp_5xx", "9"),
+        ("app,BACKEND,", "stot", "22"),
+        ("nameless,FRONTEND,", "stot", "1"),
+    ] {
+        assert_eq!(figure(&next, row, name)?, value, "after a reload: {row} {name}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_stats_file_that_is_missing_is_told_and_no_more() -> Result<()> {
+    let runtime = Runtime::start("no-counters", "", "    stats-file /nowhere/at/all\n", "")?;
+    assert!(
+        runtime.site.output().contains("stats-file /nowhere/at/all"),
+        "{}",
+        runtime.site.output()
+    );
+    Ok(())
+}
+
+#[test]
+fn what_was_most_is_told_unless_that_is_switched_off() -> Result<()> {
+    for (word, told) in [("on", true), ("off", false)] {
+        let global = format!("    stats calculate-max-counters {word}\n");
+        let runtime = Runtime::start(&format!("most-{word}"), "", &global, "")?;
+        runtime.site.get("/sky")?;
+        assert_eq!(figure(&runtime, "site,FRONTEND,", "smax")? != "0", told, "{word}");
+        assert_ne!(figure(&runtime, "site,FRONTEND,", "stot")?, "0");
+        let info = runtime.ask("show info\n")?;
+        assert_eq!(!info.contains("\nMaxConnRate: 0\n"), told, "{info}");
+    }
+    Ok(())
+}
+
+#[test]
+fn it_shows_how_much_the_workers_have_to_do() -> Result<()> {
+    let script = "core.register_task(function() while true do for _ = 1, 100000 do end core.yield() end end)";
+    let busy = scripted::start("busy", script, "")?;
+    let idle = Runtime::start("idle", "", "", "")?;
+    let value = |runtime: &Runtime, name: &str| -> Result<u32> {
+        let info = runtime.ask("show info\n")?;
+        let line = info.lines().find_map(|line| line.strip_prefix(name));
+        Ok(line.ok_or("no such figure")?.trim_start_matches(": ").parse()?)
+    };
+    assert!(value(&idle, "Tasks")? > 0 && value(&idle, "Run_queue")? < 100);
+    let start = Instant::now();
+    while value(&busy, "Idle_pct")? >= 90 {
+        assert!(start.elapsed() < PATIENCE, "a script is at work all the time");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(value(&idle, "Idle_pct")? > 50);
+    Ok(())
+}
+
+#[test]
+fn relative_paths_begin_where_the_configuration_says() -> Result<()> {
+    let config = |policy: &str, path: &str| {
+        format!(
+            "global\n    default-path {policy}\n    lua-load {path}greet.lua\n{DEFAULTS}listen site\n    bind 127.0.0.1:8080\n    \
+             http-request return status 200 content-type text/plain lf-file {path}page.txt\n"
+        )
+    };
+    for (policy, path) in [
+        ("current", "site/"),
+        ("config", ""),
+        ("parent", "site/"),
+        ("origin site", ""),
+    ] {
+        let files = [
+            ("site.cfg", &*config(policy, path)),
+            (
+                "greet.lua",
+                "core.register_fetches('greet', function() return 'hello' end)",
+            ),
+            ("page.txt", "%[lua.greet]"),
+        ];
+        let name = policy.replace(' ', "-");
+        let site = Site::start(&format!("paths-{name}"), &files)?;
+        assert!(site.get("/")?.ends_with("hello"), "{policy}");
+    }
+    Ok(())
+}
+
+#[test]
+fn connections_that_have_nothing_to_do_end_by_and_by() -> Result<()> {
+    const CLIENTS: usize = 8;
+    for spread in ["infinite", "1s"] {
+        let config = format!(
+            "global\n    nbthread 1\n    close-spread-time {spread}\n{DEFAULTS}frontend site\n    bind 127.0.0.1:8080\n    \
+             http-request return status 200 content-type text/plain string here\n"
+        );
+        let site = Site::start(&format!("spread-{spread}"), &[("site.cfg", &config)])?;
+        let ask = |client: &mut BufReader<TcpStream>| -> Result<String> {
+            client.get_mut().write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")?;
+            let head = head(client)?;
+            client.read_exact(&mut [0; 4])?;
+            Ok(head.to_ascii_lowercase())
+        };
+        let mut clients = Vec::new();
+        for _ in 0..CLIENTS {
+            let mut client = BufReader::new(site.connect(0)?);
+            ask(&mut client)?;
+            clients.push(client);
+        }
+        stop(&site)?;
+        if spread == "infinite" {
+            for client in &mut clients {
+                let head = ask(client)?;
+                assert!(!head.contains("connection: close"), "{head}");
+            }
+            continue;
+        }
+        let start = Instant::now();
+        let mut ends = Vec::new();
+        for client in &mut clients {
+            assert!(client.fill_buf()?.is_empty());
+            ends.push(start.elapsed());
+        }
+        // All have ended, and not all at once: the last one waited for the most part of the time.
+        let last = ends.last().ok_or("nobody")?;
+        assert!(*last > Duration::from_millis(300) && *last < PATIENCE, "{ends:?}");
+    }
+    Ok(())
+}
+
+/// Asks for a soft stop, and waits until the site listens no more.
+fn stop(site: &Site) -> Result<()> {
+    let pid = i32::try_from(site.pid())?;
+    kill_process(Pid::from_raw(pid).ok_or("no process")?, Signal::USR1)?;
+    let start = Instant::now();
+    while site.connect(0).is_ok() && start.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_server_that_says_nothing_is_silent_whatever_it_is_told() -> Result<()> {
+    // What it reads keeps a connection alive, unless the streams are independent.
+    let deaf = origin(|mut stream| {
+        let mut taken = [0; 64];
+        while stream.read(&mut taken)? > 0 {}
+        Ok(())
+    })?;
+    for (option, ends) in [("", false), ("    option independent-streams\n", true)] {
+        let config = format!(
+            "global\n    nbthread 1\n    log stdout format raw local0\ndefaults\n    mode tcp\n    log global\n    option tcplog\n    \
+             timeout connect 5s\n    timeout client 15s\n    timeout server 300ms\nfrontend site\n    bind 127.0.0.1:8080\n    \
+             default_backend app\nbackend app\n{option}    server s {}\n",
+            server(deaf)
+        );
+        let site = Site::start(&format!("independent-{ends}"), &[("site.cfg", &config)])?;
+        let mut client = site.connect(0)?;
+        client.set_read_timeout(Some(Duration::from_millis(20)))?;
+        let start = Instant::now();
+        let mut ended = false;
+        while !ended && start.elapsed() < Duration::from_millis(1500) {
+            let _ = client.write_all(b"x");
+            ended = matches!(client.read(&mut [0; 8]), Ok(0));
+        }
+        assert_eq!(ended, ends, "{option}");
+        if ends {
+            site.logged(" sD ")?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn no_more_is_compressed_than_may_be() -> Result<()> {
+    let long = origin(|mut stream| {
+        head(&mut BufReader::new(&stream))?;
+        let body = "tide ".repeat(20_000);
+        write!(
+            stream,
+            "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+            body.len()
+        )?;
+        Ok(())
+    })?;
+    let rest = format!(
+        "frontend front\n    bind 127.0.0.1:8081\n    default_backend app\nbackend app\n    compression algo gzip\n    \
+         compression type text/plain\n    server s {}\n",
+        server(long)
+    );
+    let runtime = Runtime::start("comp-rate", "level admin", "    maxcomprate 1\n", &rest)?;
+    let is_compressed = || -> Result<bool> {
+        let mut stream = runtime.site.connect(1)?;
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nhost: x\r\naccept-encoding: gzip\r\nconnection: close\r\n\r\n")?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        Ok(String::from_utf8_lossy(&answer).contains("content-encoding: gzip"))
+    };
+    assert!(
+        runtime
+            .ask("show info\n")?
+            .contains("\nCompressBpsRateLim: 1024\n")
+    );
+    assert!(is_compressed()?, "nothing was compressed in the last second");
+    assert!(!is_compressed()?, "that was too much for the next ones");
+    assert_eq!(figure(&runtime, "app,BACKEND,", "comp_byp")?, "100000");
+    assert_eq!(runtime.ask("set rate-limit http-compression global 0\n")?, "\n");
+    assert!(is_compressed()?);
+    assert_eq!(figure(&runtime, "app,BACKEND,", "comp_rsp")?, "2");
+    Ok(())
+}
+
+#[test]
+fn checks_tell_of_their_own_addresses_where_that_is_wanted() -> Result<()> {
+    for (word, command) in [("", 0x20), ("    pp2-never-send-local\n", 0x21)] {
+        let (tell, told) = channel();
+        let tell = std::sync::Mutex::new(tell);
+        let port = origin_at((Ipv4Addr::new(127, 0, 0, 6), 0).into(), move |mut stream| {
+            let mut header = vec![0; 16];
+            stream.read_exact(&mut header)?;
+            let length = usize::from(u16::from_be_bytes([header[14], header[15]]));
+            header.resize(16 + length, 0);
+            stream.read_exact(&mut header[16..])?;
+            let tell = tell.lock().map_err(|_| "poisoned")?;
+            Ok(tell.send(header)?)
+        })?
+        .port();
+        let config = format!(
+            "global\n{word}{DEFAULTS}listen site\n    bind 127.0.0.1:8080\n    server s 127.0.0.6:{port} check inter 100 send-proxy-v2\n"
+        );
+        let _site = Site::start(&format!("never-local-{command}"), &[("site.cfg", &config)])?;
+        let header = told.recv_timeout(PATIENCE)?;
+        assert_eq!(header[12], command, "{header:?}");
+        if command == 0x21 {
+            assert_eq!(header[20..24], [127, 0, 0, 6], "it is told where it is");
+        }
+    }
+    Ok(())
+}
+
+/// The settings that a client of HTTP/2 is greeted with.
+fn greeted(stream: &mut TcpStream) -> Result<Vec<(u16, u32)>> {
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")?;
+    let mut head = [0; 9];
+    stream.read_exact(&mut head)?;
+    assert_eq!(head[3], 4, "settings come first");
+    let mut settings = vec![0; usize::from(head[2])];
+    stream.read_exact(&mut settings)?;
+    let each = settings.chunks(6);
+    Ok(each
+        .map(|s| {
+            (
+                u16::from_be_bytes([s[0], s[1]]),
+                u32::from_be_bytes([s[2], s[3], s[4], s[5]]),
+            )
+        })
+        .collect())
+}
+
+const STREAMS_MAX: u16 = 3;
+const CONNECT_PROTOCOL: u16 = 8;
+
+#[test]
+fn clients_are_told_of_websockets_unless_that_is_switched_off() -> Result<()> {
+    for (word, told) in [
+        ("", true),
+        ("    h2-workaround-bogus-websocket-clients\n", false),
+        (
+            "    h2-workaround-bogus-websocket-clients\n    no h2-workaround-bogus-websocket-clients\n",
+            true,
+        ),
+    ] {
+        let config = format!(
+            "global\n{word}{DEFAULTS}frontend site\n    bind 127.0.0.1:8080\n    http-request return status 204\n"
+        );
+        let site = Site::start("bogus", &[("site.cfg", &config)])?;
+        let settings = greeted(&mut site.connect(0)?)?;
+        let named = settings
+            .iter()
+            .any(|(name, value)| *name == CONNECT_PROTOCOL && *value == 1);
+        assert_eq!(named, told, "{word}: {settings:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_more_connections_the_fewer_streams_each_may_have() -> Result<()> {
+    let config = format!(
+        "global\n    nbthread 1\n    maxconn 20\n    tune.streams-elasticity 200\n    tune.h2.fe.max-concurrent-streams 15\n{DEFAULTS}\
+         frontend site\n    bind 127.0.0.1:8080\n    http-request return status 204\n"
+    );
+    let site = Site::start("elastic", &[("site.cfg", &config)])?;
+    let mut clients = Vec::new();
+    let mut may_have = Vec::new();
+    for _ in 0..4 {
+        let mut client = site.connect(0)?;
+        let settings = greeted(&mut client)?;
+        let most = settings.iter().find(|(name, _)| *name == STREAMS_MAX);
+        may_have.push(most.ok_or("no limit of streams")?.1);
+        clients.push(client);
+    }
+    assert_eq!(may_have, [15, 7, 1, 1], "20 beyond one for each");
+    Ok(())
+}
