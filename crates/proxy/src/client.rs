@@ -29,29 +29,56 @@ pub(crate) struct Ends {
     pub(crate) destination: Option<SocketAddr>,
 }
 
-/// What stays the same from one request of a connection to the next.
-pub(crate) struct Client {
-    pub(crate) ends: Ends,
-    /// The client's address; rules on the mere connection may have another put there.
-    pub(crate) source: Cell<Option<SocketAddr>>,
-    pub(crate) destination: Cell<Option<SocketAddr>>,
+/// Addresses of a connection, where somebody told of others than its own.
+#[derive(Clone, Copy)]
+pub(crate) struct Told {
+    /// The client's; rules on the mere connection may have another put there.
+    pub(crate) source: Option<SocketAddr>,
+    pub(crate) destination: Option<SocketAddr>,
     /// What `fc_src` and `fc_dst` tell: those of the system, or what `tcp-request connection` rules put there.
-    pub(crate) seen: Cell<Ends>,
+    pub(crate) seen: Ends,
+}
+
+impl From<Ends> for Told {
+    fn from(ends: Ends) -> Self {
+        Told {
+            source: ends.source,
+            destination: ends.destination,
+            seen: ends,
+        }
+    }
+}
+
+/// Where connections come in: what all those of one listener on one worker share.
+pub(crate) struct Entrance {
     /// The frontend itself; none for a connection that isn't one.
     pub(crate) home: Option<Rc<Frontend>>,
     pub(crate) frontend: Rc<Named>,
     pub(crate) listener: Rc<Named>,
-    /// Where what it does is counted for its listener, with `option socket-stats`.
+    /// Where what clients do is counted for their listener, with `option socket-stats`.
     pub(crate) socket: Option<Arc<Usage>>,
+    pub(crate) tables: Arc<Tables>,
+    pub(crate) proc_vars: Arc<ProcVars>,
+    pub(crate) process: Option<Arc<Process>>,
+    pub(crate) worker: usize,
+    pub(crate) logger: Rc<Logger>,
+    pub(crate) writer: Option<LogWriter>,
+    /// Whether the worker stops softly.
+    pub(crate) stopping: Rc<Cell<bool>>,
+    /// What clients speak, if the listener says so.
+    pub(crate) proto: ListenProto,
+}
+
+/// What stays the same from one request of a connection to the next.
+pub(crate) struct Client {
+    pub(crate) entrance: Rc<Entrance>,
+    pub(crate) ends: Ends,
+    told: RefCell<Option<Box<Told>>>,
     pub(crate) vars: RefCell<VarStore>,
     /// What it tracks in stick tables, for all of its requests.
     pub(crate) counters: Counters,
     /// Of the odd things that it did to HTTP/2, those that were counted in stick tables.
     pub(crate) glitches_counted: Cell<u32>,
-    pub(crate) tables: Arc<Tables>,
-    pub(crate) proc_vars: Arc<ProcVars>,
-    pub(crate) process: Option<Arc<Process>>,
-    pub(crate) worker: usize,
     pub(crate) accepted: SystemTime,
     pub(crate) accepted_at: Instant,
     /// When hands were shaken and the session could begin.
@@ -59,30 +86,50 @@ pub(crate) struct Client {
     /// The connection's TLS.
     pub(crate) tls: RefCell<Option<Rc<Tls>>>,
     /// The PROXY header that it began with.
-    pub(crate) proxy_header: RefCell<Option<Header>>,
+    pub(crate) proxy_header: RefCell<Option<Box<Header>>>,
     /// A rule wants such a header.
     pub(crate) expects_proxy: Cell<bool>,
     /// The number of what went wrong with the connection; 0 for nothing.
     pub(crate) error: Cell<u8>,
     pub(crate) extension_slot: RefCell<Option<Box<dyn Any>>>,
-    pub(crate) logger: Rc<Logger>,
-    pub(crate) writer: Option<LogWriter>,
-    /// Whether the worker stops softly.
-    pub(crate) stopping: Rc<Cell<bool>>,
-    pub(crate) packets: Rc<Packets>,
+    pub(crate) packets: Packets,
     /// Where the request or stream is that the client waits for.
     pub(crate) whereabouts: RefCell<Whereabouts>,
     /// It is being ended from outside.
     pub(crate) killed_by: Cell<Option<KilledBy>>,
     /// What it may do then.
     pub(crate) last_word: LastWord,
-    /// What it speaks, if the listener says so.
-    pub(crate) proto: ListenProto,
     /// What is counted on a connection that speaks HTTP/2.
     pub(crate) h2: RefCell<Option<Rc<Meter>>>,
 }
 
 impl Client {
+    /// One that has just come.
+    pub(crate) fn new(entrance: Rc<Entrance>, ends: Ends) -> Self {
+        let now = Instant::now();
+        Client {
+            ends,
+            told: RefCell::default(),
+            vars: RefCell::new(VarStore::of_session(&entrance.proc_vars)),
+            entrance,
+            counters: Counters::default(),
+            glitches_counted: Cell::default(),
+            accepted: SystemTime::now(),
+            accepted_at: now,
+            ready_at: Cell::new(now),
+            tls: RefCell::default(),
+            proxy_header: RefCell::default(),
+            expects_proxy: Cell::new(false),
+            error: Cell::new(0),
+            extension_slot: RefCell::default(),
+            packets: Packets::default(),
+            whereabouts: RefCell::default(),
+            killed_by: Cell::default(),
+            last_word: LastWord::default(),
+            h2: RefCell::default(),
+        }
+    }
+
     /// A connection that isn't one.
     pub(crate) fn detached(
         frontend: &str,
@@ -90,16 +137,7 @@ impl Client {
         destination: Option<SocketAddr>,
         worker: usize,
     ) -> Self {
-        let logger = Rc::new(Logger::discard());
-        Client {
-            packets: Packets::new(logger.clone()),
-            whereabouts: RefCell::default(),
-            killed_by: Cell::default(),
-            last_word: LastWord::default(),
-            ends: Ends { source, destination },
-            source: Cell::new(source),
-            destination: Cell::new(destination),
-            seen: Cell::new(Ends { source, destination }),
+        let entrance = Entrance {
             home: None,
             frontend: Rc::new(Named {
                 name: frontend.into(),
@@ -110,27 +148,45 @@ impl Client {
                 id: 0,
             }),
             socket: None,
-            vars: RefCell::default(),
-            counters: Counters::default(),
-            glitches_counted: Cell::default(),
             tables: Arc::default(),
             proc_vars: Arc::default(),
             process: None,
             worker,
-            accepted: SystemTime::now(),
-            accepted_at: Instant::now(),
-            ready_at: Cell::new(Instant::now()),
-            tls: RefCell::default(),
-            proxy_header: RefCell::default(),
-            expects_proxy: Cell::new(false),
-            error: Cell::new(0),
-            extension_slot: RefCell::default(),
-            logger,
+            logger: Rc::new(Logger::discard()),
             writer: None,
             stopping: Rc::default(),
             proto: ListenProto::default(),
-            h2: RefCell::default(),
-        }
+        };
+        Client::new(Rc::new(entrance), Ends { source, destination })
+    }
+
+    /// The client's address.
+    pub(crate) fn source(&self) -> Option<SocketAddr> {
+        self.told
+            .borrow()
+            .as_ref()
+            .map_or(self.ends.source, |told| told.source)
+    }
+
+    /// The address that it connected to.
+    pub(crate) fn destination(&self) -> Option<SocketAddr> {
+        let told = self.told.borrow();
+        told.as_ref()
+            .map_or(self.ends.destination, |told| told.destination)
+    }
+
+    /// What `fc_src` and `fc_dst` tell.
+    pub(crate) fn seen(&self) -> Ends {
+        self.told.borrow().as_ref().map_or(self.ends, |told| told.seen)
+    }
+
+    /// Somebody tells of other addresses.
+    pub(crate) fn tell(&self, tell: impl FnOnce(&mut Told)) {
+        tell(
+            self.told
+                .borrow_mut()
+                .get_or_insert_with(|| Box::new(self.ends.into())),
+        );
     }
 }
 

@@ -3,8 +3,6 @@
 //! Whoever asks for them (a script) does not own the socket, so they are set before the next bytes go to the client.
 
 use std::cell::Cell;
-use std::io;
-use std::rc::Rc;
 
 use socket2::SockRef;
 
@@ -12,23 +10,14 @@ use crate::log::{Level, Logger};
 use crate::stream::Stream;
 
 /// What was asked for and not set yet, and what was asked for last.
+#[derive(Default)]
 pub(crate) struct Packets {
     due: Cell<bool>,
     tos: Cell<Option<u8>>,
     mark: Cell<Option<u32>>,
-    logger: Rc<Logger>,
 }
 
 impl Packets {
-    pub(crate) fn new(logger: Rc<Logger>) -> Rc<Self> {
-        Rc::new(Packets {
-            due: Cell::new(false),
-            tos: Cell::new(None),
-            mark: Cell::new(None),
-            logger,
-        })
-    }
-
     /// Asks for a type of service.
     pub(crate) fn set_tos(&self, tos: u8) {
         self.tos.set(Some(tos));
@@ -52,7 +41,7 @@ impl Packets {
     }
 
     /// Sets on the socket what was asked for since the last time. What the system refuses is logged.
-    pub(crate) fn apply(&self, stream: &Stream) {
+    pub(crate) fn apply(&self, stream: &Stream, logger: &Logger) {
         if !self.due.get() {
             return;
         }
@@ -68,21 +57,21 @@ impl Packets {
             false => socket.set_tclass_v6(tos.into()),
         });
         let mark = self.mark.get().map(|mark| socket.set_mark(mark));
-        self.told("type of service", tos);
-        self.told("mark", mark);
-    }
-
-    fn told(&self, what: &str, set: Option<io::Result<()>>) {
-        if let Some(Err(why)) = set {
-            let message = format!("the {what} of the client's packets can't be set: {why}");
-            self.logger.message(Level::Warning, &message);
+        for (what, set) in [("type of service", tos), ("mark", mark)] {
+            if let Some(Err(why)) = set {
+                let message = format!("the {what} of the client's packets can't be set: {why}");
+                logger.message(Level::Warning, &message);
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::rc::Rc;
+
     use super::*;
+    use crate::client::Client;
     use crate::stream::Counted;
     use tokio::io::AsyncWriteExt;
     use tokio::net::{TcpListener, TcpStream};
@@ -97,9 +86,10 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_asked_for_is_set_before_the_next_bytes() {
-        let packets = Packets::new(Rc::new(Logger::discard()));
+        let client = Rc::new(Client::detached("f", None, None, 0));
+        let packets = &client.packets;
         let (tcp, _client) = connected("127.0.0.1:0").await;
-        let (mut counted, _) = Counted::marked(Stream::Tcp(tcp), Some(packets.clone()));
+        let (mut counted, _) = Counted::marked(Stream::Tcp(tcp), Some(client.clone()));
         let tos = |counted: &Counted| SockRef::from(counted.stream().tcp().unwrap()).tos_v4().unwrap();
         counted.write_all(b"a").await.unwrap();
         assert_eq!(tos(&counted), 0);
@@ -111,23 +101,23 @@ mod tests {
 
     #[tokio::test]
     async fn an_ipv6_client_has_a_traffic_class() {
-        let packets = Packets::new(Rc::new(Logger::discard()));
+        let packets = Packets::default();
         let (tcp, _client) = connected("[::1]:0").await;
         packets.set_tos(0x20);
         let stream = Stream::Tcp(tcp);
-        packets.apply(&stream);
+        packets.apply(&stream, &Logger::discard());
         let Stream::Tcp(tcp) = stream else { return };
         assert_eq!(SockRef::from(&tcp).tclass_v6().unwrap(), 0x20);
     }
 
     #[tokio::test]
     async fn a_mark_is_set_where_the_system_allows_it() {
-        let packets = Packets::new(Rc::new(Logger::discard()));
+        let packets = Packets::default();
         let (tcp, _client) = connected("127.0.0.1:0").await;
         let allowed = SockRef::from(&tcp).set_mark(1).is_ok();
         packets.set_mark(7);
         let stream = Stream::Tcp(tcp);
-        packets.apply(&stream);
+        packets.apply(&stream, &Logger::discard());
         let Stream::Tcp(tcp) = stream else { return };
         let mark = SockRef::from(&tcp).mark().unwrap();
         assert_eq!(mark, if allowed { 7 } else { 0 });

@@ -191,8 +191,8 @@ impl Roster {
                 let whereabouts = live.client.whereabouts.borrow();
                 SessionView {
                     id: live.id,
-                    source: live.client.source.get(),
-                    frontend: String::from_utf8_lossy(&live.client.frontend.name).into_owned(),
+                    source: live.client.source(),
+                    frontend: String::from_utf8_lossy(&live.client.entrance.frontend.name).into_owned(),
                     backend: name(&whereabouts.backend),
                     server: name(&whereabouts.server),
                     age: live.client.accepted_at.elapsed(),

@@ -11,9 +11,9 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::client::Client;
 use crate::counts::Count;
 use crate::figures::Usage;
-use crate::packets::Packets;
 use crate::tally::{self, Tallied};
 use crate::tls::Secure;
 
@@ -167,8 +167,8 @@ impl Traffic {
 pub(crate) struct Counted {
     stream: Stream,
     traffic: Rc<Traffic>,
-    /// How what is written is to be marked, if anybody may ask for that.
-    packets: Option<Rc<Packets>>,
+    /// Who says how what is written is to be marked, if anybody may ask for that.
+    client: Option<Rc<Client>>,
 }
 
 impl Counted {
@@ -177,13 +177,13 @@ impl Counted {
     }
 
     /// A stream whose packets may be marked.
-    pub(crate) fn marked(stream: Stream, packets: Option<Rc<Packets>>) -> (Self, Rc<Traffic>) {
+    pub(crate) fn marked(stream: Stream, client: Option<Rc<Client>>) -> (Self, Rc<Traffic>) {
         let traffic = Rc::<Traffic>::default();
         (
             Counted {
                 stream,
                 traffic: traffic.clone(),
-                packets,
+                client,
             },
             traffic,
         )
@@ -196,8 +196,8 @@ impl Counted {
     }
 
     fn mark(&self) {
-        if let Some(packets) = &self.packets {
-            packets.apply(&self.stream);
+        if let Some(client) = &self.client {
+            client.packets.apply(&self.stream, &client.entrance.logger);
         }
     }
 

@@ -4,7 +4,7 @@
 //! under the earliest moment it was ever armed for, and is looked at again only then. One task per worker sleeps until
 //! the first of those moments; nothing sleeps when nothing is armed. Timers strike up to [`TICK_MS`] late, never early.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -51,14 +51,9 @@ impl Wheel {
 
     /// A timer that is not armed.
     pub(crate) fn timer(self: &Rc<Self>) -> Timer {
-        let entry = Entry {
-            deadline: Cell::new(NEVER),
-            filed_at: Cell::new(NEVER),
-            waker: RefCell::new(None),
-        };
         Timer {
             wheel: self.clone(),
-            entry: Rc::new(entry),
+            entry: OnceCell::new(),
         }
     }
 
@@ -140,7 +135,8 @@ impl Wheel {
 /// One timer of a session; reused for one wait after the other.
 pub(crate) struct Timer {
     wheel: Rc<Wheel>,
-    entry: Rc<Entry>,
+    /// None until it is armed for the first time.
+    entry: OnceCell<Rc<Entry>>,
 }
 
 /// The time is over.
@@ -148,6 +144,15 @@ pub(crate) struct Timer {
 pub(crate) struct Elapsed;
 
 impl Timer {
+    /// Takes what is filed of it away, for another wait than this one's; what is left was never armed.
+    pub(crate) fn take(&mut self) -> Timer {
+        self.disarm();
+        Timer {
+            wheel: self.wheel.clone(),
+            entry: std::mem::take(&mut self.entry),
+        }
+    }
+
     /// Milliseconds since the worker started.
     pub(crate) fn now_ms(&self) -> u64 {
         self.wheel.now_ms()
@@ -172,33 +177,43 @@ impl Timer {
 
     /// Strikes at this moment.
     pub(crate) fn arm_at(&self, deadline_ms: u64) {
-        self.entry.deadline.set(deadline_ms);
+        let entry = self.entry.get_or_init(|| {
+            Rc::new(Entry {
+                deadline: Cell::new(NEVER),
+                filed_at: Cell::new(NEVER),
+                waker: RefCell::new(None),
+            })
+        });
+        entry.deadline.set(deadline_ms);
     }
 
     /// Does not strike.
     pub(crate) fn disarm(&self) {
-        self.entry.deadline.set(NEVER);
+        if let Some(entry) = self.entry.get() {
+            entry.deadline.set(NEVER);
+        }
     }
 
     /// Whether the deadline has passed; if not, the task of `cx` is woken when it does.
     pub(crate) fn poll_elapsed(&self, cx: &Context<'_>) -> Poll<Elapsed> {
-        let deadline = self.entry.deadline.get();
-        if deadline == NEVER {
+        let armed = self.entry.get().filter(|entry| entry.deadline.get() != NEVER);
+        let Some(entry) = armed else {
             return Poll::Pending;
-        }
+        };
+        let deadline = entry.deadline.get();
         // A timer that is filed no later than its deadline is struck in time: until then there is no need to ask the clock.
-        let filed = self.entry.filed_at.get() <= deadline.saturating_add(TICK_MS);
+        let filed = entry.filed_at.get() <= deadline.saturating_add(TICK_MS);
         if !filed && deadline <= self.now_ms() {
             return Poll::Ready(Elapsed);
         }
         {
-            let mut waker = self.entry.waker.borrow_mut();
+            let mut waker = entry.waker.borrow_mut();
             if !waker.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
                 *waker = Some(cx.waker().clone());
             }
         }
         if !filed {
-            self.wheel.file(self.entry.clone(), deadline);
+            self.wheel.file(entry.clone(), deadline);
         }
         Poll::Pending
     }
@@ -236,8 +251,10 @@ impl Timer {
 impl Drop for Timer {
     fn drop(&mut self) {
         // The entry may stay filed for a while; it must not keep the session's task alive.
-        self.entry.deadline.set(NEVER);
-        self.entry.waker.borrow_mut().take();
+        if let Some(entry) = self.entry.get() {
+            entry.deadline.set(NEVER);
+            entry.waker.borrow_mut().take();
+        }
     }
 }
 

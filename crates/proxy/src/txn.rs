@@ -195,15 +195,15 @@ pub enum LogLevel {
 
 impl Txn {
     pub(crate) fn new(client: Rc<Client>, mode: Mode, buffer_bytes: usize) -> Rc<Self> {
-        let captures = client.home.as_ref().map(|home| &home.spec.captures);
+        let captures = client.entrance.home.as_ref().map(|home| &home.spec.captures);
         let captures = captures.filter(|spec| !spec.is_empty());
         let captured = captures.map(|spec| Box::new(Captured::new(spec)));
         let txn_vars = client.vars.borrow().inside(VarScope::Txn);
         let (req_vars, res_vars) = (txn_vars.inside(VarScope::Req), txn_vars.inside(VarScope::Res));
         Rc::new_cyclic(|me| Txn {
             me: me.clone(),
-            source: Cell::new(client.source.get()),
-            destination: Cell::new(client.destination.get()),
+            source: Cell::new(client.source()),
+            destination: Cell::new(client.destination()),
             overrides: Overrides::default(),
             strict: Cell::new(true),
             captured,
@@ -295,7 +295,7 @@ impl Txn {
 
     /// The index of the worker that serves this transaction, from 0.
     pub fn worker(&self) -> usize {
-        self.client.worker
+        self.client.entrance.worker
     }
 
     /// The name by which others may ask for this transaction later: see [`lookup`](crate::lookup).
@@ -303,7 +303,7 @@ impl Txn {
         if let Some(handle) = self.handle.get() {
             return handle;
         }
-        let handle = handle::register(self, self.client.worker);
+        let handle = handle::register(self, self.client.entrance.worker);
         self.handle.set(Some(handle));
         handle
     }
@@ -377,7 +377,7 @@ impl Txn {
 
     /// The frontend.
     pub fn frontend_name(&self) -> Rc<Named> {
-        self.client.frontend.clone()
+        self.client.entrance.frontend.clone()
     }
 
     /// The backend, once one was chosen; the frontend itself if that is a `listen` section.
@@ -398,7 +398,7 @@ impl Txn {
     /// Whether a variable has a value, or is one of the process that the configuration names.
     pub fn has_var(&self, name: &VarName) -> bool {
         match name.scope() {
-            VarScope::Proc => self.client.proc_vars.exists(name),
+            VarScope::Proc => self.client.entrance.proc_vars.exists(name),
             _ => self.var(name).is_some(),
         }
     }
@@ -485,12 +485,12 @@ impl Txn {
     /// Sends a message to the log targets of the frontend (`txn:log`). Never blocks; a message for which there is no
     /// room is dropped and counted.
     pub fn log(&self, level: Level, message: &str) {
-        self.client.logger.message(level, message);
+        self.client.entrance.logger.message(level, message);
     }
 
     /// Logs an extension's failure, as the session does for one that it got as a result.
     pub fn log_failure(&self, what: &str, failure: &Failure) {
-        self.client.logger.failure(&format!("{what}: {failure}"));
+        self.client.entrance.logger.failure(&format!("{what}: {failure}"));
     }
 
     /// Where an expression is being evaluated that can't wait, for messages.
@@ -526,7 +526,7 @@ impl Txn {
 
     /// Captures what the frontend wants of a message's headers.
     pub(crate) fn capture_headers(&self, way: Way, headers: &Headers) {
-        if let (Some(captured), Some(home)) = (&self.captured, &self.client.home) {
+        if let (Some(captured), Some(home)) = (&self.captured, &self.client.entrance.home) {
             captured.message(&home.spec.captures, way, headers);
         }
     }

@@ -63,8 +63,8 @@ impl Flow {
 impl TxnUsage {
     /// The client's connection; of what it sent, so much was there before.
     pub(crate) fn with_client(&self, client: &Client, traffic: &Rc<Traffic>, read_before: u64) {
-        if let Some(home) = &client.home {
-            traffic.belongs_to(&home.usage, client.socket.as_ref());
+        if let Some(home) = &client.entrance.home {
+            traffic.belongs_to(&home.usage, client.entrance.socket.as_ref());
         }
         *self.client.borrow_mut() = Some(Flow {
             traffic: traffic.clone(),
@@ -98,9 +98,9 @@ impl TxnUsage {
 
     /// The transaction is over: it is no longer among those that there are, and how it ended is counted.
     pub(crate) fn leave(&self, client: &Client, ending: &Ending) {
-        let home = client.home.as_ref().map(|home| &home.usage);
+        let home = client.entrance.home.as_ref().map(|home| &home.usage);
         let has_backend = self.in_backend.borrow().is_some();
-        for usage in home.into_iter().chain(&client.socket) {
+        for usage in home.into_iter().chain(&client.entrance.socket) {
             ending.count_at_frontend(&usage.counts, has_backend);
         }
         if let Some(client) = &*self.client.borrow() {
@@ -132,7 +132,7 @@ impl TxnUsage {
 
     /// Counts something for the frontend and the backend that it is in.
     pub(crate) fn count_on_both_sides(&self, client: &Client, count: Count, more: u64) {
-        if let Some(home) = &client.home {
+        if let Some(home) = &client.entrance.home {
             home.usage.counts.add(count, more);
         }
         if let Some(stay) = &*self.in_backend.borrow() {

@@ -4,14 +4,13 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::future::{Future, pending, poll_fn};
 use std::hash::{BuildHasher, RandomState};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
-use std::time::{Duration, Instant, SystemTime};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
-use tidegate_sample::vars::VarStore;
 use tidegate_sample::{Data, ExternalRunner, Named};
 use tokio::runtime::RuntimeMetrics;
 use tokio::sync::{mpsc, watch};
@@ -19,7 +18,7 @@ use tokio::sync::{mpsc, watch};
 use crate::aside::Aside;
 use crate::attend::attend;
 use crate::check;
-use crate::client::{Client, Ends};
+use crate::client::{Client, Ends, Entrance};
 use crate::clock::ticks;
 use crate::event::Event;
 use crate::ext::{Extensions, Spawner};
@@ -29,18 +28,15 @@ use crate::gate::{FrontendState, Gate};
 use crate::listener::{Acceptor, Bound, BoundAddress};
 use crate::log::{LogSteps, LogWriter, Logger, Ring};
 use crate::pace::Pace;
-use crate::packets::Packets;
 use crate::peers::SectionView;
 use crate::resolve;
 use crate::room::{Place, Room};
-use crate::roster::{LastWord, Order, Orders, Roster};
+use crate::roster::{Order, Orders, Roster};
 use crate::rules::PreparedRules;
-use crate::session::{self, Welcome};
+use crate::session::{Session, Welcome};
 use crate::spec::{
-    BackendId, BackendSpec, CloseSpread, FrontendSpec, GlobalSpec, ListenAddress, ListenProto, ListenerSpec,
-    PageSpec,
+    BackendId, BackendSpec, CloseSpread, FrontendSpec, GlobalSpec, ListenAddress, ListenerSpec, PageSpec,
 };
-use crate::stick::Counters;
 use crate::stream::Stream;
 use crate::stream_shares::StreamShares;
 use crate::tally::{self, Pulse, Tallies};
@@ -451,14 +447,28 @@ impl Worker {
             BoundAddress::Tcp(address) if !address.ip().is_unspecified() => Some(*address),
             _ => None,
         };
-        let named = Rc::new(Named {
-            name: spec.name.as_str().into(),
-            id: spec.id,
-        });
         let usage = self
             .shared
             .board
             .listener_of(&frontend.spec.name, spec.id, self.index);
+        let global = &self.shared.global;
+        let entrance = Rc::new(Entrance {
+            home: Some(frontend.clone()),
+            frontend: frontend.named.clone(),
+            listener: Rc::new(Named {
+                name: spec.name.as_str().into(),
+                id: spec.id,
+            }),
+            socket: frontend.spec.socket_stats.then(|| usage.clone()),
+            tables: global.tables.clone(),
+            proc_vars: global.proc_vars.clone(),
+            process: global.process.clone(),
+            worker: self.index,
+            logger: frontend.logger.clone(),
+            writer: self.shared.writer.clone(),
+            stopping: self.stopping.clone(),
+            proto: spec.proto,
+        });
         let welcome = Rc::new(Welcome::of(&spec));
         let own_port = match (&bound.address, &spec.address) {
             (BoundAddress::Tcp(address), ListenAddress::Tcp(_)) => Some(*address),
@@ -535,10 +545,10 @@ impl Worker {
             match accepted {
                 Ok((_, Some(peer))) if self.shared.global.reject_privileged_ports && peer.port() < 1024 => {}
                 Ok((stream, peer)) => {
-                    let mut permits = [const { None }; 4];
+                    let mut permits: [Place; 4] = Default::default();
                     for (permit, room) in permits.iter_mut().zip(rooms) {
                         if let Some(room) = room {
-                            *permit = Some(room.enter().await);
+                            *permit = room.enter().await;
                         }
                     }
                     for pace in paces.into_iter().flatten() {
@@ -551,9 +561,7 @@ impl Worker {
                         source: peer,
                         destination,
                     };
-                    self.begin(
-                        &frontend, &named, &usage, &welcome, stream, ends, spec.proto, permits,
-                    );
+                    self.begin(&frontend, &entrance, &usage, &welcome, stream, ends, permits);
                 }
                 // Out of descriptors, or the client was gone already: nothing that gets better at once.
                 Err(_) => timer.sleep(Duration::from_millis(10)).await,
@@ -568,49 +576,14 @@ impl Worker {
     fn begin(
         self: &Rc<Self>,
         frontend: &Rc<Frontend>,
-        listener: &Rc<Named>,
+        entrance: &Rc<Entrance>,
         usage: &Arc<Usage>,
         welcome: &Rc<Welcome>,
         stream: Stream,
         ends: Ends,
-        proto: ListenProto,
-        permits: [Option<Place>; 4],
+        permits: [Place; 4],
     ) {
-        let accepted_at = Instant::now();
-        let client = Rc::new(Client {
-            ends,
-            source: Cell::new(ends.source),
-            destination: Cell::new(ends.destination),
-            seen: Cell::new(ends),
-            home: Some(frontend.clone()),
-            frontend: frontend.named.clone(),
-            listener: listener.clone(),
-            socket: frontend.spec.socket_stats.then(|| usage.clone()),
-            vars: RefCell::new(VarStore::of_session(&self.shared.global.proc_vars)),
-            counters: Counters::default(),
-            glitches_counted: Cell::default(),
-            tables: self.shared.global.tables.clone(),
-            proc_vars: self.shared.global.proc_vars.clone(),
-            process: self.shared.global.process.clone(),
-            worker: self.index,
-            accepted: SystemTime::now(),
-            accepted_at,
-            ready_at: Cell::new(accepted_at),
-            tls: RefCell::default(),
-            proxy_header: RefCell::default(),
-            expects_proxy: Cell::new(false),
-            error: Cell::new(0),
-            extension_slot: RefCell::default(),
-            packets: Packets::new(frontend.logger.clone()),
-            whereabouts: RefCell::default(),
-            killed_by: Cell::default(),
-            last_word: LastWord::default(),
-            logger: frontend.logger.clone(),
-            writer: self.shared.writer.clone(),
-            stopping: self.stopping.clone(),
-            proto,
-            h2: RefCell::default(),
-        });
+        let client = Rc::new(Client::new(entrance.clone(), ends));
         let second = self.shared.board.second(client.accepted_at);
         tally::beat(Pulse::Connections, client.accepted_at);
         let place = self.roster.enter(client.clone());
@@ -622,12 +595,11 @@ impl Worker {
             second,
             permits,
         );
-        let (worker, frontend, welcome) = (self.clone(), frontend.clone(), welcome.clone());
-        // Boxed: a task moves what it runs several times, and a session has room for all that a request may need.
-        let session = Box::pin(session::run(worker, frontend, client, welcome, stream));
-        let task = tokio::task::spawn_local(async move {
-            let _counted = counted;
-            session.await;
+        let (worker, frontend) = (self.clone(), frontend.clone());
+        let session = Session::new(worker, frontend, client, welcome, stream);
+        let task = tokio::task::spawn_local(Attended {
+            session,
+            _counted: counted,
         });
         self.roster.begin(place, task.abort_handle());
     }
@@ -650,6 +622,20 @@ fn next_change(mut gate: watch::Receiver<FrontendState>) -> impl Future<Output =
     }
 }
 
+/// A session and its count: what a task runs. It is small, since a task moves it several times.
+struct Attended {
+    session: Session,
+    _counted: Counting,
+}
+
+impl Future for Attended {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.session).poll(cx)
+    }
+}
+
 /// Counts a session for as long as it lives, and keeps its room.
 struct Counting {
     worker: Rc<Worker>,
@@ -657,7 +643,7 @@ struct Counting {
     place: usize,
     frontend: Rc<Frontend>,
     listener: Arc<Usage>,
-    _permits: [Option<Place>; 4],
+    _permits: [Place; 4],
 }
 
 impl Counting {
@@ -667,7 +653,7 @@ impl Counting {
         frontend: Rc<Frontend>,
         listener: Arc<Usage>,
         second: u32,
-        permits: [Option<Place>; 4],
+        permits: [Place; 4],
     ) -> Self {
         frontend.usage.enter(second);
         listener.enter(second);

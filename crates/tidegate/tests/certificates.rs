@@ -436,6 +436,7 @@ fn handshakes_and_bytes_of_the_process_are_counted() -> Result<()> {
         Ok(())
     };
     // Whoever looked whether the ports are open has shaken no hands.
+    wait("CumSslConns", |came| came > 0)?;
     wait("CurrSslConns", |now| now == 0)?;
     let came = figure("CumSslConns")?;
     let client = ca.client_of(&[&rustls::version::TLS12], None)?;

@@ -170,7 +170,7 @@ fn count(txn: &Txn, what: Count) {
     match txn.usage.backend() {
         Some(backend) => backend.usage.counts.add(what, 1),
         None => {
-            if let Some(home) = &txn.client.home {
+            if let Some(home) = &txn.client.entrance.home {
                 home.usage.counts.add(what, 1);
             }
         }

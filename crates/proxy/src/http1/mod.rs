@@ -23,3 +23,4 @@ pub(crate) use client::ClientConn;
 pub(crate) use head::{HeadLimits, Peeked, RequestHead, peek};
 pub(crate) use server::{Next, ServerConn, ServerOptions};
 pub use tidegate_sample::head::{InvalidReason, ReasonPhrase};
+pub(crate) use wire::poll_piece;

@@ -187,6 +187,12 @@ impl ServerConn {
         wire.expects = head.expects;
     }
 
+    /// Whether everything is done that was begun, and nothing has come since.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        let wire = self.wire.borrow();
+        wire.is_over() && wire.held.is_empty() && !wire.ended && self.out.is_empty()
+    }
+
     /// Whether a part of a request is here.
     pub(crate) fn has_begun(&self) -> bool {
         let wire = self.wire.borrow();

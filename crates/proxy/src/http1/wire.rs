@@ -256,7 +256,8 @@ impl Wire {
     }
 }
 
-fn poll_piece(io: &mut Counted, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+/// Receives something; what is empty is the end.
+pub(crate) fn poll_piece(io: &mut Counted, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
     BUFFER.with_borrow_mut(|buffer| {
         buffer.reserve(READ_BYTES);
         let mut room = (&mut *buffer).limit(READ_BYTES);

@@ -50,7 +50,7 @@ impl ErrorPages {
 /// What a transaction gets for an error: the backend's page, else the frontend's, else the usual one.
 pub(crate) async fn error(status: StatusCode, txn: &Txn, runner: &dyn ExternalRunner) -> Reply {
     let backend = txn.usage.backend();
-    let home = txn.client.home.as_ref();
+    let home = txn.client.entrance.home.as_ref();
     let page = backend
         .as_ref()
         .and_then(|backend| backend.spec.error_pages.of(status))

@@ -56,15 +56,43 @@ pub(super) enum Ruled {
     Close,
 }
 
+/// A request, and what is to be said against it.
+pub(super) struct Asked {
+    pub(super) head: request::Parts,
+    pub(super) body: MessageBody,
+    pub(super) objection: Option<StatusCode>,
+}
+
 impl HttpStream {
-    /// Answers one request, if need be by an objection to it. An error closes the connection without (the rest of) a
-    /// response.
+    /// Answers one request, as [`exchange`](Self::exchange) does.
     pub(crate) async fn handle(
         self: Rc<Self>,
         head: request::Parts,
-        mut body: MessageBody,
+        body: MessageBody,
         objection: Option<StatusCode>,
     ) -> Result<(response::Parts, Outgoing), Cut> {
+        let asked = Asked {
+            head,
+            body,
+            objection,
+        };
+        self.exchange(&mut Some(asked)).await
+    }
+
+    /// Answers one request, if need be by an objection to it. An error closes the connection without (the rest of) a
+    /// response. The request is taken from where it is: a future that is made of it would be copied as a whole.
+    pub(super) async fn exchange(
+        self: &Rc<Self>,
+        asked: &mut Option<Asked>,
+    ) -> Result<(response::Parts, Outgoing), Cut> {
+        let Some(Asked {
+            head,
+            mut body,
+            objection,
+        }) = asked.take()
+        else {
+            return Err(Cut);
+        };
         self.busy.set(true);
         self.session.requests.set(self.session.requests.get() + 1);
         let upgraded = self.session.upgraded.take();
@@ -479,7 +507,7 @@ impl HttpStream {
         let mut head = answer.head;
         txn.facts.borrow_mut().server_status = Some(head.status.as_u16());
         if txn.tracks() {
-            for what in txn.client.tables.verdicts.of(head.status.as_u16()) {
+            for what in txn.client.entrance.tables.verdicts.of(head.status.as_u16()) {
                 txn.count(what, 1);
             }
         }
@@ -524,7 +552,7 @@ impl HttpStream {
                 "a response of {name}/{} that caches may keep sets a cookie",
                 server.spec.name
             );
-            txn.client.logger.failure(&message);
+            txn.client.entrance.logger.failure(&message);
             txn.usage.response_is_denied(&txn.client);
             txn.facts.borrow_mut().termination = Some(*b"PH");
             return Some(self.error(txn, StatusCode::BAD_GATEWAY, false).await);

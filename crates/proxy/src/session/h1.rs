@@ -1,7 +1,7 @@
 //! A client's connection that speaks HTTP/1: its requests one after the other, and its timeouts.
 
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant, SystemTime};
@@ -14,12 +14,14 @@ use tidegate_sample::head::response;
 use tidegate_sample::stick::Count;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 
+use super::exchange::Asked;
+use super::h2;
 use super::headers::wants_upgrade;
 use super::http::{HttpSession, LOOK_AROUND};
 use super::outgoing::Outgoing;
-use super::stream::{HttpStream, Wire};
+use super::stream::{Before, HttpStream, Wire};
 use crate::body::{Cut, MessageBody};
-use crate::http1::{HeadLimits, Next, RequestHead, ServerConn, ServerOptions};
+use crate::http1::{HeadLimits, Next, RequestHead, ServerConn, ServerOptions, poll_piece};
 use crate::http2::is_preface;
 use crate::rules::pages;
 use crate::spec::HttpClose;
@@ -32,11 +34,16 @@ use crate::websocket;
 /// How long a refused client may go on sending what nobody reads, so that it gets to read the refusal.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// A client that says nothing for so long after a response isn't one that asks again at once.
+const MOMENT: Duration = Duration::from_millis(10);
+
 /// The most that is read of such a client.
 const LINGER_BYTES_MAX: usize = 256 * 1024;
 
 /// Why no more requests are served.
 pub(super) enum Exit {
+    /// Nothing is asked for the moment.
+    Quiet,
     /// The client has ended the connection, or it broke.
     Gone,
     /// It has ended its side before it was answered.
@@ -63,66 +70,229 @@ pub(super) enum Exit {
     Switched,
 }
 
-/// A connection that is being served.
+/// A client's connection. While nothing is asked it is no more than what [rests](Resting); all that serves requests is made
+/// when the first bytes of one are there, and let go of a moment after the last response.
 pub(super) struct Connection {
+    resting: Option<Resting>,
+    serving: Option<Pin<Box<dyn Future<Output = Option<Resting>>>>>,
+}
+
+impl Connection {
+    /// One of which this was read before.
+    pub(super) fn new(session: &Rc<HttpSession>, io: Counted, ahead: Bytes) -> Self {
+        let resting = Resting {
+            session: session.clone(),
+            io,
+            timer: session.worker.wheel.timer(),
+            before: Before {
+                timer: session.worker.wheel.timer(),
+                idle_since: session.client.ready_at.get(),
+            },
+        };
+        match ahead.is_empty() {
+            true => Connection {
+                resting: Some(resting),
+                serving: None,
+            },
+            false => Connection {
+                resting: None,
+                serving: Some(Box::pin(serve(resting, ahead))),
+            },
+        }
+    }
+}
+
+impl Future for Connection {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        loop {
+            if let Some(serving) = &mut this.serving {
+                this.resting = ready!(serving.as_mut().poll(cx));
+                this.serving = None;
+            }
+            let Some(resting) = &mut this.resting else {
+                return Poll::Ready(());
+            };
+            let woken = ready!(resting.poll(cx));
+            let Some(resting) = this.resting.take() else {
+                return Poll::Ready(());
+            };
+            this.serving = Some(match woken {
+                Ok(ahead) => Box::pin(serve(resting, ahead)),
+                Err(Exit::CutShort) => Box::pin(give_up(resting, Exit::CutShort)),
+                Err(late @ Exit::NoRequest { .. }) if resting.session.awaits_first_request() => {
+                    Box::pin(give_up(resting, late))
+                }
+                // There is nobody to tell anything, and nothing to tell.
+                Err(_) => return Poll::Ready(()),
+            });
+        }
+    }
+}
+
+/// A connection of which nothing is asked.
+struct Resting {
+    session: Rc<HttpSession>,
+    io: Counted,
+    /// For the client.
+    timer: Timer,
+    before: Before,
+}
+
+impl Resting {
+    /// Waits for the first bytes of a request.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, Exit>> {
+        let session = &self.session;
+        match poll_piece(&mut self.io, cx) {
+            Poll::Ready(Ok(ahead)) if !ahead.is_empty() => return Poll::Ready(Ok(ahead)),
+            Poll::Ready(_) if session.is_cut_short(false) => return Poll::Ready(Err(Exit::CutShort)),
+            Poll::Ready(_) => return Poll::Ready(Err(Exit::Gone)),
+            Poll::Pending => {}
+        }
+        let since = (self.before.idle_since, session.silence_limit());
+        session.poll_late(cx, &self.timer, since, false).map(Err)
+    }
+}
+
+/// Serves requests as long as one follows the other. Gives the connection back, if it is to rest then.
+async fn serve(resting: Resting, ahead: Bytes) -> Option<Resting> {
+    let mut serving = Serving::new(resting, ahead);
+    let exit = loop {
+        match serving.serve_one().await {
+            Ok(()) => serving.stream.log_ended(),
+            Err(Exit::Quiet) => return serving.rest(),
+            Err(exit) => break exit,
+        }
+    };
+    // Rare beside what comes before: boxed, so that a request carries no room for it.
+    Box::pin(serving.leave(exit)).await;
+    None
+}
+
+/// Does what is left to do with a connection that was at rest.
+async fn give_up(resting: Resting, exit: Exit) -> Option<Resting> {
+    Serving::new(resting, Bytes::new()).leave(exit).await;
+    None
+}
+
+/// A connection of which something is asked.
+struct Serving {
     stream: Rc<HttpStream>,
     conn: ServerConn,
     timer: Timer,
 }
 
-impl Connection {
-    pub(super) fn new(session: &Rc<HttpSession>, counted: Counted, ahead: Bytes) -> Self {
+impl Serving {
+    fn new(resting: Resting, ahead: Bytes) -> Self {
+        let Resting {
+            session,
+            io,
+            timer,
+            before,
+        } = resting;
         let global = &session.worker.shared.global;
         let options = ServerOptions {
             limits: HeadLimits::of(global, session.frontend.spec.http1.lenient),
             case: session.frontend.spec.http1.case(global),
             keep_alive: session.frontend.spec.http_close != HttpClose::Close,
         };
-        let traffic = session.traffic.clone();
-        let accepted_at = session.client.ready_at.get();
-        Connection {
-            stream: Rc::new(HttpStream::new(session, Wire::Http1, traffic, accepted_at)),
-            conn: ServerConn::new(counted, ahead, options),
-            timer: session.worker.wheel.timer(),
+        Serving {
+            stream: Rc::new(HttpStream::after(&session, Wire::Http1, before, ahead.len())),
+            conn: ServerConn::new(io, ahead, options),
+            timer,
         }
     }
 
-    /// Serves one request after the other.
-    pub(super) async fn serve(&mut self) -> Exit {
-        loop {
-            match serve_one(&self.stream, &mut self.conn, &self.timer).await {
-                Ok(()) => self.stream.log_ended(),
-                Err(exit) => return exit,
-            }
+    /// Serves one request.
+    async fn serve_one(&mut self) -> Result<(), Exit> {
+        let Serving { stream, conn, timer } = self;
+        let mut asked = poll_fn(|cx| {
+            let (head, body) = ready!(stream.poll_request(cx, conn, timer))?;
+            let objection = head.objection.or_else(|| stream.objection(&head, &body));
+            Poll::Ready(Ok(Some(Asked {
+                head: head.parts,
+                body,
+                objection,
+            })))
+        })
+        .await?;
+        let mut activity = u64::MAX;
+        let mut body = {
+            let mut handled = pin!(stream.exchange(&mut asked));
+            poll_fn(|cx| {
+                let response = stream.poll_handled(cx, handled.as_mut(), conn, timer, &mut activity);
+                let (head, body) = ready!(response)?;
+                conn.respond(&head, body.size_hint().exact());
+                Poll::Ready(Ok(body))
+            })
+            .await?
+        };
+        poll_fn(|cx| stream.poll_sent(cx, &mut body, conn, timer, &mut activity)).await?;
+        timer.disarm();
+        drop(body);
+        match conn.is_kept() {
+            _ if stream.tunnel.borrow().is_some() => Err(Exit::Switched),
+            true => Ok(()),
+            false => Err(Exit::Served),
         }
     }
 
-    /// Does what is left to do then. Gives the stream back, with what was read from it, if the client turned out to speak
-    /// HTTP/2.
-    pub(super) async fn leave(self, exit: Exit) -> Option<(Counted, Bytes)> {
-        self.stream.leave(exit, self.conn, &self.timer).await
+    fn rest(self) -> Option<Resting> {
+        let (io, _) = self.conn.into_stream()?;
+        Some(Resting {
+            session: self.stream.session.clone(),
+            io,
+            timer: self.timer,
+            before: HttpStream::end(self.stream),
+        })
+    }
+
+    /// Does what is left to do when no more requests are served.
+    async fn leave(self, exit: Exit) {
+        let session = self.stream.session.clone();
+        if let Some((counted, ahead)) = self.stream.leave(exit, self.conn, &self.timer).await {
+            // The client turned out to speak HTTP/2.
+            Box::pin(h2::run(session, counted, ahead)).await;
+        }
     }
 }
 
-/// Serves one request.
-async fn serve_one(stream: &Rc<HttpStream>, conn: &mut ServerConn, timer: &Timer) -> Result<(), Exit> {
-    let (head, body) = poll_fn(|cx| stream.poll_request(cx, conn, timer)).await?;
-    let objection = head.objection.or_else(|| stream.objection(&head, &body));
-    let mut activity = u64::MAX;
-    let response = {
-        // Boxed, so that a connection carries no room for it while it is idle.
-        let mut handled = Box::pin(stream.clone().handle(head.parts, body, objection));
-        poll_fn(|cx| stream.poll_handled(cx, handled.as_mut(), conn, timer, &mut activity)).await?
-    };
-    let (head, mut body) = response;
-    conn.respond(&head, body.size_hint().exact());
-    poll_fn(|cx| stream.poll_sent(cx, &mut body, conn, timer, &mut activity)).await?;
-    timer.disarm();
-    drop(body);
-    match conn.is_kept() {
-        _ if stream.tunnel.borrow().is_some() => Err(Exit::Switched),
-        true => Ok(()),
-        false => Err(Exit::Served),
+impl HttpSession {
+    /// Ready when the client was silent for too long since then.
+    fn poll_late(
+        &self,
+        cx: &mut Context<'_>,
+        timer: &Timer,
+        (since, limit): (Instant, Option<Duration>),
+        began: bool,
+    ) -> Poll<Exit> {
+        let leaves_in = self
+            .leaves_in()
+            .filter(|_| !self.frontend.spec.idle_close_on_response);
+        if leaves_in == Some(Duration::ZERO) {
+            return Poll::Ready(Exit::Stopping);
+        }
+        if let Some(soon) = leaves_in.filter(|soon| limit.is_none_or(|limit| since.elapsed() + *soon < limit))
+        {
+            timer.arm(Some(soon));
+            return timer.poll_elapsed(cx).map(|_| Exit::Stopping);
+        }
+        timer.arm_from(since, limit.unwrap_or(LOOK_AROUND));
+        match timer.poll_elapsed(cx) {
+            Poll::Ready(_) if limit.is_some() => Poll::Ready(Exit::NoRequest { began }),
+            Poll::Ready(_) => {
+                timer.arm(Some(LOOK_AROUND));
+                timer.poll_elapsed(cx).map(|_| Exit::Stopping)
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Whether the end of the connection cuts something short: a request that has begun, or a first one that was due.
+    fn is_cut_short(&self, began: bool) -> bool {
+        self.traffic.read_ended.get() && !self.closing.get() && (began || self.awaits_first_request())
     }
 }
 
@@ -141,20 +311,15 @@ impl HttpStream {
             Poll::Ready(Next::Unreadable(status, at)) => {
                 return Poll::Ready(Err(Exit::Unreadable(status, at)));
             }
-            Poll::Ready(Next::Ended) if self.is_cut_short(conn) => return Poll::Ready(Err(Exit::CutShort)),
+            Poll::Ready(Next::Ended) if self.session.is_cut_short(conn.has_begun()) => {
+                return Poll::Ready(Err(Exit::CutShort));
+            }
             Poll::Ready(Next::Ended) => return Poll::Ready(Err(Exit::Gone)),
             Poll::Pending => {}
         }
-        let leaves_in = self
-            .session
-            .leaves_in()
-            .filter(|_| !self.frontend.spec.idle_close_on_response);
-        if leaves_in == Some(Duration::ZERO) {
-            return Poll::Ready(Err(Exit::Stopping));
-        }
-        let timeouts = &self.frontend.spec.timeouts;
         let began = conn.has_begun();
         let (since, limit) = if began {
+            let timeouts = &self.frontend.spec.timeouts;
             let since = self.first_byte.get().unwrap_or_else(|| {
                 let now = Instant::now();
                 self.first_byte.set(Some(now));
@@ -165,25 +330,18 @@ impl HttpStream {
                 None => (self.last_heard(since), timeouts.client),
                 whole => (since, whole),
             }
-        } else if self.session.requests.get() == 0 {
-            (self.idle_since.get(), timeouts.http_request.or(timeouts.client))
+        } else if self.may_rest(conn) {
+            timer.arm_from(self.idle_since.get(), MOMENT);
+            return timer.poll_elapsed(cx).map(|_| Err(Exit::Quiet));
         } else {
-            (self.idle_since.get(), self.session.idle_limit())
+            (self.idle_since.get(), self.session.silence_limit())
         };
-        if let Some(soon) = leaves_in.filter(|soon| limit.is_none_or(|limit| since.elapsed() + *soon < limit))
-        {
-            timer.arm(Some(soon));
-            return timer.poll_elapsed(cx).map(|_| Err(Exit::Stopping));
-        }
-        timer.arm_from(since, limit.unwrap_or(LOOK_AROUND));
-        match timer.poll_elapsed(cx) {
-            Poll::Ready(_) if limit.is_some() => Poll::Ready(Err(Exit::NoRequest { began })),
-            Poll::Ready(_) => {
-                timer.arm(Some(LOOK_AROUND));
-                timer.poll_elapsed(cx).map(|_| Err(Exit::Stopping))
-            }
-            Poll::Pending => Poll::Pending,
-        }
+        self.session.poll_late(cx, timer, (since, limit), began).map(Err)
+    }
+
+    /// Whether nothing is left to do that was asked.
+    fn may_rest(&self, conn: &ServerConn) -> bool {
+        conn.is_at_rest() && self.session.lingering.is_empty() && !self.worker.stopping.get()
     }
 
     /// When something of the head was last received that began then.
@@ -292,16 +450,6 @@ impl HttpStream {
         is_at_server && !self.body_is_due() && txn.as_ref().is_some_and(|txn| txn.stage.get().is_none())
     }
 
-    fn is_cut_short(&self, conn: &ServerConn) -> bool {
-        let missed = conn.has_begun() || self.awaits_first_request();
-        self.traffic.read_ended.get() && !self.session.closing.get() && missed
-    }
-
-    /// Whether a first request was due and is missed.
-    fn awaits_first_request(&self) -> bool {
-        self.session.requests.get() == 0 && !self.frontend.spec.ignore_probes
-    }
-
     /// Whether a request is given up whose client sends nothing more.
     fn gives_up(&self) -> bool {
         if self.traffic.failed.get() {
@@ -333,7 +481,7 @@ impl HttpStream {
     async fn leave(&self, exit: Exit, conn: ServerConn, timer: &Timer) -> Option<(Counted, Bytes)> {
         self.client.last_word.waive();
         match exit {
-            Exit::Gone | Exit::Stopping => drop(conn),
+            Exit::Quiet | Exit::Gone | Exit::Stopping => drop(conn),
             Exit::Killed(txn) => self.answer(conn, timer, &txn, StatusCode::BAD_GATEWAY).await,
             Exit::GaveUp(txn) => self.answer(conn, timer, &txn, StatusCode::BAD_REQUEST).await,
             Exit::BodyLate(txn) => self.answer(conn, timer, &txn, StatusCode::REQUEST_TIMEOUT).await,
@@ -364,7 +512,7 @@ impl HttpStream {
                 self.refuse(conn, timer, status, *b"PR").await;
             }
             Exit::NoRequest { began } => {
-                if began || self.awaits_first_request() {
+                if began || self.session.awaits_first_request() {
                     self.refuse(conn, timer, StatusCode::REQUEST_TIMEOUT, *b"cR")
                         .await;
                 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::lingering::Lingering;
-use super::{h1, h2};
+use super::{Life, h1, h2};
 use crate::client::Client;
 use crate::spec::ListenProto;
 use crate::stream::{Counted, Stream, Traffic};
@@ -77,6 +77,44 @@ pub(crate) struct LastServer {
 }
 
 impl HttpSession {
+    fn new(
+        worker: Rc<Worker>,
+        frontend: Rc<Frontend>,
+        client: Rc<Client>,
+        traffic: Rc<Traffic>,
+        proto: ListenProto,
+        upgraded: Option<Upgraded>,
+    ) -> Rc<Self> {
+        let timed = !frontend.logger.is_silent();
+        Rc::new(HttpSession {
+            worker,
+            frontend,
+            client,
+            traffic,
+            requests: Cell::new(0),
+            closing: Cell::new(false),
+            lingering: Lingering::default(),
+            timed,
+            own: OwnConnections::default(),
+            last: RefCell::default(),
+            proto,
+            leaves_at: Cell::default(),
+            upgraded: RefCell::new(upgraded),
+        })
+    }
+
+    fn serve(self: Rc<Self>, counted: Counted, ahead: Bytes) -> Life {
+        let speaks_http2 = match self.proto {
+            ListenProto::Any => counted.stream().alpn() == Some(b"h2"),
+            ListenProto::Http1 | ListenProto::Never => false,
+            ListenProto::Http2 => true,
+        };
+        match speaks_http2 {
+            true => Box::pin(h2::run(self, counted, ahead)),
+            false => Box::pin(h1::Connection::new(&self, counted, ahead)),
+        }
+    }
+
     /// What tells it apart from others of its worker.
     pub(super) fn number(self: &Rc<Self>) -> usize {
         Rc::as_ptr(self) as usize
@@ -92,6 +130,20 @@ impl HttpSession {
         self.worker.leaves_in(&self.leaves_at)
     }
 
+    /// Whether a first request was due and is missed.
+    pub(super) fn awaits_first_request(&self) -> bool {
+        self.requests.get() == 0 && !self.frontend.spec.ignore_probes
+    }
+
+    /// How long a client may say nothing between two requests, or before the first.
+    pub(super) fn silence_limit(&self) -> Option<Duration> {
+        let timeouts = &self.frontend.spec.timeouts;
+        match self.requests.get() {
+            0 => timeouts.http_request.or(timeouts.client),
+            _ => self.idle_limit(),
+        }
+    }
+
     /// How long the connection may have nothing to do after it has served a request.
     pub(super) fn idle_limit(&self) -> Option<Duration> {
         let timeouts = &self.frontend.spec.timeouts;
@@ -102,108 +154,24 @@ impl HttpSession {
     }
 }
 
+/// Serves a client's connection, until it ends.
+pub(crate) fn serve(worker: Rc<Worker>, frontend: Rc<Frontend>, client: Rc<Client>, stream: Stream) -> Life {
+    let (counted, traffic) = Counted::marked(stream, Some(client.clone()));
+    let proto = client.entrance.proto;
+    let session = HttpSession::new(worker, frontend, client, traffic, proto, None);
+    session.serve(counted, Bytes::new())
+}
+
 /// Serves what was a stream of TCP, of which this was read.
-pub(crate) async fn upgrade(
+pub(crate) fn upgrade(
     worker: Rc<Worker>,
     frontend: Rc<Frontend>,
     traffic: Rc<Traffic>,
-    connection: (Counted, Bytes),
+    (counted, ahead): (Counted, Bytes),
     proto: ListenProto,
     upgraded: Upgraded,
-) {
+) -> Life {
     let client = upgraded.txn.client.clone();
-    Connection::on(
-        worker,
-        frontend,
-        client,
-        traffic,
-        connection,
-        proto,
-        Some(upgraded),
-    )
-    .serve()
-    .await;
-}
-
-/// A connection that is to be served.
-pub(crate) struct Connection {
-    session: Rc<HttpSession>,
-    /// The stream, and what was read of it.
-    stream: Option<(Counted, Bytes)>,
-    speaks_http2: bool,
-}
-
-impl Connection {
-    pub(crate) fn new(
-        worker: Rc<Worker>,
-        frontend: Rc<Frontend>,
-        client: Rc<Client>,
-        stream: Stream,
-    ) -> Self {
-        let (counted, traffic) = Counted::marked(stream, Some(client.packets.clone()));
-        let proto = client.proto;
-        Connection::on(
-            worker,
-            frontend,
-            client,
-            traffic,
-            (counted, Bytes::new()),
-            proto,
-            None,
-        )
-    }
-
-    fn on(
-        worker: Rc<Worker>,
-        frontend: Rc<Frontend>,
-        client: Rc<Client>,
-        traffic: Rc<Traffic>,
-        (counted, ahead): (Counted, Bytes),
-        proto: ListenProto,
-        upgraded: Option<Upgraded>,
-    ) -> Self {
-        let speaks_http2 = match proto {
-            ListenProto::Any => counted.stream().alpn() == Some(b"h2"),
-            ListenProto::Http1 | ListenProto::Never => false,
-            ListenProto::Http2 => true,
-        };
-        let timed = !frontend.logger.is_silent();
-        let session = Rc::new(HttpSession {
-            worker,
-            frontend,
-            client,
-            traffic,
-            requests: Cell::new(0),
-            closing: Cell::new(false),
-            lingering: Lingering::default(),
-            timed,
-            own: OwnConnections::default(),
-            last: RefCell::default(),
-            proto,
-            leaves_at: Cell::default(),
-            upgraded: RefCell::new(upgraded),
-        });
-        Connection {
-            session,
-            stream: Some((counted, ahead)),
-            speaks_http2,
-        }
-    }
-
-    /// Serves it until it ends. By reference, here and below: the future of a function that takes what it owns is copied
-    /// as a whole into that of its caller.
-    pub(crate) async fn serve(&mut self) {
-        let Some((counted, ahead)) = self.stream.take() else {
-            return;
-        };
-        if self.speaks_http2 {
-            return Box::pin(h2::run(self.session.clone(), counted, ahead)).await;
-        }
-        let mut conn = h1::Connection::new(&self.session, counted, ahead);
-        let exit = conn.serve().await;
-        // Rare beside what comes before: boxed, so that a connection carries no room for it.
-        if let Some((counted, ahead)) = Box::pin(conn.leave(exit)).await {
-            Box::pin(h2::run(self.session.clone(), counted, ahead)).await;
-        }
-    }
+    let session = HttpSession::new(worker, frontend, client, traffic, proto, Some(upgraded));
+    session.serve(counted, ahead)
 }

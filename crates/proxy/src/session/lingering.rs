@@ -3,7 +3,7 @@
 //! The client has what it asked for, and may ask for more. The transaction stays open for the service alone, and the
 //! session until it has ended.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -24,32 +24,37 @@ pub(crate) struct Rest {
     pub(crate) timer: Timer,
 }
 
-/// The services of a session that go on.
+/// The services of a session that go on. While there has been none, nothing is allocated.
 #[derive(Default)]
-pub(crate) struct Lingering(RefCell<Vec<Rest>>);
+pub(crate) struct Lingering(OnceCell<Box<RefCell<Vec<Rest>>>>);
 
 impl Lingering {
     pub(crate) fn push(&self, rest: Rest) {
-        self.0.borrow_mut().push(rest);
+        self.0.get_or_init(Box::default).borrow_mut().push(rest);
+    }
+
+    /// Whether none goes on.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.get().is_none_or(|rests| rests.borrow().is_empty())
     }
 
     /// Whether the service of this transaction goes on.
     pub(crate) fn has(&self, txn: &Rc<Txn>) -> bool {
+        let is_its = |rest: &Rest| Rc::ptr_eq(rest.applet.txn(), txn);
         self.0
-            .borrow()
-            .iter()
-            .any(|rest| Rc::ptr_eq(rest.applet.txn(), txn))
+            .get()
+            .is_some_and(|rests| rests.borrow().iter().any(is_its))
     }
 
     /// Lets them go on; ready when none is left.
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.0.borrow().is_empty() {
+        let Some(all) = self.0.get().filter(|_| !self.is_empty()) else {
             return Poll::Ready(());
-        }
+        };
         // What runs may end up here again.
-        let mut rests = self.0.take();
+        let mut rests = all.take();
         rests.retain_mut(|rest| rest.poll(cx).is_pending());
-        let mut kept = self.0.borrow_mut();
+        let mut kept = all.borrow_mut();
         rests.append(&mut kept);
         *kept = rests;
         if kept.is_empty() {

@@ -14,7 +14,9 @@ use crate::worker::Frontend;
 
 /// A transaction has come to a step: writes its line, if it is written there.
 pub(crate) fn at(step: LogStep, txn: &Txn) {
-    let Some(frontend) = &txn.client.home else { return };
+    let Some(frontend) = &txn.client.entrance.home else {
+        return;
+    };
     if !frontend.log_steps.has(step) {
         return;
     }
@@ -56,7 +58,9 @@ pub(crate) fn accepted(frontend: &Frontend, client: &Rc<Client>) {
 
 /// A rule wants a line (`do-log`).
 pub(crate) fn rule(txn: &Txn, origin: LogOrigin, profile: Option<&LogProfile>) {
-    let Some(frontend) = &txn.client.home else { return };
+    let Some(frontend) = &txn.client.entrance.home else {
+        return;
+    };
     if frontend.logger.is_silent() {
         return;
     }
@@ -124,7 +128,7 @@ fn why_refused(txn: &Txn) -> Vec<u8> {
     if let Some(format) = &*REFUSED {
         format.eval_into(&mut line, txn);
     }
-    let listener = &client.listener;
+    let listener = &client.entrance.listener;
     match listener.name.len() {
         0 => line.extend_from_slice(listener.id.to_string().as_bytes()),
         _ => line.extend_from_slice(listener.name.as_slice()),
@@ -199,7 +203,7 @@ fn level(frontend: &Frontend, txn: &Txn, is_error: bool) -> Option<Level> {
 fn connect_from(txn: &Txn, frontend: &Frontend) -> String {
     let end = |address: Option<std::net::SocketAddr>| match address {
         Some(address) => format!("{}:{}", address.ip().to_canonical(), address.port()),
-        None => format!("unix:{}", txn.client.listener.id),
+        None => format!("unix:{}", txn.client.entrance.listener.id),
     };
     let mode = match frontend.spec.mode {
         Mode::Http => "HTTP",

@@ -27,7 +27,10 @@ mod tcp;
 mod upstream;
 mod welcome;
 
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll, ready};
 
 use tidegate_sample::stick::Count;
 
@@ -43,14 +46,93 @@ use crate::worker::{Frontend, Worker};
 pub(crate) use headers::wants_websocket;
 pub(crate) use welcome::Welcome;
 
+/// What becomes of a connection, in a box of its own: a task carries no more than where that is.
+pub(crate) type Life = Pin<Box<dyn Future<Output = ()>>>;
+
 /// The life of one client connection.
-pub(crate) async fn run(
+pub(crate) struct Session(Stage);
+
+enum Stage {
+    /// It is looked at by rules, or shakes hands.
+    Arriving(Pin<Box<dyn Future<Output = Option<Stream>>>>, Arrival),
+    Living(Life),
+}
+
+/// Where a connection came.
+struct Arrival {
+    worker: Rc<Worker>,
+    frontend: Rc<Frontend>,
+    client: Rc<Client>,
+}
+
+impl Session {
+    pub(crate) fn new(
+        worker: Rc<Worker>,
+        frontend: Rc<Frontend>,
+        client: Rc<Client>,
+        welcome: &Rc<Welcome>,
+        stream: Stream,
+    ) -> Session {
+        let arrival = Arrival {
+            worker,
+            frontend,
+            client,
+        };
+        let Arrival { frontend, client, .. } = &arrival;
+        let is_plain = welcome.is_plain(client);
+        Session(
+            if is_plain && frontend.tcp_connection.is_empty() && frontend.tcp_session.is_empty() {
+                tally::beat(Pulse::Sessions, client.accepted_at);
+                Stage::Living(arrival.begin(stream))
+            } else {
+                let (worker, frontend, client) = (arrival.worker.clone(), frontend.clone(), client.clone());
+                let welcome = welcome.clone();
+                let arriving = Box::pin(arrive(worker, frontend, client, welcome, stream));
+                Stage::Arriving(arriving, arrival)
+            },
+        )
+    }
+}
+
+impl Future for Session {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            match &mut self.0 {
+                Stage::Living(life) => return life.as_mut().poll(cx),
+                Stage::Arriving(arriving, arrival) => match ready!(arriving.as_mut().poll(cx)) {
+                    Some(stream) => self.0 = Stage::Living(arrival.begin(stream)),
+                    None => return Poll::Ready(()),
+                },
+            }
+        }
+    }
+}
+
+impl Arrival {
+    /// The connection is a session.
+    fn begin(&self, stream: Stream) -> Life {
+        let (worker, frontend, client) = (self.worker.clone(), self.frontend.clone(), self.client.clone());
+        if frontend.spec.closing.no_linger {
+            stream.reset_on_close();
+        }
+        logline::accepted(&frontend, &client);
+        match frontend.spec.mode {
+            Mode::Http => http::serve(worker, frontend, client, stream),
+            Mode::Tcp => Box::pin(tcp::run(worker, frontend, client, stream)),
+        }
+    }
+}
+
+/// What comes before a session. None if there is to be none.
+async fn arrive(
     worker: Rc<Worker>,
     frontend: Rc<Frontend>,
     client: Rc<Client>,
     welcome: Rc<Welcome>,
     mut stream: Stream,
-) {
+) -> Option<Stream> {
     let sets = [
         (Phase::Connection, &frontend.tcp_connection),
         (Phase::Session, &frontend.tcp_session),
@@ -60,11 +142,7 @@ pub(crate) async fn run(
             tally::beat(Pulse::Sessions, client.accepted_at);
         }
         if phase == Phase::Session && !welcome.is_plain(&client) {
-            // Boxed, so that sessions without handshakes carry no room for them.
-            match Box::pin(welcome.shake_hands(&worker, &frontend, &client, stream)).await {
-                Some(ready) => stream = ready,
-                None => return,
-            }
+            stream = welcome.shake_hands(&worker, &frontend, &client, stream).await?;
         }
         if rules.is_empty() {
             continue;
@@ -77,7 +155,7 @@ pub(crate) async fn run(
                     frontend.let_nobody_in(&worker);
                     denied = counts::Count::DeniedConnections;
                 }
-                for usage in [Some(&frontend.usage), client.socket.as_ref()]
+                for usage in [Some(&frontend.usage), client.entrance.socket.as_ref()]
                     .into_iter()
                     .flatten()
                 {
@@ -86,25 +164,14 @@ pub(crate) async fn run(
                 if let Verdict::Vanish { rst_ttl } = verdict {
                     stream.vanish_on_close(rst_ttl);
                 }
-                return;
+                return None;
             }
         }
         if phase == Phase::Connection && !client.counters.is_empty() {
             client.counters.count(Count::Session, 1, ticks());
         }
     }
-    if frontend.spec.closing.no_linger {
-        stream.reset_on_close();
-    }
-    logline::accepted(&frontend, &client);
-    match frontend.spec.mode {
-        Mode::Http => {
-            let mut connection = http::Connection::new(worker, frontend, client, stream);
-            connection.serve().await;
-        }
-        // Boxed, so that sessions of HTTP carry no room for it.
-        Mode::Tcp => Box::pin(tcp::run(worker, frontend, client, stream)).await,
-    }
+    Some(stream)
 }
 
 /// What the rules that look at the mere connection decide.

@@ -1,5 +1,5 @@
-//! One stream of an HTTP connection: where a request and its response pass. HTTP/1 has one stream for all its requests,
-//! one after the other; HTTP/2 has one for each request.
+//! One stream of an HTTP connection: where a request and its response pass. HTTP/2 has one for each request, and so has
+//! HTTP/1, unless the next request is there already.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -70,6 +70,14 @@ pub(crate) struct HttpStream {
     pub(crate) written_before: Cell<u64>,
 }
 
+/// What is left of a stream for the next one on its connection.
+pub(super) struct Before {
+    /// That of the last one: it may still be filed for the next.
+    pub(super) timer: Timer,
+    /// When the last one ended.
+    pub(super) idle_since: Instant,
+}
+
 /// Ends the transaction of a tunnel, also where that is ended from outside.
 struct EndsTunnel<'t>(&'t HttpStream, &'t Rc<Txn>);
 
@@ -116,6 +124,32 @@ impl HttpStream {
             heard: Cell::new(None),
             read_before: Cell::new(0),
             written_before: Cell::new(0),
+        }
+    }
+
+    /// One that goes on where another of the same connection has ended. So many bytes were read since.
+    pub(super) fn after(session: &Rc<HttpSession>, wire: Wire, before: Before, ahead: usize) -> Self {
+        let traffic = session.traffic.clone();
+        let (read, written) = (traffic.read.get(), traffic.written.get());
+        let mut stream = HttpStream::new(session, wire, traffic, before.idle_since);
+        stream.timer = before.timer;
+        // What came before the first request is the first one's.
+        if session.requests.get() > 0 {
+            stream.read_before.set(read.saturating_sub(ahead as u64));
+            stream.written_before.set(written);
+        }
+        stream
+    }
+
+    /// What the next one is to know.
+    pub(super) fn end(mut stream: Rc<Self>) -> Before {
+        let timer = match Rc::get_mut(&mut stream) {
+            Some(stream) => stream.timer.take(),
+            None => stream.worker.wheel.timer(),
+        };
+        Before {
+            timer,
+            idle_since: stream.idle_since.get(),
         }
     }
 

@@ -60,7 +60,7 @@ enum Decided {
 }
 
 pub(crate) async fn run(worker: Rc<Worker>, frontend: Rc<Frontend>, client: Rc<Client>, stream: Stream) {
-    let (counted, traffic) = Counted::marked(stream, Some(client.packets.clone()));
+    let (counted, traffic) = Counted::marked(stream, Some(client.clone()));
     let txn = Txn::new(client, Mode::Tcp, worker.shared.global.buffer_bytes);
     txn.phase.set(Phase::Content);
     txn.usage.number.set(worker.number_request());
@@ -123,7 +123,7 @@ impl TcpSession {
             }
             Decided::Switch(proto) => {
                 let proto = match proto {
-                    ListenProto::Any => self.txn.client.proto,
+                    ListenProto::Any => self.txn.client.entrance.proto,
                     said => said,
                 };
                 return self.switch(Upgrade { proto, backend: None }, pump).await;
@@ -138,7 +138,7 @@ impl TcpSession {
         };
         if backend.spec.mode == Mode::Http {
             let upgrade = Upgrade {
-                proto: self.txn.client.proto,
+                proto: self.txn.client.entrance.proto,
                 backend: Some(backend),
             };
             return self.switch(upgrade, pump).await;
@@ -171,7 +171,7 @@ impl TcpSession {
 
     /// Lets the stream become HTTP, if its listener does.
     async fn switch(&self, upgrade: Upgrade, pump: &mut Pump) -> Result<Option<Upgrade>, [u8; 2]> {
-        match self.txn.client.proto {
+        match self.txn.client.entrance.proto {
             ListenProto::Never => self.end(pump, *b"PR").await.map(ended),
             _ => Ok(Some(upgrade)),
         }
@@ -191,15 +191,8 @@ impl TcpSession {
         self.txn.become_http();
         let (worker, frontend) = (self.worker.clone(), self.frontend.clone());
         let traffic = self.traffic.clone();
-        http::upgrade(
-            worker,
-            frontend,
-            traffic,
-            (client, ahead),
-            upgrade.proto,
-            upgraded,
-        )
-        .await;
+        let client = (client, ahead);
+        http::upgrade(worker, frontend, traffic, client, upgrade.proto, upgraded).await;
     }
 
     /// Has filters take part in the stream, and tells them that it begins.

@@ -50,10 +50,11 @@ impl Welcome {
             let fault = match timer.limit(limit, receiving).await {
                 Ok(Ok(header)) => {
                     if let Some((source, destination)) = header.addresses {
-                        client.source.set(Some(source));
-                        client.destination.set(Some(destination));
+                        client.tell(|told| {
+                            (told.source, told.destination) = (Some(source), Some(destination));
+                        });
                     }
-                    *client.proxy_header.borrow_mut() = Some(header);
+                    *client.proxy_header.borrow_mut() = Some(Box::new(header));
                     client.ready_at.set(Instant::now());
                     None
                 }

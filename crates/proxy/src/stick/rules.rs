@@ -32,7 +32,7 @@ pub(crate) async fn track(txn: &Rc<Txn>, track: &Track, runner: &dyn ExternalRun
         Phase::Response => {
             entry.count(Count::Request, 1, now);
             let status = txn.response_head().map_or(0, |head| head.status.as_u16());
-            for what in txn.client.tables.verdicts.of(status) {
+            for what in txn.client.entrance.tables.verdicts.of(status) {
                 entry.count(what, 1, now);
             }
         }

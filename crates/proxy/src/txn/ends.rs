@@ -3,7 +3,6 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::{Phase, Txn};
-use crate::client::Ends;
 
 impl Txn {
     /// The client's address; `None` on a Unix socket.
@@ -60,24 +59,20 @@ impl Txn {
     fn put_source(&self, address: SocketAddr) {
         self.source.set(Some(address));
         if self.is_of_connection() {
-            self.client.source.set(Some(address));
+            self.client.tell(|told| told.source = Some(address));
         }
         if self.phase.get() == Phase::Connection {
-            let seen = self.client.seen.get();
-            let source = Some(address);
-            self.client.seen.set(Ends { source, ..seen });
+            self.client.tell(|told| told.seen.source = Some(address));
         }
     }
 
     fn put_destination(&self, address: SocketAddr) {
         self.destination.set(Some(address));
         if self.is_of_connection() {
-            self.client.destination.set(Some(address));
+            self.client.tell(|told| told.destination = Some(address));
         }
         if self.phase.get() == Phase::Connection {
-            let seen = self.client.seen.get();
-            let destination = Some(address);
-            self.client.seen.set(Ends { destination, ..seen });
+            self.client.tell(|told| told.seen.destination = Some(address));
         }
     }
 

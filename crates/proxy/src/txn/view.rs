@@ -122,7 +122,7 @@ impl Session for Txn {
     }
 
     fn frontend(&self) -> Option<Named> {
-        Some((*self.client.frontend).clone())
+        Some((*self.client.entrance.frontend).clone())
     }
 
     fn backend(&self) -> Option<Named> {
@@ -134,11 +134,11 @@ impl Session for Txn {
     }
 
     fn listener(&self) -> Option<Named> {
-        Some((*self.client.listener).clone())
+        Some((*self.client.entrance.listener).clone())
     }
 
     fn unique_id(&self) -> Option<Data> {
-        let format = self.client.home.as_ref()?.spec.unique_id.as_ref()?;
+        let format = self.client.entrance.home.as_ref()?.spec.unique_id.as_ref()?;
         if let Some(id) = self.unique_id.get() {
             return Some(id.clone());
         }
@@ -150,6 +150,7 @@ impl Session for Txn {
     fn unique_id_async<'a>(&'a self, runner: &'a dyn ExternalRunner) -> LocalBoxFuture<'a, Option<Data>> {
         let format = self
             .client
+            .entrance
             .home
             .as_ref()
             .and_then(|home| home.spec.unique_id.as_ref());
@@ -165,7 +166,7 @@ impl Session for Txn {
     }
 
     fn scripts(&self) -> Option<&dyn ExternalRunner> {
-        Some(&*self.client.home.as_ref()?.runner)
+        Some(&*self.client.entrance.home.as_ref()?.runner)
     }
 
     fn captures(&self, way: Way) -> Option<Ref<'_, [Option<Data>]>> {
@@ -178,7 +179,7 @@ impl Session for Txn {
     }
 
     fn capture(&self, way: Way, slot: usize, text: &[u8]) {
-        if let (Some(captured), Some(home)) = (&self.captured, &self.client.home) {
+        if let (Some(captured), Some(home)) = (&self.captured, &self.client.entrance.home) {
             captured.put(&home.spec.captures, way, slot, text);
         }
     }
@@ -189,6 +190,7 @@ impl Session for Txn {
 
     fn log_uri_bytes(&self) -> usize {
         self.client
+            .entrance
             .home
             .as_ref()
             .map_or(usize::MAX, |home| home.spec.log.uri_bytes_max)
@@ -202,29 +204,29 @@ impl Session for Txn {
     }
 
     fn connection_src(&self) -> Option<SocketAddr> {
-        self.client.seen.get().source
+        self.client.seen().source
     }
 
     fn connection_dst(&self) -> Option<SocketAddr> {
-        self.client.seen.get().destination
+        self.client.seen().destination
     }
 
     fn figures(&self) -> Option<&dyn Figures> {
-        Some(&*self.client.home.as_ref()?.board)
+        Some(&*self.client.entrance.home.as_ref()?.board)
     }
 
     fn process_connections(&self) -> Option<u64> {
-        Some(self.client.home.as_ref()?.board.connections())
+        Some(self.client.entrance.home.as_ref()?.board.connections())
     }
 
     fn listener_connections(&self) -> Option<u64> {
-        let home = self.client.home.as_ref()?;
+        let home = self.client.entrance.home.as_ref()?;
         home.board
-            .listener_connections(home.spec.name.as_bytes(), self.client.listener.id)
+            .listener_connections(home.spec.name.as_bytes(), self.client.entrance.listener.id)
     }
 
     fn settings(&self) -> Option<Settings> {
-        let home = self.client.home.as_ref()?;
+        let home = self.client.entrance.home.as_ref()?;
         let timeouts = &home.spec.timeouts;
         let backend = self.usage.backend_settings();
         let set = |which, configured| self.overrides.timeout(which, configured);
@@ -317,7 +319,7 @@ impl Session for Txn {
     }
 
     fn stopping(&self) -> bool {
-        self.client.stopping.get()
+        self.client.entrance.stopping.get()
     }
 
     fn debug(&self, to: DebugSink, line: &str) {
@@ -325,15 +327,19 @@ impl Session for Txn {
             DebugSink::Stdout => LogTo::Stdout,
             DebugSink::Stderr => LogTo::Stderr,
         };
-        LogWriter::write(self.client.writer.as_ref(), &to, format!("{line}\n").as_bytes());
+        LogWriter::write(
+            self.client.entrance.writer.as_ref(),
+            &to,
+            format!("{line}\n").as_bytes(),
+        );
     }
 
     fn process(&self) -> Option<&Process> {
-        self.client.process.as_deref()
+        self.client.entrance.process.as_deref()
     }
 
     fn thread(&self) -> u32 {
-        u32::try_from(self.client.worker).map_or(u32::MAX, |w| w.saturating_add(1))
+        u32::try_from(self.client.entrance.worker).map_or(u32::MAX, |w| w.saturating_add(1))
     }
 
     fn vars(&self, scope: VarScope) -> Option<&RefCell<VarStore>> {
@@ -347,11 +353,11 @@ impl Session for Txn {
     }
 
     fn proc_vars(&self) -> Option<&ProcVars> {
-        Some(&self.client.proc_vars)
+        Some(&self.client.entrance.proc_vars)
     }
 
     fn tables(&self) -> Option<&Tables> {
-        Some(&self.client.tables)
+        Some(&self.client.entrance.tables)
     }
 
     fn tracked(&self, counter: u32) -> Option<Ref<'_, Tracked>> {
