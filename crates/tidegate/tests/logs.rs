@@ -503,3 +503,51 @@ fn until(syslog: &Syslog, wanted: &str) -> Result<()> {
     while syslog.line()? != wanted {}
     Ok(())
 }
+
+/// Between its requests a connection gives up most of what it is; what is told of each request doesn't change by that.
+#[test]
+fn requests_after_a_rest_are_logged_as_those_before() -> Result<()> {
+    let syslog = Syslog::new()?;
+    let lines = "http-request return status 200 content-type text/plain string hello\n    \
+                 log-format \"%HP %U %B %Ti\"";
+    let site = site("logs-rest", &syslog, "format raw local0", lines)?;
+    let mut client = site.connect(0)?;
+    client.set_read_timeout(Some(PATIENCE))?;
+    let request = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n");
+    let answered = |client: &mut TcpStream| -> Result<usize> {
+        let mut came = Vec::new();
+        while !came.ends_with(b"hello") {
+            let mut piece = [0; 1024];
+            let read = client.read(&mut piece)?;
+            assert_ne!(read, 0, "the connection ended");
+            came.extend(piece.iter().take(read));
+        }
+        Ok(came.len())
+    };
+    client.write_all(request("/first").as_bytes())?;
+    let sent = answered(&mut client)?;
+    client.write_all(request("/again").as_bytes())?;
+    answered(&mut client)?;
+    // Not to wait for a state: the time is what this is about.
+    let rest = std::time::Duration::from_millis(150);
+    std::thread::sleep(rest);
+    client.write_all(b"GET /later HTTP")?;
+    std::thread::sleep(rest);
+    client.write_all(b"/1.1\r\nHost: h\r\n\r\n")?;
+    answered(&mut client)?;
+    for (path, rested) in [("/first", false), ("/again", false), ("/later", true)] {
+        let line = syslog.line()?;
+        let told: Vec<&str> = line.split(' ').collect();
+        let [named, uploaded, read, idle] = told[..] else {
+            return Err(format!("unexpected line: {line}").into());
+        };
+        assert_eq!(
+            (named, uploaded, read),
+            (path, &*request(path).len().to_string(), &*sent.to_string())
+        );
+        if rested {
+            assert!(idle.parse::<u64>()? >= 100, "{line}");
+        }
+    }
+    Ok(())
+}
