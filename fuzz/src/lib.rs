@@ -1,10 +1,13 @@
 //! What the fuzz targets share: making a case of bytes, and what has to hold for it.
 
+use std::io::IoSlice;
 use std::path::PathBuf;
+use std::task::{Context, Poll, Waker};
 
 use tidegate_config::{
     Code, Diagnostic, Draft, Environment, MemoryFiles, Options, Sources, Span, Style, Tree, format, render,
 };
+use tidegate_http2::{Connection, Outcome, PREFACE, Reason, Received, Role, Settings};
 use tidegate_proxy::http1::hearing::{requests, responses};
 use tidegate_sample::{
     Acl, Expr, LogFormat, NoExternals, NoSession, ParseError, Scope, Value, convert, logformat,
@@ -65,6 +68,58 @@ pub fn http1(case: &[u8]) {
     let pieces = || bytes.chunks(usize::from(first >> 1).max(1));
     assert_eq!(requests(pieces(), lenient), requests([bytes], lenient));
     assert_eq!(responses(pieces(), lenient), responses([bytes], lenient));
+}
+
+/// Hears the bytes as what a client of HTTP/2 sends behind its preface: however they are cut, the same requests and bodies come of
+/// them, they end the connection for the same reason or not at all, and what is to be said to them stays small. The first byte says
+/// where they are cut.
+pub fn http2(case: &[u8]) {
+    let Some((first, bytes)) = case.split_first() else {
+        return;
+    };
+    let cut = heard(bytes.chunks(usize::from(*first).max(1)));
+    let whole = heard([bytes].into_iter());
+    // When a flood ends depends on what was answered meanwhile.
+    let is_flood = |ended| ended == Some(Outcome::Refused(Reason::ENHANCE_YOUR_CALM));
+    assert!(cut == whole || is_flood(cut.1) || is_flood(whole.1), "{cut:?} {whole:?}");
+}
+
+/// What comes of frames, and how it ended.
+fn heard<'b>(pieces: impl Iterator<Item = &'b [u8]>) -> (Vec<String>, Option<Outcome>) {
+    let settings = Settings {
+        streams_max: 4,
+        ..Settings::default()
+    };
+    let mut server = Connection::new(Role::Server, settings);
+    let (mut keys, mut all) = (Vec::new(), Vec::new());
+    for piece in [PREFACE].into_iter().chain(pieces) {
+        server.buffer().extend_from_slice(piece);
+        while let Some((key, request)) = server.read() {
+            all.push(format!("{:?} {:?}", key.id(), request));
+            keys.push(key);
+        }
+        assert!(server.active() <= 4);
+        let mut slices = [IoSlice::new(&[]); 8];
+        while server.has_output() {
+            let count = server.slices(&mut slices);
+            let length = slices.iter().take(count).map(|slice| slice.len()).sum();
+            // Each frame is answered by two at the most.
+            assert!(length <= 64 + 5 * piece.len());
+            slices = [IoSlice::new(&[]); 8];
+            server.wrote(length);
+        }
+    }
+    let cx = Context::from_waker(Waker::noop());
+    for key in keys {
+        let mut body = 0;
+        while let Poll::Ready(Received::Data(data)) = server.poll_received(key, &cx) {
+            body += data.len();
+        }
+        all.push(format!("{} {body}", key.id()));
+        server.let_go(key);
+    }
+    assert_eq!(server.active(), 0);
+    (all, server.outcome())
 }
 
 /// Parses the text as a log-format string of either style and evaluates it for no session.

@@ -104,6 +104,12 @@ impl Headers {
         Headers(Some(List::new(received, fields, 0)))
     }
 
+    /// A list with room for so many bytes, for a codec that [finds](Self::found) fields elsewhere than in what was received.
+    #[must_use]
+    pub fn with_room(bytes: usize) -> Headers {
+        Headers(Some(List::new(Bytes::new(), 0, bytes)))
+    }
+
     /// Takes in a field that a codec found in what was received, and checked: what makes up a name and a value is for the
     /// codec to say. Both are parts of what was received; anything else is copied.
     pub fn found(&mut self, name: FieldName<'_>, value: &[u8]) {
