@@ -13,7 +13,7 @@ use tidegate_sample::{Named, Process, Tls};
 
 use crate::clock::ticks;
 use crate::figures::Usage;
-use crate::http2::Meter;
+use crate::http2::Core;
 use crate::log::{LogWriter, Logger};
 use crate::packets::Packets;
 use crate::proxy_protocol::Header;
@@ -100,7 +100,7 @@ pub(crate) struct Client {
     /// What it may do then.
     pub(crate) last_word: LastWord,
     /// What is counted on a connection that speaks HTTP/2.
-    pub(crate) h2: RefCell<Option<Rc<Meter>>>,
+    pub(crate) h2: RefCell<Option<Rc<Core>>>,
 }
 
 impl Client {
@@ -197,7 +197,7 @@ impl Client {
             .h2
             .borrow()
             .as_ref()
-            .map_or(0, |meter| meter.figures(0).glitches);
+            .map_or(0, |core| core.figures(0).glitches);
         all.saturating_sub(self.glitches_counted.replace(all))
     }
 }

@@ -81,6 +81,42 @@ fn sessions_are_listed_and_ended() -> Result<()> {
 }
 
 #[test]
+fn whoever_waits_on_a_stream_is_told_that_its_session_is_ended() -> Result<()> {
+    let silent = origin(|mut stream| {
+        let _ = stream.read_to_end(&mut Vec::new());
+        Ok(())
+    })?;
+    let rest = format!(
+        "frontend front\n    bind 127.0.0.1:8081\n    default_backend app\nbackend app\n    server s {}\n",
+        server(silent)
+    );
+    let runtime = Runtime::start("sess2", "level admin", "", &rest)?;
+    let mut client = runtime.site.connect(1)?;
+    client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")?;
+    // Two requests: static entries of the table, and the authority `h`.
+    for stream in [1, 3] {
+        let head = [0, 0, 6, 1, 5, 0, 0, 0, stream, 0x82, 0x86, 0x84, 0x41, 1, b'h'];
+        client.write_all(&head)?;
+    }
+    let listed = runtime.until("show sess\n", " fe=front be=app srv=s age=")?;
+    let id = listed.lines().find(|line| line.contains("fe=front"));
+    let id = id.and_then(|line| line.split(':').next()).ok_or("not listed")?;
+    assert_eq!(runtime.ask(&format!("shutdown session {id}\n"))?, "\n");
+    let mut all = Vec::new();
+    client.read_to_end(&mut all)?;
+    let told = |what: &[u8]| all.windows(what.len()).filter(|part| *part == what).count();
+    assert_eq!(told(b"<title>502 Bad Gateway"), 2, "{}", all.escape_ascii());
+    // And that nothing more is served: GOAWAY, after stream 3, without an error.
+    assert_eq!(
+        told(b"\0\0\x08\x07\0\0\0\0\0\0\0\0\x03\0\0\0\0"),
+        1,
+        "{}",
+        all.escape_ascii()
+    );
+    Ok(())
+}
+
+#[test]
 fn tables_are_shown_set_and_cleared() -> Result<()> {
     let rest = "frontend front\n    bind 127.0.0.1:8081\n    http-request track-sc0 path table counts\n    \
                 http-request return status 200 content-type text/plain lf-string %[sc0_http_req_cnt(counts)]\n\

@@ -13,7 +13,7 @@ use super::run::{Line, NoWire, Opened, Opener, Opening, Route};
 use super::spec::CheckSpec;
 use super::step::Connect;
 use crate::http1::{self, HeadLimits};
-use crate::http2::{self, Settings};
+use crate::http2;
 use crate::proxy_protocol::{About, local2, version1, version2};
 use crate::spec::{ServerAddress, ServerProto, ServerTls};
 use crate::stream::Stream;
@@ -153,11 +153,8 @@ impl ToServer {
             },
         };
         let link = if speaks_http2 {
-            let most = (global.h2.be_glitches_max, global.h2.glitches_busy_min);
-            let settings = Settings::to_servers(global);
             let encrypted = matches!(stream, Stream::Tls(_));
-            let conn = http2::ClientConn::new(stream, made, encrypted, settings, most).await;
-            let conn = conn.map_err(|_| NoWire::Connection(io::ErrorKind::ConnectionReset.into()))?;
+            let conn = http2::ClientConn::new(stream, made, encrypted, http2::to_servers(global));
             if let Some(home) = &home {
                 home.server.pool.share(&conn);
             }

@@ -72,8 +72,18 @@ impl ClientConn {
 
     /// Goes on with what is to be written. Ready when nothing is left of that.
     pub(crate) fn drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if ready!(self.upload.poll(&self.wire, self.case.as_ref(), cx)).is_err() {
-            self.kept = false;
+        match self.upload.poll(&self.wire, self.case.as_ref(), cx) {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(_)) => self.kept = false,
+            Poll::Pending => {
+                // A server that has answered and gone wants nothing more, though the client may be slow to send it.
+                let mut wire = self.wire.borrow_mut();
+                let is_over = wire.is_over() && wire.held.is_empty();
+                if !is_over || !matches!(wire.poll_more(cx), Poll::Ready(Ok(0) | Err(_))) {
+                    return Poll::Pending;
+                }
+                self.kept = false;
+            }
         }
         Poll::Ready(())
     }

@@ -1,27 +1,27 @@
 //! The servers' side: connections that several requests share.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use bytes::Bytes;
-use h2::client::{Connection, ResponseFuture, SendRequest};
-use h2::{Reason, RecvStream};
-use http::{Request, Response, StatusCode};
+use http::Method;
 use http_body::Body;
+use tidegate_http2::{Broken, Outgoing, Reason, Role, Settings};
 use tidegate_sample::figures::HttpStreamFigures;
 use tidegate_sample::head::names::CONTENT_LENGTH;
 use tidegate_sample::head::{request, response};
 
-use super::guard::{Guarded, Meter};
+use super::core::{Core, Part};
 use super::receiving::Receiving;
-use super::server::{ERRORS_MAX, RESET_STREAMS_MAX, SEND_BUFFER_BYTES, Sender, Settings};
-use super::translate::{Translated, translate};
+use super::server::Sender;
 use super::tunnel::Duplex;
+use super::upgrade::Upgrade;
+use super::wire::Wire;
 use crate::body::MessageBody;
 use crate::event::Event;
 use crate::stream::{Counted, Stream, Traffic};
@@ -30,12 +30,11 @@ use crate::upstream::manner::Made;
 
 /// A connection to a server. A task of its own drives it, as no session owns it.
 pub(crate) struct ClientConn {
-    send: RefCell<SendRequest<Bytes>>,
-    state: Rc<State>,
-    traffic: Rc<Traffic>,
+    core: Rc<Core>,
+    /// Something was read, or a stream ended.
+    moved: Rc<Event>,
     local: Option<SocketAddr>,
     encrypted: bool,
-    streams_max: usize,
     /// Requests in progress.
     active: Cell<usize>,
     idle_since: Cell<Instant>,
@@ -43,75 +42,28 @@ pub(crate) struct ClientConn {
     pub(crate) made: Made,
 }
 
-/// What the connection and the task that drives it share.
-struct State {
-    ended: Cell<bool>,
-    meter: Rc<Meter>,
-    /// Something was read.
-    moved: Event,
-}
-
 impl ClientConn {
-    /// Greets a server.
-    ///
-    /// # Errors
-    /// The connection is broken.
-    pub(crate) async fn new(
-        stream: Stream,
-        made: Made,
-        encrypted: bool,
-        settings: Settings,
-        glitches: (u32, u32),
-    ) -> Result<Rc<Self>, SendFailure> {
+    /// A connection that is greeted as soon as there is something to ask.
+    pub(crate) fn new(stream: Stream, made: Made, encrypted: bool, settings: Settings) -> Rc<Self> {
         let local = stream.local();
-        let (counted, traffic) = Counted::new(stream);
-        let meter = Meter::new(settings.streams_max, glitches);
-        let streams_max = settings.streams_max as usize;
-        let (send, connection) = h2::client::Builder::new()
-            .enable_push(false)
-            .initial_max_send_streams(streams_max)
-            .initial_window_size(settings.window_bytes)
-            .max_frame_size(settings.frame_bytes_max)
-            .header_table_size(settings.table_bytes)
-            .max_header_list_size(settings.head_bytes_max)
-            .max_concurrent_reset_streams(RESET_STREAMS_MAX)
-            .max_local_error_reset_streams(Some(ERRORS_MAX))
-            .max_send_buffer_size(SEND_BUFFER_BYTES)
-            .handshake(Guarded::server(counted, meter.clone()))
-            .await
-            .map_err(|_| SendFailure::Closed { silent: true })?;
-        let state = Rc::new(State {
-            ended: Cell::new(false),
-            meter,
-            moved: Event::default(),
-        });
-        tokio::task::spawn_local(drive(
-            connection,
-            state.clone(),
-            traffic.clone(),
-            settings.connection_window(),
-        ));
-        Ok(Rc::new(ClientConn {
-            send: RefCell::new(send),
-            state,
-            traffic,
+        let (counted, _) = Counted::new(stream);
+        let core = Core::new(Role::Client, settings);
+        let moved = Rc::<Event>::default();
+        tokio::task::spawn_local(drive(Wire::new(counted, core.clone()), moved.clone()));
+        Rc::new(ClientConn {
+            core,
+            moved,
             local,
             encrypted,
-            streams_max,
             active: Cell::new(0),
             idle_since: Cell::new(Instant::now()),
             made,
-        }))
+        })
     }
 
     /// Whether it can take (more) requests, now or when others have ended.
     pub(crate) fn is_open(&self) -> bool {
-        if self.state.ended.get() {
-            return false;
-        }
-        let mut cx = Context::from_waker(Waker::noop());
-        // An error says that the server is going away.
-        !matches!(self.send.borrow_mut().poll_ready(&mut cx), Poll::Ready(Err(_)))
+        self.core.connection().borrow().takes_requests().1
     }
 
     /// Since when it has carried nothing; none while it carries something.
@@ -121,11 +73,7 @@ impl ClientConn {
 
     /// Room for one more request, if there is any.
     pub(crate) fn reserve(self: &Rc<Self>) -> Option<ClientStream> {
-        let allowed = self
-            .send
-            .borrow()
-            .current_max_send_streams()
-            .min(self.streams_max);
+        let allowed = self.core.connection().borrow().streams_max();
         (self.active.get() < allowed && self.is_open()).then(|| self.stream())
     }
 
@@ -143,49 +91,67 @@ impl ClientConn {
 
     fn count(&self, active: usize) {
         self.active.set(active);
-        self.state.meter.carries(active);
         self.idle_since.set(Instant::now());
     }
 
-    /// Waits until the server has said what it can do, or is gone.
-    async fn greeted(&self) {
+    /// Waits until one more request may be sent. False if none ever may.
+    async fn has_room(&self) -> bool {
         poll_fn(|cx| {
-            if self.traffic.read.get() > 0 || self.state.ended.get() {
-                return Poll::Ready(());
+            let (now, ever) = self.core.connection().borrow().takes_requests();
+            if now || !ever {
+                return Poll::Ready(now);
             }
-            self.state.moved.register(cx);
+            self.moved.register(cx);
             Poll::Pending
         })
-        .await;
+        .await
+    }
+
+    /// Waits until the server has said what it can do, or is gone. Whether it takes an extended CONNECT.
+    async fn takes_protocols(&self) -> bool {
+        poll_fn(|cx| {
+            let connection = self.core.connection().borrow();
+            if connection.is_greeted() {
+                return Poll::Ready(connection.takes_protocols());
+            }
+            self.moved.register(cx);
+            Poll::Pending
+        })
+        .await
     }
 }
 
-/// Drives a connection until it ends: when its server ends it, or nobody has a handle to it. Its window is opened as soon as
-/// the server has spoken.
-async fn drive(
-    mut connection: Connection<Guarded, Bytes>,
-    state: Rc<State>,
-    traffic: Rc<Traffic>,
-    window: u32,
-) {
-    let mut is_open = false;
+impl Drop for ClientConn {
+    fn drop(&mut self) {
+        self.core.with(tidegate_http2::Connection::end_when_served);
+    }
+}
+
+/// Drives a connection until it ends: when its server ends it, or nobody asks for anything any more.
+async fn drive(mut wire: Wire, moved: Rc<Event>) {
+    let core = wire.core().clone();
     poll_fn(|cx| {
-        let polled = Pin::new(&mut connection).poll(cx);
-        if !is_open && traffic.read.get() > 0 {
-            is_open = true;
-            connection.set_target_window_size(window);
-        }
-        state.moved.notify();
-        if polled.is_ready() || state.meter.is_exhausted() {
-            return Poll::Ready(());
-        }
-        Poll::Pending
+        core.enter(cx);
+        let polled = loop {
+            // No server asks for anything.
+            while wire.poll_read(cx).is_ready() {}
+            let was_full = wire.is_full();
+            match wire.poll_write(cx) {
+                Poll::Ready(Ok(())) if was_full => {}
+                Poll::Ready(Ok(())) if core.connection().borrow().outcome().is_none() => break Poll::Pending,
+                Poll::Ready(_) => break Poll::Ready(()),
+                Poll::Pending => break Poll::Pending,
+            }
+        };
+        core.leave();
+        moved.notify();
+        polled
     })
     .await;
-    state.ended.set(true);
-    // Whoever waits for a stream of it is told when it is dropped.
-    drop(connection);
-    state.moved.notify();
+    // Whoever waits for a stream of it is told.
+    core.connection().borrow_mut().broke();
+    moved.notify();
+    let _ = poll_fn(|cx| wire.poll_shutdown(cx)).await;
 }
 
 /// Room for one request on a connection, and the request that takes it.
@@ -196,7 +162,7 @@ pub(crate) struct ClientStream {
     traffic: Rc<Traffic>,
     upload: Option<Upload>,
     /// The stream, once it is a tunnel.
-    tunnel: Option<(RecvStream, Sender)>,
+    tunnel: Option<Part>,
 }
 
 impl Drop for ClientStream {
@@ -228,7 +194,7 @@ impl ClientStream {
 
     /// What is known of it.
     pub(crate) fn figures(&self) -> HttpStreamFigures {
-        self.conn.state.meter.figures(self.number)
+        self.conn.core.figures(self.number)
     }
 
     /// Goes on sending the request's body. Ready when it is sent.
@@ -253,36 +219,36 @@ impl ClientStream {
         body: MessageBody,
         mut informed: impl FnMut(response::Parts),
     ) -> Result<(response::Parts, MessageBody), SendFailure> {
-        let mut send = self.conn.send.borrow().clone();
-        if poll_fn(|cx| send.poll_ready(cx)).await.is_err() {
+        if !self.conn.has_room().await {
             return Err(SendFailure::Unsent(Box::new((head, body))));
         }
-        let translated = translate(head, self.conn.encrypted);
-        let Translated {
-            head,
-            upgrade,
-            connects,
-        } = translated;
-        if upgrade.is_some() {
-            self.conn.greeted().await;
-            if !send.is_extended_connect_protocol_enabled() {
-                return Err(SendFailure::Invalid);
-            }
+        let upgrade = Upgrade::of(&head.headers);
+        if upgrade.is_some() && !self.conn.takes_protocols().await {
+            return Err(SendFailure::Invalid);
         }
+        let connects = upgrade.is_some() || head.method == Method::CONNECT;
         let ended = body.is_ended() && !connects;
-        let sent = send.send_request(Request::from_parts(head, ()), ended);
-        let (mut response, sender) = sent.map_err(|e| failure(&e))?;
-        self.number = response.stream_id().as_u32();
-        let mut sender = Some(Sender::new(sender));
+        let outgoing = Outgoing {
+            head: &head,
+            protocol: upgrade.as_ref().map(|upgrade| upgrade.protocol.as_bytes()),
+            encrypted: self.conn.encrypted,
+        };
+        let key = self
+            .conn
+            .core
+            .with(|connection| connection.request(outgoing, ended));
+        let Ok(key) = key else {
+            return Err(SendFailure::Unsent(Box::new((head, body))));
+        };
+        let part = Part::first(&self.conn.core, key);
+        self.number = part.id();
         if !ended && !connects {
-            self.upload = sender.take().map(|sender| Upload::new(body, sender));
+            self.upload = Some(Upload::new(body, Sender::new(part.clone())));
         }
-        let response = poll_fn(|cx| self.poll_response(cx, &mut response, &mut informed)).await?;
-        let (head, received) = response.into_parts();
-        let mut head = response::Parts::from(head);
+        let mut head = poll_fn(|cx| self.poll_response(cx, &part, &mut informed)).await?;
         self.traffic.read.update(|r| r + 1);
         if connects && head.status.is_success() {
-            self.tunnel = sender.map(|sender| (received, sender));
+            self.tunnel = Some(part);
             if let Some(upgrade) = upgrade {
                 upgrade.answer(&mut head);
             }
@@ -290,32 +256,29 @@ impl ClientStream {
         }
         let length = head.headers.get(CONTENT_LENGTH);
         let length = length.and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
-        let receiving = Receiving::new(received, length, Some(self.traffic.clone()));
+        let receiving = Receiving::new(part, length, Some(self.traffic.clone()));
         Ok((head, MessageBody::http2(receiving)))
     }
 
     fn poll_response(
         &mut self,
         cx: &mut Context<'_>,
-        response: &mut ResponseFuture,
+        part: &Part,
         informed: &mut impl FnMut(response::Parts),
-    ) -> Poll<Result<Response<RecvStream>, SendFailure>> {
-        while let Poll::Ready(Some(Ok(head))) = response.poll_informational(cx) {
-            if head.status() == StatusCode::SWITCHING_PROTOCOLS {
-                // HTTP/2 knows no such thing.
-                return Poll::Ready(Err(SendFailure::Invalid));
+    ) -> Poll<Result<response::Parts, SendFailure>> {
+        while let Poll::Ready(head) = part.with(|connection, key| connection.poll_head(key, cx)) {
+            match head {
+                Ok(head) if head.status.is_informational() => informed(head),
+                Ok(head) => return Poll::Ready(Ok(head)),
+                Err(broken) => return Poll::Ready(Err(failure(broken, part.core()))),
             }
-            informed(head.into_parts().0.into());
-        }
-        if let Poll::Ready(response) = Pin::new(response).poll(cx) {
-            return Poll::Ready(response.map_err(|e| failure(&e)));
         }
         if let Some(upload) = &mut self.upload {
             match upload.poll(cx, &self.traffic) {
                 Poll::Ready(Ok(())) => self.upload = None,
                 // A server may refuse the rest of a body and answer all the same.
-                Poll::Ready(Err(Broken::Server)) => self.upload = None,
-                Poll::Ready(Err(Broken::Client)) => {
+                Poll::Ready(Err(Broke::Server)) => self.upload = None,
+                Poll::Ready(Err(Broke::Client)) => {
                     upload.sender.reset(Reason::CANCEL);
                     return Poll::Ready(Err(SendFailure::Body));
                 }
@@ -327,27 +290,26 @@ impl ClientStream {
 
     /// The stream of bytes that a CONNECT has become.
     pub(crate) fn into_duplex(mut self) -> Option<Duplex> {
-        let (receiving, sending) = self.tunnel.take()?;
+        let receiving = self.tunnel.take()?;
+        let sending = Sender::new(receiving.clone());
         let traffic = self.traffic.clone();
         Some(Duplex::new(receiving, sending, traffic).on(self))
     }
 }
 
 /// Why there is no response.
-fn failure(why: &h2::Error) -> SendFailure {
-    let refused = why.is_reset() && why.reason() == Some(Reason::REFUSED_STREAM);
-    if why.is_remote() && (refused || why.is_go_away()) {
+fn failure(why: Broken, core: &Core) -> SendFailure {
+    match why {
         // The server says that it hasn't looked at the request.
-        return SendFailure::Refused;
+        Broken::Unseen => SendFailure::Refused,
+        Broken::Peer(_) => SendFailure::Closed { silent: false },
+        Broken::Connection if !core.is_refused() => SendFailure::Closed { silent: true },
+        Broken::Here(_) | Broken::Connection => SendFailure::Invalid,
     }
-    if why.is_io() || why.is_remote() {
-        return SendFailure::Closed { silent: why.is_io() };
-    }
-    SendFailure::Invalid
 }
 
 /// Whose fault it is that a body can't be sent.
-enum Broken {
+enum Broke {
     Client,
     Server,
 }
@@ -368,12 +330,12 @@ impl Upload {
         }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>, traffic: &Traffic) -> Poll<Result<(), Broken>> {
+    fn poll(&mut self, cx: &mut Context<'_>, traffic: &Traffic) -> Poll<Result<(), Broke>> {
         loop {
             while !self.data.is_empty() {
                 let last = self.body.is_ended();
                 let sent = ready!(self.sender.poll_send(cx, &mut self.data, last));
-                let sent = sent.map_err(|_| Broken::Server)?;
+                let sent = sent.map_err(|_| Broke::Server)?;
                 traffic.written.update(|w| w + sent as u64);
                 if last && self.data.is_empty() {
                     return Poll::Ready(Ok(()));
@@ -384,14 +346,14 @@ impl Upload {
                     Ok(data) => self.data = data,
                     Err(frame) => {
                         let trailers = frame.into_trailers().unwrap_or_default();
-                        let sent = self.sender.trailers(trailers);
-                        return Poll::Ready(sent.map_err(|_| Broken::Server));
+                        let sent = self.sender.trailers(&trailers);
+                        return Poll::Ready(sent.map_err(|_| Broke::Server));
                     }
                 },
-                Some(Err(_)) => return Poll::Ready(Err(Broken::Client)),
+                Some(Err(_)) => return Poll::Ready(Err(Broke::Client)),
                 None => {
                     let sent = ready!(self.sender.poll_send(cx, &mut Bytes::new(), true));
-                    return Poll::Ready(sent.map(drop).map_err(|_| Broken::Server));
+                    return Poll::Ready(sent.map(drop).map_err(|_| Broke::Server));
                 }
             }
         }

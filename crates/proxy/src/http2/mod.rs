@@ -1,31 +1,27 @@
-//! HTTP/2 on the wire. The only module that names the h2 crate.
+//! HTTP/2 on the wire.
 //!
-//! Of the libraries that could be here, this is the one without a layer above the frames: a proxy has to see each stream's
-//! number, its resets and its informational responses, to end a connection with the reason of its choice, and to hand
-//! streams that switched protocols to somebody else, all without `Send`. What h2 does not bound (how often a peer may make
-//! it answer) is bounded in front of it, by [`guard`].
+//! What the protocol is is said in the crate `tidegate-http2`, which knows bytes and no sockets. Here its connections are read and
+//! written: a client's by the session that owns it, a server's by a task of its own, since several sessions share it. All streams
+//! of a connection live on its thread; whoever holds a part in one holds the connection's state with it, and no task is made for it.
 
 mod client;
-mod guard;
+mod core;
 mod receiving;
 mod request;
 mod server;
-mod translate;
 mod tunnel;
-
-use tidegate_sample::head::Headers;
-use tidegate_sample::head::names::{CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TRANSFER_ENCODING, UPGRADE};
+mod upgrade;
+mod wire;
 
 pub(crate) use client::{ClientConn, ClientStream};
-pub(crate) use guard::Meter;
-pub(crate) use h2::{Reason, RecvStream};
+pub(crate) use core::{Core, Part, from_clients, to_servers};
 pub(crate) use receiving::Receiving;
-pub(crate) use request::understand;
-pub(crate) use server::{Polled, Responder, Sender, ServerConn, Settings, serve};
+pub(crate) use request::upgraded;
+pub(crate) use server::{Polled, Responder, Sender, ServerConn};
+pub(crate) use tidegate_http2::{Outcome, Reason, Request};
 pub(crate) use tunnel::Duplex;
 
-/// What an HTTP/2 client sends first.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+use tidegate_http2::PREFACE;
 
 /// Whether these first bytes of a connection are (the beginning of) those of HTTP/2, and of nothing else.
 pub(crate) fn is_preface(bytes: &[u8]) -> bool {
@@ -38,15 +34,6 @@ pub(crate) fn is_preface(bytes: &[u8]) -> bool {
 pub(crate) fn may_be_preface(bytes: &[u8]) -> bool {
     let common = bytes.len().min(PREFACE.len());
     common > 0 && bytes.get(..common) == PREFACE.get(..common)
-}
-
-/// Removes the fields that no message of HTTP/2 may have.
-pub(crate) fn forget_http1(headers: &mut Headers) {
-    headers.remove(CONNECTION);
-    headers.remove(TRANSFER_ENCODING);
-    headers.remove(UPGRADE);
-    headers.remove(KEEP_ALIVE);
-    headers.remove(PROXY_CONNECTION);
 }
 
 #[cfg(test)]

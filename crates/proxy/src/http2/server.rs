@@ -5,213 +5,158 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use h2::server::{Connection, SendResponse};
-use h2::{Reason, RecvStream, SendStream};
-use http::{HeaderMap, Response, request};
+use http::HeaderMap;
+use tidegate_http2::{Outcome, Reason, Request, Role, Settings};
 use tidegate_sample::head::response;
 
-use super::guard::{Guarded, Meter};
-use crate::spec::GlobalSpec;
+use super::core::{Core, Part, to_io};
+use super::wire::Wire;
 use crate::stream::Counted;
-
-/// What is decided once for a connection.
-#[derive(Clone, Copy)]
-pub(crate) struct Settings {
-    /// `tune.h2.fe.max-concurrent-streams`.
-    pub(crate) streams_max: u32,
-    /// `tune.h2.fe.initial-window-size`: bytes of a stream that nobody has asked for yet.
-    pub(crate) window_bytes: u32,
-    /// `tune.h2.max-frame-size`.
-    pub(crate) frame_bytes_max: u32,
-    /// `tune.h2.header-table-size`.
-    pub(crate) table_bytes: u32,
-    /// `tune.h2.fe.rxbuf`: bytes of all streams that nobody has asked for yet.
-    pub(crate) buffer_bytes: u32,
-    /// The most that a head may have, in bytes.
-    pub(crate) head_bytes_max: u32,
-    /// Whether it is told that WebSockets go over HTTP/2.
-    pub(crate) websockets: bool,
-}
-
-impl Settings {
-    /// Those of connections to servers.
-    pub(crate) fn to_servers(global: &GlobalSpec) -> Settings {
-        Settings {
-            streams_max: global.h2.be_streams_max,
-            window_bytes: global.h2.be_window_bytes,
-            frame_bytes_max: global.h2.frame_bytes_max,
-            table_bytes: global.h2.table_bytes,
-            buffer_bytes: global.h2.be_buffer_bytes,
-            head_bytes_max: u32::try_from(global.buffer_bytes).unwrap_or(u32::MAX),
-            websockets: false,
-        }
-    }
-
-    /// The window of a whole connection. It is opened this far once the peer has spoken, as then it must take no frame for
-    /// another one: the first that we send are our settings, and what acknowledges its own.
-    pub(super) fn connection_window(self) -> u32 {
-        self.buffer_bytes.clamp(65_535, WINDOW_BYTES_MAX)
-    }
-}
-
-/// Streams of one connection that were reset and of which frames may still come; and resets by our side for the peer's
-/// errors, after which it is told to calm down.
-pub(super) const RESET_STREAMS_MAX: usize = 50;
-pub(super) const ERRORS_MAX: usize = 100;
-
-/// The largest window that the protocol knows.
-const WINDOW_BYTES_MAX: u32 = (1 << 31) - 1;
-
-/// What may wait of one response's body for the socket.
-pub(super) const SEND_BUFFER_BYTES: usize = 64 * 1024;
 
 /// A connection whose requests are being served.
 pub(crate) struct ServerConn {
-    connection: Connection<Guarded, Bytes>,
-    /// The window of the connection, until it is opened.
-    window: Option<u32>,
+    wire: Wire,
+    /// Everything that is to be said was.
+    closes: bool,
 }
 
 /// What became of a connection when it was polled.
 pub(crate) enum Polled {
     /// There is a request.
-    Request(Box<request::Parts>, RecvStream, Responder),
+    Request(Box<Request>, Part),
     /// It has ended, in order or not.
-    Ended(Result<(), h2::Error>),
-}
-
-/// Greets the client on a connection.
-///
-/// # Errors
-/// It does not speak HTTP/2, or has gone.
-pub(crate) async fn serve(
-    io: Counted,
-    ahead: Bytes,
-    settings: Settings,
-    meter: Rc<Meter>,
-) -> Result<ServerConn, h2::Error> {
-    let mut builder = h2::server::Builder::new();
-    builder
-        .max_concurrent_streams(settings.streams_max)
-        .initial_window_size(settings.window_bytes)
-        .max_frame_size(settings.frame_bytes_max)
-        .header_table_size(settings.table_bytes)
-        .max_header_list_size(settings.head_bytes_max)
-        .max_concurrent_reset_streams(RESET_STREAMS_MAX)
-        .max_local_error_reset_streams(Some(ERRORS_MAX))
-        .max_send_buffer_size(SEND_BUFFER_BYTES);
-    if settings.websockets {
-        builder.enable_connect_protocol();
-    }
-    let connection = builder.handshake(Guarded::client(io, ahead, meter)).await?;
-    Ok(ServerConn {
-        connection,
-        window: Some(settings.connection_window()),
-    })
+    Ended(Outcome),
 }
 
 impl ServerConn {
-    /// Goes on: reads, writes, takes the next request.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Polled> {
-        self.connection.poll_accept(cx).map(|accepted| match accepted {
-            Some(Ok((request, respond))) => {
-                if let Some(window) = self.window.take() {
-                    self.connection.set_target_window_size(window);
-                }
-                let (head, body) = request.into_parts();
-                Polled::Request(Box::new(head), body, Responder(respond))
-            }
-            Some(Err(e)) => Polled::Ended(Err(e)),
-            None => Polled::Ended(Ok(())),
-        })
+    /// A connection of which this was read before.
+    pub(crate) fn new(io: Counted, ahead: &[u8], settings: Settings) -> ServerConn {
+        let core = Core::new(Role::Server, settings);
+        core.connection().borrow_mut().buffer().extend_from_slice(ahead);
+        ServerConn {
+            wire: Wire::new(io, core),
+            closes: false,
+        }
+    }
+
+    /// Its state.
+    pub(crate) fn core(&self) -> &Rc<Core> {
+        self.wire.core()
+    }
+
+    /// Goes on reading: takes the next request. Its end comes once everything is written.
+    pub(crate) fn poll_request(&mut self, cx: &mut Context<'_>) -> Poll<Polled> {
+        if let Poll::Ready((key, request)) = self.wire.poll_read(cx) {
+            return Poll::Ready(Polled::Request(request, Part::first(self.wire.core(), key)));
+        }
+        let outcome = self.core().connection().borrow().outcome();
+        let Some(outcome) = outcome else {
+            return Poll::Pending;
+        };
+        if !self.closes {
+            // Whoever can't be written to needn't hear the rest.
+            let _ = ready!(self.wire.poll_write(cx));
+            self.closes = true;
+        }
+        let _ = ready!(self.wire.poll_shutdown(cx));
+        Poll::Ready(Polled::Ended(outcome))
+    }
+
+    /// Writes what there is. Ready when everything is written.
+    pub(crate) fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.wire.poll_write(cx)
+    }
+
+    /// Whether nothing is read since too much is to be written.
+    pub(crate) fn is_full(&self) -> bool {
+        self.wire.is_full()
+    }
+
+    /// Whether it came to its end, whatever is still to be written.
+    pub(crate) fn is_over(&self) -> bool {
+        self.core().connection().borrow().outcome().is_some()
+    }
+
+    /// Whether the client has said hello.
+    pub(crate) fn is_greeted(&self) -> bool {
+        self.core().connection().borrow().is_greeted()
     }
 
     /// Takes no more requests than those that are on their way, and ends when they are served.
     pub(crate) fn end_when_served(&mut self) {
-        self.connection.graceful_shutdown();
+        self.core().connection().borrow_mut().end_when_served();
     }
 
     /// Ends at once, whatever is in progress.
     pub(crate) fn end(&mut self, reason: Reason) {
-        self.connection.abrupt_shutdown(reason);
+        self.core().connection().borrow_mut().end(reason);
+    }
+}
+
+impl Drop for ServerConn {
+    fn drop(&mut self) {
+        // Whoever still holds a part in a stream is told.
+        self.core().connection().borrow_mut().broke();
     }
 }
 
 /// Where the answer to one request goes.
-pub(crate) struct Responder(SendResponse<Bytes>);
+pub(crate) struct Responder(Part);
 
 impl Responder {
+    pub(crate) fn new(part: Part) -> Responder {
+        Responder(part)
+    }
+
     /// The number of the stream.
     pub(crate) fn stream_id(&self) -> u32 {
-        self.0.stream_id().as_u32()
+        self.0.id()
     }
 
     /// Ready when the client has let go of the request.
     pub(crate) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.0.poll_reset(cx).map(drop)
+        self.0.poll_gone(cx)
     }
 
     /// Sends an informational response.
-    pub(crate) fn inform(&mut self, head: response::Parts) {
+    pub(crate) fn inform(&mut self, head: &response::Parts) {
         // The client may have gone meanwhile, which is noticed elsewhere.
-        let _ = self.0.send_informational(message(head));
+        let _ = self
+            .0
+            .with(|connection, key| connection.respond(key, head, false));
     }
 
     /// Sends the head of the response.
     ///
     /// # Errors
     /// The client has let go of the request.
-    pub(crate) fn respond(&mut self, head: response::Parts, ended: bool) -> io::Result<Sender> {
-        self.0
-            .send_response(message(head), ended)
-            .map(Sender::new)
-            .map_err(to_io)
+    pub(crate) fn respond(self, head: &response::Parts, ended: bool) -> io::Result<Sender> {
+        let sent = self
+            .0
+            .with(|connection, key| connection.respond(key, head, ended));
+        sent.map(|()| Sender::new(self.0)).map_err(to_io)
     }
 
     /// Lets go of the request without (the rest of) a response.
     pub(crate) fn reset(&mut self, reason: Reason) {
-        self.0.send_reset(reason);
+        self.0.reset(reason);
     }
 }
 
-/// A response as the codec takes it.
-fn message(mut head: response::Parts) -> Response<()> {
-    super::forget_http1(&mut head.headers);
-    Response::from_parts(head.into(), ())
-}
-
 /// Where the body of a message goes.
-pub(crate) struct Sender {
-    stream: SendStream<Bytes>,
-    reserved: bool,
-}
+pub(crate) struct Sender(Part);
 
 impl Sender {
-    pub(super) fn new(stream: SendStream<Bytes>) -> Self {
-        Sender {
-            stream,
-            reserved: false,
-        }
+    pub(super) fn new(part: Part) -> Sender {
+        Sender(part)
     }
 
     /// Ready when the peer has room for at least one of so many bytes.
     pub(crate) fn poll_room(&mut self, cx: &mut Context<'_>, wanted: usize) -> Poll<io::Result<usize>> {
-        loop {
-            let room = self.stream.capacity().min(wanted);
-            if room > 0 {
-                return Poll::Ready(Ok(room));
-            }
-            if !self.reserved {
-                self.reserved = true;
-                self.stream.reserve_capacity(wanted);
-                continue;
-            }
-            match ready!(self.stream.poll_capacity(cx)) {
-                Some(Ok(_)) => {}
-                Some(Err(e)) => return Poll::Ready(Err(to_io(e))),
-                None => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
-            }
-        }
+        let room = self
+            .0
+            .with(|connection, key| connection.poll_room(key, cx, wanted));
+        room.map_err(to_io)
     }
 
     /// Sends as much of `data` as the peer has room for, at least one byte of it; says how much.
@@ -221,47 +166,29 @@ impl Sender {
         data: &mut Bytes,
         last: bool,
     ) -> Poll<io::Result<usize>> {
-        if data.is_empty() {
-            return Poll::Ready(self.end(last).map(|()| 0));
-        }
-        let room = ready!(self.poll_room(cx, data.len()))?;
-        let piece = data.split_to(room);
-        self.reserved = false;
-        let sent = self.stream.send_data(piece, last && data.is_empty());
-        Poll::Ready(sent.map(|()| room).map_err(to_io))
-    }
-
-    fn end(&mut self, last: bool) -> io::Result<()> {
-        if last {
-            self.stream.send_data(Bytes::new(), true).map_err(to_io)
-        } else {
-            Ok(())
-        }
+        let sent = self
+            .0
+            .with(|connection, key| connection.poll_send(key, cx, data, last));
+        sent.map_err(to_io)
     }
 
     /// Sends what ends the message.
     ///
     /// # Errors
     /// The peer has let go of the stream.
-    pub(crate) fn trailers(&mut self, trailers: HeaderMap) -> io::Result<()> {
-        self.stream.send_trailers(trailers).map_err(to_io)
+    pub(crate) fn trailers(&mut self, trailers: &HeaderMap) -> io::Result<()> {
+        self.0
+            .with(|connection, key| connection.trailers(key, trailers))
+            .map_err(to_io)
     }
 
     /// Ready when the peer has let go of the stream.
     pub(crate) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.stream.poll_reset(cx).map(drop)
+        self.0.poll_gone(cx)
     }
 
     /// Lets go of the stream before its end.
     pub(crate) fn reset(&mut self, reason: Reason) {
-        self.stream.send_reset(reason);
-    }
-}
-
-pub(super) fn to_io(e: h2::Error) -> io::Error {
-    if e.is_io() {
-        e.into_io().unwrap_or_else(|| io::ErrorKind::Other.into())
-    } else {
-        io::Error::other(e)
+        self.0.reset(reason);
     }
 }

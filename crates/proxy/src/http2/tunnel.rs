@@ -6,11 +6,12 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use h2::{Reason, RecvStream};
+use tidegate_http2::{Reason, Received};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::client::ClientStream;
-use super::server::{Sender, to_io};
+use super::core::{Part, to_io};
+use super::server::Sender;
 use crate::pipe::Pipe;
 use crate::stream::Traffic;
 
@@ -19,7 +20,7 @@ const PIECE_BYTES_MAX: usize = 16 * 1024;
 
 /// One stream as a stream of bytes.
 pub(crate) struct Duplex {
-    receiving: RecvStream,
+    receiving: Part,
     sending: Sender,
     /// Received and not yet taken.
     held: Bytes,
@@ -30,7 +31,7 @@ pub(crate) struct Duplex {
 }
 
 impl Duplex {
-    pub(crate) fn new(receiving: RecvStream, sending: Sender, traffic: Rc<Traffic>) -> Self {
+    pub(crate) fn new(receiving: Part, sending: Sender, traffic: Rc<Traffic>) -> Self {
         Duplex {
             receiving,
             sending,
@@ -62,14 +63,13 @@ impl AsyncRead for Duplex {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         while this.held.is_empty() && !this.ended {
-            match ready!(this.receiving.poll_data(cx)) {
-                Some(Ok(data)) => {
-                    // It fails for a stream that is over, which needs no more room.
-                    let _ = this.receiving.flow_control().release_capacity(data.len());
-                    this.held = data;
-                }
-                Some(Err(e)) => return Poll::Ready(Err(to_io(e))),
-                None => this.ended = true,
+            let received = this
+                .receiving
+                .with(|connection, key| connection.poll_received(key, cx));
+            match ready!(received) {
+                Received::Data(data) => this.held = data,
+                Received::Trailers(_) | Received::End => this.ended = true,
+                Received::Broken(why) => return Poll::Ready(Err(to_io(why))),
             }
         }
         let taken = this.held.len().min(buf.remaining());

@@ -5,22 +5,22 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use crate::http2::{Reason, RecvStream};
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use http_body::Body;
 use tidegate_sample::head::names::{CONTENT_LENGTH, SEC_WEBSOCKET_ACCEPT};
-use tidegate_sample::head::{request, response};
+use tidegate_sample::head::response;
 
 use super::h2::Shared;
 use super::headers::{hosts_contradict, one_host};
 use super::outgoing::Outgoing;
 use super::stream::HttpStream;
 use crate::body::{Cut, MessageBody};
-use crate::http2::{Duplex, Receiving, Responder, Sender, understand};
+use crate::http2::{Duplex, Part, Reason, Receiving, Request, Responder, Sender, upgraded};
 use crate::reply::Reply;
 use crate::rules::pages;
 use crate::timeouts::Timer;
+use crate::txn::Txn;
 
 /// Why a request is given up.
 enum GivenUp {
@@ -30,28 +30,30 @@ enum GivenUp {
     Stuck,
     /// The response can't be completed.
     Cut,
+    /// The connection is being ended from outside.
+    Killed,
 }
 
 /// Serves one request.
-pub(super) async fn answer(
-    shared: Rc<Shared>,
-    stream: Rc<HttpStream>,
-    head: Box<http::request::Parts>,
-    body: RecvStream,
-    responder: Responder,
-) {
-    let mut head = *head;
-    let asked = understand(&mut head);
-    let mut responder = responder;
-    if asked.malformed {
+pub(super) async fn answer(shared: Rc<Shared>, stream: Rc<HttpStream>, request: Box<Request>, part: Part) {
+    let mut request = *request;
+    let is_sound = upgraded(&mut request);
+    let mut responder = Responder::new(part.clone());
+    if !is_sound {
         return responder.reset(Reason::PROTOCOL_ERROR);
     }
-    let tunnelled = asked.protocol.is_some() || head.method == Method::CONNECT;
+    let Request {
+        mut head,
+        protocol,
+        length,
+        objection,
+    } = request;
+    let tunnelled = protocol.is_some() || head.method == Method::CONNECT;
     let bodyless = head.method == Method::HEAD;
     let (body, raw) = if tunnelled {
-        (MessageBody::default(), Some(body))
+        (MessageBody::default(), Some(part))
     } else {
-        let receiving = Receiving::new(body, asked.length, Some(stream.traffic.clone()));
+        let receiving = Receiving::new(part, length, Some(stream.traffic.clone()));
         (MessageBody::http2(receiving), None)
     };
     let mut answering = Answering {
@@ -62,44 +64,44 @@ pub(super) async fn answer(
     };
     let stream = answering.stream.clone();
     stream.number.set(responder.stream_id());
-    let mut head = request::Parts::from(head);
-    let objection = asked.objection || hosts_contradict(&head);
-    let objection = objection.then_some(StatusCode::BAD_REQUEST);
+    let objection = objection.or(hosts_contradict(&head).then_some(StatusCode::BAD_REQUEST));
     one_host(&mut head.headers);
     let (response, txn) = {
         let mut handled = pin!(stream.clone().handle(head, body, objection));
         let response = poll_fn(|cx| answering.poll_handled(cx, handled.as_mut(), &mut responder)).await;
         (response, stream.current.borrow().clone())
     };
-    answering.shared.dirty.set(true);
     match response {
         Ok(response) => {
             answering
-                .send(response, responder, bodyless, raw, asked.protocol.is_some())
+                .send(response, responder, bodyless, raw, protocol.is_some())
                 .await
         }
         Err(GivenUp::Gone) => {}
         Err(GivenUp::Cut) => responder.reset(Reason::CANCEL),
-        Err(GivenUp::Stuck) => {
-            let status = StatusCode::REQUEST_TIMEOUT;
-            let reply = match &txn {
-                Some(txn) => pages::error(status, txn, &*stream.worker.runner).await,
-                None => Reply::error(status),
-            };
-            if reply.silent {
-                return responder.reset(Reason::CANCEL);
-            }
-            let mut head = response::Parts::new(reply.status);
-            head.headers = reply.headers;
-            head.headers.insert(CONTENT_LENGTH, reply.body.len());
-            if let Ok(mut sender) = responder.respond(head, false) {
-                let mut body = reply.body;
-                // A client that has no room for the page does without it.
-                let _ = poll_fn(|cx| Poll::Ready(sender.poll_send(cx, &mut body, true))).await;
-            }
-        }
+        Err(GivenUp::Stuck) => tell(&stream, responder, txn, StatusCode::REQUEST_TIMEOUT).await,
+        Err(GivenUp::Killed) => tell(&stream, responder, txn, StatusCode::BAD_GATEWAY).await,
     }
     stream.log_ended();
+}
+
+/// Answers with a page, if there is one.
+async fn tell(stream: &HttpStream, mut responder: Responder, txn: Option<Rc<Txn>>, status: StatusCode) {
+    let reply = match &txn {
+        Some(txn) => pages::error(status, txn, &*stream.worker.runner).await,
+        None => Reply::error(status),
+    };
+    if reply.silent {
+        return responder.reset(Reason::CANCEL);
+    }
+    let mut head = response::Parts::new(reply.status);
+    head.headers = reply.headers;
+    head.headers.insert(CONTENT_LENGTH, reply.body.len());
+    if let Ok(mut sender) = responder.respond(&head, false) {
+        let mut body = reply.body;
+        // A client that has no room for the page does without it.
+        let _ = poll_fn(|cx| Poll::Ready(sender.poll_send(cx, &mut body, true))).await;
+    }
 }
 
 /// What is needed while a request is answered.
@@ -118,10 +120,12 @@ impl Answering {
         handled: Pin<&mut F>,
         responder: &mut Responder,
     ) -> Poll<Result<(response::Parts, Outgoing), GivenUp>> {
+        if self.stream.client.killed_by.get().is_some() {
+            return Poll::Ready(Err(self.killed()));
+        }
         let polled = handled.poll(cx);
         for head in self.stream.take_informational() {
-            responder.inform(head);
-            self.shared.dirty.set(true);
+            responder.inform(&head);
         }
         if let Poll::Ready(response) = polled {
             return Poll::Ready(response.map_err(|Cut| GivenUp::Cut));
@@ -130,6 +134,18 @@ impl Answering {
             return Poll::Ready(Err(GivenUp::Gone));
         }
         self.poll_late(cx, false).map(Err)
+    }
+
+    /// A client that has said all is told that there will be no response.
+    fn killed(&self) -> GivenUp {
+        let txn = self.stream.current.borrow();
+        match &*txn {
+            Some(txn) if !self.stream.body_is_due() => {
+                txn.facts.borrow_mut().status = Some(StatusCode::BAD_GATEWAY.as_u16());
+                GivenUp::Killed
+            }
+            _ => GivenUp::Cut,
+        }
     }
 
     /// Ready when the client was waited for for too long.
@@ -156,9 +172,9 @@ impl Answering {
     async fn send(
         mut self,
         response: (response::Parts, Outgoing),
-        mut responder: Responder,
+        responder: Responder,
         bodyless: bool,
-        raw: Option<RecvStream>,
+        raw: Option<Part>,
         upgraded: bool,
     ) {
         let (mut head, body) = response;
@@ -171,7 +187,7 @@ impl Answering {
         self.stream.traffic.written.update(|w| w + head_bytes(&head));
         if let Some(tunnel) = tunnel {
             drop(body);
-            if let (Ok(sender), Some(raw)) = (responder.respond(head, false), raw) {
+            if let (Ok(sender), Some(raw)) = (responder.respond(&head, false), raw) {
                 let mut client = Duplex::new(raw, sender, self.stream.traffic.clone());
                 self.stream.relay(tunnel, &mut client, Bytes::new()).await;
             } else {
@@ -182,24 +198,23 @@ impl Answering {
         let without = bodyless || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         declare(&mut head, &body, bodyless, without);
         let ended = without || body.is_end_stream();
-        let Ok(mut sender) = responder.respond(head, ended) else {
+        let Ok(mut sender) = responder.respond(&head, ended) else {
             return;
         };
         if ended {
-            return self.shared.meter.served();
+            return self.shared.core.served();
         }
         let mut body = body;
         match self.send_body(&mut body, &mut sender).await {
-            Ok(()) => self.shared.meter.served(),
+            Ok(()) => self.shared.core.served(),
             Err(GivenUp::Gone) => {}
             Err(GivenUp::Stuck) => sender.reset(Reason::CANCEL),
-            Err(GivenUp::Cut) => {
+            Err(GivenUp::Cut | GivenUp::Killed) => {
                 // What came before is the client's.
                 self.shared.all_written().await;
                 sender.reset(Reason::INTERNAL_ERROR);
             }
         }
-        self.shared.dirty.set(true);
     }
 
     async fn send_body(&mut self, body: &mut Outgoing, sender: &mut Sender) -> Result<(), GivenUp> {
@@ -210,7 +225,6 @@ impl Answering {
                 Poll::Pending => self.poll_late(cx, true).map(Err),
             })
             .await?;
-            self.shared.dirty.set(true);
             let frame = match frame {
                 Some(frame) => frame.map_err(|Cut| GivenUp::Cut)?,
                 None => {
@@ -228,7 +242,7 @@ impl Answering {
                 }
                 Err(frame) => {
                     if let Ok(trailers) = frame.into_trailers() {
-                        return sender.trailers(trailers).map_err(|_| GivenUp::Gone);
+                        return sender.trailers(&trailers).map_err(|_| GivenUp::Gone);
                     }
                 }
             }
@@ -248,7 +262,6 @@ impl Answering {
             })
             .await;
             stream.traffic.write_blocked.set(false);
-            self.shared.dirty.set(true);
             stream
                 .traffic
                 .written

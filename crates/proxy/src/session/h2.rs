@@ -1,6 +1,6 @@
 //! A client's connection that speaks HTTP/2: several requests at once, each on its stream, all in one task.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -15,7 +15,7 @@ use super::http::{HttpSession, LOOK_AROUND};
 use super::stream::{HttpStream, Wire};
 use crate::counts::Count;
 use crate::event::Event;
-use crate::http2::{Meter, Polled, Reason, ServerConn, Settings, serve};
+use crate::http2::{Core, Outcome, Polled, Reason, ServerConn, from_clients};
 use crate::stream::{Counted, Traffic};
 use crate::timeouts::Timer;
 use crate::txn::{Mode, Txn};
@@ -26,19 +26,16 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// What the streams of a connection share with it.
 pub(super) struct Shared {
     pub(super) session: Rc<HttpSession>,
-    pub(super) meter: Rc<Meter>,
+    pub(super) core: Rc<Core>,
     /// How often everything was written that could be.
     rounds: Cell<u64>,
     written: Event,
-    /// A stream has something to write.
-    pub(super) dirty: Cell<bool>,
 }
 
 impl Shared {
     /// Completes when everything has been written that was to be written by now.
     pub(super) async fn all_written(&self) {
         let before = self.rounds.get();
-        self.dirty.set(true);
         poll_fn(|cx| {
             if self.rounds.get() > before {
                 return Poll::Ready(());
@@ -56,7 +53,7 @@ type Exchanges = FuturesUnordered<Pin<Box<dyn Future<Output = ()>>>>;
 struct Connection {
     shared: Rc<Shared>,
     conn: ServerConn,
-    exchanges: RefCell<Exchanges>,
+    exchanges: Exchanges,
     timer: Timer,
     idle_since: Instant,
     ending: Option<Ending>,
@@ -90,44 +87,34 @@ pub(super) async fn run(session: Rc<HttpSession>, counted: Counted, ahead: Bytes
     if let Some(upgraded) = session.upgraded.take() {
         upgraded.end();
     }
-    let timer = session.worker.wheel.timer();
-    let tuning = session.worker.shared.global.h2;
-    let share = session.worker.shared.streams.share(tuning.fe_streams_max);
-    let meter = Meter::new(share.most(), (tuning.fe_glitches_max, tuning.glitches_busy_min));
-    *session.client.h2.borrow_mut() = Some(meter.clone());
-    let settings = Settings {
-        streams_max: share.most(),
-        window_bytes: tuning.fe_window_bytes,
-        frame_bytes_max: tuning.frame_bytes_max,
-        table_bytes: tuning.table_bytes,
-        buffer_bytes: tuning.fe_buffer_bytes,
-        head_bytes_max: u32::try_from(session.worker.shared.global.buffer_bytes).unwrap_or(u32::MAX),
-        websockets: tuning.fe_websockets,
-    };
-    let timeouts = &session.frontend.spec.timeouts;
-    let limit = timeouts.http_request.or(timeouts.client);
-    let greeting = Box::pin(serve(counted, ahead, settings, meter.clone()));
-    let Ok(Ok(conn)) = timer.limit(limit, greeting).await else {
-        // Not HTTP/2 after all, or too slow even to say hello.
-        return log_refused(&session);
-    };
+    let lenient = session.frontend.spec.http1.lenient;
+    let global = &session.worker.shared.global;
+    let share = session.worker.shared.streams.share(global.h2.fe_streams_max);
+    let settings = from_clients(global, share.most(), lenient);
+    let conn = ServerConn::new(counted, &ahead, settings);
+    *session.client.h2.borrow_mut() = Some(conn.core().clone());
     let shared = Rc::new(Shared {
         session: session.clone(),
-        meter,
+        core: conn.core().clone(),
         rounds: Cell::new(0),
         written: Event::default(),
-        dirty: Cell::new(false),
     });
     let mut connection = Connection {
         shared,
         conn,
-        exchanges: RefCell::default(),
-        timer,
+        exchanges: Exchanges::default(),
+        timer: session.worker.wheel.timer(),
         idle_since: session.client.ready_at.get(),
         ending: None,
         activity: u64::MAX,
     };
-    let exit = poll_fn(|cx| connection.poll(cx)).await;
+    let exit = poll_fn(|cx| {
+        connection.shared.core.enter(cx);
+        let polled = connection.poll(cx);
+        connection.shared.core.leave();
+        polled
+    });
+    let exit = exit.await;
     drop(connection);
     if let Exit::Refused = exit {
         log_refused(&session);
@@ -139,31 +126,58 @@ impl Connection {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Exit> {
         let shared = self.shared.clone();
         let session = &shared.session;
+        session.client.last_word.waive();
+        if session.client.killed_by.get().is_some() && self.ending != Some(Ending::Hard) {
+            self.farewell(cx);
+        }
         loop {
-            shared.dirty.set(false);
-            if let Poll::Ready(exit) = self.poll_connection(cx) {
+            if let Poll::Ready(exit) = self.poll_requests(cx) {
                 return Poll::Ready(exit);
             }
-            if !session.traffic.write_blocked.get() {
-                shared.rounds.set(shared.rounds.get() + 1);
-                shared.written.notify();
-            }
             self.poll_exchanges(cx);
-            if !shared.dirty.get() {
-                break;
+            let was_full = self.conn.is_full();
+            match self.conn.poll_written(cx) {
+                Poll::Ready(Ok(())) => {
+                    shared.rounds.set(shared.rounds.get() + 1);
+                    shared.written.notify();
+                    if self.conn.is_over() {
+                        if let Poll::Ready(exit) = self.poll_requests(cx) {
+                            return Poll::Ready(exit);
+                        }
+                        break;
+                    }
+                    // What wasn't read since there was too much to write is read now.
+                    if !was_full {
+                        break;
+                    }
+                }
+                Poll::Ready(Err(_)) => return Poll::Ready(Exit::Gone),
+                Poll::Pending => break,
             }
         }
         let _ = session.lingering.poll(cx);
-        for _ in 0..shared.meter.take_refused() {
+        for _ in 0..shared.core.take_refused() {
             log_refused(session);
+        }
+        if self.ending.is_none() && !self.exchanges.is_empty() {
+            session.client.last_word.want(cx);
         }
         self.watch(cx)
     }
 
-    fn poll_connection(&mut self, cx: &mut Context<'_>) -> Poll<Exit> {
+    /// It is being ended from outside: those who wait for a response are told that there will be none.
+    fn farewell(&mut self, cx: &mut Context<'_>) {
+        // Each is to notice.
+        let exchanges = std::mem::take(&mut self.exchanges);
+        self.exchanges.extend(exchanges);
+        self.poll_exchanges(cx);
+        let _ = self.end(Reason::NO_ERROR, cx);
+    }
+
+    fn poll_requests(&mut self, cx: &mut Context<'_>) -> Poll<Exit> {
         loop {
-            match self.conn.poll(cx) {
-                Poll::Ready(Polled::Request(head, body, responder)) => {
+            match self.conn.poll_request(cx) {
+                Poll::Ready(Polled::Request(request, part)) => {
                     let shared = &self.shared;
                     let stream = HttpStream::new(
                         &shared.session,
@@ -171,20 +185,16 @@ impl Connection {
                         Rc::<Traffic>::default(),
                         self.idle_since,
                     );
-                    let exchange = answering::answer(shared.clone(), Rc::new(stream), head, body, responder);
-                    let exchanges = self.exchanges.get_mut();
-                    exchanges.push(Box::pin(exchange));
-                    shared.meter.carries(exchanges.len());
+                    let exchange = answering::answer(shared.clone(), Rc::new(stream), request, part);
+                    self.exchanges.push(Box::pin(exchange));
                     self.activity = u64::MAX;
                 }
-                Poll::Ready(Polled::Ended(result)) => {
-                    let exit = match result {
-                        _ if self.shared.meter.is_exhausted() => Exit::Refused,
-                        Ok(()) => Exit::Done,
-                        Err(e) if e.is_io() || e.is_remote() => Exit::Gone,
-                        Err(_) => Exit::Refused,
-                    };
-                    return Poll::Ready(exit);
+                Poll::Ready(Polled::Ended(outcome)) => {
+                    return Poll::Ready(match outcome {
+                        Outcome::Done => Exit::Done,
+                        Outcome::Refused(_) => Exit::Refused,
+                        Outcome::Gone => Exit::Gone,
+                    });
                 }
                 Poll::Pending => return Poll::Pending,
             }
@@ -192,10 +202,8 @@ impl Connection {
     }
 
     fn poll_exchanges(&mut self, cx: &mut Context<'_>) {
-        let exchanges = self.exchanges.get_mut();
-        while let Poll::Ready(Some(())) = Pin::new(&mut *exchanges).poll_next(cx) {
+        while let Poll::Ready(Some(())) = Pin::new(&mut self.exchanges).poll_next(cx) {
             self.idle_since = Instant::now();
-            self.shared.meter.carries(exchanges.len());
         }
     }
 
@@ -206,15 +214,16 @@ impl Connection {
         if session.traffic.vanish.get().is_some() {
             return Poll::Ready(Exit::Gone);
         }
-        if shared.meter.is_exhausted() && self.ending != Some(Ending::Hard) {
-            return self.end(Reason::ENHANCE_YOUR_CALM, cx);
+        if self.ending != Some(Ending::Hard) && self.conn.is_over() {
+            self.ending = Some(Ending::Hard);
+            self.timer.arm(Some(GOODBYE));
         }
         if self.ending == Some(Ending::Hard) {
             return self.timer.poll_elapsed(cx).map(|_| Exit::Gone);
         }
         let total = session.worker.shared.global.h2.fe_streams_total;
         let enough = total > 0 && session.requests.get() >= u64::from(total);
-        let idle = self.exchanges.get_mut().is_empty();
+        let idle = self.exchanges.is_empty();
         let waits = idle && session.frontend.spec.idle_close_on_response;
         let leaves_in = session.leaves_in();
         let stops = leaves_in == Some(Duration::ZERO) && !waits;
@@ -259,6 +268,8 @@ impl Connection {
         }
         self.timer.arm_from(self.idle_since, limit.unwrap_or(LOOK_AROUND));
         match self.timer.poll_elapsed(cx) {
+            // Not HTTP/2 after all, or too slow even to say hello.
+            Poll::Ready(_) if limit.is_some() && !self.conn.is_greeted() => Poll::Ready(Exit::Refused),
             Poll::Ready(_) if limit.is_some() => self.end(Reason::NO_ERROR, cx),
             Poll::Ready(_) => {
                 self.timer.arm(Some(LOOK_AROUND));

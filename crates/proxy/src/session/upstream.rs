@@ -21,7 +21,7 @@ use super::stream::HttpStream;
 use crate::body::{BodyWatch, Cut, MessageBody};
 use crate::check::Traffic as Seen;
 use crate::http1;
-use crate::http2::{self, Settings};
+use crate::http2;
 use crate::log::LogStep;
 use crate::replay::Replay;
 use crate::spec::{FilterSpec, HttpClose, ServerProto, TimeoutKind};
@@ -277,9 +277,7 @@ impl HttpStream {
             let conn = http1::ClientConn::new(stream, made, limits, case);
             return Ok(Link::Http1(Box::new(conn)));
         }
-        let settings = Settings::to_servers(global);
-        let glitches = (global.h2.be_glitches_max, global.h2.glitches_busy_min);
-        let conn = http2::ClientConn::new(stream, made, encrypted, settings, glitches).await?;
+        let conn = http2::ClientConn::new(stream, made, encrypted, http2::to_servers(global));
         Ok(Link::Http2(Box::new(conn.stream())))
     }
 

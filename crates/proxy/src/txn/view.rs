@@ -291,7 +291,7 @@ impl Session for Txn {
         };
         match way {
             Way::Request => Some(match &*self.client.h2.borrow() {
-                Some(meter) => meter.figures(self.usage.client_stream.get()),
+                Some(core) => core.figures(self.usage.client_stream.get()),
                 None => http1,
             }),
             Way::Response => {
