@@ -13,6 +13,9 @@ use crate::filter::chain::Chain;
 use crate::stream::Counted;
 use crate::txn::Txn;
 
+/// Most bytes that nobody wants any more and that are read before a close.
+const DRAINED_BYTES_MAX: usize = 65_536;
+
 /// A connection that broke, so that what was going on is given up.
 pub(super) struct Broken;
 
@@ -110,8 +113,14 @@ impl Pump {
             // The room is the closure's, so that sessions carry none.
             let drain = poll_fn(|cx| {
                 let mut sink = [0; 4096];
-                let mut buffer = ReadBuf::new(&mut sink);
-                Poll::Ready(Pin::new(&mut *client).poll_read(cx, &mut buffer).is_ready())
+                for _ in 0..DRAINED_BYTES_MAX / sink.len() {
+                    let mut buffer = ReadBuf::new(&mut sink);
+                    let read = Pin::new(&mut *client).poll_read(cx, &mut buffer);
+                    if !matches!(read, Poll::Ready(Ok(()))) || buffer.filled().is_empty() {
+                        break;
+                    }
+                }
+                Poll::Ready(())
             });
             drain.await;
         }

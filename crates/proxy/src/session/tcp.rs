@@ -134,7 +134,7 @@ impl TcpSession {
         }
         logline::at(LogStep::Request, &self.txn);
         let Some(backend) = find_backend(&self.worker, &self.frontend, &self.txn).await else {
-            return Err(*b"SC");
+            return self.end(pump, *b"SC").await.map(ended);
         };
         if backend.spec.mode == Mode::Http {
             let upgrade = Upgrade {
@@ -383,7 +383,10 @@ impl TcpSession {
             .unless_client_ends(abort, pump, assigning)
             .await
             .ok_or(*b"CQ")?;
-        let slot = slot.map_err(no_slot)?;
+        let slot = match slot {
+            Ok(slot) => slot,
+            Err(why) => return self.end(pump, no_slot(why)).await,
+        };
         times.connecting.set(Some(Instant::now()));
         let server = slot.server().clone();
         self.txn.choose_server(slot);
@@ -392,7 +395,10 @@ impl TcpSession {
             .unless_client_ends(abort, pump, connecting)
             .await
             .ok_or(*b"CC")?;
-        let (server, opened) = connected.map_err(no_connection)?;
+        let (server, opened) = match connected {
+            Ok(connected) => connected,
+            Err(why) => return self.end(pump, no_connection(why)).await,
+        };
         let (stream, _life) = (opened.stream, opened.made.life);
         times.connected.set(Some(Instant::now()));
         // Data may come from the first moment on.
