@@ -212,7 +212,8 @@ fn headers_and_a_body_may_stand_behind_the_version() -> Result<()> {
     let site = site(
         "health-old-style",
         &format!(
-            "    option httpchk POST /check HTTP/1.1\\r\\nHost:\\ inside\\r\\nX-Probe:\\ %[int(1)]\\r\\n\\r\\nping\n    server s {} check\n",
+            "    option httpchk POST /check HTTP/1.1\\r\\nHost:\\ inside\\r\\nX-Probe:\\ %[int(1)]\\r\\nX-Id:\\ %[unique-id]\\r\\n\\r\\nping\n    \
+             unique-id-format %[be_name]-%[srv_name]-%[srv_is_up(s),iif(up,down)]\n    server s {} check\n",
             server(address)
         ),
     )?;
@@ -223,6 +224,7 @@ fn headers_and_a_body_may_stand_behind_the_version() -> Result<()> {
         "post /check http/1.1\r\n",
         "\r\nhost: inside\r\n",
         "\r\nx-probe: 1\r\n",
+        "\r\nx-id: b-s-up\r\n",
         "\r\n\r\nping",
     ] {
         assert!(said.contains(part), "{part:?}: {said}");

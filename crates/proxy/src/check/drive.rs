@@ -306,12 +306,14 @@ impl Checking {
             let limit = self.spec.timeout.unwrap_or(self.spec.pace.inter);
             return external::run(external, &self.subject.told(), &self.timer, limit).await;
         }
-        let session = CheckSession::new(
+        let mut session = CheckSession::new(
             self.subject.backend.clone(),
             self.subject.server.clone(),
             global.process.clone(),
             global.proc_vars.clone(),
         );
+        session.board = Some(self.subject.worker.shared.board.clone());
+        session.id_format.clone_from(&self.spec.unique_id);
         let program = &self.spec.program;
         let state = program
             .send_state

@@ -1,14 +1,18 @@
 //! A check as expressions see it.
 
 use std::any::Any;
-use std::cell::{Cell, Ref, RefCell};
+use std::cell::{Cell, OnceCell, Ref, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use tidegate_sample::figures::Figures;
 use tidegate_sample::head::response;
 use tidegate_sample::vars::{ProcVars, VarScope, VarStore};
-use tidegate_sample::{Named, Process, Session, Way};
+use tidegate_sample::{Data, Named, Process, Session, Way};
+
+use crate::figures::Board;
+use crate::rules::Text;
 
 /// One run of a check.
 pub(super) struct CheckSession {
@@ -26,6 +30,13 @@ pub(super) struct CheckSession {
     pub(super) response: RefCell<Option<response::Parts>>,
     pub(super) source: Cell<Option<SocketAddr>>,
     pub(super) destination: Cell<Option<SocketAddr>>,
+    /// What is known of proxies and their servers.
+    pub(super) board: Option<Arc<Board>>,
+    /// `unique-id-format`
+    pub(super) id_format: Option<Arc<Text>>,
+    /// Made once, when it is asked for.
+    unique_id: OnceCell<Data>,
+    making_id: Cell<bool>,
 }
 
 impl CheckSession {
@@ -47,6 +58,10 @@ impl CheckSession {
             response: RefCell::default(),
             source: Cell::new(None),
             destination: Cell::new(None),
+            board: None,
+            id_format: None,
+            unique_id: OnceCell::new(),
+            making_id: Cell::new(false),
         }
     }
 
@@ -69,6 +84,28 @@ impl Session for CheckSession {
 
     fn server(&self) -> Option<Named> {
         Some((*self.server).clone())
+    }
+
+    fn unique_id(&self) -> Option<Data> {
+        let format = self.id_format.as_ref()?;
+        if let Some(id) = self.unique_id.get() {
+            return Some(id.clone());
+        }
+        // A format that names the id itself sees none.
+        if self.making_id.replace(true) {
+            return None;
+        }
+        let id = Data::from(format.eval_for(self));
+        self.making_id.set(false);
+        Some(self.unique_id.get_or_init(|| id).clone())
+    }
+
+    fn figures(&self) -> Option<&dyn Figures> {
+        self.board.as_deref().map(|board| board as &dyn Figures)
+    }
+
+    fn process_connections(&self) -> Option<u64> {
+        self.board.as_ref().map(|board| board.connections())
     }
 
     fn backend_src(&self) -> Option<SocketAddr> {

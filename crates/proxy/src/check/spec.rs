@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::health::{InitialState, Pace};
 use super::step::Program;
+use crate::rules::Text;
 use crate::spec::{ServerProto, ServerTls, SourceSpec};
 
 /// How a server is checked.
@@ -51,6 +52,8 @@ pub struct CheckSpec {
     pub sends_proxy: bool,
     /// Whether that header is of version 2.
     pub proxy_binary: bool,
+    /// `unique-id-format`: of what `unique-id` is made in checks.
+    pub unique_id: Option<Arc<Text>>,
     /// What is done.
     pub program: Arc<Program>,
     /// `option log-health-checks`: every change of what checks find is logged, not those of the server's state alone.
@@ -83,6 +86,7 @@ impl CheckSpec {
             external: None,
             sends_proxy: false,
             proxy_binary: false,
+            unique_id: None,
             program,
             log_all: false,
             observe: None,

@@ -100,7 +100,7 @@ pub struct FrontendSpec {
     /// What is kept of requests and responses for the log.
     pub captures: CaptureSpec,
     /// `unique-id-format`.
-    pub unique_id: Option<Text>,
+    pub unique_id: Option<Arc<Text>>,
     /// `unique-id-header`: tells servers the unique id.
     pub unique_id_header: Option<http::HeaderName>,
 }

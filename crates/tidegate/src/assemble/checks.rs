@@ -198,6 +198,7 @@ impl Assembly {
             address: lines.address,
             port: lines.port.or(lines.address_port),
             program,
+            unique_id: terms.unique_id.clone(),
             log_all: terms.log_health_checks,
             observe: lines.observe.map(|layer| Observing {
                 layer: match layer {

@@ -315,6 +315,7 @@ impl Assembly {
         let filter_order;
         (self.filters, filter_order) = self.filters_of(&mut proxy);
         let mails = self.mails(&proxy);
+        let unique_id = proxy.unique_id.take().map(|format| Arc::new(Text::from(format)));
         let mut rules = self.rules(std::mem::take(&mut proxy.rules), mode);
         let stats = proxy.stats.take().filter(|_| mode == Mode::Http);
         // That of a `listen` section is its frontend's.
@@ -379,7 +380,7 @@ impl Assembly {
             frontend.sessions_per_second = proxy.sessions_per_second;
             frontend.log = self.logs.spec(&mut proxy.log);
             frontend.captures = logs::captures(std::mem::take(&mut proxy.captures));
-            frontend.unique_id = proxy.unique_id.take().map(Text::from);
+            frontend.unique_id.clone_from(&unique_id);
             // Its name was checked.
             frontend.unique_id_header = proxy
                 .unique_id_header
@@ -397,7 +398,7 @@ impl Assembly {
             backend.lines = self.logs.backend(&proxy.name.value);
             let program = self.program(std::mem::take(&mut proxy.check), Some(proxy.name.span));
             backend.has_own_id = proxy.id.is_some();
-            let terms = Arc::new(Terms::new(&proxy, program, external));
+            let terms = Arc::new(Terms::new(&proxy, program, external, unique_id));
             if proxy.disabled {
                 servers::leave_alone(&mut proxy.servers);
             }

@@ -48,6 +48,7 @@ pub(super) struct Terms {
     pub(super) check_timeout: Option<Duration>,
     pub(super) connect_timeout: Option<Duration>,
     pub(super) log_health_checks: bool,
+    pub(super) unique_id: Option<Arc<Text>>,
     pub(super) source: Option<model::SourceAddress>,
     keepalive: Option<KeepAlive>,
     /// `cookie ... dynamic`
@@ -56,7 +57,12 @@ pub(super) struct Terms {
 }
 
 impl Terms {
-    pub(super) fn new(proxy: &model::Proxy, program: Arc<Program>, external: Option<ExternalSpec>) -> Terms {
+    pub(super) fn new(
+        proxy: &model::Proxy,
+        program: Arc<Program>,
+        external: Option<ExternalSpec>,
+        unique_id: Option<Arc<Text>>,
+    ) -> Terms {
         let cookie = proxy.persistence.cookie.as_ref();
         let dynamic_cookie = cookie.is_some_and(|cookie| cookie.dynamic);
         let key = proxy.upstream.cookie_key.as_deref();
@@ -67,6 +73,7 @@ impl Terms {
             check_timeout: proxy.timeouts.check,
             connect_timeout: proxy.timeouts.connect,
             log_health_checks: proxy.log_health_checks,
+            unique_id,
             source: proxy.upstream.source.clone(),
             keepalive: listen::keepalive(proxy.server_probes),
             dynamic_cookie,

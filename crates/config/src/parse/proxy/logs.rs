@@ -86,7 +86,11 @@ pub(super) fn log_steps(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()>
 /// `unique-id-format`
 pub(super) fn unique_id_format(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
     let word = args.expect("a log-format string")?;
-    let scope = cx.scope(Place::FrontendHttpRequest);
+    // A backend makes ids in its checks alone.
+    let scope = match cx.proxy.kind.is_frontend() {
+        true => cx.scope(Place::FrontendHttpRequest),
+        false => cx.scope(Place::Check).without_session(),
+    };
     let format = LogFormat::parse_log(word.text()?, &scope.with_acls(&cx.acls))
         .map_err(|error| sampled::in_word(code::BAD_LOG_FORMAT, word, error))?;
     cx.proxy.unique_id = Some(format);
