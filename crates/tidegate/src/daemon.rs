@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 /// Set for the process in the background. Its standard input leads to the one that waits for it.
@@ -29,6 +30,7 @@ pub(crate) fn start(args: impl IntoIterator<Item = OsString>) -> Result<(), Stri
     let program = std::env::current_exe().map_err(failed)?;
     let (mut ours, theirs) = UnixStream::pair().map_err(failed)?;
     let child = Command::new(program)
+        .arg0(crate::system::launched_as())
         .args(args)
         .env(MARK, "1")
         .stdin(Stdio::from(OwnedFd::from(theirs)))

@@ -1,6 +1,8 @@
 //! What is asked of the operating system at start.
 
+use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::Arc;
 
 use rustix::process::{
@@ -125,6 +127,21 @@ pub(crate) fn group(name: &str) -> Result<u32, String> {
         Ok(None) => Err(format!("there is no group `{name}`")),
         Err(error) => Err(format!("cannot look up the group `{name}`: {error}")),
     }
+}
+
+/// By what this program was started: as its first argument says.
+pub(crate) fn launched_as() -> OsString {
+    let first = std::env::args_os().next();
+    first.unwrap_or_else(|| OsString::from("tidegate"))
+}
+
+/// The name that this program was started by, without where it lies.
+pub(crate) fn program_name() -> String {
+    let launched = launched_as();
+    let name = Path::new(&launched).file_name();
+    name.unwrap_or(OsStr::new("tidegate"))
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// The name of this machine.

@@ -47,7 +47,7 @@ pub(super) const ROWS: &[Row] = &[
         "`<target>` is `<ip>[:<port>]`, a Unix socket's path, `stdout`, `stderr`, `fd@<n>` or `ring@<name>`; lines have 1024 bytes at most without `len`; \
          all levels are sent without one"),
     ("log-send-hostname", "log-send-hostname edge-1", "the system's name without a word"),
-    ("log-tag", "log-tag entrance", "`tidegate` without the line"),
+    ("log-tag", "log-tag entrance", "the name that the program was started by, without the line"),
     ("lua-load", "lua-load auth.lua strict limits burst 100ms",
         "the words before `limits` are the script's `...`; what is not limited there is as `tune.lua.*` have it; 0 for no limit"),
     ("lua-load-per-thread", "lua-load-per-thread auth.lua limits memory 64m",

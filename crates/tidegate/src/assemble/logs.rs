@@ -43,7 +43,7 @@ impl Logs {
                 LogHost::System => system::host_name(),
                 LogHost::Name(name) => name.clone(),
             }),
-            tag: config.global.log_tag.clone(),
+            tag: Some(config.global.log_tag.clone().unwrap_or_else(system::program_name)),
             uri_bytes_max: usize::try_from(config.global.tune.log_uri_bytes).unwrap_or(usize::MAX) - 1,
             ..Logs::default()
         };

@@ -271,7 +271,7 @@ impl Assembly {
             pool_low_percent: global.tune.pool_low_percent,
             pool_high_percent: global.tune.pool_high_percent,
             logs: self.logs.targets(&global.logs),
-            log_tag: global.log_tag.clone(),
+            log_tag: self.logs.tag(),
             log_host: self.logs.host(),
             process: Some(Arc::new(process)),
             tls_capture_bytes: usize::try_from(global.tls.capture_bytes).unwrap_or(usize::MAX),

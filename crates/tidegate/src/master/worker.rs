@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
@@ -44,6 +45,7 @@ impl Worker {
         };
         let (ours, theirs) = StdUnixStream::pair().map_err(failed)?;
         let mut command = Command::new(program);
+        command.arg0(crate::system::launched_as());
         command
             .args(args)
             .env(MARK, "1")

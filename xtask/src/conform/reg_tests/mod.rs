@@ -3,6 +3,7 @@
 //! The tests are scripts for `varnishtest`, which starts the program they are to test by the name that its environment
 //! gives. None of them is kept here: the page says which pass, and why the others don't.
 
+mod named;
 mod outcome;
 mod page;
 mod reasons;
@@ -16,6 +17,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::Result;
+use named::Named;
 use outcome::Outcome;
 
 const USAGE: &str = "\
@@ -30,6 +32,7 @@ Runs the tests under PATH, a directory like `reg-tests` of HAProxy's repository,
   --limit SECONDS   longest time of a test (30)
   --tidegate PATH   the program to test, instead of building it
   --varnishtest P   the program that runs tests (varnishtest)
+  --regardless      the tests that say that what they need isn't there too: nothing is written
 ";
 
 struct Options {
@@ -41,6 +44,8 @@ struct Options {
     jobs: usize,
     limit_seconds: u32,
     tidegate: Option<PathBuf>,
+    /// What tests say that they need counts for nothing.
+    regardless: bool,
     varnishtest: PathBuf,
 }
 
@@ -69,9 +74,11 @@ pub(super) fn run(arguments: lexopt::Parser) -> Result<()> {
     if tests.is_empty() {
         return Err(format!("there is no test in {}", options.path.display()).into());
     }
-    let results = run_all(&tests, &program, &options);
+    // Lines of logs begin with the name that a program is started by, and tests know one.
+    let named = Named::new(&program, "haproxy")?;
+    let results = run_all(&tests, &named.program, &options);
     print!("{}", page::summary(&results)?);
-    if options.only.is_empty() && options.tests.is_empty() {
+    if options.only.is_empty() && options.tests.is_empty() && !options.regardless {
         std::fs::write(
             crate::root().join("docs/conformance-reg-tests.md"),
             page::page(&results)?,
@@ -90,6 +97,7 @@ fn options(mut arguments: lexopt::Parser) -> Result<Option<Options>> {
         jobs: 4,
         limit_seconds: 30,
         tidegate: None,
+        regardless: false,
         varnishtest: PathBuf::from("varnishtest"),
     };
     while let Some(argument) = arguments.next()? {
@@ -104,6 +112,7 @@ fn options(mut arguments: lexopt::Parser) -> Result<Option<Options>> {
             lexopt::Arg::Long("jobs") => options.jobs = arguments.value()?.parse()?,
             lexopt::Arg::Long("limit") => options.limit_seconds = arguments.value()?.parse()?,
             lexopt::Arg::Long("tidegate") => options.tidegate = Some(arguments.value()?.into()),
+            lexopt::Arg::Long("regardless") => options.regardless = true,
             lexopt::Arg::Long("varnishtest") => options.varnishtest = arguments.value()?.into(),
             lexopt::Arg::Value(word) if path.is_none() => path = Some(PathBuf::from(word)),
             other => return Err(other.unexpected().into()),

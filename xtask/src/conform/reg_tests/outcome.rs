@@ -36,15 +36,18 @@ pub(super) fn of(file: &Path, program: &Path, options: &Options) -> Outcome {
         Ok(text) => String::from_utf8_lossy(&text).into_owned(),
         Err(error) => return Outcome::Failed(error.to_string()),
     };
+    let changed = options.regardless.then(|| syntax::unconditional(&text));
+    let text = changed.clone().unwrap_or(text);
     if let Some(why) = not_for_us(&text) {
         return Outcome::Skipped(why);
     }
     let directory = file.parent().unwrap_or(file);
     let older = syntax::older(&text, directory);
-    let copied = match older.and_then(|text| text.map(|text| Copied::new(file, &text)).transpose()) {
-        Ok(copied) => copied,
-        Err(error) => return Outcome::Failed(error.to_string()),
-    };
+    let copied =
+        match older.and_then(|older| older.or(changed).map(|text| Copied::new(file, &text)).transpose()) {
+            Ok(copied) => copied,
+            Err(error) => return Outcome::Failed(error.to_string()),
+        };
     let run = Command::new(&options.varnishtest)
         .args(["-v", "-t"])
         .arg(options.limit_seconds.to_string())

@@ -111,6 +111,10 @@ const REASONS: &[(&str, &str)] = &[
         "seamless-reload/abns_socket",
         "wants two processes to listen on one abstract name; listening sockets are not handed over",
     ),
+    (
+        "mcli/mcli_debug_dev",
+        "wants `debug dev log`, one of HAProxy's commands for its own developers",
+    ),
 ];
 
 /// The reason for a test, if it isn't to pass.

@@ -23,6 +23,14 @@ pub(super) fn older(text: &str, directory: &Path) -> io::Result<Option<String>> 
     Ok((spelt != text).then_some(spelt))
 }
 
+/// A test without the lines that say what it needs of the program.
+pub(super) fn unconditional(text: &str) -> String {
+    let lines = text.split_inclusive('\n');
+    lines
+        .filter(|line| !(line.starts_with("feature cmd ") && line.contains(" -cc ")))
+        .collect()
+}
+
 /// A text with those in the places of the lines that include them.
 fn included(text: &str, directory: &Path, depth: usize) -> io::Result<String> {
     let mut whole = String::with_capacity(text.len());
@@ -95,6 +103,13 @@ mod tests {
             "expect resp.http.a == <undef>\nhaproxy h1 -W -S -conf {\n"
         );
         assert_eq!(older("expect resp.http.a == <undef>\n"), None);
+    }
+
+    #[test]
+    fn what_a_test_needs_can_be_left_out() {
+        let text =
+            "feature cmd \"$HAPROXY_PROGRAM -cc 'feature(X)'\"\nfeature cmd \"true\"\nclient c1 {\n}\n";
+        assert_eq!(unconditional(text), "feature cmd \"true\"\nclient c1 {\n}\n");
     }
 
     #[test]
