@@ -16,7 +16,7 @@ use crate::notes::{Secrets, Verdict};
 use crate::revocation::Revocations;
 use crate::sessions::Sessions;
 use crate::signatures::Signatures;
-use crate::sni::Table;
+use crate::sni::{Table, usable};
 use crate::suites::{Curves, Suites};
 use crate::tickets::TicketKeys;
 use crate::verify::{ClientVerifier, Ignored};
@@ -188,9 +188,10 @@ impl Acceptor {
         if let [only] = &*current.configs {
             return Some(only.clone());
         }
-        let entry = current
-            .table
-            .choose(hello.server_name(), hello.signature_schemes())?;
+        let entry = current.table.choose(
+            hello.server_name(),
+            &usable(hello.signature_schemes(), hello.cipher_suites()),
+        )?;
         current.configs.get(entry.settings).cloned()
     }
 }

@@ -1,11 +1,12 @@
 //! Which certificate a client gets, by the name that it asks for.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::{SignatureAlgorithm, SignatureScheme};
+use rustls::{CipherSuite, SignatureAlgorithm, SignatureScheme};
 
 use crate::identity::Identity;
 
@@ -81,15 +82,16 @@ impl Table {
     pub(crate) fn choose(&self, name: Option<&str>, schemes: &[SignatureScheme]) -> Option<&Entry> {
         if let Some(name) = name {
             let exact = self.exact.get(name).map(Vec::as_slice).unwrap_or_default();
-            if let Some(entry) = self.best(exact, schemes, |_| true) {
-                return Some(entry);
-            }
             let domain = name
                 .split_once('.')
                 .and_then(|(_, domain)| self.wildcards.get(domain));
             let wildcards = domain.map(Vec::as_slice).unwrap_or_default();
             let included = |entry: &Entry| !entry.except.iter().any(|except| except == name);
-            if let Some(entry) = self.best(wildcards, schemes, included) {
+            let best = self.best(exact, schemes, |_| true);
+            // One that the client can verify is found by a wildcard sooner than one that it can't by its whole name.
+            let best = best.or_else(|| self.best(wildcards, schemes, included));
+            let first = || self.first(exact, |_| true);
+            if let Some(entry) = best.or_else(first).or_else(|| self.first(wildcards, included)) {
                 return Some(entry);
             }
         }
@@ -97,9 +99,10 @@ impl Table {
             return None;
         }
         self.best(&self.defaults, schemes, |_| true)
+            .or_else(|| self.first(&self.defaults, |_| true))
     }
 
-    /// The first that the client can verify, one of elliptic curves if there is any; the first of all if it can none.
+    /// The first that the client can verify, one of elliptic curves if there is any.
     fn best(
         &self,
         of: &[usize],
@@ -117,7 +120,12 @@ impl Table {
             .filter(is_ec)
             .find(fits)
             .or_else(|| entries().find(fits))
-            .or_else(|| entries().next())
+    }
+
+    fn first(&self, of: &[usize], allowed: impl Fn(&Entry) -> bool) -> Option<&Entry> {
+        of.iter()
+            .filter_map(|at| self.entries.get(*at))
+            .find(|entry| allowed(entry))
     }
 
     /// Whether there is a certificate at all.
@@ -128,10 +136,34 @@ impl Table {
 
 impl ResolvesServerCert for Table {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let entry = self.choose(hello.server_name(), hello.signature_schemes())?;
+        let schemes = usable(hello.signature_schemes(), hello.cipher_suites());
+        let entry = self.choose(hello.server_name(), &schemes)?;
         crate::notes::identity(&entry.identity);
         Some(entry.identity.current().clone())
     }
+}
+
+/// The signatures that a client understands and has a cipher for: up to TLS 1.2 a cipher says what kind of key it is with.
+pub(crate) fn usable<'s>(
+    schemes: &'s [SignatureScheme],
+    ciphers: &[CipherSuite],
+) -> Cow<'s, [SignatureScheme]> {
+    let has = |wanted: &str| {
+        let mut names = ciphers.iter().filter_map(CipherSuite::as_str);
+        names.any(|name| name.contains(wanted))
+    };
+    let has_newer = || {
+        let mut numbers = ciphers.iter().map(|cipher| u16::from(*cipher));
+        // Those of TLS 1.3.
+        numbers.any(|number| number >> 8 == 0x13)
+    };
+    let (rsa, ec) = (has("_RSA_"), has("_ECDSA_"));
+    if rsa && ec || has_newer() {
+        return Cow::Borrowed(schemes);
+    }
+    let is_rsa = |scheme: &SignatureScheme| scheme.as_str().is_some_and(|name| name.starts_with("RSA_"));
+    let fits = |scheme: &&SignatureScheme| if is_rsa(scheme) { rsa } else { ec };
+    Cow::Owned(schemes.iter().filter(fits).copied().collect())
 }
 
 #[cfg(test)]
@@ -206,6 +238,40 @@ mod tests {
         assert_eq!(asked(&table, "a.test").as_deref(), Some("a"));
         assert_eq!(asked(&table, "b.test"), None);
         assert_eq!(asked(&table, ""), None);
+    }
+
+    #[test]
+    fn a_wildcard_whose_key_the_client_understands_comes_before_a_name_whose_key_it_does_not() {
+        let mut table = Table::new(true);
+        let left_out = [
+            "*.a.test".to_owned(),
+            "*.b.test".to_owned(),
+            "!x.b.test".to_owned(),
+        ];
+        table.add(identity("rsa", &["unused.test"], Kind::Rsa), 0, &left_out, false);
+        table.add(identity("ec", &["x.a.test", "x.b.test"], Kind::Ec), 0, &[], false);
+        let choose = |name, scheme| {
+            let entry = table.choose(Some(name), &[scheme]).unwrap();
+            entry.identity.name.to_string()
+        };
+        assert_eq!(choose("x.a.test", SignatureScheme::ECDSA_NISTP256_SHA256), "ec");
+        assert_eq!(choose("x.a.test", SignatureScheme::RSA_PSS_SHA256), "rsa");
+        // It can't be verified, which is for the client to say.
+        assert_eq!(choose("x.b.test", SignatureScheme::RSA_PSS_SHA256), "ec");
+    }
+
+    #[test]
+    fn ciphers_say_what_kinds_of_keys_they_are_with() {
+        let with = |ciphers: &[CipherSuite]| usable(ALL, ciphers).into_owned();
+        let [rsa, ec, newer] = [
+            CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+            CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+            CipherSuite::TLS13_AES_128_GCM_SHA256,
+        ];
+        assert_eq!(with(&[rsa]), [SignatureScheme::RSA_PSS_SHA256]);
+        assert_eq!(with(&[ec]), [SignatureScheme::ECDSA_NISTP256_SHA256]);
+        assert_eq!(with(&[rsa, ec]), ALL);
+        assert_eq!(with(&[newer, rsa]), ALL);
     }
 
     #[test]

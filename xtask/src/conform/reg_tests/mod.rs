@@ -177,7 +177,10 @@ fn run_all(tests: &[Test], program: &Path, options: &Options) -> Results {
                         Outcome::Failed(why) => {
                             Outcome::Failed(reasons::of(&test.folder, &test.name).map_or(why, str::to_owned))
                         }
-                        other => other,
+                        Outcome::Skipped(why) => {
+                            Outcome::Skipped(reasons::of(&test.folder, &test.name).map_or(why, str::to_owned))
+                        }
+                        Outcome::Passed => Outcome::Passed,
                     };
                     eprintln!("{}/{}: {outcome}", test.folder, test.name);
                     if let Ok(mut results) = results.lock() {

@@ -1,7 +1,7 @@
-//! Why tests fail that aren't to pass: what they want is left out here, different on purpose, or no program could pass
+//! Why tests fail or are skipped that aren't to pass: what they want is left out here, different on purpose, or no program could pass
 //! them with this `varnishtest`. The page gives these reasons in place of what the tests say.
 
-/// The tests by folder and name.
+/// The tests by folder and name; `*` for all others of a folder.
 const REASONS: &[(&str, &str)] = &[
     (
         "sample_fetches/hashes",
@@ -112,6 +112,135 @@ const REASONS: &[(&str, &str)] = &[
         "wants two processes to listen on one abstract name; listening sockets are not handed over",
     ),
     (
+        "connection/reverse_connect_full",
+        "connections that servers open (`attach-srv`, `rhttp@`) are not served yet",
+    ),
+    (
+        "connection/reverse_server",
+        "connections that servers open (`rhttp@`) are not served yet",
+    ),
+    (
+        "connection/reverse_server_name",
+        "connections that servers open (`rhttp@`) are not served yet",
+    ),
+    (
+        "connection/tcp_to_http_upgrade",
+        "fetch `internal.strm.is_htx` is left out: it asks for an inner form of HAProxy's; without that line it is served",
+    ),
+    (
+        "connection/http_reuse_conn_hash",
+        "has two clients behind PROXY headers meet at connections of the same thread, as the tests of `http-reuse`; it passes with `nbthread 1`",
+    ),
+    (
+        "mailers/healthcheckmail",
+        "its script `mailers.lua` is one of HAProxy's examples, which this checkout lacks; mails are sent without a script",
+    ),
+    (
+        "connection/http_reuse_be_transparent",
+        "wants an idle connection to be closed as one too many, by HAProxy's estimate of the need; here it is kept and used again",
+    ),
+    (
+        "checks/tcp-check-client-hello",
+        "asks for OpenSSL; writes a blank behind a comma within an expression, which ends that here",
+    ),
+    ("connection/tcp_md5_signature", "`tcp-md5sig` is left out"),
+    ("contrib/prometheus", "`prometheus-exporter` is not served yet"),
+    (
+        "http-messaging/http_bodyless_spliced_response",
+        "bytes are not spliced: nothing counts as such",
+    ),
+    (
+        "http-messaging/http_splicing",
+        "bytes are not spliced: nothing counts as such",
+    ),
+    (
+        "http-messaging/http_splicing_chunk",
+        "bytes are not spliced: nothing counts as such",
+    ),
+    ("quic/*", "QUIC is not spoken"),
+    ("qmux/*", "QUIC is not spoken"),
+    (
+        "ssl/issuers_chain_path",
+        "asks for OpenSSL; `show ssl cert` doesn't name the file that completed a chain",
+    ),
+    (
+        "ssl/ocsp_auto_update",
+        "asks for OpenSSL; wants responses to be asked for of each file of several that a name stands for",
+    ),
+    (
+        "ssl/ocsp_compat_check",
+        "asks for OpenSSL, and runs its command to look into responses",
+    ),
+    (
+        "ssl/set_ssl_cert_bundle",
+        "asks for OpenSSL; files that are found by an ending (`.rsa`, `.ecdsa`) are changed one by one here",
+    ),
+    ("ssl/ssl_alpn", "asks for OpenSSL; regardless of that it passes"),
+    (
+        "ssl/ssl_ciphersuites",
+        "asks for OpenSSL; has defaults of TLS in several `global` sections, each for the lines behind it: here the last stand for all",
+    ),
+    (
+        "ssl/ssl_curves_selection",
+        "asks for OpenSSL; has defaults of TLS in several `global` sections, each for the lines behind it: here the last stand for all",
+    ),
+    (
+        "ssl/ssl_curves",
+        "asks for OpenSSL, and for its words for errors (`ssl_fc_err_str`)",
+    ),
+    (
+        "ssl/ssl_errors",
+        "asks for OpenSSL, and for its words for errors (`ssl_fc_err_str`, `ssl_bc_err_str`)",
+    ),
+    (
+        "ssl/ssl_curve_name",
+        "asks for OpenSSL; regardless of that it passes",
+    ),
+    (
+        "ssl/tls12_ssl_crt-list_filters",
+        "asks for OpenSSL, and for ciphers without forward secrecy (`kRSA`), which rustls doesn't have",
+    ),
+    (
+        "ssl/tls13_ssl_crt-list_filters",
+        "asks for OpenSSL; regardless of that it passes",
+    ),
+    (
+        "ssl/tls12_0rtt_stateful",
+        "asks for OpenSSL; regardless of that it passes",
+    ),
+    (
+        "ssl/tls12_0rtt_stateless",
+        "asks for OpenSSL; regardless of that it passes",
+    ),
+    (
+        "ssl/tls12_resume_stateful",
+        "asks for OpenSSL; regardless of that it passes",
+    ),
+    (
+        "ssl/tls12_resume_stateless",
+        "asks for OpenSSL; regardless of that it passes",
+    ),
+    (
+        "ssl/tls13_0rtt_stateful",
+        "asks for OpenSSL; early data are not taken from clients",
+    ),
+    (
+        "ssl/tls13_0rtt_stateless",
+        "asks for OpenSSL; early data are not taken from clients",
+    ),
+    (
+        "ssl/tls13_resume_stateful",
+        "asks for OpenSSL; regardless of that it passes",
+    ),
+    (
+        "ssl/tls13_resume_stateless",
+        "asks for OpenSSL; regardless of that it passes",
+    ),
+    (
+        "jwt/jwt_decrypt",
+        "asks for OpenSSL; regardless of that it passes",
+    ),
+    (
         "mcli/mcli_debug_dev",
         "wants `debug dev log`, one of HAProxy's commands for its own developers",
     ),
@@ -119,9 +248,12 @@ const REASONS: &[(&str, &str)] = &[
 
 /// The reason for a test, if it isn't to pass.
 pub(super) fn of(folder: &str, name: &str) -> Option<&'static str> {
-    let row = REASONS
-        .iter()
-        .find(|(test, _)| test.split_once('/') == Some((folder, name)));
+    let of_it = |wanted: &str| {
+        REASONS
+            .iter()
+            .find(|(test, _)| test.split_once('/') == Some((folder, wanted)))
+    };
+    let row = of_it(name).or_else(|| of_it("*"));
     row.map(|(_, why)| *why)
 }
 
@@ -133,5 +265,7 @@ mod tests {
     fn a_reason_is_found_by_the_folder_and_the_name() {
         assert!(of("sample_fetches", "hashes").unwrap().contains("wt6"));
         assert_eq!(of("converter", "hashes"), None);
+        // That of a folder is that of all its tests.
+        assert!(of("quic", "retry").unwrap().contains("QUIC"));
     }
 }
