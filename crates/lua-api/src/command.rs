@@ -144,9 +144,9 @@ async fn talk(mut running: Running, txn: &Txn, call: &mut Call) -> Option<Ended>
         let channel = txn.response_channel();
         loop {
             channel.wait_output().await;
-            if output.send(Said::Data(channel.take_output())).await.is_err() {
-                return;
-            }
+            // What is taken goes at once: it would be lost if the function ended while it waits for room.
+            let Ok(room) = output.reserve().await else { return };
+            room.send(Said::Data(channel.take_output()));
         }
     };
     let (mut script, mut hear, mut say) = (pin!(script), pin!(hear), pin!(say));
