@@ -246,6 +246,16 @@ proptest! {
     }
 }
 
+#[test]
+fn a_client_acknowledges_settings_before_it_says_anything_else() {
+    let mut client = Connection::new(Role::Client, Settings::default());
+    let kinds = |frames: Vec<Frame>| -> Vec<_> { frames.iter().map(|f| (f.kind, f.flags)).collect() };
+    assert_eq!(kinds(frames(&mut client)), [(SETTINGS, 0)]);
+    feed(&mut client, &settings_frame());
+    assert!(client.read().is_none() && client.is_greeted());
+    assert_eq!(kinds(frames(&mut client)), [(SETTINGS, 1), (WINDOW_UPDATE, 0)]);
+}
+
 fn settings_frame() -> Vec<u8> {
     settings(&[(3, 100)])
 }

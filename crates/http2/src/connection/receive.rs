@@ -271,12 +271,6 @@ impl Connection {
         }
         let before = self.peer;
         self.peer.take_in(payload, self.role)?;
-        if self.stage == Stage::Settings {
-            self.stage = Stage::Open;
-            if self.role == Role::Client {
-                self.open_connection();
-            }
-        }
         if self.peer.table_bytes != before.table_bytes {
             let table_bytes = self.peer.table_bytes.min(SENT_TABLE_BYTES_MAX);
             self.encoder.set_table_bytes_max(table_bytes as usize);
@@ -290,6 +284,11 @@ impl Connection {
             }
         }
         self.output.frame(kind::SETTINGS, flag::ACK, 0, &[]);
+        // A server that takes no frame for another one expects this behind the acknowledgement.
+        if self.stage == Stage::Settings && self.role == Role::Client {
+            self.open_connection();
+        }
+        self.stage = Stage::Open;
         Ok(())
     }
 

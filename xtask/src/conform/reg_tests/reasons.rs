@@ -28,24 +28,8 @@ const REASONS: &[(&str, &str)] = &[
         "wants a connection that another thread made, as the test before; it passes with `nbthread 1`",
     ),
     (
-        "http-messaging/h2_to_h1",
-        "wants the window of a stream to be widened before its body came, which nothing asks for and the h2 library doesn't do",
-    ),
-    (
         "http-messaging/protocol_upgrade",
-        "wants the window of a stream to be widened before anything came on it, which the h2 library doesn't do",
-    ),
-    (
-        "http-messaging/websocket",
-        "wants the window of a stream to be widened before anything came on it, which the h2 library doesn't do; what is asked over HTTP/1 passes",
-    ),
-    (
-        "http-messaging/h2_desync_attacks",
-        "wants a page for a scheme or a method that is none, for which the h2 library resets the stream",
-    ),
-    (
-        "connection/h2_glitches",
-        "wants a page for a scheme that is none, for which the h2 library resets the stream",
+        "wants a stream to be reset on which nothing was asked, for a switch of protocols that the server takes none of; the client gets its 502",
     ),
     (
         "http-messaging/http_request_buffer",
@@ -74,10 +58,6 @@ const REASONS: &[(&str, &str)] = &[
     (
         "filters/random-forwarding",
         "filter `trace` is left out: it is an example of HAProxy's interface for filters in C",
-    ),
-    (
-        "http-rules/h1or2_to_h1c",
-        "its client of HTTP/2 sends `content-length: 000, 00`, for which the h2 library resets the stream; over HTTP/1 the same is taken",
     ),
     (
         "checks/mysql-check",
