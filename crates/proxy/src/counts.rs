@@ -76,9 +76,11 @@ pub enum Count {
     CompressedResponses,
     /// Bytes of responses that weren't compressed for want of room.
     CompressionBypassed,
+    /// Rewrites of heads that failed.
+    FailedRewrites,
 }
 
-const COUNTS: usize = Count::CompressionBypassed as usize + 1;
+const COUNTS: usize = Count::FailedRewrites as usize + 1;
 
 /// The counters: one thread writes them, any may read them.
 pub(crate) struct Counts {

@@ -78,6 +78,6 @@ pub use txn::{Detached, InvalidTarget, LogLevel, Mode, Phase, Txn};
 pub use upstream::admin::{Admin, AdminState};
 pub use upstream::news::{CheckNews, ServerChange, ServerNews};
 pub use upstream::servers::{NotAdded, NotRemovable, NotRenamed, Servers};
-pub use upstream::shared::{BackendState, BackendStays};
+pub use upstream::shared::{BackendDowns, BackendState, BackendStays};
 pub use upstream::state::{Operational, ServerName, ServerState, StaticWeights, WEIGHT_MAX};
 pub use violation::Violation;

@@ -110,24 +110,41 @@ impl TxnUsage {
         let bytes = server
             .as_ref()
             .map_or((0, 0), |flow| (flow.written(), flow.read()));
-        let count = |counts: &Counts| {
+        // What no server took came to the backend all the same, and was answered there.
+        let own = self.client.borrow();
+        let of_backend = match (&*server, &*own) {
+            (None, Some(flow)) => (flow.read(), flow.written()),
+            _ => bytes,
+        };
+        let count = |counts: &Counts, bytes: (u64, u64)| {
             ending.count_at_server(counts);
             counts.add(Count::BytesIn, bytes.0);
             counts.add(Count::BytesOut, bytes.1);
         };
         if let Some(stay) = self.at_server.borrow_mut().take() {
-            count(stay.counts());
+            count(stay.counts(), bytes);
         }
         if let Some(stay) = &mut *self.in_backend.borrow_mut()
             && stay.leave()
         {
-            count(&stay.backend.usage.counts);
+            count(&stay.backend.usage.counts, of_backend);
         }
     }
 
     /// A rule of the frontend or backend that it is in has refused its response.
     pub(crate) fn response_is_denied(&self, client: &Client) {
         self.count_on_both_sides(client, Count::DeniedResponses, 1);
+    }
+
+    /// A head could not be rewritten as a rule said.
+    pub(crate) fn rewrite_failed(&self, client: &Client) {
+        self.count_on_both_sides(client, Count::FailedRewrites, 1);
+        if let Some(socket) = &client.entrance.socket {
+            socket.counts.add(Count::FailedRewrites, 1);
+        }
+        if let Some(stay) = &*self.at_server.borrow() {
+            stay.counts().add(Count::FailedRewrites, 1);
+        }
     }
 
     /// Counts something for the frontend and the backend that it is in.

@@ -15,6 +15,8 @@ pub(crate) struct Privileges {
     user: Option<u32>,
     group: Option<u32>,
     chroot: Option<PathBuf>,
+    /// `insecure-setuid-wanted`: programs that are started may become somebody else.
+    keeps_setuid: bool,
 }
 
 impl Privileges {
@@ -36,7 +38,20 @@ impl Privileges {
             user: number(settings.user.as_ref(), system::user)?,
             group: number(settings.group.as_ref(), system::group)?,
             chroot: chroot.map(|path| path.value.clone()),
+            keeps_setuid: settings.keeps_setuid,
         })
+    }
+
+    /// Programs that this thread, and those that it starts from now on, may start get no more rights than they have.
+    ///
+    /// # Errors
+    /// What the system refuses.
+    pub(crate) fn keep_from_more(&self) -> Result<(), String> {
+        match self.keeps_setuid {
+            true => Ok(()),
+            false => rustix::thread::set_no_new_privs(true)
+                .map_err(|e| format!("cannot keep programs that are started from more rights: {e}")),
+        }
     }
 
     /// Gives it all up, for all threads.

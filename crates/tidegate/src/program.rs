@@ -170,6 +170,7 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
         };
         return master::run(settings, report).map_err(fail);
     }
+    plan.privileges.keep_from_more().map_err(fail)?;
     token_algorithms.apply();
     tokens::offer(&spec.tls);
     log.open(&spec.proxies.global)

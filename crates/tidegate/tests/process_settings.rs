@@ -13,7 +13,7 @@ use support::origin::{head, origin, origin_at, server};
 use support::place::Place;
 use support::runtime::{PATIENCE, Runtime};
 use support::scripted;
-use support::site::Site;
+use support::site::{Site, rest as rest_of};
 
 const DEFAULTS: &str =
     "defaults\n    mode http\n    timeout connect 5s\n    timeout client 15s\n    timeout server 15s\n";
@@ -123,7 +123,8 @@ fn what_was_most_is_told_unless_that_is_switched_off() -> Result<()> {
 #[test]
 fn it_shows_how_much_the_workers_have_to_do() -> Result<()> {
     let script = "core.register_task(function() while true do for _ = 1, 100000 do end core.yield() end end)";
-    let busy = scripted::start("busy", script, "")?;
+    let front = "frontend front\n    bind 127.0.0.1:8080\n    http-request return status 204\n";
+    let busy = scripted::start("busy", script, front)?;
     let idle = Runtime::start("idle", "", "", "")?;
     let value = |runtime: &Runtime, name: &str| -> Result<u32> {
         let info = runtime.ask("show info\n")?;
@@ -384,5 +385,89 @@ fn the_more_connections_the_fewer_streams_each_may_have() -> Result<()> {
         clients.push(client);
     }
     assert_eq!(may_have, [15, 7, 1, 1], "20 beyond one for each");
+    Ok(())
+}
+
+#[test]
+fn programs_that_are_started_get_no_more_rights_unless_that_is_wanted() -> Result<()> {
+    for (word, kept) in [("", "1"), ("    insecure-setuid-wanted\n", "0")] {
+        let config = format!(
+            "global\n{word}{DEFAULTS}frontend site\n    bind 127.0.0.1:8080\n    http-request return status 204\n"
+        );
+        let site = Site::start("rights", &[("site.cfg", &config)])?;
+        let mut threads = 0;
+        for task in std::fs::read_dir(format!("/proc/{}/task", site.pid()))? {
+            let status = std::fs::read_to_string(task?.path().join("status"))?;
+            let line = status.lines().find_map(|line| line.strip_prefix("NoNewPrivs:"));
+            let is_worker = status.contains("Name:\tworker");
+            threads += usize::from(is_worker);
+            if is_worker {
+                assert_eq!(line.map(str::trim), Some(kept), "{word}");
+            }
+        }
+        assert!(threads > 0);
+    }
+    Ok(())
+}
+
+#[test]
+fn backends_tell_of_their_servers_in_figures() -> Result<()> {
+    let rest = "frontend front
+    bind 127.0.0.1:8081
+    default_backend dead
+backend dead
+    retries 0
+    server s 127.0.0.1:9 check inter 50 fall 1
+    server t 127.0.0.1:9 track dead/s
+backend lives
+    server s 127.0.0.1:9
+";
+    let runtime = Runtime::start("stat-backends", "level admin", "", rest)?;
+    runtime.until("show stat dead 2 -1\n", ",DOWN,")?;
+    let answer = runtime.body()?;
+    assert!(answer.contains("503"), "{answer}");
+    let dead = |name: &str| figure(&runtime, "dead,BACKEND,", name);
+    assert_eq!(
+        (dead("chkdown")?, dead("lbtot")?, dead("lastsess")?),
+        ("1".into(), "0".into(), "-1".into())
+    );
+    assert_eq!(
+        (dead("req_tot")?, dead("wrew")?, dead("qmax")?),
+        ("1".into(), "0".into(), "0".into())
+    );
+    assert_eq!(dead("agg_server_status")?, "0");
+    assert!(
+        dead("bin")?.parse::<u32>()? > 0 && dead("bout")?.parse::<u32>()? > 0,
+        "nobody took it, and it came all the same"
+    );
+    assert_eq!(figure(&runtime, "dead,t,", "status")?, "DOWN");
+    assert_eq!(figure(&runtime, "dead,s,", "dreq")?, "");
+    assert_eq!(figure(&runtime, "lives,BACKEND,", "chkdown")?, "0");
+    let start = Instant::now();
+    while dead("downtime")? == "0" {
+        assert!(start.elapsed() < PATIENCE);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(figure(&runtime, "lives,BACKEND,", "downtime")?, "0");
+    Ok(())
+}
+
+#[test]
+fn rewrites_that_fail_are_counted() -> Result<()> {
+    let rest = format!(
+        "frontend front\n    bind 127.0.0.1:8081\n    http-request strict-mode off\n    \
+         http-request set-header x-long {}\n    http-request return status 204\n",
+        "%[str(x),concat(x)]".repeat(1) + &"y".repeat(600)
+    );
+    let runtime = Runtime::start("rewrites", "", "    tune.bufsize 8192\n", &rest)?;
+    let mut stream = runtime.site.connect(1)?;
+    let long = "z".repeat(7800);
+    write!(
+        stream,
+        "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-z: {long}\r\n\r\n"
+    )?;
+    let answer = rest_of(stream)?;
+    assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
+    assert_eq!(figure(&runtime, "front,FRONTEND,", "wrew")?, "1");
     Ok(())
 }

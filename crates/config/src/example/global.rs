@@ -17,6 +17,7 @@ pub(super) const ROWS: &[Row] = &[
     ("close-spread-time", "close-spread-time 20s", "milliseconds without a unit, or `infinite`; at once without the line"),
     ("default-path", "default-path config", "`current` without the line"),
     ("stats-file", "stats-file /var/lib/tidegate/counters", "what `dump stats-file` of the runtime API gave; by the guids of proxies, listeners and servers"),
+    ("insecure-setuid-wanted", "insecure-setuid-wanted", "for health checks and scripts that start programs"),
     ("pp2-never-send-local", "pp2-never-send-local", ""),
     ("h2-workaround-bogus-websocket-clients", "h2-workaround-bogus-websocket-clients", ""),
     ("maxcomprate", "maxcomprate 50000", "kilobytes a second; no limit without the line"),

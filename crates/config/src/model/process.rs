@@ -41,6 +41,8 @@ pub struct ProcessSettings {
     pub pp2_never_local: bool,
     /// `stats-file`: what an earlier process had counted.
     pub stats_file: Option<PathBuf>,
+    /// `insecure-setuid-wanted`: programs that are started may become somebody else.
+    pub keeps_setuid: bool,
     /// `default-path`: where relative paths begin.
     pub default_path: Option<Spanned<DefaultPath>>,
 }
@@ -99,6 +101,7 @@ impl Default for ProcessSettings {
             close_spread: CloseSpread::AtOnce,
             pp2_never_local: false,
             stats_file: None,
+            keeps_setuid: false,
             default_path: None,
         }
     }

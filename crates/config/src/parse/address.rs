@@ -273,6 +273,15 @@ const FAMILIES: [(&str, Family); 12] = [
     ("/", Family::Unix),
 ];
 
+fn left_out(prefix: &str) -> &'static str {
+    match prefix {
+        "rhttp@" => "connections that servers open are not turned round (reverse HTTP)",
+        prefix if prefix.starts_with("quic") => "QUIC is not served",
+        prefix if prefix.starts_with("mptcp") => "MPTCP is not spoken; the same address without it works",
+        _ => "sockets of this kind are not served",
+    }
+}
+
 const FAMILIES_PENDING: [&str; 13] = [
     "mptcp@",
     "mptcp4@",
@@ -304,10 +313,9 @@ fn family(word: &Word) -> Parsed<(Family, Word)> {
         }
     }
     if let Some(prefix) = FAMILIES_PENDING.iter().find(|prefix| text.starts_with(*prefix)) {
-        return Err(Box::new(super::keyword::unsupported(
-            &word.part(0, prefix.len()),
-            "",
-        )));
+        let message = format!("`{prefix}` is not supported");
+        let diagnostic = Diagnostic::error(code::LEFT_OUT, word.part(0, prefix.len()).span(), message);
+        return Err(Box::new(diagnostic.note(left_out(prefix))));
     }
     if let Some(at) = text.find('@') {
         let message = format!("unknown kind of address `{}`", text.get(..=at).unwrap_or(text));

@@ -383,6 +383,9 @@ async fn rewrite(rule: &Rule, txn: &Rc<Txn>, setting: &Setting<'_>) -> Result<()
 }
 
 async fn rewrite_failed(rule: &Rule, txn: &Txn, runner: &dyn ExternalRunner, failed: &Unwritable) -> Step {
+    if let Unwritable::Rewrite(_) = failed {
+        txn.usage.rewrite_failed(&txn.client);
+    }
     let status = match failed {
         Unwritable::BadRequest => StatusCode::BAD_REQUEST,
         Unwritable::Rewrite(_) if !txn.strict.get() => return Step::Next,

@@ -33,6 +33,7 @@ pub(crate) struct Queues {
     all: AtomicU32,
     /// In that of the backend.
     of_backend: AtomicU32,
+    of_backend_max: AtomicU32,
     number: AtomicU64,
 }
 
@@ -60,6 +61,7 @@ impl Queues {
             }),
             all: AtomicU32::new(0),
             of_backend: AtomicU32::new(0),
+            of_backend_max: AtomicU32::new(0),
             number: AtomicU64::new(0),
         }
     }
@@ -72,6 +74,11 @@ impl Queues {
     /// How many wait for any server.
     pub(crate) fn of_backend(&self) -> u32 {
         self.of_backend.load(Ordering::SeqCst)
+    }
+
+    /// The most of them at a time.
+    pub(crate) fn of_backend_max(&self) -> u32 {
+        self.of_backend_max.load(Ordering::Relaxed)
     }
 
     /// Lets there be so many queues of servers.
@@ -277,7 +284,11 @@ impl BackendState {
                 server.count_queued(more);
                 self.replay(server);
             }
-            None => change(&self.queues.of_backend),
+            None => {
+                change(&self.queues.of_backend);
+                let now = self.queues.of_backend();
+                self.queues.of_backend_max.fetch_max(now, Ordering::Relaxed);
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
@@ -51,6 +51,28 @@ pub struct BackendState {
     published: AtomicBool,
     /// What each worker counts of it.
     pub(crate) usage: PerWorker,
+    standing: Mutex<Standing>,
+}
+
+/// Whether any server of a backend takes requests, and since when.
+#[derive(Clone, Copy, Debug)]
+struct Standing {
+    is_down: bool,
+    since: Instant,
+    downs: u64,
+    /// How long it was down in all, until it changed last.
+    downtime: Duration,
+}
+
+/// How often a backend had no server that takes requests, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BackendDowns {
+    /// How often it came to that.
+    pub downs: u64,
+    /// For how long in all.
+    pub downtime: Duration,
+    /// How long ago that changed.
+    pub since_change: Duration,
 }
 
 impl BackendState {
@@ -102,6 +124,12 @@ impl BackendState {
             queues: Queues::new(spec.servers.len()),
             published: AtomicBool::new(!spec.unpublished),
             usage: PerWorker::new(changes.workers()),
+            standing: Mutex::new(Standing {
+                is_down: false,
+                since: started,
+                downs: 0,
+                downtime: Duration::ZERO,
+            }),
             spec: spec.clone(),
         }
     }
@@ -190,6 +218,42 @@ impl BackendState {
         self.spec.balance.is_static(self.spec.hash_type)
     }
 
+    /// How often it had no server that takes requests, and for how long.
+    pub fn downs(&self, now: Instant) -> BackendDowns {
+        let standing = *self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        let since_change = now.saturating_duration_since(standing.since);
+        let running = if standing.is_down {
+            since_change
+        } else {
+            Duration::ZERO
+        };
+        BackendDowns {
+            downs: standing.downs,
+            downtime: standing.downtime + running,
+            since_change,
+        }
+    }
+
+    /// Servers may take requests, or none does any more.
+    fn stands(&self, is_down: bool, now: Instant) {
+        let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        if standing.is_down == is_down {
+            return;
+        }
+        if standing.is_down {
+            let since = standing.since;
+            standing.downtime += now.saturating_duration_since(since);
+        } else {
+            standing.downs += 1;
+        }
+        (standing.is_down, standing.since) = (is_down, now);
+    }
+
+    /// Most that waited for any server at a time.
+    pub fn queued_max(&self) -> u32 {
+        self.queues.of_backend_max()
+    }
+
     /// How many wait for any server.
     pub fn queued(&self) -> u32 {
         self.queues.of_backend()
@@ -239,6 +303,7 @@ impl BackendState {
             let takes_part = plan.usable.iter().any(|at| *at as usize == server.place());
             server.plays.store(takes_part, Ordering::SeqCst);
         }
+        self.stands(plan.usable.is_empty() && !servers.is_empty(), Instant::now());
         *self.lock_plan() = plan;
         self.version.store(version, Ordering::Release);
         servers.iter().for_each(|server| self.replay(server));

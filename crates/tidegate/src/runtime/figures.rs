@@ -41,7 +41,7 @@ fn object(plane: &Plane, what: Of<'_>) -> Option<Object> {
         Of::Listener(name, id) => of_listener(plane, frontend(name)?, id),
         Of::Backend(name) => {
             let (backend, state) = backend(name)?;
-            of_backend(plane, backend, &state.servers())
+            of_backend(plane, backend, state)
         }
         Of::Server(name, at) => {
             let (backend, state) = backend(name)?;

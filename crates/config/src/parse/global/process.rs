@@ -59,6 +59,10 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
         };
         Ok(())
     }),
+    served("insecure-setuid-wanted", G, "", "programs that are started may become another user", |cx, _| {
+        cx.global.process.keeps_setuid = true;
+        Ok(())
+    }),
     served("pp2-never-send-local", G, "", "checks tell servers of their own addresses (PROXY, not LOCAL)", |cx, _| {
         cx.global.process.pp2_never_local = true;
         Ok(())

@@ -200,7 +200,7 @@ const ROWS: &[Keyword<Parse>] = &[
         cx.proxy.http.pretend_keepalive = on;
         Ok(())
     }),
-    left_out("http-use-proxy-header", F, "`Proxy-Connection` is of no standard, and RFC 9110 has proxies take it away; `Connection` says all"),
+    no_effect("http-use-proxy-header", F, "`Connection` says all, as in HAProxy 2.6, which answers the same with this option and without"),
     left_out("http-tunnel", ALL, "HAProxy took it away too"),
     served("idle-close-on-response", F, "", "in a soft stop, end idle connections with their next response", |cx, _, on| {
         cx.proxy.http.idle_close_on_response = on;

@@ -175,7 +175,13 @@ fn check_columns(spec: &ServerSpec, server: &ServerState) -> String {
         None => 0,
     };
     let Some(check) = &spec.check else {
-        return format!("1 0 {} 0 {agent}", unchecked(spec, server, spec.rise));
+        let (health, state) = match (spec.disabled, server.admin().is_maint()) {
+            // It began so, and that stays to be seen.
+            (true, _) => (0, PAUSED),
+            (false, true) => (0, 0),
+            (false, false) => (unchecked(spec, server, spec.rise), 0),
+        };
+        return format!("1 0 {health} {state} {agent}");
     };
     let state = CONFIGURED | enabled(checks.is_enabled()) | paused;
     let Some(last) = checks.last() else {

@@ -5,7 +5,10 @@ use std::time::Instant;
 use tidegate_proxy::check::shared::{LastAnswer, LastCheck};
 use tidegate_proxy::check::status::Status;
 use tidegate_proxy::spec::{BackendSpec, FrontendSpec, ListenAddress, ServerAddress};
-use tidegate_proxy::{Admin, Count, FrontendState, Mode, Operational, Plane, ServerState, Stage, Totals};
+use tidegate_proxy::{
+    Admin, BackendDowns, BackendState, Count, FrontendState, Mode, Operational, Plane, ServerState, Stage,
+    Totals,
+};
 
 use crate::runtime::typed::{Nature, Origin, Scope, Tags, Typed};
 
@@ -66,6 +69,11 @@ pub(crate) struct Object {
     last_check: Option<LastCheck>,
     /// Who waits now, and most that did at a time.
     queued: Option<(u32, Option<u32>)>,
+    /// How often a backend had no server, and for how long.
+    downs: Option<BackendDowns>,
+    /// How often a server was chosen, and how many seconds ago the last time was.
+    chosen: Option<u64>,
+    last_chosen: Option<u32>,
     /// What is known of a server alone.
     server: Option<OfServer>,
     /// The cookie's name, or the server's value.
@@ -145,7 +153,7 @@ pub(crate) fn object(plane: &Plane, place: Place) -> Option<Object> {
         }
         Place::Backend(at) => {
             let (backend, state) = plane.backend_at(at)?;
-            of_backend(plane, backend, &state.servers())
+            of_backend(plane, backend, state)
         }
     }
 }
@@ -189,6 +197,9 @@ pub(crate) fn of_frontend(plane: &Plane, frontend: &FrontendSpec) -> Option<Obje
         pace: None,
         last_check: None,
         queued: None,
+        downs: None,
+        chosen: None,
+        last_chosen: None,
         server: None,
         cookie: None,
     })
@@ -220,15 +231,17 @@ pub(crate) fn of_server(plane: &Plane, backend: &BackendSpec, server: &ServerSta
     let spec = server.spec();
     let last = server.checks().last().filter(|_| spec.check.is_some());
     let is_up = server.operational() != Operational::Stopped;
+    let totals = plane.server_totals(server);
+    let (chosen, last_chosen) = (totals.total, totals.seconds_since_last);
     let (active, backup) = if server.is_backup() { (0, 1) } else { (1, 0) };
     Object {
         kind: Kind::Server,
         proxy_id: backend.id,
         server_id: server.id(),
-        status: status(server, spec.check.is_some()),
+        status: status(server, spec.check.is_some() || spec.track.is_some()),
         proxy: backend.name.clone(),
         name: spec.name.clone(),
-        totals: plane.server_totals(server),
+        totals,
         http: backend.mode == Mode::Http,
         limit: Some(u64::from(server.maxconn())).filter(|limit| *limit > 0),
         rate_limit: None,
@@ -250,6 +263,9 @@ pub(crate) fn of_server(plane: &Plane, backend: &BackendSpec, server: &ServerSta
             .map(|check| (check.pace.rise, check.pace.fall)),
         last_check: last.clone(),
         queued: Some((server.queued(), Some(server.queued_max()))),
+        downs: None,
+        chosen: Some(chosen),
+        last_chosen,
         server: Some(OfServer {
             queue_limit: spec.maxqueue,
             tracked: spec.track.and_then(|(backend, place)| {
@@ -313,20 +329,16 @@ fn status(server: &ServerState, checked: bool) -> String {
     format!("{state}{progress}")
 }
 
-pub(crate) fn of_backend(
-    plane: &Plane,
-    backend: &BackendSpec,
-    servers: &[std::sync::Arc<ServerState>],
-) -> Option<Object> {
+pub(crate) fn of_backend(plane: &Plane, backend: &BackendSpec, state: &BackendState) -> Option<Object> {
+    let now = Instant::now();
+    let servers = state.servers();
+    let downs = state.downs(now);
+    let totals = || servers.iter().map(|server| plane.server_totals(server));
     let usable = |backup: bool| {
         servers
             .iter()
             .filter(move |server| server.is_backup() == backup && server.is_usable())
     };
-    let queued = plane
-        .backends()
-        .find(|(spec, _)| spec.id == backend.id)
-        .map_or(0, |(_, state)| state.queued());
     let (active, reserve) = (usable(false).count(), usable(true).count());
     // Backups serve only where no other does.
     let weight = usable(active == 0).map(|server| server.effective_weight()).sum();
@@ -350,17 +362,17 @@ pub(crate) fn of_backend(
         first_weight: Some(usable(active == 0).map(|server| server.weight()).sum()),
         active: u32::try_from(active).unwrap_or(u32::MAX),
         backup: u32::try_from(reserve).unwrap_or(u32::MAX),
-        since_change: servers
-            .iter()
-            .map(|server| server.since_change(Instant::now()).as_secs())
-            .min(),
+        since_change: Some(downs.since_change.as_secs()),
         address: None,
         algorithm: Some(backend.balance.name()),
         idle: None,
         idle_limit: None,
         pace: None,
         last_check: None,
-        queued: Some((queued, None)),
+        queued: Some((state.queued(), Some(state.queued_max()))),
+        downs: Some(downs),
+        chosen: Some(totals().map(|totals| totals.total).sum()),
+        last_chosen: totals().filter_map(|totals| totals.seconds_since_last).min(),
         server: None,
         cookie: backend
             .persistence
@@ -387,6 +399,10 @@ fn front(object: &Object) -> bool {
 
 fn back(object: &Object) -> bool {
     matches!(object.kind, Kind::Backend | Kind::Server)
+}
+
+fn zero_of_backend(object: &Object) -> Option<Typed> {
+    (object.kind == Kind::Backend).then_some(Typed::U32(0))
 }
 
 fn only_server(object: &Object) -> bool {
@@ -478,7 +494,7 @@ pub(crate) const FIELDS: &[Field] = &[
     field("stot", COUNT, "sessions so far", |o| Some(Typed::U64(o.totals.total))),
     field("bin", COUNT, "bytes in", |o| count(o, Count::BytesIn)),
     field("bout", COUNT, "bytes out", |o| count(o, Count::BytesOut)),
-    field("dreq", COUNT, "requests that rules refused", |o| count(o, Count::DeniedRequests)),
+    field("dreq", COUNT, "requests that rules refused", |o| count(o, Count::DeniedRequests).filter(|_| !only_server(o))),
     field("dresp", COUNT, "responses that rules refused", |o| count(o, Count::DeniedResponses)),
     field("ereq", COUNT, "requests that could not be read or never came whole", |o| count(o, Count::RequestErrors).filter(|_| !back(o))),
     field("econ", COUNT, "connections to servers that failed", |o| behind(o, Count::ConnectErrors)),
@@ -490,15 +506,21 @@ pub(crate) const FIELDS: &[Field] = &[
     field("act", Tags(Origin::Status, Nature::Gauge, Scope::Process), "active servers", |o| back(o).then_some(Typed::U32(o.active))),
     field("bck", Tags(Origin::Status, Nature::Gauge, Scope::Process), "backup servers", |o| back(o).then_some(Typed::U32(o.backup))),
     field("chkfail", COUNT, "failed checks while it was up", |o| check(o, |last| Typed::U64(last.failures))),
-    field("chkdown", COUNT, "times that it went down", |o| check(o, |last| Typed::U64(last.downs))),
+    field("chkdown", COUNT, "times that it went down", |o| match o.downs {
+        Some(downs) => Some(Typed::U64(downs.downs)),
+        None => check(o, |last| Typed::U64(last.downs)),
+    }),
     field("lastchg", AGE, "seconds since it last went up or down", |o| o.since_change.map(Typed::u32)),
-    field("downtime", COUNT, "seconds that it was down or out of service", |o| o.server.as_ref()?.downtime_s.map(Typed::U64)),
+    field("downtime", COUNT, "seconds that it was down or out of service", |o| match o.downs {
+        Some(downs) => Some(Typed::U64(downs.downtime.as_secs())),
+        None => o.server.as_ref()?.downtime_s.map(Typed::U64),
+    }),
     field("qlimit", CONFIG, "limit of who may wait", |o| o.server.as_ref().map(|server| server.queue_limit).filter(|limit| *limit > 0).map(Typed::U32)),
     field("pid", Tags(Origin::Key, Nature::Gauge, Scope::Process), "the process's number, which is always 1", |_| Some(Typed::U32(1))),
     field("iid", Tags(Origin::Key, Nature::Gauge, Scope::Service), "the proxy's number", |o| Some(Typed::U32(o.proxy_id))),
     field("sid", Tags(Origin::Key, Nature::Gauge, Scope::Service), "the server's number", |o| Some(Typed::U32(o.server_id))),
     field("throttle", AVERAGE, "how far its slowstart is, in percent", |o| o.server.as_ref()?.throttle.map(Typed::U32)),
-    field("lbtot", COUNT, "times that a server was chosen", |o| back(o).then_some(Typed::U64(o.totals.total))),
+    field("lbtot", COUNT, "times that a server was chosen", |o| o.chosen.map(Typed::U64)),
     field("tracked", CONFIG, "the server that it tracks", |o| o.server.as_ref()?.tracked.as_deref().map(Typed::text)),
     field("type", CONFIG, "0 for a frontend, 1 for a backend, 2 for a server, 3 for a listener", |o| Some(Typed::U32(o.kind as u32))),
     field("rate", RATE, "sessions in the last second", |o| (o.kind != Kind::Listener).then(|| Typed::u32(o.totals.per_second))),
@@ -516,14 +538,18 @@ pub(crate) const FIELDS: &[Field] = &[
     field("hanafail", OUTPUT, "errors that `observe` saw", |o| o.server.as_ref()?.analyses_failed.map(Typed::U64)),
     field("req_rate", RATE, "requests in the last second", |o| front(o).then(|| Typed::u32(o.totals.requests_per_second))),
     field("req_rate_max", MAX, "most requests of a second; the workers' own maxima added up", |o| front(o).then(|| Typed::u32(o.totals.requests_per_second_max))),
-    field("req_tot", COUNT, "requests so far", |o| only(o, Kind::Frontend, Count::Requests)),
+    field("req_tot", COUNT, "requests so far", |o| match o.kind {
+        Kind::Frontend => Some(Typed::U64(o.totals.of(Count::Requests))),
+        Kind::Listener => None,
+        Kind::Backend | Kind::Server => o.http.then_some(Typed::U64(o.totals.total)),
+    }),
     field("cli_abrt", COUNT, "transfers that the client broke off", |o| behind(o, Count::ClientAborts)),
     field("srv_abrt", COUNT, "transfers that the server broke off", |o| behind(o, Count::ServerAborts)),
     field("comp_in", COUNT, "bytes of responses before they were compressed", |o| of_compression(o, Count::CompressedIn)),
     field("comp_out", COUNT, "the same afterwards", |o| of_compression(o, Count::CompressedOut)),
     field("comp_byp", COUNT, "bytes that were not compressed for want of room", |o| of_compression(o, Count::CompressionBypassed)),
     field("comp_rsp", COUNT, "responses that were compressed", |o| of_compression(o, Count::CompressedResponses)),
-    field("lastsess", AGE, "seconds since the last session", |o| back(o).then(|| o.totals.seconds_since_last.map_or(Typed::S32(-1), |s| Typed::S32(i32::try_from(s).unwrap_or(i32::MAX))))),
+    field("lastsess", AGE, "seconds since the last session", |o| back(o).then(|| o.last_chosen.map_or(Typed::S32(-1), |s| Typed::S32(i32::try_from(s).unwrap_or(i32::MAX))))),
     field("last_chk", OUTPUT, "what the last check got", |o| o.last_check.as_ref()?.finding.info.as_deref().map(Typed::text)),
     field("last_agt", OUTPUT, "what the agent said last", |o| agent(o, |_, last| last?.finding.info.as_deref().map(Typed::text))),
     field("qtime", AVERAGE, "milliseconds in the queue, on average of the last 1024 of each worker", |o| took(o, Stage::Queue).map(|(average, _)| Typed::u32(average))),
@@ -551,7 +577,7 @@ pub(crate) const FIELDS: &[Field] = &[
     field("intercepted", COUNT, "requests that it answered by itself", |o| only(o, Kind::Frontend, Count::Intercepted)),
     field("dcon", COUNT, "connections that `tcp-request connection` refused", |o| (!back(o)).then(|| Typed::U64(o.totals.of(Count::DeniedConnections)))),
     field("dses", COUNT, "connections that `tcp-request session` refused", |o| (!back(o)).then(|| Typed::U64(o.totals.of(Count::DeniedSessions)))),
-    empty("wrew", COUNT),
+    field("wrew", COUNT, "rewrites of heads that failed", |o| count(o, Count::FailedRewrites)),
     field("connect", COUNT, "requests and streams for which a connection was made", |o| behind(o, Count::Connects)),
     field("reuse", COUNT, "requests that went over a connection that was there", |o| behind(o, Count::Reuses)),
     field("cache_lookups", COUNT, "requests that a cache was asked for", |o| of_caches(o, Count::CacheLookups)),
@@ -568,9 +594,9 @@ pub(crate) const FIELDS: &[Field] = &[
     field("used_conn_cur", GAUGE, "connections in use", |o| only_server(o).then_some(Typed::u32(o.totals.current))),
     field("need_conn_est", GAUGE, "connections that are needed", |o| only_server(o).then_some(Typed::u32(o.totals.current_max))),
     field("uweight", AVERAGE, "the weight that was set", |o| o.first_weight.map(Typed::U32)),
-    empty("agg_server_status", GAUGE),
-    empty("agg_server_check_status", GAUGE),
-    empty("agg_check_status", GAUGE),
+    field("agg_server_status", GAUGE, "HAProxy has a figure here for its exporter alone; 0", zero_of_backend),
+    field("agg_server_check_status", GAUGE, "HAProxy has a figure here for its exporter alone; 0", zero_of_backend),
+    field("agg_check_status", GAUGE, "HAProxy has a figure here for its exporter alone; 0", zero_of_backend),
     empty("srid", CONFIG),
     field("sess_other", COUNT, "sessions that are not HTTP", |o| front(o).then_some(Typed::U64(if o.http { 0 } else { o.totals.total }))),
     field("h1_sess", COUNT, "sessions of HTTP/1", |o| front(o).then(|| Typed::U64(of_http1(o, o.totals.total, Count::Http2Sessions)))),
