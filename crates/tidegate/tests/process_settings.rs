@@ -133,7 +133,8 @@ fn it_shows_how_much_the_workers_have_to_do() -> Result<()> {
     };
     assert!(value(&idle, "Tasks")? > 0 && value(&idle, "Run_queue")? < 100);
     let start = Instant::now();
-    while value(&busy, "Idle_pct")? >= 90 {
+    // (Beside other programs it gets less of a processor.)
+    while value(&busy, "Idle_pct")? == 100 {
         assert!(start.elapsed() < PATIENCE, "a script is at work all the time");
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -396,6 +397,8 @@ fn programs_that_are_started_get_no_more_rights_unless_that_is_wanted() -> Resul
         );
         let site = Site::start("rights", &[("site.cfg", &config)])?;
         let mut threads = 0;
+        // A worker has begun when it answers.
+        site.get("/")?;
         for task in std::fs::read_dir(format!("/proc/{}/task", site.pid()))? {
             let status = std::fs::read_to_string(task?.path().join("status"))?;
             let line = status.lines().find_map(|line| line.strip_prefix("NoNewPrivs:"));
