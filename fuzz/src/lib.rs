@@ -8,7 +8,9 @@ use tidegate_config::{
     Code, Diagnostic, Draft, Environment, MemoryFiles, Options, Sources, Span, Style, Tree, format, render,
 };
 use tidegate_http2::{Connection, Outcome, PREFACE, Reason, Received, Role, Settings};
+use tidegate_http2::hpack::{Decoder, Encoder, Name, Then};
 use tidegate_proxy::http1::hearing::{requests, responses};
+use tidegate_sample::head::FieldName;
 use tidegate_sample::{
     Acl, Expr, LogFormat, NoExternals, NoSession, ParseError, Scope, Value, convert, logformat,
 };
@@ -120,6 +122,57 @@ fn heard<'b>(pieces: impl Iterator<Item = &'b [u8]>) -> (Vec<String>, Option<Out
     }
     assert_eq!(server.active(), 0);
     (all, server.outcome())
+
+/// Reads the bytes as the blocks of a connection: what they say has bounds, is the same to whoever doesn't want all of it, and comes back when
+/// it is written again. The first two bytes say how large the table is and where it is stopped; each block has a byte before it that says how
+/// long it is.
+pub fn hpack(case: &[u8]) {
+    let [table, stop, blocks @ ..] = case else {
+        return;
+    };
+    let (table, stop) = (16 * usize::from(*table), usize::from(*stop));
+    let (mut all, mut some) = (Decoder::new(table), Decoder::new(table));
+    let (mut encoder, mut back) = (Encoder::new(), Decoder::new(table));
+    encoder.set_table_bytes_max(table);
+    let mut rest = blocks;
+    while let Some((len, behind)) = rest.split_first() {
+        let (block, behind) = behind.split_at(behind.len().min((*len).into()));
+        rest = behind;
+        let (mut fields, mut text) = (Vec::new(), Vec::new());
+        let result = all.decode(block, &mut text, |field| {
+            assert!(field.value.len() <= table + 2 * block.len());
+            fields.push((field.name.as_bytes().to_vec(), field.value.to_vec(), field.is_fit));
+            Then::Keep
+        });
+        assert!(text.len() <= fields.len() * (table + 2 * block.len()));
+
+        let mut taken = 0;
+        let stopped = some.decode(block, &mut Vec::new(), |field| {
+            let (name, value, _) = &fields[taken];
+            assert_eq!((field.name.as_bytes(), field.value), (&name[..], &value[..]));
+            taken += 1;
+            if taken > stop { Then::Stop } else { Then::Forget }
+        });
+        assert_eq!((stopped, taken), (result, fields.len().min(stop + 1)));
+
+        let mut written = Vec::new();
+        let mut again = encoder.block(&mut written);
+        for (name, value, _) in &fields {
+            again.field(FieldName::of(name), value);
+        }
+        let mut fields = fields.iter();
+        let understood = back.decode(&written, &mut Vec::new(), |field| {
+            let (name, value, is_fit) = fields.next().unwrap();
+            // Names with a colon are written like others.
+            assert_eq!((field.name.as_bytes(), field.value), (&name[..], &value[..]));
+            assert!(field.is_fit == *is_fit || matches!(field.name, Name::Invalid(_)));
+            Then::Forget
+        });
+        assert!(understood.is_ok() && fields.next().is_none());
+        if result.is_err() {
+            return;
+        }
+    }
 }
 
 /// Parses the text as a log-format string of either style and evaluates it for no session.

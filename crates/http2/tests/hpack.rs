@@ -1,5 +1,5 @@
 //! HPACK as a whole: the standard's own examples, and another implementation on the other side.
-#![allow(missing_docs, reason = "they are tests")]
+#![allow(missing_docs, clippy::unwrap_used, reason = "they are tests")]
 
 use proptest::prelude::*;
 use tidegate_http2::hpack::{CompressionError, Decoder, Encoder, Pseudo, Then};
