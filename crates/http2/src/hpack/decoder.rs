@@ -47,7 +47,7 @@ impl Decoder {
         mut take: impl FnMut(Field<'_>) -> Then,
     ) -> Result<(), CompressionError> {
         let mut block = Reader(block);
-        self.resize_table(&mut block)?;
+        self.begin(&mut block)?;
         let mut text = Text::behind(text, huffman::room_for(block.0.len()));
         let mut is_wanted = true;
         while let Some(first) = block.byte() {
@@ -97,6 +97,16 @@ impl Decoder {
             is_wanted &= then != Then::Stop;
         }
         Ok(())
+    }
+
+    #[inline]
+    fn begin(&mut self, block: &mut Reader<'_>) -> Result<(), CompressionError> {
+        let is_usual = !matches!(block.0, [0x20..0x40, ..]) && self.table.bytes_max() <= self.table_bytes_max;
+        if is_usual {
+            Ok(())
+        } else {
+            self.resize_table(block)
+        }
     }
 
     /// A block may begin with what the peer makes of its table, and has to if that was made smaller.

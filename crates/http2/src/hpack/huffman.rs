@@ -37,6 +37,9 @@ const BITS_MAX: u32 = 30;
 /// Codes of so many bits are looked up in one step. They are those of what names and values usually have, and of no control character.
 const SHORT_BITS_MAX: u32 = 8;
 
+/// Codes of more bits begin with seven ones. Up to this length, which nearly all of ASCII has, the next eight bits tell them.
+const MIDDLE_BITS_MAX: u32 = 15;
+
 /// So many short codes are there for sure when there are eight more bytes.
 const AT_ONCE: usize = 7;
 
@@ -49,7 +52,7 @@ pub(super) fn room_for(coded: usize) -> usize {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Decoded {
     pub(super) len: usize,
-    /// There are only short codes, and thus no control characters.
+    /// It is known that there are no control characters: there is no code of those that have them.
     pub(super) is_plain: bool,
 }
 
@@ -77,45 +80,54 @@ pub(super) fn decode(coded: &[u8], into: &mut [u8]) -> Result<Decoded, Compressi
                 continue;
             }
             if bits.len >= BITS_MAX {
-                let code = bits.long()?;
+                let code = bits.longer()?;
                 *place = code.byte;
                 bits.skip(code.bits);
                 len += 1;
-                is_plain = false;
+                is_plain &= code.is_plain();
             }
             break;
         }
     }
     let mut more = rest.len() as u32 * 8;
     let mut next = last_word(coded, rest);
+    let mut places = into.get_mut(len..).unwrap_or_default().iter_mut();
+    let room = places.len();
     loop {
         bits.word |= next.unbounded_shr(bits.len);
         let taken = more.min(u64::BITS - bits.len);
         next = next.unbounded_shl(taken);
         more -= taken;
         bits.len += taken;
-        while bits.len >= BITS_MAX {
-            let code = bits.code()?;
-            *into.get_mut(len).ok_or(CompressionError)? = code.byte;
+        while bits.len >= SHORT_BITS_MAX {
+            let mut code = bits.short();
+            if code.bits == 0 {
+                if bits.len < BITS_MAX && more > 0 {
+                    break;
+                }
+                code = bits.longer()?;
+                if code.bits > bits.len {
+                    return Err(CompressionError);
+                }
+                is_plain &= code.is_plain();
+            }
+            *places.next().ok_or(CompressionError)? = code.byte;
             bits.skip(code.bits);
-            len += 1;
-            is_plain &= code.bits <= SHORT_BITS_MAX;
         }
         if more == 0 {
             break;
         }
     }
-    while bits.len > 0 {
-        let code = match bits.followed_by_ones().code() {
-            Ok(code) if code.bits <= bits.len => code,
-            _ if bits.is_end() => break,
-            _ => return Err(CompressionError),
-        };
-        *into.get_mut(len).ok_or(CompressionError)? = code.byte;
+    // Less than a byte is left.
+    while !bits.is_end() {
+        let code = bits.short();
+        if code.bits == 0 || code.bits > bits.len {
+            return Err(CompressionError);
+        }
+        *places.next().ok_or(CompressionError)? = code.byte;
         bits.skip(code.bits);
-        len += 1;
-        is_plain &= code.bits <= SHORT_BITS_MAX;
     }
+    len += room - places.len();
     Ok(Decoded { len, is_plain })
 }
 
@@ -145,6 +157,13 @@ struct Code {
     bits: u32,
 }
 
+impl Code {
+    /// Whether it is no control character. Of those that nobody should have, all are taken for one.
+    fn is_plain(self) -> bool {
+        self.bits <= MIDDLE_BITS_MAX && self.byte >= b' '
+    }
+}
+
 impl Bits {
     /// Puts as many bytes as fit behind the bits that are there. Returns how many those are.
     fn fill(&mut self, next: u64) -> usize {
@@ -168,7 +187,18 @@ impl Bits {
         Code { byte, bits }
     }
 
-    /// The first code, if it isn't.
+    /// The first code, if it isn't a short one.
+    fn longer(self) -> Result<Code, CompressionError> {
+        let entry = MIDDLE.get(usize::from((self.word >> (u64::BITS - MIDDLE_BITS_MAX)) as u8));
+        let [bits, byte] = entry.copied().unwrap_or_default().to_be_bytes();
+        let bits = bits.into();
+        if bits > 0 {
+            Ok(Code { byte, bits })
+        } else {
+            self.long()
+        }
+    }
+
     #[inline(never)]
     fn long(self) -> Result<Code, CompressionError> {
         let word = (self.word >> 32) as u32;
@@ -182,19 +212,13 @@ impl Bits {
         Ok(Code { byte, bits })
     }
 
-    fn code(self) -> Result<Code, CompressionError> {
-        let code = self.short();
-        if code.bits > 0 { Ok(code) } else { self.long() }
-    }
-
-    fn followed_by_ones(self) -> Bits {
-        let word = self.word | u64::MAX.unbounded_shr(self.len);
-        Bits { word, ..self }
+    fn followed_by_ones(self) -> u64 {
+        self.word | u64::MAX.unbounded_shr(self.len)
     }
 
     /// Whether these bits fill the last byte of a string.
     fn is_end(self) -> bool {
-        self.len < 8 && self.followed_by_ones().word == u64::MAX
+        self.len < 8 && self.followed_by_ones() == u64::MAX
     }
 }
 
@@ -217,6 +241,8 @@ struct Tables {
     codes: [u32; EOS],
     /// By the first eight bits of a word: how many the code there has, and its byte.
     short: [u16; 1 << SHORT_BITS_MAX],
+    /// The same for the eight bits behind seven ones.
+    middle: [u16; 1 << 8],
     long: [Length; LONG_LENGTHS],
     /// The bytes, in the order of their codes.
     bytes: [u8; EOS],
@@ -224,6 +250,7 @@ struct Tables {
 
 const TABLES: Tables = tables();
 static SHORT: [u16; 1 << SHORT_BITS_MAX] = TABLES.short;
+static MIDDLE: [u16; 1 << 8] = TABLES.middle;
 static LONG: [Length; LONG_LENGTHS] = TABLES.long;
 static BYTES: [u8; EOS] = TABLES.bytes;
 
@@ -238,6 +265,7 @@ const fn tables() -> Tables {
     let mut tables = Tables {
         codes: [0; EOS],
         short: [0; 1 << SHORT_BITS_MAX],
+        middle: [0; 1 << 8],
         long: [none; LONG_LENGTHS],
         bytes: [0; EOS],
     };
