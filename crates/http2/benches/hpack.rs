@@ -127,8 +127,8 @@ impl Asked {
         }
         println!(
             "| {name} | {bytes} | {} | {} |",
-            self.time(&mut other),
-            self.time(&mut ours)
+            self.time(2_000, &mut other),
+            self.time(100_000, &mut ours)
         );
     }
 

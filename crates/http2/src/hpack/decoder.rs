@@ -51,6 +51,7 @@ impl Decoder {
         let mut text = Text::behind(text, huffman::room_for(block.0.len()));
         let mut is_wanted = true;
         while let Some(first) = block.byte() {
+            text.kept = text.len;
             let start = text.len;
             let then = if first & 0x80 != 0 {
                 let stored = self.stored(block.integer(first, 7)?)?;
@@ -96,6 +97,7 @@ impl Decoder {
             };
             is_wanted &= then != Then::Stop;
         }
+        text.kept = text.len;
         Ok(())
     }
 
@@ -176,6 +178,8 @@ impl Stored<'_> {
 struct Text<'t> {
     bytes: &'t mut Vec<u8>,
     len: usize,
+    /// What stays, whatever comes next.
+    kept: usize,
 }
 
 impl<'t> Text<'t> {
@@ -183,7 +187,11 @@ impl<'t> Text<'t> {
     fn behind(bytes: &'t mut Vec<u8>, room: usize) -> Text<'t> {
         let len = bytes.len();
         bytes.resize(len + room, 0);
-        Text { bytes, len }
+        Text {
+            bytes,
+            len,
+            kept: len,
+        }
     }
 
     /// Room for so many bytes.
@@ -223,7 +231,7 @@ impl<'t> Text<'t> {
 
 impl Drop for Text<'_> {
     fn drop(&mut self) {
-        self.bytes.truncate(self.len);
+        self.bytes.truncate(self.kept);
     }
 }
 
@@ -321,6 +329,10 @@ mod tests {
             );
             let stopped = decoded(&mut Decoder::new(4096), &[b"\x82", bad].concat(), |_| Then::Stop);
             assert_eq!(stopped, Err(CompressionError), "{bad:x?}");
+            // Nothing stays of what isn't a whole field.
+            let mut text = b"before:".to_vec();
+            _ = Decoder::new(4096).decode(&[b"\x00\x01x\x01y", bad].concat(), &mut text, |_| Then::Keep);
+            assert_eq!(text, b"before:xy");
         }
     }
 
