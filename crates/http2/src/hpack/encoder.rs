@@ -3,7 +3,7 @@
 use tidegate_sample::head::{FieldName, names};
 
 use super::kind::Kind;
-use super::seen::{Mark, Seen};
+use super::seen::{Known, Mark, Seen};
 use super::table::{Stored, Table};
 use super::{Pseudo, TABLE_BYTES, standard};
 
@@ -16,8 +16,6 @@ const COOKIE_BYTES_MIN: usize = 20;
 #[derive(Debug)]
 pub struct Encoder {
     table: Table,
-    /// How many entries the table ever had.
-    stored: u32,
     seen: Seen,
     /// The smallest size of the table since the last block, if that changed it.
     shrunk_to: Option<usize>,
@@ -58,7 +56,6 @@ impl Encoder {
     pub fn new() -> Encoder {
         Encoder {
             table: Table::new(TABLE_BYTES),
-            stored: 0,
             seen: Seen::new(),
             shrunk_to: None,
         }
@@ -72,6 +69,7 @@ impl Encoder {
             let before = self.shrunk_to.unwrap_or(TABLE_BYTES);
             self.shrunk_to = Some(before.min(bytes_max));
             self.table.resize(bytes_max);
+            self.seen.shrink(self.table.len());
         }
     }
 
@@ -122,12 +120,11 @@ impl Block<'_> {
 
     /// Writes a field that may be stored.
     fn storable(&mut self, kind: Kind, index: u8, name: &[u8], value: &[u8]) {
-        let Encoder {
-            table, stored, seen, ..
-        } = &mut *self.encoder;
+        let Encoder { table, seen, .. } = &mut *self.encoder;
         let mark = Mark::of(kind, name, value);
-        let age = stored.wrapping_sub(seen.stored(mark)) as usize;
-        if let Some(entry) = table.entry(age)
+        let known = seen.see(mark);
+        if let Known::Stored(age) = known
+            && let Some(entry) = table.entry(age)
             && entry.kind == kind
             && (!kind.has_text() || entry.name == name)
             && entry.value == value
@@ -135,18 +132,20 @@ impl Block<'_> {
             return integer(self.out, 0x80, 7, standard::LEN + 1 + age);
         }
         let is_worth_it = name.len() + value.len() <= table.bytes_max() / 4;
-        if !is_worth_it || !seen.again(mark) {
+        if !is_worth_it || known == Known::New {
             return self.literal(PASSING, index, name, value);
         }
         let is_fit = true;
-        if table.insert(Stored {
+        let stored = Stored {
             kind,
             name,
             value,
             is_fit,
-        }) {
-            *stored = stored.wrapping_add(1);
-            seen.store(mark, *stored);
+        };
+        if table.insert(stored) {
+            seen.store(mark, table.len());
+        } else {
+            seen.shrink(table.len());
         }
         self.literal(STORED, index, name, value);
     }
@@ -238,6 +237,25 @@ mod tests {
         assert_eq!(field(&mut encoder, "cookie", long)[..2], *b"\x0f\x11");
         assert_eq!(field(&mut encoder, "cookie", long)[..1], *b"\x60");
         assert_eq!(field(&mut encoder, "cookie", long), b"\xbe");
+    }
+
+    #[test]
+    fn what_many_fields_say_again_is_a_byte_for_each() {
+        let mut encoder = Encoder::new();
+        let head = |encoder: &mut Encoder, at: usize| {
+            let stays =
+                (0..24).map(|n| field(encoder, &format!("x-field-{n}"), &format!("a value, {n}")).len());
+            let stays = stays.sum::<usize>();
+            // These differ each time, and take no place of those that don't.
+            for name in ["date", "etag", "content-length"] {
+                field(encoder, name, &format!("{at} of {name}"));
+            }
+            stays
+        };
+        let lengths: Vec<usize> = (0..50).map(|at| head(&mut encoder, at)).collect();
+        assert!(lengths[2..].iter().all(|len| *len <= 30), "{lengths:?}");
+        let again = lengths[2..].iter().filter(|len| **len > 24).count();
+        assert!(again <= 5, "{lengths:?}");
     }
 
     #[test]

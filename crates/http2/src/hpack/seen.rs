@@ -2,7 +2,12 @@
 
 use super::kind::Kind;
 
-const PLACES: usize = 64;
+/// Fields are sorted into so many rows by what they are told from others by, of which each has so many places.
+const ROWS: usize = 16;
+const PLACES: usize = 4;
+
+/// Each time that so many fields had no place, one gets that of another.
+const FULL_MAX: u16 = 16;
 
 /// A field is worth an entry once it comes a second time: what differs each time (dates, lengths, tags) stays out, and who asks but
 /// once pays nothing.
@@ -10,10 +15,33 @@ const PLACES: usize = 64;
 /// Fields are told from each other by a few bytes of them. Those that are taken for one another cost an entry that isn't used.
 #[derive(Debug)]
 pub(super) struct Seen {
-    /// The last field that came, by [`Mark::place`].
-    marks: [u16; PLACES],
-    /// The last that was stored, as its number among all that were. They count from 1.
-    stored: [u32; PLACES],
+    /// The one that came last is the first of its row.
+    rows: [[Place; PLACES]; ROWS],
+    /// How many entries the table ever had, and has.
+    stored: u16,
+    entries: u16,
+    /// How often a field had no place.
+    full: u16,
+}
+
+/// A field that came.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    /// Not 0 if there is one.
+    mark: u16,
+    /// Its number among all that were ever stored, if it was.
+    number: u16,
+}
+
+/// What is known of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    /// It comes for the first time.
+    New,
+    /// It came before.
+    Again,
+    /// It should be the entry of this age.
+    Stored(usize),
 }
 
 /// What a field is told from others by.
@@ -30,41 +58,71 @@ impl Mark {
         Mark((mixed(mixed(name) ^ digest(value)) >> 32) as u32)
     }
 
-    fn place(self) -> usize {
-        self.0 as usize % PLACES
+    fn row(self) -> usize {
+        (self.0 >> 28) as usize % ROWS
     }
 
-    /// 0 is none.
     fn short(self) -> u16 {
-        (self.0 >> 16) as u16 | 1
+        (self.0 >> 12) as u16 | 1
     }
 }
 
 impl Seen {
     pub(super) fn new() -> Seen {
         Seen {
-            marks: [0; PLACES],
-            stored: [0; PLACES],
+            rows: Default::default(),
+            stored: 0,
+            entries: 0,
+            full: 0,
         }
     }
 
-    /// The number of the field that was stored last among those which this might be. 0 if there is none.
-    pub(super) fn stored(&self, mark: Mark) -> u32 {
-        self.stored.get(mark.place()).copied().unwrap_or_default()
-    }
-
-    pub(super) fn store(&mut self, mark: Mark, number: u32) {
-        if let Some(stored) = self.stored.get_mut(mark.place()) {
-            *stored = number;
-        }
-    }
-
-    /// Whether the field was seen already; from now on it was.
-    pub(super) fn again(&mut self, mark: Mark) -> bool {
-        let Some(last) = self.marks.get_mut(mark.place()) else {
-            return false;
+    /// Takes note of a field.
+    pub(super) fn see(&mut self, mark: Mark) -> Known {
+        let (stored, entries, mark_here) = (self.stored, self.entries, mark.short());
+        let age = |place: &Place| stored.wrapping_sub(place.number);
+        let Some(row) = self.rows.get_mut(mark.row()) else {
+            return Known::New;
         };
-        std::mem::replace(last, mark.short()) == mark.short()
+        if let Some(place) = row.iter().find(|place| place.mark == mark_here) {
+            let age = age(place);
+            return if age < entries {
+                Known::Stored(age.into())
+            } else {
+                Known::Again
+            };
+        }
+        // The oldest goes that isn't in the table.
+        let goes = row
+            .iter()
+            .rposition(|place| age(place) >= entries)
+            .unwrap_or(PLACES - 1);
+        if let Some(places) = row.get_mut(..=goes) {
+            places.rotate_right(1);
+        }
+        if let Some(first) = row.first_mut() {
+            *first = Place {
+                mark: mark_here,
+                number: stored.wrapping_sub(entries),
+            };
+        }
+        Known::New
+    }
+
+    /// A field that was seen was stored, and is one of so many entries now.
+    pub(super) fn store(&mut self, mark: Mark, entries: usize) {
+        self.stored = self.stored.wrapping_add(1);
+        self.entries = entries as u16;
+        let row = self.rows.get_mut(mark.row());
+        let place = row.and_then(|row| row.iter_mut().find(|place| place.mark == mark.short()));
+        if let Some(place) = place {
+            place.number = self.stored;
+        }
+    }
+
+    /// There are so many entries now.
+    pub(super) fn shrink(&mut self, entries: usize) {
+        self.entries = entries as u16;
     }
 }
 
@@ -79,10 +137,10 @@ fn digest(text: &[u8]) -> u64 {
     let middle = text.get(text.len() / 2 - 4..).and_then(|text| text.first_chunk());
     let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
     let middle = middle.map_or(0, word);
-    mixed(mixed(word(first) ^ len) ^ middle) ^ word(last)
+    mixed(mixed(mixed(word(first) ^ len) ^ middle) ^ word(last))
 }
 
 fn mixed(word: u64) -> u64 {
-    let word = word.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    word ^ (word >> 32)
+    let product = u128::from(word) * 0x9E37_79B9_7F4A_7C15;
+    (product as u64) ^ (product >> 64) as u64
 }

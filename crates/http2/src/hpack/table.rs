@@ -60,6 +60,11 @@ impl Table {
         self.bytes_max
     }
 
+    /// How many entries there are.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// The entry that came as so many others after it.
     pub(super) fn entry(&self, age: usize) -> Option<Stored<'_>> {
         let entry = self.entries.get(self.entries.len().checked_sub(age + 1)?)?;
