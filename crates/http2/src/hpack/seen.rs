@@ -84,19 +84,26 @@ impl Seen {
         let Some(row) = self.rows.get_mut(mark.row()) else {
             return Known::New;
         };
-        if let Some(place) = row.iter().find(|place| place.mark == mark_here) {
-            let age = age(place);
+        if let Some(at) = row.iter().position(|place| place.mark == mark_here) {
+            let age = row.get(at).map_or(entries, age);
+            if let Some(places) = row.get_mut(..=at) {
+                places.rotate_right(1);
+            }
             return if age < entries {
                 Known::Stored(age.into())
             } else {
                 Known::Again
             };
         }
-        // The oldest goes that isn't in the table.
-        let goes = row
-            .iter()
-            .rposition(|place| age(place) >= entries)
-            .unwrap_or(PLACES - 1);
+        // The one goes that isn't in the table and came longest ago. One that is in the table seldom does: else those that differ each time
+        // would take the places of those that don't.
+        let goes = row.iter().rposition(|place| age(place) >= entries).or_else(|| {
+            self.full = self.full.wrapping_add(1);
+            self.full.is_multiple_of(FULL_MAX).then_some(PLACES - 1)
+        });
+        let Some(goes) = goes else {
+            return Known::New;
+        };
         if let Some(places) = row.get_mut(..=goes) {
             places.rotate_right(1);
         }
