@@ -7,8 +7,8 @@ use std::task::{Context, Poll, Waker};
 use tidegate_config::{
     Code, Diagnostic, Draft, Environment, MemoryFiles, Options, Sources, Span, Style, Tree, format, render,
 };
-use tidegate_http2::{Connection, Outcome, PREFACE, Reason, Received, Role, Settings};
 use tidegate_http2::hpack::{Decoder, Encoder, Name, Then};
+use tidegate_http2::{Connection, Outcome, PREFACE, Reason, Received, Role, Settings};
 use tidegate_proxy::http1::hearing::{requests, responses};
 use tidegate_sample::head::FieldName;
 use tidegate_sample::{
@@ -83,7 +83,10 @@ pub fn http2(case: &[u8]) {
     let whole = heard([bytes].into_iter());
     // When a flood ends depends on what was answered meanwhile.
     let is_flood = |ended| ended == Some(Outcome::Refused(Reason::ENHANCE_YOUR_CALM));
-    assert!(cut == whole || is_flood(cut.1) || is_flood(whole.1), "{cut:?} {whole:?}");
+    assert!(
+        cut == whole || is_flood(cut.1) || is_flood(whole.1),
+        "{cut:?} {whole:?}"
+    );
 }
 
 /// What comes of frames, and how it ended.
@@ -122,6 +125,7 @@ fn heard<'b>(pieces: impl Iterator<Item = &'b [u8]>) -> (Vec<String>, Option<Out
     }
     assert_eq!(server.active(), 0);
     (all, server.outcome())
+}
 
 /// Reads the bytes as the blocks of a connection: what they say has bounds, is the same to whoever doesn't want all of it, and comes back when
 /// it is written again. The first two bytes say how large the table is and where it is stopped; each block has a byte before it that says how
