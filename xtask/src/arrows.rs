@@ -334,7 +334,7 @@ mod tests {
     fn an_outside_crate_behind_a_fence_is_a_fault() {
         assert_eq!(fences(&workspace()), Vec::<String>::new());
         let faults = fences(&[
-            a_member("proxy", &[], &["mlua", "hyper"]),
+            a_member("proxy", &[], &["mlua", "tokio"]),
             a_member("exec", &[], &["tokio"]),
         ]);
         assert_eq!(faults.len(), 2);

@@ -329,17 +329,14 @@ fn greeted(stream: &mut TcpStream) -> Result<Vec<(u16, u32)>> {
     stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")?;
     let mut head = [0; 9];
     stream.read_exact(&mut head)?;
-    assert_eq!(head[3], 4, "settings come first");
-    let mut settings = vec![0; usize::from(head[2])];
+    let [_, _, length, kind, ..] = head;
+    assert_eq!(kind, 4, "settings come first");
+    let mut settings = vec![0; usize::from(length)];
     stream.read_exact(&mut settings)?;
-    let each = settings.chunks(6);
+    let (each, _) = settings.as_chunks::<6>();
     Ok(each
-        .map(|s| {
-            (
-                u16::from_be_bytes([s[0], s[1]]),
-                u32::from_be_bytes([s[2], s[3], s[4], s[5]]),
-            )
-        })
+        .iter()
+        .map(|&[a, b, c, d, e, f]| (u16::from_be_bytes([a, b]), u32::from_be_bytes([c, d, e, f])))
         .collect())
 }
 
@@ -460,7 +457,7 @@ fn rewrites_that_fail_are_counted() -> Result<()> {
     let rest = format!(
         "frontend front\n    bind 127.0.0.1:8081\n    http-request strict-mode off\n    \
          http-request set-header x-long {}\n    http-request return status 204\n",
-        "%[str(x),concat(x)]".repeat(1) + &"y".repeat(600)
+        "%[str(x),concat(x)]".to_owned() + &"y".repeat(600)
     );
     let runtime = Runtime::start("rewrites", "", "    tune.bufsize 8192\n", &rest)?;
     let mut stream = runtime.site.connect(1)?;
