@@ -10,6 +10,7 @@
 mod common;
 
 use std::net::Shutdown;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use common::*;
@@ -247,13 +248,17 @@ fn equal_lengths_and_hosts_are_one() {
 
 #[test]
 fn a_client_that_ends_before_it_is_answered_has_given_up() {
-    let addr = server(|_, mut client| {
+    let (seen, at_server) = mpsc::channel();
+    let addr = server(move |_, mut client| {
         client.request();
+        seen.send(()).unwrap();
         assert_eq!(client.rest(), b"");
     });
     let proxy = Proxy::start(proxied(Mode::Http, &[addr]));
     let mut client = proxy.client();
     client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    // One that no server has seen ends without a word.
+    at_server.recv().unwrap();
     client.stream.shutdown(Shutdown::Write).unwrap();
     assert_eq!(client.response().status, 400);
 }
