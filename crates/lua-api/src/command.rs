@@ -48,6 +48,8 @@ pub(crate) struct Call {
     pub(crate) id: usize,
     args: Vec<Vec<u8>>,
     input: mpsc::Receiver<Bytes>,
+    /// What of it has come for which there is no room before the function.
+    held: Bytes,
     output: mpsc::Sender<Said>,
 }
 
@@ -60,6 +62,7 @@ impl Call {
             id,
             args,
             input,
+            held: Bytes::new(),
             output,
         };
         let conversation = Conversation {
@@ -101,6 +104,7 @@ pub(crate) async fn run(command: LuaCommand, mut call: Call, worker: usize) {
     let mut last = vec![
         Said::Data(txn.response_channel().take_output()),
         Said::Unread(txn.request_channel().take(None)),
+        Said::Unread(std::mem::take(&mut call.held)),
     ];
     while let Ok(unread) = call.input.try_recv() {
         last.push(Said::Unread(unread));
@@ -120,7 +124,9 @@ pub(crate) async fn run(command: LuaCommand, mut call: Call, worker: usize) {
 
 /// Steps the function while bytes pass in both directions; `None` if nobody listens any more.
 async fn talk(mut running: Running, txn: &Txn, call: &mut Call) -> Option<Ended> {
-    let Call { input, output, .. } = call;
+    let Call {
+        input, held, output, ..
+    } = call;
     let script = async {
         match running.first() {
             Ok(ended) => ended,
@@ -129,12 +135,14 @@ async fn talk(mut running: Running, txn: &Txn, call: &mut Call) -> Option<Ended>
     };
     let hear = async {
         let channel = txn.request_channel();
-        while let Some(mut piece) = input.recv().await {
-            while !piece.is_empty() {
-                if channel.wait_room(piece.len()).await.is_err() {
+        while let Some(piece) = input.recv().await {
+            // Not this future's own: it would be lost if the function ended while it waits for room.
+            *held = piece;
+            while !held.is_empty() {
+                if channel.wait_room(held.len()).await.is_err() {
                     return;
                 }
-                let now = piece.split_to(channel.room().min(piece.len()));
+                let now = held.split_to(channel.room().min(held.len()));
                 let _ = channel.append(&now);
             }
         }

@@ -43,6 +43,10 @@ core.register_cli({ "forever" }, "until nobody listens", function(applet)
 end)
 core.register_task(function() while true do core.msleep(5) end end)
 core.register_fetches("bad", function() error("bad") end)
+core.register_cli({ "leave", "all" }, "read nothing of much", function(applet)
+    core.msleep(100)
+    applet:send("left\n")
+end)
 "#;
 
 #[test]
@@ -91,6 +95,17 @@ fn a_command_reads_what_follows_and_leaves_the_rest() -> Result<()> {
         answer, "[last]over\n\n",
         "the end of what the client sends is the end of the input"
     );
+    Ok(())
+}
+
+#[test]
+fn nothing_is_lost_of_what_a_command_has_no_room_for() -> Result<()> {
+    let site = scripted::start("leaves", SCRIPT, SITE)?;
+    // More than the function's own buffer holds: pieces wait before it when it ends.
+    let lines = "show cli level\n".repeat(4000);
+    let answer = site.ask(&format!("prompt\nleave all\n{lines}quit\n"))?;
+    assert!(answer.starts_with("\n> left\n\n> admin\n"), "{answer:.100}");
+    assert_eq!(answer.matches("admin\n").count(), 4000);
     Ok(())
 }
 
