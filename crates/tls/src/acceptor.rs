@@ -267,17 +267,24 @@ pub(crate) trait Trust {
     fn revoked(&self, file: &str) -> Result<Vec<CertificateRevocationListDer<'static>>, String>;
 }
 
-/// The provider with these suites and groups only.
+/// The provider with these suites and groups only, and without suites of versions that aren't spoken: whoever is offered one takes it
+/// for a sign that its version is.
 pub(crate) fn provider(
     ciphers: Option<&Suites>,
     ciphersuites: Option<&Suites>,
     curves: Option<&Curves>,
+    versions: Versions,
 ) -> Arc<CryptoProvider> {
-    if ciphers.is_none() && ciphersuites.is_none() && curves.is_none() {
+    let whole = versions == Versions::default();
+    if ciphers.is_none() && ciphersuites.is_none() && curves.is_none() && whole {
         return crate::provider().clone();
     }
     let mut provider = (**crate::provider()).clone();
     provider.cipher_suites = Suites::list(ciphers, ciphersuites);
+    let spoken = versions.list();
+    provider
+        .cipher_suites
+        .retain(|suite| spoken.contains(&suite.version()));
     if let Some(curves) = curves {
         provider.kx_groups = curves.list();
     }
@@ -290,17 +297,18 @@ fn config(
     trust: &dyn Trust,
     table: &Arc<Table>,
 ) -> Result<Chosen, String> {
-    let provider = provider(
-        options.ciphers.as_ref(),
-        options.ciphersuites.as_ref(),
-        options.curves.as_ref(),
-    );
     let versions = Versions::new(
         options.version_min,
         options.version_max,
         &options.versions_without,
     )
     .ok_or("no version of TLS is left: 1.2 and 1.3 can be spoken")?;
+    let provider = provider(
+        options.ciphers.as_ref(),
+        options.ciphersuites.as_ref(),
+        options.curves.as_ref(),
+        versions,
+    );
     let builder = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&versions.list())
         .map_err(|why| said(&why))?;
@@ -372,4 +380,30 @@ fn verifier(
         ignored_of_authorities: settings.ignored_of_authorities.clone(),
         signatures: options.client_signatures.clone(),
     })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suites_of_versions_that_are_not_spoken_are_not_offered() {
+        let offered = |max| {
+            let versions = Versions::new(None, max, &[]).unwrap();
+            let provider = provider(
+                Suites::tls12("ECDHE-RSA-AES128-GCM-SHA256").ok().as_ref(),
+                None,
+                None,
+                versions,
+            );
+            provider
+                .cipher_suites
+                .iter()
+                .map(|suite| suite.suite())
+                .collect::<Vec<_>>()
+        };
+        let only = rustls::CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256;
+        assert_eq!(offered(Some(Version::Tls12)), [only]);
+        assert_eq!(offered(None).len(), 4);
+    }
 }

@@ -137,6 +137,7 @@ fn config(
         settings.ciphers.as_ref(),
         settings.ciphersuites.as_ref(),
         settings.curves.as_ref(),
+        settings.versions,
     );
     let verifier: Arc<dyn ServerCertVerifier> = match &settings.ca_file {
         None => anyone(),

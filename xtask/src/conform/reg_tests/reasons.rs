@@ -153,7 +153,7 @@ const REASONS: &[(&str, &str)] = &[
     ),
     (
         "ssl/set_ssl_cert_bundle",
-        "asks for OpenSSL; files that are found by an ending (`.rsa`, `.ecdsa`) are changed one by one here",
+        "asks for OpenSSL; regardless of that it passes",
     ),
     ("ssl/ssl_alpn", "asks for OpenSSL; regardless of that it passes"),
     (
