@@ -11,13 +11,20 @@ use crate::roster::{KilledBy, Meant, Order};
 use crate::spec::{BackendSpec, ServerSpec};
 use crate::upstream::admin::Admin;
 use crate::upstream::shared::BackendState;
-use crate::upstream::standing::{Cause, Listener, News};
+use crate::upstream::standing::{Cause, Listener, News, Tidings};
 use crate::upstream::state::Operational;
 use crate::worker::{Shared, Worker};
 
 /// Attends until nobody has anything to tell.
 pub(crate) async fn attend(worker: Rc<Worker>, mut news: Listener) {
-    while let Some(news) = news.recv().await {
+    while let Some(tidings) = news.recv().await {
+        let news = match tidings {
+            Tidings::News(news) => news,
+            Tidings::Mark(mark) => {
+                let _ = mark.send(());
+                continue;
+            }
+        };
         let Some(state) = news.backend.upgrade() else {
             continue;
         };

@@ -6,11 +6,14 @@ use std::io::{BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use support::Result;
 use support::origin::{head, origin, server};
 use support::site::Site;
 use support::tls::{Authority, accept};
+
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A server of HTTP that answers checks (`/check`) with a status that the test may change, and everything else with its
 /// name.
@@ -299,7 +302,10 @@ fn an_agent_moves_its_server() -> Result<()> {
     say("ready\n")?;
     site.until("/", "two")?;
     say("down#disk is full\n")?;
-    site.logged("Server b/two is DOWN, reason: Layer7 wrong status, info: \"down: disk is full\"")?;
+    site.logged(
+        "Agent check for server b/two failed, reason: Layer7 wrong status, code: 0, info: \"via agent : down (disk is full)\"",
+    )?;
+    site.logged("Server b/two is DOWN. ")?;
     site.until("/", "one")?;
     // What means nothing changes nothing.
     say("whatever\n")?;
@@ -308,6 +314,113 @@ fn an_agent_moves_its_server() -> Result<()> {
     site.until("/", "two")?;
     assert!(asked.lock().map_err(|_| "poisoned")?.starts_with("who?\r\n"));
     Ok(())
+}
+
+/// The lines are those of haproxy 2.6 for an agent that says the same.
+#[test]
+fn what_agents_say_is_logged_where_it_is_news() -> Result<()> {
+    // Each is said until the next: to have been asked twice is to have had the first answer heeded.
+    let word = Arc::new(Mutex::new("up\n"));
+    let says = word.clone();
+    let asked = Arc::<AtomicUsize>::default();
+    let count = asked.clone();
+    let agent = origin(move |mut stream| {
+        let answer = *says.lock().map_err(|_| "poisoned")?;
+        count.fetch_add(1, Ordering::SeqCst);
+        Ok(stream.write_all(answer.as_bytes())?)
+    })?;
+    let one = Checked::new("one", 200)?;
+    let site = site(
+        "health-agent-logged",
+        &format!(
+            "    server s {} weight 100 agent-check agent-port {} agent-inter 20ms\n",
+            server(one.address),
+            agent.port()
+        ),
+    )?;
+    let well = "Agent check for server b/s succeeded, reason: Layer7 check passed, code: 0, info: \"via agent : up\", status: 1/1 UP.";
+    let ill = |said: &str| {
+        format!(
+            "Agent check for server b/s failed, reason: Layer7 wrong status, code: 0, info: \"via agent : {said}\", status: 0/1 DOWN."
+        )
+    };
+    let left = "0 active and 0 backup servers left. 0 sessions active, 0 requeued, 0 remaining in queue.";
+    let down = format!("Server b/s is DOWN. {left}");
+    let up = "Server b/s is UP. 1 active and 0 backup servers online. 0 sessions requeued, 0 total in queue.";
+    let nobody = "backend b has no server available!";
+    let mut lines = vec![well.to_owned()];
+    let steps: [(&'static str, Vec<String>); 11] = [
+        ("up\n", vec![]),
+        ("down\n", vec![ill("down"), down.clone(), nobody.to_owned()]),
+        ("stopped #disk is full\n", vec![]),
+        ("up\n", vec![well.to_owned(), up.to_owned()]),
+        (
+            "maint up\n",
+            vec![
+                format!("Server b/s is going DOWN for maintenance. {left}"),
+                nobody.to_owned(),
+            ],
+        ),
+        // In maintenance nobody cares about the server, but for the agent.
+        ("down\n", vec![ill("down")]),
+        (
+            "ready up\n",
+            vec![
+                "Server b/s is DOWN/READY (leaving forced maintenance).".to_owned(),
+                well.to_owned(),
+                up.to_owned(),
+            ],
+        ),
+        // What says nothing of the health is no news of it; what comes behind it is.
+        ("50%\n", vec![]),
+        ("up\n", vec![well.to_owned()]),
+        (
+            "fail #disk is full\n",
+            vec![ill("fail (disk is full)"), down, nobody.to_owned()],
+        ),
+        ("up\n", vec![well.to_owned(), up.to_owned()]),
+    ];
+    let heeded = || {
+        let first = asked.load(Ordering::SeqCst);
+        let start = Instant::now();
+        while asked.load(Ordering::SeqCst) < first + 3 {
+            if start.elapsed() > PATIENCE {
+                return Err(format!("the agent is not asked again:\n{}", site.output()));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
+    };
+    for (text, news) in steps {
+        heeded()?;
+        *word.lock().map_err(|_| "poisoned")? = text;
+        heeded()?;
+        lines.extend(news);
+    }
+    drop(one);
+    let about = |line: &&str| line.contains("b/s ") || line.starts_with("backend b ");
+    let start = Instant::now();
+    let told = loop {
+        let told: Vec<_> = site.output().lines().filter(about).map(untimed).collect();
+        // Logs come a little later.
+        if told.len() >= lines.len() || start.elapsed() > PATIENCE {
+            break told;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    assert_eq!(told, lines);
+    Ok(())
+}
+
+/// A line without how long the check took.
+fn untimed(line: &str) -> String {
+    match line.split_once(", check duration: ") {
+        Some((before, after)) => {
+            let rest = after.split_once(',').map_or("", |(_, rest)| rest);
+            format!("{before},{rest}")
+        }
+        None => line.to_owned(),
+    }
 }
 
 #[test]

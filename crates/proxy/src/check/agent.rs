@@ -44,7 +44,7 @@ pub enum Operational {
     Up,
     /// It doesn't.
     Down {
-        /// `down`, `failed` or `stopped`, as logs show it.
+        /// `down`, `fail`, `failed` or `stopped`, as logs show it.
         word: &'static str,
         /// What followed `#`.
         why: Option<String>,
@@ -107,7 +107,8 @@ fn read(word: &str, description: Option<&str>, answer: &mut Answer) -> Result<()
     match &*lower {
         "up" => answer.operational = Some(Operational::Up),
         "down" => answer.operational = Some(down("down")),
-        "fail" | "failed" => answer.operational = Some(down("failed")),
+        "fail" => answer.operational = Some(down("fail")),
+        "failed" => answer.operational = Some(down("failed")),
         "stopped" => answer.operational = Some(down("stopped")),
         "ready" => answer.admin = Some(Admin::Ready),
         "drain" => answer.admin = Some(Admin::Drain),
@@ -188,10 +189,7 @@ mod tests {
     fn the_word_and_the_reason_of_a_failure_are_kept() {
         let answer = parse(b"fail#disk is full, again").unwrap();
         let why = Some("disk is full, again".to_owned());
-        assert_eq!(
-            answer.operational,
-            Some(Operational::Down { word: "failed", why })
-        );
+        assert_eq!(answer.operational, Some(Operational::Down { word: "fail", why }));
         let stopped = parse(b"stopped 10%").unwrap();
         assert_eq!(
             stopped.operational,

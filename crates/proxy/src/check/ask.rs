@@ -1,12 +1,13 @@
 //! Asking an agent.
 
 use std::cell::Cell;
+use std::io;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::agent::{self, Answer};
-use super::run::{Finding, Line, Opener, Route};
+use super::run::{Finding, Line, NoWire, Opener, Route};
 use super::spec::AgentSpec;
 use super::status::Status;
 use super::step::Connect;
@@ -27,11 +28,11 @@ pub(super) async fn ask(spec: &AgentSpec, opener: &dyn Opener, timer: &Timer) ->
             http: false,
             host: None,
         };
-        let Line::Bytes(mut wire) = opener.open(route).await.map_err(|_| Status::L4Connection)?.line else {
-            return Err(Status::SocketError);
+        let Line::Bytes(mut wire) = opener.open(route).await.map_err(no_wire)?.line else {
+            return Err(Finding::of(Status::SocketError));
         };
         reached.set(true);
-        let broken = |_| Status::SocketError;
+        let broken = |why| Finding::because(Status::SocketError, plain(&why));
         if !spec.send.is_empty() {
             wire.write_all(&spec.send).await.map_err(broken)?;
             wire.flush().await.map_err(broken)?;
@@ -49,7 +50,7 @@ pub(super) async fn ask(spec: &AgentSpec, opener: &dyn Opener, timer: &Timer) ->
     };
     let said = match timer.limit(Some(limit), asking).await {
         Ok(Ok(said)) => said,
-        Ok(Err(status)) => return (None, Finding::of(status)),
+        Ok(Err(finding)) => return (None, finding),
         Err(_) if reached.get() => return (None, Finding::of(Status::L7Timeout)),
         Err(_) => return (None, Finding::of(Status::L4Timeout)),
     };
@@ -73,4 +74,18 @@ pub(super) async fn ask(spec: &AgentSpec, opener: &dyn Opener, timer: &Timer) ->
             (None, finding(Status::L7Response, why))
         }
     }
+}
+
+fn no_wire(why: NoWire) -> Finding {
+    match why {
+        NoWire::Connection(why) => Finding::because(Status::L4Connection, plain(&why)),
+        NoWire::Tls(why) => Finding::because(Status::L6Response, why),
+        NoWire::Socket(why) => Finding::because(Status::SocketError, why),
+    }
+}
+
+/// What the system says: `Connection refused`.
+fn plain(why: &io::Error) -> String {
+    let text = why.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
 }

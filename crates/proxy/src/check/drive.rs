@@ -156,6 +156,10 @@ impl Subject {
             ..Reason::default()
         };
         self.state.set_operational_because(state, Instant::now(), reason);
+        if self.state.admin().is_maint() {
+            // It has gone already; what it is by now is told when it comes back.
+            return;
+        }
         let level = if is(state) == Change::Down {
             Level::Alert
         } else {
@@ -173,6 +177,20 @@ impl Subject {
 
     fn tell(&self, level: Level, message: &str) {
         report::tell(&self.logger, level, message);
+    }
+
+    /// Waits for the lines about what an operator or the agent did with the server: they come before what checks find then.
+    async fn attended(&self, timer: &Timer) {
+        let _ = timer.limit(Some(ATTENDED), self.state.attended()).await;
+    }
+
+    /// How a line about a check ends, of one that found the server well or not.
+    fn health_word(&self, up: bool) -> &'static str {
+        match up {
+            true if self.state.weight() == 0 => "DRAIN",
+            true => "UP",
+            false => "DOWN",
+        }
     }
 
     fn company(&self) -> Company {
@@ -292,7 +310,11 @@ impl Checking {
             let checks = self.subject.state.checks();
             if checks.is_enabled() && !self.subject.state.admin().is_maint() {
                 let finding = self.check().await;
-                self.note(&finding, began.elapsed());
+                let took = began.elapsed();
+                if self.spec.log_all {
+                    self.subject.attended(&self.timer).await;
+                }
+                self.note(&finding, took);
             }
             let pause = self.health.borrow().pause(&self.spec.pace);
             let pause = spread(pause, self.subject.worker.shared.global.check_spread_percent);
@@ -417,7 +439,14 @@ impl Checking {
         });
         let news = self.last.replace(finding.status) != finding.status || before != progress || was_up != up;
         if self.spec.log_all && news {
-            let line = report::check(&self.subject.title, finding, took, progress, up);
+            let line = report::check(
+                "Health",
+                &self.subject.title,
+                finding,
+                took,
+                progress,
+                self.subject.health_word(up),
+            );
             self.subject.tell(Level::Notice, &line);
         }
         let shown = self
@@ -454,19 +483,45 @@ impl Checking {
     }
 }
 
+/// How long a line about a check waits for those about what an operator or the agent did before.
+const ATTENDED: Duration = Duration::from_secs(1);
+
 /// Asks an agent again and again.
 async fn ask_on(subject: Rc<Subject>, opener: ToServer, timer: Timer) {
+    // How it ended the last time; an answer that says nothing of the health has no status.
+    let mut last = None;
     // Looked up each time: operators may change it.
     while let Some(spec) = subject.state.spec().agent.clone() {
         if subject.state.checks().is_agent_enabled() {
             let began = Instant::now();
             let (answer, finding) = ask(&spec, &opener, &timer).await;
+            let took = began.elapsed();
             subject.state.checks().note_answer(LastAnswer {
-                finding,
-                took: began.elapsed(),
+                finding: finding.clone(),
+                took,
             });
-            if let Some(answer) = answer {
+            let finding = match &answer {
+                Some(answer) => found(answer),
+                None => Some(finding),
+            };
+            if let Some(answer) = &answer {
                 heed(&subject, answer);
+            }
+            if spec.log_all {
+                subject.attended(&timer).await;
+            }
+            let up = !subject.agent_down.get();
+            let status = finding.as_ref().map(|finding| finding.status);
+            let news = last.replace((status, up)) != Some((status, up));
+            if let Some(finding) = finding.as_ref().filter(|_| spec.log_all && news) {
+                let state = subject.health_word(up);
+                let line = report::check("Agent", &subject.title, finding, took, (u32::from(up), 1), state);
+                subject.tell(Level::Notice, &line);
+            }
+            if answer.is_some() {
+                let why = finding.as_ref().map(|finding| (finding, took));
+                let check = finding.as_ref().map(|finding| news_of_agent(finding, took, up));
+                subject.settle(why.filter(|_| !spec.log_all), check);
             }
         }
         timer
@@ -478,11 +533,37 @@ async fn ask_on(subject: Rc<Subject>, opener: ToServer, timer: Timer) {
     }
 }
 
-/// Does what an agent says.
-fn heed(subject: &Subject, answer: Answer) {
+/// What an answer says of the server's health; `None` if nothing.
+fn found(answer: &Answer) -> Option<Finding> {
+    let (status, said) = match answer.operational.as_ref()? {
+        agent::Operational::Up => (Status::L7Ok, "up".to_owned()),
+        agent::Operational::Down { word, why: None } => (Status::L7Status, (*word).to_owned()),
+        agent::Operational::Down { word, why: Some(why) } => (Status::L7Status, format!("{word} ({why})")),
+    };
+    Some(Finding {
+        code: Some(0),
+        info: Some(format!("via agent : {said}")),
+        ..Finding::of(status)
+    })
+}
+
+/// An agent's word on its server, for whoever wants to hear of it.
+fn news_of_agent(finding: &Finding, took: Duration, up: bool) -> CheckNews {
+    CheckNews {
+        agent: true,
+        finding: finding.clone(),
+        took,
+        health: u32::from(up),
+        rise: 1,
+        fall: 1,
+    }
+}
+
+/// Does what an agent says, but for what is told of the server's health.
+fn heed(subject: &Subject, answer: &Answer) {
     let now = Instant::now();
     let state = &subject.state;
-    if let Some(weight) = answer.weight {
+    if let Some(weight) = &answer.weight {
         let weight = weight.of(state.initial_weight());
         if state.set_weight(weight, now).is_err() {
             let message = format!(
@@ -501,31 +582,9 @@ fn heed(subject: &Subject, answer: Answer) {
         Some(agent::Admin::Maint) => state.set_admin(AdminState::Maint, now),
         Some(agent::Admin::Ready) | None => {}
     }
-    match answer.operational {
-        Some(agent::Operational::Up) => subject.agent_down.set(false),
-        Some(agent::Operational::Down { word, why }) => {
-            subject.agent_down.set(true);
-            let info = match why {
-                Some(why) => format!("{word}: {why}"),
-                None => word.to_owned(),
-            };
-            let finding = Finding {
-                info: Some(info),
-                ..Finding::of(Status::L7Status)
-            };
-            let check = CheckNews {
-                agent: true,
-                finding: finding.clone(),
-                took: Duration::ZERO,
-                health: 0,
-                rise: 1,
-                fall: 1,
-            };
-            return subject.settle(Some((&finding, Duration::ZERO)), Some(check));
-        }
-        None => {}
+    if let Some(operational) = &answer.operational {
+        subject.agent_down.set(*operational != agent::Operational::Up);
     }
-    subject.settle(None, None);
 }
 
 /// A time that is up to `percent` shorter or longer, so that checks of many servers don't fall together.

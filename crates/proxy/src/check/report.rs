@@ -114,13 +114,14 @@ pub(crate) fn change_of(state: Operational) -> Change {
     }
 }
 
-/// One check, for `option log-health-checks`.
+/// One check of a kind (`Health`, `Agent`), for `option log-health-checks`.
 pub(super) fn check(
+    kind: &str,
     title: &str,
     finding: &Finding,
     took: Duration,
     progress: (u32, u32),
-    up: bool,
+    state: &str,
 ) -> String {
     let verb = match finding.status.result() {
         health::Result::Passed => "succeeded",
@@ -128,14 +129,13 @@ pub(super) fn check(
         health::Result::Failed => "failed",
     };
     let (at, of) = progress;
-    let state = if up { "UP" } else { "DOWN" };
     // Within a sentence it begins with a small letter.
     let title = match title.strip_prefix("Backup Server ") {
         Some(name) => format!("backup server {name}"),
         None => format!("server {}", title.trim_start_matches("Server ")),
     };
     format!(
-        "Health check for {title} {verb}, {}, status: {at}/{of} {state}.",
+        "{kind} check for {title} {verb}, {}, status: {at}/{of} {state}.",
         because(finding, took)
     )
 }
@@ -194,7 +194,7 @@ mod tests {
             ..Finding::of(Status::L7Ok)
         };
         assert_eq!(
-            check("Server b1/s2", &well, MS, (2, 2), true),
+            check("Health", "Server b1/s2", &well, MS, (2, 2), "UP"),
             "Health check for server b1/s2 succeeded, reason: Layer7 check passed, code: 200, check duration: \
              1ms, status: 2/2 UP."
         );
@@ -203,8 +203,8 @@ mod tests {
             ..Finding::of(Status::L4Connection)
         };
         assert_eq!(
-            check("Backup Server b1/s3", &refused, MS, (0, 2), false),
-            "Health check for backup server b1/s3 failed, reason: Layer4 connection problem, info: \"Connection \
+            check("Agent", "Backup Server b1/s3", &refused, MS, (0, 2), "DOWN"),
+            "Agent check for backup server b1/s3 failed, reason: Layer4 connection problem, info: \"Connection \
              refused\", check duration: 1ms, status: 0/2 DOWN."
         );
     }

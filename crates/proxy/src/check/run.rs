@@ -43,7 +43,7 @@ impl Finding {
         }
     }
 
-    fn because(status: Status, info: impl Into<String>) -> Finding {
+    pub(super) fn because(status: Status, info: impl Into<String>) -> Finding {
         Finding {
             info: Some(info.into()).filter(|info: &String| !info.is_empty()),
             ..Finding::of(status)

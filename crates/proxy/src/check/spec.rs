@@ -162,4 +162,6 @@ pub struct AgentSpec {
     pub timeout: Option<Duration>,
     /// `agent-send`
     pub send: Bytes,
+    /// `option log-health-checks`
+    pub log_all: bool,
 }

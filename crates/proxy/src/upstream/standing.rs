@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::admin::Admin;
 use super::shared::BackendState;
@@ -47,8 +47,16 @@ pub(crate) struct News {
     pub(crate) cause: Cause,
 }
 
+/// What whoever attends to servers is told.
+pub(crate) enum Tidings {
+    /// What became of a server.
+    News(News),
+    /// Somebody waits for what was told before this to have been attended to.
+    Mark(oneshot::Sender<()>),
+}
+
 /// Where news go.
-pub(crate) type Teller = mpsc::UnboundedSender<News>;
+pub(crate) type Teller = mpsc::UnboundedSender<Tidings>;
 
 /// Where they come from.
-pub(crate) type Listener = mpsc::UnboundedReceiver<News>;
+pub(crate) type Listener = mpsc::UnboundedReceiver<Tidings>;

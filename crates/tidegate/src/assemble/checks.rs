@@ -226,6 +226,7 @@ impl Assembly {
             inter: agent.inter,
             timeout: terms.check_timeout.filter(|time| !time.is_zero()),
             send: Bytes::from(agent.send.clone().unwrap_or_default()),
+            log_all: terms.log_health_checks,
         }))
     }
 }

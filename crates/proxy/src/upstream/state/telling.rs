@@ -4,10 +4,11 @@ use std::sync::{Arc, Weak};
 use std::time::SystemTime;
 
 use tidegate_sample::Listeners;
+use tokio::sync::oneshot;
 
 use super::{Operational, ServerState};
 use crate::upstream::news::{Reason, ServerChange, ServerNews};
-use crate::upstream::standing::{Cause, News, Standing};
+use crate::upstream::standing::{Cause, News, Standing, Tidings};
 
 impl ServerState {
     /// Those who hear of what becomes of servers: of all of the process.
@@ -61,13 +62,23 @@ impl ServerState {
     pub(super) fn tell_of(&self, before: Standing, cause: Cause) {
         if let (Some(teller), Some(backend)) = (self.changes.teller.get(), self.backend.get()) {
             // Nobody listens any more when everything ends.
-            let _ = teller.send(News {
+            let _ = teller.send(Tidings::News(News {
                 backend: backend.clone(),
                 server: self.spec.load_full(),
                 before,
                 after: self.standing(),
                 cause,
-            });
+            }));
+        }
+    }
+
+    /// Waits until what became of servers so far has been attended to: logged, above all.
+    pub(crate) async fn attended(&self) {
+        if let Some(teller) = self.changes.teller.get() {
+            let (mark, seen) = oneshot::channel();
+            let _ = teller.send(Tidings::Mark(mark));
+            // Nobody attends any more when everything ends.
+            let _ = seen.await;
         }
     }
 
