@@ -197,6 +197,15 @@ impl Streams {
         after.iter().map(|(id, slot)| Key { slot: *slot, id: *id })
     }
 
+    /// Those on which more was to come.
+    pub(crate) fn unreceived(&self) -> impl Iterator<Item = Key> {
+        let more = |(_, stream): &(usize, &Stream)| !stream.received && !stream.is_closed();
+        self.slots.iter().filter(more).map(|(slot, stream)| Key {
+            slot: slot as u32,
+            id: stream.id,
+        })
+    }
+
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Stream> {
         self.slots.iter_mut().map(|(_, stream)| stream)
     }

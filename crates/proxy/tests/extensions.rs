@@ -870,3 +870,33 @@ fn a_session_leaves_its_line_in_the_log() {
     client.response();
     assert!(logs.line().contains(" 400 PR "));
 }
+
+#[test]
+fn what_is_odd_about_http_2_is_told_of_once() {
+    use common::http2::{frame, get_block, hello};
+    let mut spec = proxied(Mode::Http, &[echo_server()]);
+    spec.frontends[0].timeouts.http_request = Some(Duration::from_millis(50));
+    spec.frontends[0].listeners[0].proto = ListenProto::Http2;
+    let logs = Logs::of(&mut spec.frontends[0]);
+    let format = tidegate_sample::LogFormat::parse_log("%ts %[path]", &tidegate_sample::Scope::anywhere());
+    spec.frontends[0].log.line = Some(format.unwrap().into());
+    let proxy = Proxy::start(spec);
+    // Who doesn't even say hello is no news.
+    for silent in ["", "PRI * HTTP/2.0\r\n\r\n"] {
+        let mut client = proxy.client();
+        client.send(silent);
+        client.rest();
+    }
+    // A body that is longer than declared: the line is the request's.
+    let mut client = proxy.client();
+    client.send(hello());
+    let odd = [&get_block()[..], b"\0\x0econtent-length\x011"].concat();
+    client.send(frame(1, 4, 1, &odd)).send(frame(0, 1, 1, b"ab"));
+    let line = logs.line();
+    assert!(line.contains(" CH /") || line.contains(" CR /"), "{line}");
+    // One that is none has no other line than this.
+    client.send(frame(1, 5, 3, b"\x82"));
+    assert!(logs.line().contains(" PR "));
+    client.send(frame(1, 5, 5, &get_block()));
+    assert!(logs.line().contains(" -- /"));
+}

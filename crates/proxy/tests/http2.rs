@@ -67,7 +67,8 @@ fn a_server_of_http_1_sees_a_request_of_http_1() {
         let request = Request::get("https://example.org/a?b=c")
             .header("cookie", "a=1")
             .header("te", "trailers")
-            .header("cookie", "b=2");
+            .header("cookie", "b=2")
+            .header("x-own", "1");
         let (response, _) = client.begin(request, true).await;
         let answer = whole(response).await.unwrap();
         let text = answer.text();
@@ -75,7 +76,9 @@ fn a_server_of_http_1_sees_a_request_of_http_1() {
             text.contains("GET /a?b=c HTTP/1.1\r\nhost: example.org\r\n"),
             "{text}"
         );
-        assert!(text.contains("cookie: a=1; b=2\r\n"), "{text}");
+        // Cookies come in crumbs, and are one field, behind the others.
+        let cookies = text.find("cookie: a=1; b=2\r\n").expect(text);
+        assert!(text.find("x-own: 1\r\n").expect(text) < cookies, "{text}");
         // The same connection serves on.
         assert!(
             client
@@ -568,4 +571,132 @@ fn fetches_tell_of_the_connection_and_its_streams() {
         assert_eq!(client.get("http://h/").await.text(), "3 2 1 7 0");
     });
     assert_eq!(proxy.client().get("/").text(), "0 1 1 1 0");
+}
+
+/// Servers that answer when they are told to, having told that they were asked.
+fn told_to() -> (std::net::SocketAddr, mpsc::Receiver<()>, mpsc::Sender<()>) {
+    let ((tell, told), (go, wait)) = (mpsc::channel(), mpsc::channel());
+    let both = std::sync::Mutex::new((tell, wait));
+    let addr = server(move |_, mut client| {
+        client.request();
+        let both = both.lock().unwrap();
+        both.0.send(()).unwrap();
+        both.1.recv_timeout(PATIENCE).unwrap();
+        client.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    });
+    (addr, told, go)
+}
+
+#[test]
+fn who_ends_its_side_gets_its_answers_if_nothing_is_given_up() {
+    let (addr, told, go) = told_to();
+    let mut spec = proxied(Mode::Http, &[addr]);
+    spec.frontends[0].closing.abort = false;
+    spec.backends[0].closing.abort = false;
+    let proxy = Proxy::start(spec);
+    let mut client = proxy.client();
+    client.send(hello()).send(frame(1, 5, 1, &get_block()));
+    // Of this one the rest can't come any more.
+    client.send(frame(1, 4, 3, &get_block()));
+    told.recv_timeout(PATIENCE).unwrap();
+    client.stream.shutdown(std::net::Shutdown::Write).unwrap();
+    go.send(()).unwrap();
+    go.send(()).unwrap();
+    let rest = client.rest();
+    assert!(find(&rest, &frame(0, 1, 1, b"ok")).is_some(), "{rest:?}");
+    assert!(find(&rest, &frame(0, 1, 3, b"ok")).is_none(), "{rest:?}");
+}
+
+#[test]
+fn who_ends_its_side_is_given_up_as_a_rule() {
+    let (addr, told, go) = told_to();
+    let proxy = Proxy::start(proxied(Mode::Http, &[addr]));
+    let mut client = proxy.client();
+    client.send(hello()).send(frame(1, 5, 1, &get_block()));
+    told.recv_timeout(PATIENCE).unwrap();
+    client.stream.shutdown(std::net::Shutdown::Write).unwrap();
+    // It doesn't wait for the server.
+    client.rest();
+    go.send(()).unwrap();
+}
+
+#[test]
+fn a_body_that_is_late_ends_its_stream_alone() {
+    let mut spec = proxied(Mode::Http, &[echo_server()]);
+    let wait = RuleAction::WaitForBody {
+        time: Duration::from_millis(50),
+        at_least: None,
+    };
+    spec.frontends[0]
+        .http_request
+        .push(Rule::new("http-request wait-for-body", wait));
+    let proxy = Proxy::start(spec);
+    let mut client = proxy.client();
+    client.send(hello()).send(frame(1, 4, 1, &get_block()));
+    loop {
+        let (kind, _, stream, _) = client.frame();
+        assert_ne!(kind, 7, "a goodbye");
+        if (kind, stream) == (3, 1) {
+            break;
+        }
+    }
+    // And the connection serves on.
+    client.send(frame(1, 5, 3, &get_block()));
+    loop {
+        let (kind, flags, stream, _) = client.frame();
+        assert_ne!(kind, 7, "a goodbye");
+        if (kind, flags & 1, stream) == (0, 1, 3) {
+            break;
+        }
+    }
+}
+
+#[test]
+fn trailers_have_nothing_of_http_1() {
+    let proxy = Proxy::start(proxied(Mode::Http, &[mirror()]));
+    let mut client = proxy.client();
+    client.send(hello()).send(frame(1, 4, 1, &get_block()));
+    let trailers = b"\0\x0aconnection\x05close";
+    client.send(frame(1, 5, 1, trailers));
+    loop {
+        let (kind, _, stream, payload) = client.frame();
+        if (kind, stream) == (3, 1) {
+            break assert_eq!(payload, [0, 0, 0, 1]);
+        }
+        assert!((kind, stream) != (0, 1), "an answer");
+    }
+}
+
+#[test]
+fn what_is_asked_for_by_another_scheme_is_asked_of_the_server_by_it() {
+    let addr = server(|_, mut client| {
+        let head = client.request().unwrap();
+        let line = head.lines().next().unwrap();
+        client.send(format!(
+            "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{line}",
+            line.len()
+        ));
+    });
+    let proxy = Proxy::start(proxied(Mode::Http, &[addr]));
+    for (scheme, line) in [
+        ("http", "GET / HTTP/1.1"),
+        ("https", "GET / HTTP/1.1"),
+        ("ftp", "GET ftp://h/ HTTP/1.1"),
+    ] {
+        let mut client = proxy.client();
+        let block = [
+            b"\x82\x06",
+            &[scheme.len() as u8][..],
+            scheme.as_bytes(),
+            b"\x84\x41\x01h",
+        ]
+        .concat();
+        client.send(hello()).send(frame(1, 5, 1, &block));
+        loop {
+            let (kind, _, _, payload) = client.frame();
+            if kind == 0 {
+                break assert_eq!(String::from_utf8_lossy(&payload), line);
+            }
+        }
+    }
 }

@@ -75,6 +75,8 @@ pub struct Connection {
     leaving: Leaving,
     /// The peer begins, and takes, no more streams.
     peer_leaves: bool,
+    /// The peer has ended its side, and takes what is still to be sent.
+    peer_ended: bool,
     outcome: Option<Outcome>,
 }
 
@@ -153,6 +155,7 @@ impl Connection {
             refused: 0,
             leaving: Leaving::No,
             peer_leaves: false,
+            peer_ended: false,
             outcome: None,
         };
         if role == Role::Client {
@@ -168,12 +171,43 @@ impl Connection {
         self.output.frame(kind::SETTINGS, 0, 0, &settings);
     }
 
+    /// Which end this is.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
     /// What was received goes behind what is here.
     pub fn buffer(&mut self) -> &mut BytesMut {
         &mut self.held
     }
 
-    /// The peer has ended its side, or can't be read from.
+    /// The client has ended its side: what it asked for whole can still be answered.
+    pub fn ended(&mut self) {
+        if self.stage == Stage::Over {
+            return;
+        }
+        let cut: Vec<Key> = self.streams.unreceived().collect();
+        for key in cut {
+            self.change(key, |stream| stream.broken = Some(Broken::Connection));
+        }
+        if self.active == 0 {
+            return self.over(Outcome::Done);
+        }
+        (self.peer_leaves, self.peer_ended) = (true, true);
+        for stream in self.streams.iter_mut() {
+            stream.wake_reader();
+            stream.wake_writer();
+        }
+    }
+
+    /// Whether the peer has ended its side, and takes what is still to be sent.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.peer_ended
+    }
+
+    /// The peer can't be read from, or there is nobody to write to.
     pub fn broke(&mut self) {
         let outcome = match self.active {
             0 => Outcome::Done,
@@ -335,7 +369,7 @@ impl Connection {
     fn settle(&mut self) {
         let leaves = self.leaving == Leaving::Final || self.peer_leaves;
         if leaves && self.active == 0 && self.stage != Stage::Over {
-            if self.leaving != Leaving::Final {
+            if self.leaving != Leaving::Final && !self.peer_ended {
                 self.goodbye(self.begun_by_peer(), Reason::NO_ERROR);
             }
             self.over(Outcome::Done);

@@ -119,7 +119,6 @@ impl Connection {
         } else {
             self.budget.pay(budget::ERROR);
             self.budget.glitch();
-            self.refused = self.refused.saturating_add(1);
         }
         if self.budget.is_exhausted() {
             return self.end(Reason::ENHANCE_YOUR_CALM);
@@ -128,7 +127,10 @@ impl Connection {
             Some(key) if self.streams.get(key).is_some_and(|stream| !stream.is_closed()) => {
                 self.reset(key, reason);
             }
-            _ => self.say_reset(id, reason),
+            _ => {
+                self.refused += u32::from(reason != Reason::REFUSED_STREAM);
+                self.say_reset(id, reason);
+            }
         }
     }
 

@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderValue, Method, StatusCode, Uri, Version};
+use http::{Method, StatusCode, Uri, Version};
 use tidegate_sample::head::names::{CONTENT_LENGTH, COOKIE, HOST, TE};
-use tidegate_sample::head::{AsName, Change, Headers, Target, request};
+use tidegate_sample::head::{AsName, Headers, Target, request};
 
 use super::length::Declared;
 use super::{Excess, Malformed, Room, are_fit, is_of_http1, value_of};
@@ -17,7 +17,7 @@ const HEAD_BYTES: usize = 256;
 /// A request, without its body.
 #[derive(Debug)]
 pub struct Request {
-    /// Its head, with the authority as its first field, `host`, and one `cookie`.
+    /// Its head, with the authority as its first field, `host`, and one `cookie` as the last.
     pub head: request::Parts,
     /// The protocol that an extended CONNECT asks for (RFC 8441).
     pub protocol: Option<Box<str>>,
@@ -39,8 +39,8 @@ pub(crate) struct RequestReader {
     protocol: Option<Box<str>>,
     headers: Headers,
     declared: Declared,
-    /// All cookies, once there are several.
-    cookies: Vec<u8>,
+    /// All cookies, which come in crumbs, of which others see one field.
+    cookies: Option<Vec<u8>>,
     /// Fields have begun: nothing of what is before them may come any more.
     in_fields: bool,
     objection: Option<StatusCode>,
@@ -60,7 +60,7 @@ impl RequestReader {
             protocol: None,
             headers: Headers::with_room(HEAD_BYTES),
             declared: Declared::default(),
-            cookies: Vec::new(),
+            cookies: None,
             in_fields: false,
             objection: None,
             malformed: false,
@@ -106,7 +106,8 @@ impl RequestReader {
             if !value.eq_ignore_ascii_case(b"trailers") {
                 return Err(Malformed);
             }
-        } else if name == COOKIE && self.another_cookie(value) {
+        } else if name == COOKIE {
+            self.cookie(value);
             return Ok(());
         }
         self.headers.found(name, value);
@@ -158,17 +159,14 @@ impl RequestReader {
         Ok(())
     }
 
-    /// Cookies may come in crumbs, of which others see one. Whether this is one behind the first.
-    fn another_cookie(&mut self, value: &[u8]) -> bool {
-        if self.cookies.is_empty() {
-            let Some(first) = self.headers.get(COOKIE) else {
-                return false;
-            };
-            self.cookies.extend_from_slice(first.as_bytes());
+    fn cookie(&mut self, value: &[u8]) {
+        match &mut self.cookies {
+            None => self.cookies = Some(value.to_vec()),
+            Some(cookies) => {
+                cookies.extend_from_slice(b"; ");
+                cookies.extend_from_slice(value);
+            }
         }
-        self.cookies.extend_from_slice(b"; ");
-        self.cookies.extend_from_slice(value);
-        true
     }
 
     /// The request that all of these fields are.
@@ -179,13 +177,8 @@ impl RequestReader {
         if self.malformed || !self.in_fields && self.begin_fields().is_err() {
             return Err(Malformed);
         }
-        if !self.cookies.is_empty() {
-            let all = HeaderValue::from_maybe_shared(Bytes::from(std::mem::take(&mut self.cookies)));
-            let mut all = all.map_err(|_| Malformed).map(Some)?;
-            self.headers.change(COOKIE, |_| match all.take() {
-                Some(all) => Change::To(all),
-                None => Change::Keep,
-            });
+        if let Some(cookies) = self.cookies.take() {
+            self.headers.found(COOKIE.as_name(), &cookies);
         }
         let uri = match self.target() {
             Ok(uri) => uri,
@@ -301,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn the_authority_is_the_first_field_and_the_others_keep_their_order() {
+    fn the_authority_is_the_first_field_and_cookies_are_the_last_one() {
         let asked = read(&get(&[
             ("accept", "x"),
             ("cookie", "a=1"),
@@ -321,11 +314,11 @@ mod tests {
             [
                 r#"host="example.org""#,
                 r#"accept="x""#,
-                r#"cookie="a=1; b=2; c=3""#,
                 r#"x-own="y""#,
                 r#"accept="z""#,
                 r#"content-length="12""#,
                 r#"te="trailers""#,
+                r#"cookie="a=1; b=2; c=3""#,
             ]
         );
     }

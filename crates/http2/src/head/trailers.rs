@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{Malformed, Room, value_of};
+use super::{Malformed, Room, is_of_http1, value_of};
 use crate::hpack::{Field, Name};
 use crate::settings::Settings;
 
@@ -32,6 +32,9 @@ impl TrailersReader {
         let Name::Field(name) = field.name else {
             return Err(Malformed);
         };
+        if is_of_http1(name) {
+            return Err(Malformed);
+        }
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| Malformed)?;
         let value = HeaderValue::from_bytes(value_of(field)?).map_err(|_| Malformed)?;
         self.trailers.append(name, value);

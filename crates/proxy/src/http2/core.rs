@@ -175,6 +175,11 @@ impl Part {
     pub(crate) fn poll_gone(&self, cx: &Context<'_>) -> Poll<()> {
         self.with(|connection, key| connection.poll_gone(key, cx))
     }
+
+    /// Whether the peer has ended its side of the connection. Whoever waits for it to be [gone](Self::poll_gone) is woken then.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.core.connection().borrow().has_ended()
+    }
 }
 
 impl Clone for Part {

@@ -118,6 +118,11 @@ impl Responder {
         self.0.poll_gone(cx)
     }
 
+    /// Whether the client has ended its side of the connection.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.0.has_ended()
+    }
+
     /// Sends an informational response.
     pub(crate) fn inform(&mut self, head: &response::Parts) {
         // The client may have gone meanwhile, which is noticed elsewhere.
@@ -185,6 +190,11 @@ impl Sender {
     /// Ready when the peer has let go of the stream.
     pub(crate) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.0.poll_gone(cx)
+    }
+
+    /// Whether the client has ended its side of the connection.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.0.has_ended()
     }
 
     /// Lets go of the stream before its end.

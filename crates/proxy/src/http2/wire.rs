@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{BufMut, BytesMut};
-use tidegate_http2::{Asked, Connection};
+use tidegate_http2::{Asked, Connection, Role};
 use tokio::io::{AsyncReadExt, AsyncWrite};
 
 use super::core::Core;
@@ -66,6 +66,10 @@ impl Wire {
             }
             match poll_fill(&mut self.io, connection.buffer(), cx) {
                 Poll::Ready(Ok(1..)) => {}
+                Poll::Ready(Ok(0)) if connection.role() == Role::Server => {
+                    self.ended = true;
+                    connection.ended();
+                }
                 Poll::Ready(_) => {
                     self.ended = true;
                     connection.broke();

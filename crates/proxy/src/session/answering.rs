@@ -130,7 +130,7 @@ impl Answering {
         if let Poll::Ready(response) = polled {
             return Poll::Ready(response.map_err(|Cut| GivenUp::Cut));
         }
-        if responder.poll_gone(cx).is_ready() {
+        if responder.poll_gone(cx).is_ready() || responder.has_ended() && self.stream.gives_up() {
             return Poll::Ready(Err(GivenUp::Gone));
         }
         self.poll_late(cx, false).map(Err)
@@ -221,7 +221,7 @@ impl Answering {
         loop {
             let frame = poll_fn(|cx| match Pin::new(&mut *body).poll_frame(cx) {
                 Poll::Ready(frame) => Poll::Ready(Ok(frame)),
-                Poll::Pending if sender.poll_gone(cx).is_ready() => Poll::Ready(Err(GivenUp::Gone)),
+                Poll::Pending if gave_up(&self.stream, sender, cx) => Poll::Ready(Err(GivenUp::Gone)),
                 Poll::Pending => self.poll_late(cx, true).map(Err),
             })
             .await?;
@@ -254,7 +254,7 @@ impl Answering {
         loop {
             let sent = poll_fn(|cx| match sender.poll_send(cx, data, last) {
                 Poll::Ready(sent) => Poll::Ready(sent.map_err(|_| GivenUp::Gone)),
-                Poll::Pending if sender.poll_gone(cx).is_ready() => Poll::Ready(Err(GivenUp::Gone)),
+                Poll::Pending if gave_up(&stream, sender, cx) => Poll::Ready(Err(GivenUp::Gone)),
                 Poll::Pending => {
                     stream.traffic.write_blocked.set(true);
                     self.poll_late(cx, true).map(Err)
@@ -272,6 +272,11 @@ impl Answering {
             }
         }
     }
+}
+
+/// Whether the client wants no more of a response.
+fn gave_up(stream: &HttpStream, sender: &mut Sender, cx: &mut Context<'_>) -> bool {
+    sender.poll_gone(cx).is_ready() || sender.has_ended() && stream.gives_up()
 }
 
 /// About what a head takes in a log line's count of bytes.

@@ -146,7 +146,10 @@ impl HttpStream {
             return Err(Cut);
         }
         let leaves = self.session.leaves_in() == Some(Duration::ZERO);
-        if made.close || leaves || self.frontend.spec.http_close == HttpClose::Close {
+        if made.close && self.wire == Wire::Http1
+            || leaves
+            || self.frontend.spec.http_close == HttpClose::Close
+        {
             self.session.closing.set(true);
             if self.wire == Wire::Http1 {
                 announce_close(&mut made.head.headers);

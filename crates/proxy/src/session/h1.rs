@@ -450,18 +450,6 @@ impl HttpStream {
         is_at_server && !self.body_is_due() && txn.as_ref().is_some_and(|txn| txn.stage.get().is_none())
     }
 
-    /// Whether a request is given up whose client sends nothing more.
-    fn gives_up(&self) -> bool {
-        if self.traffic.failed.get() {
-            return true;
-        }
-        let txn = self.current.borrow();
-        let backend = txn.as_ref().and_then(|txn| txn.usage.backend());
-        backend.map_or(self.frontend.spec.closing.abort, |backend| {
-            backend.spec.closing.abort
-        })
-    }
-
     /// The client has ended its side, or broken the connection, before it was answered.
     fn client_gave_up(&self) -> Exit {
         let orderly = self.traffic.read_ended.get() && !self.traffic.failed.get();

@@ -268,8 +268,8 @@ impl Connection {
         }
         self.timer.arm_from(self.idle_since, limit.unwrap_or(LOOK_AROUND));
         match self.timer.poll_elapsed(cx) {
-            // Not HTTP/2 after all, or too slow even to say hello.
-            Poll::Ready(_) if limit.is_some() && !self.conn.is_greeted() => Poll::Ready(Exit::Refused),
+            // Too slow even to say hello: there is nothing to be told of, and nobody to tell.
+            Poll::Ready(_) if limit.is_some() && !self.conn.is_greeted() => Poll::Ready(Exit::Gone),
             Poll::Ready(_) if limit.is_some() => self.end(Reason::NO_ERROR, cx),
             Poll::Ready(_) => {
                 self.timer.arm(Some(LOOK_AROUND));

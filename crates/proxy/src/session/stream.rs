@@ -213,6 +213,18 @@ impl HttpStream {
         self.body.borrow().as_ref().is_some_and(|b| b.is_awaited())
     }
 
+    /// Whether a request is given up whose client sends nothing more.
+    pub(crate) fn gives_up(&self) -> bool {
+        if self.session.traffic.failed.get() {
+            return true;
+        }
+        let txn = self.current.borrow();
+        let backend = txn.as_ref().and_then(|txn| txn.usage.backend());
+        backend.map_or(self.frontend.spec.closing.abort, |backend| {
+            backend.spec.closing.abort
+        })
+    }
+
     /// Notes for the log that the client was too slow. True if it was for its body.
     pub(crate) fn client_is_stuck(&self, began_writing: bool) -> bool {
         let due = self.body_is_due();

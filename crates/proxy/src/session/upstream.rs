@@ -295,8 +295,11 @@ impl HttpStream {
         let lost = NoAnswer::Failed(StatusCode::INTERNAL_SERVER_ERROR, *b"IH");
         let mut head = txn.request_head().ok_or(lost)?.clone();
         if head.version == http::Version::HTTP_2 && head.method != Method::CONNECT {
-            // Requests of HTTP/2 always name their authority, which for HTTP/1 is the `host` field.
-            head.uri = head.uri.origin_form();
+            // Requests of HTTP/2 always name their authority, which for HTTP/1 is the `host` field. What isn't asked for by
+            // HTTP says so.
+            if matches!(head.uri.scheme_str(), None | Some("http" | "https")) {
+                head.uri = head.uri.origin_form();
+            }
         }
         // What came by HTTP/1.0 need not say for which host it is: it is no request of HTTP/1.1.
         let old = head.version == http::Version::HTTP_10;
