@@ -60,6 +60,40 @@ fn requests_are_answered_beside_each_other() {
 }
 
 #[test]
+fn many_requests_at_once_wait_each_for_its_own_answer() {
+    const MANY: usize = 80;
+    // Nobody is answered before all have asked.
+    let all = std::sync::Barrier::new(MANY);
+    let addr = server(move |_, mut client| {
+        let head = client.request().unwrap();
+        let path = head.split(' ').nth(1).unwrap();
+        all.wait();
+        client.send(format!(
+            "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{path}",
+            path.len()
+        ));
+    });
+    let proxy = Proxy::start(proxied(Mode::Http, &[addr]));
+    run(async {
+        // What served one connection serves the next.
+        for connection in 0..2 {
+            let mut client = Http2::connect(proxy.address()).await;
+            for round in 0..2 {
+                let mut asked = Vec::new();
+                for n in 0..MANY {
+                    let path = format!("/{connection}/{round}/{n}");
+                    let request = Request::get(format!("http://h{path}"));
+                    asked.push((path, client.begin(request, true).await.0));
+                }
+                for (path, response) in asked {
+                    assert_eq!(whole(response).await.unwrap().text(), path);
+                }
+            }
+        }
+    });
+}
+
+#[test]
 fn a_server_of_http_1_sees_a_request_of_http_1() {
     let proxy = Proxy::start(proxied(Mode::Http, &[echo_server()]));
     run(async {

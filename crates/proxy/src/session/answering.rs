@@ -34,9 +34,22 @@ enum GivenUp {
     Killed,
 }
 
+/// A request that is to be served.
+pub(super) struct Asked {
+    pub(super) shared: Rc<Shared>,
+    pub(super) stream: Rc<HttpStream>,
+    pub(super) request: Box<Request>,
+    pub(super) part: Part,
+}
+
 /// Serves one request.
-pub(super) async fn answer(shared: Rc<Shared>, stream: Rc<HttpStream>, request: Box<Request>, part: Part) {
-    let mut request = *request;
+pub(super) async fn answer(asked: Asked) {
+    let Asked {
+        shared,
+        stream,
+        mut request,
+        part,
+    } = asked;
     let is_sound = upgraded(&mut request);
     let mut responder = Responder::new(part.clone());
     if !is_sound {
@@ -47,7 +60,7 @@ pub(super) async fn answer(shared: Rc<Shared>, stream: Rc<HttpStream>, request: 
         protocol,
         length,
         objection,
-    } = request;
+    } = *request;
     let tunnelled = protocol.is_some() || head.method == Method::CONNECT;
     let bodyless = head.method == Method::HEAD;
     let (body, raw) = if tunnelled {

@@ -1,16 +1,15 @@
 //! A client's connection that speaks HTTP/2: several requests at once, each on its stream, all in one task.
 
 use std::cell::Cell;
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::stream::{FuturesUnordered, Stream as _};
 
-use super::answering;
+use super::answering::Asked;
+use super::exchanges::Exchanges;
 use super::http::{HttpSession, LOOK_AROUND};
 use super::stream::{HttpStream, Wire};
 use crate::counts::Count;
@@ -46,8 +45,6 @@ impl Shared {
         .await;
     }
 }
-
-type Exchanges = FuturesUnordered<Pin<Box<dyn Future<Output = ()>>>>;
 
 /// One connection.
 struct Connection {
@@ -168,8 +165,7 @@ impl Connection {
     /// It is being ended from outside: those who wait for a response are told that there will be none.
     fn farewell(&mut self, cx: &mut Context<'_>) {
         // Each is to notice.
-        let exchanges = std::mem::take(&mut self.exchanges);
-        self.exchanges.extend(exchanges);
+        self.exchanges.wake_all();
         self.poll_exchanges(cx);
         let _ = self.end(Reason::NO_ERROR, cx);
     }
@@ -185,8 +181,12 @@ impl Connection {
                         Rc::<Traffic>::default(),
                         self.idle_since,
                     );
-                    let exchange = answering::answer(shared.clone(), Rc::new(stream), request, part);
-                    self.exchanges.push(Box::pin(exchange));
+                    self.exchanges.begin(Asked {
+                        shared: shared.clone(),
+                        stream: Rc::new(stream),
+                        request,
+                        part,
+                    });
                     self.activity = u64::MAX;
                 }
                 Poll::Ready(Polled::Ended(outcome)) => {
@@ -202,7 +202,7 @@ impl Connection {
     }
 
     fn poll_exchanges(&mut self, cx: &mut Context<'_>) {
-        while let Poll::Ready(Some(())) = Pin::new(&mut self.exchanges).poll_next(cx) {
+        if self.exchanges.poll(cx) {
             self.idle_since = Instant::now();
         }
     }
