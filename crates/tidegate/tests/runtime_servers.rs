@@ -85,7 +85,7 @@ fn the_state_of_servers_is_shown() -> Result<()> {
     assert_eq!(
         without_age(lines[2]),
         format!(
-            "30 app 1 a 127.0.0.1 0 1 1 1 1 0 2 0 0 1 0 localhost {} - 0 0 - - 0",
+            "30 app 1 a 127.0.0.1 0 1 1 1 1 0 0 0 0 1 0 localhost {} - 0 0 - - 0",
             a.port()
         )
     );
