@@ -715,6 +715,7 @@ fn what_is_asked_for_by_another_scheme_is_asked_of_the_server_by_it() {
     for (scheme, line) in [
         ("http", "GET / HTTP/1.1"),
         ("https", "GET / HTTP/1.1"),
+        ("HTTPS", "GET / HTTP/1.1"),
         ("ftp", "GET ftp://h/ HTTP/1.1"),
     ] {
         let mut client = proxy.client();

@@ -297,7 +297,12 @@ impl HttpStream {
         if head.version == http::Version::HTTP_2 && head.method != Method::CONNECT {
             // Requests of HTTP/2 always name their authority, which for HTTP/1 is the `host` field. What isn't asked for by
             // HTTP says so.
-            if matches!(head.uri.scheme_str(), None | Some("http" | "https")) {
+            let is_http = |scheme: &str| {
+                ["http", "https"]
+                    .iter()
+                    .any(|own| own.eq_ignore_ascii_case(scheme))
+            };
+            if head.uri.scheme_str().is_none_or(is_http) {
                 head.uri = head.uri.origin_form();
             }
         }
