@@ -106,6 +106,20 @@ impl Stream {
         self.broken.is_some() || self.received && self.sent
     }
 
+    /// Nothing passes on it any more, for this reason if there is no other already.
+    pub(crate) fn break_off(&mut self, why: Broken) {
+        if !self.is_closed() {
+            self.broken = Some(why);
+        }
+        self.wake();
+    }
+
+    /// Wakes whoever waits for anything on it.
+    pub(crate) fn wake(&mut self) {
+        self.wake_reader();
+        self.wake_writer();
+    }
+
     pub(crate) fn wake_reader(&mut self) {
         if let Some(waker) = self.reader.take() {
             waker.wake();

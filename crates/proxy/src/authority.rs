@@ -2,13 +2,13 @@
 
 use http::Uri;
 use http::uri::Authority;
+use tidegate_sample::head::{self, usual_port};
 
 /// The authority of a target without its port, if that is the one of the scheme, or none at all.
 pub(crate) fn without_usual_port(uri: &Uri) -> Option<Authority> {
-    let usual = usual_port(uri.scheme_str()?)?;
-    let (name, port) = uri.authority()?.as_str().rsplit_once(':')?;
-    let usual = port.is_empty() || port == usual;
-    usual.then(|| Authority::try_from(name).ok()).flatten()
+    let authority = uri.authority()?.as_str().as_bytes();
+    let bare = head::without_usual_port(uri.scheme_str()?, authority)?;
+    Authority::try_from(bare).ok()
 }
 
 /// A `host` field without its port, if that is the one that `uri` has and goes without saying there.
@@ -47,14 +47,6 @@ pub(crate) fn contradict(uri: &Uri, host: &[u8]) -> bool {
 pub(crate) fn without_user(authority: &Authority) -> &str {
     let authority = authority.as_str();
     authority.rsplit_once('@').map_or(authority, |(_, host)| host)
-}
-
-fn usual_port(scheme: &str) -> Option<&'static str> {
-    match scheme {
-        "http" => Some("80"),
-        "https" => Some("443"),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

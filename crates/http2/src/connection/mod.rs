@@ -195,10 +195,7 @@ impl Connection {
             return self.over(Outcome::Done);
         }
         (self.peer_leaves, self.peer_ended) = (true, true);
-        for stream in self.streams.iter_mut() {
-            stream.wake_reader();
-            stream.wake_writer();
-        }
+        self.streams.iter_mut().for_each(Stream::wake);
     }
 
     /// Whether the peer has ended its side, and takes what is still to be sent.
@@ -355,11 +352,7 @@ impl Connection {
         self.held = BytesMut::new();
         self.assembling = None;
         for stream in self.streams.iter_mut() {
-            if !stream.is_closed() {
-                stream.broken = Some(Broken::Connection);
-            }
-            stream.wake_reader();
-            stream.wake_writer();
+            stream.break_off(Broken::Connection);
         }
         self.active = 0;
         self.promised = 0;
@@ -438,11 +431,12 @@ impl Connection {
             return;
         }
         self.say_reset(key.id, reason);
-        self.change(key, |stream| {
-            stream.broken = Some(Broken::Here(reason));
-            stream.wake_reader();
-            stream.wake_writer();
-        });
+        self.change(key, |stream| stream.break_off(Broken::Here(reason)));
+    }
+
+    /// Tells the peer of more room on a stream, or on the connection (0).
+    fn say_room(&mut self, id: u32, more: u32) {
+        self.output.frame(kind::WINDOW_UPDATE, 0, id, &more.to_be_bytes());
     }
 
     fn say_reset(&mut self, id: u32, reason: Reason) {
@@ -453,8 +447,8 @@ impl Connection {
 }
 
 /// What a window has come to; none if it is larger than one can be.
-fn widened(window: i64, by: u32) -> Option<i64> {
-    let window = window + i64::from(by);
+fn widened(window: i64, by: impl Into<i64>) -> Option<i64> {
+    let window = window + by.into();
     (window <= WINDOW_BYTES_MAX).then_some(window)
 }
 

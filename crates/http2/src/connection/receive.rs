@@ -244,17 +244,12 @@ impl Connection {
         }
         let reason = Reason::from(u32::from_be_bytes(code));
         if let Some(key) = self.streams.find(head.stream) {
-            self.change(key, |stream| {
-                if !stream.is_closed() {
-                    stream.broken = Some(match reason {
-                        // Of a request, it says that nothing was done.
-                        Reason::REFUSED_STREAM => Broken::Unseen,
-                        reason => Broken::Peer(reason),
-                    });
-                }
-                stream.wake_reader();
-                stream.wake_writer();
-            });
+            let why = match reason {
+                // Of a request, it says that nothing was done.
+                Reason::REFUSED_STREAM => Broken::Unseen,
+                reason => Broken::Peer(reason),
+            };
+            self.change(key, |stream| stream.break_off(why));
         }
         Ok(())
     }
@@ -280,8 +275,7 @@ impl Connection {
         let more = i64::from(self.peer.window_bytes) - i64::from(before.window_bytes);
         if more != 0 {
             for stream in self.streams.iter_mut() {
-                stream.send_window =
-                    widened(stream.send_window + more, 0).ok_or(Reason::FLOW_CONTROL_ERROR)?;
+                stream.send_window = widened(stream.send_window, more).ok_or(Reason::FLOW_CONTROL_ERROR)?;
                 stream.wake_writer();
             }
         }
@@ -325,13 +319,7 @@ impl Connection {
             Role::Client => {
                 let unseen: Vec<Key> = self.streams.after(last).collect();
                 for key in unseen {
-                    self.change(key, |stream| {
-                        if !stream.is_closed() {
-                            stream.broken = Some(Broken::Unseen);
-                        }
-                        stream.wake_reader();
-                        stream.wake_writer();
-                    });
+                    self.change(key, |stream| stream.break_off(Broken::Unseen));
                 }
             }
         }

@@ -7,7 +7,6 @@ use http::HeaderMap;
 use tidegate_sample::head::response;
 
 use super::{Connection, owed};
-use crate::frame::kind;
 use crate::streams::{Broken, Inbound, Key, register};
 
 /// What comes next on a stream.
@@ -88,8 +87,7 @@ impl Connection {
             && let Some(owed) = owed(stream.receive_target, stream.held, stream.receive_window)
         {
             stream.receive_window += i64::from(owed);
-            self.output
-                .frame(kind::WINDOW_UPDATE, 0, key.id, &owed.to_be_bytes());
+            self.say_room(key.id, owed);
         }
         self.receive_held = self.receive_held.saturating_sub(bytes);
         self.widen_connection();
@@ -101,7 +99,7 @@ impl Connection {
             && self.outcome.is_none()
         {
             self.receive_window += i64::from(owed);
-            self.output.frame(kind::WINDOW_UPDATE, 0, 0, &owed.to_be_bytes());
+            self.say_room(0, owed);
         }
     }
 
@@ -115,7 +113,7 @@ impl Connection {
         self.receive_target = target;
         if more > 0 {
             self.receive_window += i64::from(more);
-            self.output.frame(kind::WINDOW_UPDATE, 0, 0, &more.to_be_bytes());
+            self.say_room(0, more);
         }
     }
 
@@ -135,8 +133,7 @@ impl Connection {
             stream.receive_target += more;
             stream.receive_window += i64::from(more);
             self.promised += u64::from(more);
-            self.output
-                .frame(kind::WINDOW_UPDATE, 0, key.id, &more.to_be_bytes());
+            self.say_room(key.id, more);
         }
     }
 }

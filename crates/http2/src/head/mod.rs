@@ -8,7 +8,7 @@ mod write;
 
 use tidegate_sample::head::{FieldName, names};
 
-use crate::hpack::Field;
+use crate::hpack::{Field, is_without_controls};
 use crate::settings::Settings;
 
 pub use request::Request;
@@ -22,13 +22,6 @@ pub(crate) use write::{request, response, trailers};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
-/// Whether these are bytes that the value of a field may have.
-fn are_fit(value: &[u8]) -> bool {
-    value
-        .iter()
-        .all(|byte| *byte == b'\t' || *byte >= b' ' && *byte != 0x7f)
-}
-
 /// The value of a field as others see it: without blanks around it.
 ///
 /// # Errors
@@ -38,7 +31,7 @@ fn value_of<'f>(field: &Field<'f>) -> Result<&'f [u8], Malformed> {
         return Ok(field.value);
     }
     let value = field.value.trim_ascii();
-    are_fit(value).then_some(value).ok_or(Malformed)
+    is_without_controls(value).then_some(value).ok_or(Malformed)
 }
 
 /// Whether a field concerns one connection of HTTP/1, and has no place in a message of HTTP/2.
@@ -120,7 +113,7 @@ pub(crate) mod tests {
     fn values_lose_the_blanks_around_them_and_have_no_control_characters() {
         for byte in 0..=255_u8 {
             assert_eq!(
-                are_fit(&[byte]),
+                is_without_controls(&[byte]),
                 http::HeaderValue::from_bytes(&[byte]).is_ok(),
                 "{byte}"
             );

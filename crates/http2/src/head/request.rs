@@ -4,11 +4,11 @@ use bytes::Bytes;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, StatusCode, Uri, Version};
 use tidegate_sample::head::names::{CONTENT_LENGTH, COOKIE, HOST, TE};
-use tidegate_sample::head::{AsName, Headers, Target, request};
+use tidegate_sample::head::{AsName, Headers, Target, request, without_usual_port};
 
 use super::length::Declared;
-use super::{Excess, Malformed, Room, are_fit, is_of_http1, value_of};
-use crate::hpack::{Field, Name, Pseudo};
+use super::{Excess, Malformed, Room, is_of_http1, value_of};
+use crate::hpack::{Field, Name, Pseudo, is_without_controls};
 use crate::settings::Settings;
 
 /// What most heads have, so that it is asked for once.
@@ -136,7 +136,7 @@ impl RequestReader {
                 self.authority = Some(Bytes::copy_from_slice(value));
             }
             Pseudo::Path if self.path.is_none() => self.path = Some(Bytes::copy_from_slice(value)),
-            Pseudo::Protocol if self.protocols && self.protocol.is_none() && are_fit(value) => {
+            Pseudo::Protocol if self.protocols && self.protocol.is_none() && is_without_controls(value) => {
                 self.protocol = Some(std::str::from_utf8(value).map_err(|_| Malformed)?.into());
             }
             _ => return Err(Malformed),
@@ -148,10 +148,11 @@ impl RequestReader {
     fn begin_fields(&mut self) -> Result<(), Malformed> {
         self.in_fields = true;
         if let Some(authority) = &mut self.authority {
-            if let Some(bare) = without_usual_port(self.scheme.as_ref(), authority) {
+            let scheme = self.scheme.as_ref().map_or("", Scheme::as_str);
+            if let Some(bare) = without_usual_port(scheme, authority).map(<[u8]>::len) {
                 authority.truncate(bare);
             }
-            if authority.contains(&b'@') || !are_fit(authority) {
+            if authority.contains(&b'@') || !is_without_controls(authority) {
                 return Err(Malformed);
             }
             self.headers.found(HOST.as_name(), authority);
@@ -250,17 +251,6 @@ impl RequestReader {
 /// Whether a path has neither a fragment nor what isn't ASCII.
 fn is_strict(path: &[u8]) -> bool {
     !path.iter().any(|byte| *byte >= 0x7f || *byte == b'#')
-}
-
-/// How long an authority is without its port, if that is the one of the scheme, or none at all.
-fn without_usual_port(scheme: Option<&Scheme>, authority: &[u8]) -> Option<usize> {
-    let usual: &[u8] = match scheme?.as_str() {
-        "http" => b"80",
-        "https" => b"443",
-        _ => return None,
-    };
-    let rest = authority.strip_suffix(usual).unwrap_or(authority);
-    Some(rest.strip_suffix(b":")?.len())
 }
 
 #[cfg(test)]

@@ -110,8 +110,8 @@ pub(super) fn is_fit(value: &[u8], is_plain: bool) -> bool {
     !is_blank(value.first()) && !is_blank(value.last()) && (is_plain || is_without_controls(value))
 }
 
-/// Looks at eight bytes at a time; only if some of them may be bad is it looked at each.
-fn is_without_controls(value: &[u8]) -> bool {
+/// Whether these are bytes that a value may have. Looks at eight at a time; only if some of them may be bad is it looked at each.
+pub(crate) fn is_without_controls(value: &[u8]) -> bool {
     let (words, rest) = value.as_chunks::<8>();
     let word = |bytes: &[u8; 8]| u64::from_ne_bytes(*bytes);
     let mut bad = words.iter().fold(0, |bad, bytes| bad | controls(word(bytes)));

@@ -24,4 +24,5 @@ const TABLE_BYTES: usize = 4096;
 
 pub use decoder::{CompressionError, Decoder};
 pub use encoder::{Block, Encoder};
+pub(crate) use field::is_without_controls;
 pub use field::{Field, Name, Pseudo, Then};
