@@ -511,12 +511,7 @@ impl Control {
 
     /// The workers let go of it first, so that nobody gets its place who would be taken for it.
     async fn forget_backend(&self, state: &Arc<BackendState>) {
-        let place = self.plane().and_then(|plane| {
-            let mut placed = plane.backends.placed();
-            placed
-                .find(|(_, known)| Arc::ptr_eq(known, state))
-                .map(|(place, _)| place)
-        });
+        let place = self.plane().and_then(|plane| plane.backends.place_of(state));
         let Some(place) = place else { return };
         self.tell_all(|answer| Order::Forget(place, answer)).await;
         if let Some(plane) = self.plane() {

@@ -25,7 +25,7 @@ pub use bandwidth::{BandwidthLimit, BandwidthSpec, Sharing};
 pub use compression::{Algorithm, Compressing, CompressionSpec};
 pub use compression_limit::CompressionLimit;
 pub use order::FilterOrder;
-pub(crate) use order::Filters;
+pub(crate) use order::{Filters, filters_between};
 
 use self::bandwidth::Limiting;
 use crate::cache::{Cache, CacheFilter};

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use tidegate_sample::Way;
 
 use super::Filter;
+use crate::spec::{BackendSpec, FilterSpec, FrontendSpec};
 
 /// `filter-sequence`: the places of filters among a proxy's, in the order in which messages meet them. None: all of them, as
 /// they are declared.
@@ -27,6 +28,16 @@ impl FilterOrder {
         let chosen = sequence.unwrap_or_default().iter();
         declared.iter().chain(chosen.filter_map(|place| all.get(*place)))
     }
+}
+
+/// The filters that the messages of one way meet between a frontend and a backend, in that order.
+pub(crate) fn filters_between<'a>(
+    front: &'a FrontendSpec,
+    back: &'a BackendSpec,
+    way: Way,
+) -> impl Iterator<Item = &'a FilterSpec> {
+    let of_frontend = front.filter_order.of(way, &front.filters);
+    of_frontend.chain(back.filter_order.of(way, &back.filters))
 }
 
 /// A worker's filters of a proxy.

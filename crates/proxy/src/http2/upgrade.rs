@@ -4,6 +4,7 @@ use http::{HeaderValue, StatusCode};
 use tidegate_sample::head::names::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
 use tidegate_sample::head::{FieldValue, Headers, response};
 
+use crate::session::headers::wants_upgrade;
 use crate::websocket;
 
 /// A switch of protocols that was asked for.
@@ -15,12 +16,9 @@ pub(super) struct Upgrade {
 impl Upgrade {
     /// What a request asks for, if it does.
     pub(super) fn of(headers: &Headers) -> Option<Upgrade> {
-        let protocol = headers.get(UPGRADE).map(FieldValue::detached)?;
-        let values = headers.get_all(CONNECTION);
-        let mut tokens = values.flat_map(|v| v.as_bytes().split(|b| *b == b','));
-        let asks = tokens.any(|t| t.trim_ascii().eq_ignore_ascii_case(b"upgrade"));
-        asks.then(|| Upgrade {
-            protocol,
+        let protocol = headers.get(UPGRADE).filter(|_| wants_upgrade(headers))?;
+        Some(Upgrade {
+            protocol: protocol.detached(),
             key: headers.get(SEC_WEBSOCKET_KEY).map(FieldValue::detached),
         })
     }

@@ -163,22 +163,11 @@ impl Answering {
 
     /// Ready when the client was waited for for too long.
     fn poll_late(&mut self, cx: &mut Context<'_>, answered: bool) -> Poll<GivenUp> {
-        let stream = &self.stream;
-        if !stream.waits_for_client() {
-            self.timer.disarm();
-            self.activity = u64::MAX;
-            return Poll::Pending;
-        }
-        let now = stream.traffic.read.get() + stream.traffic.written.get();
-        if self.activity != now {
-            self.activity = now;
-            self.timer.arm(stream.client_timeout());
-        }
-        if self.timer.poll_elapsed(cx).is_pending() {
-            return Poll::Pending;
-        }
-        stream.client_is_stuck(answered);
-        Poll::Ready(GivenUp::Stuck)
+        let stuck = self.stream.poll_stuck(cx, &self.timer, &mut self.activity);
+        stuck.map(|()| {
+            self.stream.client_is_stuck(answered);
+            GivenUp::Stuck
+        })
     }
 
     /// Sends the response, and is the tunnel that it may have begun.

@@ -388,7 +388,7 @@ impl HttpStream {
         if self.awaits_server() {
             last_word.want(cx);
         }
-        ready!(self.poll_late(cx, timer, activity));
+        ready!(self.poll_stuck(cx, timer, activity));
         let due = self.client_is_stuck(false);
         let txn = self.current.borrow().clone();
         Poll::Ready(Err(txn.filter(|_| due).map_or(Exit::Stuck, Exit::BodyLate)))
@@ -410,25 +410,9 @@ impl HttpStream {
         if !self.traffic.write_blocked.get() && conn.poll_gone(cx).is_ready() && self.gives_up() {
             return Poll::Ready(Err(Exit::Gone));
         }
-        ready!(self.poll_late(cx, timer, activity));
+        ready!(self.poll_stuck(cx, timer, activity));
         self.client_is_stuck(true);
         Poll::Ready(Err(Exit::Stuck))
-    }
-
-    /// Ready when the client was waited for for too long.
-    fn poll_late(&self, cx: &mut Context<'_>, timer: &Timer, activity: &mut u64) -> Poll<()> {
-        // The client is waited for only if it is to send more of its body, or to read.
-        if !self.waits_for_client() {
-            timer.disarm();
-            *activity = u64::MAX;
-            return Poll::Pending;
-        }
-        let now = self.traffic.read.get() + self.traffic.written.get();
-        if *activity != now {
-            *activity = now;
-            timer.arm(self.client_timeout());
-        }
-        timer.poll_elapsed(cx).map(drop)
     }
 
     /// The status by which a request is refused that asks for a WebSocket without a key, or one of HTTP/1.0 whose body others

@@ -9,7 +9,7 @@ mod filtering;
 mod forwarding;
 mod h1;
 mod h2;
-mod headers;
+pub(crate) mod headers;
 mod held;
 mod http;
 mod inspection;

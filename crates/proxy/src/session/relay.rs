@@ -14,7 +14,7 @@ use tokio::io::ReadBuf;
 use crate::filter::bandwidth::Limiter;
 use crate::filter::chain::{Chain, Fault};
 use crate::pipe::Pipe;
-use crate::spec::Timeouts;
+use crate::spec::{BackendSpec, FrontendSpec, Timeouts};
 use crate::stream::Traffic;
 use crate::txn::Txn;
 use crate::worker::Worker;
@@ -37,7 +37,7 @@ pub(crate) struct Limits {
 impl Limits {
     /// Those of a frontend and a backend. Without `timeout tunnel` the shorter of the two sides' own timeouts holds, since
     /// silence on one side is silence on both.
-    pub(crate) fn new(front: &Timeouts, back: &Timeouts) -> Self {
+    fn new(front: &Timeouts, back: &Timeouts) -> Self {
         let shorter = match (front.client, back.server) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -53,19 +53,17 @@ impl Limits {
         }
     }
 
-    /// The same where what a side is told doesn't stand for what it says: the client's, the server's.
-    pub(crate) fn independently(
-        mut self,
-        (client, server): (bool, bool),
-        front: &Timeouts,
-        back: &Timeouts,
-    ) -> Self {
+    /// Those of a transaction between the two.
+    pub(crate) fn of(txn: &Txn, frontend: &FrontendSpec, backend: &BackendSpec) -> Self {
+        let (front, back) = (txn.timeouts(&frontend.timeouts), txn.timeouts(&backend.timeouts));
         let tunnel = back.tunnel.or(front.tunnel);
-        self.own = (
-            tunnel.or(front.client).filter(|_| client),
-            tunnel.or(back.server).filter(|_| server),
-        );
-        self
+        Limits {
+            own: (
+                tunnel.or(front.client).filter(|_| frontend.independent_streams),
+                tunnel.or(back.server).filter(|_| backend.independent_streams),
+            ),
+            ..Limits::new(&front, &back)
+        }
     }
 }
 

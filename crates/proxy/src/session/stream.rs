@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -206,6 +207,22 @@ impl HttpStream {
     /// Whether the client is the one that is waited for: to send more of its body, or to read.
     pub(crate) fn waits_for_client(&self) -> bool {
         self.traffic.write_blocked.get() || self.body_is_due()
+    }
+
+    /// Ready when the client was waited for for too long; `activity` is the bytes that had moved when the timer was armed.
+    pub(super) fn poll_stuck(&self, cx: &mut Context<'_>, timer: &Timer, activity: &mut u64) -> Poll<()> {
+        // The client is waited for only if it is to send more of its body, or to read.
+        if !self.waits_for_client() {
+            timer.disarm();
+            *activity = u64::MAX;
+            return Poll::Pending;
+        }
+        let now = self.traffic.read.get() + self.traffic.written.get();
+        if *activity != now {
+            *activity = now;
+            timer.arm(self.client_timeout());
+        }
+        timer.poll_elapsed(cx).map(drop)
     }
 
     /// Whether more of the request's body is waited for.

@@ -20,8 +20,8 @@ use super::upstream::{no_connection, no_slot};
 use crate::applet::TcpApplet;
 use crate::client::Client;
 use crate::ext::TcpService;
-use crate::filter::Filters;
 use crate::filter::chain::Chain;
+use crate::filter::{Filters, filters_between};
 use crate::log::LogStep;
 use crate::rules::{Next, PreparedRules, Setting, Verdict, evaluate};
 use crate::spec::ListenProto;
@@ -358,7 +358,6 @@ impl TcpSession {
     }
 
     async fn relay_to_server(&self, backend: &Backend, pump: &mut Pump) -> Result<(), [u8; 2]> {
-        let timeouts = &self.txn.timeouts(&backend.spec.timeouts);
         let times = &self.txn.times;
         times.queued.set(Some(Instant::now()));
         let belongs = if backend.spec.persistence.is_empty() {
@@ -411,12 +410,7 @@ impl TcpSession {
         logline::at(LogStep::Connect, &self.txn);
         self.start_response(pump).await?;
         self.txn.forget_peeked();
-        let front = self.txn.timeouts(&self.frontend.spec.timeouts);
-        let independent = (
-            self.frontend.spec.independent_streams,
-            backend.spec.independent_streams,
-        );
-        let limits = Limits::new(&front, timeouts).independently(independent, &front, timeouts);
+        let limits = Limits::of(&self.txn, &self.frontend.spec, &backend.spec);
         // What rules let pass goes first, then what they left untouched.
         let channel = self.txn.request_channel();
         channel.forward(None);
@@ -438,11 +432,7 @@ impl TcpSession {
             (up, down) = held.release();
             looked?;
         }
-        let filters = |way| {
-            let (front, back) = (&self.frontend.spec, &backend.spec);
-            let of_frontend = front.filter_order.of(way, &front.filters);
-            of_frontend.chain(back.filter_order.of(way, &back.filters))
-        };
+        let filters = |way| filters_between(&self.frontend.spec, &backend.spec, way);
         up.limit(self.txn.bandwidths.limiters(filters(Way::Request), Way::Request));
         down.limit(
             self.txn

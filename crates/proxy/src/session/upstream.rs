@@ -20,6 +20,7 @@ use super::reuse::Keep;
 use super::stream::HttpStream;
 use crate::body::{BodyWatch, Cut, MessageBody};
 use crate::check::Traffic as Seen;
+use crate::filter::filters_between;
 use crate::http1;
 use crate::http2;
 use crate::log::LogStep;
@@ -327,11 +328,9 @@ impl HttpStream {
         {
             head.headers.append(name, id);
         }
-        let (front, back) = (&self.frontend.spec, &backend.spec);
-        let filters = front.filter_order.of(Way::Response, &front.filters);
-        let filters = filters.chain(back.filter_order.of(Way::Response, &back.filters));
+        let mut filters = filters_between(&self.frontend.spec, &backend.spec, Way::Response);
         let offloads = |filter: &FilterSpec| matches!(filter, FilterSpec::Compression(spec) if spec.offload);
-        if { filters }.any(offloads) {
+        if filters.any(offloads) {
             head.headers.remove(names::ACCEPT_ENCODING);
         }
         if let Some(cookie) = &backend.spec.persistence.cookie {
@@ -376,13 +375,7 @@ impl HttpStream {
 
     /// The limits of a tunnel between this client and a server of `backend`.
     pub(crate) fn tunnel_limits(&self, backend: &Backend, txn: &Txn) -> Limits {
-        let front = txn.timeouts(&self.frontend.spec.timeouts);
-        let back = txn.timeouts(&backend.spec.timeouts);
-        let independent = (
-            self.frontend.spec.independent_streams,
-            backend.spec.independent_streams,
-        );
-        Limits::new(&front, &back).independently(independent, &front, &back)
+        Limits::of(txn, &self.frontend.spec, &backend.spec)
     }
 
     pub(super) fn closes_server(&self, backend: &Backend) -> bool {

@@ -38,6 +38,12 @@ impl Backends {
         self.places.get(place)?.as_ref()
     }
 
+    /// Where this one is.
+    pub(crate) fn place_of(&self, state: &Arc<BackendState>) -> Option<BackendId> {
+        let mut placed = self.placed();
+        Some(placed.find(|(_, known)| Arc::ptr_eq(known, state))?.0)
+    }
+
     /// The one of a name.
     #[must_use]
     pub(crate) fn named(&self, name: &str) -> Option<&Arc<BackendState>> {
@@ -127,9 +133,7 @@ impl Directory {
     /// Takes a backend away.
     pub(crate) fn remove(&self, state: &Arc<BackendState>) -> Option<BackendId> {
         self.change(|backends| {
-            let mut placed = backends.placed();
-            let place = placed.find(|(_, known)| Arc::ptr_eq(known, state))?.0;
-            drop(placed);
+            let place = backends.place_of(state)?;
             backends.take(place);
             Some(place)
         })
