@@ -3,10 +3,10 @@
 mod support;
 
 use std::io::{BufReader, Write};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 
 use support::Result;
-use support::origin::{head, origin, telling};
+use support::origin::{head, named, origin, telling};
 use support::runtime::Runtime;
 use support::site::rest;
 
@@ -21,21 +21,6 @@ frontend front
     force-be-switch if { req.hdr(x-admin) 1 }
     use_backend %[req.hdr(x-be)]
 ";
-
-/// An origin that answers every request with its name.
-fn named(name: &'static str) -> Result<SocketAddr> {
-    origin(move |mut stream| {
-        let mut reader = BufReader::new(stream.try_clone()?);
-        while head(&mut reader).is_ok() {
-            write!(
-                stream,
-                "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{name}",
-                name.len()
-            )?;
-        }
-        Ok(())
-    })
-}
 
 fn start(name: &str, rest: &str) -> Result<Runtime> {
     Runtime::start(name, "level admin", "", &format!("{SITE}{rest}"))

@@ -6,23 +6,8 @@ use std::io::{BufReader, Write};
 use std::net::SocketAddr;
 
 use support::Result;
-use support::origin::{head, origin, server};
+use support::origin::{head, named, origin, server};
 use support::runtime::Runtime;
-
-/// An origin that answers every request with its name.
-fn named(name: &'static str) -> Result<SocketAddr> {
-    origin(move |mut stream| {
-        let mut reader = BufReader::new(stream.try_clone()?);
-        while head(&mut reader).is_ok() {
-            write!(
-                stream,
-                "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{name}",
-                name.len()
-            )?;
-        }
-        Ok(())
-    })
-}
 
 /// A site whose second listener goes to the backend `app`.
 fn start(name: &str, lines: &str, rest: &str) -> Result<Runtime> {

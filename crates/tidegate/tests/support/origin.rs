@@ -40,6 +40,21 @@ pub(crate) fn origin_at(
     Ok(address)
 }
 
+/// An origin that answers every request with its name.
+pub(crate) fn named(name: &'static str) -> Result<SocketAddr> {
+    origin(move |mut stream| {
+        let mut reader = BufReader::new(stream.try_clone()?);
+        while head(&mut reader).is_ok() {
+            write!(
+                stream,
+                "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{name}",
+                name.len()
+            )?;
+        }
+        Ok(())
+    })
+}
+
 /// An origin at an address of its own on the loopback, which answers with its name.
 pub(crate) fn telling(ip: Ipv4Addr, port: u16, name: &'static str) -> Result<u16> {
     let address = origin_at((ip, port).into(), move |stream| {
