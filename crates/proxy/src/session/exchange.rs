@@ -11,7 +11,6 @@ use tidegate_sample::stick::Count;
 
 use super::ahead::{Ahead, receive};
 use super::choice::{choose_backend, enter_backend};
-use super::filtering::Broken;
 use super::forwarding::restrict_names;
 use super::headers::{announce_close, forget_connection, wants_upgrade};
 use super::http::Upgraded;
@@ -29,11 +28,9 @@ use crate::counts;
 use crate::ext::HttpService;
 use crate::log::{Level, LogStep};
 use crate::reply::Reply;
-use crate::rules::{BodyWait, PreparedRules, Setting, Verdict, evaluate, pages};
+use crate::rules::{PreparedRules, Setting, Verdict, evaluate, pages};
 use crate::spec::{HeaderNames, HttpClose, TimeoutKind, Timeouts};
-use crate::stick;
 use crate::txn::{LogLevel, Mode, Phase, Txn};
-use crate::upstream::Server;
 use crate::upstream::assign::OnDrop;
 use crate::upstream::link::Link;
 use crate::websocket;
@@ -43,9 +40,9 @@ use crate::worker::Backend;
 pub(super) struct Made {
     pub(super) head: response::Parts,
     pub(super) content: Content,
-    close: bool,
+    pub(super) close: bool,
     /// Nothing of it is sent: the connection is closed instead.
-    silent: bool,
+    pub(super) silent: bool,
 }
 
 /// What rules made of a request. Moved once per request: a box would cost more than the move.
@@ -615,105 +612,6 @@ impl HttpStream {
         made
     }
 
-    /// Stores what the response says of its server.
-    async fn store_response(
-        &self,
-        backend: &Backend,
-        server: &Server,
-        txn: &Rc<Txn>,
-        head: response::Parts,
-    ) -> response::Parts {
-        txn.phase.set(Phase::Response);
-        // Expressions see it meanwhile.
-        *txn.response.borrow_mut() = Some(head);
-        stick::store_response(backend, server, txn, &*self.worker.runner).await;
-        let taken = txn.response.borrow_mut().take();
-        taken.unwrap_or_default()
-    }
-
-    /// Evaluates the rules that every response passes last, whoever made it.
-    async fn finish_response(&self, backend: Option<&Backend>, txn: &Rc<Txn>, made: Made) -> Option<Made> {
-        let mut made = made;
-        let of_backend = backend.map(|backend| &backend.http_after_response);
-        for rules in of_backend.into_iter().chain([&self.frontend.http_after_response]) {
-            if !rules.is_empty() {
-                made = self.response_rules(rules, txn, made).await;
-            }
-        }
-        // Most responses pass here without a filter, and needn't be moved for that.
-        if !self.filters_response(backend, txn, &made.content) {
-            return Some(made);
-        }
-        let Made { head, content, .. } = made;
-        match Box::pin(self.filter_response(backend, txn, head, content)).await {
-            Ok((head, content)) => Some(Made {
-                head,
-                content,
-                ..made
-            }),
-            Err(Broken) => Some(self.error(txn, StatusCode::BAD_GATEWAY, true).await),
-        }
-    }
-
-    async fn response_rules(&self, rules: &PreparedRules, txn: &Rc<Txn>, made: Made) -> Made {
-        if rules.is_empty() || made.silent {
-            return made;
-        }
-        // Boxed, so that a request without such rules carries no room for them.
-        Box::pin(self.apply_response_rules(rules, txn, made)).await
-    }
-
-    async fn apply_response_rules(&self, rules: &PreparedRules, txn: &Rc<Txn>, made: Made) -> Made {
-        txn.phase.set(Phase::Response);
-        let Made {
-            head,
-            mut content,
-            close,
-            ..
-        } = made;
-        *txn.response.borrow_mut() = Some(head);
-        let mut first = 0;
-        loop {
-            let next = evaluate(rules.from(first), first, txn, &self.setting(false)).await;
-            first = next.rule;
-            if let Verdict::WaitForBody(wait) = next.verdict {
-                match Box::pin(self.buffer_response(txn, &mut content, wait)).await {
-                    Ok(()) => continue,
-                    Err(late) => return late,
-                }
-            }
-            let head = txn.response.borrow_mut().take();
-            let (status, state) = match (next.verdict, head) {
-                (Verdict::Reply { reply, refused }, _) => {
-                    let state = if refused { *b"PH" } else { *b"LH" };
-                    if refused {
-                        txn.usage.response_is_denied(&txn.client);
-                    }
-                    txn.facts.borrow_mut().termination = Some(state);
-                    return self::made(&reply);
-                }
-                (Verdict::Vanish { rst_ttl }, _) => {
-                    self.session.traffic.vanish.set(Some(rst_ttl));
-                    (StatusCode::BAD_GATEWAY, *b"PH")
-                }
-                (Verdict::Reject | Verdict::Close | Verdict::Done | Verdict::Tarpit(_), _) => {
-                    (StatusCode::BAD_GATEWAY, *b"PH")
-                }
-                (_, Some(head)) => {
-                    return Made {
-                        head,
-                        content,
-                        close,
-                        silent: false,
-                    };
-                }
-                (_, None) => (StatusCode::INTERNAL_SERVER_ERROR, *b"PH"),
-            };
-            txn.facts.borrow_mut().termination = Some(state);
-            return self.error(txn, status, false).await;
-        }
-    }
-
     /// `option http-buffer-request`.
     async fn buffer_request(&self, txn: &Rc<Txn>, body: &mut MessageBody) -> Result<(), Made> {
         let time = self.frontend.spec.timeouts.http_request;
@@ -759,44 +657,6 @@ impl HttpStream {
         Ok(())
     }
 
-    /// The same with a response's body, which is a server's or all here; a server that is late is given up.
-    async fn buffer_response(
-        &self,
-        txn: &Rc<Txn>,
-        content: &mut Content,
-        wait: BodyWait,
-    ) -> Result<(), Made> {
-        let room = self.worker.shared.global.buffer_bytes;
-        let wanted = wait.at_least.unwrap_or(room).min(room);
-        match content {
-            Content::Empty => txn.put_body(Way::Response, &[], true),
-            Content::Cached(object, _) => {
-                let body = object.piece(0);
-                let ended = body.len() == object.body().len();
-                txn.put_body(Way::Response, &[body], ended);
-            }
-            Content::Full(bytes) => txn.put_body(Way::Response, std::slice::from_ref(bytes), true),
-            // What a service sends can't be looked at before it is sent.
-            Content::Service(_) | Content::Filtered(_) => {}
-            Content::Server(relayed) => {
-                let timer = self.worker.wheel.timer();
-                let mut ahead = Ahead::default();
-                let receiving = receive(&mut ahead, wanted, |cx| relayed.poll_piece(cx, &self.timer, txn));
-                if timer.limit(Some(wait.time), receiving).await.is_err() {
-                    txn.facts.borrow_mut().termination = Some(*b"sD");
-                    return Err(self.error(txn, StatusCode::GATEWAY_TIMEOUT, false).await);
-                }
-                let Ahead { pieces, ended, .. } = ahead;
-                let ended = ended || relayed.is_ended();
-                txn.put_body(Way::Response, &pieces, ended);
-                for piece in pieces.into_iter().rev() {
-                    relayed.unread(piece);
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// The page that the proxies have for an error.
     pub(super) async fn error(&self, txn: &Rc<Txn>, status: StatusCode, close: bool) -> Made {
         // Boxed: errors are rare, and pages may have to be computed.
@@ -834,7 +694,7 @@ fn redirection(there: HeaderValue) -> Made {
 const TARPIT: Duration = Duration::from_secs(10);
 
 /// A reply as a response.
-fn made(reply: &Reply) -> Made {
+pub(super) fn made(reply: &Reply) -> Made {
     let mut head = reply.head();
     forget_connection(&mut head.headers);
     let content = if reply.body.is_empty() {

@@ -20,6 +20,7 @@ mod passing;
 pub(crate) mod persistence;
 mod pump;
 mod relay;
+mod responding;
 mod reuse;
 mod service;
 mod statistics;
