@@ -6,7 +6,6 @@
 mod applet;
 mod aside;
 mod attend;
-mod authority;
 mod body;
 mod cache;
 mod capture;

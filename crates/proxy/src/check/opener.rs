@@ -12,7 +12,7 @@ use super::exchange::Exchange;
 use super::run::{Line, NoWire, Opened, Opener, Opening, Route};
 use super::spec::CheckSpec;
 use super::step::Connect;
-use crate::http1::{self, HeadLimits};
+use crate::http1;
 use crate::http2;
 use crate::proxy_protocol::{About, local2, version1, version2};
 use crate::spec::{ServerAddress, ServerProto, ServerTls};
@@ -164,7 +164,7 @@ impl ToServer {
             let case = home
                 .as_ref()
                 .and_then(|home| home.backend.spec.http1.case(global));
-            let conn = http1::ClientConn::new(stream, made, HeadLimits::of(global, lenient), case);
+            let conn = http1::ClientConn::new(stream, made, global.head_limits(lenient), case);
             Link::Http1(Box::new(conn))
         };
         let exchange = Exchange::new(link, home.map(|home| home.server));

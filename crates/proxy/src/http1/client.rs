@@ -9,15 +9,15 @@ use std::task::{Context, Poll, Waker, ready};
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use http_body::Body;
+use tidegate_http1::{
+    Framing, HeadLimits, HeaderCase, Leaving, Reading, ResponseHead, field, number, request_line,
+};
 use tidegate_sample::head::names::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use tidegate_sample::head::{request, response};
 
 use super::body::Receiving;
-use super::case::HeaderCase;
-use super::framing::Framing;
-use super::head::{self, HeadLimits, Reading, ResponseHead};
+use super::outflow::Outflow;
 use super::wire::{Shared, Wire};
-use super::write::{Leaving, Outflow, field, number, request_line};
 use crate::body::MessageBody;
 use crate::stream::{Counted, Stream, Traffic};
 use crate::upstream::link::SendFailure;
@@ -160,7 +160,7 @@ impl ClientConn {
         let mut wire = self.wire.borrow_mut();
         loop {
             if !wire.held.is_empty() {
-                match head::response(&wire.held, self.limits, asked) {
+                match tidegate_http1::response(&wire.held, self.limits, asked) {
                     Reading::Head(head, length) => {
                         drop(wire.held.split_to(length));
                         let status = head.parts.status;

@@ -5,12 +5,11 @@ use std::task::{Context, Poll, Waker};
 
 use http::HeaderMap;
 use http_body::Body;
+use tidegate_http1::{HeadLimits, Leaving, Reading, fields, request_line, response, status_line};
 
 use super::body::Receiving;
-use super::head::{self, HeadLimits, Reading};
 use super::server::{Next, ServerConn, ServerOptions};
 use super::wire::{Shared, Wire};
-use super::write::{Leaving, fields, request_line, status_line};
 use crate::body::MessageBody;
 
 /// What was understood of a message.
@@ -70,7 +69,7 @@ pub fn responses<'p>(pieces: impl IntoIterator<Item = &'p [u8]>, lenient: bool) 
     hear(pieces, &wire, |_| {
         loop {
             let mut reading = wire.borrow_mut();
-            match head::response(&reading.held, limits, &http::Method::GET) {
+            match response(&reading.held, limits, &http::Method::GET) {
                 Reading::Head(head, length) => {
                     drop(reading.held.split_to(length));
                     reading.expect(head.framing, limits);

@@ -6,15 +6,15 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::{Method, StatusCode, Version};
 use http_body::Body;
+use tidegate_http1::{
+    Framing, HeadLimits, HeaderCase, Leaving, Reading, RequestHead, field, fields, number, status_line,
+};
 use tidegate_sample::head::names::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use tidegate_sample::head::response;
 
 use super::body::Receiving;
-use super::case::HeaderCase;
-use super::framing::Framing;
-use super::head::{self, HeadLimits, Reading, RequestHead};
+use super::outflow::{Outflow, WrongLength};
 use super::wire::{Shared, Wire};
-use super::write::{Leaving, Outflow, WrongLength, field, fields, number, status_line};
 use crate::body::{Cut, MessageBody};
 use crate::stream::Counted;
 
@@ -121,7 +121,7 @@ impl ServerConn {
             let length = wire.held.len();
             let worth_it = length <= SHORT_BYTES_MAX || new.contains(&b'\n') || length >= limits.bytes_max;
             if !new.is_empty() && worth_it {
-                match head::request(&wire.held, limits) {
+                match tidegate_http1::request(&wire.held, limits) {
                     Reading::Head(head, length) => {
                         self.looked_at = 0;
                         self.begin(&mut wire, &head, length);

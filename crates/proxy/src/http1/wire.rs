@@ -8,11 +8,9 @@ use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http_body::Frame;
+use tidegate_http1::{Framing, HeadLimits, Incoming, Step};
 use tokio::io::AsyncReadExt;
 
-use super::chunks::{Chunks, Step};
-use super::framing::Framing;
-use super::head::HeadLimits;
 use crate::body::BodyError;
 use crate::stream::Counted;
 
@@ -23,18 +21,11 @@ const READ_BYTES: usize = 64 * 1024;
 /// pieces take their part of it with them.
 const COPIED_BYTES_MAX: usize = 16 * 1024;
 
+/// What is told of a body whose connection has gone.
+const GONE: &str = "the connection is gone";
+
 thread_local! {
     static BUFFER: RefCell<BytesMut> = RefCell::new(BytesMut::new());
-}
-
-/// What comes of the current message after its head.
-enum Coming {
-    Nothing,
-    Length(u64),
-    Chunked(Chunks),
-    UntilEnd,
-    /// It broke off.
-    Broken,
 }
 
 /// The reading half of a connection, with what was read and not used.
@@ -43,7 +34,7 @@ pub(super) struct Wire {
     /// There is no connection: what comes is handed in.
     fed: bool,
     pub(super) held: Bytes,
-    coming: Coming,
+    coming: Incoming,
     /// The peer has ended its side.
     pub(super) ended: bool,
     /// Which message this is. Who holds the body of one before has nothing to read here.
@@ -76,7 +67,7 @@ impl Wire {
             fed: io.is_none(),
             io,
             held,
-            coming: Coming::Nothing,
+            coming: Incoming::NOTHING,
             ended: false,
             message: 0,
             is_held: false,
@@ -93,10 +84,7 @@ impl Wire {
 
     /// Takes the connection away from whoever still reads a body.
     pub(super) fn take(&mut self) -> Option<(Counted, Bytes)> {
-        self.coming = match self.coming {
-            Coming::Nothing => Coming::Nothing,
-            _ => Coming::Broken,
-        };
+        self.coming.break_off(GONE);
         if let Some(reader) = self.reader.take() {
             reader.wake();
         }
@@ -138,31 +126,17 @@ impl Wire {
         self.message = self.message.wrapping_add(1);
         self.is_held = false;
         self.reader = None;
-        self.coming = match framing {
-            Framing::Nothing => Coming::Nothing,
-            Framing::Length(length) => Coming::Length(length),
-            Framing::Chunked => Coming::Chunked(Chunks::new(limits.bytes_max, limits.fields_max)),
-            Framing::UntilEnd => Coming::UntilEnd,
-        };
+        self.coming = Incoming::new(framing, limits);
     }
 
     /// Whether the current message has ended.
     pub(super) fn is_over(&self) -> bool {
-        match &self.coming {
-            Coming::Nothing => true,
-            Coming::Chunked(chunks) => chunks.is_done(),
-            _ => false,
-        }
+        self.coming.is_over()
     }
 
     /// Bytes that are still to come, if that is known.
     pub(super) fn remaining(&self) -> Option<u64> {
-        match &self.coming {
-            Coming::Length(rest) => Some(*rest),
-            Coming::Nothing => Some(0),
-            // What came in chunks goes on in chunks, be it all here.
-            Coming::Chunked(_) | Coming::UntilEnd | Coming::Broken => None,
-        }
+        self.coming.remaining()
     }
 
     /// Whether somebody waits for more of a body.
@@ -192,44 +166,19 @@ impl Wire {
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         loop {
-            match &mut self.coming {
-                Coming::Nothing => return Poll::Ready(None),
-                Coming::Broken => return Poll::Ready(Some(Err(BodyError::new("the connection is gone")))),
-                Coming::Length(rest) if !self.held.is_empty() => {
-                    let here = self.held.len().min(usize::try_from(*rest).unwrap_or(usize::MAX));
-                    *rest -= here as u64;
-                    if *rest == 0 {
-                        self.coming = Coming::Nothing;
+            return Poll::Ready(match self.coming.step(&mut self.held, self.ended) {
+                Step::Piece(piece) => Some(Ok(Frame::data(piece))),
+                Step::Trailers(fields) => Some(Ok(Frame::trailers(fields))),
+                Step::End => None,
+                Step::Bad(why) => Some(Err(BodyError::new(why))),
+                Step::More => match ready!(self.poll_more(cx)) {
+                    Ok(_) => continue,
+                    Err(why) => {
+                        self.coming.break_off(GONE);
+                        Some(Err(BodyError::new(why)))
                     }
-                    return Poll::Ready(Some(Ok(Frame::data(self.held.split_to(here)))));
-                }
-                Coming::UntilEnd if !self.held.is_empty() => {
-                    return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.held)))));
-                }
-                Coming::UntilEnd if self.ended => {
-                    self.coming = Coming::Nothing;
-                    return Poll::Ready(None);
-                }
-                Coming::Chunked(chunks) => match chunks.step(&mut self.held) {
-                    Step::Piece(piece) => return Poll::Ready(Some(Ok(Frame::data(piece)))),
-                    Step::Trailers(fields) => return Poll::Ready(Some(Ok(Frame::trailers(fields)))),
-                    Step::End => {
-                        self.coming = Coming::Nothing;
-                        return Poll::Ready(None);
-                    }
-                    Step::Bad(why) => return Poll::Ready(Some(Err(BodyError::new(why)))),
-                    Step::More => {}
                 },
-                Coming::Length(_) | Coming::UntilEnd => {}
-            }
-            let fault = match ready!(self.poll_more(cx)) {
-                Ok(0) if matches!(self.coming, Coming::UntilEnd) => continue,
-                Ok(0) => BodyError::new("the connection ended within the body"),
-                Ok(_) => continue,
-                Err(why) => BodyError::new(why),
-            };
-            self.coming = Coming::Broken;
-            return Poll::Ready(Some(Err(fault)));
+            });
         }
     }
 

@@ -21,7 +21,7 @@ use super::http::{HttpSession, LOOK_AROUND};
 use super::outgoing::Outgoing;
 use super::stream::{Before, HttpStream, Wire};
 use crate::body::{Cut, MessageBody};
-use crate::http1::{HeadLimits, Next, RequestHead, ServerConn, ServerOptions, poll_piece};
+use crate::http1::{Next, RequestHead, ServerConn, ServerOptions, poll_piece};
 use crate::http2::is_preface;
 use crate::rules::pages;
 use crate::spec::HttpClose;
@@ -194,7 +194,7 @@ impl Serving {
         } = resting;
         let global = &session.worker.shared.global;
         let options = ServerOptions {
-            limits: HeadLimits::of(global, session.frontend.spec.http1.lenient),
+            limits: global.head_limits(session.frontend.spec.http1.lenient),
             case: session.frontend.spec.http1.case(global),
             keep_alive: session.frontend.spec.http_close != HttpClose::Close,
         };

@@ -273,7 +273,7 @@ impl HttpStream {
             proto => proto == ServerProto::Http2,
         };
         if !speaks_http2 {
-            let limits = http1::HeadLimits::of(global, backend.spec.http1.lenient);
+            let limits = global.head_limits(backend.spec.http1.lenient);
             let case = backend.spec.http1.case(global);
             let conn = http1::ClientConn::new(stream, made, limits, case);
             return Ok(Link::Http1(Box::new(conn)));

@@ -1,7 +1,8 @@
 //! How messages of HTTP/1 are read and written on one side of a proxy, and what becomes of connections.
 
+use tidegate_http1::{HeadLimits, HeaderCase};
+
 use super::GlobalSpec;
-use crate::http1::HeaderCase;
 
 /// That of a frontend's clients, or of a backend's servers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,6 +18,18 @@ impl Http1Spec {
     pub(crate) fn case(&self, global: &GlobalSpec) -> Option<HeaderCase> {
         let wanted = self.adjust_case && !global.header_case.is_empty();
         wanted.then(|| global.header_case.clone())
+    }
+}
+
+impl GlobalSpec {
+    /// What heads may have, of peers that the process deals with leniently or not.
+    pub(crate) fn head_limits(&self, lenient: bool) -> HeadLimits {
+        HeadLimits {
+            bytes_max: self.buffer_bytes,
+            fields_max: self.fields_max.unwrap_or(HeadLimits::FIELDS_MAX),
+            lenient,
+            keep_insecure: self.keep_insecure,
+        }
     }
 }
 

@@ -1,10 +1,9 @@
 //! The request's method and target, as rules and extensions rewrite them.
 
 use bytes::Bytes;
-use tidegate_sample::head::{Target, names};
+use tidegate_sample::head::{Target, names, without_user};
 
 use super::Txn;
-use crate::authority::without_user;
 
 /// A method, path, query or URI that can't be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +60,7 @@ impl Txn {
             .ok_or_else(|| InvalidTarget("no request".into()))?;
         head.keep_asked();
         if let Some(authority) = uri.authority()
-            && let Ok(host) = http::HeaderValue::from_str(without_user(authority))
+            && let Ok(host) = http::HeaderValue::from_str(without_user(authority.as_str()))
         {
             head.headers.insert(names::HOST, host);
         }

@@ -17,6 +17,6 @@ mod target;
 pub use field::{AsName, FieldName, FieldValue, IsName, IsValue};
 pub use headers::{Change, Headers};
 pub use names::KnownName;
-pub use port::{usual_port, without_usual_port};
+pub use port::{usual_port, without_user, without_usual_port};
 pub use response::{InvalidReason, ReasonPhrase};
 pub use target::{InvalidTarget, Target};

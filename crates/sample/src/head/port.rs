@@ -1,4 +1,4 @@
-//! Ports in authorities that go without saying.
+//! Authorities: ports in them that go without saying, and what is left without users.
 
 /// The port that is meant where what this scheme asks for names none.
 #[must_use]
@@ -20,9 +20,22 @@ pub fn without_usual_port<'a>(scheme: &str, authority: &'a [u8]) -> Option<&'a [
         .strip_suffix(b":")
 }
 
+/// Host and port of an authority.
+#[must_use]
+pub fn without_user(authority: &str) -> &str {
+    authority.rsplit_once('@').map_or(authority, |(_, host)| host)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_is_what_follows_its_user() {
+        assert_eq!(without_user("u:p@h:80"), "h:80");
+        assert_eq!(without_user("u@v@h"), "h");
+        assert_eq!(without_user("h"), "h");
+    }
 
     #[test]
     fn a_port_is_left_out_where_it_goes_without_saying() {

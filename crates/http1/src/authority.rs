@@ -2,17 +2,17 @@
 
 use http::Uri;
 use http::uri::Authority;
-use tidegate_sample::head::{self, usual_port};
+use tidegate_sample::head::{self, usual_port, without_user};
 
 /// The authority of a target without its port, if that is the one of the scheme, or none at all.
-pub(crate) fn without_usual_port(uri: &Uri) -> Option<Authority> {
+pub(super) fn without_usual_port(uri: &Uri) -> Option<Authority> {
     let authority = uri.authority()?.as_str().as_bytes();
     let bare = head::without_usual_port(uri.scheme_str()?, authority)?;
     Authority::try_from(bare).ok()
 }
 
 /// A `host` field without its port, if that is the one that `uri` has and goes without saying there.
-pub(crate) fn host_without_usual_port<'h>(uri: &Uri, host: &'h str) -> Option<&'h str> {
+pub(super) fn host_without_usual_port<'h>(uri: &Uri, host: &'h str) -> Option<&'h str> {
     let (_, port) = uri.authority()?.as_str().rsplit_once(':')?;
     let is_usual = match uri.scheme_str() {
         Some(scheme) => usual_port(scheme) == Some(port),
@@ -22,11 +22,11 @@ pub(crate) fn host_without_usual_port<'h>(uri: &Uri, host: &'h str) -> Option<&'
 }
 
 /// Whether a `host` field and the authority of the target contradict each other.
-pub(crate) fn contradict(uri: &Uri, host: &[u8]) -> bool {
+pub(super) fn contradict(uri: &Uri, host: &[u8]) -> bool {
     let Some(authority) = uri.authority() else {
         return false;
     };
-    let authority = without_user(authority);
+    let authority = without_user(authority.as_str());
     let usual: &[&str] = match uri.scheme_str() {
         Some("https") => &["443", ""],
         Some(_) => &["80", ""],
@@ -41,12 +41,6 @@ pub(crate) fn contradict(uri: &Uri, host: &[u8]) -> bool {
         _ => host.to_ascii_lowercase(),
     };
     std::str::from_utf8(host).map_or(true, |host| bare(host) != bare(authority))
-}
-
-/// Host and port of an authority.
-pub(crate) fn without_user(authority: &Authority) -> &str {
-    let authority = authority.as_str();
-    authority.rsplit_once('@').map_or(authority, |(_, host)| host)
 }
 
 #[cfg(test)]

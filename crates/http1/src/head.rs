@@ -6,47 +6,45 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, Version};
 use httparse::{Header, ParserConfig, Status};
 use tidegate_sample::head::names::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
-use tidegate_sample::head::{AsName, FieldValue, Headers, Target, request, response};
+use tidegate_sample::head::{AsName, FieldValue, Headers, ReasonPhrase, Target, request, response};
 
-use super::ReasonPhrase;
+use super::authority::{contradict, host_without_usual_port, without_usual_port};
 use super::framing::{Declared, Framing, Refused};
 use super::mended::{first_fold, head_end, purge, unfold};
-use crate::authority::{contradict, host_without_usual_port, without_usual_port};
-use crate::spec::GlobalSpec;
-
-/// The most fields that a head has if nothing is set.
-const FIELDS_MAX: usize = 101;
 
 /// Fields that are read without asking for memory.
 const FIELDS_INLINE: usize = 128;
 
 /// What a head may have.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct HeadLimits {
+pub struct HeadLimits {
     /// `tune.bufsize`: bytes.
-    pub(crate) bytes_max: usize,
+    pub bytes_max: usize,
     /// `tune.http.maxhdr`: fields.
-    pub(crate) fields_max: usize,
+    pub fields_max: usize,
     /// `option accept-unsafe-violations-in-http-request` or `-response`.
-    pub(crate) lenient: bool,
+    pub lenient: bool,
     /// `h1-do-not-close-on-insecure-transfer-encoding`.
-    pub(crate) keep_insecure: bool,
+    pub keep_insecure: bool,
 }
 
 impl HeadLimits {
-    /// Those of the process.
-    pub(crate) fn of(global: &GlobalSpec, lenient: bool) -> Self {
+    /// The most fields that a head has if nothing is set.
+    pub const FIELDS_MAX: usize = 101;
+
+    /// For heads of no more than so many bytes, everything else as it is where nothing is configured.
+    pub fn of_bytes(bytes_max: usize) -> Self {
         HeadLimits {
-            bytes_max: global.buffer_bytes,
-            fields_max: global.fields_max.unwrap_or(FIELDS_MAX),
-            lenient,
-            keep_insecure: global.keep_insecure,
+            bytes_max,
+            fields_max: Self::FIELDS_MAX,
+            lenient: false,
+            keep_insecure: false,
         }
     }
 }
 
 /// What can be read of bytes.
-pub(super) enum Reading<T> {
+pub enum Reading<T> {
     /// A head, of so many bytes.
     Head(T, usize),
     /// More has to be received.
@@ -60,26 +58,31 @@ pub(super) enum Reading<T> {
 }
 
 /// The head of a request.
-pub(crate) struct RequestHead {
-    pub(crate) parts: request::Parts,
-    pub(super) framing: Framing,
+pub struct RequestHead {
+    /// The head.
+    pub parts: request::Parts,
+    /// Where its body ends.
+    pub framing: Framing,
     /// Another request may follow on the connection.
-    pub(super) keep_alive: bool,
+    pub keep_alive: bool,
     /// The client holds its body back until it is told to go on.
-    pub(super) expects: bool,
+    pub expects: bool,
     /// The status by which a request is refused that can be read and that nobody should.
-    pub(crate) objection: Option<StatusCode>,
+    pub objection: Option<StatusCode>,
 }
 
 /// The head of a response.
-pub(super) struct ResponseHead {
-    pub(super) parts: response::Parts,
-    pub(super) framing: Framing,
-    pub(super) keep_alive: bool,
+pub struct ResponseHead {
+    /// The head.
+    pub parts: response::Parts,
+    /// Where its body ends.
+    pub framing: Framing,
+    /// Another response may follow on the connection.
+    pub keep_alive: bool,
 }
 
 /// Reads the head of a request.
-pub(super) fn request(bytes: &Bytes, limits: HeadLimits) -> Reading<RequestHead> {
+pub fn request(bytes: &Bytes, limits: HeadLimits) -> Reading<RequestHead> {
     read(bytes, limits, |bytes, fields| {
         let mut request = httparse::Request::new(&mut []);
         let mut config = ParserConfig::default();
@@ -92,7 +95,7 @@ pub(super) fn request(bytes: &Bytes, limits: HeadLimits) -> Reading<RequestHead>
 }
 
 /// What some bytes begin with.
-pub(crate) enum Peeked {
+pub enum Peeked {
     /// A request.
     Request(Box<request::Parts>),
     /// What may become one.
@@ -102,13 +105,8 @@ pub(crate) enum Peeked {
 }
 
 /// The request that some bytes begin with, of which no more than so many are a head.
-pub(crate) fn peek(bytes: Bytes, bytes_max: usize) -> Peeked {
-    let limits = HeadLimits {
-        bytes_max,
-        fields_max: FIELDS_MAX,
-        lenient: false,
-        keep_insecure: false,
-    };
+pub fn peek(bytes: Bytes, bytes_max: usize) -> Peeked {
+    let limits = HeadLimits::of_bytes(bytes_max);
     let mut bytes = bytes;
     loop {
         match request(&bytes, limits) {
@@ -121,7 +119,7 @@ pub(crate) fn peek(bytes: Bytes, bytes_max: usize) -> Peeked {
 }
 
 /// Reads the head of a response to a request of this method.
-pub(super) fn response(bytes: &Bytes, limits: HeadLimits, asked: &Method) -> Reading<ResponseHead> {
+pub fn response(bytes: &Bytes, limits: HeadLimits, asked: &Method) -> Reading<ResponseHead> {
     read(bytes, limits, |bytes, fields| {
         let mut response = httparse::Response::new(&mut []);
         match ParserConfig::default().parse_response_with_uninit_headers(&mut response, bytes, fields)? {

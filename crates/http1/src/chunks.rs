@@ -6,6 +6,8 @@ use http::header::{
     UPGRADE,
 };
 
+use super::incoming::Step;
+
 /// The most that the line before a chunk may have, with its extensions.
 const LINE_BYTES_MAX: usize = 4096;
 
@@ -31,18 +33,6 @@ enum State {
     DataEnd,
     Trailers,
     Done,
-    Bad(&'static str),
-}
-
-/// What comes next.
-#[derive(Debug, PartialEq)]
-pub(super) enum Step {
-    Piece(Bytes),
-    Trailers(HeaderMap),
-    /// The body is over.
-    End,
-    /// More has to be received.
-    More,
     Bad(&'static str),
 }
 

@@ -3,7 +3,7 @@
 
 /// Where a body ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Framing {
+pub enum Framing {
     /// There is none.
     Nothing,
     /// After so many bytes, at least one.
