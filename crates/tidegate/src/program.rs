@@ -187,7 +187,6 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
         settings,
         mut facts,
     } = runtime;
-    running_now.send_replace(Some(proxies.control()));
     if let Some(path) = &plan.stats_file {
         count_on(path, &proxies.control(), report);
     }
@@ -195,6 +194,7 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
     facts.tls = spec.tls;
     facts.workshop = Some(spec.workshop);
     let about = runtime::About::new(proxies.control(), facts, scripts);
+    running_now.send_replace(Some(Arc::clone(&about)));
     let figures = Arc::new(runtime::ScriptFigures(Arc::clone(&about)));
     spec.scripts.world().open(proxies.control(), figures);
     spec.scripts.certificates().open(certificates);

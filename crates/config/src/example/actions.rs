@@ -99,7 +99,7 @@ pub(super) const ROWS: &[Row] = &[
     ("tarpit", "tarpit status 429 if { sc_http_req_rate(0) gt 100 }", "held for `timeout tarpit`; status 500 without one"),
     ("track-sc", "track-sc0 src table clients", "counters 0 to 2 unless `tune.stick-counters` says otherwise"),
     ("unset-var", "unset-var(sess.client)", ""),
-    ("use-service", "use-service lua.hello", "a service that a script registered"),
+    ("use-service", "use-service lua.hello", "a service that a script registered; `prometheus-exporter` has the figures of the process for Prometheus, in `http-request` alone"),
     ("wait-for-body", "wait-for-body time 1s at-least 4k", "milliseconds without a unit; the whole body without `at-least`"),
     ("wait-for-handshake", "wait-for-handshake", "accepted with a notice and without effect: no request is taken before its handshake is over"),
 ];

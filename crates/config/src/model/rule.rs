@@ -99,6 +99,8 @@ pub enum Action {
     Lua(LuaCall),
     /// `use-service lua.NAME`: a function that a script registered as a service.
     UseLuaService(Spanned<String>),
+    /// `use-service prometheus-exporter`: the figures of the process and of all proxies.
+    UsePrometheusExporter,
     /// `early-hint`: a header of a response 103 that comes first.
     EarlyHint {
         /// The header.

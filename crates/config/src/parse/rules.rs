@@ -320,6 +320,7 @@ fn is_final(action: &Action) -> bool {
             | Action::Return(_)
             | Action::Redirect(_)
             | Action::UseLuaService(_)
+            | Action::UsePrometheusExporter
             | Action::SilentDrop { .. }
     )
 }

@@ -199,7 +199,7 @@ async fn act(prepared: &PreparedRule, txn: &Rc<Txn>, setting: &Setting<'_>) -> S
             txn.client.expects_proxy.set(true);
             Step::Next
         }
-        (RuleAction::UseService { .. }, Prepared::Http(service)) => {
+        (RuleAction::UseService { .. } | RuleAction::Serve(_), Prepared::Http(service)) => {
             Step::End(Verdict::Http(service.clone(), rule.line.as_str().into()))
         }
         (RuleAction::UseService { .. }, Prepared::Tcp(service)) => {

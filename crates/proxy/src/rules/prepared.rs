@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tidegate_sample::figures::RulePlace;
 
-use crate::ext::{Action, Extensions, HttpService, TcpService};
+use crate::ext::{Action, Extensions, Failure, HttpApplet, HttpService, Run, TcpService};
 use crate::reply::Reply;
 use crate::rules::respond::constant_reply;
 use crate::rules::{Rule, RuleAction, RuleSet};
@@ -64,6 +64,7 @@ impl PreparedRules {
                         .tcp_service(*id)
                         .ok_or_else(|| missing("TCP service", *id))?,
                 ),
+                RuleAction::Serve(service) => Prepared::Http(Rc::new(OfAllWorkers(Arc::clone(service)))),
                 RuleAction::Return(reply) | RuleAction::Deny(Some(reply)) => match constant_reply(reply) {
                     Some(reply) => Prepared::Reply(Rc::new(reply)),
                     None => Prepared::Nothing,
@@ -82,5 +83,14 @@ impl PreparedRules {
             .map(prepare)
             .collect::<Result<Vec<_>, String>>()
             .map(PreparedRules)
+    }
+}
+
+/// A service that the workers share.
+struct OfAllWorkers(Arc<dyn HttpService + Send + Sync>);
+
+impl HttpService for OfAllWorkers {
+    fn serve(&self, applet: Rc<HttpApplet>) -> Run<'static, Result<(), Failure>> {
+        self.0.serve(applet)
     }
 }

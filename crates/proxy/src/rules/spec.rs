@@ -14,7 +14,7 @@ use tidegate_sample::{Amount, Expr, ExternalRunner, LogOrigin, Session, Way};
 
 use super::{HeaderEdit, ReplyContent, TargetEdit, Tuning};
 use crate::cache::Cache;
-use crate::ext::ExtensionId;
+use crate::ext::{ExtensionId, HttpService};
 use crate::filter::BandwidthLimit;
 use crate::log::LogProfile;
 use crate::resolve::Resolution;
@@ -274,6 +274,8 @@ pub enum RuleAction {
         /// The service's number.
         id: ExtensionId,
     },
+    /// `use-service` of a service that is no extension's: it answers on all workers.
+    Serve(Arc<dyn HttpService + Send + Sync>),
 }
 
 /// What a rule does to a list of patterns or a map.

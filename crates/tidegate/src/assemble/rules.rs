@@ -1,5 +1,6 @@
 //! Rules, and what scripts registered for them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,6 +22,7 @@ use super::edits::{name_match, target_edit, tune};
 use super::http2;
 use super::logs::level;
 use super::{Assembly, on_failure};
+use crate::statistics::Exporter;
 
 /// A proxy's rules.
 #[derive(Default)]
@@ -130,6 +132,9 @@ impl Assembly {
                 self.lua_action(call, set)?
             }
             Action::UseLuaService(name) => self.lua_service(&name, mode)?,
+            Action::UsePrometheusExporter => {
+                RuleAction::Serve(Arc::new(Exporter::new(self.around.running.clone())))
+            }
             Action::EarlyHint { name, value } => {
                 RuleAction::EarlyHint(self.header(&name, rule.span)?, value.into())
             }

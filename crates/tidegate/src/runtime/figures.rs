@@ -18,7 +18,7 @@ impl Figures for ScriptFigures {
         let figures = info::figures(&self.0, plane);
         figures
             .into_iter()
-            .map(|(name, value)| (name, figure(value)))
+            .map(|told| (told.name, figure(told.value)))
             .collect()
     }
 

@@ -14,7 +14,7 @@ mod find;
 mod line;
 mod listen;
 mod stats_file;
-mod typed;
+pub(crate) mod typed;
 
 use std::sync::{Arc, mpsc};
 
@@ -23,7 +23,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 pub(crate) use about::{About, Facts, Scripts};
 pub(crate) use command::{Command, Mode, Status};
-pub(crate) use commands::{stat, version};
+pub(crate) use commands::{info, stat, version};
 pub(crate) use connection::{Rights, clock};
 pub(crate) use entrance::{Entrance, Visitor};
 pub(crate) use figures::ScriptFigures;

@@ -34,6 +34,17 @@ impl Typed {
         }
     }
 
+    /// The value, if it is a number.
+    pub(crate) fn number(&self) -> Option<f64> {
+        match self {
+            Typed::U32(value) => Some(f64::from(*value)),
+            Typed::U64(value) => Some(*value as f64),
+            Typed::S32(value) => Some(f64::from(*value)),
+            Typed::Float(value) => Some(*value),
+            Typed::Text(_) => None,
+        }
+    }
+
     /// The value as JSON, with its type.
     pub(crate) fn json(&self) -> String {
         let value = match self {

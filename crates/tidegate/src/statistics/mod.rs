@@ -5,6 +5,7 @@
 
 mod change;
 mod html;
+mod prometheus;
 mod query;
 mod writer;
 
@@ -18,14 +19,16 @@ use tidegate_proxy::{Control, Plane, ServiceError};
 use tidegate_sample::Condition;
 use tokio::sync::watch;
 
+use crate::runtime::About;
 use crate::runtime::stat;
 use crate::runtime::stat::fields::{Object, object, places};
 use html::Html;
+pub(crate) use prometheus::Exporter;
 use query::{Form, Query};
 use writer::Writer;
 
 /// The handle on what runs, which is there once it does.
-pub(crate) type Handle = watch::Receiver<Option<Control>>;
+pub(crate) type Handle = watch::Receiver<Option<Arc<About>>>;
 
 /// What the page of one proxy shows, and how.
 pub(crate) struct Settings {
@@ -172,7 +175,7 @@ impl Inner {
     async fn control(&self) -> Option<Control> {
         let mut handle = self.handle.clone();
         let running = handle.wait_for(Option::is_some).await.ok()?;
-        running.clone()
+        running.as_ref().map(|about| about.control.clone())
     }
 
     fn row(

@@ -210,7 +210,7 @@ const ROWS: &[ActionRow] = &[
     row("redirect", Sets::HREQ.or(Sets::HRES), "{ location | prefix | scheme } <fmt> [<option>...]",
         "answer with a redirection", |cx, args| Ok(Action::Redirect(redirect_rule(cx, args)?))),
     row("auth", Sets::HREQ, "[realm <realm>]", "ask for the name and password of a user", auth),
-    row("use-service", Sets::TREQ.or(Sets::HREQ), "lua.<name>", "let a script answer", use_service),
+    row("use-service", Sets::TREQ.or(Sets::HREQ), "lua.<name> | prometheus-exporter", "let a script answer, or the figures of the process", use_service),
     row("early-hint", Sets::HREQ, "<name> <fmt>", "add a header to a response 103 that comes before any other", |cx, args| {
         let (name, value) = named_format(cx, args)?;
         Ok(Action::EarlyHint { name, value })
@@ -336,18 +336,24 @@ fn auth(cx: &mut RuleCx<'_>, args: &mut Args<'_>) -> Parsed<Action> {
     })
 }
 
-fn use_service(_: &mut RuleCx<'_>, args: &mut Args<'_>) -> Parsed<Action> {
+fn use_service(cx: &mut RuleCx<'_>, args: &mut Args<'_>) -> Parsed<Action> {
     let word = args.expect("a service such as `lua.name`")?;
     if word.lossy().starts_with("lua.") {
         return Ok(Action::UseLuaService(lua_name(word)?));
     }
     if word.is("prometheus-exporter") {
-        return Err(Box::new(unsupported(word, "use-service ")));
+        return match cx.set {
+            Set::HttpRequest => Ok(Action::UsePrometheusExporter),
+            _ => bad_argument(
+                word,
+                "`prometheus-exporter` answers requests: it needs `http-request use-service`",
+            ),
+        };
     }
     let message = format!("unknown service `{}`", word.lossy());
     Err(Box::new(
         Diagnostic::error(code::UNKNOWN_KEYWORD, word.span(), message)
-            .help("the service of a script is named `lua.<name>`"),
+            .help("a script's service is named `lua.<name>`, and there is `prometheus-exporter`"),
     ))
 }
 

@@ -151,8 +151,21 @@ const FIELDS: &[Field] = &[
     field(71, "Tainted", Tags(Origin::Status, Nature::Gauge, Scope::Process), "what unsupported things were done, none of which is possible", |_| Typed::text("0")),
 ];
 
-/// All figures by their names.
-pub(crate) fn figures(about: &About, plane: &Plane) -> Vec<(&'static str, Typed)> {
+/// A figure, as others than this command tell it.
+pub(crate) struct Figure {
+    pub(crate) name: &'static str,
+    pub(crate) doc: &'static str,
+    pub(crate) value: Typed,
+}
+
+/// Whether there is a figure of this name.
+#[cfg(test)]
+pub(crate) fn knows(name: &str) -> bool {
+    FIELDS.iter().any(|field| field.name == name)
+}
+
+/// All figures.
+pub(crate) fn figures(about: &About, plane: &Plane) -> Vec<Figure> {
     let source = Source {
         about,
         plane,
@@ -161,7 +174,11 @@ pub(crate) fn figures(about: &About, plane: &Plane) -> Vec<(&'static str, Typed)
     };
     let figures = FIELDS.iter();
     figures
-        .map(|field| (field.name, (field.value)(&source)))
+        .map(|field| Figure {
+            name: field.name,
+            doc: field.doc,
+            value: (field.value)(&source),
+        })
         .collect()
 }
 

@@ -8,7 +8,7 @@ mod dynamic;
 mod errors;
 mod events;
 mod frontends;
-pub(super) mod info;
+pub(crate) mod info;
 mod lists;
 mod lua;
 mod peers;
