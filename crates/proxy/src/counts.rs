@@ -126,8 +126,10 @@ pub(crate) struct Ending {
     trouble: Option<Count>,
     /// We answered it ourselves.
     local: bool,
-    /// How it came to the server, if it did.
-    way: Option<Count>,
+    /// How often a connection to a server was sought.
+    connects: u64,
+    /// It went over a connection that was there.
+    reused: bool,
     measured: Measured,
     abort: Option<Count>,
     retries: u64,
@@ -160,16 +162,15 @@ impl Ending {
             [b'S', b'H' | b'D'] => Some(Count::ServerAborts),
             _ => None,
         };
+        let is_connected = measured.is_connected();
+        let reused = is_connected && facts.server_connection_reused;
+        let sought_last = !reused && (is_connected || trouble == Some(Count::ConnectErrors));
         Ending {
             status: is_http.then_some(status),
             trouble,
             local: is_http && matches!(facts.termination, Some([b'L', _])),
-            way: measured
-                .is_connected()
-                .then_some(match facts.server_connection_reused {
-                    true => Count::Reuses,
-                    false => Count::Connects,
-                }),
+            connects: u64::from(facts.retries) + u64::from(sought_last),
+            reused,
             measured,
             abort,
             // One that went to another server is counted as such.
@@ -194,11 +195,15 @@ impl Ending {
     }
 
     /// What concerns the server's side: for a backend, and for a server.
-    pub(crate) fn count_at_server(&self, counts: &Counts) {
+    pub(crate) fn count_at_server(&self, counts: &Counts, has_server: bool) {
         let of_client = |count: &Count| matches!(count, Count::RequestErrors);
         let trouble = self.trouble.filter(|count| !of_client(count));
-        for count in [self.status, trouble, self.abort, self.way].into_iter().flatten() {
+        for count in [self.status, trouble, self.abort].into_iter().flatten() {
             counts.add(count, 1);
+        }
+        if has_server {
+            counts.add(Count::Connects, self.connects);
+            counts.add(Count::Reuses, self.reused.into());
         }
         counts.durations.add(&self.measured);
         counts.add(Count::Retries, self.retries);
@@ -222,7 +227,7 @@ mod tests {
             let (front, back) = (Counts::default(), Counts::default());
             let ending = Ending::of(&facts, Measured::default(), true);
             ending.count_at_frontend(&front, false);
-            ending.count_at_server(&back);
+            ending.count_at_server(&back, true);
             (front, back)
         };
         let (front, back) = counted(Some(204), b"--");
@@ -234,6 +239,7 @@ mod tests {
             (1, 0)
         );
         assert_eq!(back.of(Count::ConnectErrors), 1);
+        assert_eq!((back.of(Count::Connects), back.of(Count::Reuses)), (3, 0));
         let (front, back) = counted(Some(403), b"PR");
         assert_eq!(
             (front.of(Count::DeniedRequests), back.of(Count::DeniedRequests)),

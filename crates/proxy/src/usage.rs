@@ -116,12 +116,14 @@ impl TxnUsage {
             (None, Some(flow)) => (flow.read(), flow.written()),
             _ => bytes,
         };
+        let stay = self.at_server.borrow_mut().take();
+        let has_server = stay.is_some();
         let count = |counts: &Counts, bytes: (u64, u64)| {
-            ending.count_at_server(counts);
+            ending.count_at_server(counts, has_server);
             counts.add(Count::BytesIn, bytes.0);
             counts.add(Count::BytesOut, bytes.1);
         };
-        if let Some(stay) = self.at_server.borrow_mut().take() {
+        if let Some(stay) = stay {
             count(stay.counts(), bytes);
         }
         if let Some(stay) = &mut *self.in_backend.borrow_mut()

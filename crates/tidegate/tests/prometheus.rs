@@ -22,12 +22,14 @@ frontend f
     http-request use-service prometheus-exporter if { path /metrics }
     http-request return status 204 if { path /204 }
     stick-table type ip size 77 store http_req_cnt
+    use_backend other if { path /other }
     default_backend app
 backend app
     server one ipv4@localhost:1 weight 10
     server out ipv4@localhost:1 disabled
     server bad ipv4@localhost:1 check inter 100ms fall 1
 backend other
+    retries 0
     server b ipv4@localhost:1 maxconn 3
 ";
 
@@ -56,6 +58,11 @@ fn names(text: &str) -> BTreeSet<&str> {
 fn metrics_are_told_under_haproxys_names() -> Result<()> {
     let site = Site::start("prometheus-metrics", &[("site.cfg", CONFIG)])?;
     get(&site, "/204")?;
+    let failed = get(&site, "/other")?;
+    assert!(
+        failed.starts_with("HTTP/1.0 503 ") || failed.starts_with("HTTP/1.1 503 "),
+        "{failed}"
+    );
     let down = "haproxy_server_status{proxy=\"app\",server=\"bad\",state=\"DOWN\"} 1";
     let start = Instant::now();
     while !get(&site, "/metrics?scope=server")?.contains(down) {
@@ -118,6 +125,12 @@ fn metrics_are_told_under_haproxys_names() -> Result<()> {
             "1",
         ),
         ("haproxy_server_limit_sessions{proxy=\"other\",server=\"b\"}", "3"),
+        (
+            "haproxy_server_connection_attempts_total{proxy=\"other\",server=\"b\"}",
+            "1",
+        ),
+        ("haproxy_backend_connection_attempts_total{proxy=\"other\"}", "1"),
+        ("haproxy_backend_connection_attempts_total{proxy=\"app\"}", "0"),
         ("haproxy_sticktable_size{name=\"f\",type=\"ip\"}", "77"),
         ("haproxy_sticktable_used{name=\"f\",type=\"ip\"}", "0"),
     ] {

@@ -578,7 +578,7 @@ pub(crate) const FIELDS: &[Field] = &[
     field("dcon", COUNT, "connections that `tcp-request connection` refused", |o| (!back(o)).then(|| Typed::U64(o.totals.of(Count::DeniedConnections)))),
     field("dses", COUNT, "connections that `tcp-request session` refused", |o| (!back(o)).then(|| Typed::U64(o.totals.of(Count::DeniedSessions)))),
     field("wrew", COUNT, "rewrites of heads that failed", |o| count(o, Count::FailedRewrites)),
-    field("connect", COUNT, "requests and streams for which a connection was made", |o| behind(o, Count::Connects)),
+    field("connect", COUNT, "how often a connection was sought", |o| behind(o, Count::Connects)),
     field("reuse", COUNT, "requests that went over a connection that was there", |o| behind(o, Count::Reuses)),
     field("cache_lookups", COUNT, "requests that a cache was asked for", |o| of_caches(o, Count::CacheLookups)),
     field("cache_hits", COUNT, "requests that a cache answered", |o| of_caches(o, Count::CacheHits)),
