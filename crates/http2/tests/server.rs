@@ -525,6 +525,22 @@ fn a_client_that_says_goodbye_is_served_first() {
 }
 
 #[test]
+fn what_follows_a_goodbye_is_not_read_where_nothing_is_in_progress() {
+    let stray = frame(DATA, 0, 1, b"x");
+    let mut server = server();
+    feed(
+        &mut server,
+        &[frame(GOAWAY, 0, 0, &[0; 8]), stray.clone()].concat(),
+    );
+    assert!(server.read().is_none());
+    assert_eq!(server.outcome(), Some(Outcome::Done));
+    let mut server = self::server();
+    feed(&mut server, &stray);
+    assert!(server.read().is_none());
+    assert_eq!(server.outcome(), Some(Outcome::Refused(Reason::PROTOCOL_ERROR)));
+}
+
+#[test]
 fn who_waits_is_told_of_resets_and_ends() {
     let mut server = server();
     let reset = ask(&mut server, &frame(HEADERS, END_HEADERS, 1, POST));

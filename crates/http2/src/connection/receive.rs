@@ -33,6 +33,8 @@ impl Connection {
     pub fn read(&mut self) -> Option<Asked> {
         let mut held = std::mem::take(&mut self.held);
         let request = loop {
+            // What follows the end isn't read, whether or not it is here by now.
+            self.settle();
             match self.step(&mut held) {
                 Ok(Step::On) => {}
                 Ok(Step::More) => break None,
@@ -46,7 +48,6 @@ impl Connection {
         };
         if self.stage != Stage::Over {
             self.held = held;
-            self.settle();
         }
         request
     }
