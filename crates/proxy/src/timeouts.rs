@@ -19,10 +19,16 @@ pub(crate) const TICK_MS: u64 = 4;
 
 const NEVER: u64 = u64::MAX;
 
+/// Entries of timers that are gone, kept for the next ones.
+const SPARE_MAX: usize = 16 * 1024;
+
 /// The timers of one worker.
 pub(crate) struct Wheel {
     epoch: Instant,
     filed: RefCell<BTreeMap<u64, Vec<Rc<Entry>>>>,
+    /// What timers left that are gone. It may be filed for as long as they could have waited, and would pile up with each short
+    /// request: so the next timer has it, where it is filed.
+    spare: RefCell<Vec<Rc<Entry>>>,
     /// What the driver sleeps for; `NEVER` while it has nothing to wait for.
     sleeping_until: Cell<u64>,
     earlier: Event,
@@ -39,6 +45,7 @@ impl Wheel {
         Rc::new(Wheel {
             epoch: Instant::now(),
             filed: RefCell::default(),
+            spare: RefCell::default(),
             sleeping_until: Cell::new(NEVER),
             earlier: Event::default(),
         })
@@ -121,6 +128,25 @@ impl Wheel {
         }
     }
 
+    /// An entry that no timer has.
+    fn entry(&self) -> Rc<Entry> {
+        self.spare.borrow_mut().pop().unwrap_or_else(|| {
+            Rc::new(Entry {
+                deadline: Cell::new(NEVER),
+                filed_at: Cell::new(NEVER),
+                waker: RefCell::new(None),
+            })
+        })
+    }
+
+    /// Takes an entry back that is not armed.
+    fn take_back(&self, entry: Rc<Entry>) {
+        let mut spare = self.spare.borrow_mut();
+        if spare.len() < SPARE_MAX {
+            spare.push(entry);
+        }
+    }
+
     fn file(&self, entry: Rc<Entry>, deadline: u64) {
         let at = deadline.div_ceil(TICK_MS).saturating_mul(TICK_MS);
         entry.filed_at.set(at);
@@ -177,13 +203,7 @@ impl Timer {
 
     /// Strikes at this moment.
     pub(crate) fn arm_at(&self, deadline_ms: u64) {
-        let entry = self.entry.get_or_init(|| {
-            Rc::new(Entry {
-                deadline: Cell::new(NEVER),
-                filed_at: Cell::new(NEVER),
-                waker: RefCell::new(None),
-            })
-        });
+        let entry = self.entry.get_or_init(|| self.wheel.entry());
         entry.deadline.set(deadline_ms);
     }
 
@@ -251,9 +271,11 @@ impl Timer {
 impl Drop for Timer {
     fn drop(&mut self) {
         // The entry may stay filed for a while; it must not keep the session's task alive.
-        if let Some(entry) = self.entry.get() {
+        if let Some(entry) = self.entry.take() {
             entry.deadline.set(NEVER);
-            entry.waker.borrow_mut().take();
+            let waker = entry.waker.borrow_mut().take();
+            self.wheel.take_back(entry);
+            drop(waker);
         }
     }
 }
@@ -282,6 +304,28 @@ mod tests {
         timer.disarm();
         wheel.strike(30_000);
         assert!(wheel.filed.borrow().is_empty());
+    }
+
+    #[test]
+    fn timers_that_come_and_go_file_no_more_than_there_were_at_once() {
+        let wheel = Wheel::new();
+        for _ in 0..100 {
+            let timers = [wheel.timer(), wheel.timer()];
+            for timer in &timers {
+                timer.arm(Some(Duration::from_secs(10)));
+                assert!(polled(timer).is_pending());
+            }
+        }
+        assert_eq!(wheel.filed.borrow().values().map(Vec::len).sum::<usize>(), 2);
+        // One that has what another left strikes when it is to, and not when that one was.
+        let soon = wheel.timer();
+        soon.arm(Some(Duration::ZERO));
+        assert_eq!(polled(&soon), Poll::Ready(Elapsed));
+        soon.arm(Some(Duration::from_secs(5)));
+        assert!(polled(&soon).is_pending());
+        wheel.strike(6_000);
+        let entry = soon.entry.get().unwrap();
+        assert!(entry.waker.borrow().is_none(), "it was struck");
     }
 
     #[test]
