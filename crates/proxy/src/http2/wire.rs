@@ -119,8 +119,11 @@ impl Wire {
 }
 
 fn poll_fill(io: &mut Counted, buffer: &mut BytesMut, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-    if buffer.is_empty() {
-        *buffer = SPARE.take();
+    // What was just read to its end is a whole buffer still, and goes on being used.
+    if buffer.capacity() <= 2 * KEPT_BYTES_MAX {
+        let mut spare = SPARE.take();
+        spare.extend_from_slice(buffer);
+        *buffer = spare;
     }
     buffer.reserve(READ_BYTES);
     let mut room = buffer.limit(READ_BYTES);
@@ -131,8 +134,9 @@ fn poll_fill(io: &mut Counted, buffer: &mut BytesMut, cx: &mut Context<'_>) -> P
 fn rest(connection: &mut Connection) {
     let buffer = connection.buffer();
     if buffer.is_empty() {
-        if buffer.capacity() > 0 {
-            SPARE.set(std::mem::take(buffer));
+        let spare = std::mem::take(buffer);
+        if spare.capacity() > 2 * KEPT_BYTES_MAX {
+            SPARE.set(spare);
         }
     } else if buffer.len() <= KEPT_BYTES_MAX && buffer.capacity() > 2 * KEPT_BYTES_MAX {
         let kept = BytesMut::from(&buffer[..]);
