@@ -44,6 +44,7 @@ mod rules;
 mod running;
 mod session;
 mod socket_buffers;
+mod spares;
 pub mod spec;
 mod stick;
 mod stream;

@@ -33,7 +33,7 @@ use crate::resolve;
 use crate::room::{Place, Room};
 use crate::roster::{Order, Orders, Roster};
 use crate::rules::PreparedRules;
-use crate::session::{Session, Welcome};
+use crate::session::{Session, Welcome, exchanges};
 use crate::spec::{
     BackendId, BackendSpec, CloseSpread, FrontendSpec, GlobalSpec, ListenAddress, ListenerSpec, PageSpec,
 };
@@ -413,6 +413,7 @@ impl Worker {
             let now = Instant::now();
             tally::measure(now.saturating_duration_since(before));
             before = now;
+            exchanges::purge();
             for backend in self.backends() {
                 backend.balancer.servers().iter().for_each(|s| s.pool.purge(now));
                 if self.index == 0 {

@@ -1,7 +1,8 @@
 //! The exchanges of an HTTP/2 connection that are in progress, and the room that they take.
 //!
 //! What a request needs while it is served is large, and one follows the other quickly. So it isn't allocated for each: a seat is
-//! had by one exchange after the other, of whatever connection of the thread. A connection without exchanges holds none.
+//! had by one exchange after the other, of whatever connection of the thread, and so are the wakers of a group of them. A connection
+//! without exchanges holds none.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -14,15 +15,28 @@ use std::task::{Context, Poll, Wake, Waker};
 use futures_util::task::AtomicWaker;
 
 use super::answering::{self, Asked};
+use crate::spares::Spares;
 
 /// Seats that a thread keeps for the next exchanges. Beyond that they are allocated.
-const FREE_MAX: usize = 32;
+const FREE_MAX: usize = 1024;
+
+/// Groups that a thread keeps for the next connections, and how many places such a group has at most.
+const FREE_GROUPS_MAX: usize = 128;
+const FREE_PLACES_MAX: usize = 16;
 
 /// Exchanges that are noted in one word.
 const GROUP: usize = u64::BITS as usize;
 
 thread_local! {
-    static FREE: RefCell<Vec<Seat>> = const { RefCell::new(Vec::new()) };
+    static FREE: RefCell<Spares<Seat>> = const { RefCell::new(Spares::new(FREE_MAX)) };
+    static FREE_GROUPS: RefCell<Spares<Group>> = const { RefCell::new(Spares::new(FREE_GROUPS_MAX)) };
+}
+
+/// Lets go of what this thread keeps for exchanges and didn't need since this was last called.
+pub(crate) fn purge() {
+    let seats = FREE.with_borrow_mut(Spares::needless);
+    let groups = FREE_GROUPS.with_borrow_mut(Spares::needless);
+    drop((seats, groups));
 }
 
 /// The exchanges of one connection.
@@ -44,7 +58,7 @@ impl Exchanges {
         match self.groups.iter_mut().find(|group| group.taken != u64::MAX) {
             Some(group) => group.insert(seat),
             None => {
-                let mut group = Group::default();
+                let mut group = FREE_GROUPS.with_borrow_mut(Spares::take).unwrap_or_default();
                 group.insert(seat);
                 self.groups.reserve_exact(1);
                 self.groups.push(group);
@@ -64,10 +78,8 @@ impl Exchanges {
         let ended: usize = self.groups.iter_mut().map(|group| group.poll(cx)).sum();
         self.count -= ended;
         if ended > 0 && self.count == 0 {
-            self.groups.truncate(1);
-            if let Some(group) = self.groups.first_mut() {
-                group.places = Vec::new();
-            }
+            self.groups.drain(..).for_each(Group::leave);
+            self.groups.shrink_to(1);
         }
         ended > 0
     }
@@ -106,6 +118,15 @@ impl Group {
         }
         self.taken |= bit(index);
         self.woken.places.fetch_or(bit(index), Ordering::AcqRel);
+    }
+
+    /// No place is taken any more: the next connection may have it.
+    fn leave(self) {
+        // The task would be kept by it.
+        drop(self.woken.connection.take());
+        if self.places.len() <= FREE_PLACES_MAX {
+            drop(FREE_GROUPS.with_borrow_mut(|free| free.put(self)));
+        }
     }
 
     /// Says how many came to their end.
@@ -149,7 +170,8 @@ struct Woken {
     connection: AtomicWaker,
 }
 
-/// Wakes the exchange that has a place. One that had it before may still be woken by it, which the next takes for nothing.
+/// Wakes the exchange that has a place. One that had it before may still be woken by it, which the next takes for nothing, be it another
+/// connection's.
 struct PlaceWaker {
     woken: Arc<Woken>,
     bit: u64,
@@ -184,7 +206,7 @@ struct Next {
 impl Seat {
     /// A seat that is had by this exchange.
     fn taken(asked: Asked) -> Seat {
-        let seat = FREE.with_borrow_mut(Vec::pop).unwrap_or_else(|| {
+        let seat = FREE.with_borrow_mut(Spares::take).unwrap_or_else(|| {
             let next = Rc::<Next>::default();
             Seat {
                 serving: Box::pin(serve(next.clone())),
@@ -203,11 +225,7 @@ impl Seat {
 
     /// The exchange is over: the next one may have it.
     fn leave(self) {
-        FREE.with_borrow_mut(|free| {
-            if free.len() < FREE_MAX {
-                free.push(self);
-            }
-        });
+        drop(FREE.with_borrow_mut(|free| free.put(self)));
     }
 }
 

@@ -4,7 +4,7 @@ mod ahead;
 mod answering;
 mod choice;
 mod exchange;
-mod exchanges;
+pub(crate) mod exchanges;
 mod filtering;
 mod forwarding;
 mod h1;
