@@ -1,5 +1,6 @@
 //! The fields of a head.
 
+use std::cell::RefCell;
 use std::fmt;
 
 use bytes::Bytes;
@@ -11,6 +12,18 @@ use super::names::KnownName;
 
 /// What was written and is no longer used is cleared away when there is more of it than this, and than of the rest.
 const UNUSED_BYTES_MAX: usize = 4096;
+
+/// Lists that a thread keeps for the next heads, and how much room such a list has at most for what is written.
+const SPARE_MAX: usize = 256;
+const SPARE_BYTES_MAX: usize = 1024;
+
+/// A head gets the very box that another has let go of.
+type Spare = Vec<Box<List>>;
+
+thread_local! {
+    /// Each message has a list or two, and lets go of them soon.
+    static SPARE: RefCell<Spare> = const { RefCell::new(Spare::new()) };
+}
 
 /// The fields of a head, in their order. Several may have the same name, and need not be neighbours.
 ///
@@ -284,7 +297,15 @@ impl Headers {
     }
 
     fn list_mut(&mut self) -> &mut List {
-        self.0.get_or_insert_default()
+        self.0.get_or_insert_with(List::spare)
+    }
+}
+
+impl Drop for Headers {
+    fn drop(&mut self) {
+        if let Some(list) = self.0.take() {
+            list.keep();
+        }
     }
 }
 
@@ -297,11 +318,35 @@ static EMPTY: List = List {
 };
 
 impl List {
-    fn new(received: Bytes, fields: usize, written: usize) -> Box<List> {
+    /// One that is empty.
+    fn spare() -> Box<List> {
         // Made where it stays: most of it needs no first value, and is not worth being moved.
-        let mut list = Box::<List>::default();
+        let spare = SPARE.try_with(|spare| spare.borrow_mut().pop());
+        spare.ok().flatten().unwrap_or_default()
+    }
+
+    /// Keeps it for the next head, if it is no larger than most.
+    fn keep(mut self: Box<List>) {
+        if self.fields.spilled() || self.written.capacity() > SPARE_BYTES_MAX {
+            return;
+        }
+        self.received = Bytes::new();
+        self.written.clear();
+        self.fields.clear();
+        self.tidied_at = UNUSED_BYTES_MAX;
+        // A thread that ends keeps nothing.
+        let _ = SPARE.try_with(|spare| {
+            let mut spare = spare.borrow_mut();
+            if spare.len() < SPARE_MAX {
+                spare.push(self);
+            }
+        });
+    }
+
+    fn new(received: Bytes, fields: usize, written: usize) -> Box<List> {
+        let mut list = List::spare();
         list.received = received;
-        list.written.reserve_exact(written);
+        list.written.reserve(written);
         list.fields.reserve_exact(fields);
         list
     }
