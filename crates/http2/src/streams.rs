@@ -204,6 +204,14 @@ impl Streams {
         self.slots.try_remove(key.slot as usize)
     }
 
+    /// Gives back the room that those had which are gone, if all are.
+    pub(crate) fn rest(&mut self) {
+        if self.index.is_empty() {
+            (self.slots, self.index) = (Slab::new(), Vec::new());
+            self.let_go.shrink_to_fit();
+        }
+    }
+
     /// Those with higher numbers than this.
     pub(crate) fn after(&self, id: u32) -> impl Iterator<Item = Key> {
         let from = self.index.partition_point(|(other, _)| *other <= id);
@@ -276,6 +284,22 @@ mod tests {
         // It has the place of one that is gone, which doesn't make it that one.
         assert_eq!((new.slot, streams.get(keys[1]).is_none()), (keys[1].slot, true));
         assert_eq!((streams.len(), streams.find(5)), (4, None));
+    }
+
+    #[test]
+    fn streams_that_are_gone_leave_no_room_at_rest() {
+        let mut streams = Streams::default();
+        let keys = [1, 3].map(|id| streams.insert(Stream::new(id, 1, 1)));
+        streams.let_go(1);
+        streams.remove(keys[0]);
+        streams.rest();
+        assert!(streams.get(keys[1]).is_some(), "one is still there");
+        streams.remove(keys[1]);
+        streams.rest();
+        assert_eq!((streams.slots.capacity(), streams.index.capacity()), (0, 0));
+        assert_eq!((streams.past(1), streams.past(3)), (Past::LetGo, Past::Closed));
+        let key = streams.insert(Stream::new(5, 1, 1));
+        assert_eq!(streams.find(5), Some(key));
     }
 
     #[test]

@@ -270,6 +270,14 @@ impl Connection {
         self.budget.served();
     }
 
+    /// Nothing has been in progress for a while: gives back what only messages need.
+    pub fn rest(&mut self) {
+        if self.streams.len() == 0 {
+            self.streams.rest();
+            (self.text, self.line) = (Vec::new(), VecDeque::new());
+        }
+    }
+
     /// Whether there is something to write.
     #[must_use]
     pub fn has_output(&self) -> bool {

@@ -87,6 +87,11 @@ impl ServerConn {
         self.core().connection().borrow_mut().end_when_served();
     }
 
+    /// Nothing was in progress for a while, and perhaps nothing will be for long.
+    pub(crate) fn rest(&mut self) {
+        self.core().connection().borrow_mut().rest();
+    }
+
     /// Ends at once, whatever is in progress.
     pub(crate) fn end(&mut self, reason: Reason) {
         self.core().connection().borrow_mut().end(reason);

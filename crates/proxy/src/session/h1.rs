@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use super::exchange::Asked;
 use super::h2;
 use super::headers::wants_upgrade;
-use super::http::{HttpSession, LOOK_AROUND};
+use super::http::{HttpSession, LOOK_AROUND, MOMENT};
 use super::outgoing::Outgoing;
 use super::stream::{Before, HttpStream, Wire};
 use crate::body::{Cut, MessageBody};
@@ -33,9 +33,6 @@ use crate::websocket;
 
 /// How long a refused client may go on sending what nobody reads, so that it gets to read the refusal.
 const LINGER: Duration = Duration::from_secs(1);
-
-/// A client that says nothing for so long after a response isn't one that asks again at once.
-const MOMENT: Duration = Duration::from_millis(10);
 
 /// The most that is read of such a client.
 const LINGER_BYTES_MAX: usize = 256 * 1024;
@@ -70,11 +67,23 @@ pub(super) enum Exit {
     Switched,
 }
 
+/// What becomes of a connection that was served.
+enum After {
+    /// Nothing is asked for the moment.
+    Rest(Resting),
+    /// No more requests are served, for this reason.
+    Leave(Box<Serving>, Exit),
+    /// The client turned out to speak HTTP/2.
+    Http2(Rc<HttpSession>, Counted, Bytes),
+    /// It is over.
+    Nothing,
+}
+
 /// A client's connection. While nothing is asked it is no more than what [rests](Resting); all that serves requests is made
 /// when the first bytes of one are there, and let go of a moment after the last response.
 pub(super) struct Connection {
     resting: Option<Resting>,
-    serving: Option<Pin<Box<dyn Future<Output = Option<Resting>>>>>,
+    serving: Option<Pin<Box<dyn Future<Output = After>>>>,
 }
 
 impl Connection {
@@ -109,8 +118,21 @@ impl Future for Connection {
         let this = &mut *self;
         loop {
             if let Some(serving) = &mut this.serving {
-                this.resting = ready!(serving.as_mut().poll(cx));
+                let after = ready!(serving.as_mut().poll(cx));
+                // Its room is large, and nothing of it is needed for what comes now.
                 this.serving = None;
+                match after {
+                    After::Rest(resting) => this.resting = Some(resting),
+                    After::Leave(serving, exit) => this.serving = Some(Box::pin(serving.leave(exit))),
+                    After::Http2(session, counted, ahead) => {
+                        this.serving = Some(Box::pin(async {
+                            h2::run(session, counted, ahead).await;
+                            After::Nothing
+                        }));
+                    }
+                    After::Nothing => return Poll::Ready(()),
+                }
+                continue;
             }
             let Some(resting) = &mut this.resting else {
                 return Poll::Ready(());
@@ -156,25 +178,21 @@ impl Resting {
     }
 }
 
-/// Serves requests as long as one follows the other. Gives the connection back, if it is to rest then.
-async fn serve(resting: Resting, ahead: Bytes) -> Option<Resting> {
+/// Serves requests as long as one follows the other.
+async fn serve(resting: Resting, ahead: Bytes) -> After {
     let mut serving = Serving::new(resting, ahead);
-    let exit = loop {
+    loop {
         match serving.serve_one().await {
             Ok(()) => serving.stream.log_ended(),
-            Err(Exit::Quiet) => return serving.rest(),
-            Err(exit) => break exit,
+            Err(Exit::Quiet) => return serving.rest().map_or(After::Nothing, After::Rest),
+            Err(exit) => return After::Leave(Box::new(serving), exit),
         }
-    };
-    // Rare beside what comes before: boxed, so that a request carries no room for it.
-    Box::pin(serving.leave(exit)).await;
-    None
+    }
 }
 
 /// Does what is left to do with a connection that was at rest.
-async fn give_up(resting: Resting, exit: Exit) -> Option<Resting> {
-    Serving::new(resting, Bytes::new()).leave(exit).await;
-    None
+async fn give_up(resting: Resting, exit: Exit) -> After {
+    Serving::new(resting, Bytes::new()).leave(exit).await
 }
 
 /// A connection of which something is asked.
@@ -250,11 +268,10 @@ impl Serving {
     }
 
     /// Does what is left to do when no more requests are served.
-    async fn leave(self, exit: Exit) {
-        let session = self.stream.session.clone();
-        if let Some((counted, ahead)) = self.stream.leave(exit, self.conn, &self.timer).await {
-            // The client turned out to speak HTTP/2.
-            Box::pin(h2::run(session, counted, ahead)).await;
+    async fn leave(self, exit: Exit) -> After {
+        match self.stream.leave(exit, self.conn, &self.timer).await {
+            Some((counted, ahead)) => After::Http2(self.stream.session.clone(), counted, ahead),
+            None => After::Nothing,
         }
     }
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::answering::Asked;
 use super::exchanges::Exchanges;
-use super::http::{HttpSession, LOOK_AROUND};
+use super::http::{HttpSession, LOOK_AROUND, MOMENT};
 use super::stream::{HttpStream, Wire};
 use crate::counts::Count;
 use crate::event::Event;
@@ -53,6 +53,8 @@ struct Connection {
     exchanges: Exchanges,
     timer: Timer,
     idle_since: Instant,
+    /// It holds no more than one does of which nothing is asked.
+    rests: bool,
     ending: Option<Ending>,
     /// Bytes that had moved when the timer was armed for a client that doesn't read.
     activity: u64,
@@ -89,6 +91,7 @@ pub(super) async fn run(session: Rc<HttpSession>, counted: Counted, ahead: Bytes
     let share = session.worker.shared.streams.share(global.h2.fe_streams_max);
     let settings = from_clients(global, share.most(), lenient);
     let conn = ServerConn::new(counted, &ahead, settings);
+    drop(ahead);
     *session.client.h2.borrow_mut() = Some(conn.core().clone());
     let shared = Rc::new(Shared {
         session: session.clone(),
@@ -102,6 +105,7 @@ pub(super) async fn run(session: Rc<HttpSession>, counted: Counted, ahead: Bytes
         exchanges: Exchanges::default(),
         timer: session.worker.wheel.timer(),
         idle_since: session.client.ready_at.get(),
+        rests: true,
         ending: None,
         activity: u64::MAX,
     };
@@ -188,6 +192,7 @@ impl Connection {
                         part,
                     });
                     self.activity = u64::MAX;
+                    self.rests = false;
                 }
                 Poll::Ready(Polled::Ended(outcome)) => {
                     return Poll::Ready(match outcome {
@@ -265,6 +270,14 @@ impl Connection {
                 cx.waker().wake_by_ref();
             }
             return Poll::Pending;
+        }
+        if !self.rests && limit.is_none_or(|limit| limit > MOMENT) {
+            self.timer.arm_from(self.idle_since, MOMENT);
+            if self.timer.poll_elapsed(cx).is_pending() {
+                return Poll::Pending;
+            }
+            self.rests = true;
+            self.conn.rest();
         }
         self.timer.arm_from(self.idle_since, limit.unwrap_or(LOOK_AROUND));
         match self.timer.poll_elapsed(cx) {

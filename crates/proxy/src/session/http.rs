@@ -19,6 +19,9 @@ use crate::worker::{Backend, Frontend, Worker};
 /// How often a connection without timeout looks whether its worker is about to stop.
 pub(super) const LOOK_AROUND: Duration = Duration::from_secs(3600);
 
+/// A client that says nothing for so long after a response isn't one that asks again at once.
+pub(super) const MOMENT: Duration = Duration::from_millis(10);
+
 /// One client connection in HTTP mode: what its [streams](super::stream::HttpStream) share.
 pub(crate) struct HttpSession {
     pub(crate) worker: Rc<Worker>,
