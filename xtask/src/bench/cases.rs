@@ -415,7 +415,7 @@ const IDLE: Case = Case {
     way: KEPT,
 };
 
-/// Idle connections, with TLS and without. They have a measure of their own: memory.
+/// Idle connections, with TLS and without, and of HTTP/2. They have a measure of their own: memory.
 pub(crate) const IDLES: &[Case] = &[
     IDLE,
     Case {
@@ -423,6 +423,15 @@ pub(crate) const IDLES: &[Case] = &[
         title: "idle connections over TLS",
         way: Way {
             over: Over::Tls,
+            ..KEPT
+        },
+        ..IDLE
+    },
+    Case {
+        name: "idle-http2",
+        title: "idle connections of HTTP/2",
+        way: Way {
+            over: Over::Http2,
             ..KEPT
         },
         ..IDLE

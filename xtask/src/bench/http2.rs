@@ -116,6 +116,30 @@ fn request(address: SocketAddr) -> Vec<u8> {
     .concat()
 }
 
+/// What a client says that asks once.
+pub(super) fn question(address: SocketAddr) -> Vec<u8> {
+    let mut out = PREFACE.to_vec();
+    put(&mut out, SETTINGS, 0, 0, &[]);
+    put(&mut out, HEADERS, END_STREAM | END_HEADERS, 1, &request(address));
+    out
+}
+
+/// Whether a stream ends with one of these frames, of which the last may not be whole.
+pub(super) fn has_end(mut frames: &[u8]) -> bool {
+    while let Some((header, after)) = frames.split_first_chunk::<HEADER_BYTES>() {
+        let [a, b, c, kind, flags, ..] = *header;
+        if matches!(kind, DATA | HEADERS) && flags & END_STREAM != 0 {
+            return true;
+        }
+        let length = usize::try_from(u32::from_be_bytes([0, a, b, c]));
+        frames = length
+            .ok()
+            .and_then(|length| after.get(length..))
+            .unwrap_or_default();
+    }
+    false
+}
+
 /// One connection.
 struct Connection<'r> {
     stream: TcpStream,
@@ -292,6 +316,16 @@ mod tests {
         assert_eq!(once.unwrap(), 1);
         let bodyless = answered_with(&[(HEADERS, END_HEADERS | END_STREAM | PADDED, &[0, OK])]);
         assert_eq!(bodyless.unwrap(), 1);
+    }
+
+    #[test]
+    fn the_end_of_an_answer_is_found_behind_what_comes_before_it() {
+        let mut frames = Vec::new();
+        put(&mut frames, SETTINGS, ACK, 0, &[1; 6]);
+        put(&mut frames, HEADERS, END_HEADERS, 1, &[OK]);
+        assert!(!has_end(&frames));
+        put(&mut frames, DATA, END_STREAM, 1, b"hello");
+        assert!(has_end(&frames) && !has_end(&frames[..frames.len() - 9]));
     }
 
     #[test]

@@ -12,8 +12,9 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
 
-use super::Options;
+use super::cases::Over;
 use super::server::{Server, Site};
+use super::{Options, http2};
 use crate::Result;
 
 /// How many there are, where there are descriptors for so many.
@@ -40,7 +41,7 @@ pub(super) fn measure(options: &Options, mut site: Site<'_>) -> Result<Idle> {
     // By HAProxy's count a connection may take two descriptors.
     let room = (descriptors()? - OTHER_DESCRIPTORS) / 2 - FIRST;
     let counts: Vec<usize> = COUNTS.iter().map(|count| room.min(*count)).collect();
-    let clients = Clients::new(site.case.way.over.is_secure())?;
+    let clients = Clients::new(site.case.way.over)?;
     let mut servers = Vec::new();
     for server in options.servers.iter().filter(|server| **server != Server::Floor) {
         let mut bytes = Vec::new();
@@ -98,11 +99,12 @@ impl<T: Read + Write> Open for T {}
 /// What opens connections.
 struct Clients {
     tls: Option<Arc<ClientConfig>>,
+    is_http2: bool,
 }
 
 impl Clients {
-    fn new(secure: bool) -> Result<Self> {
-        let tls = secure.then(|| {
+    fn new(over: Over) -> Result<Self> {
+        let tls = over.is_secure().then(|| {
             let provider = Arc::new(aws_lc_rs::default_provider());
             let config = ClientConfig::builder_with_provider(provider.clone())
                 .with_safe_default_protocol_versions()?
@@ -113,6 +115,7 @@ impl Clients {
         });
         Ok(Clients {
             tls: tls.transpose()?,
+            is_http2: over == Over::Http2,
         })
     }
 
@@ -127,12 +130,23 @@ impl Clients {
                 Box::new(StreamOwned::new(tls, stream))
             }
         };
+        let question = match self.is_http2 {
+            true => http2::question(address),
+            false => format!("GET /x HTTP/1.1\r\nhost: {address}\r\n\r\n").into_bytes(),
+        };
         // All of it at once: what comes in pieces waits for acknowledgements.
-        stream.write_all(format!("GET /x HTTP/1.1\r\nhost: {address}\r\n\r\n").as_bytes())?;
-        let mut answer = [0; 1024];
-        match stream.read(&mut answer)? {
-            0 => Err("an idle connection was closed".into()),
-            _ => Ok(stream),
+        stream.write_all(&question)?;
+        let mut answer = Vec::new();
+        loop {
+            let mut piece = [0; 1024];
+            match stream.read(&mut piece)? {
+                0 => return Err("an idle connection was closed".into()),
+                length => answer.extend_from_slice(piece.get(..length).unwrap_or_default()),
+            }
+            // Settings come before the answer, and perhaps alone.
+            if !self.is_http2 || http2::has_end(&answer) {
+                return Ok(stream);
+            }
         }
     }
 }
