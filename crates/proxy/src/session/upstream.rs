@@ -135,10 +135,9 @@ impl HttpStream {
             txn.usage.with_server(conn.traffic());
             self.note_after(&txn.times.connected, &txn.times.connecting, !reused);
             logline::at(LogStep::Connect, txn);
-            if let (Some(header), Ok(name)) = (
-                &backend.spec.send_name,
-                HeaderValue::from_bytes(&server.named.name),
-            ) {
+            if let Some(header) = &backend.spec.send_name
+                && let Ok(name) = HeaderValue::from_bytes(&server.named.name)
+            {
                 head.headers.insert(header.clone(), name);
             }
             let watch = self.body.borrow().clone();
