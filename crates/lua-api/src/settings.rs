@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use mlua::StdLib;
 use tidegate_exec::{Limits, VmOptions};
+use tidegate_http1::HeadLimits;
 use tidegate_proxy::log::Level;
 use tidegate_sample::vars::ProcVars;
 use tidegate_sample::{Lists, UserLists};
@@ -98,6 +99,8 @@ pub struct HttpClientSettings {
     pub connect_timeout: Duration,
     /// `httpclient.ssl.…`: whom requests trust that don't say it.
     pub trust: Trust,
+    /// `tune.bufsize` and `tune.http.maxhdr`: what heads of responses may have. Default: 16 KiB and 101 fields.
+    pub limits: HeadLimits,
 }
 
 impl Default for HttpClientSettings {
@@ -107,6 +110,7 @@ impl Default for HttpClientSettings {
             retries: 3,
             connect_timeout: Duration::from_secs(5),
             trust: Trust::default(),
+            limits: HeadLimits::of_bytes(16 << 10),
         }
     }
 }

@@ -200,11 +200,13 @@ fn a_script_may_read_a_body_piece_by_piece() {
     assert_eq!(
         shown(
             "local r = c:get{ url = at .. '/pieces', stream = true }
-             out(r.status, r.body, r:receive(), r:receive(), r:receive(), r:receive())
+             out(r.status, r.body)
+             local all = '' for piece in r.receive, r do all = all .. piece end
+             out(all, r:receive())
              out(c:get{ url = at .. '/pieces' }.body)
              r = c:get{ url = at .. '/cut', stream = true } out(r:receive()) local p, why = r:receive() out(p, why ~= nil)"
         ),
-        "200,nil,one,two,nil,nil,nil|onetwo|short,nil|nil,true"
+        "200,nil|onetwo,nil,nil|onetwo|short,nil|nil,true"
     );
 }
 

@@ -4,11 +4,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use tidegate_sample::head::Headers;
+use tidegate_sample::head::{Headers, response};
 
 use super::pool;
 use super::request::Request;
-use super::wire::{Body, Connection, Head, Incoming};
+use super::wire::{Body, Connection};
 use crate::handle::stale;
 use crate::run::Ends;
 use crate::socket::{self};
@@ -55,7 +55,6 @@ pub(super) enum Reading {
 /// What is left of a response.
 pub(super) struct Rest {
     connection: Connection,
-    answer: Incoming,
     timeout: Duration,
     kept_by: String,
 }
@@ -89,7 +88,7 @@ impl Ends for Reader {
 impl Rest {
     /// The next piece, if there is one, and what is left behind it.
     pub(super) async fn next(mut self) -> Result<(Option<Bytes>, Option<Rest>), String> {
-        let piece = self.connection.piece(&mut self.answer);
+        let piece = self.connection.piece();
         match tokio::time::timeout(self.timeout, piece).await {
             Err(_) => Err(TIMED_OUT.to_owned()),
             Ok(Some(Ok(piece))) => Ok((Some(piece), Some(self))),
@@ -116,11 +115,11 @@ pub(super) async fn run(request: Request, body: Body) -> Answer {
 async fn exchange(request: Request, body: Body) -> Result<Answer, String> {
     // A connection that was kept may be closed by the time that it is used: then another one is tried. What may not be
     // sent twice goes over a connection of its own.
-    if let (Body::Whole(whole), true) = (&body, request.method.is_idempotent()) {
+    if let (Body::Whole(whole), true) = (&body, request.head.method.is_idempotent()) {
         while let Some(mut connection) = pool::take(&request.kept_by) {
             let sent = connection.send(&request, Body::Whole(whole.clone()));
-            if let Ok((head, answer)) = limited(request.timeout, sent).await? {
-                return answered(request, connection, head, answer).await;
+            if let Ok(head) = limited(request.timeout, sent).await? {
+                return answered(request, connection, head).await;
             }
         }
     }
@@ -131,11 +130,11 @@ async fn exchange(request: Request, body: Body) -> Result<Answer, String> {
         Body::Pieces(_) => None,
     };
     let sent = connection.send(&request, body);
-    let (head, answer) = match limit {
+    let head = match limit {
         Some(limit) => limited(limit, sent).await??,
         None => sent.await?,
     };
-    answered(request, connection, head, answer).await
+    answered(request, connection, head).await
 }
 
 async fn connect(request: &Request) -> Result<Connection, String> {
@@ -158,15 +157,13 @@ async fn connect(request: &Request) -> Result<Connection, String> {
     }
 }
 
-async fn answered(
-    request: Request,
-    connection: Connection,
-    head: Head,
-    answer: Incoming,
-) -> Result<Answer, String> {
+async fn answered(request: Request, connection: Connection, head: response::Parts) -> Result<Answer, String> {
     let mut told = Answer {
-        status: head.status,
-        reason: head.reason,
+        status: head.status.as_u16(),
+        reason: match &head.reason {
+            Some(reason) => Bytes::copy_from_slice(reason.as_bytes()),
+            None => Bytes::from_static(head.status.canonical_reason().unwrap_or_default().as_bytes()),
+        },
         headers: head.headers,
         body: Bytes::new(),
         error: None,
@@ -174,7 +171,6 @@ async fn answered(
     };
     let rest = Rest {
         connection,
-        answer,
         timeout: request.timeout,
         kept_by: request.kept_by,
     };

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Uri};
+use http::{HeaderName, HeaderValue, Method, Uri, Version};
 use mlua::{Lua, LuaString, Result, Table, Value};
-use tidegate_sample::head::{Headers, names};
+use tidegate_sample::head::{Headers, Target, names, request};
 
 use crate::arg::{error, message};
 use crate::settings::HttpClientSettings;
@@ -17,9 +17,7 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A request, ready to be sent.
 pub(super) struct Request {
-    pub(super) method: Method,
-    pub(super) uri: Uri,
-    pub(super) headers: Headers,
+    pub(super) head: request::Parts,
     pub(super) body: Option<Bytes>,
     pub(super) address: Address,
     pub(super) tls: Option<TlsOptions>,
@@ -121,10 +119,12 @@ impl Request {
         }
         complete(&mut headers, &uri);
         let kept_by = format!("{address:?} {}", tls.as_ref().map_or("", |tls| tls.shown()));
+        let target = uri.path_and_query().map_or("/", |target| target.as_str());
+        let slash = if target.starts_with('/') { "" } else { "/" };
+        let target = Bytes::from(format!("{slash}{target}"));
+        let target = Target::parse(&target).map_err(|_| bad_url())?;
         Ok(Request {
-            method,
-            uri,
-            headers,
+            head: request::Parts::new(method, target, Version::HTTP_11, headers),
             body,
             address,
             tls,

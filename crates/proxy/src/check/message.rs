@@ -1,13 +1,19 @@
 //! HTTP in a check: a request's bytes, and what is understood of a response.
 //!
-//! A check asks once per connection and needs no more than a head and the first of a body, so that it can be both strict
-//! and simple.
+//! A check asks once per connection and needs no more than a head and the first of a body.
 
-use http::{HeaderName, HeaderValue, Method, StatusCode, Version};
+use bytes::{Buf, Bytes};
+use http::{HeaderName, Method, StatusCode, Version};
+use tidegate_http1::{HeadLimits, Incoming, Reading, ResponseHead, Step};
 use tidegate_sample::head::{Headers, names};
 
-/// Most headers of a response.
-const HEADERS_MAX: usize = 128;
+/// How much is received of a response is limited by whoever receives it.
+const LIMITS: HeadLimits = HeadLimits {
+    bytes_max: usize::MAX,
+    fields_max: 128,
+    lenient: false,
+    keep_insecure: false,
+};
 
 /// A response, as far as it has come.
 #[derive(Debug)]
@@ -80,110 +86,50 @@ fn field(bytes: &mut Vec<u8>, name: &str, value: &[u8]) {
 /// Reads a response that began with `bytes`, of which no more will come if `ended`. `None` while its head is not whole.
 /// Interim responses are passed over.
 pub(super) fn response(bytes: &[u8], ended: bool, to: &Method) -> Result<Option<Response>, Malformed> {
-    let mut rest = bytes;
+    let mut rest = Bytes::copy_from_slice(bytes);
     loop {
-        let mut fields = [httparse::EMPTY_HEADER; HEADERS_MAX];
-        let mut parsed = httparse::Response::new(&mut fields);
-        let used = match parsed.parse(rest) {
-            Ok(httparse::Status::Complete(used)) => used,
-            Ok(httparse::Status::Partial) if ended => return Err(Malformed),
-            Ok(httparse::Status::Partial) => return Ok(None),
-            Err(_) => return Err(Malformed),
-        };
-        rest = rest.get(used..).unwrap_or_default();
-        let status = parsed
-            .code
-            .and_then(|code| StatusCode::from_u16(code).ok())
-            .ok_or(Malformed)?;
-        if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
-            continue;
+        match tidegate_http1::response(&rest, LIMITS, to) {
+            Reading::Head(head, used) => {
+                rest.advance(used);
+                let status = head.parts.status;
+                if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
+                    return whole(head, rest, ended).map(Some);
+                }
+            }
+            Reading::Mended(mended) => rest = mended,
+            Reading::Partial if !ended => return Ok(None),
+            Reading::Partial | Reading::TooLarge | Reading::Unreadable(_) => return Err(Malformed),
         }
-        let headers = headers(parsed.headers)?;
-        let (body, complete) = body(rest, ended, status, &headers, to)?;
-        return Ok(Some(Response {
-            status,
-            reason: parsed.reason.unwrap_or_default().to_owned(),
-            version: if parsed.version == Some(0) {
-                Version::HTTP_10
-            } else {
-                Version::HTTP_11
-            },
-            headers,
-            body,
-            complete,
-        }));
     }
 }
 
-fn headers(fields: &[httparse::Header<'_>]) -> Result<Headers, Malformed> {
-    let mut headers = Headers::new();
-    for field in fields {
-        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Malformed)?;
-        let value = HeaderValue::from_bytes(field.value).map_err(|_| Malformed)?;
-        headers.append(name, value);
-    }
-    Ok(headers)
-}
-
-/// What is there of the body, and whether that is all.
-fn body(
-    rest: &[u8],
-    ended: bool,
-    status: StatusCode,
-    headers: &Headers,
-    to: &Method,
-) -> Result<(Vec<u8>, bool), Malformed> {
-    let none = *to == Method::HEAD
-        || status.is_informational()
-        || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    if none {
-        return Ok((Vec::new(), true));
-    }
-    let is_chunked = headers
-        .get_all(names::TRANSFER_ENCODING)
-        .any(|value| value.as_bytes().to_ascii_lowercase().ends_with(b"chunked"));
-    if is_chunked {
-        return chunks(rest).map(|(body, whole)| (body, whole || ended));
-    }
-    let length = match headers.get(names::CONTENT_LENGTH) {
-        Some(length) => {
-            let digits = length.to_str().map_err(|_| Malformed)?.trim();
-            Some(digits.parse::<usize>().map_err(|_| Malformed)?)
-        }
-        None => None,
-    };
-    let body = match length {
-        Some(length) => rest.get(..length).unwrap_or(rest),
-        None => rest,
-    };
-    Ok((body.to_vec(), ended || length == Some(body.len())))
-}
-
-/// The content of chunks, and whether the last one is there.
-fn chunks(mut rest: &[u8]) -> Result<(Vec<u8>, bool), Malformed> {
+/// A response with what is there of its body.
+fn whole(head: ResponseHead, mut rest: Bytes, ended: bool) -> Result<Response, Malformed> {
+    let ResponseHead { parts, framing, .. } = head;
+    let mut incoming = Incoming::new(framing, LIMITS);
     let mut body = Vec::new();
-    loop {
-        let (used, size) = match httparse::parse_chunk_size(rest) {
-            Ok(httparse::Status::Complete(found)) => found,
-            Ok(httparse::Status::Partial) => return Ok((body, false)),
-            Err(_) => return Err(Malformed),
-        };
-        rest = rest.get(used..).unwrap_or_default();
-        if size == 0 {
-            return Ok((body, true));
+    let complete = loop {
+        match incoming.step(&mut rest, false) {
+            Step::Piece(piece) => body.extend_from_slice(&piece),
+            Step::Trailers(_) => {}
+            Step::End => break true,
+            // One that ends too early is looked at all the same.
+            Step::More => break ended,
+            Step::Bad(_) => return Err(Malformed),
         }
-        let size = usize::try_from(size).map_err(|_| Malformed)?;
-        let Some(chunk) = rest.get(..size) else {
-            body.extend_from_slice(rest);
-            return Ok((body, false));
-        };
-        body.extend_from_slice(chunk);
-        rest = match rest.get(size..).unwrap_or_default() {
-            [b'\r', b'\n', rest @ ..] => rest,
-            [] | [b'\r'] => return Ok((body, false)),
-            _ => return Err(Malformed),
-        };
-    }
+    };
+    let reason = match &parts.reason {
+        Some(reason) => String::from_utf8_lossy(reason.as_bytes()).into_owned(),
+        None => parts.status.canonical_reason().unwrap_or_default().to_owned(),
+    };
+    Ok(Response {
+        status: parts.status,
+        reason,
+        version: parts.version,
+        headers: parts.headers,
+        body,
+        complete,
+    })
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tidegate_config::model::HttpClientSettings as Wanted;
 use tidegate_config::{Diagnostic, Draft, code};
+use tidegate_http1::HeadLimits;
 use tidegate_lua_api::{Authorities, HttpClientSettings, Names, Trust};
 use tidegate_proxy::resolve::spec::ResolversSpec;
 
@@ -27,8 +28,18 @@ pub(super) fn settings(draft: &mut Draft) -> (Names, HttpClientSettings) {
             verify: wanted.verify,
             authorities: authorities(draft, &wanted),
         },
+        limits: limits(draft),
     };
     (sockets, client)
+}
+
+/// What heads of responses may have: what those of servers may.
+fn limits(draft: &Draft) -> HeadLimits {
+    let tune = &draft.global().tune;
+    HeadLimits {
+        fields_max: tune.fields_max.map_or(HeadLimits::FIELDS_MAX, usize::from),
+        ..HeadLimits::of_bytes(usize::try_from(tune.buffer_bytes).unwrap_or(usize::MAX))
+    }
 }
 
 fn names(draft: &Draft, wanted: &Wanted) -> Names {
