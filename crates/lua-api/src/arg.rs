@@ -108,7 +108,28 @@ pub(crate) fn error(name: &str, why: impl std::fmt::Display) -> Error {
     Error::runtime(format!("{name}: {why}"))
 }
 
+/// A message as one line of a log, whatever a script made it of: what would begin another line, or change how it is shown, is a dot.
+pub(crate) fn logged(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    text.chars()
+        .map(|c| if c.is_control() { '.' } else { c })
+        .collect()
+}
+
 /// A message as text, whatever bytes a script made it of.
 pub(crate) fn message(text: &[u8]) -> String {
     String::from_utf8_lossy(text).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_one_line() {
+        assert_eq!(
+            logged("a\nb\r\n\0\u{1b}[31m\u{85} \u{e4}".as_bytes()),
+            "a.b....[31m. \u{e4}"
+        );
+    }
 }

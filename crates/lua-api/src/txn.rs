@@ -10,7 +10,7 @@ use tidegate_proxy::ext::ActionOutcome;
 use tidegate_proxy::log::Level;
 use tidegate_proxy::{LogLevel, Mode, Txn};
 
-use crate::arg::{Int, LevelArg, bad_argument, error, level_of, message};
+use crate::arg::{Int, LevelArg, bad_argument, error, level_of, logged};
 use crate::classes::Parts;
 use crate::core::SILENT;
 use crate::env::Env;
@@ -263,7 +263,7 @@ fn log_at(lua: &Lua, name: &str, env: &Arc<Env>, level: Level) -> Result<Functio
 
 fn log(env: &Env, this: &This<TxnClass>, level: Level, text: &[u8]) -> Result<()> {
     let txn = this.live()?;
-    let text = message(text);
+    let text = logged(text);
     if env.settings.log_loggers {
         txn.log(level, &text);
     }

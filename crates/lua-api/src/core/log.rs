@@ -6,7 +6,7 @@ use mlua::{Function, Lua, Result};
 use tidegate_exec::{Chars, function};
 use tidegate_proxy::log::Level;
 
-use crate::arg::{LevelArg, message};
+use crate::arg::{LevelArg, logged};
 use crate::env::Env;
 use crate::row::{Row, row};
 
@@ -17,7 +17,7 @@ pub(super) const ROWS: &[Row] = &[
         |lua, name, env| {
             let env = Arc::clone(env);
             function(lua, name, move |_, (level, text): (LevelArg, Chars)| {
-                env.settings.message(level.0, &message(&text));
+                env.settings.message(level.0, &logged(&text));
                 Ok(())
             })
         },
@@ -45,7 +45,7 @@ pub(super) const ROWS: &[Row] = &[
 fn at(lua: &Lua, name: &str, env: &Arc<Env>, level: Level) -> Result<Function> {
     let env = Arc::clone(env);
     function(lua, name, move |_, text: Chars| {
-        env.settings.message(level, &message(&text));
+        env.settings.message(level, &logged(&text));
         Ok(())
     })
 }
