@@ -165,6 +165,40 @@ fn what_functions_use_is_shown_and_a_client_that_goes_ends_its_command() -> Resu
 }
 
 #[test]
+fn connections_that_scripts_keep_are_counted() -> Result<()> {
+    let origin = support::origin::named("kept")?;
+    let script = r#"
+        core.register_cli({ "use" }, "uses a connection twice", function(applet)
+            for _ = 1, 2 do
+                local socket = core.tcp()
+                socket:connect("127.0.0.1", PORT)
+                socket:send("GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+                repeat local line = socket:receive("*l") until line == ""
+                applet:send(socket:receive(4))
+                socket:setkeepalive()
+            end
+        end)"#;
+    let script = script.replace("PORT", &origin.port().to_string());
+    let site = scripted::start("pooled", &script, SITE)?;
+    assert_eq!(site.ask("use\n")?, "keptkept\n");
+    let answer = site.ask("show lua\n")?;
+    let (_, rows) = answer
+        .split_once("# worker idle kept reused closed\n")
+        .ok_or("no pools")?;
+    let mut counts = [0_u64; 4];
+    for row in rows
+        .lines()
+        .take_while(|row| !row.is_empty() && !row.starts_with('#'))
+    {
+        for (count, column) in counts.iter_mut().zip(row.split(' ').skip(1)) {
+            *count += column.parse::<u64>()?;
+        }
+    }
+    assert_eq!(counts, [1, 2, 1, 0], "{answer}");
+    Ok(())
+}
+
+#[test]
 fn a_command_of_the_program_is_not_a_scripts() -> Result<()> {
     let script = "core.register_cli({ 'show', 'info' }, 'x', function() end)";
     let root = std::env::temp_dir().join(format!("tidegate-own-{}", std::process::id()));

@@ -165,7 +165,7 @@ pub(crate) const ROWS: &[Row] = &[
     ),
     row(
         "setkeepalive(socket[, milliseconds[, size]])",
-        "gives the connection to the worker's pool, from where `connect` takes it: for so long (60 s if nothing is said), beside at most `size` to \
+        "gives the connection to the worker's pool, from where `connect` takes it: for so long (60 s if nothing is said, an hour at most), beside at most `size` to \
          the same place (30); 1, or nil and an error",
         |lua, name, _| {
             function(

@@ -8,6 +8,8 @@ use super::connection::Connection;
 
 /// How long one is kept when nobody says.
 pub(super) const IDLE: Duration = Duration::from_secs(60);
+/// How long one is kept at most, whatever is said.
+const IDLE_MAX: Duration = Duration::from_secs(3600);
 /// How many are kept for one place when nobody says.
 pub(super) const SIZE: usize = 30;
 /// How many a worker keeps.
@@ -70,7 +72,7 @@ pub(super) fn put(mut connection: Connection, idle: Duration, size: usize) -> Re
     let sweep = POOL.with_borrow_mut(|pool| {
         let place = connection.place.clone();
         let kept = pool.places.entry(place).or_default();
-        kept.push((connection, Instant::now() + idle));
+        kept.push((connection, Instant::now() + idle.min(IDLE_MAX)));
         pool.report.kept += 1;
         pool.report.idle += 1;
         // The oldest make room.
