@@ -180,7 +180,7 @@ const ATTRIBUTES: &[Attribute] = &[
     attribute("Map", "_reg", "integer", "match method: regular expressions"),
     attribute("ServerEvent", "name", "string", "the server's name"),
     attribute("ServerEvent", "puid", "integer", "its number in its backend"),
-    attribute("ServerEvent", "rid", "integer", "0"),
+    attribute("ServerEvent", "rid", "integer", "the number of its revision, as `Server:get_rid` has it"),
     attribute("ServerEvent", "proxy_name", "string", "its backend's name"),
     attribute("ServerEvent", "proxy_uuid", "integer", "its backend's number"),
     attribute("ServerEvent", "reference", "Server?", "the server"),

@@ -5,28 +5,40 @@
 mod common;
 
 use common::{Site, http, out, plane, run, script};
+use tidegate_lua_api::reference;
 
-const USES: &str = r#"
-    local uses = {
-        { "Proxy", function() kept.px:get_mode() end },
-        { "Proxy", function() kept.px:get_stats() end },
-        { "Proxy", function() return kept.px.listeners end },
-        { "Server", function() kept.sv:set_weight("1") end },
-        { "Server", function() kept.sv:get_addr() end },
-        { "Server", function() kept.sv:set_maint() end },
-        { "Server", function() return kept.sv.name end },
-        { "Server", function() kept.sv:get_stats() end },
-        { "Listener", function() kept.ls:get_stats() end },
-        { "StickTable", function() kept.st:info() end },
-        { "StickTable", function() kept.st:lookup("1") end },
-        { "StickTable", function() kept.st:dump() end },
+/// Arguments of functions that texts won't do for.
+const ARGUMENTS: &[(&str, &str)] = &[
+    ("set_maxconn", "1"),
+    ("set_weight", "'1'"),
+    ("set_addr", "'127.0.0.1', 1"),
+    ("event_sub", "{ 'SERVER' }, print"),
+    ("dump", ""),
+];
+
+/// Uses every function of those classes, and their names.
+fn uses() -> String {
+    let classes = ["Proxy", "Server", "Listener", "StickTable"];
+    let mut uses = String::from("local uses = {\n");
+    for rows in reference().iter().filter(|rows| classes.contains(&rows.class)) {
+        for name in rows.rows.iter().map(|row| row.name()) {
+            let arguments = ARGUMENTS.iter().find(|(known, _)| *known == name);
+            let arguments = arguments.map_or("'1'", |(_, arguments)| arguments);
+            let class = rows.class;
+            uses.push_str(&format!(
+                "{{ '{class}', function() kept.{class}:{name}({arguments}) end }},\n"
+            ));
+        }
+    }
+    uses + "{ 'Proxy', function() return kept.Proxy.listeners end },
+        { 'Server', function() return kept.Server.name end },
     }
     for _, use in ipairs(uses) do
         local ok, problem = pcall(use[2])
-        local refused = not ok and tostring(problem):find(use[1] .. " object is no longer usable", 1, true)
-        out(use[1], ok, refused and "refused" or problem)
-    end
-"#;
+        local refused = not ok and tostring(problem):find(use[1] .. ' object is no longer usable', 1, true)
+        out(use[1], ok, refused and 'refused' or problem)
+    end"
+}
 
 #[test]
 fn they_work_while_it_lives_and_are_refused_afterwards() {
@@ -34,16 +46,17 @@ fn they_work_while_it_lives_and_are_refused_afterwards() {
     let text = format!(
         "core.register_init(function()
             kept = {{
-                px = core.proxies.back, sv = core.proxies.back.servers.one, st = core.proxies.back.stktable,
-                ls = core.proxies.front.listeners['sock-1'],
+                Proxy = core.proxies.back, Server = core.proxies.back.servers.one, StickTable = core.proxies.back.stktable,
+                Listener = core.proxies.front.listeners['sock-1'],
             }}
         end)\n{}",
-        script(USES)
+        script(&uses())
     );
     let site = Site::on(&text, &plane);
     let txn = http("/");
     run(site.act("eval", &txn));
     let alive = out(&txn);
+    assert!(alive.split('|').count() > 45, "{alive}");
     assert!(alive.split('|').all(|part| part.contains(",true,")), "{alive}");
     // What was asked for is kept by the object; a fresh one has to ask.
     let site = Site::on(&text, &plane);

@@ -129,6 +129,7 @@ pub(super) const ROWS: &[Row] = &[
     row("get_proxy(sv)", "its Proxy", |lua, name, env| {
         let env = Arc::clone(env);
         function(lua, name, move |lua, this: This<ServerRef>| {
+            found(&plane_for(&env, ServerRef::NAME)?, *this)?;
             let makers: Table = lua.named_registry_value(MAKERS)?;
             match env.settings.world.proxy_of(this.backend) {
                 Some(proxy) => makers.raw_get::<Function>("proxy")?.call::<mlua::Value>(proxy),
@@ -269,6 +270,7 @@ pub(super) const ROWS: &[Row] = &[
             let env = Arc::clone(env);
             function(lua, name, move |lua, this: This<ServerRef>| {
                 let plane = plane_for(&env, ServerRef::NAME)?;
+                found(&plane, *this)?;
                 let list = lua.create_table()?;
                 for (backend, state) in plane.placed_backends() {
                     for server in state.servers().iter() {
