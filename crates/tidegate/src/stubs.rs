@@ -28,7 +28,10 @@ pub(crate) fn run(directory: &Path, report: Report) -> Exit {
 }
 
 /// Those that scripts find by their names; objects of the others are made for them.
-const GLOBALS: [&str; 4] = ["core", "act", "Regex", "Map"];
+const GLOBALS: [&str; 6] = ["core", "act", "filter", "CertCache", "Regex", "Map"];
+
+/// Those of them whose functions are called without an object.
+const TABLES: [&str; 3] = ["core", "filter", "CertCache"];
 
 /// The stubs.
 pub(crate) fn text() -> String {
@@ -90,7 +93,7 @@ fn begin(out: &mut String, class: &str) {
 fn function(out: &mut String, class: &str, row: &Row) {
     let _ = writeln!(out, "\n---{}", row.doc);
     let mut params = params(row.signature);
-    let own = class == "core" || row.name() == "new";
+    let own = TABLES.contains(&class) || row.name() == "new";
     let is_method = !own && (class == "act" || !params.is_empty());
     if is_method && class != "act" {
         params.remove(0);
@@ -160,7 +163,13 @@ mod tests {
         let lua = mlua::Lua::new();
         lua.load(text.as_str()).exec().unwrap();
         let known: bool = lua
-            .load("return type(core.register_cli) == 'function' and type(Map.new) == 'function' and type(act.wake_time) == 'function'")
+            .load(
+                "for name, global in pairs({ core = 'register_cli', Map = 'new', Regex = 'new', act = 'wake_time',
+                        filter = 'register_data_filter', CertCache = 'set' }) do
+                    if type(_G[name][global]) ~= 'function' then return false end
+                end
+                return true",
+            )
             .eval()
             .unwrap();
         assert!(known);
@@ -169,6 +178,10 @@ mod tests {
             "function TXN:get_var(var) end",
             "function Socket:send(data, start, end_) end",
             "function core.register_task(func, arg1, arg2, ...) end",
+            "---@param flt? any\n---@param chn any\nfunction filter.register_data_filter(flt, chn) end",
+            "function filter.wake_time(milliseconds) end",
+            "function CertCache.set(certificate) end",
+            "function act:wake_time(milliseconds) end",
             "---@field status integer",
             "function Fetches:src(...) end",
             "function Converters:lower(...) end",
