@@ -342,6 +342,7 @@ fn a_service_is_no_server_and_has_none_of_its_timeouts() -> Result<()> {
         listen site\n    mode http\n    timeout client 10s\n    timeout connect 10s\n    timeout server 10ms\n    \
         bind 127.0.0.1:8080\n    http-request use-service lua.slow\n";
     let site = Site::start("suspend-service", &[("site.cfg", config), ("slow.lua", script)])?;
-    assert!(site.get("/")?.ends_with("there"));
+    // How its body is framed depends on whether the service has ended when the head leaves.
+    assert!(site.get("/")?.contains("there"));
     Ok(())
 }

@@ -1,0 +1,185 @@
+//! Whatever a script is called for may sleep, use a socket and ask over HTTP; where nothing can wait, the error names the place.
+
+mod support;
+
+use std::io::{Read as _, Write as _};
+
+use support::Result;
+use support::scripted;
+
+const SCRIPT: &str = r#"
+done = {}
+
+-- Waits in every way that there is.
+local function wait(place)
+    core.msleep(1)
+    local socket = core.tcp()
+    socket:settimeout(10)
+    assert(socket:connect("127.0.0.1:8089"))
+    assert(socket:send("GET / HTTP/1.0\r\nhost: x\r\n\r\n"))
+    local by_socket = socket:receive("*a"):match("\r\n\r\n(.*)$")
+    local asked = core.httpclient():get({ url = "http://127.0.0.1:8089/", timeout = 10000 })
+    done[place] = by_socket .. asked.body
+end
+
+for rules, place in pairs({ ["tcp-req"] = "tcp-request", ["tcp-res"] = "tcp-response", ["http-req"] = "http-request",
+        ["http-res"] = "http-response", ["http-after-res"] = "http-after-response" }) do
+    core.register_action("wait", { rules }, function(txn, name) wait(name or place) end, 1)
+end
+core.register_fetches("wait", function(txn, place) wait(place) return place end)
+core.register_converters("wait", function(value, place) wait(place) return value end)
+core.register_service("http", "http", function(applet)
+    wait("service of HTTP")
+    applet:set_status(200)
+    applet:start_response()
+    wait("service of HTTP that has begun")
+    applet:send("served")
+end)
+core.register_service("tcp", "tcp", function(applet) wait("service of TCP") applet:send("served") end)
+core.register_cli({ "linger" }, "waits", function(applet) wait("command") end)
+core.register_task(function() wait("task") end)
+core.event_sub({ "SERVER_ADMIN" }, function() wait("event") end)
+local F = { flags = filter.FLT_CFG_FL_HTX }
+F.__index = F
+function F:new() return setmetatable({}, F) end
+function F:start_analyze(txn, chn)
+    wait("start_analyze")
+    filter.register_data_filter(self, chn)
+end
+for _, callback in ipairs({ "end_analyze", "http_headers", "http_payload", "http_end", "tcp_payload" }) do
+    F[callback] = function() wait(callback) end
+end
+core.register_filter("wait", F, function(flt) return flt end)
+core.register_cli({ "done" }, "who has waited", function(applet)
+    for place, answer in pairs(done) do applet:send(place .. ": " .. answer .. "\n") end
+end)
+"#;
+
+const SITE: &str = "\
+frontend www
+    bind 127.0.0.1:8080
+    filter lua.wait
+    tcp-request session set-var(sess.a) lua.wait(session)
+    http-request lua.wait http-request
+    http-request set-var(txn.a) lua.wait(fetch)
+    http-request set-var(txn.a) str(a),lua.wait(converter)
+    http-request use-service lua.http if { path /service }
+    http-response lua.wait http-response
+    http-after-response lua.wait http-after-response
+    use_backend %[str(mirror),lua.wait(use_backend)]
+backend mirror
+    server one 127.0.0.1:8089
+listen streams
+    mode tcp
+    bind 127.0.0.1:8081
+    filter lua.wait
+    tcp-request inspect-delay 20s
+    tcp-request content lua.wait tcp-request
+    tcp-response inspect-delay 20s
+    tcp-response content lua.wait tcp-response
+    server one 127.0.0.1:8089
+# Data that never comes is waited for until the delay is over: what follows is evaluated for the last time.
+listen last
+    mode tcp
+    bind 127.0.0.1:8082
+    tcp-request inspect-delay 30ms
+    tcp-request content reject if { req.len ge 100000 }
+    tcp-request content lua.wait 'last tcp-request'
+    tcp-request content set-var(txn.a) lua.wait('last tcp-request fetch')
+    tcp-response inspect-delay 30ms
+    tcp-response content close if { res.len ge 100000 }
+    tcp-response content lua.wait 'last tcp-response'
+    server one 127.0.0.1:8089
+frontend services
+    mode tcp
+    bind 127.0.0.1:8083
+    tcp-request content use-service lua.tcp
+frontend mirror
+    bind 127.0.0.1:8089
+    http-request return status 200 content-type text/plain string origin
+";
+
+/// Every place where a script's function is called.
+const PLACES: &[&str] = &[
+    "session",
+    "http-request",
+    "http-response",
+    "http-after-response",
+    "fetch",
+    "converter",
+    "use_backend",
+    "service of HTTP",
+    "service of HTTP that has begun",
+    "service of TCP",
+    "tcp-request",
+    "tcp-response",
+    "last tcp-request",
+    "last tcp-request fetch",
+    "last tcp-response",
+    "command",
+    "task",
+    "event",
+    "start_analyze",
+    "end_analyze",
+    "http_headers",
+    "http_payload",
+    "http_end",
+    "tcp_payload",
+];
+
+#[test]
+fn scripts_may_wait_wherever_they_are_called() -> Result<()> {
+    let site = scripted::start_with("waits", SCRIPT, "    tune.lua.session-timeout 20s\n", SITE, &[])?;
+    let request = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    assert!(site.site.get("/")?.ends_with("origin"));
+    assert!(site.site.get("/service")?.contains("served"));
+    for bind in [1, 2] {
+        let mut stream = site.site.connect(bind)?;
+        stream.write_all(request)?;
+        assert!(support::site::rest(stream)?.ends_with("origin"), "{bind}");
+    }
+    let mut stream = site.site.connect(3)?;
+    let mut told = String::new();
+    stream.read_to_string(&mut told)?;
+    assert_eq!(told, "served");
+    site.ask("linger\n")?;
+    site.ask("set server mirror/one state drain\n")?;
+    for place in PLACES {
+        site.until("done\n", &format!("{place}: originorigin\n"))?;
+    }
+    Ok(())
+}
+
+/// Lines where nothing can wait, and what the failure says of the place.
+const HURRIED: &[(&str, &str)] = &[
+    ("log-format %[lua.wait(x)]", "a log line cannot wait"),
+    (
+        "balance hash lua.wait(x)\n    hash-type consistent",
+        "`balance` cannot wait",
+    ),
+    (
+        "option forwarded host-expr lua.wait(x)",
+        "`option forwarded` cannot wait",
+    ),
+    (
+        "default-server pool-conn-name lua.wait(x)",
+        "what a connection to a server depends on (`sni`, `source`, `pool-conn-name`, `set-proxy-v2-tlv-fmt`) cannot wait",
+    ),
+];
+
+#[test]
+fn where_nothing_can_wait_the_failure_names_the_place() -> Result<()> {
+    for (at, (lines, wanted)) in HURRIED.iter().enumerate() {
+        let rest = format!(
+            "    log stdout format raw local0\nlisten www\n    bind 127.0.0.1:8080\n    {lines}\n    server one 127.0.0.1:8089\n    \
+             server two 127.0.0.1:8089\nfrontend mirror\n    no log\n    bind 127.0.0.1:8089\n    http-request return status 200\n"
+        );
+        let site = scripted::start(&format!("hurried-{at}"), SCRIPT, &rest)?;
+        let answer = site.site.get("/")?;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{lines}: {answer}");
+        site.site.logged(&format!(
+            "Lua fetch 'wait': [state-id 0] yield not allowed: {wanted}"
+        ))?;
+    }
+    Ok(())
+}
