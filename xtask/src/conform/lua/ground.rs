@@ -20,6 +20,7 @@ pub(super) struct Ground {
     stopped: SocketAddr,
     origin: SocketAddr,
     echo: SocketAddr,
+    whole: SocketAddr,
     echo_socket: PathBuf,
 }
 
@@ -27,7 +28,8 @@ impl Ground {
     /// Finds addresses and starts the servers, which end with this process.
     pub(super) fn new(directory: &Path) -> Result<Self> {
         fs::create_dir_all(directory)?;
-        let (origin, echo) = (
+        let (origin, echo, whole) = (
+            TcpListener::bind("127.0.0.1:0")?,
             TcpListener::bind("127.0.0.1:0")?,
             TcpListener::bind("127.0.0.1:0")?,
         );
@@ -43,6 +45,7 @@ impl Ground {
             stopped: free_address()?,
             origin: origin.local_addr()?,
             echo: echo.local_addr()?,
+            whole: whole.local_addr()?,
             echo_socket,
         };
         // Whoever hangs up early gets no answer.
@@ -54,6 +57,11 @@ impl Ground {
         std::thread::spawn(move || {
             for connection in echo.incoming().flatten() {
                 std::thread::spawn(move || send_back(&connection, &connection));
+            }
+        });
+        std::thread::spawn(move || {
+            for connection in whole.incoming().flatten() {
+                std::thread::spawn(move || send_back_at_once(&connection));
             }
         });
         std::thread::spawn(move || {
@@ -107,6 +115,7 @@ impl Ground {
             ("{site}", site.display().to_string()),
             ("{origin}", self.origin.port().to_string()),
             ("{echo}", self.echo.port().to_string()),
+            ("{whole}", self.whole.port().to_string()),
             ("{lists}", lists.display().to_string()),
             ("{scripts}", names.join("\n")),
             ("{http}", self.http.port().to_string()),
@@ -192,6 +201,13 @@ fn chunks(reader: &mut impl BufRead) -> Option<Vec<u8>> {
             return Some(body);
         }
     }
+}
+
+/// Sends back all that came once the other side has ended, in one piece: whoever looks at it sees all of it or nothing.
+fn send_back_at_once(mut connection: &std::net::TcpStream) -> Option<()> {
+    let mut all = Vec::new();
+    connection.read_to_end(&mut all).ok()?;
+    connection.write_all(&all).ok()
 }
 
 /// Sends back what comes, until the other side or the line `quit` ends it.
