@@ -21,6 +21,10 @@ const BYTES_PER_UNIT: u64 = 1024;
 /// What an error of the peer costs that ends a stream alone.
 pub(crate) const ERROR: u64 = 20;
 
+/// What a piece of a body costs that has nothing in it, and one that nobody wants any more.
+pub(crate) const EMPTY: u64 = 4;
+pub(crate) const UNWANTED: u64 = 1;
+
 /// What a request costs that isn't looked at, and an informational response.
 pub(crate) const REFUSAL: u64 = 10;
 pub(crate) const INFORMATIONAL: u64 = 5;
@@ -100,7 +104,7 @@ impl Budget {
             self.glitch();
         }
         let cost = match head.kind {
-            kind::DATA if odd => 4,
+            kind::DATA if odd => EMPTY,
             kind::DATA | kind::HEADERS => return,
             kind::CONTINUATION if odd => 20,
             kind::CONTINUATION => 2,

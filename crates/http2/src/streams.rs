@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::task::{Context, Waker};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use slab::Slab;
 use tidegate_sample::head::response;
@@ -30,6 +30,8 @@ pub(crate) enum Inbound {
     /// The head of a response, which may be an informational one.
     Head(response::Parts),
     Data(Bytes),
+    /// Small pieces that came while there was one already.
+    Gathered(BytesMut),
     Trailers(Box<HeaderMap>),
 }
 
@@ -38,13 +40,18 @@ pub(crate) enum Inbound {
 pub enum Broken {
     /// The peer let go of it.
     Peer(Reason),
-    /// It was let go of here: for an error of the peer's, or as nobody needed it any more.
+    /// It was let go of here, as nobody needed it any more.
     Here(Reason),
+    /// It was reset here, for an error of the peer's.
+    Faulty(Reason),
     /// The peer said that it won't look at it, nor at any that began after it.
     Unseen,
     /// The connection is gone.
     Connection,
 }
+
+/// As much as this is gathered of small pieces.
+const GATHERED_BYTES_MAX: usize = 16 * 1024;
 
 /// One stream.
 pub(crate) struct Stream {
@@ -104,6 +111,22 @@ impl Stream {
     /// Whether nothing passes on it any more, in either direction.
     pub(crate) fn is_closed(&self) -> bool {
         self.broken.is_some() || self.received && self.sent
+    }
+
+    /// A small piece of a body came. Those that nobody takes yet are gathered: what is kept for each piece alone would be a multiple
+    /// of what was sent.
+    pub(crate) fn take_in(&mut self, piece: &[u8]) {
+        match self.inbound.back_mut() {
+            Some(Inbound::Gathered(gathered)) if gathered.len() + piece.len() <= GATHERED_BYTES_MAX => {
+                gathered.extend_from_slice(piece);
+            }
+            Some(Inbound::Data(_) | Inbound::Gathered(_)) => {
+                self.inbound.push_back(Inbound::Gathered(piece.into()));
+            }
+            _ => self
+                .inbound
+                .push_back(Inbound::Data(Bytes::copy_from_slice(piece))),
+        }
     }
 
     /// Nothing passes on it any more, for this reason if there is no other already.

@@ -324,7 +324,7 @@ fn bodies_are_counted_against_what_was_declared() {
         match sound {
             true => assert!(matches!(end, Received::End) && body == b"abc", "{pieces:?}"),
             false => assert!(
-                matches!(end, Received::Broken(Broken::Here(Reason::PROTOCOL_ERROR))),
+                matches!(end, Received::Broken(Broken::Faulty(Reason::PROTOCOL_ERROR))),
                 "{pieces:?}"
             ),
         }
@@ -563,6 +563,41 @@ fn who_waits_is_told_of_resets_and_ends() {
 }
 
 #[test]
+fn whoever_answers_is_told_that_the_client_made_a_stream_be_reset() {
+    let mut server = server();
+    let key = ask(&mut server, &frame(HEADERS, WHOLE, 1, GET));
+    assert!(server.poll_gone(key, &no_context()).is_pending());
+    frames(&mut server);
+    feed(&mut server, &frame(WINDOW_UPDATE, 0, 1, &[0; 4]));
+    assert!(server.read().is_none() && server.outcome().is_none());
+    assert_eq!(frames(&mut server)[0].kind, RST_STREAM);
+    assert!(server.poll_gone(key, &no_context()).is_ready());
+    // What is reset here by whoever answers is no news to it.
+    let key = ask(&mut server, &frame(HEADERS, WHOLE, 3, GET));
+    server.reset(key, Reason::CANCEL);
+    assert!(server.poll_gone(key, &no_context()).is_pending());
+}
+
+#[test]
+fn small_pieces_of_a_body_that_nobody_takes_are_gathered() {
+    let mut server = server();
+    let key = ask(&mut server, &frame(HEADERS, END_HEADERS, 1, POST));
+    let bytes: Vec<u8> = (0..40_000_u32).map(|n| n as u8).collect();
+    for byte in &bytes {
+        feed(&mut server, &frame(DATA, 0, 1, &[*byte]));
+    }
+    feed(&mut server, &frame(DATA, END_STREAM, 1, &[7; 9_000]));
+    assert!(server.read().is_none() && server.outcome().is_none());
+    let (mut taken, mut pieces) = (Vec::new(), 0);
+    while let Some(Received::Data(data)) = received(&mut server, key) {
+        taken.extend_from_slice(&data);
+        pieces += 1;
+    }
+    assert!(taken == [bytes, vec![7; 9_000]].concat());
+    assert!(pieces < 10, "{pieces}");
+}
+
+#[test]
 fn what_was_asked_for_whole_is_answered_to_who_ended_its_side() {
     let mut server = server();
     let half = ask(&mut server, &frame(HEADERS, END_HEADERS, 1, POST));
@@ -586,7 +621,7 @@ fn what_was_asked_for_whole_is_answered_to_who_ended_its_side() {
 fn floods_end_the_connection() {
     let begin = |n: u32| frame(HEADERS, if n == 0 { 4 } else { 5 }, 2 * n + 1, GET);
     type Flood = Box<dyn Fn(u32) -> Vec<u8>>;
-    let floods: [(&str, Flood); 7] = [
+    let floods: [(&str, Flood); 9] = [
         ("pings", Box::new(|_| frame(PING, 0, 0, &[0; 8]))),
         ("settings", Box::new(|_| frame(SETTINGS, 0, 0, b""))),
         ("priorities", Box::new(|_| frame(PRIORITY, 0, 1, &[0; 5]))),
@@ -597,6 +632,23 @@ fn floods_end_the_connection() {
         (
             "empty data",
             Box::new(move |n| if n == 0 { begin(0) } else { frame(DATA, 0, 1, b"") }),
+        ),
+        (
+            "padding",
+            Box::new(move |n| {
+                if n == 0 {
+                    begin(0)
+                } else {
+                    frame(DATA, PADDED, 1, b"\0")
+                }
+            }),
+        ),
+        (
+            "data on a stream that was reset",
+            Box::new(move |n| match n {
+                0 => [begin(0), frame(WINDOW_UPDATE, 0, 1, &[0; 4])].concat(),
+                _ => frame(DATA, 0, 1, b"x"),
+            }),
         ),
         ("errors", Box::new(|n| frame(HEADERS, WHOLE, 2 * n + 1, b""))),
         (

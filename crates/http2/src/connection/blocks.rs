@@ -143,7 +143,7 @@ impl Connection {
             return Ok(());
         };
         let fault = match stream.broken {
-            Some(Broken::Here(_)) => {
+            Some(Broken::Here(_) | Broken::Faulty(_)) => {
                 self.decode(block, |_| Then::Stop)?;
                 return Ok(());
             }

@@ -225,6 +225,12 @@ impl Connection {
         !matches!(self.stage, Stage::Preface | Stage::Settings)
     }
 
+    /// Whether a frame or a header block of the peer's has begun and isn't whole.
+    #[must_use]
+    pub fn is_halfway(&self) -> bool {
+        !self.held.is_empty() || self.assembling.is_some()
+    }
+
     /// Whether the peer takes an extended CONNECT (RFC 8441).
     #[must_use]
     pub fn takes_protocols(&self) -> bool {

@@ -1,6 +1,6 @@
 //! Frames are read.
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BytesMut};
 
 use super::{Connection, FAREWELL, Fault, Leaving, Outcome, PREFACE, SENT_TABLE_BYTES_MAX, Stage, widened};
 use crate::budget;
@@ -126,7 +126,8 @@ impl Connection {
         }
         match self.streams.find(id) {
             Some(key) if self.streams.get(key).is_some_and(|stream| !stream.is_closed()) => {
-                self.reset(key, reason);
+                self.say_reset(id, reason);
+                self.change(key, |stream| stream.break_off(Broken::Faulty(reason)));
             }
             _ => {
                 self.refused += u32::from(reason != Reason::REFUSED_STREAM);
@@ -166,16 +167,14 @@ impl Connection {
                 return other.map(drop);
             }
         };
-        if length > 0 {
-            let data = match length <= COPIED_BYTES_MAX {
-                true => {
-                    let copy = Bytes::copy_from_slice(held.get(..length).unwrap_or_default());
-                    held.advance(length);
-                    copy
-                }
-                false => held.split_to(length).freeze(),
-            };
-            if let Some(stream) = self.streams.get_mut(key) {
+        if length > 0
+            && let Some(stream) = self.streams.get_mut(key)
+        {
+            if length <= COPIED_BYTES_MAX {
+                stream.take_in(held.get(..length).unwrap_or_default());
+                held.advance(length);
+            } else {
+                let data = held.split_to(length).freeze();
                 stream.inbound.push_back(Inbound::Data(data));
             }
         }
@@ -197,6 +196,7 @@ impl Connection {
         }
         let Some(key) = self.streams.find(id) else {
             self.widen_connection();
+            self.budget.pay(budget::UNWANTED);
             return self.missing(id).map(|()| None);
         };
         let Some(stream) = self.streams.get_mut(key) else {
@@ -205,8 +205,9 @@ impl Connection {
         stream.receive_window -= i64::from(head.length);
         let fault = match stream.broken {
             // What comes behind a reset of ours was sent before the peer knew of it.
-            Some(Broken::Here(_)) => {
+            Some(Broken::Here(_) | Broken::Faulty(_)) => {
                 self.widen_connection();
+                self.budget.pay(budget::UNWANTED);
                 return Ok(None);
             }
             Some(_) => Some(Reason::STREAM_CLOSED),
@@ -234,6 +235,9 @@ impl Connection {
         if length < head.length {
             // Padding is taken as soon as it is here.
             self.widen_connection();
+            if length == 0 && !head.has(flag::END_STREAM) {
+                self.budget.pay(budget::EMPTY);
+            }
         }
         Ok(Some(key))
     }

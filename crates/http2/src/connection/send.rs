@@ -119,14 +119,14 @@ impl Connection {
         Poll::Pending
     }
 
-    /// Ready when the peer has let go of a stream.
+    /// Ready when the peer has let go of a stream, or it was reset for an error of the peer's.
     pub fn poll_gone(&mut self, key: Key, cx: &Context<'_>) -> Poll<()> {
         let Some(stream) = self.streams.get_mut(key) else {
             return Poll::Ready(());
         };
         if matches!(
             stream.broken,
-            Some(Broken::Peer(_) | Broken::Unseen | Broken::Connection)
+            Some(Broken::Peer(_) | Broken::Faulty(_) | Broken::Unseen | Broken::Connection)
         ) {
             return Poll::Ready(());
         }

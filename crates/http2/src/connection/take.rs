@@ -33,6 +33,10 @@ impl Connection {
                 self.taken(key, data.len() as u32);
                 Poll::Ready(Received::Data(data))
             }
+            Some(Inbound::Gathered(data)) => {
+                self.taken(key, data.len() as u32);
+                Poll::Ready(Received::Data(data.freeze()))
+            }
             Some(Inbound::Trailers(trailers)) => Poll::Ready(Received::Trailers(trailers)),
             // No head comes behind another one.
             Some(Inbound::Head(_)) => Poll::Ready(Received::End),

@@ -122,14 +122,17 @@ impl RequestReader {
                     Method::default()
                 }));
             }
-            Pseudo::Scheme if self.scheme.is_none() && !value.is_empty() => {
+            Pseudo::Scheme if self.scheme.is_none() => {
                 self.scheme = Some(match value {
                     b"https" => Scheme::HTTPS,
                     b"http" => Scheme::HTTP,
-                    other => Scheme::try_from(other).unwrap_or_else(|_| {
-                        self.objection = Some(StatusCode::BAD_REQUEST);
-                        Scheme::HTTP
-                    }),
+                    other => {
+                        let named = Scheme::try_from(other).ok().filter(|_| !other.is_empty());
+                        named.unwrap_or_else(|| {
+                            self.objection = Some(StatusCode::BAD_REQUEST);
+                            Scheme::HTTP
+                        })
+                    }
                 });
             }
             Pseudo::Authority if self.authority.is_none() => {
@@ -386,6 +389,7 @@ mod tests {
             (":method", "GET?"),
             (":method", "PRI"),
             (":scheme", "http://localhost/?"),
+            (":scheme", ""),
             (":path", "*"),
         ] {
             let fields = GET.map(|(n, value)| (n, if n == name { odd } else { value }));

@@ -20,11 +20,8 @@ use super::outflow::Outflow;
 use super::wire::{Shared, Wire};
 use crate::body::MessageBody;
 use crate::stream::{Counted, Stream, Traffic};
-use crate::upstream::link::SendFailure;
+use crate::upstream::link::{INTERIM_MAX, SendFailure};
 use crate::upstream::manner::Made;
-
-/// Informational responses that a server may send before the final one.
-const INTERIM_MAX: u32 = 100;
 
 /// More is not gathered before it is written.
 const GATHERED_BYTES_MAX: usize = 16 * 1024;

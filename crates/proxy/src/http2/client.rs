@@ -3,10 +3,10 @@
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::Method;
@@ -15,6 +15,7 @@ use tidegate_http2::{Broken, Outgoing, Reason, Role, Settings};
 use tidegate_sample::figures::HttpStreamFigures;
 use tidegate_sample::head::names::CONTENT_LENGTH;
 use tidegate_sample::head::{request, response};
+use tokio::time::Sleep;
 
 use super::core::{Core, Part};
 use super::receiving::Receiving;
@@ -25,7 +26,7 @@ use super::wire::Wire;
 use crate::body::MessageBody;
 use crate::event::Event;
 use crate::stream::{Counted, Stream, Traffic};
-use crate::upstream::link::SendFailure;
+use crate::upstream::link::{INTERIM_MAX, SendFailure};
 use crate::upstream::manner::Made;
 
 /// A connection to a server. A task of its own drives it, as no session owns it.
@@ -73,8 +74,12 @@ impl ClientConn {
 
     /// Room for one more request, if there is any.
     pub(crate) fn reserve(self: &Rc<Self>) -> Option<ClientStream> {
-        let allowed = self.core.connection().borrow().streams_max();
-        (self.active.get() < allowed && self.is_open()).then(|| self.stream())
+        let (allowed, is_stuck) = {
+            let connection = self.core.connection().borrow();
+            // A server that doesn't read what it is sent won't read more.
+            (connection.streams_max(), connection.is_full())
+        };
+        (self.active.get() < allowed && !is_stuck && self.is_open()).then(|| self.stream())
     }
 
     /// Room for a request on a connection that is new.
@@ -85,6 +90,7 @@ impl ClientConn {
             number: 0,
             traffic: Rc::default(),
             upload: None,
+            interim: 0,
             tunnel: None,
         }
     }
@@ -127,9 +133,13 @@ impl Drop for ClientConn {
     }
 }
 
+/// How long a server may take to read the last that it is told.
+const GOODBYE: Duration = Duration::from_secs(5);
+
 /// Drives a connection until it ends: when its server ends it, or nobody asks for anything any more.
 async fn drive(mut wire: Wire, moved: Rc<Event>) {
     let core = wire.core().clone();
+    let mut goodbye = pin!(None::<Sleep>);
     poll_fn(|cx| {
         core.enter(cx);
         let polled = loop {
@@ -145,13 +155,22 @@ async fn drive(mut wire: Wire, moved: Rc<Event>) {
         };
         core.leave();
         moved.notify();
+        if polled.is_pending() && core.connection().borrow().outcome().is_some() {
+            if goodbye.is_none() {
+                goodbye.set(Some(tokio::time::sleep(GOODBYE)));
+            }
+            return goodbye
+                .as_mut()
+                .as_pin_mut()
+                .map_or(Poll::Pending, |sleep| sleep.poll(cx));
+        }
         polled
     })
     .await;
     // Whoever waits for a stream of it is told.
     core.connection().borrow_mut().broke();
     moved.notify();
-    let _ = poll_fn(|cx| wire.poll_shutdown(cx)).await;
+    let _ = tokio::time::timeout(GOODBYE, poll_fn(|cx| wire.poll_shutdown(cx))).await;
 }
 
 /// Room for one request on a connection, and the request that takes it.
@@ -161,6 +180,8 @@ pub(crate) struct ClientStream {
     /// What is sent and received here.
     traffic: Rc<Traffic>,
     upload: Option<Upload>,
+    /// Informational responses that have come.
+    interim: u32,
     /// The stream, once it is a tunnel.
     tunnel: Option<Part>,
 }
@@ -268,7 +289,13 @@ impl ClientStream {
     ) -> Poll<Result<response::Parts, SendFailure>> {
         while let Poll::Ready(head) = part.with(|connection, key| connection.poll_head(key, cx)) {
             match head {
-                Ok(head) if head.status.is_informational() => informed(head),
+                Ok(head) if head.status.is_informational() => {
+                    self.interim += 1;
+                    if self.interim > INTERIM_MAX {
+                        return Poll::Ready(Err(SendFailure::Invalid));
+                    }
+                    informed(head);
+                }
                 Ok(head) => return Poll::Ready(Ok(head)),
                 Err(broken) => return Poll::Ready(Err(failure(broken, part.core()))),
             }
@@ -304,7 +331,7 @@ fn failure(why: Broken, core: &Core) -> SendFailure {
         Broken::Unseen => SendFailure::Refused,
         Broken::Peer(_) => SendFailure::Closed { silent: false },
         Broken::Connection if !core.is_refused() => SendFailure::Closed { silent: true },
-        Broken::Here(_) | Broken::Connection => SendFailure::Invalid,
+        Broken::Here(_) | Broken::Faulty(_) | Broken::Connection => SendFailure::Invalid,
     }
 }
 

@@ -202,7 +202,9 @@ impl Drop for Part {
 pub(super) fn to_io(broken: Broken) -> io::Error {
     let kind = match broken {
         Broken::Connection => io::ErrorKind::BrokenPipe,
-        Broken::Peer(_) | Broken::Here(_) | Broken::Unseen => io::ErrorKind::ConnectionReset,
+        Broken::Peer(_) | Broken::Here(_) | Broken::Faulty(_) | Broken::Unseen => {
+            io::ErrorKind::ConnectionReset
+        }
     };
     kind.into()
 }

@@ -82,6 +82,7 @@ impl Receiving {
 fn broke(why: Broken) -> BodyError {
     match why {
         Broken::Peer(reason) => BodyError::new(format_args!("the stream was reset: {reason}")),
+        Broken::Faulty(reason) => BodyError::new(format_args!("the stream was reset for an error: {reason}")),
         Broken::Here(reason) => BodyError::new(format_args!("the stream was let go of: {reason}")),
         Broken::Unseen => BodyError::new("the stream was refused"),
         Broken::Connection => BodyError::new("the connection is gone"),

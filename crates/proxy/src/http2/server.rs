@@ -77,6 +77,12 @@ impl ServerConn {
         self.core().connection().borrow().outcome().is_some()
     }
 
+    /// Whether the client has said hello, and begun a frame or a head that hasn't come to its end.
+    pub(crate) fn is_halfway(&self) -> bool {
+        let connection = self.core().connection().borrow();
+        connection.is_greeted() && connection.is_halfway()
+    }
+
     /// Whether the client has said hello.
     pub(crate) fn is_greeted(&self) -> bool {
         self.core().connection().borrow().is_greeted()

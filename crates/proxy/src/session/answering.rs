@@ -91,6 +91,7 @@ pub(super) async fn answer(asked: Asked) {
                 .await
         }
         Err(GivenUp::Gone) => {}
+        Err(GivenUp::Cut) if stream.session.rejected.get() => responder.reset(Reason::ENHANCE_YOUR_CALM),
         Err(GivenUp::Cut) => responder.reset(Reason::CANCEL),
         Err(GivenUp::Stuck) => tell(&stream, responder, txn, StatusCode::REQUEST_TIMEOUT).await,
         Err(GivenUp::Killed) => tell(&stream, responder, txn, StatusCode::BAD_GATEWAY).await,

@@ -345,6 +345,7 @@ impl HttpStream {
                 Verdict::Reply { reply, refused } => {
                     if refused {
                         txn.count(Count::Error, 1);
+                        self.session.rejected.set(true);
                     }
                     let state = if refused { *b"PR" } else { *b"LR" };
                     txn.facts.borrow_mut().termination = Some(state);

@@ -309,7 +309,8 @@ impl HttpSession {
 
     /// Whether the end of the connection cuts something short: a request that has begun, or a first one that was due.
     fn is_cut_short(&self, began: bool) -> bool {
-        self.traffic.read_ended.get() && !self.closing.get() && (began || self.awaits_first_request())
+        let ended = self.traffic.read_ended.get() || self.traffic.failed.get();
+        ended && !self.closing.get() && (began || self.awaits_first_request())
     }
 }
 

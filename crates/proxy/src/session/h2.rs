@@ -118,7 +118,7 @@ pub(super) async fn run(session: Rc<HttpSession>, counted: Counted, ahead: Bytes
     let exit = exit.await;
     drop(connection);
     if let Exit::Refused = exit {
-        log_refused(&session);
+        log_bad(&session, *b"PR");
     }
     poll_fn(|cx| session.lingering.poll(cx)).await;
 }
@@ -158,7 +158,7 @@ impl Connection {
         }
         let _ = session.lingering.poll(cx);
         for _ in 0..shared.core.take_refused() {
-            log_refused(session);
+            log_bad(session, *b"PR");
         }
         if self.ending.is_none() && !self.exchanges.is_empty() {
             session.client.last_word.want(cx);
@@ -197,6 +197,8 @@ impl Connection {
                 Poll::Ready(Polled::Ended(outcome)) => {
                     return Poll::Ready(match outcome {
                         Outcome::Done => Exit::Done,
+                        // By a rule, and not for what it did to the protocol.
+                        Outcome::Refused(_) if self.shared.session.rejected.get() => Exit::Done,
                         Outcome::Refused(_) => Exit::Refused,
                         Outcome::Gone => Exit::Gone,
                     });
@@ -222,6 +224,9 @@ impl Connection {
         if self.ending != Some(Ending::Hard) && self.conn.is_over() {
             self.ending = Some(Ending::Hard);
             self.timer.arm(Some(GOODBYE));
+        }
+        if session.rejected.get() && self.ending != Some(Ending::Hard) {
+            return self.end(Reason::ENHANCE_YOUR_CALM, cx);
         }
         if self.ending == Some(Ending::Hard) {
             return self.timer.poll_elapsed(cx).map(|_| Exit::Gone);
@@ -280,7 +285,11 @@ impl Connection {
             self.conn.rest();
         }
         self.timer.arm_from(self.idle_since, limit.unwrap_or(LOOK_AROUND));
-        match self.timer.poll_elapsed(cx) {
+        let elapsed = self.timer.poll_elapsed(cx);
+        if elapsed.is_ready() && limit.is_some() && self.ending.is_none() && self.conn.is_halfway() {
+            log_bad(session, *b"cR");
+        }
+        match elapsed {
             // Too slow even to say hello: there is nothing to be told of, and nobody to tell.
             Poll::Ready(_) if limit.is_some() && !self.conn.is_greeted() => Poll::Ready(Exit::Gone),
             Poll::Ready(_) if limit.is_some() => self.end(Reason::NO_ERROR, cx),
@@ -303,8 +312,8 @@ impl Connection {
     }
 }
 
-/// Logs that a client was refused before there was a request.
-fn log_refused(session: &Rc<HttpSession>) {
+/// Logs that a client was refused, or was too slow, before there was a request.
+fn log_bad(session: &Rc<HttpSession>, why: [u8; 2]) {
     if !session.worker.shared.global.h2.log_errors {
         return;
     }
@@ -313,7 +322,7 @@ fn log_refused(session: &Rc<HttpSession>) {
     let txn = Txn::new(session.client.clone(), Mode::Http, 0);
     {
         let mut facts = txn.facts.borrow_mut();
-        (facts.termination, facts.status) = (Some(*b"PR"), Some(0));
+        (facts.termination, facts.status) = (Some(why), Some(0));
     }
     stream.end_transaction(&txn);
     stream.log_ended();

@@ -33,6 +33,8 @@ pub(crate) struct HttpSession {
     pub(crate) requests: Cell<u64>,
     /// A response said that the connection is to end.
     pub(crate) closing: Cell<bool>,
+    /// A rule rejected a request: the connection ends without a word.
+    pub(crate) rejected: Cell<bool>,
     /// Services that go on after their responses.
     pub(crate) lingering: Lingering,
     /// True if anybody wants to know what happened when.
@@ -96,6 +98,7 @@ impl HttpSession {
             traffic,
             requests: Cell::new(0),
             closing: Cell::new(false),
+            rejected: Cell::new(false),
             lingering: Lingering::default(),
             timed,
             own: OwnConnections::default(),

@@ -18,6 +18,9 @@ use crate::pipe::Pipe;
 use crate::stream::Traffic;
 use crate::{http1, http2};
 
+/// Informational responses that a server may send before the final one.
+pub(crate) const INTERIM_MAX: u32 = 100;
+
 /// What carries a request to a server and its response back.
 pub(crate) enum Link {
     /// A connection of HTTP/1, for this request alone. Boxed for as long as it lives: it changes hands often.

@@ -153,7 +153,11 @@ impl Target {
         if let Some(authority) = self.uri.authority() {
             visit(authority.as_str());
         }
-        visit(&self.whole_path());
+        let path = self.whole_path();
+        // The whole server has no path (RFC 9112, 3.2.4).
+        if path != "*" || self.uri.authority().is_none() {
+            visit(&path);
+        }
     }
 }
 
@@ -240,6 +244,8 @@ mod tests {
             assert_eq!(target.to_string(), text);
             assert_eq!(target.has_fragment(), text.contains('#'));
         }
+        let whole = Uri::builder().scheme("http").authority("h").path_and_query("*");
+        assert_eq!(Target::from(whole.build().unwrap()).to_string(), "http://h");
         assert_eq!(target("http://h#f").origin_form().to_string(), "/#f");
         assert_eq!(target("http://h/a?b").origin_form().to_string(), "/a?b");
         assert!(Target::parse(&Bytes::from_static(b"/a#b c")).is_err());
