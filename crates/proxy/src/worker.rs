@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::aside::Aside;
 use crate::attend::attend;
-use crate::check;
+use crate::check::{self, report};
 use crate::client::{Client, Ends, Entrance};
 use crate::clock::ticks;
 use crate::event::Event;
@@ -26,7 +26,7 @@ use crate::figures::{Board, PerWorker, Usage};
 use crate::filter::{self, Filters};
 use crate::gate::{FrontendState, Gate};
 use crate::listener::{Acceptor, Bound, BoundAddress};
-use crate::log::{LogSteps, LogWriter, Logger, Ring};
+use crate::log::{Level, LogSteps, LogWriter, Logger, Ring};
 use crate::pace::Pace;
 use crate::peers::SectionView;
 use crate::resolve;
@@ -43,11 +43,15 @@ use crate::tally::{self, Pulse, Tallies};
 use crate::timeouts::Wheel;
 use crate::txn::Mode;
 use crate::upstream::balance::Balancer;
+use crate::upstream::connect::is_shortage;
 use crate::upstream::directory::Directory;
 use crate::upstream::open::Descriptors;
 use crate::upstream::shared::BackendState;
 use crate::upstream::standing::Listener;
 use crate::violation::Violations;
+
+/// How often a listener tells that it can take no connection.
+const TOLD_EACH_MS: u64 = 1000;
 
 /// How often idle server connections are looked through, and what was counted is measured.
 const PURGE_EVERY: Duration = Duration::from_secs(1);
@@ -483,6 +487,7 @@ impl Worker {
             }
         };
         let timer = self.wheel.timer();
+        let mut told_at = None;
         let mut gate = match self.shared.gates.get(frontend.index(&self)) {
             Some(gate) => gate.watch(),
             None => return,
@@ -565,7 +570,16 @@ impl Worker {
                     self.begin(&frontend, &entrance, &usage, &welcome, stream, ends, permits);
                 }
                 // Out of descriptors, or the client was gone already: nothing that gets better at once.
-                Err(_) => timer.sleep(Duration::from_millis(10)).await,
+                Err(why) => {
+                    let now = timer.now_ms();
+                    if is_shortage(&why) && told_at.is_none_or(|at| now >= at + TOLD_EACH_MS) {
+                        told_at = Some(now);
+                        let name = &frontend.spec.name;
+                        let text = format!("frontend {name} takes no connections for now: {why}");
+                        report::tell(&frontend.logger, Level::Emergency, &text);
+                    }
+                    timer.sleep(Duration::from_millis(10)).await;
+                }
             }
         }
     }

@@ -4,7 +4,7 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -253,5 +253,31 @@ fn a_connection_is_not_tried_again_if_that_was_not_asked_for() -> Result<()> {
         assert!(site.get(path)?.starts_with("HTTP/1.1 503 "));
         site.logged(&format!("{path} 503 SC retries={retries}"))?;
     }
+    Ok(())
+}
+
+/// With `option redispatch` and nobody else there a server is tried again as without: not at once, as it may be restarting.
+#[test]
+fn a_server_that_is_tried_again_alone_has_a_moment_to_come_back() -> Result<()> {
+    let port = support::program::free_port()?;
+    let config = format!(
+        "global\n    nbthread 1\ndefaults\n    mode http\n    timeout connect 1s\n    timeout client 10s\n    \
+         timeout server 10s\n    retries 3\n    option redispatch 1\n\
+         listen l\n    bind 127.0.0.1:8080\n    http-request return status 200 if {{ path /here }}\n    \
+         server s ipv4@localhost:{port}\n"
+    );
+    let site = Site::start("retry-alone", &[("site.cfg", &config)])?;
+    let waiting = site.begin("/")?;
+    // The only thread has tried it by now.
+    for _ in 0..3 {
+        assert!(site.get("/here")?.starts_with("HTTP/1.1 200 "));
+    }
+    let late = support::origin::origin_at((Ipv4Addr::LOCALHOST, port).into(), |mut stream| {
+        head(&mut BufReader::new(stream.try_clone()?))?;
+        Ok(stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nback")?)
+    })?;
+    assert_eq!(late.port(), port);
+    let answer = support::site::rest(waiting)?;
+    assert!(answer.ends_with("back"), "{answer}");
     Ok(())
 }

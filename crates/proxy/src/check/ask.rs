@@ -80,6 +80,7 @@ fn no_wire(why: NoWire) -> Finding {
     match why {
         NoWire::Connection(why) => Finding::because(Status::L4Connection, plain(&why)),
         NoWire::Tls(why) => Finding::because(Status::L6Response, why),
+        NoWire::Shortage(why) => Finding::because(Status::Unknown, why),
         NoWire::Socket(why) => Finding::because(Status::SocketError, why),
     }
 }

@@ -314,12 +314,27 @@ impl Checking {
                 if self.spec.log_all {
                     self.subject.attended(&self.timer).await;
                 }
-                self.note(&finding, took);
+                if finding.status == Status::Unknown {
+                    self.omitted(&finding);
+                } else {
+                    self.note(&finding, took);
+                }
             }
             let pause = self.health.borrow().pause(&self.spec.pace);
             let pause = spread(pause, self.subject.worker.shared.global.check_spread_percent);
             self.rest(pause.saturating_sub(began.elapsed())).await;
         }
+    }
+
+    /// A check could not be made, which says nothing of the server.
+    fn omitted(&self, finding: &Finding) {
+        if self.last.replace(Status::Unknown) == Status::Unknown {
+            return;
+        }
+        let why = finding.info.as_deref().unwrap_or_default();
+        let title = &self.subject.title;
+        self.subject
+            .tell(Level::Error, &format!("{title} can't be checked: {why}"));
     }
 
     async fn check(&self) -> Finding {

@@ -263,9 +263,8 @@ fn no_tls(why: &io::Error) -> String {
 
 /// The system's own shortage says nothing of the server.
 fn failure(why: io::Error) -> NoWire {
-    const NO_DESCRIPTORS: [i32; 2] = [23, 24];
-    match why.raw_os_error() {
-        Some(number) if NO_DESCRIPTORS.contains(&number) => NoWire::Socket(why.to_string()),
-        _ => NoWire::Connection(why),
+    match connect::is_shortage(&why) {
+        true => NoWire::Shortage(why.to_string()),
+        false => NoWire::Connection(why),
     }
 }

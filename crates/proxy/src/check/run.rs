@@ -100,7 +100,9 @@ pub(super) struct Opened {
 
 /// Why there is no connection.
 pub(super) enum NoWire {
-    /// The system gave no socket, or there is no address to connect to.
+    /// The process has nothing left to connect with.
+    Shortage(String),
+    /// There is no address to connect to.
     Socket(String),
     /// Nobody answered, or with a refusal.
     Connection(io::Error),
@@ -297,6 +299,7 @@ impl Run<'_> {
                 format!("{}{place}", reason(&why)),
             )),
             Ok(Err(NoWire::Tls(why))) => Err(Finding::because(Status::L6Response, format!("{why}{place}"))),
+            Ok(Err(NoWire::Shortage(why))) => Err(Finding::because(Status::Unknown, why)),
             Ok(Err(NoWire::Socket(why))) => {
                 Err(Finding::because(Status::SocketError, format!("{why}{place}")))
             }

@@ -8,6 +8,8 @@ pub enum Status {
     /// There was none yet.
     #[default]
     Initial,
+    /// There was nothing left to ask with, so that nothing is known.
+    Unknown,
     /// The system gave no socket.
     SocketError,
     /// A connection was made.
@@ -74,6 +76,7 @@ impl Status {
     fn row(self) -> (&'static str, &'static str) {
         match self {
             Status::Initial => ("INI", "Initializing"),
+            Status::Unknown => ("UNK", "unknown"),
             Status::SocketError => ("SOCKERR", "Socket error"),
             Status::L4Ok => ("L4OK", "Layer4 check passed"),
             Status::L4Timeout => ("L4TOUT", "Layer4 timeout"),
@@ -94,8 +97,9 @@ impl Status {
     }
 }
 
-const ALL: [Status; 17] = [
+const ALL: [Status; 18] = [
     Status::Initial,
+    Status::Unknown,
     Status::SocketError,
     Status::L4Ok,
     Status::L4Timeout,

@@ -564,6 +564,7 @@ pub(super) fn no_connection(failure: ConnectFailure) -> [u8; 2] {
         ConnectFailure::NoServer(why) => no_slot(why),
         ConnectFailure::Refused => *b"SC",
         ConnectFailure::TimedOut => *b"sC",
+        ConnectFailure::Exhausted => *b"RC",
     }
 }
 

@@ -34,6 +34,8 @@ pub(crate) enum ConnectFailure {
     Refused,
     /// The server didn't answer within `timeout connect`.
     TimedOut,
+    /// There is no descriptor, port or memory left for it, which is nobody's fault but ours.
+    Exhausted,
 }
 
 /// A connection, and how it was made.
@@ -64,17 +66,28 @@ pub(crate) async fn connect(
             }
             Ok(Err(why)) => {
                 txn.usage.server_error.set(Some(error_number(&why)));
-                ConnectFailure::Refused
+                match is_shortage(&why) {
+                    true => ConnectFailure::Exhausted,
+                    false => ConnectFailure::Refused,
+                }
             }
             Err(_) => ConnectFailure::TimedOut,
         };
-        server.saw(Traffic::NotConnected);
+        let exhausted = failure == ConnectFailure::Exhausted;
+        if !exhausted {
+            server.saw(Traffic::NotConnected);
+        }
         let retry = txn.facts.borrow().retries + 1;
         if retry > txn.retries(backend) || !backend.spec.retry_on.connection {
             return Err(failure);
         }
         txn.facts.borrow_mut().retries = retry;
         let turn_around = txn.turn_around(backend);
+        if exhausted {
+            // Another server would need as much. A moment later others may have let go of something.
+            turn(turn_around, timer, txn).await;
+            continue;
+        }
         server = next_server(backend, server, timer, txn, retry, Some(turn_around))
             .await
             .map_err(ConnectFailure::NoServer)?;
@@ -94,9 +107,7 @@ pub(crate) async fn next_server(
     let bound = txn.usage.is_bound.get();
     if bound || !leaves(backend, txn, retry) {
         if let Some(pause) = pause {
-            let gone = OnDrop::new(txn, *b"CC");
-            timer.sleep(pause).await;
-            gone.stays();
+            turn(pause, timer, txn).await;
         }
         if bound || server.state.is_up() {
             return Ok(server);
@@ -110,12 +121,23 @@ pub(crate) async fn next_server(
     };
     let slot = assign(backend, txn, timer, wish).await?;
     let other = slot.server().clone();
-    if !Rc::ptr_eq(&other, &server) {
+    let is_same = Rc::ptr_eq(&other, &server);
+    if !is_same {
         txn.facts.borrow_mut().redispatched = true;
         txn.usage.cookie.update(Seen::without_server);
     }
     txn.choose_server(slot);
+    if let Some(pause) = pause.filter(|_| is_same) {
+        turn(pause, timer, txn).await;
+    }
     Ok(other)
+}
+
+/// Waits before a server is tried again.
+async fn turn(pause: Duration, timer: &Timer, txn: &Txn) {
+    let gone = OnDrop::new(txn, *b"CC");
+    timer.sleep(pause).await;
+    gone.stays();
 }
 
 /// Whether a retry goes to another server: those that belong to theirs stay there as long as the backend says, others
@@ -131,6 +153,18 @@ fn leaves(backend: &Backend, txn: &Txn, retry: u32) -> bool {
             .is_some()
     };
     backend.spec.redispatches(retry, txn.retries(backend)) || is_free && has_others()
+}
+
+/// Whether it is the process or the system that has nothing left to connect with: descriptors, memory, buffers, ports.
+pub(crate) fn is_shortage(why: &io::Error) -> bool {
+    const ENOMEM: i32 = 12;
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    const EADDRINUSE: i32 = 98;
+    const EADDRNOTAVAIL: i32 = 99;
+    const ENOBUFS: i32 = 105;
+    why.raw_os_error()
+        .is_some_and(|number| [ENOMEM, ENFILE, EMFILE, EADDRINUSE, EADDRNOTAVAIL, ENOBUFS].contains(&number))
 }
 
 /// The number by which fetches know what went wrong.

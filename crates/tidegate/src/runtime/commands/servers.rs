@@ -209,6 +209,7 @@ fn unchecked(spec: &ServerSpec, server: &ServerState, rise: u32) -> u32 {
 /// HAProxy's number for how a check ended.
 fn number_of(status: Status) -> u8 {
     match status {
+        Status::Unknown => 0,
         Status::Initial => 1,
         Status::Observed => 4,
         Status::SocketError => 5,
