@@ -64,6 +64,11 @@ impl Usage {
         self.current.store(current.wrapping_sub(1), Ordering::Relaxed);
     }
 
+    /// How many are there now.
+    pub(crate) fn in_progress(&self) -> usize {
+        self.current.load(Ordering::Relaxed) as usize
+    }
+
     /// How many came in that second or the one before it.
     pub(crate) fn sessions_in(&self, second: u32) -> u64 {
         self.sessions.per_second(second, 0)

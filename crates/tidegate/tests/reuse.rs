@@ -372,3 +372,35 @@ fn a_session_leaves_its_last_server_if_too_many_wait_there() -> Result<()> {
     }
     Ok(())
 }
+
+/// With `http-reuse safe` each session brings a connection of its own, so that there would be one for each that ever was.
+#[test]
+fn no_more_are_kept_than_were_needed_at_once() -> Result<()> {
+    let numbering = numbering()?;
+    let config = format!(
+        "global\n    nbthread 1\ndefaults\n    mode http\n    timeout connect 5s\n    timeout client 30s\n    \
+         timeout server 30s\nlisten l\n    bind 127.0.0.1:8080\n    server s {} pool-purge-delay 1h\n",
+        server(numbering.address)
+    );
+    let site = Site::start("reuse-needed", &[("site.cfg", &config)])?;
+    for _ in 0..16 {
+        Client::of(&site)?.get("/")?;
+    }
+    numbering.seen.until_open(1)?;
+    assert_eq!(numbering.seen.all.load(Ordering::SeqCst), 16);
+    // As many as were there at once are.
+    let mut clients: Vec<Client> = (0..4).map(|_| Client::of(&site)).collect::<Result<_>>()?;
+    for _ in 0..2 {
+        for client in &mut clients {
+            client.send("/slow", "")?;
+        }
+        for client in &mut clients {
+            client.answer()?;
+        }
+    }
+    // The one from before, which nobody who was new could have, made room for one of those.
+    let all = numbering.seen.all.load(Ordering::SeqCst);
+    numbering.seen.until_open(4)?;
+    assert_eq!(all, 20);
+    Ok(())
+}

@@ -72,6 +72,8 @@ pub(crate) struct Pool {
     uses_max: u32,
     purge_every: Duration,
     purged: Cell<Instant>,
+    /// The most transactions that were at the server at once since that, and before it.
+    needed: Cell<(usize, usize)>,
     /// Nothing is kept any more.
     retired: Cell<bool>,
 }
@@ -93,6 +95,7 @@ impl Pool {
             uses_max: spec.reuse_max.map_or(u32::MAX, |most| most.saturating_add(1)),
             purge_every: spec.pool_purge_delay,
             purged: Cell::new(Instant::now()),
+            needed: Cell::new((0, 0)),
             retired: Cell::new(false),
         }
     }
@@ -158,6 +161,7 @@ impl Pool {
         if !wanted || !conn.is_idle() {
             return;
         }
+        self.let_one_go(&conn.made);
         let room = match self.max {
             None => None,
             Some(most) => match IdleRoom::take(&self.server, most) {
@@ -171,6 +175,24 @@ impl Pool {
             _room: room,
         });
         self.tell();
+    }
+
+    /// One is about to be idle, while its transaction is still at the server. If there are as many already as were needed of late, the
+    /// one that has been idle for longest goes for it: with `http-reuse safe` each session brings one of its own.
+    fn let_one_go(&self, made: &Made) {
+        let now = self.usage.in_progress();
+        let (since, before) = self.needed.get();
+        self.needed.set((since.max(now), before));
+        let needed = since.max(before).max(now);
+        let mut idle = self.idle.borrow_mut();
+        if idle.len() + now <= needed {
+            return;
+        }
+        // One that is good for others is no replacement for it.
+        let twin = { idle.iter() }.position(|idle| idle.conn.made.is_of(made.manner.as_deref()));
+        let oldest = twin.map(|at| idle.remove(at));
+        drop(idle);
+        drop(oldest);
     }
 
     /// Lets others have streams of this connection.
@@ -213,6 +235,7 @@ impl Pool {
         let since = self.purged.get();
         if now.saturating_duration_since(since) >= self.purge_every {
             self.purged.set(now);
+            self.needed.update(|(since, _)| (0, since));
             self.halve(|idle_since| self.purge_every.is_zero() || idle_since <= since);
         }
         let mut left = self.max.unwrap_or(usize::MAX);
