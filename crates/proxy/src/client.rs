@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tidegate_sample::stick::{Count, Tables};
 use tidegate_sample::vars::{ProcVars, VarStore};
@@ -67,6 +67,10 @@ pub(crate) struct Entrance {
     pub(crate) stopping: Rc<Cell<bool>>,
     /// What clients speak, if the listener says so.
     pub(crate) proto: ListenProto,
+    /// `accept-netscaler-cip`: what headers of NetScaler begin with.
+    pub(crate) netscaler_magic: u32,
+    /// How often an idle client of HTTP/2 is asked whether it is still there.
+    pub(crate) idle_ping: Option<Duration>,
 }
 
 /// What stays the same from one request of a connection to the next.
@@ -89,6 +93,8 @@ pub(crate) struct Client {
     pub(crate) proxy_header: RefCell<Option<Box<Header>>>,
     /// A rule wants such a header.
     pub(crate) expects_proxy: Cell<bool>,
+    /// A rule wants a header of NetScaler.
+    pub(crate) expects_netscaler: Cell<bool>,
     /// The number of what went wrong with the connection; 0 for nothing.
     pub(crate) error: Cell<u8>,
     pub(crate) extension_slot: RefCell<Option<Box<dyn Any>>>,
@@ -120,6 +126,7 @@ impl Client {
             tls: RefCell::default(),
             proxy_header: RefCell::default(),
             expects_proxy: Cell::new(false),
+            expects_netscaler: Cell::new(false),
             error: Cell::new(0),
             extension_slot: RefCell::default(),
             packets: Packets::default(),
@@ -156,6 +163,8 @@ impl Client {
             writer: None,
             stopping: Rc::default(),
             proto: ListenProto::default(),
+            idle_ping: None,
+            netscaler_magic: 0,
         };
         Client::new(Rc::new(entrance), Ends { source, destination })
     }

@@ -357,7 +357,12 @@ fn listen(shared: &Shared, threads: usize) -> Result<(OfWorkers, Vec<Listen>), V
     let mut errors = Vec::new();
     for (frontend, front) in shared.frontends.iter().enumerate() {
         for listener in &front.listeners {
-            let bound = match bind(listener, threads) {
+            let listens = |worker: usize| {
+                let named = listener.workers.as_ref();
+                named.is_none_or(|named| named.contains(&worker))
+            };
+            let count = (0..threads).filter(|worker| listens(*worker)).count();
+            let bound = match bind(listener, count) {
                 Ok(bound) => bound,
                 Err(e) => {
                     errors.push(e);
@@ -373,7 +378,9 @@ fn listen(shared: &Shared, threads: usize) -> Result<(OfWorkers, Vec<Listen>), V
                 });
             }
             let room = listener.maxconn.map(Room::of);
-            for (worker, bound) in of_workers.iter_mut().zip(bound) {
+            let workers = of_workers.iter_mut().enumerate();
+            let listening = workers.filter(|(worker, _)| listens(*worker));
+            for ((_, worker), bound) in listening.zip(bound) {
                 worker.push(Listening {
                     frontend,
                     spec: listener.clone(),

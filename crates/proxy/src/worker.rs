@@ -473,6 +473,8 @@ impl Worker {
             writer: self.shared.writer.clone(),
             stopping: self.stopping.clone(),
             proto: spec.proto,
+            idle_ping: spec.idle_ping,
+            netscaler_magic: spec.netscaler_magic.unwrap_or_default(),
         });
         let welcome = Rc::new(Welcome::of(&spec));
         let own_port = match (&bound.address, &spec.address) {

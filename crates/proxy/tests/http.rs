@@ -570,6 +570,7 @@ fn a_body_that_rules_looked_at_still_reaches_the_server_whole() {
         RuleAction::WaitForBody {
             time: PATIENCE,
             at_least: None,
+            room: None,
         },
     ));
     let secret = condition("if { req.body -m sub secret }");

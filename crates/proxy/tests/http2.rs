@@ -660,6 +660,7 @@ fn a_body_that_is_late_ends_its_stream_alone() {
     let wait = RuleAction::WaitForBody {
         time: Duration::from_millis(50),
         at_least: None,
+        room: None,
     };
     spec.frontends[0]
         .http_request

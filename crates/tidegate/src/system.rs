@@ -1,6 +1,7 @@
 //! What is asked of the operating system at start.
 
 use std::ffi::{OsStr, OsString};
+use std::net::{IpAddr, ToSocketAddrs};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -19,6 +20,17 @@ pub(crate) fn inherited(number: i32) -> Result<Arc<OwnedFd>, String> {
     let fd = pidfd_getfd(own, number, PidfdGetfdFlags::empty())
         .map_err(|e| format!("descriptor {number} was not inherited: {e}"))?;
     Ok(Arc::new(fd))
+}
+
+/// What the system knows of a name: its first address, of IPv6 or IPv4 if that is asked for.
+///
+/// # Errors
+/// There is none.
+pub(crate) fn address_of(host: &str, v6: Option<bool>) -> Result<IpAddr, String> {
+    let all = (host, 0).to_socket_addrs().map_err(|why| why.to_string())?;
+    let mut ips = all.map(|address| address.ip());
+    ips.find(|ip| v6.is_none_or(|v6| ip.is_ipv6() == v6))
+        .ok_or_else(|| "it has no address of the family that is asked for".to_owned())
 }
 
 /// `-m`: no more memory than that for the whole process. What an allocator merely reserves does not count.

@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::io::{BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 
 use support::Result;
@@ -104,6 +104,44 @@ backend b
         seen.contains("x-cookie: foo=foobar;ip=127.0.0.1; expires=now\r\n"),
         "{answer}"
     );
+    Ok(())
+}
+
+/// Several fields at once, as `req.hdrs_bin` and `res.hdrs_bin` tell of them: set again, or taken away by their names.
+#[test]
+fn fields_are_set_and_taken_away_by_the_list() -> Result<()> {
+    let config = format!(
+        "{DEFAULTS}\
+frontend f
+    bind 127.0.0.1:8080
+    http-request set-var(txn.came) req.hdrs_bin
+    http-request set-header x-one changed
+    http-request set-header x-two changed
+    http-request set-headers-bin var(txn.came) prefix x-o
+    # A name is a length and its letters.
+    http-request set-var(txn.names) bin(06782d676f6e65)
+    http-request del-headers-bin var(txn.names)
+    http-response set-var(txn.sent) res.hdrs_bin
+    http-response del-header x-a
+    http-after-response set-headers-bin var(txn.sent) prefix x-a
+    http-after-response set-var(txn.all) bin(03782d62)
+    http-after-response del-headers-bin var(txn.all)
+    default_backend b
+backend b
+    server s {}
+",
+        server(echo()?)
+    );
+    let site = Site::start("actions-lists", &[("site.cfg", &config)])?;
+    let answer = site
+        .ask("GET / HTTP/1.1\r\nhost: x\r\nx-one: 1\r\nx-two: 2\r\nx-gone: 3\r\nconnection: close\r\n\r\n")?;
+    let seen = body(&answer);
+    assert!(seen.contains("x-one: 1\r\n"), "{answer}");
+    assert!(seen.contains("x-two: changed\r\n"), "{answer}");
+    assert!(!seen.contains("x-gone"), "{answer}");
+    let head = answer.split("\r\n\r\n").next().unwrap_or_default();
+    assert!(head.contains("\r\nx-a: "), "{answer}");
+    assert!(!head.contains("\r\nx-b: "), "{answer}");
     Ok(())
 }
 
@@ -295,6 +333,64 @@ backend b
     assert_eq!(status(&post("/all")?), "408");
     assert_eq!(body(&site.get("/some-response")?), "<abc>");
     assert_eq!(status(&site.get("/all-of-it")?), "504");
+    Ok(())
+}
+
+/// A body that `tune.bufsize` has no room for is whole all the same where a rule asks for more room.
+#[test]
+fn a_large_buffer_holds_what_the_usual_one_does_not() -> Result<()> {
+    const HALF: usize = 20_000;
+    let half = "x".repeat(HALF);
+    let said = half.clone();
+    let halves = origin(move |stream| {
+        let asked = head(&mut BufReader::new(&stream))?;
+        (&stream).write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 40000\r\nconnection: close\r\n\r\n")?;
+        (&stream).write_all(said.as_bytes())?;
+        if asked.contains(" /large ") {
+            (&stream).write_all(said.as_bytes())?;
+        }
+        // The rest comes when nobody waits for it any more.
+        let _ = (&stream).read(&mut [0; 1]);
+        Ok(())
+    })?;
+    let config = format!(
+        "global\n    tune.bufsize.large 50000\n{DEFAULTS}\
+frontend f
+    bind 127.0.0.1:8080
+    http-request wait-for-body time 10s use-large-buffer if {{ path /large }}
+    http-request wait-for-body time 10s if {{ path /usual }}
+    http-request return content-type text/plain lf-string \"%[req.body,length]\\n\" if METH_POST
+    http-response wait-for-body time 10s use-large-buffer if {{ capture.req.uri /large }}
+    http-response wait-for-body time 10s if {{ capture.req.uri /usual }}
+    http-response return content-type text/plain lf-string %[res.body,length]
+    default_backend b
+backend b
+    server s {}
+",
+        server(halves)
+    );
+    let site = Site::start("actions-large", &[("site.cfg", &config)])?;
+    let post = |path: &str, whole: bool| -> Result<usize> {
+        let mut stream = site.connect(0)?;
+        write!(
+            stream,
+            "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 40000\r\nconnection: close\r\n\r\n{half}"
+        )?;
+        if whole {
+            stream.write_all(half.as_bytes())?;
+        }
+        // The connection ends with the answer, as the rest of the body is not wanted.
+        let mut answer = BufReader::new(stream);
+        head(&mut answer)?;
+        let mut length = String::new();
+        answer.read_line(&mut length)?;
+        Ok(length.trim().parse()?)
+    };
+    assert_eq!(post("/large", true)?, 2 * HALF);
+    assert!((16_384..=HALF).contains(&post("/usual", false)?));
+    let get = |path: &str| -> Result<usize> { Ok(body(&site.get(path)?).parse()?) };
+    assert_eq!(get("/large")?, 2 * HALF);
+    assert!((16_384..=HALF).contains(&get("/usual")?));
     Ok(())
 }
 

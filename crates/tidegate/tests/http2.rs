@@ -2,7 +2,13 @@
 
 mod support;
 
+use std::sync::mpsc::channel;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
 use support::Result;
+use support::frames::{ACK, DATA, END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, PING};
+use support::origin::{origin, server};
 use support::site::Site;
 
 #[test]
@@ -37,5 +43,99 @@ end)
     let posted =
         site.ask("POST /lua HTTP/1.1\r\nhost: x\r\ncontent-length: 6\r\nconnection: close\r\n\r\na body")?;
     assert!(posted.contains("lua POST /lua HTTP/2.0 a body"), "{posted}");
+    Ok(())
+}
+
+/// One who answers is kept past `timeout client`, one who doesn't is let go of, and other limits hold all the same.
+#[test]
+fn clients_that_ask_for_nothing_are_asked_whether_they_live() -> Result<()> {
+    let config = "defaults all\n    mode http\n    \
+         http-request return status 200 content-type text/plain string served\n\
+         frontend kept\n    bind 127.0.0.1:8080 idle-ping 100ms\n    timeout client 350ms\n\
+         frontend short\n    bind 127.0.0.1:8081 idle-ping 100ms\n    timeout client 30s\n    \
+         timeout http-keep-alive 350ms\n";
+    let site = Site::start("idle-ping-clients", &[("site.cfg", config)])?;
+    let begin = |bind: usize| -> Result<Frames> {
+        let mut client = Frames::client(site.connect(bind)?)?;
+        client.get(1)?;
+        assert_eq!(client.until(DATA)?.payload, b"served");
+        Ok(client)
+    };
+    let mut client = begin(0)?;
+    let since = Instant::now();
+    while since.elapsed() < Duration::from_millis(1200) {
+        let ping = client.next()?.ok_or("one who answers was let go of")?;
+        assert_eq!((ping.kind, ping.flags), (PING, 0), "{ping:?}");
+        client.send(PING, ACK, 0, &ping.payload)?;
+    }
+    client.get(3)?;
+    assert_eq!(client.until(DATA)?.stream, 3);
+    // No more answers: the next time that it should be asked it is let go of.
+    let ping = client.next()?.ok_or("not asked again")?;
+    assert_eq!(ping.kind, PING);
+    let gone = client.next()?.ok_or("no farewell")?;
+    assert_eq!(gone.kind, GOAWAY, "{gone:?}");
+    assert!(client.next()?.is_none());
+    // That it lives gives a client no more time between two requests.
+    let mut client = begin(1)?;
+    let mut pings = 0;
+    while let Some(frame) = client.next()? {
+        match frame.kind {
+            PING => {
+                pings += 1;
+                client.send(PING, ACK, 0, &frame.payload)?;
+            }
+            kind => assert_eq!(kind, GOAWAY),
+        }
+    }
+    assert!((1..=3).contains(&pings), "{pings}");
+    Ok(())
+}
+
+/// A server's idle connection is asked too, and is not used any more once there is no answer.
+#[test]
+fn servers_that_are_not_needed_are_asked_whether_they_live() -> Result<()> {
+    let (tell, told) = channel();
+    let tell = Mutex::new(tell);
+    let origin = origin(move |stream| {
+        let say = |what: &str| {
+            let tell = tell.lock().unwrap_or_else(PoisonError::into_inner);
+            tell.send(what.to_owned())
+        };
+        let mut server = Frames::server(stream)?;
+        let mut answers = 3;
+        while let Some(frame) = server.next()? {
+            match frame.kind {
+                HEADERS => {
+                    say("request")?;
+                    // `:status 200`
+                    server.send(HEADERS, END_HEADERS | END_STREAM, frame.stream, b"\x88")?;
+                }
+                PING if answers > 0 => {
+                    answers -= 1;
+                    say("ping")?;
+                    server.send(PING, ACK, 0, &frame.payload)?;
+                }
+                PING => say("last ping")?,
+                _ => {}
+            }
+        }
+        say("closed")?;
+        Ok(())
+    })?;
+    let config = format!(
+        "global\n    nbthread 1\ndefaults\n    mode http\n    timeout connect 5s\n    timeout client 15s\n    \
+         timeout server 15s\nlisten l\n    bind 127.0.0.1:8080\n    http-reuse always\n    \
+         server s {} proto h2 pool-purge-delay 60s idle-ping 100ms\n",
+        server(origin)
+    );
+    let site = Site::start("idle-ping-servers", &[("site.cfg", &config)])?;
+    for _ in 0..2 {
+        // Had the first connection been kept, the second request would follow a ping on it.
+        assert!(site.get("/")?.starts_with("HTTP/1.1 200 "));
+        for wanted in ["request", "ping", "ping", "ping", "last ping", "closed"] {
+            assert_eq!(told.recv_timeout(Duration::from_secs(20))?, wanted);
+        }
+    }
     Ok(())
 }

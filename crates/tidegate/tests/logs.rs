@@ -551,3 +551,61 @@ fn requests_after_a_rest_are_logged_as_those_before() -> Result<()> {
     }
     Ok(())
 }
+
+/// A target by its name, which the system resolves at start.
+#[test]
+fn a_target_may_have_a_name() -> Result<()> {
+    let syslog = Syslog::new()?;
+    let port = syslog.0.local_addr()?.port();
+    for host in ["localhost", "ipv4@LOCALHOST"] {
+        let config = format!(
+            "{DEFAULTS}listen site\n    bind 127.0.0.1:8080\n    log {host}:{port} format raw local0\n    \
+             log-format named\n    http-request return status 200\n"
+        );
+        let site = Site::start("logs-name", &[("site.cfg", &config)])?;
+        site.get("/")?;
+        assert_eq!(syslog.line()?, "named", "{host}");
+    }
+    Ok(())
+}
+
+/// `do-log` in every rule set, by the profile of the line or one of its own; the line at the end is another one.
+#[test]
+fn rules_have_lines_written() -> Result<()> {
+    let syslog = Syslog::new()?;
+    let config = format!(
+        "{DEFAULTS}log-profile short\n    on any format \"short %OG %cp\"\n\
+         listen site\n    bind 127.0.0.1:8080\n    log {} format raw local0\n    log-format \"line %OG %cp\"\n    \
+         tcp-request connection do-log if {{ src 127.0.0.0/8 }}\n    tcp-request session do-log\n    \
+         tcp-request inspect-delay 5s\n    tcp-request content do-log\n    http-request do-log\n    \
+         http-request do-log profile short\n    tcp-response content do-log\n    http-response do-log\n    \
+         http-after-response do-log\n    server s {}\n",
+        syslog.target()?,
+        answering()?
+    );
+    let site = Site::start("logs-rules", &[("site.cfg", &config)])?;
+    let mut stream = site.connect(0)?;
+    let own = format!(" {}", stream.local_addr()?.port());
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")?;
+    rest(stream)?;
+    let mut lines = Vec::new();
+    while lines.last().is_none_or(|line| line != "line txn_close") {
+        // Whoever looked whether the site listens has lines too.
+        if let Some(line) = syslog.line()?.strip_suffix(&own) {
+            lines.push(line.to_owned());
+        }
+    }
+    let wanted = [
+        "line tcp-req-conn",
+        "line tcp-req-sess",
+        "line tcp-req-cont",
+        "line http-req",
+        "short http-req",
+        "line tcp-res-cont",
+        "line http-res",
+        "line http-after-res",
+        "line txn_close",
+    ];
+    assert_eq!(lines, wanted);
+    Ok(())
+}

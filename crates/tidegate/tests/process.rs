@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -10,8 +11,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, getuid, kill_process};
 use support::Result;
-use support::program::binary;
-use support::site::Site;
+use support::place::Place;
+use support::program::{binary, free_port};
+use support::site::{Site, rest};
 
 /// Longest wait for what a program at fault never does.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -401,5 +403,136 @@ fn connections_have_the_buffers_and_the_algorithm_that_are_asked_for() -> Result
         to_server.contains("tb32768,") && to_server.contains(" reno "),
         "{to_server}"
     );
+    Ok(())
+}
+
+/// `backlog`: how many may wait to be accepted; the line's own, else the proxy's.
+#[test]
+fn as_many_wait_to_be_accepted_as_the_lines_say() -> Result<()> {
+    let config = "global\n    nbthread 1\ndefaults\n    mode http\n    timeout connect 5s\n    timeout client 15s\n    \
+                  timeout server 15s\nfrontend f\n    backlog 77\n    bind 127.0.0.1:8080\n    \
+                  bind 127.0.0.1:8081 backlog 33\n    http-request return status 200\n";
+    let site = Site::start("process-backlog", &[("site.cfg", config)])?;
+    if Command::new("ss").arg("-V").output().is_err() {
+        return Ok(());
+    }
+    for (bind, wanted) in [(0, "77"), (1, "33")] {
+        let port = site.connect(bind)?.peer_addr()?.port();
+        let output = Command::new("ss")
+            .args(["-Hltn", &format!("( sport = :{port} )")])
+            .output()?;
+        let line = String::from_utf8_lossy(&output.stdout).into_owned();
+        // State, those that wait, those that may.
+        assert_eq!(line.split_whitespace().nth(2), Some(wanted), "{line}");
+    }
+    Ok(())
+}
+
+/// `v4v6` and `v6only`, on an address of IPv4 as IPv6 has it; and a name in an address's place.
+#[test]
+fn an_address_of_ipv6_takes_ipv4_where_the_line_says_so() -> Result<()> {
+    let place = Place::new("process-v6only")?;
+    let port = free_port()?;
+    let config = |more: &str| {
+        format!(
+            "defaults\n    mode http\n    timeout client 15s\nfrontend f\n    bind ipv6@[::ffff:7f00:1]:{port} {more}\n    \
+             http-request return status 200\n"
+        )
+    };
+    let path = place.file("only.cfg", &config("v6only"))?;
+    let output = Command::new(binary()).args(["-db", "-f", &path]).output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("ffff:7f00:1"), "{said}");
+    let name = format!(
+        "frontend other\n    bind ipv4@LOCALHOST:{}\n    http-request return status 204\n",
+        free_port()?
+    );
+    let named = name
+        .split(':')
+        .nth(1)
+        .and_then(|rest| rest.lines().next())
+        .ok_or("no port")?;
+    let both = format!("{}{name}", config("v4v6"));
+    let site = Site::start("process-v4v6", &[("site.cfg", &both)])?;
+    for (port, wanted) in [
+        (port.to_string(), "HTTP/1.1 200 "),
+        (named.to_owned(), "HTTP/1.1 204 "),
+    ] {
+        let start = Instant::now();
+        let mut stream = loop {
+            match std::net::TcpStream::connect(format!("127.0.0.1:{port}")) {
+                Ok(stream) => break stream,
+                Err(why) if start.elapsed() > Duration::from_secs(20) => {
+                    return Err(format!("{port}: {why}\n{}", site.output()).into());
+                }
+                Err(_) => std::thread::sleep(Duration::from_millis(20)),
+            }
+        };
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+        let answer = rest(stream)?;
+        assert!(answer.starts_with(wanted), "{answer}");
+    }
+    Ok(())
+}
+
+/// `tune.sndbuf.backend`: what the system holds of log lines.
+#[test]
+fn lines_that_are_to_be_sent_have_the_room_that_is_asked_for() -> Result<()> {
+    let log = support::syslog::Syslog::new()?;
+    let config = format!(
+        "global\n    nbthread 1\n    tune.sndbuf.backend 48k\n    log {} format raw local0\ndefaults\n    mode http\n    \
+         log global\n    timeout client 15s\nfrontend f\n    bind 127.0.0.1:8080\n    option dontlognull\n    \
+         log-format line\n    http-request return status 200\n",
+        log.target()?
+    );
+    let site = Site::start("process-log-buffers", &[("site.cfg", &config)])?;
+    site.get("/")?;
+    let (_, from) = log.0.recv_from(&mut [0; 1024])?;
+    if Command::new("ss").arg("-V").output().is_err() {
+        return Ok(());
+    }
+    let output = Command::new("ss")
+        .args(["-Hunam", &format!("( sport = :{} )", from.port())])
+        .output()?;
+    let told = String::from_utf8_lossy(&output.stdout);
+    // The system counts twice what is asked for.
+    assert!(told.contains("tb98304,"), "{told}");
+    Ok(())
+}
+
+/// `thread`: only those that a line names take its connections.
+#[test]
+fn threads_take_the_connections_of_their_lines_alone() -> Result<()> {
+    let config = |words: [&str; 3]| {
+        format!(
+            "global\n    nbthread 4\ndefaults\n    mode http\n    timeout client 15s\nfrontend f\n    \
+             bind 127.0.0.1:8080 thread {}\n    bind 127.0.0.1:8081 thread {}\n    bind 127.0.0.1:8082 thread {}\n    \
+             http-request return status 200 content-type text/plain lf-string %[thread]\n",
+            words[0], words[1], words[2]
+        )
+    };
+    let site = Site::start(
+        "process-threads",
+        &[("site.cfg", &config(["2", "even", "1/1,3-"]))],
+    )?;
+    for (bind, named) in [(0, &["1"][..]), (1, &["1", "3"]), (2, &["0", "2", "3"])] {
+        for _ in 0..30 {
+            let mut stream = site.connect(bind)?;
+            stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+            let answer = rest(stream)?;
+            let thread = answer.rsplit("\r\n").next().unwrap_or_default();
+            assert!(named.contains(&thread), "{bind}: {answer}");
+        }
+    }
+    let place = Place::new("process-no-thread")?;
+    for (word, said) in [
+        ("5-", "`nbthread` makes it 4"),
+        ("some", "`some` is no set of threads"),
+    ] {
+        let path = place.file("none.cfg", &config([word, "all", "odd"]))?;
+        let output = Command::new(binary()).args(["-c", "-f", &path]).output()?;
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && told.contains(said), "{told}");
+    }
     Ok(())
 }

@@ -256,6 +256,171 @@ fn a_header_goes_from_one_side_to_the_other() -> Result<()> {
     Ok(())
 }
 
+/// What a header of version 2 tells, by type; what is nested goes by two types.
+fn tlvs(hex: &str) -> Result<std::collections::BTreeMap<(u8, u8), Vec<u8>>> {
+    fn split(mut bytes: &[u8]) -> Result<Vec<(u8, Vec<u8>)>> {
+        let mut all = Vec::new();
+        while let [kind, high, low, rest @ ..] = bytes {
+            let length = usize::from(*high) << 8 | usize::from(*low);
+            let (value, rest) = rest.split_at_checked(length).ok_or("a TLV is cut")?;
+            all.push((*kind, value.to_vec()));
+            bytes = rest;
+        }
+        Ok(all)
+    }
+    let byte = |at: usize| u8::from_str_radix(hex.get(at..at + 2).unwrap_or_default(), 16);
+    let bytes = (0..hex.len())
+        .step_by(2)
+        .map(byte)
+        .collect::<Result<Vec<u8>, _>>()?;
+    // Behind the signature, the two lengths and the addresses of IPv4.
+    let mut all = std::collections::BTreeMap::new();
+    for (kind, value) in split(bytes.get(28..).ok_or("no header of version 2")?)? {
+        if kind == 0x20 {
+            let (client, nested) = value.split_at_checked(5).ok_or("too little of TLS")?;
+            all.insert((kind, 0), client.to_vec());
+            all.extend(
+                split(nested)?
+                    .into_iter()
+                    .map(|(inner, value)| ((kind, inner), value)),
+            );
+        } else {
+            all.insert((kind, 0), value);
+        }
+    }
+    Ok(all)
+}
+
+/// `proxy-v2-options`, one by one: the server is told that, and no more.
+#[test]
+fn a_header_of_version_2_tells_what_its_options_say() -> Result<()> {
+    let ca = Authority::new("root")?;
+    let (own, mine) = (ca.issue(&["a.test"])?, ca.issue(&["me.test"])?);
+    let address = server(echoing()?);
+    const LINES: [(&str, &[(u8, u8)]); 11] = [
+        ("send-proxy-v2", &[]),
+        ("send-proxy-v2-ssl", &[(0x20, 0), (0x20, 0x21)]),
+        ("send-proxy-v2-ssl-cn", &[(0x20, 0), (0x20, 0x21), (0x20, 0x22)]),
+        ("send-proxy-v2 proxy-v2-options ssl", &[(0x20, 0), (0x20, 0x21)]),
+        (
+            "send-proxy-v2 proxy-v2-options cert-cn",
+            &[(0x20, 0), (0x20, 0x21), (0x20, 0x22)],
+        ),
+        (
+            "send-proxy-v2 proxy-v2-options ssl-cipher",
+            &[(0x20, 0), (0x20, 0x21), (0x20, 0x23)],
+        ),
+        (
+            "send-proxy-v2 proxy-v2-options cert-sig",
+            &[(0x20, 0), (0x20, 0x21), (0x20, 0x24)],
+        ),
+        (
+            "send-proxy-v2 proxy-v2-options cert-key",
+            &[(0x20, 0), (0x20, 0x21), (0x20, 0x25)],
+        ),
+        ("send-proxy-v2 proxy-v2-options authority", &[(0x02, 0)]),
+        ("send-proxy-v2 proxy-v2-options crc32c", &[(0x03, 0)]),
+        ("send-proxy-v2 proxy-v2-options unique-id", &[(0x05, 0)]),
+    ];
+    let sections: String = LINES
+        .iter()
+        .enumerate()
+        .map(|(at, (words, _))| {
+            format!(
+                "listen l{at}\n    bind 127.0.0.1:{} ssl crt site/a.pem ca-file site/ca.pem verify optional\n    \
+                 unique-id-format id-%[src_port]\n    server s {address} {words}\n",
+                8443 + at
+            )
+        })
+        .collect();
+    let config = format!("{DEFAULTS}{sections}");
+    let files = [
+        ("site.cfg", config.as_str()),
+        ("a.pem", &own.pem()),
+        ("ca.pem", &ca.pem()),
+    ];
+    let site = Site::start("proxy-options", &files)?;
+    let client = ca.client_of(&[&rustls::version::TLS13], Some(&mine))?;
+    for (at, (words, wanted)) in LINES.iter().enumerate() {
+        let stream = site.connect(at)?;
+        let port = stream.local_addr()?.port();
+        let answer = get(connect(&client, stream, "a.test")?, "/", "a.test")?;
+        let told = tlvs(body(&answer)).map_err(|why| format!("{words}: {why}: {answer}"))?;
+        assert_eq!(&told.keys().copied().collect::<Vec<_>>(), wanted, "{words}");
+        for (kind, value) in told {
+            let expected: &[u8] = match kind {
+                // TLS, with a certificate that was shown on this connection and is good.
+                (0x20, 0) => &[7, 0, 0, 0, 0],
+                (0x20, 0x21) => b"TLSv1.3",
+                (0x20, 0x22) => b"me.test",
+                (0x20, 0x23) => b"TLS_AES_256_GCM_SHA384",
+                (0x20, 0x24) => b"ecdsa-with-SHA256",
+                (0x20, 0x25) => b"EC256",
+                (0x02, 0) => b"a.test",
+                (0x05, 0) => &format!("id-{port}").into_bytes(),
+                // Its own place counts as zeros, which the unit tests see to.
+                _ => {
+                    assert_eq!(value.len(), 4, "{words}");
+                    continue;
+                }
+            };
+            assert_eq!(value, expected, "{words}: {}", String::from_utf8_lossy(&value));
+        }
+    }
+    Ok(())
+}
+
+/// What NetScaler puts before a connection: the headers of IP and TCP that a client sent.
+#[test]
+fn a_header_of_netscaler_tells_who_the_client_is() -> Result<()> {
+    let config = "global\n    log stdout format raw local0\ndefaults all\n    mode http\n    log global\n    timeout client 2s\n    \
+         timeout connect 5s\n    timeout server 5s\n    http-request return status 200 content-type text/plain lf-string \"%[src]:%[src_port] %[dst]:%[dst_port] %[fc_src]\"\n\
+         frontend line\n    bind 127.0.0.1:8080 name n accept-netscaler-cip 2135247942\n\
+         frontend rule\n    bind 127.0.0.1:8081\n    \
+         tcp-request connection expect-netscaler-cip layer4 if { src 127.0.0.0/8 }\n";
+    let site = Site::start("netscaler", &[("site.cfg", config)])?;
+    let ask = |bind: usize, begin: &[u8]| -> Result<String> {
+        let mut stream = site.connect(bind)?;
+        stream.write_all(begin)?;
+        let _ = stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        rest(stream)
+    };
+    let mut sent = vec![
+        0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, 0, 0, 192, 0, 2, 1, 198, 51, 100, 2, 0x30, 0x39, 0, 80,
+    ];
+    sent.resize(40, 0);
+    let legacy = |magic: u32, sent: &[u8]| [&magic.to_be_bytes()[..], &[0, 0, 0, 40], sent].concat();
+    let standard = [
+        &2_135_247_942_u32.to_be_bytes()[..],
+        &[0, 0, 0, 52, 0, 1, 0, 40],
+        &sent,
+    ]
+    .concat();
+    let told = "192.0.2.1:12345 198.51.100.2:80 127.0.0.1";
+    assert_eq!(body(&ask(0, &legacy(2_135_247_942, &sent))?), told);
+    assert_eq!(body(&ask(0, &standard)?), told);
+    // A rule can't name a number.
+    assert_eq!(body(&ask(1, &legacy(0, &sent))?), told);
+    assert_eq!(ask(1, &legacy(2_135_247_942, &sent))?, "");
+    assert_eq!(ask(0, b"")?, "");
+    site.logged_line(&[
+        "127.0.0.1:",
+        "] line/n: Received an invalid NetScaler Client IP magic number",
+    ])?;
+    if let Some(protocol) = sent.get_mut(9) {
+        *protocol = 17;
+    }
+    assert_eq!(ask(0, &legacy(2_135_247_942, &sent))?, "");
+    site.logged_line(&["] line/n: Received an unhandled protocol in the NetScaler Client IP header"])?;
+    drop(site.connect(0)?);
+    site.logged_line(&["] line/n: Connection closed while waiting for NetScaler Client IP header"])?;
+    let mut cut = site.connect(0)?;
+    cut.write_all(&standard[..20])?;
+    assert_eq!(rest(cut)?, "");
+    site.logged_line(&["] line/n: Timeout while waiting for a NetScaler Client IP header"])?;
+    Ok(())
+}
+
 #[test]
 fn what_is_no_header_is_logged_and_closed() -> Result<()> {
     let config = format!(

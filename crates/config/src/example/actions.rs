@@ -47,6 +47,7 @@ pub(super) const ROWS: &[Row] = &[
     ("disable-l7-retry", "disable-l7-retry if { method POST }", ""),
     ("do-log", "do-log profile brief", "the steps of its lines are named after the set of rules"),
     ("switch-mode", "switch-mode http if HTTP", "for frontends in TCP mode; what the listener says without `proto`"),
+    ("expect-netscaler-cip", "expect-netscaler-cip layer4 if { src 192.0.2.0/24 }", ""),
     ("expect-proxy", "expect-proxy layer4 if { src 192.0.2.0/24 }", ""),
     ("normalize-uri", "normalize-uri path-merge-slashes", "`path-merge-slashes`, `path-strip-dot`, `path-strip-dotdot [full]`, `percent-decode-unreserved [strict]`, \
          `percent-to-uppercase [strict]`, `query-sort-by-name`, `fragment-encode`, `fragment-strip`"),
@@ -100,6 +101,6 @@ pub(super) const ROWS: &[Row] = &[
     ("track-sc", "track-sc0 src table clients", "counters 0 to 2 unless `tune.stick-counters` says otherwise"),
     ("unset-var", "unset-var(sess.client)", ""),
     ("use-service", "use-service lua.hello", "a service that a script registered; `prometheus-exporter` has the figures of the process for Prometheus, in `http-request` alone"),
-    ("wait-for-body", "wait-for-body time 1s at-least 4k", "milliseconds without a unit; the whole body without `at-least`"),
+    ("wait-for-body", "wait-for-body time 1s at-least 4k", "milliseconds without a unit; the whole body without `at-least`, as far as `tune.bufsize` or, with `use-large-buffer`, `tune.bufsize.large` has room"),
     ("wait-for-handshake", "wait-for-handshake", "accepted with a notice and without effect: no request is taken before its handshake is over"),
 ];

@@ -4,6 +4,7 @@ use super::Row;
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row] = &[
+    ("accept-netscaler-cip", "accept-netscaler-cip 2135247942", "from peers that are trusted: the header says who the client is"),
     ("accept-proxy", "accept-proxy", "from peers that are trusted: the header says who the client is"),
     ("alpn", "ssl crt site.pem alpn h2,http/1.1", "`h2,http/1.1` in HTTP mode without a word"),
     ("backlog", "backlog 4096", "0 to 2147483647; the proxy's without a word"),
@@ -26,6 +27,7 @@ pub(super) const ROWS: &[Row] = &[
     ("gid", "gid 33", "Unix sockets only"),
     ("group", "group www-data", "Unix sockets only"),
     ("id", "id 7", "1 to 2147483647; counted from 1 without a word"),
+    ("idle-ping", "idle-ping 30s", "milliseconds without a unit; for HTTP/2 only"),
     ("interface", "interface eth0", ""),
     ("level", "level operator", "sockets of `stats` only"),
     ("guid-prefix", "guid-prefix entrance", "the first socket of the line is `entrance-0`"),
@@ -50,6 +52,7 @@ pub(super) const ROWS: &[Row] = &[
     ("ssl-min-ver", "ssl crt site.pem ssl-min-ver TLSv1.3", "`TLSv1.2` without a word"),
     ("strict-sni", "ssl crt site.pem strict-sni", ""),
     ("tcp-ut", "tcp-ut 30s", "milliseconds without a unit"),
+    ("thread", "thread 1-2", "`odd` and `even` count from 1; all threads without a word"),
     ("tls-ticket-keys", "ssl crt site.pem tls-ticket-keys tickets.keys", "three keys or more of 48 or 80 bytes in base64, one a line; the last but one encrypts"),
     ("tls-tickets", "ssl crt site.pem tls-tickets", ""),
     ("transparent", "transparent", "needs a privilege of the system"),

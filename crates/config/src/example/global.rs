@@ -110,6 +110,7 @@ pub(super) const ROWS: &[Row] = &[
     ("stats", "stats socket /run/tidegate.sock mode 600 level admin", "see \"After `stats`\""),
     ("strict-limits", "strict-limits", "holds without the line"),
     ("tune.bufsize", "tune.bufsize 32k", "bytes without a unit; 16384 without the line"),
+    ("tune.bufsize.large", "tune.bufsize.large 256k", "bytes without a unit; none without the line"),
     ("tune.cli.max-payload-size", "tune.cli.max-payload-size 1m", "bytes without a unit; 128k without the line"),
     ("tune.comp.maxlevel", "tune.comp.maxlevel 5", "1 to 9; 1 without the line"),
     ("tune.h2.be.glitches-threshold", "tune.h2.be.glitches-threshold 100", "0 for no limit, as without the line"),

@@ -46,6 +46,7 @@ pub(super) const ROWS: &[Row] = &[
     ("healthcheck", "check healthcheck alive", "a `healthcheck` section"),
     ("from", "from none", "right behind the address; that is `be:` without a word"),
     ("id", "id 7", "1 to 2147483647; counted from 1 without a word"),
+    ("idle-ping", "proto h2 idle-ping 30s", "milliseconds without a unit; for HTTP/2 only"),
     ("init-addr", "init-addr libc,none", "`last,libc` without a word"),
     ("init-state", "check init-state down", "`up` without a word; `none` forgets one of `default-server`"),
     ("inter", "check inter 5s", "milliseconds without a unit; 2s without a word"),

@@ -28,6 +28,15 @@ pub enum BindAddress {
         /// The ports.
         ports: PortRange,
     },
+    /// A host name that the system resolves at start, with one or more ports of TCP.
+    Name {
+        /// The host.
+        host: String,
+        /// The family that its address has to be of: IPv6 or, if false, IPv4.
+        v6: Option<bool>,
+        /// The ports.
+        ports: PortRange,
+    },
     /// A Unix socket in the file system.
     Unix(PathBuf),
     /// A Unix socket in Linux's abstract name space.
@@ -49,6 +58,34 @@ impl PortRange {
     /// The ports.
     pub fn iter(self) -> impl Iterator<Item = u16> {
         self.first..=self.last
+    }
+}
+
+/// Some of the worker threads (`thread`), which are counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ThreadSet {
+    /// `all`
+    All,
+    /// `odd`
+    Odd,
+    /// `even`
+    Even,
+    /// From this one to that one, both of them included; the last there is without one.
+    Range(u16, Option<u16>),
+}
+
+impl ThreadSet {
+    /// Whether a thread is one of them.
+    #[must_use]
+    pub fn has(self, thread: usize) -> bool {
+        match self {
+            ThreadSet::All => true,
+            ThreadSet::Odd => thread % 2 == 1,
+            ThreadSet::Even => thread.is_multiple_of(2),
+            ThreadSet::Range(first, last) => {
+                thread >= first.into() && last.is_none_or(|last| thread <= last.into())
+            }
+        }
     }
 }
 
@@ -98,10 +135,16 @@ pub struct BindOptions {
     pub user_timeout: Option<std::time::Duration>,
     /// `cc`: algorithm of congestion control.
     pub congestion: Option<String>,
+    /// `thread`: the threads that listen; all, if none is named.
+    pub threads: Option<Spanned<Vec<ThreadSet>>>,
     /// `transparent`: listens on addresses of others.
     pub transparent: bool,
     /// `accept-proxy`: connections begin with a PROXY header.
     pub accept_proxy: bool,
+    /// `accept-netscaler-cip`: connections begin with a header of NetScaler, which begins with this number.
+    pub netscaler_magic: Option<u32>,
+    /// `idle-ping`: how often an idle client of HTTP/2 is asked whether it is still there.
+    pub idle_ping: Option<std::time::Duration>,
     /// `ssl`: clients speak TLS.
     pub ssl: bool,
     /// What they are received with then.

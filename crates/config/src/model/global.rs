@@ -107,6 +107,8 @@ pub struct SocketBuffers {
 pub struct TuneSettings {
     /// `tune.bufsize`: bytes of a buffer; a request's or response's header section must fit.
     pub buffer_bytes: u32,
+    /// `tune.bufsize.large`: bytes of what `use-large-buffer` asks for.
+    pub large_buffer_bytes: Option<u32>,
     /// `tune.peers.max-updates-at-once`.
     pub peer_updates_max: u32,
     /// `tune.http.maxhdr`: most fields in a head of HTTP/1.
@@ -153,6 +155,7 @@ impl Default for TuneSettings {
     fn default() -> TuneSettings {
         TuneSettings {
             buffer_bytes: 16_384,
+            large_buffer_bytes: None,
             peer_updates_max: 200,
             fields_max: None,
             accept_any_payload: false,

@@ -52,6 +52,15 @@ pub enum LogSink {
     Fd(i32),
     /// A syslog server over UDP.
     Udp(SocketAddr),
+    /// The same by a name, which the system resolves at start.
+    UdpName {
+        /// The host.
+        host: String,
+        /// The family that its address has to be of: IPv6 or, if false, IPv4.
+        v6: Option<bool>,
+        /// The port.
+        port: u16,
+    },
     /// A syslog server's datagram socket.
     Unix(PathBuf),
     /// The same in Linux's abstract name space.

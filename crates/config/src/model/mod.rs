@@ -30,7 +30,7 @@ mod tls;
 mod tls_global;
 mod upstream;
 
-pub use address::{Bind, BindAddress, BindOptions, HttpProto, Owner, PortRange};
+pub use address::{Bind, BindAddress, BindOptions, HttpProto, Owner, PortRange, ThreadSet};
 pub use balance::{Affinity, Balance, HashBy, HashFunction, HashKey, HashType, UriPart};
 pub use cache::{
     Bandwidth, BandwidthSharing, Cache, EarlyHints, Filter, FilterKind, FilterSequences, LuaFilter,

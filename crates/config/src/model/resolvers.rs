@@ -91,6 +91,8 @@ pub struct NameServer {
 pub struct Naming {
     /// `resolvers`
     pub resolvers: Option<Spanned<String>>,
+    /// The family that its address has to be of, if the line says so (`ipv4@`, `ipv6@`): IPv6 or, if false, IPv4.
+    pub v6: Option<bool>,
     /// `resolve-prefer ipv4`
     pub prefer_v4: bool,
     /// `resolve-net`

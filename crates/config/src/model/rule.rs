@@ -80,6 +80,8 @@ pub enum Action {
     Close,
     /// `expect-proxy layer4`: the connection begins with a PROXY header.
     ExpectProxy,
+    /// `expect-netscaler-cip layer4`: the connection begins with a header of NetScaler.
+    ExpectNetscaler,
     /// `switch-mode http`: what follows is read as HTTP.
     SwitchMode(Option<HttpProto>),
     /// The request is answered with an error, the response replaced by one.
@@ -250,6 +252,8 @@ pub enum Action {
         time: Duration,
         /// `at-least`: so many bytes are enough.
         at_least: Option<u64>,
+        /// `use-large-buffer`: as much is waited for as `tune.bufsize.large` says, if need be.
+        large: bool,
     },
 }
 

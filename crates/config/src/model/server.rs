@@ -52,6 +52,8 @@ pub struct Server {
     pub backup: bool,
     /// `stick` and `non-stick`: whether tables keep who uses it; only backups are not kept if nothing is said.
     pub stick: Option<bool>,
+    /// `idle-ping`: how often it is asked on idle connections of HTTP/2 whether it is there.
+    pub idle_ping: Option<Duration>,
     /// `pool-max-conn`: most idle connections that are kept; `None` for no limit.
     pub idle_max: Option<u32>,
     /// `pool-purge-delay`: after each such time half of the idle connections that nobody needed are closed.

@@ -33,6 +33,7 @@ pub(crate) fn bind_address(word: &Word) -> Parsed<BindAddress> {
                         .help("write `<address>:<port>`, or `:<port>` for all IPv4 addresses"),
                 ));
             };
+            let ports = port_range(&ports)?;
             let ip = match host.text()? {
                 "" | "*" if family == Family::V6 => Ipv6Addr::UNSPECIFIED.into(),
                 "" | "*" => Ipv4Addr::UNSPECIFIED.into(),
@@ -43,14 +44,16 @@ pub(crate) fn bind_address(word: &Word) -> Parsed<BindAddress> {
                         let message = format!("`{text}` is not of the family that is asked for");
                         return fault(code::BAD_ADDRESS, &host, message);
                     }
-                    (None, _) if text == "localhost" => Ipv4Addr::LOCALHOST.into(),
+                    (None, Family::Any | Family::V4) if text == "localhost" => Ipv4Addr::LOCALHOST.into(),
+                    (None, _) if is_host_name(text) => {
+                        let host = text.to_owned();
+                        let v6 = (family != Family::Any).then_some(family == Family::V6);
+                        return Ok(BindAddress::Name { host, v6, ports });
+                    }
                     (None, _) => return Err(not_an_address(&host)),
                 },
             };
-            Ok(BindAddress::Tcp {
-                ip,
-                ports: port_range(&ports)?,
-            })
+            Ok(BindAddress::Tcp { ip, ports })
         }
     }
 }
@@ -83,12 +86,25 @@ pub(crate) fn server_address(word: &Word) -> Parsed<ServerAddress> {
         text => parse_ip(text),
     };
     match ip {
+        Some(ip) if matches!(family, Family::V4 | Family::V6) && ip.is_ipv6() != (family == Family::V6) => {
+            let message = format!("`{text}` is not of the family that is asked for");
+            fault(code::BAD_ADDRESS, &host, message)
+        }
         Some(ip) => Ok(ServerAddress::Tcp { ip, port }),
         None if is_host_name(text) => Ok(ServerAddress::Name {
             host: text.to_owned(),
             port,
         }),
         None => Err(not_an_address(&host)),
+    }
+}
+
+/// The family that an address says it is of: IPv6 or, if false, IPv4.
+pub(crate) fn family_said(word: &Word) -> Option<bool> {
+    match family(word.as_address()) {
+        Ok((Family::V4, _)) => Some(false),
+        Ok((Family::V6, _)) => Some(true),
+        _ => None,
     }
 }
 
@@ -106,7 +122,7 @@ pub(crate) fn source_address(word: &Word) -> Parsed<SourceAddress> {
     let ip = match host.text()? {
         "" | "*" if family == Family::V6 => Ipv6Addr::UNSPECIFIED.into(),
         "" | "*" => Ipv4Addr::UNSPECIFIED.into(),
-        text => parse_ip(text).ok_or_else(|| not_an_address(&host))?,
+        text => known_ip(text).ok_or_else(|| not_an_address(&host))?,
     };
     let ports = match ports {
         Some(word) if !word.bytes().is_empty() && !word.is("0") => port_range(&word)?,
@@ -134,7 +150,7 @@ pub(crate) fn check_address(word: &Word) -> Parsed<(IpAddr, Option<u16>)> {
         _ => split_port(&rest)?,
     };
     let text = host.text()?;
-    let Some(ip) = parse_ip(text) else {
+    let Some(ip) = known_ip(text) else {
         return bad_argument(&host, format!("`{text}` is not an IP address"));
     };
     Ok((ip, port_word.map(|word| port(&word)).transpose()?))
@@ -202,7 +218,7 @@ pub(crate) fn name_server(word: &Word) -> Parsed<(SocketAddr, bool)> {
         None => 53,
     };
     let host_text = host.text()?;
-    match parse_ip(host_text) {
+    match known_ip(host_text) {
         Some(ip) => Ok(((ip, port).into(), tcp)),
         None if is_host_name(host_text) => {
             let message = format!("a name server has no name of its own: `{host_text}`");
@@ -365,6 +381,12 @@ fn parse_ip(text: &str) -> Option<IpAddr> {
     }
 }
 
+/// An address, or the name that everybody has for one.
+fn known_ip(text: &str) -> Option<IpAddr> {
+    let own = || (text == "localhost").then_some(Ipv4Addr::LOCALHOST.into());
+    parse_ip(text).or_else(own)
+}
+
 fn not_an_address(host: &Word) -> Box<Diagnostic> {
     let text = host.lossy();
     let message = format!("`{text}` is not an address");
@@ -433,7 +455,7 @@ fn server_port(port_word: Option<Word>) -> Parsed<ServerPort> {
     }
 }
 
-fn is_host_name(text: &str) -> bool {
+pub(crate) fn is_host_name(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
     // what looks like a number is an address that isn't valid
     let numeric = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');

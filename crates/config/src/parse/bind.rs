@@ -2,13 +2,13 @@
 
 use super::address::bind_address;
 use super::args::{Args, Parsed, bad_argument};
-use super::keyword::{Found, Keyword, KeywordDoc, Sections, left_out, look_up, no_effect, not_yet, served};
+use super::keyword::{Found, Keyword, KeywordDoc, Sections, left_out, look_up, no_effect, served};
 use super::server::guid;
 use super::tls;
 use crate::diag::{Diagnostic, Diagnostics, code};
 use crate::model::{
     AccessLevel, Bind, BindAddress, BindCertificate, BindOptions, HttpProto, Owner, SeverityOutput,
-    TlsVersion,
+    ThreadSet, TlsVersion,
 };
 use crate::source::Spanned;
 use crate::text::Word;
@@ -81,7 +81,10 @@ const ROWS: &[Keyword<Parse>] = &[
         }
         Ok(())
     }),
-    left_out("accept-netscaler-cip", F, "a protocol of one vendor; the PROXY protocol does the same"),
+    served("accept-netscaler-cip", F, "<number>", "connections begin with a header of NetScaler's Client IP insertion, and that with this number", |bind, args| {
+        bind.netscaler_magic = Some(args.integer(0, u64::from(u32::MAX))?);
+        Ok(())
+    }),
     served("accept-proxy", F, "", "connections begin with a PROXY header", |bind, _| {
         bind.accept_proxy = true;
         Ok(())
@@ -95,7 +98,10 @@ const ROWS: &[Keyword<Parse>] = &[
         bind.guid_prefix = Some(guid(args)?);
         Ok(())
     }),
-    not_yet("idle-ping", F, "ask idle HTTP/2 clients whether they live"),
+    served("idle-ping", F, "<time>", "how often idle clients of HTTP/2 are asked whether they are there", |bind, args| {
+        bind.idle_ping = Some(args.time(TimeUnit::Milliseconds)?).filter(|time| !time.is_zero());
+        Ok(())
+    }),
     served("interface", F, "<interface>", "listen on one interface only", |bind, args| {
         bind.interface = tls::word(args, "an interface")?.map(|word| word.value);
         Ok(())
@@ -121,8 +127,47 @@ const ROWS: &[Keyword<Parse>] = &[
     left_out("process", F, "there are threads and no processes; see `nbthread`"),
     no_effect("shards", F, "each thread has its own listening socket"),
     no_effect("nice", F, "sessions have no priorities"),
-    no_effect("thread", F, "all threads listen"),
+    served("thread", F, "[1/]{ all | odd | even | <number>[-[<number>]] },...", "the threads that listen", |bind, args| {
+        bind.threads = Some(threads(args)?);
+        Ok(())
+    }),
 ];
+
+/// Sets of threads. All threads are of one group.
+fn threads(args: &mut Args<'_>) -> Parsed<Spanned<Vec<ThreadSet>>> {
+    let word = args.expect("a set of threads such as `1-4`")?;
+    let mut sets = Vec::new();
+    for part in word.text()?.split(',') {
+        let set = part.strip_prefix("1/").unwrap_or(part);
+        let number = |text: &str| text.parse::<u16>().ok().filter(|number| *number > 0);
+        let range = || match set.split_once('-') {
+            None => number(set).map(|only| ThreadSet::Range(only, Some(only))),
+            Some((first, last)) => {
+                let first = if first.is_empty() { Some(1) } else { number(first) };
+                let last = if last.is_empty() {
+                    Some(None)
+                } else {
+                    number(last).map(Some)
+                };
+                Some(ThreadSet::Range(first?, last?))
+            }
+        };
+        let found = match set {
+            "all" => Some(ThreadSet::All),
+            "odd" => Some(ThreadSet::Odd),
+            "even" => Some(ThreadSet::Even),
+            _ => range(),
+        };
+        let Some(found) = found else {
+            return Err(Box::new(
+                Diagnostic::error(code::BAD_ARGUMENT, word.span(), format!("`{part}` is no set of threads"))
+                    .help("write `all`, `odd`, `even`, a number or a range such as `1-4`; there is one group of threads, `1/`"),
+            ));
+        };
+        sets.push(found);
+    }
+    Ok(Spanned::new(sets, word.span()))
+}
 
 /// The name of a protocol.
 pub(crate) fn http_proto(args: &mut Args<'_>) -> Parsed<HttpProto> {

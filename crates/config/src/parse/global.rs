@@ -148,15 +148,24 @@ fn hard_stop_after(cx: &mut GlobalCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
 }
 
 fn buffer_bytes(cx: &mut GlobalCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
+    cx.global.tune.buffer_bytes = size_of_buffer(args)?;
+    Ok(())
+}
+
+fn large_buffer_bytes(cx: &mut GlobalCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
+    cx.global.tune.large_buffer_bytes = Some(size_of_buffer(args)?);
+    Ok(())
+}
+
+fn size_of_buffer(args: &mut Args<'_>) -> Parsed<u32> {
     let size = args.peek();
     let bytes = args.size()?;
     match u32::try_from(bytes) {
-        Ok(bytes) if (1024..=1 << 30).contains(&bytes) => cx.global.tune.buffer_bytes = bytes,
+        Ok(bytes) if (1024..=1 << 30).contains(&bytes) => Ok(bytes),
         _ => {
             let span = size.map_or(args.last(), Word::span);
             let message = "a buffer has from 1 KiB to 1 GiB";
-            return Err(Box::new(Diagnostic::error(code::BAD_NUMBER, span, message)));
+            Err(Box::new(Diagnostic::error(code::BAD_NUMBER, span, message)))
         }
     }
-    Ok(())
 }

@@ -154,17 +154,6 @@ pub(crate) const fn served<F>(
     }
 }
 
-/// A row of a keyword that is left for later.
-pub(crate) const fn not_yet<F>(name: &'static str, sections: Sections, doc: &'static str) -> Keyword<F> {
-    Keyword {
-        name,
-        sections,
-        arguments: "",
-        doc,
-        status: Status::NotYet,
-    }
-}
-
 /// A row of a keyword that is left out on purpose.
 pub(crate) const fn left_out<F>(name: &'static str, sections: Sections, reason: &'static str) -> Keyword<F> {
     Keyword {

@@ -3,8 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use super::address::is_host_name;
 use super::args::{Args, Parsed, bad_argument, pick};
-use crate::diag::{Diagnostic, code};
+use crate::diag::{Diagnostic, closest, code};
 use crate::model::{
     LogFacility, LogFormatKind, LogLevel, LogSample, LogSink, LogTarget, ServerAddress, ServerPort,
 };
@@ -138,9 +139,16 @@ fn sink(word: &Word) -> Parsed<LogSink> {
             return Ok(LogSink::Stream(with_syslog_port(address)));
         }
     }
-    let prefixes = ["udp@", "udp4@", "udp6@", "ipv4@", "ipv6@"];
-    let address = prefixes.iter().find_map(|prefix| text.strip_prefix(prefix));
-    udp(address.unwrap_or(text)).ok_or_else(|| {
+    const PREFIXES: [(&str, Option<bool>); 5] = [
+        ("udp@", None),
+        ("udp4@", Some(false)),
+        ("udp6@", Some(true)),
+        ("ipv4@", Some(false)),
+        ("ipv6@", Some(true)),
+    ];
+    let family = |(prefix, v6): (&str, Option<bool>)| Some((text.strip_prefix(prefix)?, v6));
+    let (address, v6) = PREFIXES.into_iter().find_map(family).unwrap_or((text, None));
+    udp(address).or_else(|| by_name(address, v6)).ok_or_else(|| {
         let message = format!("`{text}` is not a target of log lines");
         let diagnostic = Diagnostic::error(code::BAD_ADDRESS, word.span(), message);
         Box::new(
@@ -167,6 +175,24 @@ fn with_syslog_port(address: ServerAddress) -> ServerAddress {
         },
         other => other,
     }
+}
+
+/// A host by its name. What is nearly the name of something else is no host.
+fn by_name(text: &str, v6: Option<bool>) -> Option<LogSink> {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, "")) => (host, SYSLOG_PORT),
+        Some((host, port)) => (host, port.parse().ok()?),
+        None if closest(text, ["stdout", "stderr", "global"]).is_some() => return None,
+        None => (text, SYSLOG_PORT),
+    };
+    if host == "localhost" && v6 != Some(true) {
+        return Some(LogSink::Udp((Ipv4Addr::LOCALHOST, port).into()));
+    }
+    is_host_name(host).then(|| LogSink::UdpName {
+        host: host.to_owned(),
+        v6,
+        port,
+    })
 }
 
 fn udp(text: &str) -> Option<LogSink> {

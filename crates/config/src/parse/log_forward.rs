@@ -35,7 +35,7 @@ pub(super) const FORWARD: &[Keyword<ForwardLine>] = &[
     served("dgram-bind", NONE, "<address> [<param>...]", "listen for datagrams", |cx, args| {
         let word = args.peek();
         let binds = bind(args, &mut cx.found)?;
-        let is_ip = |bind: &Bind| matches!(bind.address, BindAddress::Tcp { .. });
+        let is_ip = |bind: &Bind| matches!(bind.address, BindAddress::Tcp { .. } | BindAddress::Name { .. });
         if let (Some(word), false) = (word, binds.iter().all(is_ip)) {
             return bad_argument(word, "datagrams come to an IP address and a port");
         }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::address::{check_address, server_address, socket_address};
+use super::address::{check_address, family_said, server_address, socket_address};
 use super::args::{Args, Parsed, bad_argument};
-use super::keyword::{Found, Keyword, KeywordDoc, Sections, left_out, look_up, no_effect, not_yet, served};
+use super::keyword::{Found, Keyword, KeywordDoc, Sections, left_out, look_up, no_effect, served};
 use super::naming;
 use super::server_origins::{Above, Origins};
 use super::{server_outgoing, tls};
@@ -33,6 +33,7 @@ pub(crate) struct ServerSettings {
     disabled: bool,
     backup: bool,
     stick: Option<bool>,
+    idle_ping: Option<Duration>,
     idle_max: Option<u32>,
     idle_purge_delay: Duration,
     reuse_max: Option<u32>,
@@ -63,6 +64,7 @@ impl Default for ServerSettings {
             disabled: false,
             backup: false,
             stick: None,
+            idle_ping: None,
             idle_max: None,
             idle_purge_delay: Duration::from_secs(5),
             reuse_max: None,
@@ -358,7 +360,10 @@ const ROWS: &[Keyword<Parse>] = &[
         server.outgoing.congestion = super::tls::word(args, "an algorithm")?.map(|word| word.value);
         Ok(())
     }),
-    not_yet("idle-ping", B, "ask idle HTTP/2 servers whether they live"),
+    served("idle-ping", B, "<time>", "how often the server is asked on idle connections of HTTP/2 whether it is there", |server, args| {
+        server.idle_ping = Some(args.time(TimeUnit::Milliseconds)?).filter(|time| !time.is_zero());
+        Ok(())
+    }),
     served("init-addr", B, "{ last | libc | none | <ip> },...", "how the address is found at start", |server, args| naming::initial(&mut server.naming, args)),
     served("log-bufsize", B, "<bytes>", "the size of the ring before a server of log lines", |server, args| {
         let word = args.peek();
@@ -573,13 +578,17 @@ fn named(
         disabled: settings.disabled,
         backup: settings.backup,
         stick: settings.stick,
+        idle_ping: settings.idle_ping,
         idle_max: settings.idle_max,
         idle_purge_delay: settings.idle_purge_delay,
         reuse_max: settings.reuse_max,
         strict_maxconn: settings.strict_maxconn,
         events: settings.events,
         check: settings.check,
-        naming: settings.naming,
+        naming: Naming {
+            v6: family_said(address_word),
+            ..settings.naming
+        },
         proto: settings.proto,
         websockets: settings.websockets,
         outgoing: settings.outgoing,

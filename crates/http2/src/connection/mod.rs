@@ -34,6 +34,9 @@ const SENT_TABLE_BYTES_MAX: u32 = 4096;
 /// What is in the ping that asks whether the peer has heard that the connection is to end.
 const FAREWELL: [u8; 8] = *b"farewell";
 
+/// What is in the ping that asks whether the peer is there.
+const THERE: [u8; 8] = *b"there?  ";
+
 /// Streams that are let go of may take their time to be gone: so many more than may be in progress.
 const GOING_MAX: usize = 50;
 
@@ -77,6 +80,8 @@ pub struct Connection {
     peer_leaves: bool,
     /// The peer has ended its side, and takes what is still to be sent.
     peer_ended: bool,
+    /// The peer was asked whether it is there, and hasn't answered.
+    asking: bool,
     outcome: Option<Outcome>,
 }
 
@@ -156,6 +161,7 @@ impl Connection {
             leaving: Leaving::No,
             peer_leaves: false,
             peer_ended: false,
+            asking: false,
             outcome: None,
         };
         if role == Role::Client {
@@ -327,6 +333,20 @@ impl Connection {
         self.leaving = Leaving::Announced;
         self.goodbye(ID_MAX, Reason::NO_ERROR);
         self.output.frame(kind::PING, 0, 0, &FAREWELL);
+    }
+
+    /// Asks whether the peer is there.
+    pub fn ask(&mut self) {
+        if self.stage != Stage::Over {
+            self.asking = true;
+            self.output.frame(kind::PING, 0, 0, &THERE);
+        }
+    }
+
+    /// Whether the peer was [asked](Self::ask), and hasn't answered.
+    #[must_use]
+    pub fn is_asking(&self) -> bool {
+        self.asking
     }
 
     /// Ends at once, whatever is in progress.

@@ -2,7 +2,9 @@
 
 use bytes::{Buf, BytesMut};
 
-use super::{Connection, FAREWELL, Fault, Leaving, Outcome, PREFACE, SENT_TABLE_BYTES_MAX, Stage, widened};
+use super::{
+    Connection, FAREWELL, Fault, Leaving, Outcome, PREFACE, SENT_TABLE_BYTES_MAX, Stage, THERE, widened,
+};
 use crate::budget;
 use crate::frame::{
     FRAME_HEAD_BYTES, FrameHead, ID_MAX, PAYLOAD_BYTES_MIN, dependency, flag, kind, unpadded,
@@ -302,6 +304,8 @@ impl Connection {
         }
         if !head.has(flag::ACK) {
             self.output.frame(kind::PING, flag::ACK, 0, payload);
+        } else if payload == THERE {
+            self.asking = false;
         } else if payload == FAREWELL && self.leaving == Leaving::Announced {
             self.leaving = Leaving::Final;
             self.goodbye(self.begun_by_peer(), Reason::NO_ERROR);

@@ -154,7 +154,10 @@ impl ToServer {
         };
         let link = if speaks_http2 {
             let encrypted = matches!(stream, Stream::Tls(_));
-            let conn = http2::ClientConn::new(stream, made, encrypted, http2::to_servers(global));
+            let pulse = home
+                .as_ref()
+                .and_then(|home| home.server.pulse(&self.worker.wheel));
+            let conn = http2::ClientConn::new(stream, made, encrypted, http2::to_servers(global), pulse);
             if let Some(home) = &home {
                 home.server.pool.share(&conn);
             }

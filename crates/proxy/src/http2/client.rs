@@ -18,6 +18,7 @@ use tidegate_sample::head::{request, response};
 use tokio::time::Sleep;
 
 use super::core::{Core, Part};
+use super::pulse::Pulse;
 use super::receiving::Receiving;
 use super::server::Sender;
 use super::tunnel::Duplex;
@@ -45,12 +46,18 @@ pub(crate) struct ClientConn {
 
 impl ClientConn {
     /// A connection that is greeted as soon as there is something to ask.
-    pub(crate) fn new(stream: Stream, made: Made, encrypted: bool, settings: Settings) -> Rc<Self> {
+    pub(crate) fn new(
+        stream: Stream,
+        made: Made,
+        encrypted: bool,
+        settings: Settings,
+        pulse: Option<Pulse>,
+    ) -> Rc<Self> {
         let local = stream.local();
         let (counted, _) = Counted::new(stream);
         let core = Core::new(Role::Client, settings);
         let moved = Rc::<Event>::default();
-        tokio::task::spawn_local(drive(Wire::new(counted, core.clone()), moved.clone()));
+        tokio::task::spawn_local(drive(Wire::new(counted, core.clone()), moved.clone(), pulse));
         Rc::new(ClientConn {
             core,
             moved,
@@ -137,7 +144,7 @@ impl Drop for ClientConn {
 const GOODBYE: Duration = Duration::from_secs(5);
 
 /// Drives a connection until it ends: when its server ends it, or nobody asks for anything any more.
-async fn drive(mut wire: Wire, moved: Rc<Event>) {
+async fn drive(mut wire: Wire, moved: Rc<Event>, mut pulse: Option<Pulse>) {
     let core = wire.core().clone();
     let mut goodbye = pin!(None::<Sleep>);
     poll_fn(|cx| {
@@ -145,6 +152,11 @@ async fn drive(mut wire: Wire, moved: Rc<Event>) {
         let polled = loop {
             // No server asks for anything.
             while wire.poll_read(cx).is_ready() {}
+            if let Some(pulse) = &mut pulse
+                && pulse.poll(&core, cx).is_ready()
+            {
+                core.connection().borrow_mut().end(Reason::NO_ERROR);
+            }
             let was_full = wire.is_full();
             match wire.poll_write(cx) {
                 Poll::Ready(Ok(())) if was_full => {}

@@ -6,6 +6,7 @@
 
 mod client;
 mod core;
+mod pulse;
 mod receiving;
 mod request;
 mod server;
@@ -15,6 +16,7 @@ mod wire;
 
 pub(crate) use client::{ClientConn, ClientStream};
 pub(crate) use core::{Core, Part, from_clients, to_servers};
+pub(crate) use pulse::Pulse;
 pub(crate) use receiving::Receiving;
 pub(crate) use request::upgraded;
 pub(crate) use server::{Polled, Responder, Sender, ServerConn};

@@ -1,13 +1,14 @@
-//! The PROXY protocol: the header with which a proxy tells whom it speaks for.
+//! The PROXY protocol: the header with which a proxy tells whom it speaks for. NetScaler's tells the same.
 //!
 //! Reading and writing are functions of bytes; who has a socket calls them.
 
+mod netscaler;
 mod read;
 mod receive;
 mod write;
 
 pub(crate) use read::Header;
-pub(crate) use receive::{Fault, receive};
+pub(crate) use receive::{Fault, Form, receive};
 pub(crate) use write::{About, AboutSsl, local2, version1, version2};
 
 /// What version 2 begins with.

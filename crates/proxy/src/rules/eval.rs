@@ -62,6 +62,8 @@ pub(crate) enum Verdict {
 pub(crate) struct BodyWait {
     pub(crate) time: Duration,
     pub(crate) at_least: Option<usize>,
+    /// The size of the buffer, if it isn't the usual one.
+    pub(crate) room: Option<usize>,
 }
 
 /// A verdict, and the rule to go on with if the set was not finished.
@@ -199,15 +201,20 @@ async fn act(prepared: &PreparedRule, txn: &Rc<Txn>, setting: &Setting<'_>) -> S
             txn.client.expects_proxy.set(true);
             Step::Next
         }
+        (RuleAction::ExpectNetscaler, _) => {
+            txn.client.expects_netscaler.set(true);
+            Step::Next
+        }
         (RuleAction::UseService { .. } | RuleAction::Serve(_), Prepared::Http(service)) => {
             Step::End(Verdict::Http(service.clone(), rule.line.as_str().into()))
         }
         (RuleAction::UseService { .. }, Prepared::Tcp(service)) => {
             Step::End(Verdict::Tcp(service.clone(), rule.line.as_str().into()))
         }
-        (RuleAction::WaitForBody { time, at_least }, _) => Step::End(Verdict::WaitForBody(BodyWait {
+        (RuleAction::WaitForBody { time, at_least, room }, _) => Step::End(Verdict::WaitForBody(BodyWait {
             time: *time,
             at_least: *at_least,
+            room: *room,
         })),
         (RuleAction::CacheUse { cache, hints }, _) => match cache::look_up(cache, *hints, txn) {
             Found::Response(head, object) => Step::End(Verdict::Cached(head, object)),

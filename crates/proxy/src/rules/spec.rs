@@ -192,6 +192,8 @@ pub enum RuleAction {
     Close,
     /// `expect-proxy layer4`: the connection begins with a PROXY header.
     ExpectProxy,
+    /// `expect-netscaler-cip layer4`: the connection begins with a header of NetScaler.
+    ExpectNetscaler,
     /// `switch-mode http`: what follows is read as HTTP; no further rule of this set.
     SwitchMode(ListenProto),
     /// `return`: this reply.
@@ -245,6 +247,8 @@ pub enum RuleAction {
         time: Duration,
         /// `at-least`: so many bytes are enough.
         at_least: Option<usize>,
+        /// `use-large-buffer`: the size of the buffer, in place of `tune.bufsize`.
+        room: Option<usize>,
     },
     /// `cache-use`: a response that a cache has is sent.
     CacheUse {

@@ -394,7 +394,7 @@ impl HttpStream {
                 }
                 Verdict::Hints(links) => self.hint(links),
                 Verdict::WaitForBody(wait) => {
-                    let wait = self.buffer_body(txn, body, Some(wait.time), wait.at_least);
+                    let wait = self.buffer_body(txn, body, Some(wait.time), (wait.at_least, wait.room));
                     if let Err(late) = Box::pin(wait).await {
                         return Ruled::Made(late);
                     }
@@ -616,19 +616,19 @@ impl HttpStream {
     /// `option http-buffer-request`.
     async fn buffer_request(&self, txn: &Rc<Txn>, body: &mut MessageBody) -> Result<(), Made> {
         let time = self.frontend.spec.timeouts.http_request;
-        Box::pin(self.buffer_body(txn, body, time, None)).await
+        Box::pin(self.buffer_body(txn, body, time, (None, None))).await
     }
 
-    /// Receives the request's body as far as the buffer has room, or until so much of it is there, for rules to look at. A
-    /// client that is late gets its answer.
+    /// Receives the request's body as far as the buffer has room (the usual one, if no size is given), or until so much of it is
+    /// there, for rules to look at. A client that is late gets its answer.
     async fn buffer_body(
         &self,
         txn: &Rc<Txn>,
         body: &mut MessageBody,
         time: Option<Duration>,
-        at_least: Option<usize>,
+        (at_least, room): (Option<usize>, Option<usize>),
     ) -> Result<(), Made> {
-        let room = self.worker.shared.global.buffer_bytes;
+        let room = room.unwrap_or(self.worker.shared.global.buffer_bytes);
         let wanted = at_least.unwrap_or(room).min(room);
         if txn.request_body().len() >= wanted || body.is_ended() {
             return Ok(());

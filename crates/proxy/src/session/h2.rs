@@ -14,7 +14,7 @@ use super::http::{HttpSession, LOOK_AROUND, MOMENT};
 use super::stream::{HttpStream, Wire};
 use crate::counts::Count;
 use crate::event::Event;
-use crate::http2::{Core, Outcome, Polled, Reason, ServerConn, from_clients};
+use crate::http2::{Core, Outcome, Polled, Pulse, Reason, ServerConn, from_clients};
 use crate::stream::{Counted, Traffic};
 use crate::timeouts::Timer;
 use crate::txn::{Mode, Txn};
@@ -52,6 +52,8 @@ struct Connection {
     conn: ServerConn,
     exchanges: Exchanges,
     timer: Timer,
+    /// Whether the client is there while it asks for nothing.
+    pulse: Option<Pulse>,
     idle_since: Instant,
     /// It holds no more than one does of which nothing is asked.
     rests: bool,
@@ -104,6 +106,8 @@ pub(super) async fn run(session: Rc<HttpSession>, counted: Counted, ahead: Bytes
         conn,
         exchanges: Exchanges::default(),
         timer: session.worker.wheel.timer(),
+        pulse: { session.client.entrance.idle_ping }
+            .map(|every| Pulse::new(every, session.worker.wheel.timer())),
         idle_since: session.client.ready_at.get(),
         rests: true,
         ending: None,
@@ -231,6 +235,11 @@ impl Connection {
         if self.ending == Some(Ending::Hard) {
             return self.timer.poll_elapsed(cx).map(|_| Exit::Gone);
         }
+        if let Some(pulse) = &mut self.pulse
+            && pulse.poll(&shared.core, cx).is_ready()
+        {
+            return self.end(Reason::NO_ERROR, cx);
+        }
         let total = session.worker.shared.global.h2.fe_streams_total;
         let enough = total > 0 && session.requests.get() >= u64::from(total);
         let idle = self.exchanges.is_empty();
@@ -267,9 +276,8 @@ impl Connection {
             (None, 0) => timeouts.http_request.or(timeouts.client),
             (None, _) => session.idle_limit(),
         };
-        if let Some(soon) =
-            soon.filter(|soon| limit.is_none_or(|limit| self.idle_since.elapsed() + *soon < limit))
-        {
+        let since = self.silent_since();
+        if let Some(soon) = soon.filter(|soon| limit.is_none_or(|limit| since.elapsed() + *soon < limit)) {
             self.timer.arm(Some(soon));
             if self.timer.poll_elapsed(cx).is_ready() {
                 cx.waker().wake_by_ref();
@@ -284,7 +292,7 @@ impl Connection {
             self.rests = true;
             self.conn.rest();
         }
-        self.timer.arm_from(self.idle_since, limit.unwrap_or(LOOK_AROUND));
+        self.timer.arm_from(since, limit.unwrap_or(LOOK_AROUND));
         let elapsed = self.timer.poll_elapsed(cx);
         if elapsed.is_ready() && limit.is_some() && self.ending.is_none() && self.conn.is_halfway() {
             log_bad(session, *b"cR");
@@ -300,6 +308,18 @@ impl Connection {
             }
             Poll::Pending => Poll::Pending,
         }
+    }
+
+    /// Since when the client counts as silent. That it answers a ping puts off `timeout client`, and nothing else.
+    fn silent_since(&self) -> Instant {
+        let session = &self.shared.session;
+        let timeouts = &session.frontend.spec.timeouts;
+        let between = timeouts.http_keep_alive.filter(|_| session.requests.get() > 0);
+        let is_own = between.or(timeouts.http_request).is_some() || self.ending.is_some();
+        let heard_at = self.pulse.as_ref().and_then(Pulse::heard_at);
+        heard_at
+            .filter(|_| !is_own)
+            .map_or(self.idle_since, |heard_at| heard_at.max(self.idle_since))
     }
 
     /// Ends at once, with a word of farewell.

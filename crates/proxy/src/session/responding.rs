@@ -129,7 +129,7 @@ impl HttpStream {
         content: &mut Content,
         wait: BodyWait,
     ) -> Result<(), Made> {
-        let room = self.worker.shared.global.buffer_bytes;
+        let room = wait.room.unwrap_or(self.worker.shared.global.buffer_bytes);
         let wanted = wait.at_least.unwrap_or(room).min(room);
         match content {
             Content::Empty => txn.put_body(Way::Response, &[], true),

@@ -277,7 +277,8 @@ impl HttpStream {
             let conn = http1::ClientConn::new(stream, made, limits, case);
             return Ok(Link::Http1(Box::new(conn)));
         }
-        let conn = http2::ClientConn::new(stream, made, encrypted, http2::to_servers(global));
+        let pulse = server.pulse(&self.worker.wheel);
+        let conn = http2::ClientConn::new(stream, made, encrypted, http2::to_servers(global), pulse);
         Ok(Link::Http2(Box::new(conn.stream())))
     }
 

@@ -8,7 +8,7 @@ use tidegate_tls::Acceptor;
 
 use super::logline;
 use crate::client::Client;
-use crate::proxy_protocol::{self, Fault};
+use crate::proxy_protocol::{self, Fault, Form};
 use crate::spec::ListenerSpec;
 use crate::stream::Stream;
 use crate::timeouts::Elapsed;
@@ -19,6 +19,8 @@ use crate::worker::{Frontend, Worker};
 pub(crate) struct Welcome {
     /// Clients begin with a PROXY header.
     proxy: bool,
+    /// Clients begin with a header of NetScaler.
+    netscaler: bool,
     tls: Option<Arc<Acceptor>>,
 }
 
@@ -26,13 +28,26 @@ impl Welcome {
     pub(crate) fn of(listener: &ListenerSpec) -> Welcome {
         Welcome {
             proxy: listener.accept_proxy,
+            netscaler: listener.netscaler_magic.is_some(),
             tls: listener.tls.clone(),
         }
     }
 
+    /// The headers that a client begins with.
+    fn headers(&self, client: &Client) -> impl Iterator<Item = Form> {
+        let proxy = self.proxy || client.expects_proxy.get();
+        let netscaler = self.netscaler || client.expects_netscaler.get();
+        let magic = client.entrance.netscaler_magic;
+        let both = [
+            proxy.then_some(Form::Proxy),
+            netscaler.then_some(Form::Netscaler { magic }),
+        ];
+        both.into_iter().flatten()
+    }
+
     /// Whether a client's session begins at once.
     pub(crate) fn is_plain(&self, client: &Client) -> bool {
-        self.tls.is_none() && !self.proxy && !client.expects_proxy.get()
+        self.tls.is_none() && self.headers(client).next().is_none()
     }
 
     /// Shakes hands. `None` where that failed; it has been logged.
@@ -43,10 +58,10 @@ impl Welcome {
         client: &Rc<Client>,
         mut stream: Stream,
     ) -> Option<Stream> {
-        if self.proxy || client.expects_proxy.get() {
+        for form in self.headers(client) {
             let timer = worker.wheel.timer();
             let limit = frontend.spec.timeouts.client;
-            let receiving = proxy_protocol::receive(&stream, worker.shared.global.buffer_bytes);
+            let receiving = proxy_protocol::receive(&stream, form, worker.shared.global.buffer_bytes);
             let fault = match timer.limit(limit, receiving).await {
                 Ok(Ok(header)) => {
                     if let Some((source, destination)) = header.addresses {
@@ -54,15 +69,17 @@ impl Welcome {
                             (told.source, told.destination) = (Some(source), Some(destination));
                         });
                     }
-                    *client.proxy_header.borrow_mut() = Some(Box::new(header));
+                    if form == Form::Proxy {
+                        *client.proxy_header.borrow_mut() = Some(Box::new(header));
+                    }
                     client.ready_at.set(Instant::now());
                     None
                 }
                 Ok(Err(fault)) => Some(fault),
-                Err(Elapsed) => Some(Fault::TIMEOUT),
+                Err(Elapsed) => Some(Fault::Timeout),
             };
-            if let Some(Fault(number)) = fault {
-                client.error.set(number);
+            if let Some(fault) = fault {
+                client.error.set(fault.number(form));
                 logline::refused(frontend, client);
                 return None;
             }

@@ -39,10 +39,16 @@ pub struct ListenerSpec {
     pub tls: Option<Arc<tidegate_tls::Acceptor>>,
     /// `accept-proxy`: connections begin with a PROXY header.
     pub accept_proxy: bool,
+    /// `accept-netscaler-cip`: connections begin with a header of NetScaler, and that with this number.
+    pub netscaler_magic: Option<u32>,
     /// What else the socket is told.
     pub socket: SocketOptions,
     /// `proto`: what clients speak, in HTTP mode.
     pub proto: ListenProto,
+    /// `thread`: the workers that listen, counted from 0; `None` for all.
+    pub workers: Option<Vec<usize>>,
+    /// `idle-ping`: how often an idle client of HTTP/2 is asked whether it is still there.
+    pub idle_ping: Option<Duration>,
 }
 
 /// What clients of a listener speak.
@@ -110,8 +116,11 @@ impl ListenerSpec {
             unix_group: None,
             replaces: false,
             proto: ListenProto::default(),
+            workers: None,
+            idle_ping: None,
             tls: None,
             accept_proxy: false,
+            netscaler_magic: None,
             socket: SocketOptions::default(),
         }
     }

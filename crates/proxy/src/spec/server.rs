@@ -53,6 +53,8 @@ pub struct ServerSpec {
     pub proto: ServerProto,
     /// `ws`: what it speaks where a client asks for a WebSocket, if that is something else.
     pub websockets: Option<ServerProto>,
+    /// `idle-ping`: how often an idle connection of HTTP/2 is asked whether the server is still there.
+    pub idle_ping: Option<Duration>,
     /// `pool-max-conn`: idle connections that all workers keep together; `None` for no bound.
     pub pool_max: Option<usize>,
     /// `pool-purge-delay`: after each such time half of those that were not needed in it are closed.
@@ -159,6 +161,7 @@ impl ServerSpec {
             congestion: None,
             buffers: SocketBuffers::default(),
             keepalive: None,
+            idle_ping: None,
             pool_max: None,
             pool_purge_delay: Duration::from_secs(5),
             pool_name: None,

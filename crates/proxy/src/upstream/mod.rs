@@ -34,7 +34,9 @@ use self::shared::BackendState;
 use self::state::ServerState;
 use crate::check::Traffic;
 use crate::figures::Usage;
+use crate::http2::Pulse;
 use crate::spec::{ServerAddress, ServerSpec};
+use crate::timeouts::Wheel;
 
 /// One worker's view of a server.
 pub(crate) struct Server {
@@ -77,6 +79,11 @@ impl Server {
             address: RefCell::new(state.address()),
             spec,
         })
+    }
+
+    /// What asks a connection of HTTP/2 that is idle whether the server is still there, if that is to be asked.
+    pub(crate) fn pulse(&self, wheel: &Rc<Wheel>) -> Option<Pulse> {
+        self.spec.idle_ping.map(|every| Pulse::new(every, wheel.timer()))
     }
 
     /// Whether it is still what all workers share.

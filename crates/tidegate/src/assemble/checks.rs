@@ -107,6 +107,9 @@ impl Assembly {
             Some(model::BindAddress::Tcp { ip, ports }) => {
                 (Some(ip.to_string()), Some(ports.first.to_string()))
             }
+            Some(model::BindAddress::Name { host, ports, .. }) => {
+                (Some(host.clone()), Some(ports.first.to_string()))
+            }
             Some(model::BindAddress::Unix(path)) => (Some(path.to_string_lossy().into_owned()), None),
             Some(model::BindAddress::Abstract(_) | model::BindAddress::Fd(_)) | None => (None, None),
         };

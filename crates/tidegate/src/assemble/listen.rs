@@ -30,6 +30,7 @@ impl Assembly {
                 self.acceptor(bind, &proxy.name.value, more, http)
             });
             let tls = tls.flatten();
+            let workers = self.workers(bind);
             for (at, mut listener) in of_line.into_iter().enumerate() {
                 listener.guid = bind
                     .options
@@ -38,6 +39,9 @@ impl Assembly {
                     .map(|prefix| format!("{prefix}-{at}"));
                 listener.tls.clone_from(&tls);
                 listener.accept_proxy = bind.options.accept_proxy;
+                listener.netscaler_magic = bind.options.netscaler_magic;
+                listener.workers.clone_from(&workers);
+                listener.idle_ping = bind.options.idle_ping;
                 let [of_clients, _] = self.buffers;
                 listener.socket = SocketOptions {
                     interface: bind.options.interface.clone(),
@@ -55,6 +59,22 @@ impl Assembly {
             }
         }
         listeners
+    }
+}
+
+impl Assembly {
+    /// The workers that listen, if the line names some.
+    fn workers(&mut self, bind: &Bind) -> Option<Vec<usize>> {
+        let named = bind.options.threads.as_ref()?;
+        let is_named = |worker: &usize| named.value.iter().any(|set| set.has(worker + 1));
+        let workers: Vec<usize> = (0..self.threads).filter(is_named).collect();
+        if workers.is_empty() {
+            let message = "none of these threads is there";
+            let fault = Diagnostic::error(code::BAD_NUMBER, named.span, message);
+            self.faults
+                .push(fault.note(format!("`nbthread` makes it {}", self.threads)));
+        }
+        Some(workers)
     }
 }
 
@@ -110,6 +130,16 @@ fn addresses(bind: &Bind, unix: &UnixBind) -> Result<Vec<ListenAddress>, Box<Dia
         BindAddress::Tcp { ip, ports } => {
             let addresses = ports.iter().map(|port| (*ip, port).into());
             addresses.map(ListenAddress::Tcp).collect()
+        }
+        BindAddress::Name { host, v6, ports } => {
+            let ip = system::address_of(host, *v6).map_err(|why| {
+                let message = format!("cannot resolve `{host}`: {why}");
+                Box::new(Diagnostic::error(code::BAD_ADDRESS, bind.span, message))
+            })?;
+            ports
+                .iter()
+                .map(|port| ListenAddress::Tcp((ip, port).into()))
+                .collect()
         }
         BindAddress::Unix(path) => {
             let mut whole = std::ffi::OsString::from(unix.prefix.as_deref().unwrap_or_default());

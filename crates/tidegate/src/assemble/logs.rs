@@ -156,6 +156,15 @@ impl Logs {
                 }
             },
             LogSink::Udp(address) => LogTo::Udp(*address),
+            LogSink::UdpName { host, v6, port } => match system::address_of(host, *v6) {
+                Ok(ip) => LogTo::Udp((ip, *port).into()),
+                Err(why) => {
+                    let message = format!("cannot resolve `{host}`: {why}");
+                    self.faults
+                        .push(Diagnostic::error(code::BAD_ADDRESS, line.span, message));
+                    return None;
+                }
+            },
             LogSink::Unix(path) => LogTo::Unix(path.clone()),
             LogSink::Abstract(name) => LogTo::Abstract(name.clone()),
             // Names were checked.

@@ -109,6 +109,9 @@ pub(crate) fn assemble(mut config: Config, around: Surroundings) -> Result<Assem
             config.global.tune.server_sockets,
         ]
         .map(listen::buffers),
+        threads: load::threads(config.global.threads, config.global.threads_max),
+        large_buffer: { config.global.tune.large_buffer_bytes }
+            .map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
         datagram_bytes: config.global.tune.datagram_bytes,
         compression_level: config.global.tune.compression_level,
         compression_limit: Arc::new(CompressionLimit::new(
@@ -180,6 +183,10 @@ struct Assembly {
     fullconn: BTreeMap<usize, u32>,
     /// What the system holds for connections of clients, and to servers.
     buffers: [SocketBuffers; 2],
+    /// How many workers there are.
+    threads: usize,
+    /// `tune.bufsize.large`.
+    large_buffer: Option<usize>,
     /// `tune.rcvbuf.frontend`.
     datagram_bytes: Option<u32>,
     /// `tune.comp.maxlevel`.

@@ -1,7 +1,7 @@
 //! Servers that have names: who resolves them, and where they are until that is known.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use tidegate_config::model::{self, InitialAddress};
@@ -10,6 +10,7 @@ use tidegate_proxy::resolve::spec::{Families, Hold, NameServer, NameSpec, Resolv
 use tidegate_proxy::spec::ServerSpec;
 
 use super::Assembly;
+use crate::system;
 
 /// Where the system keeps its name servers.
 const SYSTEM_FILE: &str = "/etc/resolv.conf";
@@ -129,7 +130,7 @@ impl Assembly {
             resolvers: resolvers.clone(),
             name: host.unwrap_or_default().to_ascii_lowercase(),
             port,
-            prefer_v4: naming.prefer_v4,
+            prefer_v4: naming.prefer_v4 || naming.v6 == Some(false),
             networks: naming.networks.clone(),
             allow_duplicates: naming.allow_duplicates,
             ignore_weight: naming.ignore_weight,
@@ -160,10 +161,9 @@ impl Assembly {
                 }
                 InitialAddress::None => return Some(nowhere),
                 InitialAddress::Fixed(ip) => return Some(((*ip, port).into(), false)),
-                InitialAddress::Libc => match (host, port).to_socket_addrs().map(|mut all| all.next()) {
-                    Ok(Some(address)) => return Some((address, false)),
-                    Ok(None) => why = "it has no address".to_owned(),
-                    Err(error) => why = error.to_string(),
+                InitialAddress::Libc => match system::address_of(host, server.naming.v6) {
+                    Ok(ip) => return Some(((ip, port).into(), false)),
+                    Err(error) => why = error,
                 },
             }
         }

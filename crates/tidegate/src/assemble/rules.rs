@@ -121,6 +121,7 @@ impl Assembly {
             Action::Reject => RuleAction::Reject,
             Action::Close => RuleAction::Close,
             Action::ExpectProxy => RuleAction::ExpectProxy,
+            Action::ExpectNetscaler => RuleAction::ExpectNetscaler,
             Action::SwitchMode(proto) => RuleAction::SwitchMode(http2::listen_proto(proto)),
             Action::Deny(reply) => RuleAction::Deny(Some(self.reply(reply, rule.span)?)),
             Action::Auth { realm } => RuleAction::Auth(realm),
@@ -243,10 +244,23 @@ impl Assembly {
             ),
             Action::Track(track) => RuleAction::Track(track),
             Action::ChangeCounter(change) => RuleAction::ChangeCounter(change),
-            Action::WaitForBody { time, at_least } => RuleAction::WaitForBody {
+            Action::WaitForBody {
                 time,
-                at_least: at_least.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
-            },
+                at_least,
+                large,
+            } => {
+                if large && self.large_buffer.is_none() {
+                    let message = "`use-large-buffer` has no `tune.bufsize.large` to use";
+                    let fault = Diagnostic::error(code::MISSING_ARGUMENT, rule.span, message);
+                    self.faults
+                        .push(fault.help("say in the `global` section how large that is"));
+                }
+                RuleAction::WaitForBody {
+                    time,
+                    at_least: at_least.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
+                    room: self.large_buffer.filter(|_| large),
+                }
+            }
         };
         Some(Rule {
             action,

@@ -184,6 +184,7 @@ impl Assembly {
             model::HashKey::Addr => HashKey::Addr,
             model::HashKey::AddrPort => HashKey::AddrPort,
         };
+        spec.idle_ping = server.idle_ping;
         spec.pool_max = server.idle_max.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
         spec.pool_purge_delay = server.idle_purge_delay;
         spec.pool_name = server.outgoing.pool_name.clone();

@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub(crate) mod curl;
+pub(crate) mod frames;
 pub(crate) mod name_server;
 pub(crate) mod origin;
 pub(crate) mod place;

@@ -90,7 +90,6 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
     left_out("shm-stats-file-max-objects", G, "counters are the process's own"),
     no_effect("thread-group", G, "all threads are one group"),
     no_effect("thread-groups", G, "all threads are one group"),
-    no_effect("tune.bufsize.large", G, "there are no buffers of special sizes, and nothing asks for them: HAProxy uses large ones nowhere by itself"),
     no_effect("tune.bufsize.small", G, "there are no buffers of special sizes: HAProxy's small ones are for HTTP/3 and `option use-small-buffers`"),
     no_effect("tune.chksize", G, "checks have no buffers of a size of their own"),
     no_effect("tune.defaults.purge", G, "what servers that come later may begin with is kept, and nothing else"),

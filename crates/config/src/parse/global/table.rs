@@ -274,6 +274,13 @@ const ROWS: &[Keyword<Parse>] = &[
         super::buffer_bytes,
     ),
     served(
+        "tune.bufsize.large",
+        G,
+        "<size>",
+        "bytes of what `wait-for-body ... use-large-buffer` may hold",
+        super::large_buffer_bytes,
+    ),
+    served(
         "tune.comp.maxlevel",
         G,
         "<number>",

@@ -192,6 +192,10 @@ const ROWS: &[ActionRow] = &[
         args.one_of("`layer4`", &[("layer4", ())])?;
         Ok(Action::ExpectProxy)
     }),
+    row("expect-netscaler-cip", Sets::CONN, "layer4", "the connection begins with a header of NetScaler's Client IP insertion", |_, args| {
+        args.one_of("`layer4`", &[("layer4", ())])?;
+        Ok(Action::ExpectNetscaler)
+    }),
     row("switch-mode", Sets::TREQ, "http [proto { h1 | h2 }]", "read what follows as HTTP", |_, args| {
         args.one_of("`http`", &[("http", ())])?;
         let proto = if args.take("proto") { Some(http_proto(args)?) } else { None };
@@ -255,7 +259,7 @@ const ROWS: &[ActionRow] = &[
     inner("unset-var", Sets::ALL, "unset-var(<name>)", "take a variable away", |cx, _| {
         Ok(Action::UnsetVar(variable(cx.inner.as_ref(), cx.scope.files)?))
     }),
-    row("wait-for-body", Sets::HREQ.or(Sets::HRES), "time <time> [at-least <bytes>]", "wait until the body is there",
+    row("wait-for-body", Sets::HREQ.or(Sets::HRES), "time <time> [at-least <bytes>] [use-large-buffer]", "wait until the body is there",
         wait_for_body),
     row("strict-mode", Sets::HEADERS, "{ on | off }", "whether rewrites of the rules that follow have to succeed",
         |_, args| Ok(Action::StrictMode(args.on_off()?))),
@@ -295,10 +299,12 @@ fn wait_for_body(_: &mut RuleCx<'_>, args: &mut Args<'_>) -> Parsed<Action> {
     } else {
         None
     };
-    if let Some(word) = args.peek().filter(|word| word.is("use-large-buffer")) {
-        return Err(Box::new(unsupported(word, "wait-for-body ")));
-    }
-    Ok(Action::WaitForBody { time, at_least })
+    let large = args.take("use-large-buffer");
+    Ok(Action::WaitForBody {
+        time,
+        at_least,
+        large,
+    })
 }
 
 pub(super) fn format(cx: &RuleCx<'_>, args: &mut Args<'_>) -> Parsed<crate::model::LogFormat> {
