@@ -313,6 +313,67 @@ fn who_waits_too_long_is_told() -> Result<()> {
     figure(&site, "0 0 0 1")
 }
 
+/// `minconn`: how many a server takes grows with what its backend has, up to `maxconn` at `fullconn`.
+#[test]
+fn a_server_takes_more_the_more_its_backend_has() -> Result<()> {
+    for (fullconn, taken, waiting) in [(1000, 1, 2), (3, 3, 0)] {
+        let held = Held::new();
+        let backend = format!("    fullconn {fullconn}\n");
+        let config = queueing(&held, &backend, "minconn 1 maxconn 6")?;
+        let site = Site::start("balance-minconn", &[("site.cfg", &config)])?;
+        let mut streams = Vec::new();
+        for n in 0..3 {
+            streams.push(site.begin(&format!("/{n}"))?);
+            held.wait_for(taken.min(n + 1));
+        }
+        figure(
+            &site,
+            &format!("{taken} 0 {waiting} {}", if taken == 1 { 0 } else { 3 }),
+        )?;
+        held.release(3);
+        for stream in streams {
+            assert!(rest(stream)?.starts_with("HTTP/1.1 200"));
+        }
+    }
+    Ok(())
+}
+
+/// `maxqueue`: who belongs to a server for which enough wait goes to another one.
+#[test]
+fn a_queue_that_is_full_sends_on() -> Result<()> {
+    let (own, other) = (Held::new(), Held::new());
+    let config = format!(
+        "{DEFAULTS}frontend f\n    bind 127.0.0.1:8080\n    http-after-response set-header x-server %s\n    \
+         default_backend b\n\
+         frontend figures\n    bind 127.0.0.1:8081\n    http-request return content-type text/plain lf-string \
+         \"%[srv_conn(b/s1)] %[srv_queue(b/s1)] %[srv_conn(b/s2)]\"\n\
+         backend b\n    timeout queue 15s\n    cookie S\n    server s1 {} cookie own maxconn 1 maxqueue 1\n    \
+         server s2 {} cookie other\n",
+        server(own.origin()?),
+        server(other.origin()?)
+    );
+    let site = Site::start("balance-maxqueue", &[("site.cfg", &config)])?;
+    let ask = || -> Result<TcpStream> {
+        let mut stream = site.connect(0)?;
+        stream.write_all(get("/", "cookie: S=own\r\n").as_bytes())?;
+        Ok(stream)
+    };
+    let first = ask()?;
+    own.wait_for(1);
+    let second = ask()?;
+    figure(&site, "1 1 0")?;
+    let third = ask()?;
+    other.wait_for(1);
+    figure(&site, "1 1 1")?;
+    other.release(1);
+    assert_eq!(server_of(&rest(third)?), "s2");
+    own.release(2);
+    for stream in [first, second] {
+        assert_eq!(server_of(&rest(stream)?), "s1");
+    }
+    Ok(())
+}
+
 #[test]
 fn ports_follow_those_that_clients_connect_to() -> Result<()> {
     let config = format!(

@@ -309,6 +309,49 @@ fn no_more_is_compressed_than_may_be() -> Result<()> {
     Ok(())
 }
 
+/// `maxcompcpuusage`: who has enough to do compresses nothing.
+#[test]
+fn a_thread_that_is_busy_compresses_nothing() -> Result<()> {
+    let long = origin(|mut stream| {
+        head(&mut BufReader::new(&stream))?;
+        let body = "tide ".repeat(2_000);
+        write!(
+            stream,
+            "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+            body.len()
+        )?;
+        Ok(())
+    })?;
+    let front = format!(
+        "listen front\n    bind 127.0.0.1:8080\n    compression algo gzip\n    compression type text/plain\n    \
+         server s {}\n",
+        server(long)
+    );
+    let script = "core.register_task(function() while true do for _ = 1, 100000 do end core.yield() end end)";
+    let is_compressed = |site: &Site| -> Result<bool> {
+        let mut stream = site.connect(0)?;
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nhost: x\r\naccept-encoding: gzip\r\nconnection: close\r\n\r\n")?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        Ok(String::from_utf8_lossy(&answer).contains("content-encoding: gzip"))
+    };
+    let start = |name: &str, script: &str, most: u32| {
+        let config = format!(
+            "global\n    nbthread 1\n    maxcompcpuusage {most}\n    lua-load site/script.lua\n{DEFAULTS}{front}"
+        );
+        let files = [("site.cfg", config.as_str()), ("script.lua", script)];
+        Site::start(name, &files)
+    };
+    let (busy, idle) = (start("comp-busy", script, 1)?, start("comp-idle", "", 100)?);
+    let since = Instant::now();
+    while is_compressed(&busy)? {
+        assert!(since.elapsed() < PATIENCE, "a script is at work all the time");
+    }
+    assert!(is_compressed(&idle)?);
+    Ok(())
+}
+
 #[test]
 fn checks_tell_of_their_own_addresses_where_that_is_wanted() -> Result<()> {
     for (word, command) in [("", 0x20), ("    pp2-never-send-local\n", 0x21)] {

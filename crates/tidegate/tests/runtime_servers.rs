@@ -51,6 +51,29 @@ fn weights_and_states_change_where_requests_go() -> Result<()> {
     Ok(())
 }
 
+/// `slowstart`: who comes back takes little at first, and all of its weight later.
+#[test]
+fn a_server_that_comes_back_takes_its_time() -> Result<()> {
+    let rest = format!(
+        "frontend front\n    bind 127.0.0.1:8081\n    default_backend app\n\
+         backend app\n    balance roundrobin\n    server a {} weight 100 slowstart 600s\n    server b {} weight 100\n",
+        server(named("a")?),
+        server(named("b")?)
+    );
+    let runtime = Runtime::start("slowstart", "level admin", "", &rest)?;
+    let share = || -> Result<usize> {
+        let bodies: Vec<String> = (0..60).map(|_| runtime.body()).collect::<Result<_>>()?;
+        Ok(bodies.iter().filter(|body| *body == "a").count())
+    };
+    assert_eq!(share()?, 30);
+    runtime.ask("set server app/a state maint\n")?;
+    assert_eq!(share()?, 0);
+    runtime.ask("set server app/a state ready\n")?;
+    assert!(share()? < 10);
+    assert!(runtime.ask("get weight app/a\n")?.starts_with("100 "));
+    Ok(())
+}
+
 #[test]
 fn the_state_of_servers_is_shown() -> Result<()> {
     let (a, b) = (named("a")?, named("b")?);

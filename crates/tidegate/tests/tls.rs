@@ -44,6 +44,60 @@ fn clients_are_served_in_both_versions() -> Result<()> {
     Ok(())
 }
 
+/// What a line lets clients use, each in the words that there are for it.
+#[test]
+fn versions_and_ciphers_are_those_that_a_line_allows() -> Result<()> {
+    let ca = Authority::new("root")?;
+    let own = ca.issue(&["a.test"])?;
+    // What it says, and what comes of a client of each version.
+    const LINES: [(&str, &str, &str); 10] = [
+        ("ssl-max-ver TLSv1.2", "TLSv1.2", "-"),
+        ("ssl-min-ver TLSv1.3", "-", "TLSv1.3"),
+        ("force-tlsv12", "TLSv1.2", "-"),
+        ("force-tlsv13", "-", "TLSv1.3"),
+        ("no-tlsv12", "-", "TLSv1.3"),
+        ("no-tlsv13 no-sslv3 no-tlsv10 no-tlsv11", "TLSv1.2", "-"),
+        (
+            "ciphers ECDHE-ECDSA-AES128-GCM-SHA256",
+            "TLSv1.2 ECDHE-ECDSA-AES128-GCM-SHA256",
+            "TLSv1.3",
+        ),
+        (
+            "ciphersuites TLS_CHACHA20_POLY1305_SHA256",
+            "TLSv1.2",
+            "TLSv1.3 TLS_CHACHA20_POLY1305_SHA256",
+        ),
+        (
+            "curves P-384",
+            "TLSv1.2 ECDHE-ECDSA-AES256-GCM-SHA384 secp384r1",
+            "TLSv1.3 TLS_AES_256_GCM_SHA384 secp384r1",
+        ),
+        ("sigalgs RSA+SHA256", "-", "-"),
+    ];
+    let binds: String = LINES
+        .iter()
+        .enumerate()
+        .map(|(at, (words, ..))| format!("    bind 127.0.0.1:{} ssl crt site/a.pem {words}\n", 8443 + at))
+        .collect();
+    let config = format!(
+        "{DEFAULTS}listen site\n{binds}    http-request return status 200 content-type text/plain \
+         lf-string \"%sslv %sslc %[ssl_fc_curve]\"\n"
+    );
+    let site = Site::start("tls-allowed", &[("site.cfg", &config), ("a.pem", &own.pem())])?;
+    for (at, (words, older, newer)) in LINES.into_iter().enumerate() {
+        for (version, wanted) in [(&TLS12, older), (&TLS13, newer)] {
+            let config = ca.client_of(&[version], None)?;
+            let answer =
+                connect(&config, site.connect(at)?, "a.test").and_then(|client| get(client, "/", "a.test"));
+            match answer {
+                Ok(answer) => assert!(body(&answer).starts_with(wanted), "{words}: {}", body(&answer)),
+                Err(why) => assert_eq!(wanted, "-", "{words}: {why}"),
+            }
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn the_certificate_is_the_one_that_the_client_asks_for() -> Result<()> {
     let ca = Authority::new("root")?;
