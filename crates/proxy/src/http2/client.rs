@@ -51,7 +51,7 @@ impl ClientConn {
         made: Made,
         encrypted: bool,
         settings: Settings,
-        pulse: Option<Pulse>,
+        pulse: Option<Box<Pulse>>,
     ) -> Rc<Self> {
         let local = stream.local();
         let (counted, _) = Counted::new(stream);
@@ -144,7 +144,7 @@ impl Drop for ClientConn {
 const GOODBYE: Duration = Duration::from_secs(5);
 
 /// Drives a connection until it ends: when its server ends it, or nobody asks for anything any more.
-async fn drive(mut wire: Wire, moved: Rc<Event>, mut pulse: Option<Pulse>) {
+async fn drive(mut wire: Wire, moved: Rc<Event>, mut pulse: Option<Box<Pulse>>) {
     let core = wire.core().clone();
     let mut goodbye = pin!(None::<Sleep>);
     poll_fn(|cx| {

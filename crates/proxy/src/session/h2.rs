@@ -53,7 +53,7 @@ struct Connection {
     exchanges: Exchanges,
     timer: Timer,
     /// Whether the client is there while it asks for nothing.
-    pulse: Option<Pulse>,
+    pulse: Option<Box<Pulse>>,
     idle_since: Instant,
     /// It holds no more than one does of which nothing is asked.
     rests: bool,
@@ -107,7 +107,7 @@ pub(super) async fn run(session: Rc<HttpSession>, counted: Counted, ahead: Bytes
         exchanges: Exchanges::default(),
         timer: session.worker.wheel.timer(),
         pulse: { session.client.entrance.idle_ping }
-            .map(|every| Pulse::new(every, session.worker.wheel.timer())),
+            .map(|every| Box::new(Pulse::new(every, session.worker.wheel.timer()))),
         idle_since: session.client.ready_at.get(),
         rests: true,
         ending: None,
@@ -316,7 +316,7 @@ impl Connection {
         let timeouts = &session.frontend.spec.timeouts;
         let between = timeouts.http_keep_alive.filter(|_| session.requests.get() > 0);
         let is_own = between.or(timeouts.http_request).is_some() || self.ending.is_some();
-        let heard_at = self.pulse.as_ref().and_then(Pulse::heard_at);
+        let heard_at = self.pulse.as_deref().and_then(Pulse::heard_at);
         heard_at
             .filter(|_| !is_own)
             .map_or(self.idle_since, |heard_at| heard_at.max(self.idle_since))

@@ -82,8 +82,9 @@ impl Server {
     }
 
     /// What asks a connection of HTTP/2 that is idle whether the server is still there, if that is to be asked.
-    pub(crate) fn pulse(&self, wheel: &Rc<Wheel>) -> Option<Pulse> {
-        self.spec.idle_ping.map(|every| Pulse::new(every, wheel.timer()))
+    pub(crate) fn pulse(&self, wheel: &Rc<Wheel>) -> Option<Box<Pulse>> {
+        let every = self.spec.idle_ping?;
+        Some(Box::new(Pulse::new(every, wheel.timer())))
     }
 
     /// Whether it is still what all workers share.
