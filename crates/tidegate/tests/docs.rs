@@ -361,8 +361,13 @@ fn lua_coverage() -> Result<String, std::fmt::Error> {
 fn unserved() -> Result<String, std::fmt::Error> {
     let mut page = samples()?;
     page.push_str(&lua_coverage()?);
-    page.push_str("\n## Refused, for now\n\nThese are HAProxy's keywords that a later version may serve.\n");
-    for (after, rows) in keywords(|status| status == Status::NotYet) {
+    let pending = keywords(|status| status == Status::NotYet);
+    if !pending.is_empty() {
+        page.push_str(
+            "\n## Refused, for now\n\nThese are HAProxy's keywords that a later version may serve.\n",
+        );
+    }
+    for (after, rows) in pending {
         let names: Vec<String> = rows.iter().map(|row| format!("`{}`", row.name)).collect();
         write!(page, "\n**{}**: {}\n", heading(after), names.join(", "))?;
     }
