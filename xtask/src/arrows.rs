@@ -44,6 +44,11 @@ const FENCES: &[Fence] = &[
         reason: "HTTP is read and written by codecs of our own; others are the far side in tests",
     },
     Fence {
+        outsiders: &["httparse"],
+        only: &["http1"],
+        reason: "HTTP/1 is read in one place, so that nobody takes what another refuses",
+    },
+    Fence {
         outsiders: &["tokio", "socket2", "tokio-rustls"],
         only: &["proxy", "lua-api", "tidegate"],
         reason: "execution, samples and the configuration do no I/O and need no runtime",
