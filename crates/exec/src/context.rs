@@ -24,6 +24,7 @@ use crate::held::Held;
 use crate::hook;
 use crate::host::{Pending, panic_text};
 use crate::limits::{Compiled, Limits};
+use crate::monitor;
 use crate::outcome::{Again, Failure, FailureKind, Misuse, Outcome};
 use crate::slot::Slot;
 use crate::traceback::Traceback;
@@ -233,6 +234,11 @@ impl Context {
         })
     }
 
+    /// Whether there are results for [`take`](Self::take).
+    pub fn has_results(&self) -> bool {
+        self.results > 0
+    }
+
     /// Runs `entry` to its end on any executor; what it waits for wakes the task.
     ///
     /// ```
@@ -394,6 +400,8 @@ impl Context {
             self.used,
             yielding == Yielding::Allowed,
         );
+        // How deep the calls of native code are is counted along the coroutines: from the one that runs.
+        let outer = Some(monitor::here().running()).filter(|outer| !outer.is_null());
         let ended = core.locked(|raw| {
             // SAFETY: the lock is held; the coroutine is stopped or suspended with its arguments in place;
             // `run` outlives its announcement; resuming is protected and gives a status.
@@ -420,7 +428,7 @@ impl Context {
                 }
                 let mut results = 0;
                 let begun = core.begin(&run, l);
-                let status = ffi::lua_resume(l, raw.state(), n, &mut results);
+                let status = ffi::lua_resume(l, outer.unwrap_or_else(|| raw.state()), n, &mut results);
                 let (hooked, spent) = core.end(&run, &begun);
                 if hooked || run.doomed.get() || run.limits().forced_yield.is_some() {
                     core.note_memory(l);

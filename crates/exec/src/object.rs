@@ -15,12 +15,13 @@ use mlua::{Error, FromLua, Function, IntoLua, IntoLuaMulti, Lua, MultiValue, Res
 use crate::scalar::{Scalar, type_name};
 
 /// Where an object keeps what it stands for.
-const STANDS_FOR: i64 = 1;
+pub(crate) const STANDS_FOR: i64 = 1;
 
 /// A class of objects.
 #[derive(Clone, Debug)]
 pub struct ObjectClass {
     metatable: Table,
+    methods: Table,
     /// The same, where it is found without mlua.
     reference: Arc<Reference>,
     /// Room for members, which objects with methods alone do not need.
@@ -62,9 +63,67 @@ impl ObjectClass {
         };
         Ok(ObjectClass {
             metatable,
+            methods: methods.clone(),
             reference: Arc::new(Reference(reference)),
             members,
         })
+    }
+
+    /// Gives each object of this class, which has to have a maker of members, another one under `name`: of the class
+    /// `part`, standing for what the whole stands for, but for its last `bits` bits, which are `tag`. It is made when it is
+    /// first asked for, without a call of the maker, and stays in the object.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use tidegate_exec::{Member, ObjectClass, Scalar, Standing, This, Vm, VmOptions, function, plain};
+    ///
+    /// struct Number(u64);
+    /// impl Standing for Number {
+    ///     const NAME: &'static str = "Number";
+    ///     fn of(stands_for: u64) -> Option<Self> {
+    ///         Some(Number(stands_for))
+    ///     }
+    /// }
+    ///
+    /// let vm = Vm::per_thread(VmOptions::default())?;
+    /// vm.enter(|lua| {
+    ///     let methods = lua.create_table()?;
+    ///     methods.set("number", plain(lua, "number", |this: This<Number>| Ok(this.0.0 as i64))?)?;
+    ///     let wheel = ObjectClass::new(lua, "Wheel", &methods, None)?;
+    ///     let make = function(lua, "__index", |_, (_, _): (This<Number>, Scalar)| Ok(Member::None))?;
+    ///     let car = ObjectClass::new(lua, "Car", &methods, Some(make))?;
+    ///     car.add_part(lua, "spare", &wheel, 4, 0xf)?;
+    ///     lua.globals().set("car", car.object(0x71))
+    /// })??;
+    /// let numbers = vm.enter(|lua| lua.load("return car:number(), car.spare:number()").eval::<(u64, u64)>())??;
+    /// assert_eq!(numbers, (0x71, 0x7f));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When the state has no memory left, or the class has no maker.
+    pub fn add_part(&self, lua: &Lua, name: &str, part: &ObjectClass, bits: u32, tag: u64) -> Result<()> {
+        if self.members == 0 {
+            return Err(Error::runtime("objects with methods only have no parts"));
+        }
+        let replaced = 1_u64.checked_shl(bits).map_or(u64::MAX, |bit| bit - 1);
+        let part = Part {
+            reference: part.reference.0,
+            members: part.members,
+            kept: !replaced,
+            tag: tag & replaced,
+        };
+        // SAFETY: runs in protected mode with two arguments, the methods and the name; the description is plain data.
+        unsafe {
+            lua.exec_raw((&self.methods, name), |l| {
+                ffi::lua_newuserdatauv(l, size_of::<Part>(), 0)
+                    .cast::<Part>()
+                    .write(part);
+                ffi::lua_rawset(l, -3);
+                ffi::lua_settop(l, 0);
+            })
+        }
     }
 
     /// The class's metatable.
@@ -88,6 +147,16 @@ pub struct NewObject {
     reference: i32,
     members: i32,
     stands_for: u64,
+}
+
+/// A part of all objects of a class, as the table of methods has it: the one userdata in there.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    reference: i32,
+    members: i32,
+    /// What is kept of what the whole stands for, and what comes in addition.
+    kept: u64,
+    tag: u64,
 }
 
 impl IntoLua for NewObject {
@@ -129,13 +198,23 @@ impl IntoLua for NewObject {
 unsafe extern "C-unwind" fn make_object(l: *mut lua_State) -> i32 {
     // SAFETY: called by `push_into_stack` with the address of an object's description.
     unsafe {
-        let this = *ffi::lua_touserdata(l, 1).cast::<NewObject>();
-        ffi::lua_createtable(l, 1, this.members);
-        ffi::lua_pushlightuserdata(l, std::ptr::without_provenance_mut(this.stands_for as usize));
-        ffi::lua_rawseti(l, -2, STANDS_FOR);
-        ffi::lua_rawgeti(l, ffi::LUA_REGISTRYINDEX, this.reference.into());
-        ffi::lua_setmetatable(l, -2);
+        push_object(l, *ffi::lua_touserdata(l, 1).cast::<NewObject>());
         1
+    }
+}
+
+/// Pushes a new object.
+///
+/// # Safety
+/// Called where errors can be raised, with room for three values.
+pub(crate) unsafe fn push_object(l: *mut lua_State, object: NewObject) {
+    // SAFETY: as promised by the caller; the reference is of a class, which lives as long as the state.
+    unsafe {
+        ffi::lua_createtable(l, 1, object.members);
+        ffi::lua_pushlightuserdata(l, std::ptr::without_provenance_mut(object.stands_for as usize));
+        ffi::lua_rawseti(l, -2, STANDS_FOR);
+        ffi::lua_rawgeti(l, ffi::LUA_REGISTRYINDEX, object.reference.into());
+        ffi::lua_setmetatable(l, -2);
     }
 }
 
@@ -148,10 +227,11 @@ unsafe extern "C-unwind" fn index(l: *mut lua_State) -> i32 {
             ffi::lua_settop(l, 2);
         }
         ffi::lua_pushvalue(l, 2);
-        if ffi::lua_rawget(l, ffi::lua_upvalueindex(1)) != ffi::LUA_TNIL {
-            return 1;
+        match ffi::lua_rawget(l, ffi::lua_upvalueindex(1)) {
+            ffi::LUA_TNIL => ffi::lua_settop(l, 2),
+            ffi::LUA_TUSERDATA => return part(l),
+            _ => return 1,
         }
-        ffi::lua_settop(l, 2);
         ffi::lua_pushvalue(l, ffi::lua_upvalueindex(2));
         ffi::lua_pushvalue(l, 1);
         ffi::lua_pushvalue(l, 2);
@@ -169,6 +249,35 @@ unsafe extern "C-unwind" fn index(l: *mut lua_State) -> i32 {
             ffi::lua_pushvalue(l, 3);
             ffi::lua_rawset(l, 1);
         }
+        1
+    }
+}
+
+/// Makes the part that is on top, of the object and under the key below it.
+///
+/// # Safety
+/// Called by [`index`].
+unsafe fn part(l: *mut lua_State) -> i32 {
+    // SAFETY: as promised by the caller: userdata among the methods is what `add_part` put there. Nothing here has a
+    // destructor.
+    unsafe {
+        let part = *ffi::lua_touserdata(l, 3).cast::<Part>();
+        if ffi::lua_type(l, 1) != ffi::LUA_TTABLE
+            || ffi::lua_rawgeti(l, 1, STANDS_FOR) != ffi::LUA_TLIGHTUSERDATA
+        {
+            return ffi::luaL_error(l, c"a part is asked of what is no object".as_ptr());
+        }
+        let whole = ffi::lua_touserdata(l, 4).addr() as u64;
+        ffi::lua_settop(l, 2);
+        let object = NewObject {
+            reference: part.reference,
+            members: part.members,
+            stands_for: whole & part.kept | part.tag,
+        };
+        push_object(l, object);
+        ffi::lua_pushvalue(l, 2);
+        ffi::lua_pushvalue(l, 3);
+        ffi::lua_rawset(l, 1);
         1
     }
 }

@@ -4,7 +4,7 @@
 //! release, which costs more than copying the few bytes that names and header values have. And a string handed
 //! back has to be made in protected mode, unless the frame that makes it holds nothing: see [`Said`].
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::fmt;
 use std::ops::Deref;
 
@@ -12,6 +12,8 @@ use mlua::ffi::{self, lua_State};
 use mlua::state::RawLua;
 use mlua::{Error, FromLua, FromLuaMulti, IntoLua, IntoLuaMulti, Lua, LuaString, MultiValue, Result, Value};
 use smallvec::SmallVec;
+
+use crate::left;
 
 /// Bytes of a Lua string, copied: as an argument, a string or a number, which Lua takes for its text; as a
 /// result, a string.
@@ -66,13 +68,7 @@ impl FromLua for Chars {
         unsafe {
             match ffi::lua_type(l, index) {
                 ffi::LUA_TSTRING => Ok(bytes_at(l, index).into()),
-                ffi::LUA_TNUMBER => {
-                    ffi::lua_pushvalue(l, index);
-                    protected(l, text_of_number, 1)?;
-                    let text = bytes_at(l, -1).into();
-                    ffi::lua_settop(l, -2);
-                    Ok(text)
-                }
+                ffi::LUA_TNUMBER => text_at(l, index),
                 kind => Err(not_a("string", type_name(kind))),
             }
         }
@@ -120,20 +116,8 @@ impl FromLua for Scalar {
     }
 
     unsafe fn from_stack(index: i32, lua: &RawLua) -> Result<Self> {
-        let l = lua.state();
-        // SAFETY: the caller holds the lock and names a value on the stack, whose type is looked at first.
-        Ok(unsafe {
-            match ffi::lua_type(l, index) {
-                ffi::LUA_TNIL | ffi::LUA_TNONE => Scalar::Nil,
-                ffi::LUA_TBOOLEAN => Scalar::Bool(ffi::lua_toboolean(l, index) != 0),
-                ffi::LUA_TNUMBER if ffi::lua_isinteger(l, index) != 0 => {
-                    Scalar::Int(ffi::lua_tointegerx(l, index, std::ptr::null_mut()))
-                }
-                ffi::LUA_TNUMBER => Scalar::Number(ffi::lua_tonumberx(l, index, std::ptr::null_mut())),
-                ffi::LUA_TSTRING => Scalar::Text(bytes_at(l, index).into()),
-                kind => Scalar::Other(type_name(kind)),
-            }
-        })
+        // SAFETY: the caller holds the lock and names a value on the stack.
+        Ok(unsafe { at(lua.state(), index) })
     }
 }
 
@@ -217,26 +201,13 @@ impl<B: AsRef<[u8]>> IntoLua for Said<B> {
         // SAFETY: the contract is the same one, with room for a value.
         unsafe {
             let l = lua.state();
-            let said = LEFT.with(|left| {
-                let first = left.base.get() == (l, ffi::lua_gettop(l));
-                if first {
-                    left.base.set(NOT_WANTED);
-                    let mut bytes = left.bytes.borrow_mut();
-                    bytes.clear();
-                    bytes.extend_from_slice(self.0.as_ref());
-                }
-                first
-            });
-            if said {
+            if BASE.get() == (l, ffi::lua_gettop(l)) {
+                BASE.set(NOT_WANTED);
+                left::leave(self.0.as_ref());
                 ffi::lua_pushlightuserdata(l, crate::core::said());
                 return Ok(());
             }
-            let mut bytes = self.0.as_ref();
-            if ffi::lua_checkstack(l, 3) == 0 {
-                return Err(Error::runtime("stack overflow"));
-            }
-            ffi::lua_pushlightuserdata(l, (&raw mut bytes).cast());
-            protected(l, make_string, 1)
+            push_text(l, self.0.as_ref())
         }
     }
 }
@@ -247,53 +218,75 @@ impl AsRef<[u8]> for Chars {
     }
 }
 
-/// Text that a function's inner frame leaves for its outer one.
-struct Left {
+thread_local! {
     /// Where the first of a function's results is about to be pushed: the coroutine and the height of its stack.
-    base: Cell<(*mut lua_State, i32)>,
-    bytes: RefCell<Vec<u8>>,
+    static BASE: Cell<(*mut lua_State, i32)> = const { Cell::new(NOT_WANTED) };
 }
 
 /// No results are being pushed.
 const NOT_WANTED: (*mut lua_State, i32) = (std::ptr::null_mut(), 0);
 
-/// More than this is not kept for the next text.
-const KEPT_MAX: usize = 64 * 1024;
-
-thread_local! {
-    static LEFT: Left = const { Left { base: Cell::new(NOT_WANTED), bytes: RefCell::new(Vec::new()) } };
-}
-
 /// Runs `push`, which pushes a host function's results onto `l`. If the first of them is a text, it may be
-/// left for [`say`], with [`core::said`](crate::core::said) in its place.
+/// left for [`left::say`], with [`core::said`](crate::core::said) in its place.
 ///
 /// # Safety
 /// `l` must be the coroutine whose stack `push` pushes to.
 pub(crate) unsafe fn leaving<R>(l: *mut lua_State, push: impl FnOnce() -> R) -> R {
     // SAFETY: as promised by the caller.
     let base = unsafe { ffi::lua_gettop(l) };
-    LEFT.with(|left| left.base.set((l, base)));
+    BASE.set((l, base));
     let result = push();
-    LEFT.with(|left| left.base.set(NOT_WANTED));
+    BASE.set(NOT_WANTED);
     result
 }
 
-/// Puts the text that was left in the place of its mark, the first of `n` results.
+/// Pushes a string, in protected mode.
 ///
 /// # Safety
-/// Called with `n` results on top, by a frame without destructors: making a string may raise.
-pub(crate) unsafe fn say(l: *mut lua_State, n: i32) {
-    let (bytes, length) = LEFT.with(|left| {
-        let bytes = left.bytes.borrow();
-        (bytes.as_ptr(), bytes.len())
-    });
-    // SAFETY: Lua copies the bytes before anything else can run, and nobody else touches this thread's.
+/// The state's lock must be held. Nothing is raised.
+pub(crate) unsafe fn push_text(l: *mut lua_State, mut text: &[u8]) -> Result<()> {
+    // SAFETY: the stack is checked; the text outlives the call that is given its address.
     unsafe {
-        ffi::lua_pushlstring(l, bytes.cast(), length);
-        ffi::lua_replace(l, -(n + 1));
+        if ffi::lua_checkstack(l, 3) == 0 {
+            return Err(Error::runtime("stack overflow"));
+        }
+        ffi::lua_pushlightuserdata(l, (&raw mut text).cast());
+        protected(l, make_string, 1)
     }
-    if length > KEPT_MAX {
-        LEFT.with(|left| left.bytes.take());
+}
+
+/// The plain value at `index`, which may be past the top.
+///
+/// # Safety
+/// The state's lock must be held. Nothing is raised.
+pub(crate) unsafe fn at(l: *mut lua_State, index: i32) -> Scalar {
+    // SAFETY: as promised by the caller; the value's type is looked at first.
+    unsafe {
+        match ffi::lua_type(l, index) {
+            ffi::LUA_TNIL | ffi::LUA_TNONE => Scalar::Nil,
+            ffi::LUA_TBOOLEAN => Scalar::Bool(ffi::lua_toboolean(l, index) != 0),
+            ffi::LUA_TNUMBER if ffi::lua_isinteger(l, index) != 0 => {
+                Scalar::Int(ffi::lua_tointegerx(l, index, std::ptr::null_mut()))
+            }
+            ffi::LUA_TNUMBER => Scalar::Number(ffi::lua_tonumberx(l, index, std::ptr::null_mut())),
+            ffi::LUA_TSTRING => Scalar::Text(bytes_at(l, index).into()),
+            kind => Scalar::Other(type_name(kind)),
+        }
+    }
+}
+
+/// The text of the number at `index`.
+///
+/// # Safety
+/// The state's lock must be held, a number be there, and room for three more values. Nothing is raised.
+pub(crate) unsafe fn text_at(l: *mut lua_State, index: i32) -> Result<Chars> {
+    // SAFETY: as promised by the caller; a copy is converted, since the number is to stay one.
+    unsafe {
+        ffi::lua_pushvalue(l, index);
+        protected(l, text_of_number, 1)?;
+        let text = bytes_at(l, -1).into();
+        ffi::lua_settop(l, -2);
+        Ok(text)
     }
 }
 
@@ -329,7 +322,10 @@ unsafe extern "C-unwind" fn text_of_number(l: *mut lua_State) -> i32 {
 }
 
 /// The bytes of a string on the stack.
-unsafe fn bytes_at<'a>(l: *mut lua_State, index: i32) -> &'a [u8] {
+///
+/// # Safety
+/// A string must be there, and stay there for as long as the bytes are looked at.
+pub(crate) unsafe fn bytes_at<'a>(l: *mut lua_State, index: i32) -> &'a [u8] {
     let mut length = 0;
     // SAFETY: the callers checked that it is a string, which stays where it is while the stack holds it; they
     // copy the bytes at once.

@@ -12,7 +12,7 @@ use tidegate_proxy::{Mode, Phase, Txn};
 use crate::act;
 use crate::entry::Entry;
 use crate::run::{Done, Ended, Kind, Running};
-use crate::session::{WithTexts, txn_arg};
+use crate::session::{TxnArg, WithTexts, txn_arg};
 use crate::state::State;
 
 pub(crate) struct LuaAction {
@@ -28,12 +28,13 @@ enum Verdict {
 
 impl Action for LuaAction {
     fn run<'a>(&'a self, txn: &'a Rc<Txn>, args: &'a [String]) -> Answer<'a, ActionOutcome> {
-        let (object, run) = txn_arg(&self.state, txn, Kind::Action);
-        let started = if args.is_empty() {
-            Running::start(&self.state, &self.entry, object, run)
-        } else {
-            Running::start(&self.state, &self.entry, WithTexts(object, args), run)
-        };
+        let started = txn_arg(&self.state, txn, Kind::Action).and_then(|TxnArg { object, run, .. }| {
+            if args.is_empty() {
+                Running::start(&self.state, &self.entry, object, run)
+            } else {
+                Running::start(&self.state, &self.entry, WithTexts(object, args), run)
+            }
+        });
         let mut running = match started {
             Ok(running) => running,
             Err(failure) => return Answer::ready(self.broken(failure)),
@@ -64,8 +65,9 @@ impl LuaAction {
                     if let Err(failure) = something_new(txn, after).await {
                         return self.broken(failure);
                     }
-                    let (object, _) = txn_arg(&self.state, txn, Kind::Action);
-                    if let Err(failure) = running.restart(&self.entry, WithTexts(object, args)) {
+                    let restarted = txn_arg(&self.state, txn, Kind::Action)
+                        .and_then(|arg| running.restart(&self.entry, WithTexts(arg.object, args)));
+                    if let Err(failure) = restarted {
                         return self.broken(failure);
                     }
                     running.rest(Again::Turn).await
@@ -80,6 +82,7 @@ impl LuaAction {
 
     fn verdict(&self, running: &mut Running, ended: Ended) -> Verdict {
         let outcome = match ended {
+            Ended::Returned if !running.has_results() => ActionOutcome::Continue,
             Ended::Returned => match running.take::<Value>() {
                 Ok(Value::Integer(act::YIELD)) => {
                     return Verdict::Again(running.run().wake_after.take());

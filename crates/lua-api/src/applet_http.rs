@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use mlua::{Function, Lua, Result};
-use tidegate_exec::{Chars, Member, ObjectClass, Said, Scalar, function, operation};
+use tidegate_exec::{Begun, Chars, Member, ObjectClass, Said, Scalar, function, plain, plain_operation};
+use tidegate_proxy::ext::Run;
 use tidegate_proxy::{HttpApplet, ServiceError, Txn};
 use tidegate_sample::head::names;
 
-use crate::arg::{Int, bad_argument, error};
+use crate::arg::{bad_argument, error};
 use crate::classes::Parts;
 use crate::env::Env;
 use crate::handle::{self, Any, Class, Kind, Session, Target, This};
@@ -28,7 +29,7 @@ impl Kind for AppletHttp {
         class == Class::AppletHttp
     }
     fn target(session: Session) -> Option<Rc<HttpApplet>> {
-        match session.target()? {
+        match session.target()?.0 {
             Target::Http(applet) => applet.upgrade(),
             _ => None,
         }
@@ -46,10 +47,10 @@ pub(crate) const ROWS: &[Row] = &[
         "set_status(applet, code[, reason])",
         "sets the status, 200 to 599, and the reason phrase",
         |lua, name, _| {
-            function(
+            plain(
                 lua,
                 name,
-                |_, (this, Int(code), reason): (This<AppletHttp>, Int, Option<Chars>)| {
+                |(this, code, reason): (This<AppletHttp>, i64, Option<Chars>)| {
                     let set = this.live()?.set_status(code, reason.as_deref());
                     set.map(|()| true).map_err(|e| refused("set_status", &e))
                 },
@@ -60,10 +61,10 @@ pub(crate) const ROWS: &[Row] = &[
         "add_header(applet, name, value)",
         "adds a header field to the response; a `content-length` fixes the body's length",
         |lua, name, _| {
-            function(
+            plain(
                 lua,
                 name,
-                |_, (this, name, value): (This<AppletHttp>, Chars, Chars)| {
+                |(this, name, value): (This<AppletHttp>, Chars, Chars)| {
                     let added = this.live()?.add_header(&name, &value);
                     added.map(|()| true).map_err(|e| refused("add_header", &e))
                 },
@@ -74,7 +75,7 @@ pub(crate) const ROWS: &[Row] = &[
         "start_response(applet)",
         "sends status and headers; the body may follow",
         |lua, name, _| {
-            function(lua, name, |_, this: This<AppletHttp>| {
+            plain(lua, name, |this: This<AppletHttp>| {
                 let started = this.live()?.start_response();
                 started.map_err(|e| refused("start_response", &e))
             })
@@ -84,9 +85,11 @@ pub(crate) const ROWS: &[Row] = &[
         "getline(applet)",
         "the next line of the request's body with its line feed, or what is left; empty at the end",
         |lua, name, _| {
-            operation(lua, name, |_, this: This<AppletHttp>| {
+            plain_operation(lua, name, |this: This<AppletHttp>| {
                 let line = this.live()?.getline();
-                Ok(async move { line.await.map(Said).map_err(|e| refused("getline", &e)) })
+                Ok(Begun::Waits(async move {
+                    line.await.map(Said).map_err(|e| refused("getline", &e))
+                }))
             })
         },
     ),
@@ -94,9 +97,11 @@ pub(crate) const ROWS: &[Row] = &[
         "receive(applet[, size])",
         "so many bytes of the request's body, or what is left of it; empty at the end",
         |lua, name, _| {
-            operation(lua, name, |_, (this, size): (This<AppletHttp>, Option<Int>)| {
+            plain_operation(lua, name, |(this, size): (This<AppletHttp>, Option<i64>)| {
                 let received = this.live()?.receive(size_of(size, "receive")?);
-                Ok(async move { received.await.map(Said).map_err(|e| refused("receive", &e)) })
+                Ok(Begun::Waits(async move {
+                    received.await.map(Said).map_err(|e| refused("receive", &e))
+                }))
             })
         },
     ),
@@ -104,11 +109,10 @@ pub(crate) const ROWS: &[Row] = &[
         "send(applet, msg)",
         "sends a piece of the body, waiting while the client is slow; how many bytes it was",
         |lua, name, _| {
-            operation(lua, name, |_, (this, text): (This<AppletHttp>, Chars)| {
+            plain_operation(lua, name, |(this, text): (This<AppletHttp>, Chars)| {
                 let bytes = Bytes::from(text.into_vec());
-                let length = bytes.len();
-                let sent = this.live()?.send(bytes);
-                Ok(async move { sent.await.map(|()| length).map_err(|e| refused("send", &e)) })
+                let length = bytes.len() as i64;
+                sending(this.live()?.send(bytes), length)
             })
         },
     ),
@@ -140,11 +144,17 @@ pub(crate) const ROWS: &[Row] = &[
 ];
 
 pub(crate) fn class(lua: &Lua, env: &Arc<Env>, parts: &Parts) -> Result<ObjectClass> {
-    let make = member_maker(lua, parts.clone())?;
-    ObjectClass::new(lua, AppletHttp::NAME, &methods(lua, env, ROWS)?, Some(make))
+    let class = ObjectClass::new(
+        lua,
+        AppletHttp::NAME,
+        &methods(lua, env, ROWS)?,
+        Some(member_maker(lua)?),
+    )?;
+    txn::add_samples(lua, &class, parts)?;
+    Ok(class)
 }
 
-fn member_maker(lua: &Lua, parts: Parts) -> Result<Function> {
+fn member_maker(lua: &Lua) -> Result<Function> {
     function(
         lua,
         "__index",
@@ -153,7 +163,7 @@ fn member_maker(lua: &Lua, parts: Parts) -> Result<Function> {
                 return Ok(Member::None);
             };
             if !is_member(key) {
-                return Ok(txn::applet_part(&parts, session, key));
+                return Ok(Member::None);
             }
             match AppletHttp::target(session) {
                 Some(applet) => member(lua, &applet, key),
@@ -204,11 +214,26 @@ pub(crate) fn refused(name: &str, why: &ServiceError) -> mlua::Error {
     }
 }
 
+/// What sending so many bytes came to: seldom is there anything to wait for.
+pub(crate) fn sending(
+    sent: Run<'static, std::result::Result<(), ServiceError>>,
+    length: i64,
+) -> Result<Begun<i64, impl Future<Output = Result<i64>> + 'static>> {
+    let told = move |sent: std::result::Result<(), ServiceError>| match sent {
+        Ok(()) => Ok(length),
+        Err(why) => Err(refused("send", &why)),
+    };
+    match sent {
+        Run::Ready(Some(sent)) => told(sent).map(Begun::Done),
+        sent => Ok(Begun::Waits(async move { told(sent.await) })),
+    }
+}
+
 /// A number of bytes to receive; all of them if there is none, or if it is negative, as in HAProxy.
-pub(crate) fn size_of(size: Option<Int>, name: &str) -> Result<Option<usize>> {
+pub(crate) fn size_of(size: Option<i64>, name: &str) -> Result<Option<usize>> {
     match size {
-        None | Some(Int(i64::MIN..0)) => Ok(None),
-        Some(Int(size)) => usize::try_from(size)
+        None | Some(i64::MIN..0) => Ok(None),
+        Some(size) => usize::try_from(size)
             .map(Some)
             .map_err(|_| bad_argument(2, name, "too large")),
     }

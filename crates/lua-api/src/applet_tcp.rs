@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use mlua::{Lua, Result};
-use tidegate_exec::{Chars, ObjectClass, Said, function, operation};
+use tidegate_exec::{Begun, Chars, ObjectClass, Said, Scalars, plain, plain_operation};
 use tidegate_proxy::{TcpApplet, Txn};
 
-use crate::applet_http::{refused, size_of};
-use crate::arg::{Int, Millis};
+use crate::applet_http::{refused, sending, size_of};
+use crate::arg::Millis;
 use crate::classes::Parts;
 use crate::env::Env;
 use crate::handle::{Class, Kind, Session, Target, This};
 use crate::row::{Row, methods, row};
-use crate::txn::part_maker;
+use crate::txn::add_samples;
 use crate::vars::{self, OfTxn};
 
 /// The class.
@@ -27,7 +27,7 @@ impl Kind for AppletTcp {
         class == Class::AppletTcp
     }
     fn target(session: Session) -> Option<Rc<TcpApplet>> {
-        match session.target()? {
+        match session.target()?.0 {
             Target::Tcp(applet) => applet.upgrade(),
             _ => None,
         }
@@ -45,9 +45,11 @@ pub(crate) const ROWS: &[Row] = &[
         "getline(applet)",
         "the next line with its line feed, or what is left at the end; then empty",
         |lua, name, _| {
-            operation(lua, name, |_, this: This<AppletTcp>| {
+            plain_operation(lua, name, |this: This<AppletTcp>| {
                 let line = this.live()?.getline();
-                Ok(async move { line.await.map(Said).map_err(|e| refused("getline", &e)) })
+                Ok(Begun::Waits(async move {
+                    line.await.map(Said).map_err(|e| refused("getline", &e))
+                }))
             })
         },
     ),
@@ -55,17 +57,17 @@ pub(crate) const ROWS: &[Row] = &[
         "receive(applet[, size[, timeout]])",
         "so many bytes, or all up to the end; after `timeout` milliseconds what came until then, nil if nothing did",
         |lua, name, _| {
-            operation(
+            plain_operation(
                 lua,
                 name,
-                |_, (this, size, timeout): (This<AppletTcp>, Option<Int>, Option<f64>)| {
+                |(this, size, timeout): (This<AppletTcp>, Option<i64>, Option<f64>)| {
                     let applet = this.live()?;
                     let size = size_of(size, "receive")?;
                     let limit = match timeout {
                         Some(ms) => Some(Millis::of(ms, 1.0, "receive")?.0),
                         None => None,
                     };
-                    Ok(async move {
+                    Ok(Begun::Waits(async move {
                         let Some(limit) = limit else {
                             let all = applet.receive(size).await;
                             return all.map(|all| Some(Said(all))).map_err(|e| refused("receive", &e));
@@ -75,7 +77,7 @@ pub(crate) const ROWS: &[Row] = &[
                         let is_late = tokio::time::timeout(limit, all).await.is_err();
                         let nothing = is_late && gathered.is_empty();
                         Ok((!nothing).then(|| Said(gathered.freeze())))
-                    })
+                    }))
                 },
             )
         },
@@ -84,7 +86,7 @@ pub(crate) const ROWS: &[Row] = &[
         "try_receive(applet)",
         "what is there, without waiting: nil if nothing is, empty at the end",
         |lua, name, _| {
-            function(lua, name, |_, this: This<AppletTcp>| {
+            plain(lua, name, |this: This<AppletTcp>| {
                 let applet = this.live()?;
                 let there = applet.try_receive(None);
                 let may_come = applet.txn().request_channel().may_recv();
@@ -96,11 +98,10 @@ pub(crate) const ROWS: &[Row] = &[
         "send(applet, msg)",
         "sends bytes, waiting while the client is slow; how many it were",
         |lua, name, _| {
-            operation(lua, name, |_, (this, text): (This<AppletTcp>, Chars)| {
+            plain_operation(lua, name, |(this, text): (This<AppletTcp>, Chars)| {
                 let bytes = Bytes::from(text.into_vec());
-                let length = bytes.len();
-                let sent = this.live()?.send(bytes);
-                Ok(async move { sent.await.map(|()| length).map_err(|e| refused("send", &e)) })
+                let length = bytes.len() as i64;
+                sending(this.live()?.send(bytes), length)
             })
         },
     ),
@@ -145,6 +146,13 @@ async fn gather(applet: &TcpApplet, size: Option<usize>, gathered: &mut BytesMut
 }
 
 pub(crate) fn class(lua: &Lua, env: &Arc<Env>, parts: &Parts) -> Result<ObjectClass> {
-    let make = part_maker(lua, parts.clone())?;
-    ObjectClass::new(lua, AppletTcp::NAME, &methods(lua, env, ROWS)?, Some(make))
+    let nothing_else = plain(lua, "__index", |_: Scalars| Ok(()))?;
+    let class = ObjectClass::new(
+        lua,
+        AppletTcp::NAME,
+        &methods(lua, env, ROWS)?,
+        Some(nothing_else),
+    )?;
+    add_samples(lua, &class, parts)?;
+    Ok(class)
 }

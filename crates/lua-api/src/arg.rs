@@ -22,21 +22,12 @@ impl FromLua for Int {
     }
 }
 
-/// A level, as `core` has them.
-pub(crate) struct LevelArg(pub(crate) Level);
-
-impl FromLua for LevelArg {
-    fn from_lua(value: Value, lua: &Lua) -> Result<Self> {
-        let from = type_name(&value);
-        let Int(level) = Int::from_lua(value, lua)?;
-        level_of(level)
-            .map(LevelArg)
-            .ok_or_else(|| Error::FromLuaConversionError {
-                from,
-                to: from.to_owned(),
-                message: Some("invalid log level".to_owned()),
-            })
-    }
+/// The argument as a level, as `core` has them.
+///
+/// # Errors
+/// There is no such level.
+pub(crate) fn level_arg(position: usize, name: &str, level: i64) -> Result<Level> {
+    level_of(level).ok_or_else(|| bad_argument(position, name, "invalid log level"))
 }
 
 /// The level of this number.

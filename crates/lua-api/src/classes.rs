@@ -8,6 +8,7 @@ use tidegate_exec::ObjectClass;
 use crate::env::Env;
 use crate::plane::{self, PlaneClasses};
 use crate::row::{ClassRows, methods};
+use crate::txn::TxnClasses;
 use crate::{
     act, applet_http, applet_tcp, cert_cache, channel, concat, converters, core, event, fetches, filter,
     http, http_message, httpclient, map,
@@ -16,7 +17,7 @@ use crate::{patref, queue, regex, reply, shared, socket, standard, txn, unsuppor
 
 /// The classes of the objects that the host makes for scripts.
 pub(crate) struct Classes {
-    pub(crate) txn: ObjectClass,
+    pub(crate) txn: TxnClasses,
     pub(crate) applet_http: ObjectClass,
     pub(crate) applet_tcp: ObjectClass,
     pub(crate) plane: PlaneClasses,
@@ -57,7 +58,7 @@ impl Classes {
         Ok(Classes {
             plane: PlaneClasses::new(lua, env)?,
             filters: filter::Calls::new(lua)?,
-            txn: txn::class(lua, env, &parts)?,
+            txn: TxnClasses::new(lua, env, &parts)?,
             applet_http: applet_http::class(lua, env, &parts)?,
             applet_tcp: applet_tcp::class(lua, env, &parts)?,
             parts,

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
 
 use mlua::{Function, Lua, Result};
-use tidegate_exec::{ObjectClass, Scalar, Scalars, function};
+use tidegate_exec::{ObjectClass, Scalar, Scalars, plain};
 use tidegate_proxy::Txn;
 use tidegate_sample::{Converter, convert};
 
@@ -46,10 +46,10 @@ static NAMES: LazyLock<HashMap<Vec<u8>, &str>> =
 fn method(lua: &Lua, env: &Arc<Env>, name: &'static str, method: &str) -> Result<Function> {
     let (bools, calls, env) = (env.settings.bool_samples, Calls::default(), Arc::clone(env));
     let known_as = method.to_owned();
-    function(
+    plain(
         lua,
         method,
-        move |_, (this, input, args): (This<Converters>, Scalar, Scalars)| {
+        move |(this, input, args): (This<Converters>, Scalar, Scalars)| {
             let txn = this.live()?;
             let args = calls::samples(&known_as, args)?;
             let converter = calls.find(args, |args| Converter::new(name, args, &env.scope()));

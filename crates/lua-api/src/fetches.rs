@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
 
 use mlua::{Function, Lua, Result};
-use tidegate_exec::{ObjectClass, Scalar, Scalars, function};
+use tidegate_exec::{ObjectClass, Scalar, Scalars, plain};
 use tidegate_proxy::Txn;
 use tidegate_sample::{Expr, fetch};
 
@@ -46,7 +46,7 @@ static NAMES: LazyLock<HashMap<Vec<u8>, &str>> =
 fn method(lua: &Lua, env: &Arc<Env>, name: &'static str, method: &str) -> Result<Function> {
     let (bools, calls, env) = (env.settings.bool_samples, Calls::default(), Arc::clone(env));
     let known_as = method.to_owned();
-    function(lua, method, move |_, (this, args): (This<Fetches>, Scalars)| {
+    plain(lua, method, move |(this, args): (This<Fetches>, Scalars)| {
         let txn = this.live()?;
         let args = calls::samples(&known_as, args)?;
         let expr = calls.find(args, |args| Expr::of_fetch(name, args, &env.scope()));

@@ -78,7 +78,8 @@ const CLASSES: [Class; 12] = [
     Class::ResponseMessage,
 ];
 
-const CLASS_BITS: u32 = 4;
+/// The bits of an object's number that are its class.
+pub(crate) const CLASS_BITS: u32 = 4;
 /// The thread's number stands above this many bits of counting, enough for decades of sessions.
 const COUNT_BITS: u32 = 46;
 
@@ -101,17 +102,31 @@ impl Session {
         Some((Session(bits >> CLASS_BITS), class))
     }
 
-    /// What it leads to, if that still is, is of this thread, and is what the script runs for: while a session waits,
-    /// others run, and it is as much out of their reach then as when it is over.
-    pub(crate) fn target(self) -> Option<Target> {
-        let target = TARGETS.with_borrow(|targets| targets.get(&self.0).cloned())?;
-        let txn = target.txn()?;
-        (!txn.is_closed() && Run::is_of(&txn)).then_some(target)
+    /// What it leads to, with its transaction, if that still is, is of this thread, and is what the script runs for: while
+    /// a session waits, others run, and it is as much out of their reach then as when it is over.
+    pub(crate) fn target(self) -> Option<(Target, Rc<Txn>)> {
+        let target = match Run::own_target(self, Target::clone) {
+            Some(own) => own,
+            None => self.of_others()?,
+        };
+        let txn = target.txn().filter(|txn| !txn.is_closed())?;
+        Some((target, txn))
     }
 
     /// The transaction that it leads to, likewise.
     pub(crate) fn txn(self) -> Option<Rc<Txn>> {
-        self.target()?.txn()
+        // Most objects are used by the run that was handed them, which knows where they lead.
+        let txn = match Run::own_target(self, Target::txn) {
+            Some(own) => own,
+            None => self.of_others()?.txn(),
+        };
+        txn.filter(|txn| !txn.is_closed())
+    }
+
+    /// What it leads to where another run was handed it, for the same transaction.
+    fn of_others(self) -> Option<Target> {
+        let target = TARGETS.with_borrow(|targets| targets.get(&self.0).cloned())?;
+        Run::is_of(&target.txn()?).then_some(target)
     }
 }
 

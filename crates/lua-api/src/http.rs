@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 use mlua::{Function, Lua, Result, Table};
-use tidegate_exec::{Chars, function};
+use tidegate_exec::{Chars, function, plain};
 use tidegate_proxy::Txn;
 use tidegate_sample::head::names::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use tidegate_sample::head::{Change, Headers};
 
-use crate::arg::{Int, error};
+use crate::arg::error;
 use crate::env::Env;
 use crate::handle::{Class, Kind, Of, Session, This};
 use crate::row::{Row, row};
@@ -115,10 +115,10 @@ pub(crate) const ROWS: &[Row] = &[
         "res_set_status(http, status[, reason])",
         "sets the response's status, 200 to 599, and the reason phrase",
         |lua, name, _| {
-            function(
+            plain(
                 lua,
                 name,
-                |_, (this, Int(code), reason): (This<Http>, Int, Option<Chars>)| {
+                |(this, code, reason): (This<Http>, i64, Option<Chars>)| {
                     set_status("res_set_status", &*this.live()?, code, reason.as_deref())
                 },
             )
@@ -243,10 +243,10 @@ where
     F: Fn(&mut Headers, HeaderName, HeaderValue) + Send + 'static,
 {
     let function_name = name.to_owned();
-    function(
+    plain(
         lua,
         name,
-        move |_, (this, name, value): (This<M::Class>, Chars, Chars)| {
+        move |(this, name, value): (This<M::Class>, Chars, Chars)| {
             this.live()?;
             let name = header_name(&function_name, &name)?;
             let value = header_value(&function_name, &name, &value)?;
@@ -258,7 +258,7 @@ where
 
 pub(crate) fn del_header<M: Message>(lua: &Lua, name: &str, _: &Arc<Env>) -> Result<Function> {
     let function_name = name.to_owned();
-    function(lua, name, move |_, (this, name): (This<M::Class>, Chars)| {
+    plain(lua, name, move |(this, name): (This<M::Class>, Chars)| {
         this.live()?;
         let name = header_name(&function_name, &name)?;
         M::change(&this, |headers| {
@@ -273,10 +273,10 @@ pub(crate) type Replaced = fn(&Pattern, &[u8], &[u8]) -> Option<Vec<u8>>;
 
 pub(crate) fn replace_values<M: Message>(lua: &Lua, name: &str, replaced: Replaced) -> Result<Function> {
     let function_name = name.to_owned();
-    function(
+    plain(
         lua,
         name,
-        move |_, (this, name, regex, with): (This<M::Class>, Chars, Chars, Chars)| {
+        move |(this, name, regex, with): (This<M::Class>, Chars, Chars, Chars)| {
             this.live()?;
             let name = header_name(&function_name, &name)?;
             let pattern = Pattern::compiled(&regex, true).map_err(|e| error(&function_name, e))?;
@@ -306,7 +306,7 @@ where
     E: std::fmt::Display + 'static,
 {
     let function_name = name.to_owned();
-    function(lua, name, move |_, (this, text): (This<Http>, Chars)| {
+    plain(lua, name, move |(this, text): (This<Http>, Chars)| {
         let txn = this.live()?;
         if txn.response_head().is_some() {
             return Err(error(&function_name, SENT));

@@ -17,7 +17,7 @@ use tidegate_proxy::ext::{ActionOutcome, Failure};
 use crate::alarm::Alarm;
 use crate::entry::{Entry, ScriptLimits};
 use crate::filter::Work;
-use crate::handle::Registered;
+use crate::handle::{Registered, Session, Target};
 use crate::settings::Settings;
 use crate::state::State;
 
@@ -43,6 +43,8 @@ pub(crate) struct Run {
     pub(crate) kind: Cell<Kind>,
     /// The transaction that it runs for.
     txn: Option<rc::Weak<Txn>>,
+    /// The number of the object that it was handed first, and where that leads.
+    own: OnceCell<(Session, Target)>,
     /// The filter that it is a callback of.
     filter: Option<Rc<Work>>,
     done: RefCell<Option<Done>>,
@@ -105,6 +107,7 @@ impl Run {
         Rc::new(Run {
             kind: Cell::new(kind),
             txn,
+            own: OnceCell::new(),
             filter,
             done: RefCell::default(),
             alarm: OnceCell::new(),
@@ -128,6 +131,20 @@ impl Run {
     /// The filter that it is a callback of.
     pub(crate) fn filter(&self) -> Option<Rc<Work>> {
         self.filter.clone()
+    }
+
+    /// Says which object it is handed.
+    pub(crate) fn owns(&self, session: Session, target: &Target) {
+        // One that is used for several functions is handed the same.
+        let _ = self.own.set((session, target.clone()));
+    }
+
+    /// Looks where `session` leads, if it is the number of what the run on this thread was handed.
+    pub(crate) fn own_target<R>(session: Session, look: impl FnOnce(&Target) -> R) -> Option<R> {
+        CURRENT.with_borrow(|run| match run.as_ref()?.own.get()? {
+            (own, target) if *own == session => Some(look(target)),
+            _ => None,
+        })
     }
 
     /// Whether what runs on this thread does so for `txn`.
@@ -334,6 +351,11 @@ impl Running {
         }
     }
 
+    /// Whether a run that returned has results.
+    pub(crate) fn has_results(&self) -> bool {
+        self.context.has_results()
+    }
+
     /// The results of a run that returned.
     pub(crate) fn take<R: mlua::FromLuaMulti>(&mut self) -> Result<R, Failure> {
         self.context
@@ -409,6 +431,7 @@ fn failed(state_id: usize, failure: &tidegate_exec::Failure) -> Failure {
     }
 }
 
-fn misused(state_id: usize, misuse: Misuse) -> Failure {
+/// A failure to start a function, or of one that ended in no known way.
+pub(crate) fn misused(state_id: usize, misuse: Misuse) -> Failure {
     Failure::new(format!("[state-id {state_id}] {misuse}"))
 }

@@ -38,18 +38,14 @@ impl ExternalRunner for LuaRunner {
         let (Some(bound), Some(txn)) = (self.fetches.get(id.0 as usize), transaction(session)) else {
             return Box::pin(ready(None));
         };
-        let (object, run) = txn_arg(&bound.state, &txn, Kind::Fetch);
-        let args = (object, scalars(args, bound));
-        let started = Running::start(&bound.state, &bound.entry, args, run);
+        let started = fetching(bound, &txn, args);
         result(bound, "fetch", started, Some(txn))
     }
 
     fn fetch_now(&self, id: ExternalId, session: &dyn Session, args: &[Value]) -> Option<Value> {
         let bound = self.fetches.get(id.0 as usize)?;
         let txn = transaction(session)?;
-        let (object, run) = txn_arg(&bound.state, &txn, Kind::Fetch);
-        let args = (object, scalars(args, bound));
-        let started = Running::start(&bound.state, &bound.entry, args, run);
+        let started = fetching(bound, &txn, args);
         at_once(bound, "fetch", started, Some(&txn))
     }
 
@@ -84,6 +80,15 @@ impl ExternalRunner for LuaRunner {
 
 fn transaction(session: &dyn Session) -> Option<Rc<Txn>> {
     session.as_any().downcast_ref::<Txn>().and_then(Txn::shared)
+}
+
+fn fetching(bound: &Bound, txn: &Rc<Txn>, args: &[Value]) -> std::result::Result<Running, Failure> {
+    let arg = txn_arg(&bound.state, txn, Kind::Fetch)?;
+    if args.is_empty() {
+        return Running::start(&bound.state, &bound.entry, arg.object, arg.run);
+    }
+    let args = (arg.object, scalars(args, bound));
+    Running::start(&bound.state, &bound.entry, args, arg.run)
 }
 
 fn conversion(

@@ -43,7 +43,8 @@ impl LuaService {
         what: &'static str,
         applet: Rc<impl ?Sized + 'static>,
     ) -> Answer<'static, std::result::Result<(), Failure>> {
-        let registered = Registered::new(target);
+        let registered = Registered::new(target.clone());
+        run.owns(registered.session(), &target);
         let classes = &self.state.classes;
         let objects = match class {
             Class::AppletTcp => &classes.applet_tcp,

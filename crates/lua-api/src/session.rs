@@ -3,66 +3,79 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use mlua::{IntoLua, IntoLuaMulti, Lua, MultiValue, Result, Table, Value};
+use mlua::{IntoLua, IntoLuaMulti, Lua, MultiValue, Value};
+use smallvec::SmallVec;
+use tidegate_exec::Kept as Object;
 use tidegate_proxy::Txn;
+use tidegate_proxy::ext::Failure;
 
 use crate::handle::{self, Class, Registered, Session, Target};
-use crate::run::{Kind, Run};
+use crate::run::{Kind, Run, misused};
 use crate::state::State;
 
 /// What is kept with a transaction from its first Lua function to its end.
 struct Kept {
     registered: Registered,
     /// One object per state, so that scripts find there what they left.
-    objects: RefCell<Vec<(u64, Table)>>,
+    objects: RefCell<SmallVec<[(u64, Object); 1]>>,
     run: Rc<Run>,
 }
 
-/// The TXN object of a transaction on its way to a function of `state`.
-pub(crate) struct TxnArg<'a> {
-    state: &'a State,
-    txn: &'a Txn,
-    session: Session,
-    known: Option<Table>,
-}
-
-impl TxnArg<'_> {
+/// What a function is started with.
+pub(crate) struct TxnArg {
+    /// The TXN object of the transaction.
+    pub(crate) object: Object,
     /// What leads its objects to the transaction.
-    pub(crate) fn session(&self) -> Session {
-        self.session
-    }
+    pub(crate) session: Session,
+    /// The run in which the function gets it.
+    pub(crate) run: Rc<Run>,
 }
 
-/// The TXN object of `txn`, made when first needed, and the run in which a function gets it.
-pub(crate) fn txn_arg<'a>(state: &'a State, txn: &'a Rc<Txn>, kind: Kind) -> (TxnArg<'a>, Rc<Run>) {
-    let arg = |kept: &Kept| {
-        let key = state.env.generation;
-        let known = kept.objects.borrow();
-        let known = known.iter().find(|(state, _)| *state == key);
-        let arg = TxnArg {
-            state,
-            txn,
-            session: kept.registered.session(),
-            known: known.map(|(_, object)| object.clone()),
-        };
-        // A run that is still going on (this one was started from inside of it) stays what it is.
-        let run = match Rc::strong_count(&kept.run) {
-            1 => Rc::clone(&kept.run),
-            _ => Run::of(kind, txn),
-        };
-        run.kind.set(kind);
-        (arg, run)
+/// The TXN object of `txn` in `state`, made when first needed, and a run to get it in.
+///
+/// # Errors
+/// The state has no memory left.
+pub(crate) fn txn_arg(state: &State, txn: &Rc<Txn>, kind: Kind) -> Result<TxnArg, Failure> {
+    if let Some(found) = with_kept(txn, |kept| arg(kept, state, txn, kind)) {
+        return found;
+    }
+    let target = Target::Txn(Rc::downgrade(txn));
+    let kept = Kept {
+        registered: Registered::new(target.clone()),
+        objects: RefCell::default(),
+        run: Run::of(kind, txn),
     };
-    with_kept(txn, arg).unwrap_or_else(|| {
-        let kept = Kept {
-            registered: Registered::new(Target::Txn(Rc::downgrade(txn))),
-            objects: RefCell::default(),
-            run: Run::of(kind, txn),
-        };
-        let found = arg(&kept);
-        *txn.extension_slot().borrow_mut() = Some(Box::new(kept));
-        found
-    })
+    kept.run.owns(kept.registered.session(), &target);
+    let found = arg(&kept, state, txn, kind);
+    *txn.extension_slot().borrow_mut() = Some(Box::new(kept));
+    found
+}
+
+fn arg(kept: &Kept, state: &State, txn: &Rc<Txn>, kind: Kind) -> Result<TxnArg, Failure> {
+    let session = kept.registered.session();
+    let key = state.env.generation;
+    let mut objects = kept.objects.borrow_mut();
+    let object = match objects.iter().find(|(state, _)| *state == key) {
+        Some((_, object)) => object.clone(),
+        None => {
+            let new = handle::object(state.classes.txn.of(txn), session, Class::Txn);
+            let object = state.vm.keep(new);
+            let object = object.map_err(|misuse| misused(state.env.state_id, misuse))?;
+            objects.push((key, object.clone()));
+            object
+        }
+    };
+    // A run that is still going on (this one was started from inside of it) stays what it is.
+    let run = match Rc::strong_count(&kept.run) {
+        1 => Rc::clone(&kept.run),
+        _ => {
+            let run = Run::of(kind, txn);
+            run.owns(session, &Target::Txn(Rc::downgrade(txn)));
+            run
+        }
+    };
+    run.kind.set(kind);
+    Ok(TxnArg { object, session, run })
 }
 
 fn with_kept<R>(txn: &Txn, f: impl FnOnce(&Kept) -> R) -> Option<R> {
@@ -70,28 +83,11 @@ fn with_kept<R>(txn: &Txn, f: impl FnOnce(&Kept) -> R) -> Option<R> {
     slot.as_ref().and_then(|kept| kept.downcast_ref::<Kept>()).map(f)
 }
 
-impl IntoLua for TxnArg<'_> {
-    fn into_lua(self, lua: &Lua) -> Result<Value> {
-        if let Some(object) = self.known {
-            return Ok(Value::Table(object));
-        }
-        let object = handle::object(&self.state.classes.txn, self.session, Class::Txn).into_lua(lua)?;
-        let Value::Table(object) = object else {
-            return Ok(object);
-        };
-        let key = self.state.env.generation;
-        with_kept(self.txn, |kept| {
-            kept.objects.borrow_mut().push((key, object.clone()));
-        });
-        Ok(Value::Table(object))
-    }
-}
-
 /// An object, then texts.
 pub(crate) struct WithTexts<'a, O>(pub(crate) O, pub(crate) &'a [String]);
 
 impl<O: IntoLua> IntoLuaMulti for WithTexts<'_, O> {
-    fn into_lua_multi(self, lua: &Lua) -> Result<MultiValue> {
+    fn into_lua_multi(self, lua: &Lua) -> mlua::Result<MultiValue> {
         let mut values = MultiValue::with_capacity(1 + self.1.len());
         values.push_back(self.0.into_lua(lua)?);
         for text in self.1 {

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use mlua::{Function, Lua, Result};
-use tidegate_exec::function;
+use tidegate_exec::plain;
 use tidegate_proxy::Txn;
 
-use crate::arg::{Int, bad_argument};
+use crate::arg::bad_argument;
 use crate::env::Env;
 use crate::handle::This;
 use crate::txn::TxnClass;
@@ -56,7 +56,7 @@ fn setter(
     set: fn(&Txn, i64) -> std::result::Result<(), &'static str>,
 ) -> Result<Function> {
     let method = name.to_owned();
-    function(lua, name, move |_, (this, Int(value)): (This<TxnClass>, Int)| {
+    plain(lua, name, move |(this, value): (This<TxnClass>, i64)| {
         set(&*this.live()?, value).map_err(|why| bad_argument(2, &method, why))
     })
 }

@@ -5,17 +5,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use mlua::{Error, Function, Lua, Result, Table};
-use tidegate_exec::{Chars, Member, ObjectClass, Scalar, function, operation};
+use tidegate_exec::{Chars, Member, ObjectClass, Scalar, function, operation, plain};
 use tidegate_proxy::ext::ActionOutcome;
 use tidegate_proxy::log::Level;
 use tidegate_proxy::{LogLevel, Mode, Txn};
 
-use crate::arg::{Int, LevelArg, bad_argument, error, level_of, logged};
+use crate::arg::{bad_argument, error, level_arg, level_of, logged};
 use crate::classes::Parts;
 use crate::core::SILENT;
 use crate::env::Env;
-use crate::handle::{self, Any, Class, Kind, Session, This};
-
+use crate::handle::{self, Any, CLASS_BITS, Class, Kind, Session, This};
 use crate::row::{Row, methods, row};
 use crate::run::{Done, Kind as RunKind, Run};
 use crate::settings::LogStderr;
@@ -48,11 +47,11 @@ pub(crate) const ROWS: &[Row] = &[
         "sends a message to the log targets of the frontend",
         |lua, name, env| {
             let env = Arc::clone(env);
-            function(
+            plain(
                 lua,
                 name,
-                move |_, (this, LevelArg(level), text): (This<TxnClass>, LevelArg, Chars)| {
-                    log(&env, &this, level, &text)
+                move |(this, level, text): (This<TxnClass>, i64, Chars)| {
+                    log(&env, &this, level_arg(2, "log", level)?, &text)
                 },
             )
         },
@@ -62,10 +61,10 @@ pub(crate) const ROWS: &[Row] = &[
         "sends a message at the level of the transaction's own log line",
         |lua, name, env| {
             let env = Arc::clone(env);
-            function(
+            plain(
                 lua,
                 name,
-                move |_, (this, text): (This<TxnClass>, Chars)| match this.live()?.log_level() {
+                move |(this, text): (This<TxnClass>, Chars)| match this.live()?.log_level() {
                     LogLevel::Default => log(&env, &this, Level::Info, &text),
                     LogLevel::Set(level) => log(&env, &this, level, &text),
                     LogLevel::Silent => Ok(()),
@@ -161,7 +160,7 @@ pub(crate) const ROWS: &[Row] = &[
         "set_loglevel(txn, loglevel)",
         "the level of the transaction's log line; `core.silent`: none is sent",
         |lua, name, _| {
-            function(lua, name, |_, (this, Int(level)): (This<TxnClass>, Int)| {
+            plain(lua, name, |(this, level): (This<TxnClass>, i64)| {
                 let level = match level_of(level) {
                     Some(level) => LogLevel::Set(level),
                     None if level == SILENT => LogLevel::Silent,
@@ -204,13 +203,51 @@ pub(crate) const ROWS: &[Row] = &[
     ),
 ];
 
-pub(crate) fn class(lua: &Lua, env: &Arc<Env>, parts: &Parts) -> Result<ObjectClass> {
-    let make = part_maker(lua, parts.clone())?;
-    ObjectClass::new(lua, TxnClass::NAME, &methods(lua, env, ROWS)?, Some(make))
+/// The class of transactions of HTTP, and that of streams of TCP, which may become one of HTTP later.
+pub(crate) struct TxnClasses {
+    http: ObjectClass,
+    tcp: ObjectClass,
 }
 
-/// Makes an object's `f`, `http` and so on. That the session still is, is seen when these are used.
-pub(crate) fn part_maker(lua: &Lua, parts: Parts) -> Result<Function> {
+impl TxnClasses {
+    pub(crate) fn new(lua: &Lua, env: &Arc<Env>, parts: &Parts) -> Result<Self> {
+        let class = || {
+            let make = part_maker(lua, parts.clone())?;
+            let class = ObjectClass::new(lua, TxnClass::NAME, &methods(lua, env, ROWS)?, Some(make))?;
+            add_samples(lua, &class, parts)?;
+            add_part(lua, &class, "req", &parts.channel, Class::RequestChannel)?;
+            add_part(lua, &class, "res", &parts.channel, Class::ResponseChannel)?;
+            Ok::<_, Error>(class)
+        };
+        let (http, tcp) = (class()?, class()?);
+        add_part(lua, &http, "http", &parts.http, Class::Http)?;
+        Ok(TxnClasses { http, tcp })
+    }
+
+    /// That of `txn`.
+    pub(crate) fn of(&self, txn: &Txn) -> &ObjectClass {
+        match txn.mode() {
+            Mode::Http => &self.http,
+            Mode::Tcp => &self.tcp,
+        }
+    }
+}
+
+/// Gives a class the members that evaluate fetches and converters.
+pub(crate) fn add_samples(lua: &Lua, class: &ObjectClass, parts: &Parts) -> Result<()> {
+    add_part(lua, class, "f", &parts.fetches, Class::Fetches)?;
+    add_part(lua, class, "sf", &parts.fetches, Class::FetchesText)?;
+    add_part(lua, class, "c", &parts.converters, Class::Converters)?;
+    add_part(lua, class, "sc", &parts.converters, Class::ConvertersText)
+}
+
+/// A member that is an object of the same session.
+fn add_part(lua: &Lua, class: &ObjectClass, name: &str, part: &ObjectClass, tag: Class) -> Result<()> {
+    class.add_part(lua, name, part, CLASS_BITS, tag as u64)
+}
+
+/// Makes what an object has at some times only. That the session still is, is seen when it is used.
+fn part_maker(lua: &Lua, parts: Parts) -> Result<Function> {
     function(
         lua,
         "__index",
@@ -224,16 +261,10 @@ pub(crate) fn part_maker(lua: &Lua, parts: Parts) -> Result<Function> {
 }
 
 /// One part by its name.
-pub(crate) fn part(parts: &Parts, session: Session, name: &[u8]) -> Member {
+fn part(parts: &Parts, session: Session, name: &[u8]) -> Member {
     let is_tcp = || session.txn().is_some_and(|txn| txn.mode() == Mode::Tcp);
     let in_filter = || Run::current().is_some_and(|run| run.filter().is_some());
     let (objects, class) = match name {
-        b"f" => (&parts.fetches, Class::Fetches),
-        b"sf" => (&parts.fetches, Class::FetchesText),
-        b"c" => (&parts.converters, Class::Converters),
-        b"sc" => (&parts.converters, Class::ConvertersText),
-        b"req" => (&parts.channel, Class::RequestChannel),
-        b"res" => (&parts.channel, Class::ResponseChannel),
         // A TCP stream has no HTTP message: the member is nil there, as in HAProxy.
         b"http" if is_tcp() => return Member::None,
         b"http" => (&parts.http, Class::Http),
@@ -246,17 +277,9 @@ pub(crate) fn part(parts: &Parts, session: Session, name: &[u8]) -> Member {
     Member::Object(handle::object(objects, session, class))
 }
 
-/// One of the parts that an applet's object has.
-pub(crate) fn applet_part(parts: &Parts, session: Session, name: &[u8]) -> Member {
-    match name {
-        b"f" | b"sf" | b"c" | b"sc" => part(parts, session, name),
-        _ => Member::None,
-    }
-}
-
 fn log_at(lua: &Lua, name: &str, env: &Arc<Env>, level: Level) -> Result<Function> {
     let env = Arc::clone(env);
-    function(lua, name, move |_, (this, text): (This<TxnClass>, Chars)| {
+    plain(lua, name, move |(this, text): (This<TxnClass>, Chars)| {
         log(&env, &this, level, &text)
     })
 }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use mlua::{Error, FromLua, Function, Lua, Result, Table, Value};
-use tidegate_exec::{Chars, Scalar, function};
+use tidegate_exec::{Chars, Scalar, function, plain};
 use tidegate_proxy::Txn;
 use tidegate_sample::vars::{VarName, VarScope};
 
@@ -20,10 +20,10 @@ pub(crate) trait OfTxn: Kind {
 }
 
 pub(crate) fn set_var<K: OfTxn + 'static>(lua: &Lua, name: &str, _: &Arc<Env>) -> Result<Function> {
-    function(
+    plain(
         lua,
         name,
-        |_, (this, name, value, if_exist): (This<K>, Chars, Scalar, Option<bool>)| {
+        |(this, name, value, if_exist): (This<K>, Chars, Scalar, Option<bool>)| {
             let txn = K::txn(&this)?;
             let Some(name) = parse(&name) else {
                 return Ok(false);
@@ -39,7 +39,7 @@ pub(crate) fn set_var<K: OfTxn + 'static>(lua: &Lua, name: &str, _: &Arc<Env>) -
 }
 
 pub(crate) fn unset_var<K: OfTxn + 'static>(lua: &Lua, name: &str, _: &Arc<Env>) -> Result<Function> {
-    function(lua, name, |_, (this, name): (This<K>, Chars)| {
+    plain(lua, name, |(this, name): (This<K>, Chars)| {
         let txn = K::txn(&this)?;
         let Some(name) = parse(&name) else {
             return Ok(false);
@@ -51,7 +51,7 @@ pub(crate) fn unset_var<K: OfTxn + 'static>(lua: &Lua, name: &str, _: &Arc<Env>)
 
 pub(crate) fn get_var<K: OfTxn + 'static>(lua: &Lua, name: &str, env: &Arc<Env>) -> Result<Function> {
     let bools = env.settings.bool_samples;
-    function(lua, name, move |_, (this, name): (This<K>, Chars)| {
+    plain(lua, name, move |(this, name): (This<K>, Chars)| {
         let txn = K::txn(&this)?;
         let found = parse(&name).and_then(|name| txn.var(&name));
         Ok(found.map(|found| value::to_scalar(&found, bools)))

@@ -5,7 +5,7 @@ use mlua::ffi::{self, lua_CFunction, lua_KContext, lua_State};
 use mlua::{Function, Lua, Result};
 
 use crate::core::{self, Core};
-use crate::{hook, scalar};
+use crate::{hook, left};
 
 /// Puts `after` behind a function made by mlua: the same upvalue, and the native function to run first.
 pub(super) fn wrap(lua: &Lua, inner: Function, after: lua_CFunction) -> Result<Function> {
@@ -93,7 +93,7 @@ unsafe fn returned(l: *mut lua_State, n: i32) {
     unsafe {
         let first = ffi::lua_touserdata(l, -n);
         if first == core::said() {
-            scalar::say(l, n);
+            left::say(l, n);
         } else if ffi::lua_touserdata(l, -1) == core::failed() {
             ffi::lua_settop(l, -2);
             raise(l);
@@ -102,7 +102,7 @@ unsafe fn returned(l: *mut lua_State, n: i32) {
 }
 
 /// The operation's results are on the stack, above the arguments it was called with.
-unsafe extern "C-unwind" fn resumed(l: *mut lua_State, _: i32, _: lua_KContext) -> i32 {
+pub(super) unsafe extern "C-unwind" fn resumed(l: *mut lua_State, _: i32, _: lua_KContext) -> i32 {
     // SAFETY: called by Lua when the host resumed with what `Pending::push` put there.
     unsafe {
         // On top: how many results there are, or that there is an error's text.
@@ -113,8 +113,11 @@ unsafe extern "C-unwind" fn resumed(l: *mut lua_State, _: i32, _: lua_KContext) 
 }
 
 /// Raises the text on top of the stack, with the place of the call before it.
-unsafe fn raise(l: *mut lua_State) -> i32 {
-    // SAFETY: called from frames without destructors, with a string on top.
+///
+/// # Safety
+/// Called by a frame without destructors, with a string on top.
+pub(super) unsafe fn raise(l: *mut lua_State) -> i32 {
+    // SAFETY: as promised by the caller.
     unsafe {
         ffi::luaL_where(l, 1);
         ffi::lua_insert(l, -2);

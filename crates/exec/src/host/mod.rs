@@ -6,6 +6,7 @@
 
 mod frame;
 mod passing;
+mod plain;
 
 use std::any::Any;
 use std::future::Future;
@@ -22,6 +23,8 @@ use crate::core::{self, Core, Run};
 use crate::{coroutine, hook, protect};
 use frame::{finish, finish_operation, finish_turn, wrap};
 use passing::{Args, Returns, Started, text};
+
+pub use plain::{Begun, plain, plain_operation};
 
 /// Makes a Lua function of `f`. An `Err` is raised in Lua with the text of the error and the place of the
 /// call, and `pcall` catches it. A panic ends the run that called it, with
@@ -77,8 +80,18 @@ where
 {
     let name: Arc<str> = name.into();
     let inner = lua.create_function(move |lua, Args(args): Args<A>| {
-        let started = args.and_then(|args| guarded(lua, &name, || start(lua, &name, || f(lua, args))));
-        Ok(started.unwrap_or_else(|error| Started::Failed(text(&error, &name))))
+        let started = args.and_then(|args| {
+            guarded(lua, &name, || {
+                let l = lua.exec_raw_lua(RawLua::state);
+                // SAFETY: a callback runs under the lock, on a coroutine of ours.
+                unsafe { start(l, &name, || f(lua, args).map(Begun::Waits)) }
+            })
+        });
+        Ok(match started {
+            Ok(Suspended::Not(results)) => Started::Ready(results),
+            Ok(Suspended::Waits) => Started::Suspended,
+            Err(error) => Started::Failed(text(&error, &name)),
+        })
     })?;
     wrap(lua, inner, finish_operation)
 }
@@ -93,7 +106,9 @@ pub fn turn(lua: &Lua, name: &str) -> Result<Function> {
     let name: Arc<str> = name.into();
     // Called where the outer frame could not yield, to say why.
     let inner = lua.create_function(move |lua, ()| {
-        Ok(match may_wait(lua, &name) {
+        let l = lua.exec_raw_lua(RawLua::state);
+        // SAFETY: a callback runs under the lock, on a coroutine of ours.
+        Ok(match unsafe { may_wait(l, &name) } {
             Ok(_) => Started::<()>::Suspended,
             Err(error) => Started::Failed(text(&error, &name)),
         })
@@ -161,17 +176,37 @@ impl<F: Future<Output = Result<R>>, R: IntoLuaMulti> Pending for Op<F, R> {
     }
 }
 
+/// What became of an operation that began.
+enum Suspended<R> {
+    /// It is done already.
+    Not(R),
+    /// Its future waits with the run, or the host will end the run when it sees the yield.
+    Waits,
+}
+
 /// Begins an operation where the run can wait for it, and leaves it with the run unless it is ready at once.
-fn start<Fut, R>(lua: &Lua, name: &Arc<str>, begin: impl FnOnce() -> Result<Fut>) -> Result<Started<R>>
+///
+/// # Safety
+/// `l` must be the coroutine that runs, with the state's lock held.
+unsafe fn start<Fut, R>(
+    l: *mut lua_State,
+    name: &Arc<str>,
+    begin: impl FnOnce() -> Result<Begun<R, Fut>>,
+) -> Result<Suspended<R>>
 where
     Fut: Future<Output = Result<R>> + 'static,
     R: IntoLuaMulti + 'static,
 {
-    if !may_wait(lua, name)? {
-        return Ok(Started::Suspended);
+    // SAFETY: the caller's.
+    if !unsafe { may_wait(l, name) }? {
+        return Ok(Suspended::Waits);
     }
+    let future = match begin()? {
+        Begun::Done(results) => return Ok(Suspended::Not(results)),
+        Begun::Waits(future) => future,
+    };
     let mut op = Box::pin(Op {
-        future: begin()?,
+        future,
         result: None,
         name: Arc::clone(name),
     });
@@ -182,47 +217,45 @@ where
         .is_ready()
         && let Some(result) = op.as_mut().take()
     {
-        return result.map(Started::Ready);
+        return result.map(Suspended::Not);
     }
-    lua.exec_raw_lua(|raw| {
-        // SAFETY: a callback runs under the lock, on a coroutine of ours.
-        if let Some(run) = unsafe { core::of(raw.state()) }.and_then(Core::current) {
-            *run.pending.borrow_mut() = Some(op);
-        }
-    });
-    Ok(Started::Suspended)
+    // SAFETY: the caller's.
+    if let Some(run) = unsafe { core::of(l) }.and_then(Core::current) {
+        *run.pending.borrow_mut() = Some(op);
+    }
+    Ok(Suspended::Waits)
 }
 
 /// Whether an operation may begin here: an error where nothing can wait, and false where the host will end the
 /// run when it sees the yield.
-fn may_wait(lua: &Lua, name: &str) -> Result<bool> {
-    lua.exec_raw_lua(|raw| {
-        let l = raw.state();
-        // SAFETY: a callback runs under the lock, on a coroutine of ours.
-        let run = unsafe { core::of(l) }.and_then(Core::current);
-        let Some(run) = run.filter(|run| !run.slot.is_null()) else {
-            return Err(Error::runtime(format!(
-                "`{name}` has to wait, which only works inside a context"
-            )));
-        };
-        if !run.yielding {
-            return Ok(false);
+///
+/// # Safety
+/// As for [`start`].
+unsafe fn may_wait(l: *mut lua_State, name: &str) -> Result<bool> {
+    // SAFETY: the caller's.
+    let run = unsafe { core::of(l) }.and_then(Core::current);
+    let Some(run) = run.filter(|run| !run.slot.is_null()) else {
+        return Err(Error::runtime(format!(
+            "`{name}` has to wait, which only works inside a context"
+        )));
+    };
+    if !run.yielding {
+        return Ok(false);
+    }
+    // SAFETY: `l` is the coroutine that runs.
+    if unsafe { hook::can_yield(run, l) } {
+        return Ok(true);
+    }
+    // SAFETY: as above.
+    let place = unsafe { blocking_function(run, l) };
+    Err(Error::runtime(match place {
+        Some(place) => {
+            format!("attempt to yield across a C-call boundary: `{name}` waits inside `{place}`")
         }
-        // SAFETY: `l` is the coroutine that runs.
-        if unsafe { hook::can_yield(run, l) } {
-            return Ok(true);
+        None => {
+            format!("attempt to yield across a C-call boundary: `{name}` waits where Lua cannot yield")
         }
-        // SAFETY: as above.
-        let place = unsafe { blocking_function(run, l) };
-        Err(Error::runtime(match place {
-            Some(place) => {
-                format!("attempt to yield across a C-call boundary: `{name}` waits inside `{place}`")
-            }
-            None => {
-                format!("attempt to yield across a C-call boundary: `{name}` waits where Lua cannot yield")
-            }
-        }))
-    })
+    }))
 }
 
 /// The native function through which the call came that cannot be suspended.

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use mlua::{Function, Lua, Result};
-use tidegate_exec::{Chars, function};
+use tidegate_exec::{Chars, plain};
 use tidegate_proxy::log::Level;
 
-use crate::arg::{LevelArg, logged};
+use crate::arg::{level_arg, logged};
 use crate::env::Env;
 use crate::row::{Row, row};
 
@@ -16,8 +16,8 @@ pub(super) const ROWS: &[Row] = &[
         "sends a message to the log targets",
         |lua, name, env| {
             let env = Arc::clone(env);
-            function(lua, name, move |_, (level, text): (LevelArg, Chars)| {
-                env.settings.message(level.0, &logged(&text));
+            plain(lua, name, move |(level, text): (i64, Chars)| {
+                env.settings.message(level_arg(1, "log", level)?, &logged(&text));
                 Ok(())
             })
         },
@@ -44,7 +44,7 @@ pub(super) const ROWS: &[Row] = &[
 
 fn at(lua: &Lua, name: &str, env: &Arc<Env>, level: Level) -> Result<Function> {
     let env = Arc::clone(env);
-    function(lua, name, move |_, text: Chars| {
+    plain(lua, name, move |text: Chars| {
         env.settings.message(level, &logged(&text));
         Ok(())
     })

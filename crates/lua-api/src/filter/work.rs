@@ -17,7 +17,7 @@ use super::data::LuaData;
 use super::window::Window;
 use crate::action::named;
 use crate::entry::Entry;
-use crate::handle::{self, Class};
+use crate::handle::{self, Class, Target};
 use crate::run::{Ended, Kind, Run, Running};
 use crate::session::txn_arg;
 use crate::state::State;
@@ -163,16 +163,20 @@ impl Work {
 
     /// Calls a method, if the object has it.
     pub(super) fn call(self: &Rc<Self>, txn: &Rc<Txn>, callback: Callback, way: Way) -> Calling {
-        let (txn_object, _) = txn_arg(&self.state, txn, Kind::Filter);
+        let arg = match txn_arg(&self.state, txn, Kind::Filter) {
+            Ok(arg) => arg,
+            Err(failure) => return Calling::Ended(Err(self.broken(failure))),
+        };
         let class = callback.subject(way);
         let classes = &self.state.classes;
         let objects = match class {
             Class::RequestMessage | Class::ResponseMessage => &classes.parts.message,
             _ => &classes.parts.channel,
         };
-        let subject = handle::object(objects, txn_object.session(), class);
+        let subject = handle::object(objects, arg.session, class);
         let run = Run::of_filter(txn, self);
-        let args = (&self.object, callback.name(), txn_object, subject);
+        run.owns(arg.session, &Target::Txn(Rc::downgrade(txn)));
+        let args = (&self.object, callback.name(), arg.object, subject);
         let mut running = match Running::start(&self.state, &self.call, args, run) {
             Ok(running) => running,
             Err(failure) => return Calling::Ended(Err(self.broken(failure))),
