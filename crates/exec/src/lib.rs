@@ -25,6 +25,7 @@ mod host;
 mod kept;
 mod left;
 mod limits;
+mod lists;
 mod monitor;
 mod object;
 #[cfg(test)]
@@ -45,8 +46,9 @@ pub use heap::{Heap, give_back, heap};
 pub use host::{Begun, function, operation, plain, plain_operation, turn};
 pub use kept::Kept;
 pub use limits::Limits;
+pub use lists::Lists;
 pub use mlua;
-pub use object::{Member, NewObject, ObjectClass, Standing, This};
+pub use object::{Member, NewObject, ObjectClass, PlainMember, Standing, This};
 pub use outcome::{Again, Failure, FailureKind, Misuse, Outcome};
 pub use plain::{PlainArg, PlainArgs, PlainResults};
 pub use scalar::{Chars, Said, Scalar, Scalars};

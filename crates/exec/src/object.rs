@@ -12,7 +12,9 @@ use mlua::ffi::{self, lua_State};
 use mlua::state::RawLua;
 use mlua::{Error, FromLua, Function, IntoLua, IntoLuaMulti, Lua, MultiValue, Result, Table, Value};
 
-use crate::scalar::{Scalar, type_name};
+use crate::lists::Lists;
+use crate::plain::sealed;
+use crate::scalar::{Said, Scalar, type_name};
 
 /// Where an object keeps what it stands for.
 pub(crate) const STANDS_FOR: i64 = 1;
@@ -321,6 +323,33 @@ impl IntoLuaMulti for Member {
                 Member::Table(table) => table.push_into_stack_multi(lua),
                 Member::Now(value) => (value, true).push_into_stack_multi(lua),
                 Member::Refused(why) => (Value::Nil, why).push_into_stack_multi(lua),
+            }
+        }
+    }
+}
+
+/// The same where a [`plain`](crate::plain) function is the maker.
+#[derive(Clone, Debug)]
+pub enum PlainMember {
+    /// Objects of this class have no such member.
+    None,
+    /// A plain value.
+    Scalar(Scalar),
+    /// A table of lists.
+    Lists(Lists),
+    /// The member exists and can't be had: why.
+    Refused(String),
+}
+
+impl sealed::Results for PlainMember {
+    unsafe fn push(self, l: *mut lua_State, first: bool) -> Result<i32> {
+        // SAFETY: the contract is the same one.
+        unsafe {
+            match self {
+                PlainMember::None => Ok(0),
+                PlainMember::Scalar(scalar) => scalar.push(l, first),
+                PlainMember::Lists(lists) => lists.push(l, first),
+                PlainMember::Refused(why) => (Scalar::Nil, Said(why)).push(l, first),
             }
         }
     }

@@ -291,7 +291,10 @@ pub(crate) unsafe fn text_at(l: *mut lua_State, index: i32) -> Result<Chars> {
 }
 
 /// Calls `f` with the `n` values on top, for one result.
-unsafe fn protected(l: *mut lua_State, f: ffi::lua_CFunction, n: i32) -> Result<()> {
+///
+/// # Safety
+/// The state's lock must be held, and there be room for two more values; `f` takes what is on top.
+pub(crate) unsafe fn protected(l: *mut lua_State, f: ffi::lua_CFunction, n: i32) -> Result<()> {
     // SAFETY: the callers left room for the function; an error ends here.
     unsafe {
         ffi::lua_pushcfunction(l, f);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use mlua::{Function, Lua, Result};
-use tidegate_exec::{Begun, Chars, Member, ObjectClass, Said, Scalar, function, plain, plain_operation};
+use tidegate_exec::{Begun, Chars, ObjectClass, PlainMember, Said, Scalar, plain, plain_operation};
 use tidegate_proxy::ext::Run;
 use tidegate_proxy::{HttpApplet, ServiceError, Txn};
 use tidegate_sample::head::names;
@@ -14,7 +14,7 @@ use crate::arg::{bad_argument, error};
 use crate::classes::Parts;
 use crate::env::Env;
 use crate::handle::{self, Any, Class, Kind, Session, Target, This};
-use crate::http::header_table;
+use crate::http::header_lists;
 use crate::row::{Row, methods, row};
 use crate::txn;
 use crate::vars::{self, OfTxn};
@@ -155,20 +155,18 @@ pub(crate) fn class(lua: &Lua, env: &Arc<Env>, parts: &Parts) -> Result<ObjectCl
 }
 
 fn member_maker(lua: &Lua) -> Result<Function> {
-    function(
+    plain(
         lua,
         "__index",
-        move |lua, (tidegate_exec::This(Any(session)), key): (tidegate_exec::This<Any>, Scalar)| {
-            let Scalar::Text(key) = &key else {
-                return Ok(Member::None);
+        |(tidegate_exec::This(Any(session)), key): (tidegate_exec::This<Any>, Scalar)| {
+            let key = match &key {
+                Scalar::Text(key) if is_member(key) => key,
+                _ => return Ok(PlainMember::None),
             };
-            if !is_member(key) {
-                return Ok(Member::None);
-            }
-            match AppletHttp::target(session) {
-                Some(applet) => member(lua, &applet, key),
-                None => Ok(Member::Refused(handle::stale(AppletHttp::NAME).to_string())),
-            }
+            Ok(match AppletHttp::target(session) {
+                Some(applet) => member(&applet, key),
+                None => PlainMember::Refused(handle::stale(AppletHttp::NAME).to_string()),
+            })
         },
     )
 }
@@ -181,11 +179,11 @@ fn is_member(name: &[u8]) -> bool {
 }
 
 /// A part of the request.
-fn member(lua: &Lua, applet: &HttpApplet, name: &[u8]) -> Result<Member> {
+fn member(applet: &HttpApplet, name: &[u8]) -> PlainMember {
     let Some(head) = applet.txn().request_head() else {
-        return Ok(Member::None);
+        return PlainMember::None;
     };
-    let text = |text: &str| Ok(Member::Scalar(Scalar::Text(text.into())));
+    let text = |text: &str| PlainMember::Scalar(Scalar::Text(text.into()));
     match name {
         b"method" => text(head.method.as_str()),
         b"version" => text(match head.version {
@@ -200,10 +198,10 @@ fn member(lua: &Lua, applet: &HttpApplet, name: &[u8]) -> Result<Member> {
         b"length" => {
             let length = head.headers.get(names::CONTENT_LENGTH);
             let length = length.and_then(|value| value.to_str().ok()?.parse().ok());
-            Ok(Member::Scalar(Scalar::Int(length.unwrap_or(0))))
+            PlainMember::Scalar(Scalar::Int(length.unwrap_or(0)))
         }
-        b"headers" => header_table(lua, &head.headers).map(Member::Table),
-        _ => Ok(Member::None),
+        b"headers" => PlainMember::Lists(header_lists(&head.headers)),
+        _ => PlainMember::None,
     }
 }
 

@@ -4,8 +4,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, StatusCode};
-use mlua::{Function, Lua, Result, Table};
-use tidegate_exec::{Chars, function, plain};
+use mlua::{Function, Lua, Result};
+use tidegate_exec::{Chars, Lists, plain};
 use tidegate_proxy::Txn;
 use tidegate_sample::head::names::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use tidegate_sample::head::{Change, Headers};
@@ -206,24 +206,25 @@ impl Message for Response {
 
 pub(crate) fn get_headers<M: Message>(lua: &Lua, name: &str, _: &Arc<Env>) -> Result<Function> {
     let name_of = name.to_owned();
-    function(lua, name, move |lua, this: This<M::Class>| {
-        let table = M::read(&this, |headers| header_table(lua, headers))?;
-        table.unwrap_or_else(|| Err(error(&name_of, M::absent(&this))))
+    plain(lua, name, move |this: This<M::Class>| {
+        M::read(&this, header_lists)?.ok_or_else(|| error(&name_of, M::absent(&this)))
     })
 }
 
 /// Headers as scripts see them: `headers["host"][0]`.
-pub(crate) fn header_table(lua: &Lua, headers: &Headers) -> Result<Table> {
-    let table = lua.create_table_with_capacity(0, headers.len())?;
+pub(crate) fn header_lists(headers: &Headers) -> Lists {
+    let mut lists = Lists::with_capacity(2 * headers.len(), HEAD_BYTES);
     for name in headers.distinct_names() {
-        let values = lua.create_table_with_capacity(0, 1)?;
-        for (at, value) in headers.get_all(name).enumerate() {
-            values.raw_set(at, lua.create_string(value.as_bytes())?)?;
+        lists.name(name.as_str().as_bytes());
+        for value in headers.get_all(name) {
+            lists.text(value.as_bytes());
         }
-        table.raw_set(name.as_str(), values)?;
     }
-    Ok(table)
+    lists
 }
+
+/// Room for the fields of most heads.
+const HEAD_BYTES: usize = 512;
 
 pub(crate) fn add_header<M: Message>(lua: &Lua, name: &str, _: &Arc<Env>) -> Result<Function> {
     edit::<M, _>(lua, name, |headers, name, value| {

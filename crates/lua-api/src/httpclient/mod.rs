@@ -204,7 +204,7 @@ impl IntoLua for Answer {
         let table = lua.create_table()?;
         table.raw_set("status", self.status)?;
         table.raw_set("reason", lua.create_string(&self.reason)?)?;
-        table.raw_set("headers", crate::http::header_table(lua, &self.headers)?)?;
+        table.raw_set("headers", crate::http::header_lists(&self.headers))?;
         if let Some(why) = self.error {
             table.raw_set("error", why)?;
         }
