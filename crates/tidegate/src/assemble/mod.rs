@@ -230,12 +230,20 @@ fn first_proxy(config: &Config) -> u32 {
     }
 }
 
-/// The numbers of things of which some have one of their own: the others take, in turn, those that are free.
+/// The numbers of things of which some have one of their own: the others take those that are free, from their own places on.
+/// That is what HAProxy does, and hashes depend on it.
 fn numbers(own: impl Iterator<Item = Option<u32>> + Clone, first: u32) -> Vec<u32> {
     let taken: BTreeSet<u32> = own.clone().flatten().collect();
-    let mut free = (first..).filter(|number| !taken.contains(number));
-    own.map(|own| own.or_else(|| free.next()).unwrap_or(u32::MAX))
-        .collect()
+    let mut next = first;
+    let mut number = |own: Option<u32>| {
+        while own.is_none() && taken.contains(&next) {
+            next = next.saturating_add(1);
+        }
+        let number = own.unwrap_or(next);
+        next = next.saturating_add(1);
+        number
+    };
+    own.map(&mut number).collect()
 }
 
 impl Assembly {
@@ -575,6 +583,10 @@ mod tests {
         let of = |own: &[Option<u32>]| numbers(own.iter().copied(), 2);
         assert_eq!(of(&[None, None]), [2, 3]);
         assert_eq!(of(&[None, Some(1), Some(2)]), [3, 1, 2]);
-        assert_eq!(of(&[Some(3), None, None]), [3, 2, 4]);
+        assert_eq!(of(&[Some(3), None, None]), [3, 4, 5]);
+        let of = |own: &[Option<u32>]| numbers(own.iter().copied(), 1);
+        let own = [Some(5), Some(3), None, Some(1), None, Some(8), None];
+        // What HAProxy 2.6 gives.
+        assert_eq!(of(&own), [5, 3, 4, 1, 6, 8, 9]);
     }
 }
