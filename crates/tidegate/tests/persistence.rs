@@ -4,6 +4,7 @@ mod support;
 
 use std::io::{BufReader, Write};
 use std::net::SocketAddr;
+use std::time::SystemTime;
 
 use support::Result;
 use support::origin::{head, origin, server};
@@ -113,15 +114,113 @@ fn a_cookie_has_dates_and_may_wait_for_a_post() -> Result<()> {
     let (server, set, _) = ask(&site, "POST /", "")?;
     let value = set.split(';').next().unwrap_or_default().to_owned();
     assert_eq!(value.matches('|').count(), 2, "{set}");
-    // Fresh: it isn't set again, and the server sees it.
-    assert_eq!(ask(&site, "POST /", &value)?, told(&server, "-", &value));
-    let (_, set, _) = ask(&site, "POST /old", "SRV=two|1|1")?;
-    assert!(set.starts_with("SRV="), "{set}");
-    site.logged_line(&["POST /old", "--EI"])?;
+    // It leads back, and the server sees it.
+    let (again, _, got) = ask(&site, "POST /", &value)?;
+    assert_eq!((again, got), (server, value));
+    // One of a later date isn't set again.
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)?
+        .as_secs();
+    let later = format!("SRV=two|{0}|{0}", dated(now + 3600));
+    assert_eq!(ask(&site, "POST /", &later)?, told("s2", "-", &later));
+    // One of an earlier date is, and keeps the first.
+    let first = dated(now - 3600);
+    let (_, set, _) = ask(
+        &site,
+        "POST /earlier",
+        &format!("SRV=two|{}|{first}", dated(now - 60)),
+    )?;
+    assert!(
+        set.starts_with("SRV=two|") && set.contains(&format!("|{first};")),
+        "{set}"
+    );
+    site.logged("POST /earlier HTTP/1.1 s2 --VU")?;
+    for (path, dates, letters) in [
+        ("/unused", format!("{}|{first}", dated(now - 1900)), "--EI"),
+        (
+            "/old",
+            format!("{}|{}", dated(now - 60), dated(now - 9 * 3600)),
+            "--OI",
+        ),
+        (
+            "/early",
+            format!("{}|{}", dated(now), dated(now + 25 * 3600)),
+            "--OI",
+        ),
+    ] {
+        let (_, set, _) = ask(&site, &format!("POST {path}"), &format!("SRV=two|{dates}"))?;
+        assert!(set.starts_with("SRV=") && !set.contains(&first), "{set}");
+        site.logged_line(&[&format!("POST {path} "), letters])?;
+    }
     // One without dates is taken, and gets them.
     let (server, set, _) = ask(&site, "POST /plain", "SRV=two")?;
     assert!(server == "s2" && set.starts_with("SRV=two|"), "{set}");
     site.logged("POST /plain HTTP/1.1 s2 --VU")
+}
+
+/// A date as HAProxy 2.6 writes it.
+fn dated(seconds: u64) -> String {
+    let digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let digit = |at: u32| char::from(digits[(seconds.div_ceil(4) >> (6 * at)) as usize % 64]);
+    (0..5).rev().map(digit).collect()
+}
+
+#[test]
+fn what_browsers_send_is_judged_as_in_haproxy() -> Result<()> {
+    let site = site("judged", &format!("    cookie SRV insert indirect\n{TWO}"))?;
+    // One without a value is of no server, and is taken away.
+    let (_, set, got) = ask(&site, "GET /empty", "SRV=; a=b")?;
+    assert!(set.starts_with("SRV=") && got == "a=b", "{set} {got}");
+    site.logged_line(&["GET /empty", "--II"])?;
+    // The first that leads to a server counts.
+    assert_eq!(
+        ask(&site, "GET /second", "SRV=three; SRV=two")?,
+        told("s2", "-", "-")
+    );
+    site.logged("GET /second HTTP/1.1 s2 --VN")?;
+    // Dates that nobody asks for are no reason to set it again.
+    assert_eq!(
+        ask(&site, "GET /dated", "SRV=two|awvJb|awvJb")?,
+        told("s2", "-", "-")
+    );
+    Ok(())
+}
+
+#[test]
+fn who_has_no_cookie_of_a_server_is_to_have_none() -> Result<()> {
+    let site = site("none", "    cookie SRV insert domain .a.b\n    server s1 AT\n")?;
+    let set = "SRV=; Expires=Thu, 01-Jan-1970 00:00:01 GMT; path=/; domain=.a.b";
+    assert_eq!(ask(&site, "GET /x", "SRV=gone")?, told("s1", set, "SRV=gone"));
+    site.logged("GET /x HTTP/1.1 s1 --II")
+}
+
+#[test]
+fn caches_are_told_of_a_cookie_where_they_would_keep_it() -> Result<()> {
+    let site = site(
+        "nocache",
+        &format!("    cookie SRV insert nocache\n    http-response set-header etag x\n{TWO}"),
+    )?;
+    let answer = site.get("/")?;
+    assert!(answer.contains("cache-control: private\r\n"), "{answer}");
+    let answer = site.ask("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")?;
+    assert!(
+        answer.contains("set-cookie: SRV=") && !answer.contains("private"),
+        "{answer}"
+    );
+    Ok(())
+}
+
+#[test]
+fn an_indirect_cookie_of_a_server_reaches_who_has_none() -> Result<()> {
+    let site = site("indirect", &format!("    cookie SRV prefix indirect\n{TWO}"))?;
+    let (server, set, _) = ask(&site, "GET /own", "")?;
+    let id = if server == "s1" { "one" } else { "two" };
+    assert_eq!(set, format!("SRV={id}~own; path=/own"));
+    assert_eq!(
+        ask(&site, "GET /own", "SRV=two~mine")?,
+        told("s2", "-", "SRV=mine")
+    );
+    site.logged("GET /own HTTP/1.1 s2 --VD")
 }
 
 #[test]

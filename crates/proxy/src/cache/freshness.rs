@@ -105,14 +105,7 @@ pub(crate) fn shares_cookie(method: &Method, head: &response::Parts) -> bool {
     if !head.headers.contains(SET_COOKIE) {
         return false;
     }
-    let is_usual = matches!(
-        *method,
-        Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE
-    ) && matches!(
-        head.status.as_u16(),
-        200 | 203 | 204 | 206 | 300 | 301 | 404 | 405 | 410 | 414 | 501
-    );
-    let mut is_kept = is_usual;
+    let mut is_kept = is_usual(method, head);
     for (name, value) in directives(&head.headers) {
         let is_zero = || value.and_then(number) == Some(0);
         let names_cookie = || {
@@ -133,6 +126,37 @@ pub(crate) fn shares_cookie(method: &Method, head: &response::Parts) -> bool {
         is_kept |= is(name, "public");
     }
     is_kept && !has_pragma(&head.headers)
+}
+
+/// Whether a cache on the way to the client may keep a response to such a request and give it to others: nothing forbids that,
+/// and something says how long it is good for or when it changed.
+pub(crate) fn may_be_kept(method: &Method, head: &response::Parts) -> bool {
+    let headers = &head.headers;
+    let dates = [EXPIRES, ETAG, LAST_MODIFIED];
+    let mut says_when = dates.into_iter().any(|name| headers.contains(name));
+    for (name, value) in directives(headers) {
+        let is_age = is(name, "max-age") || is(name, "s-maxage");
+        // With fields it forbids those alone.
+        let forbids = (is(name, "no-cache") || is(name, "private")) && value.is_none();
+        if is(name, "no-store") || forbids || is_age && value.and_then(number) == Some(0) {
+            return false;
+        }
+        says_when |= is_age;
+    }
+    says_when && is_usual(method, head) && !has_pragma(headers)
+}
+
+fn is_usual(method: &Method, head: &response::Parts) -> bool {
+    let reads = matches!(
+        *method,
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE
+    );
+    let status = head.status.as_u16();
+    reads
+        && matches!(
+            status,
+            200 | 203 | 204 | 206 | 300 | 301 | 404 | 405 | 410 | 414 | 501
+        )
 }
 
 /// The moment that a field names. Of what it is a weekday of, nobody makes sure.
@@ -317,6 +341,36 @@ mod tests {
         assert_eq!(get("pragma", "no-cache"), (false, true));
         let both = [("pragma", "no-cache"), ("cache-control", "max-stale=5")];
         assert_eq!(allowed("GET", &both, Version::HTTP_11), (true, true));
+    }
+
+    #[test]
+    fn caches_keep_what_is_dated_and_not_forbidden() {
+        let kept = |method: Method, status: u16, fields: &[(&str, &str)]| {
+            let mut response = http::Response::builder().status(status);
+            for (name, value) in fields {
+                response = response.header(*name, *value);
+            }
+            may_be_kept(&method, &response.body(()).unwrap().into_parts().0.into())
+        };
+        let control = |value: &str| kept(Method::GET, 200, &[("cache-control", value)]);
+        for yes in ["max-age=5", "s-maxage=9", "no-cache=\"set-cookie\", max-age=5"] {
+            assert!(control(yes), "{yes}");
+        }
+        for no in [
+            "public",
+            "private",
+            "no-store",
+            "max-age=0",
+            "max-age=5, private",
+            "max-age=5, no-store",
+        ] {
+            assert!(!control(no), "{no}");
+        }
+        let tagged = [("etag", "\"x\"")];
+        assert!(kept(Method::GET, 404, &tagged) && kept(Method::HEAD, 200, &tagged));
+        assert!(!kept(Method::POST, 200, &tagged) && !kept(Method::GET, 302, &tagged));
+        assert!(!kept(Method::GET, 200, &[]));
+        assert!(!kept(Method::GET, 200, &[tagged[0], ("pragma", "no-cache")]));
     }
 
     #[test]

@@ -19,7 +19,7 @@ mod store;
 mod variant;
 
 pub(crate) use filter::CacheFilter;
-pub(crate) use freshness::shares_cookie;
+pub(crate) use freshness::{may_be_kept, shares_cookie};
 pub(crate) use object::Object;
 pub(crate) use recording::{Recorded, Recording};
 pub(crate) use rules::{Caching, Found, invalidate, look_up, record};

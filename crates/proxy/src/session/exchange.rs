@@ -559,7 +559,7 @@ impl HttpStream {
             return Some(self.error(txn, StatusCode::BAD_GATEWAY, false).await);
         }
         if let (Some(cookie), Content::Server(_)) = (&backend.spec.persistence.cookie, &made.content) {
-            persistence::to_client(cookie, &server, txn, &mut made.head.headers);
+            persistence::to_client(cookie, &server, txn, &mut made.head);
         }
         txn.facts.borrow_mut().status = Some(made.head.status.as_u16());
         logline::at(LogStep::Response, txn);

@@ -1,15 +1,19 @@
 //! Persistence: the server that a request belongs to, by `use-server` and by its cookie, and the cookie's way to the server
 //! and back.
 
+mod dates;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderValue, Method};
 use tidegate_sample::head::names::{CACHE_CONTROL, COOKIE, SET_COOKIE};
-use tidegate_sample::head::{Change, FieldValue, Headers};
+use tidegate_sample::head::{Change, FieldValue, Headers, response};
 use tidegate_sample::{Condition, Expr, ExternalRunner, Type, Value, cast};
 
+use self::dates::{date, dated};
+use crate::cache;
 use crate::spec::{CookieMode, CookieSpec};
 use crate::txn::Txn;
 use crate::upstream::Server;
@@ -19,6 +23,8 @@ use crate::worker::Backend;
 const DELIMITER: u8 = b'~';
 /// Between a server's cookie and its dates.
 const DATE_DELIMITER: u8 = b'|';
+/// No value, and a date that has passed: what makes a browser forget a cookie.
+const FORGOTTEN: &str = "; Expires=Thu, 01-Jan-1970 00:00:01 GMT";
 /// Dates that far ahead are taken for mistakes.
 const FUTURE_MAX_S: u64 = 24 * 3600;
 
@@ -98,7 +104,7 @@ pub(crate) async fn server_of(backend: &Backend, txn: &Rc<Txn>, runner: &dyn Ext
             belongs.server = backend.balancer.servers().at(place).cloned();
         }
         txn.usage.cookie.set(seen);
-        txn.facts.borrow_mut().cookie_state = Some([seen.state, b'N']);
+        tell(cookie, txn, [seen.state, b'N']);
     }
     txn.usage.is_bound.set(forced && belongs.server.is_some());
     belongs
@@ -152,44 +158,53 @@ fn look_up(
         ..Seen::default()
     };
     let head = txn.request_head();
-    let Some(value) = head.as_ref().and_then(|head| find(&head.headers, &spec.name)) else {
-        return seen;
-    };
-    let value = if spec.mode == CookieMode::Prefix {
-        // Without a delimiter all of it is taken for the server's.
-        let at = value.iter().position(|byte| *byte == DELIMITER);
-        at.and_then(|at| value.get(..at)).unwrap_or(value)
-    } else {
-        value
-    };
-    let mut parts = value.split(|byte| *byte == DATE_DELIMITER);
-    let id = parts.next().unwrap_or_default();
-    let now_s = seconds(now);
-    if spec.idle_max.is_some() || spec.life_max.is_some() {
-        let last = parts.next().and_then(date);
-        seen.first_s = parts.next().and_then(date);
-        let too_old = |at: Option<u64>, most: Option<Duration>| match (at, most) {
-            (Some(at), Some(most)) => at > now_s + FUTURE_MAX_S || at + most.as_secs() < now_s,
-            _ => false,
-        };
-        if too_old(last, spec.idle_max) {
-            seen.state = b'E';
-            return seen;
+    for value in head.iter().flat_map(|head| values(&head.headers, &spec.name)) {
+        // A browser may have several of the name: the first that leads to a server counts, else the last.
+        seen = judged(spec, backend, value, seconds(now), usable);
+        if seen.state == b'V' {
+            break;
         }
-        if too_old(seen.first_s, spec.life_max) {
-            seen.state = b'O';
-            seen.first_s = None;
-            return seen;
-        }
-        // A cookie with all dates that it needs is renewed only when some of its time has passed.
-        let renew = spec.idle_max.map_or(0, |most| most.as_secs() / 4);
-        let idle_is_fresh = spec.idle_max.is_none() || last.is_some_and(|last| last + renew >= now_s);
-        seen.fresh = idle_is_fresh && (spec.life_max.is_none() || seen.first_s.is_some());
-    } else {
-        // Dates that nobody asks for any more go.
-        seen.fresh = parts.next().is_none_or(<[u8]>::is_empty);
     }
-    seen.state = b'I';
+    seen
+}
+
+/// What one cookie says.
+fn judged(
+    spec: &CookieSpec,
+    backend: &Backend,
+    value: &[u8],
+    now_s: u64,
+    usable: &dyn Fn(&Rc<Server>) -> bool,
+) -> Seen {
+    let mut seen = Seen {
+        state: b'I',
+        ..Seen::default()
+    };
+    let delimiter = match spec.mode {
+        CookieMode::Prefix => DELIMITER,
+        _ => DATE_DELIMITER,
+    };
+    let mut parts = value.split(|byte| *byte == delimiter);
+    let id = parts.next().unwrap_or_default();
+    let (last, first) = (parts.next().and_then(date), parts.next().and_then(date));
+    let too_old = |at: Option<u64>, most: Option<Duration>| match (at, most) {
+        (Some(at), Some(most)) => at > now_s + FUTURE_MAX_S || at + most.as_secs() < now_s,
+        _ => false,
+    };
+    if too_old(first, spec.life_max) {
+        seen.state = b'O';
+        return seen;
+    }
+    if too_old(last, spec.idle_max) {
+        seen.state = b'E';
+        return seen;
+    }
+    seen.first_s = first;
+    seen.fresh = match (spec.idle_max, spec.life_max) {
+        // Dates that nobody asks for are no reason to set it again.
+        (None, None) => true,
+        (_, life) => last.is_some_and(|last| last >= now_s) && life.is_some() == first.is_some(),
+    };
     for server in backend.balancer.servers().iter() {
         if server.cookie().is_some_and(|cookie| cookie.as_bytes() == id) && !id.is_empty() {
             if usable(server) {
@@ -202,10 +217,10 @@ fn look_up(
     seen
 }
 
-/// The value of a cookie of a request.
-fn find<'h>(headers: &'h Headers, name: &str) -> Option<&'h [u8]> {
-    let mut all = headers.get_all(COOKIE).flat_map(|field| pairs(field.as_bytes()));
-    all.find(|(of, value)| *of == name.as_bytes() && !value.is_empty())
+/// The values of the cookies of that name of a request; they may be empty.
+fn values<'h>(headers: &'h Headers, name: &str) -> impl Iterator<Item = &'h [u8]> {
+    let all = headers.get_all(COOKIE).flat_map(|field| pairs(field.as_bytes()));
+    all.filter(move |(of, _)| *of == name.as_bytes())
         .map(|(_, value)| value)
 }
 
@@ -223,10 +238,13 @@ fn pairs<'f>(field: &'f [u8]) -> impl Iterator<Item = (&'f [u8], &'f [u8])> {
 /// The cookie on the way to the server: gone with `insert indirect`, its prefix gone with `prefix`.
 pub(crate) fn to_server(spec: &CookieSpec, headers: &mut Headers) {
     let strips = spec.mode == CookieMode::Insert && spec.indirect || spec.mode == CookieMode::Prefix;
-    if !strips || find(headers, &spec.name).is_none() {
+    if !strips || values(headers, &spec.name).next().is_none() {
         return;
     }
     headers.change(COOKIE, |field| {
+        if spec.mode == CookieMode::Prefix && !field.as_bytes().contains(&DELIMITER) {
+            return Change::Keep;
+        }
         let mut kept: Vec<Vec<u8>> = Vec::new();
         for pair in field.as_bytes().split(|byte| *byte == b';') {
             let pair = pair.trim_ascii();
@@ -254,42 +272,62 @@ pub(crate) fn to_server(spec: &CookieSpec, headers: &mut Headers) {
 }
 
 /// The cookie on the way to the client.
-pub(crate) fn to_client(spec: &CookieSpec, server: &Server, txn: &Txn, headers: &mut Headers) {
+pub(crate) fn to_client(spec: &CookieSpec, server: &Server, txn: &Txn, head: &mut response::Parts) {
     let seen = txn.usage.cookie.get();
     let id = server.cookie();
     let id = id.as_deref();
-    let mut state = from_server(spec, id, headers);
     let has_it = seen.state == b'V' && seen.place == Some(server.place);
-    let is_post = txn.request_head().is_some_and(|head| head.method == Method::POST);
-    if let (CookieMode::Insert, Some(id)) = (spec.mode, id)
+    let mut state = from_server(spec, id, has_it, &mut head.headers);
+    let method = txn.request_head().map(|head| head.method.clone());
+    let is_post = method == Some(Method::POST);
+    if spec.mode == CookieMode::Insert
         && state != b'P'
         && (!spec.postonly || is_post)
         && !(has_it && seen.fresh)
     {
-        let now_s = seconds(SystemTime::now());
-        let mut value = id.to_owned();
-        if spec.idle_max.is_some() || spec.life_max.is_some() {
-            value.push(char::from(DATE_DELIMITER));
-            value.push_str(&dated(now_s));
-        }
-        if spec.life_max.is_some() {
-            value.push(char::from(DATE_DELIMITER));
-            value.push_str(&dated(seen.first_s.filter(|_| has_it).unwrap_or(now_s)));
-        }
+        let value = match id {
+            Some(id) => value_of(spec, id, seen.first_s.filter(|_| has_it)),
+            // Clients of a server without a cookie are to have none.
+            None => FORGOTTEN.to_owned(),
+        };
         let field = format!("{}={value}; path=/{}", spec.name, spec.attributes);
         if let Ok(field) = HeaderValue::from_str(&field) {
-            headers.append(SET_COOKIE, field);
             state = if has_it { b'U' } else { b'I' };
-            if spec.nocache {
-                headers.append(CACHE_CONTROL, HeaderValue::from_static("private"));
+            let kept = spec.nocache && method.is_some_and(|method| cache::may_be_kept(&method, head));
+            head.headers.append(SET_COOKIE, field);
+            if kept {
+                head.headers
+                    .append(CACHE_CONTROL, HeaderValue::from_static("private"));
             }
         }
     }
-    txn.facts.borrow_mut().cookie_state = Some([seen.state, state]);
+    tell(spec, txn, [seen.state, state]);
+}
+
+/// A server's cookie with the dates that are asked for; `first_s` is when the client had it first, if it did.
+fn value_of(spec: &CookieSpec, id: &str, first_s: Option<u64>) -> String {
+    let now_s = seconds(SystemTime::now());
+    let mut value = id.to_owned();
+    if spec.idle_max.is_some() || spec.life_max.is_some() {
+        value.push(char::from(DATE_DELIMITER));
+        value.push_str(&dated(now_s));
+    }
+    if spec.life_max.is_some() {
+        value.push(char::from(DATE_DELIMITER));
+        value.push_str(&dated(first_s.unwrap_or(now_s)));
+    }
+    value
+}
+
+/// What the log says of the cookie. Of one that is only read it says nothing.
+fn tell(spec: &CookieSpec, txn: &Txn, letters: [u8; 2]) {
+    if spec.mode != CookieMode::Passive || spec.indirect {
+        txn.facts.borrow_mut().cookie_state = Some(letters);
+    }
 }
 
 /// What becomes of the cookie that the server sets itself; the letter for the log.
-fn from_server(spec: &CookieSpec, id: Option<&str>, headers: &mut Headers) -> u8 {
+fn from_server(spec: &CookieSpec, id: Option<&str>, has_it: bool, headers: &mut Headers) -> u8 {
     let is_own = |field: FieldValue<'_>| {
         let first = field.as_bytes().split(|byte| *byte == b';').next();
         first.and_then(|pair| pairs(pair).next().map(|(name, _)| name == spec.name.as_bytes())) == Some(true)
@@ -297,10 +335,10 @@ fn from_server(spec: &CookieSpec, id: Option<&str>, headers: &mut Headers) -> u8
     if !headers.get_all(SET_COOKIE).any(is_own) {
         return b'N';
     }
-    if spec.mode == CookieMode::Passive && !spec.indirect || spec.preserve {
+    let removes = spec.mode == CookieMode::Insert || spec.indirect && has_it;
+    if spec.mode == CookieMode::Passive && !removes || spec.preserve {
         return b'P';
     }
-    let removes = spec.mode == CookieMode::Insert || spec.indirect && spec.mode == CookieMode::Passive;
     let mut state = if removes { b'D' } else { b'P' };
     headers.change(SET_COOKIE, |field| {
         if !is_own(field) {
@@ -337,20 +375,6 @@ fn from_server(spec: &CookieSpec, id: Option<&str>, headers: &mut Headers) -> u8
 fn seconds(at: SystemTime) -> u64 {
     at.duration_since(SystemTime::UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())
-}
-
-/// A date in a cookie: seconds of the epoch in base 36.
-fn dated(mut seconds: u64) -> String {
-    let mut digits = Vec::new();
-    while seconds > 0 || digits.is_empty() {
-        digits.push(char::from_digit((seconds % 36) as u32, 36).unwrap_or('0'));
-        seconds /= 36;
-    }
-    digits.iter().rev().collect()
-}
-
-fn date(text: &[u8]) -> Option<u64> {
-    u64::from_str_radix(std::str::from_utf8(text).ok()?, 36).ok()
 }
 
 #[cfg(test)]
@@ -404,24 +428,15 @@ mod tests {
         assert_eq!(sent(CookieMode::Insert, false, &["S=x"]), "S=x");
         assert_eq!(sent(CookieMode::Prefix, false, &["S=x~own; b=2"]), "S=own; b=2");
         assert_eq!(sent(CookieMode::Prefix, false, &["S=own"]), "S=own");
-    }
-
-    #[test]
-    fn the_first_cookie_that_has_a_value_counts() {
-        let found = |values: &[&str]| {
-            let headers = fields(COOKIE, values);
-            find(&headers, "S").map(|value| String::from_utf8_lossy(value).into_owned())
-        };
-        assert_eq!(found(&["S=; S=x", "S=y"]).as_deref(), Some("x"));
-        assert_eq!(found(&["S=\"x\""]).as_deref(), Some("\"x\""));
-        assert_eq!(found(&["S="]), None);
+        assert_eq!(sent(CookieMode::Prefix, false, &["a;S=own;c"]), "a;S=own;c");
+        assert_eq!(sent(CookieMode::Insert, true, &["S=;c=3"]), "c=3");
     }
 
     #[test]
     fn what_servers_set_is_changed_as_asked() {
         let sets = |mode, values: &[&str]| {
             let mut headers = fields(SET_COOKIE, values);
-            let state = from_server(&spec(mode, false), Some("x"), &mut headers);
+            let state = from_server(&spec(mode, false), Some("x"), true, &mut headers);
             (char::from(state), texts(&headers, SET_COOKIE).join(" + "))
         };
         let other = ["a=1; path=/", "S=own; path=/a"];
@@ -436,13 +451,5 @@ mod tests {
         assert_eq!(sets(CookieMode::Insert, &other), ('D', "a=1; path=/".into()));
         assert_eq!(sets(CookieMode::Passive, &other), ('P', other.join(" + ")));
         assert_eq!(sets(CookieMode::Rewrite, &["a=1"]), ('N', "a=1".into()));
-    }
-
-    #[test]
-    fn dates_come_back() {
-        for at in [0, 35, 36, 1_795_000_000, u64::MAX] {
-            assert_eq!(date(dated(at).as_bytes()), Some(at));
-        }
-        assert_eq!(date(b"-"), None);
     }
 }

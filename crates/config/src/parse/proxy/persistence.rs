@@ -68,6 +68,9 @@ pub(super) fn cookie(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
     if dated && cookie.mode != CookieMode::Insert {
         return bad_argument(word, "`maxidle` and `maxlife` go with `insert` only");
     }
+    if cookie.indirect && cookie.mode == CookieMode::Rewrite {
+        return bad_argument(word, "`rewrite` and `indirect` exclude each other");
+    }
     if cookie.preserve && cookie.mode != CookieMode::Insert && !cookie.indirect {
         return bad_argument(word, "`preserve` goes with `insert` or `indirect` only");
     }
