@@ -74,6 +74,12 @@ impl Incoming {
         }
     }
 
+    /// Whether the connection ended or broke within the body.
+    #[must_use]
+    pub fn is_broken_off(&self) -> bool {
+        matches!(self.0, Coming::Broken(_))
+    }
+
     /// Takes what can be taken of what was received, after which more may come unless the peer has `ended`.
     pub fn step(&mut self, held: &mut Bytes, ended: bool) -> Step {
         match &mut self.0 {

@@ -49,17 +49,36 @@ impl std::error::Error for Cut {}
 
 /// Why a body that comes from a peer broke off.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BodyError(String);
+pub struct BodyError {
+    why: String,
+    malformed: bool,
+}
 
 impl BodyError {
     pub(crate) fn new(why: impl fmt::Display) -> Self {
-        BodyError(why.to_string())
+        BodyError {
+            why: why.to_string(),
+            malformed: false,
+        }
+    }
+
+    /// What came is against the rules of the protocol.
+    pub(crate) fn malformed(why: impl fmt::Display) -> Self {
+        BodyError {
+            malformed: true,
+            ..BodyError::new(why)
+        }
+    }
+
+    /// Whether something came that is against the rules, and not merely nothing more.
+    pub(crate) fn is_malformed(&self) -> bool {
+        self.malformed
     }
 }
 
 impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.why)
     }
 }
 

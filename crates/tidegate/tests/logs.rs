@@ -609,3 +609,59 @@ fn rules_have_lines_written() -> Result<()> {
     assert_eq!(lines, wanted);
     Ok(())
 }
+
+/// An origin that answers a first piece of each request's body with this.
+fn chunked(text: &'static str) -> Result<String> {
+    let origin = origin(move |mut stream| {
+        head(&mut BufReader::new(stream.try_clone()?))?;
+        stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")?;
+        stream.write_all(text.as_bytes())?;
+        Ok(())
+    })?;
+    Ok(server(origin))
+}
+
+#[test]
+fn chunks_that_are_none_are_the_proxys_to_refuse() -> Result<()> {
+    let syslog = Syslog::new()?;
+    let lines = format!(
+        "log-format \"%HP %ST %ts\"\n    server s {}",
+        chunked("3\r\nabc\r\nzz\r\n")?
+    );
+    let site = site("logs-chunks", &syslog, "format raw local0", &lines)?;
+    let _ = site.get("/response")?;
+    assert_eq!(syslog.line()?, "/response 200 PD");
+    let answer = site.ask("POST /request HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n")?;
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    assert_eq!(syslog.line()?, "/request 400 PH");
+    Ok(())
+}
+
+#[test]
+fn a_client_that_breaks_off_within_a_request_is_told_however_it_does() -> Result<()> {
+    let syslog = Syslog::new()?;
+    let lines = format!(
+        "log-format \"%lc %{{+Q}}r %ST %ts\"\n    server s {}",
+        answering()?
+    );
+    let site = site("logs-broken-off", &syslog, "format raw local0", &lines)?;
+    let mut client = site.connect(0)?;
+    client.write_all(b"GET / HTTP/1.1\r\nhost: h\r\n\r\n")?;
+    assert_eq!(syslog.line()?, "0 \"GET / HTTP/1.1\" 200 --");
+    client.write_all(b"GET /second")?;
+    // What it did not read makes this a reset.
+    drop(client);
+    assert_eq!(syslog.line()?, "1 \"<BADREQ>\" 400 CR");
+    Ok(())
+}
+
+#[test]
+fn a_line_is_as_long_as_it_may_be() -> Result<()> {
+    let syslog = Syslog::new()?;
+    let lines = "log-format \"%HP\"\n    http-request return status 204";
+    let site = site("logs-length", &syslog, "len 80 format raw local0", lines)?;
+    let path = format!("/{}", "x".repeat(200));
+    let _ = site.get(&path)?;
+    assert_eq!(syslog.line()?.trim_end(), &path[..80]);
+    Ok(())
+}

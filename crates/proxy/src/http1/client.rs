@@ -118,7 +118,9 @@ impl ClientConn {
         let mut interim = 0;
         let received = poll_fn(|cx| {
             match self.upload.poll(&self.wire, self.case.as_ref(), cx) {
-                Poll::Ready(Err(Broken::Body)) => return Poll::Ready(Err(SendFailure::Body)),
+                Poll::Ready(Err(Broken::Body { malformed })) => {
+                    return Poll::Ready(Err(SendFailure::Body { malformed }));
+                }
                 Poll::Ready(Err(Broken::Server)) => {
                     self.kept = false;
                     if first && self.traffic.written.get() == written_before {
@@ -209,7 +211,7 @@ impl ClientConn {
 /// Why a request can't be sent.
 enum Broken {
     /// Its body broke off.
-    Body,
+    Body { malformed: bool },
     /// The server doesn't take it.
     Server,
 }
@@ -308,14 +310,17 @@ impl Upload {
                         self.body = None;
                         ended.is_ok()
                     }
-                    Poll::Ready(Some(Err(_))) => false,
+                    Poll::Ready(Some(Err(fault))) => {
+                        let malformed = fault.is_malformed();
+                        return Poll::Ready(Err(Broken::Body { malformed }));
+                    }
                     Poll::Pending => {
                         waits = true;
                         break;
                     }
                 };
                 if !put {
-                    return Poll::Ready(Err(Broken::Body));
+                    return Poll::Ready(Err(Broken::Body { malformed: false }));
                 }
             }
             if !self.out.is_empty() {

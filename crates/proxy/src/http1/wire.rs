@@ -170,7 +170,8 @@ impl Wire {
                 Step::Piece(piece) => Some(Ok(Frame::data(piece))),
                 Step::Trailers(fields) => Some(Ok(Frame::trailers(fields))),
                 Step::End => None,
-                Step::Bad(why) => Some(Err(BodyError::new(why))),
+                Step::Bad(why) if self.coming.is_broken_off() => Some(Err(BodyError::new(why))),
+                Step::Bad(why) => Some(Err(BodyError::malformed(why))),
                 Step::More => match ready!(self.poll_more(cx)) {
                     Ok(_) => continue,
                     Err(why) => {

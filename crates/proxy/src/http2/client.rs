@@ -317,9 +317,9 @@ impl ClientStream {
                 Poll::Ready(Ok(())) => self.upload = None,
                 // A server may refuse the rest of a body and answer all the same.
                 Poll::Ready(Err(Broke::Server)) => self.upload = None,
-                Poll::Ready(Err(Broke::Client)) => {
+                Poll::Ready(Err(Broke::Client { malformed })) => {
                     upload.sender.reset(Reason::CANCEL);
-                    return Poll::Ready(Err(SendFailure::Body));
+                    return Poll::Ready(Err(SendFailure::Body { malformed }));
                 }
                 Poll::Pending => {}
             }
@@ -349,7 +349,7 @@ fn failure(why: Broken, core: &Core) -> SendFailure {
 
 /// Whose fault it is that a body can't be sent.
 enum Broke {
-    Client,
+    Client { malformed: bool },
     Server,
 }
 
@@ -389,7 +389,10 @@ impl Upload {
                         return Poll::Ready(sent.map_err(|_| Broke::Server));
                     }
                 },
-                Some(Err(_)) => return Poll::Ready(Err(Broke::Client)),
+                Some(Err(fault)) => {
+                    let malformed = fault.is_malformed();
+                    return Poll::Ready(Err(Broke::Client { malformed }));
+                }
                 None => {
                     let sent = ready!(self.sender.poll_send(cx, &mut Bytes::new(), true));
                     return Poll::Ready(sent.map(drop).map_err(|_| Broke::Server));

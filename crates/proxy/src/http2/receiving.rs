@@ -53,7 +53,7 @@ impl Receiving {
             }
             Received::Trailers(trailers) if is_misplaced(&trailers) => {
                 self.ended = true;
-                Some(Err(BodyError::new("a trailer that belongs in the head")))
+                Some(Err(BodyError::malformed("a trailer that belongs in the head")))
             }
             Received::Trailers(trailers) => {
                 self.ended = true;

@@ -73,9 +73,9 @@ pub(crate) fn visible(into: &mut Vec<u8>, text: &[u8]) {
     }
 }
 
-/// Cuts a line to its length and ends it.
+/// Cuts a line to its length and ends it; the end doesn't count.
 pub(crate) fn finish(line: &mut Vec<u8>, target: &LogTarget) {
-    line.truncate(target.length_max.max(80) - 1);
+    line.truncate(target.length_max.max(80));
     line.push(b'\n');
 }
 
@@ -189,7 +189,7 @@ mod tests {
         assert_eq!(line, b"a#0Ab#1B\xc3\xa9");
         let mut line = vec![b'x'; 5000];
         finish(&mut line, &LogTarget::new(LogTo::Stdout));
-        assert_eq!((line.len(), line.last()), (1024, Some(&b'\n')));
+        assert_eq!((line.len(), line.last()), (1025, Some(&b'\n')));
     }
 
     #[test]

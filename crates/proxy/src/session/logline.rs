@@ -157,7 +157,7 @@ fn fill(frontend: &Frontend, txn: &Txn, origin: LogOrigin, unfinished: bool) {
     facts.server_connections = counted(at_server);
     facts.request_counter = txn.usage.number.get();
     if let Some(counter) = &frontend.log_counter {
-        facts.log_counter = counter.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        facts.log_counter = counter.fetch_add(1, Ordering::Relaxed);
     }
     if let Some(traffic) = txn.usage.traffic() {
         facts.bytes_uploaded = traffic.from_client;

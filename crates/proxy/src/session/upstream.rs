@@ -195,7 +195,10 @@ impl HttpStream {
                     reuse = false;
                     continue;
                 }
-                Ok(Err(SendFailure::Body)) => (false, NoAnswer::Failed(StatusCode::BAD_REQUEST, *b"CH")),
+                Ok(Err(SendFailure::Body { malformed })) => {
+                    let state = if malformed { *b"PH" } else { *b"CH" };
+                    (false, NoAnswer::Failed(StatusCode::BAD_REQUEST, state))
+                }
                 Ok(Err(SendFailure::Closed { silent })) => {
                     // A stream that is reset has brought nothing, whatever else came on its connection.
                     let empty = silent || matches!(conn, Link::Http2(_));
@@ -467,8 +470,9 @@ impl Relayed {
                 self.finish();
                 Poll::Ready(None)
             }
-            Poll::Ready(Some(Err(_))) => {
-                txn.facts.borrow_mut().termination = Some(*b"SD");
+            Poll::Ready(Some(Err(fault))) => {
+                let state = if fault.is_malformed() { *b"PD" } else { *b"SD" };
+                txn.facts.borrow_mut().termination = Some(state);
                 Poll::Ready(Some(Err(Cut)))
             }
             Poll::Pending => {

@@ -42,8 +42,11 @@ pub(crate) enum SendFailure {
     },
     /// What came is no response.
     Invalid,
-    /// The request's own body broke off: its client went or sent rubbish.
-    Body,
+    /// The request's own body broke off.
+    Body {
+        /// The client sent what is against the rules, and did not merely go.
+        malformed: bool,
+    },
 }
 
 impl Link {

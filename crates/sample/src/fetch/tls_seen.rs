@@ -45,8 +45,6 @@ pub(super) const BOTH: &[FetchRow] = both! {
         |tls| tls.curve.map(Value::str);
     "ssl_fc_alpn" "ssl_bc_alpn" Type::Str, "the protocol that ALPN agreed on", |tls| text(tls.alpn.as_ref());
     "ssl_fc_sni" "ssl_bc_sni" Type::Str, "the name that the server was asked for", |tls| text(tls.sni.as_ref());
-    "ssl_fc_is_resumed" "ssl_bc_is_resumed" Type::Bool, "whether an earlier session goes on",
-        |tls| Some(Value::Bool(tls.resumed));
     "ssl_fc_session_id" "ssl_bc_session_id" Type::Bin, "the id of the session", |tls| bytes(&tls.session_id);
     "ssl_fc_client_random" "ssl_bc_client_random" Type::Bin, "the client's random bytes",
         |tls| bytes(&tls.client_random);
@@ -95,6 +93,22 @@ pub(super) const ROWS: &[FetchRow] = &[
         SESSION,
         "whether the client speaks TLS with us",
         |s, _| Some(Value::Bool(s.tls(Way::Request).is_some())),
+    ),
+    row(
+        "ssl_fc_is_resumed",
+        NONE,
+        Type::Bool,
+        SESSION,
+        "whether an earlier session of TLS goes on",
+        |s, _| Some(Value::Bool(s.tls(Way::Request).is_some_and(|tls| tls.resumed))),
+    ),
+    row(
+        "ssl_bc_is_resumed",
+        NONE,
+        Type::Bool,
+        SERVER_SIDE,
+        "whether an earlier session of TLS goes on",
+        |s, _| Some(Value::Bool(s.tls(Way::Response).is_some_and(|tls| tls.resumed))),
     ),
     row(
         "ssl_bc",
