@@ -86,7 +86,7 @@ fn redis_answers_a_ping() -> Result<()> {
     let ping = || hears("*1\r\n$4\r\nPING\r\n");
     assert_eq!(
         checked("redis-ok", "redis-check", vec![ping(), says("+PONG\r\n")])?,
-        found("L7OK", "", "Redis server is ok")
+        found("L7OK", "0", "Redis server is ok")
     );
     assert_eq!(
         checked(
@@ -94,7 +94,7 @@ fn redis_answers_a_ping() -> Result<()> {
             "redis-check",
             vec![ping(), says("-Error message\r\n")]
         )?,
-        found("L7STS", "", "-Error message")
+        found("L7STS", "0", "-Error message")
     );
     Ok(())
 }
@@ -141,12 +141,12 @@ fn postgresql_asks_who_it_is() -> Result<()> {
         (
             "pg-ok",
             "520000000800000000",
-            found("L7OK", "", "PostgreSQL server is ok"),
+            found("L7OK", "0", "PostgreSQL server is ok"),
         ),
         (
             "pg-sasl",
             "52000000170000000A534352414D2D5348412D3235360000",
-            found("L7OK", "", "PostgreSQL server is ok"),
+            found("L7OK", "0", "PostgreSQL server is ok"),
         ),
         (
             "pg-fatal",
@@ -156,7 +156,7 @@ fn postgresql_asks_who_it_is() -> Result<()> {
         (
             "pg-other",
             "4e6f7420612053514c20616e73776572",
-            found("L7STS", "", "PostgreSQL unknown error"),
+            found("L7STS", "0", "PostgreSQL unknown error"),
         ),
     ] {
         assert_eq!(
@@ -216,18 +216,18 @@ fn mysql_takes_a_login() -> Result<()> {
     };
     let refused = || Says(hex("0B000002FFE3046E6F207468616E6B73"));
     for (name, option, turns, wanted) in [
-        ("my-none", "", vec![greeting()], found("L7OK", "", "8.0.19")),
+        ("my-none", "", vec![greeting()], found("L7OK", "0", "8.0.19")),
         (
             "my-old",
             "user user pre-41",
             vec![greeting(), old(), ok()],
-            found("L7OK", "", "8.0.19"),
+            found("L7OK", "0", "8.0.19"),
         ),
         (
             "my-new",
             "user user",
             vec![greeting(), new(), ok()],
-            found("L7OK", "", "8.0.19"),
+            found("L7OK", "0", "8.0.19"),
         ),
         (
             "my-refused",

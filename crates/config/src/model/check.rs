@@ -18,6 +18,8 @@ pub struct CheckProgram {
     pub kind: CheckKind,
     /// The steps, none of which is implicit any more.
     pub steps: Vec<CheckStep>,
+    /// `option tcp-check`: the steps are of `tcp-check` lines.
+    pub tcp_check: bool,
     /// `http-check disable-on-404`
     pub disable_on_404: bool,
     /// `http-check send-state`

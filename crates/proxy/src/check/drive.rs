@@ -304,7 +304,7 @@ impl Checking {
     }
 
     async fn run(self, offset: Duration) {
-        self.timer.sleep(offset).await;
+        self.rest(offset).await;
         loop {
             let began = Instant::now();
             let checks = self.subject.state.checks();

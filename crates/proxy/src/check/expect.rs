@@ -191,6 +191,7 @@ fn content(pattern: &Pattern, session: &CheckSession) -> String {
             format!("'{}'", String::from_utf8_lossy(&bytes.eval_for(session)))
         }
         Pattern::Bytes { .. } | Pattern::Hex(_) => "(binary)".to_owned(),
+        Pattern::HexRegex(_) => "(binary regex)".to_owned(),
         _ => "(regex)".to_owned(),
     }
 }

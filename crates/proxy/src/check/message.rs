@@ -32,7 +32,8 @@ pub(super) struct Response {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Malformed;
 
-/// A request's bytes. `connection: close` is added, unless a header says what becomes of the connection.
+/// A request's bytes. `connection: close` is added where that doesn't go without saying, unless a header says what becomes of
+/// the connection.
 pub(super) fn request(
     method: &Method,
     uri: &[u8],
@@ -58,11 +59,12 @@ pub(super) fn request(
             field(&mut bytes, name.as_str(), value);
         }
     }
-    if !headers.iter().any(|(name, _)| *name == names::CONNECTION) {
-        field(&mut bytes, "connection", b"close");
-    }
     if let Some(body) = body {
         field(&mut bytes, "content-length", body.len().to_string().as_bytes());
+    }
+    let is_said = headers.iter().any(|(name, _)| *name == names::CONNECTION);
+    if version != Version::HTTP_10 && !is_said {
+        field(&mut bytes, "connection", b"close");
     }
     bytes.extend_from_slice(b"\r\n");
     bytes.extend_from_slice(body.unwrap_or_default());
@@ -148,7 +150,9 @@ mod tests {
     #[test]
     fn a_request_says_that_it_is_the_only_one() {
         let bytes = request(&Method::OPTIONS, b"/", Version::HTTP_10, &[], None);
-        assert_eq!(text(&bytes), "OPTIONS / HTTP/1.0\r\nconnection: close\r\n\r\n");
+        assert_eq!(text(&bytes), "OPTIONS / HTTP/1.0\r\n\r\n");
+        let bytes = request(&Method::GET, b"/", Version::HTTP_11, &[], None);
+        assert_eq!(text(&bytes), "GET / HTTP/1.1\r\nconnection: close\r\n\r\n");
     }
 
     #[test]

@@ -155,8 +155,16 @@ pub(super) async fn run(
         tls: false,
         number: 0,
     };
-    let (Ok(finding) | Err(finding)) = run.steps().await;
+    let (Ok(mut finding) | Err(mut finding)) = run.steps().await;
     run.leave().await;
+    if program.tcp_check && finding.status.result() == super::health::Result::Passed {
+        finding.info.get_or_insert_with(|| "(tcp-check)".to_owned());
+    }
+    finding.code = match finding.status {
+        Status::L7Ok | Status::L7OkConditional | Status::L7Status => Some(finding.code.unwrap_or(0)),
+        // Of what was not understood there is none.
+        _ => None,
+    };
     finding
 }
 

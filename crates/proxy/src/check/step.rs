@@ -17,6 +17,8 @@ pub struct Program {
     pub kind: Kind,
     /// The steps, in order. A connection is made before the first that needs one, unless it is a connect step.
     pub steps: Vec<Step>,
+    /// `option tcp-check`: the steps are of `tcp-check` lines, which results say.
+    pub tcp_check: bool,
     /// `http-check disable-on-404`: a 404 stops the server softly.
     pub disable_on_404: bool,
     /// `http-check send-state`: requests tell the server how it is seen.

@@ -33,6 +33,7 @@ impl Assembly {
                 model::CheckKind::Http => Kind::Http,
             },
             steps: steps.collect(),
+            tcp_check: program.tcp_check,
             disable_on_404: program.disable_on_404,
             send_state: program.send_state,
         })

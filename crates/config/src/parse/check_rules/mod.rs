@@ -264,6 +264,7 @@ impl Checks {
             Some(Kind::Tcp) => CheckProgram {
                 kind: CheckKind::Tcp,
                 steps: self.tcp.steps,
+                tcp_check: true,
                 ..CheckProgram::default()
             },
             Some(Kind::Script(steps)) => CheckProgram {
@@ -386,6 +387,7 @@ fn http_program(request: CheckRequest, rules: Rules) -> CheckProgram {
     CheckProgram {
         kind: CheckKind::Http,
         steps,
+        tcp_check: false,
         disable_on_404: rules.disable_on_404,
         send_state: rules.send_state,
         command: None,
