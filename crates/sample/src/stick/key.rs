@@ -1,6 +1,6 @@
 //! Keys: what samples become where a table looks them up.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::hash::{BuildHasher, Hasher};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -156,13 +156,21 @@ impl From<Ipv4Addr> for Key {
 }
 
 impl fmt::Display for Key {
-    /// As `show table` writes it: bytes in hexadecimal.
+    /// As `show table` writes it: one word, bytes in hexadecimal.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Repr::Ipv4(ip) => ip.fmt(f),
             Repr::Ipv6(ip) => ip.fmt(f),
             Repr::Integer(int) => int.fmt(f),
-            Repr::Str(text) => f.write_str(&String::from_utf8_lossy(text)),
+            Repr::Str(text) => text.iter().try_for_each(|byte| match byte {
+                b' ' | b'=' | b'\\' => write!(f, "\\{}", char::from(*byte)),
+                b'!'..=b'~' => f.write_char(char::from(*byte)),
+                b'\t' => f.write_str("\\t"),
+                b'\n' => f.write_str("\\n"),
+                b'\r' => f.write_str("\\r"),
+                b'\x1b' => f.write_str("\\e"),
+                _ => write!(f, "\\x{byte:02X}"),
+            }),
             Repr::Binary(bytes) => f.write_str(&String::from_utf8_lossy(&hex(bytes))),
         }
     }
@@ -236,6 +244,19 @@ mod tests {
             Value::Str(text) => Some(text.escape_ascii().to_string()),
             _ => None,
         }
+    }
+
+    #[test]
+    fn a_text_is_written_as_one_word() {
+        let written = |text: &str| {
+            let kind = KeyType::Str { length: 40 };
+            kind.key(Value::Str(text.as_bytes().to_vec().into()))
+                .unwrap()
+                .to_string()
+        };
+        // What HAProxy 2.6 shows of these.
+        assert_eq!(written("a b=c\\d\te"), "a\\ b\\=c\\\\d\\te");
+        assert_eq!(written("\"x\"<~>\u{e9}"), "\"x\"<~>\\xC3\\xA9");
     }
 
     #[test]
