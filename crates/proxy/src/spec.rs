@@ -50,7 +50,7 @@ pub use self::keepalive::KeepAlive;
 pub use self::listener::{ListenAddress, ListenProto, ListenerSpec, SocketOptions};
 pub use self::mails::MailSpec;
 pub use self::page::PageSpec;
-pub use self::persistence::{CookieMode, CookieSpec, Persistence, UseServer};
+pub use self::persistence::{CookieMode, CookieSpec, DynamicCookies, Persistence, UseServer};
 pub use self::retry::RetryOn;
 pub use self::server::{ProxyHeaderSpec, SavedServer, ServerAddress, ServerProto, ServerSpec, ServerTls};
 pub use self::source::{PresentedAs, SourceSpec};

@@ -155,7 +155,7 @@ fn servers_are_changed_in_the_words_of_the_runtime_api() -> Result<()> {
          nil,9,Trailing garbage in maxconn string|\
          IP changed from '127.0.0.7' to '127.0.0.9', port changed from '1' to '77' by 'Lua script',127.0.0.9:77|\
          Invalid addr 'nope' by 'Lua script',IP changed from '127.0.0.9' to '::1' by 'Lua script',::1:77|\
-         nil,true,true,0|MAINT,MAINT (via),false|no check,2|DOWN|NOLB|no check|no check,nil|nil,true,1,three,0|true,back,true|\
+         nil,true,true,0|MAINT,MAINT (via back/one),false|no check,2|DOWN|NOLB|no check|no check,nil|nil,true,1,three,0|true,back,true|\
          bad argument #1 to 'set_weight' (Server expected, got table)|\
          bad argument #1 to 'get_weight' (Server expected, got table)|\
          bad argument #2 to 'set_weight' (string expected, got nil)"

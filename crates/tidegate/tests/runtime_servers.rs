@@ -336,3 +336,61 @@ fn figures_count_what_was_served() -> Result<()> {
     );
     Ok(())
 }
+
+#[test]
+fn cookies_of_addresses_come_and_go() -> Result<()> {
+    let rest = format!(
+        "frontend front\n    bind 127.0.0.1:8081\n    default_backend app\n\
+         backend app\n    cookie S insert\n    server a {}\n",
+        server(named("a")?)
+    );
+    let runtime = Runtime::start("dynamic-cookies", "level admin", "", &rest)?;
+    let cookie = || -> Result<String> {
+        let mut stream = runtime.site.connect(1)?;
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")?;
+        let answer = support::site::rest(stream)?;
+        let line = answer
+            .lines()
+            .find_map(|line| line.strip_prefix("set-cookie: S="));
+        Ok(line
+            .and_then(|line| line.split(';').next())
+            .unwrap_or("-")
+            .to_owned())
+    };
+    assert_eq!(cookie()?, "");
+    // Without a key there is nothing to make them of.
+    assert_eq!(runtime.ask("enable dynamic-cookie backend app\n")?, "\n");
+    assert_eq!(cookie()?, "");
+    assert_eq!(runtime.ask("set dynamic-cookie-key backend app secret\n")?, "\n");
+    let first = cookie()?;
+    assert_eq!(first.len(), 16, "{first}");
+    assert_eq!(runtime.ask("set dynamic-cookie-key backend app other\n")?, "\n");
+    let second = cookie()?;
+    assert!(second.len() == 16 && second != first, "{second}");
+    assert_eq!(runtime.ask("disable dynamic-cookie backend app\n")?, "\n");
+    assert_eq!(cookie()?, "");
+    let wrong = "enable dynamic-cookie backend no;set dynamic-cookie-key backend app;disable dynamic-cookie backend\n";
+    assert_eq!(
+        runtime.ask(wrong)?,
+        "No such backend.\n\nString value expected.\n\nA backend name is expected.\n\n"
+    );
+    Ok(())
+}
+
+#[test]
+fn who_tracks_another_is_what_that_one_is() -> Result<()> {
+    let rest = "backend app\n    server a 127.0.0.1:1\n    server b 127.0.0.1:1 track app/a\n    server c 127.0.0.1:1 track app/b\n";
+    let runtime = Runtime::start("tracking", "level admin", "", rest)?;
+    assert_eq!(
+        runtime.ask("set server app/c health down\n")?,
+        "cannot change health on a tracking server.\n\n"
+    );
+    assert_eq!(runtime.ask("set server app/a state maint\n")?, "\n");
+    let table = runtime.ask("show stat\n")?;
+    let status = |server: &str| csv(&table, "app", server, "status");
+    assert_eq!(
+        [status("a")?, status("b")?, status("c")?],
+        ["MAINT", "MAINT (via app/a)", "MAINT (via app/b)"]
+    );
+    Ok(())
+}

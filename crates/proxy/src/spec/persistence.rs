@@ -1,5 +1,6 @@
 //! Which server a request belongs to.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tidegate_sample::{Condition, Expr};
@@ -21,6 +22,25 @@ pub struct Persistence {
     pub rdp_cookie: Option<Expr>,
     /// `use-server`, in order.
     pub use_servers: Vec<UseServer>,
+    /// Cookies that are made of addresses.
+    pub dynamic: DynamicCookies,
+}
+
+/// Cookies that servers without a value of their own have made of their addresses and a key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DynamicCookies {
+    /// `cookie ... dynamic`: they are made.
+    pub enabled: bool,
+    /// `dynamic-cookie-key`; without one there are none.
+    pub key: Option<Arc<str>>,
+}
+
+impl DynamicCookies {
+    /// What servers have their cookies made of.
+    #[must_use]
+    pub fn in_use(&self) -> Option<Arc<str>> {
+        self.key.clone().filter(|_| self.enabled)
+    }
 }
 
 impl Persistence {

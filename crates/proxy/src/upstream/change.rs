@@ -93,6 +93,10 @@ impl ServerState {
 
     /// Says how its health is to be taken; `by` tells who did (`changed from CLI`). Whoever checks the server goes on from there.
     pub fn change_health(&self, health: Operational, checked: bool, by: &'static str, now: Instant) {
+        if self.spec().track.is_some() {
+            // It is what that one is.
+            return;
+        }
         if checked {
             self.checks().want(match health {
                 Operational::Stopped => Wanted::Down,

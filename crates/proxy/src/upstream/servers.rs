@@ -14,7 +14,7 @@ use super::balance::tournament::Tournament;
 use super::news::ServerChange;
 use super::shared::BackendState;
 use super::state::{Arrival, ServerState};
-use crate::spec::ServerSpec;
+use crate::spec::{DynamicCookies, ServerSpec};
 
 /// The servers of a backend at one time, in their order.
 #[derive(Default)]
@@ -175,6 +175,7 @@ impl BackendState {
         if before.iter().any(|server| *server.name() == *spec.name) {
             return Err(NotAdded::SameName);
         }
+        spec.cookie_key = self.dynamic_cookies().in_use();
         if spec.id == 0 {
             spec.id = before.free_id();
         } else if before.iter().any(|server| server.id() == spec.id) {
@@ -265,6 +266,25 @@ impl BackendState {
             ..(*spec).clone()
         });
         Ok(())
+    }
+
+    /// Changes how cookies are made of addresses, and makes them anew.
+    pub fn change_dynamic_cookies(&self, change: impl FnOnce(&mut DynamicCookies)) {
+        let _guard = self.changes().lock();
+        let key = {
+            let mut cookies = self.dynamic_cookies();
+            change(&mut cookies);
+            cookies.in_use()
+        };
+        for server in self.servers().iter() {
+            let spec = server.spec();
+            if spec.cookie_key != key {
+                server.store_spec(ServerSpec {
+                    cookie_key: key.clone(),
+                    ..(*spec).clone()
+                });
+            }
+        }
     }
 
     /// Changes what a server is by its configuration.

@@ -11,7 +11,7 @@ use super::queue::Queues;
 use super::servers::Servers;
 use super::state::{Changes, GROWN, ServerState};
 use crate::figures::PerWorker;
-use crate::spec::{BackendSpec, Balance};
+use crate::spec::{BackendSpec, Balance, DynamicCookies};
 
 /// A counter on a line of the cache of its own.
 #[derive(Default)]
@@ -52,6 +52,7 @@ pub struct BackendState {
     /// What each worker counts of it.
     pub(crate) usage: PerWorker,
     standing: Mutex<Standing>,
+    dynamic_cookies: Mutex<DynamicCookies>,
 }
 
 /// Whether any server of a backend takes requests, and since when.
@@ -130,8 +131,16 @@ impl BackendState {
                 downs: 0,
                 downtime: Duration::ZERO,
             }),
+            dynamic_cookies: Mutex::new(spec.persistence.dynamic.clone()),
             spec: spec.clone(),
         }
+    }
+
+    /// How cookies are made of addresses now.
+    pub(super) fn dynamic_cookies(&self) -> MutexGuard<'_, DynamicCookies> {
+        self.dynamic_cookies
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The backend's name.

@@ -9,8 +9,9 @@ use tidegate_config::{Diagnostic, code};
 use tidegate_proxy::check::spec::ExternalSpec;
 use tidegate_proxy::check::step::Program;
 use tidegate_proxy::spec::{
-    Affinity, BackendId, BackendSpec, Balance, CookieMode, CookieSpec, HashBy, HashFunction, HashKey,
-    HashMethod, HashType, KeepAlive, Persistence, ServerAddress, ServerSpec, Text, UriPart, UseServer,
+    Affinity, BackendId, BackendSpec, Balance, CookieMode, CookieSpec, DynamicCookies, HashBy, HashFunction,
+    HashKey, HashMethod, HashType, KeepAlive, Persistence, ServerAddress, ServerSpec, Text, UriPart,
+    UseServer,
 };
 
 use super::saved::Line;
@@ -52,8 +53,7 @@ pub(super) struct Terms {
     pub(super) source: Option<model::SourceAddress>,
     keepalive: Option<KeepAlive>,
     /// `cookie ... dynamic`
-    dynamic_cookie: bool,
-    cookie_key: Option<Arc<str>>,
+    dynamic: DynamicCookies,
 }
 
 impl Terms {
@@ -63,9 +63,6 @@ impl Terms {
         external: Option<ExternalSpec>,
         unique_id: Option<Arc<Text>>,
     ) -> Terms {
-        let cookie = proxy.persistence.cookie.as_ref();
-        let dynamic_cookie = cookie.is_some_and(|cookie| cookie.dynamic);
-        let key = proxy.upstream.cookie_key.as_deref();
         Terms {
             mode: proxy.mode,
             program,
@@ -76,8 +73,7 @@ impl Terms {
             unique_id,
             source: proxy.upstream.source.clone(),
             keepalive: listen::keepalive(proxy.server_probes),
-            dynamic_cookie,
-            cookie_key: key.filter(|_| dynamic_cookie).map(Arc::from),
+            dynamic: dynamic_cookies(proxy),
         }
     }
 }
@@ -105,7 +101,7 @@ impl Assembly {
             });
             specs.push(spec);
         }
-        if terms.dynamic_cookie && terms.cookie_key.is_none() && !specs.is_empty() {
+        if terms.dynamic.enabled && terms.dynamic.key.is_none() && !specs.is_empty() {
             let message = "`cookie ... dynamic` makes values of a key, and there is no `dynamic-cookie-key`";
             self.faults.push(Diagnostic::error(
                 code::MISSING_ARGUMENT,
@@ -193,7 +189,7 @@ impl Assembly {
         spec.ends_sessions_when_down = server.events.ends_sessions;
         spec.ends_backups_when_up = server.events.ends_backup_sessions;
         spec.redirect = server.events.redirect.clone();
-        spec.cookie_key = terms.cookie_key.clone();
+        spec.cookie_key = terms.dynamic.in_use();
         spec.keepalive = terms.keepalive;
         spec.is_referenced = server.is_referenced;
         let of_backend = (terms.mode == model::Mode::Http, terms.source.as_ref());
@@ -337,11 +333,20 @@ pub(super) fn balancing(proxy: &mut model::Proxy, backend: &mut BackendSpec) {
         model::Affinity::Maxqueue => Affinity::Maxqueue,
     };
     backend.all_backups = proxy.all_backups;
-    backend.persistence = persistence(std::mem::take(&mut proxy.persistence));
+    let dynamic = dynamic_cookies(proxy);
+    backend.persistence = persistence(std::mem::take(&mut proxy.persistence), dynamic);
+}
+
+fn dynamic_cookies(proxy: &model::Proxy) -> DynamicCookies {
+    let cookie = proxy.persistence.cookie.as_ref();
+    DynamicCookies {
+        enabled: cookie.is_some_and(|cookie| cookie.dynamic),
+        key: proxy.upstream.cookie_key.as_deref().map(Arc::from),
+    }
 }
 
 /// Which server a request belongs to.
-fn persistence(from: model::Persistence) -> Persistence {
+fn persistence(from: model::Persistence, dynamic: DynamicCookies) -> Persistence {
     let cookie = from.cookie.map(|cookie| CookieSpec {
         name: cookie.name,
         mode: match cookie.mode {
@@ -372,6 +377,7 @@ fn persistence(from: model::Persistence) -> Persistence {
         force: from.force,
         ignore: from.ignore,
         use_servers: use_servers.collect(),
+        dynamic,
     }
 }
 

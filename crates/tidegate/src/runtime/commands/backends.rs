@@ -3,6 +3,7 @@
 
 use tidegate_config::model::AccessLevel::{Admin, Operator, User};
 use tidegate_config::model::Mode;
+use tidegate_proxy::spec::DynamicCookies;
 use tidegate_proxy::{BackendStays, NoBackend, Plane};
 
 use super::dynamic::{is_unique, workshop};
@@ -14,6 +15,9 @@ pub(super) const COMMANDS: &[Command] = &[
     served("add backend", "<name> from <defaults> [mode { tcp | http }] [guid <guid>]", Admin,
         "create a backend, which no rule chooses until it is published", add),
     served("del backend", "<backend>", Admin, "delete a backend that is not published and has neither servers nor streams", delete),
+    served("disable dynamic-cookie backend", "<backend>", Admin, "make no cookies of servers' addresses any more", |call| dynamic_cookies(call, |cookies| cookies.enabled = false)),
+    served("enable dynamic-cookie backend", "<backend>", Admin, "make cookies of servers' addresses and the key", |call| dynamic_cookies(call, |cookies| cookies.enabled = true)),
+    served("set dynamic-cookie-key backend", "<backend> <value>", Admin, "change the key that cookies are made of, which ends what clients have", dynamic_cookie_key),
     served("show defaults", "", User, "list the `defaults` sections that have names", defaults),
     served("publish backend", "<backend>", Operator, "let rules choose a backend", |call| publish(call, true)),
     served("unpublish backend", "<backend>", Operator, "let no rule choose a backend but with `force-be-switch`", |call| publish(call, false)),
@@ -80,6 +84,22 @@ fn add(call: &mut Call<'_>) -> Result<Answer, Refusal> {
         control.add_backend(spec).await.map_err(not_added)?;
         Ok(Answer::Message(Severity::Info, "New backend registered.".into()))
     }))
+}
+
+fn dynamic_cookies(call: &Call<'_>, change: impl FnOnce(&mut DynamicCookies)) -> Result<Answer, Refusal> {
+    let name = call.text(0).filter(|name| !name.is_empty());
+    let name = name.ok_or_else(|| Refusal::error("A backend name is expected."))?;
+    let plane = call.plane()?;
+    find::backend(&plane, &name)?.change_dynamic_cookies(change);
+    Ok(Answer::Done)
+}
+
+fn dynamic_cookie_key(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let key = call.text(1).filter(|key| !key.is_empty());
+    if call.text(0).is_some() && key.is_none() {
+        return Err(Refusal::error("String value expected."));
+    }
+    dynamic_cookies(call, |cookies| cookies.key = key.map(Into::into))
 }
 
 /// The lowest number that no proxy has. (1 is that of the runtime API.)

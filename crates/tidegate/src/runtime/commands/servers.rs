@@ -325,6 +325,9 @@ fn set_state(server: &ServerState, call: &Call<'_>) -> Result<Answer, Refusal> {
 }
 
 fn set_health(server: &ServerState, call: &Call<'_>) -> Result<Answer, Refusal> {
+    if server.spec().track.is_some() {
+        return Err(Refusal::error("cannot change health on a tracking server."));
+    }
     let health = match call.text(2).as_deref() {
         Some("up") => Operational::Running,
         Some("stopping") => Operational::Stopping,

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use tidegate_proxy::check::shared::{LastAnswer, LastCheck};
 use tidegate_proxy::check::status::Status;
-use tidegate_proxy::spec::{BackendSpec, FrontendSpec, ListenAddress, ServerAddress};
+use tidegate_proxy::spec::{BackendSpec, FrontendSpec, ListenAddress, ServerAddress, ServerSpec};
 use tidegate_proxy::{
     Admin, BackendDowns, BackendState, Count, FrontendState, Mode, Operational, Plane, ServerState, Stage,
     Totals,
@@ -229,7 +229,14 @@ pub(crate) fn of_listener(plane: &Plane, frontend: &FrontendSpec, id: u32) -> Op
 
 pub(crate) fn of_server(plane: &Plane, backend: &BackendSpec, server: &ServerState) -> Object {
     let spec = server.spec();
-    let last = server.checks().last().filter(|_| spec.check.is_some());
+    let checks = server.checks();
+    let last = checks
+        .last()
+        .filter(|_| spec.check.is_some() && checks.is_enabled());
+    let tracked = spec.track.and_then(|(backend, place)| {
+        let (backend, state) = plane.backend_at(backend)?;
+        Some(format!("{}/{}", backend.name, state.servers().at(place)?.name()))
+    });
     let is_up = server.operational() != Operational::Stopped;
     let totals = plane.server_totals(server);
     let (chosen, last_chosen) = (totals.total, totals.seconds_since_last);
@@ -238,7 +245,7 @@ pub(crate) fn of_server(plane: &Plane, backend: &BackendSpec, server: &ServerSta
         kind: Kind::Server,
         proxy_id: backend.id,
         server_id: server.id(),
-        status: status(server, spec.check.is_some() || spec.track.is_some()),
+        status: status(server, is_checked(plane, &spec, server), tracked.as_deref()),
         proxy: backend.name.clone(),
         name: spec.name.clone(),
         totals,
@@ -268,10 +275,7 @@ pub(crate) fn of_server(plane: &Plane, backend: &BackendSpec, server: &ServerSta
         last_chosen,
         server: Some(OfServer {
             queue_limit: spec.maxqueue,
-            tracked: spec.track.and_then(|(backend, place)| {
-                let (backend, state) = plane.backend_at(backend)?;
-                Some(format!("{}/{}", backend.name, state.servers().at(place)?.name()))
-            }),
+            tracked,
             downtime_s: spec
                 .check
                 .as_ref()
@@ -280,6 +284,7 @@ pub(crate) fn of_server(plane: &Plane, backend: &BackendSpec, server: &ServerSta
                 .check
                 .as_ref()
                 .zip(last)
+                .filter(|_| !server.admin().is_maint())
                 .map(|(check, last)| last.level(check.pace.rise, is_up)),
             analyses_failed: spec
                 .check
@@ -295,7 +300,25 @@ pub(crate) fn of_server(plane: &Plane, backend: &BackendSpec, server: &ServerSta
     }
 }
 
-fn status(server: &ServerState, checked: bool) -> String {
+/// Whether somebody checks a server, or the one that it follows in the end.
+fn is_checked(plane: &Plane, spec: &ServerSpec, server: &ServerState) -> bool {
+    let is_enabled =
+        |spec: &ServerSpec, server: &ServerState| spec.check.is_some() && server.checks().is_enabled();
+    let followed = |(backend, place): (usize, usize)| {
+        let (_, state) = plane.backend_at(backend)?;
+        state.servers().at(place).cloned()
+    };
+    let Some(mut next) = spec.track.and_then(followed) else {
+        return is_enabled(spec, server);
+    };
+    // Nobody follows itself: such a configuration is refused.
+    while let Some(further) = next.spec().track.and_then(followed) {
+        next = further;
+    }
+    is_enabled(&next.spec(), &next)
+}
+
+fn status(server: &ServerState, checked: bool, tracked: Option<&str>) -> String {
     let admin = server.admin();
     if admin.is_maint() {
         return match (
@@ -304,7 +327,7 @@ fn status(server: &ServerState, checked: bool) -> String {
             admin.has(Admin::INHERITED_MAINT),
         ) {
             (false, true, _) => "MAINT (resolution)",
-            (false, false, true) => "MAINT (via)",
+            (false, false, true) => return format!("MAINT (via {})", tracked.unwrap_or_default()),
             _ => "MAINT",
         }
         .into();
@@ -452,6 +475,16 @@ fn check(object: &Object, value: impl Fn(&LastCheck) -> Typed) -> Option<Typed> 
     object.last_check.as_ref().map(value)
 }
 
+/// The last check of a server that is in service: of the others nothing is checked.
+fn current(object: &Object) -> Option<&LastCheck> {
+    let last = object.last_check.as_ref();
+    last.filter(|_| !object.status.starts_with("MAINT"))
+}
+
+fn checked(object: &Object, value: impl Fn(&LastCheck) -> Typed) -> Option<Typed> {
+    current(object).map(value)
+}
+
 /// What is known of an agent; nothing of one that was never asked but that it is there.
 fn agent(object: &Object, value: impl Fn(&OfServer, Option<&LastAnswer>) -> Option<Typed>) -> Option<Typed> {
     let server = object.server.as_ref().filter(|server| server.has_agent)?;
@@ -526,9 +559,9 @@ pub(crate) const FIELDS: &[Field] = &[
     field("rate", RATE, "sessions in the last second", |o| (o.kind != Kind::Listener).then(|| Typed::u32(o.totals.per_second))),
     field("rate_lim", LIMIT, "limit of sessions per second; 0 for none", |o| o.rate_limit.map(Typed::U32)),
     field("rate_max", MAX, "most sessions of a second; the workers' own maxima added up", |o| (o.kind != Kind::Listener).then(|| Typed::u32(o.totals.per_second_max))),
-    field("check_status", OUTPUT, "how the last check ended", |o| check(o, |last| Typed::text(last.finding.status.code()))),
-    field("check_code", OUTPUT, "the code of the last check", |o| o.last_check.as_ref()?.finding.code.map(|code| Typed::Text(code.to_string()))),
-    field("check_duration", DURATION, "how long the last check took, in ms", |o| check(o, |last| Typed::U64(u64::try_from(last.took.as_millis()).unwrap_or(u64::MAX)))),
+    field("check_status", OUTPUT, "how the last check ended", |o| checked(o, |last| Typed::text(last.finding.status.code()))),
+    field("check_code", OUTPUT, "the code of the last check", |o| current(o)?.finding.code.map(|code| Typed::Text(code.to_string()))),
+    field("check_duration", DURATION, "how long the last check took, in ms", |o| checked(o, |last| Typed::U64(u64::try_from(last.took.as_millis()).unwrap_or(u64::MAX)))),
     field("hrsp_1xx", COUNT, "responses with a status of 1xx", |o| response(o, Count::Informational)),
     field("hrsp_2xx", COUNT, "responses with a status of 2xx", |o| response(o, Count::Successful)),
     field("hrsp_3xx", COUNT, "responses with a status of 3xx", |o| response(o, Count::Redirecting)),
@@ -550,7 +583,7 @@ pub(crate) const FIELDS: &[Field] = &[
     field("comp_byp", COUNT, "bytes that were not compressed for want of room", |o| of_compression(o, Count::CompressionBypassed)),
     field("comp_rsp", COUNT, "responses that were compressed", |o| of_compression(o, Count::CompressedResponses)),
     field("lastsess", AGE, "seconds since the last session", |o| back(o).then(|| o.last_chosen.map_or(Typed::S32(-1), |s| Typed::S32(i32::try_from(s).unwrap_or(i32::MAX))))),
-    field("last_chk", OUTPUT, "what the last check got", |o| o.last_check.as_ref()?.finding.info.as_deref().map(Typed::text)),
+    field("last_chk", OUTPUT, "what the last check got", |o| current(o)?.finding.info.as_deref().map(Typed::text)),
     field("last_agt", OUTPUT, "what the agent said last", |o| agent(o, |_, last| last?.finding.info.as_deref().map(Typed::text))),
     field("qtime", AVERAGE, "milliseconds in the queue, on average of the last 1024 of each worker", |o| took(o, Stage::Queue).map(|(average, _)| Typed::u32(average))),
     field("ctime", AVERAGE, "milliseconds until the server's connection was there, on average of the last 1024 of each worker", |o| took(o, Stage::Connect).map(|(average, _)| Typed::u32(average))),
@@ -559,7 +592,7 @@ pub(crate) const FIELDS: &[Field] = &[
     field("agent_status", OUTPUT, "how asking the agent ended", |o| agent(o, |_, last| Some(Typed::text(answered(last).code())))),
     empty("agent_code", OUTPUT),
     field("agent_duration", DURATION, "how long that took, in ms", |o| agent(o, |_, last| Some(Typed::U64(last.map_or(0, |last| u64::try_from(last.took.as_millis()).unwrap_or(u64::MAX)))))),
-    field("check_desc", OUTPUT, "how the last check ended, in words", |o| check(o, |last| Typed::text(last.finding.status.description()))),
+    field("check_desc", OUTPUT, "how the last check ended, in words", |o| checked(o, |last| Typed::text(last.finding.status.description()))),
     field("agent_desc", OUTPUT, "how asking the agent ended, in words", |o| agent(o, |_, last| Some(Typed::text(answered(last).description())))),
     field("check_rise", CONFIG, "checks that bring it up", |o| o.pace.map(|(rise, _)| Typed::U32(rise))),
     field("check_fall", CONFIG, "checks that bring it down", |o| o.pace.map(|(_, fall)| Typed::U32(fall))),
