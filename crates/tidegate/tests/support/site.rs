@@ -56,9 +56,14 @@ impl Site {
         self.program.pid()
     }
 
+    /// The address of the bind line of this index.
+    pub(crate) fn address(&self, bind: usize) -> Result<SocketAddr> {
+        Ok(*self.binds.get(bind).ok_or("no such bind")?)
+    }
+
     /// A connection to the bind line of this index.
     pub(crate) fn connect(&self, bind: usize) -> Result<TcpStream> {
-        let stream = TcpStream::connect(self.binds.get(bind).ok_or("no such bind")?)?;
+        let stream = TcpStream::connect(self.address(bind)?)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         Ok(stream)
     }
