@@ -8,7 +8,7 @@ use crate::model::{Action, HeaderMatch, LogLevel, NameMatch, RedirectKind, Redir
 use crate::parse::args::{Args, Parsed, bad_argument};
 use crate::parse::bind::http_proto;
 use crate::parse::http::{DefaultReply, header_name, redirect, reply};
-use crate::parse::keyword::{KeywordDoc, Sections, Status, unsupported};
+use crate::parse::keyword::{KeywordDoc, Sections, Status};
 use crate::parse::{log, sampled};
 use crate::text::Word;
 use crate::units::TimeUnit;
