@@ -10,6 +10,7 @@ mod certificate;
 mod conform;
 mod docs;
 mod fuzz;
+mod pgo;
 mod process;
 mod sanitize;
 mod soak;
@@ -64,6 +65,11 @@ const COMMANDS: &[Command] = &[
         name: "origin",
         about: "the bench's origin of long answers alone",
         run: bench::origin::run,
+    },
+    Command {
+        name: "pgo",
+        about: "build the program by what a run of it has shown, which takes two release builds",
+        run: pgo::run,
     },
     Command {
         name: "sanitize",

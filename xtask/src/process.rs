@@ -12,6 +12,9 @@ use crate::Result;
 /// Longest wait for a server to listen.
 const START_LIMIT: Duration = Duration::from_secs(10);
 
+/// Longest wait for a server to end.
+const END_LIMIT: Duration = Duration::from_secs(10);
+
 /// A server that is running. Dropping it ends the process.
 pub(crate) struct Process {
     child: Child,
@@ -61,6 +64,20 @@ impl Process {
             .skip(skipped)
             .map(|line| line.chars().take(200).collect::<String>() + "\n")
             .collect()
+    }
+
+    /// Asks the process to end, as an operator does, and waits until it has.
+    pub(crate) fn end(mut self) -> Result<()> {
+        let id = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(id, rustix::process::Signal::TERM)?;
+        let start = Instant::now();
+        while self.child.try_wait()?.is_none() {
+            if start.elapsed() > END_LIMIT {
+                return Err(format!("it does not end when it is asked to: {}", self.log()).into());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
     }
 
     /// The id of the process.

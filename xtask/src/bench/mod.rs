@@ -40,6 +40,9 @@ cargo xtask bench [OPTION]… [CASE]…
 const SERVER_CORE: usize = 0;
 const LOAD_CORE: usize = 1;
 
+/// How many connections the load keeps open, where nothing else is said.
+const CONNECTIONS: u32 = 64;
+
 /// How many connections a server takes, where a case doesn't say otherwise.
 const CONNECTIONS_MAX: usize = 4096;
 
@@ -120,12 +123,34 @@ pub(crate) fn run(arguments: lexopt::Parser) -> Result<()> {
     Ok(())
 }
 
+/// Serves each case for so many seconds by this program alone, and lets it end in order.
+pub(crate) fn exercise(tidegate: &Path, directory: &Path, seconds: u32) -> Result<()> {
+    installed(server::Server::Tidegate.missing(true))?;
+    for case in CASES {
+        let site = Site {
+            case,
+            origin: free_address()?,
+            directory,
+            tidegate,
+            core: SERVER_CORE,
+            connections: CONNECTIONS_MAX,
+        };
+        let _origin = origin(&site)?;
+        let running = site.start(Server::Tidegate)?;
+        let connections = CONNECTIONS.min(case.connections_max);
+        let answered = load::requests(running.address, LOAD_CORE, connections, seconds, case.way)?;
+        eprintln!("  {:<15} {answered} requests", case.name);
+        running.process.end()?;
+    }
+    Ok(())
+}
+
 /// The options of a command line; none when help is asked for.
 fn options(mut arguments: lexopt::Parser) -> Result<Option<Options>> {
     let mut options = Options {
         seconds: 3,
         rounds: 5,
-        connections: 64,
+        connections: CONNECTIONS,
         tidegate: None,
         servers: Server::ALL.to_vec(),
         cases: Vec::new(),
@@ -195,7 +220,11 @@ fn server(name: &str) -> Result<Server> {
 fn requirements(options: &Options) -> Result<()> {
     let lua = options.cases.iter().any(|case| case.script.is_some());
     let servers = options.servers.iter();
-    let mut missing: Vec<&str> = servers.flat_map(|server| server.missing(lua)).collect();
+    installed(servers.flat_map(|server| server.missing(lua)).collect())
+}
+
+/// Says which packages are missing, if any, beside those that are known to be.
+fn installed(mut missing: Vec<&'static str>) -> Result<()> {
     if !server::runs("wrk") {
         missing.push("wrk");
     }
@@ -236,12 +265,7 @@ fn measure<'a>(options: &Options, case: &'a Case, tidegate: &Path, directory: &P
     };
     let mut running = checked(&site, &options.servers, &mut result.failures)?;
 
-    let origin_log = directory.join(format!("{}-origin", case.name));
-    let command = match case.way.body_bytes {
-        Some(bytes) => server::origin(origin, bytes)?,
-        None => server::floor(origin, None)?,
-    };
-    let _origin = Process::start(&command, LOAD_CORE, &origin_log, origin)?;
+    let _origin = self::origin(&site)?;
     let ticks = ticks_per_second()?;
     for round in 0..=options.rounds {
         let mut failed = Vec::new();
@@ -276,6 +300,16 @@ fn measure<'a>(options: &Options, case: &'a Case, tidegate: &Path, directory: &P
         }
     }
     Ok(result)
+}
+
+/// Starts what a case's servers pass requests on to.
+fn origin(site: &Site<'_>) -> Result<Process> {
+    let log = site.directory.join(format!("{}-origin", site.case.name));
+    let command = match site.case.way.body_bytes {
+        Some(bytes) => server::origin(site.origin, bytes)?,
+        None => server::floor(site.origin, None)?,
+    };
+    Process::start(&command, LOAD_CORE, &log, site.origin)
 }
 
 /// Starts the servers, and keeps those that answer the case rightly.
