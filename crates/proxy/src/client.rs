@@ -1,8 +1,8 @@
 //! One client connection, as all transactions on it share it.
 
 use std::any::Any;
-use std::cell::{Cell, RefCell};
-use std::net::SocketAddr;
+use std::cell::{Cell, OnceCell, RefCell};
+use std::net::{SocketAddr, SocketAddrV4};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -27,6 +27,35 @@ use crate::worker::Frontend;
 pub(crate) struct Ends {
     pub(crate) source: Option<SocketAddr>,
     pub(crate) destination: Option<SocketAddr>,
+}
+
+/// The same in less room: most connections have two addresses of IPv4.
+enum Packed {
+    V4(SocketAddrV4, SocketAddrV4),
+    Other(Box<Ends>),
+}
+
+impl From<Ends> for Packed {
+    fn from(ends: Ends) -> Self {
+        match (ends.source, ends.destination) {
+            (Some(SocketAddr::V4(source)), Some(SocketAddr::V4(destination))) => {
+                Packed::V4(source, destination)
+            }
+            _ => Packed::Other(Box::new(ends)),
+        }
+    }
+}
+
+impl From<&Packed> for Ends {
+    fn from(packed: &Packed) -> Self {
+        match packed {
+            Packed::V4(source, destination) => Ends {
+                source: Some((*source).into()),
+                destination: Some((*destination).into()),
+            },
+            Packed::Other(ends) => **ends,
+        }
+    }
 }
 
 /// Addresses of a connection, where somebody told of others than its own.
@@ -76,8 +105,8 @@ pub(crate) struct Entrance {
 /// What stays the same from one request of a connection to the next.
 pub(crate) struct Client {
     pub(crate) entrance: Rc<Entrance>,
-    pub(crate) ends: Ends,
-    told: RefCell<Option<Box<Told>>>,
+    ends: Packed,
+    rare: OnceCell<Box<Rare>>,
     pub(crate) vars: RefCell<VarStore>,
     /// What it tracks in stick tables, for all of its requests.
     pub(crate) counters: Counters,
@@ -89,15 +118,12 @@ pub(crate) struct Client {
     pub(crate) ready_at: Cell<Instant>,
     /// The connection's TLS.
     pub(crate) tls: RefCell<Option<Rc<Tls>>>,
-    /// The PROXY header that it began with.
-    pub(crate) proxy_header: RefCell<Option<Box<Header>>>,
     /// A rule wants such a header.
     pub(crate) expects_proxy: Cell<bool>,
     /// A rule wants a header of NetScaler.
     pub(crate) expects_netscaler: Cell<bool>,
     /// The number of what went wrong with the connection; 0 for nothing.
     pub(crate) error: Cell<u8>,
-    pub(crate) extension_slot: RefCell<Option<Box<dyn Any>>>,
     pub(crate) packets: Packets,
     /// Where the request or stream is that the client waits for.
     pub(crate) whereabouts: RefCell<Whereabouts>,
@@ -105,8 +131,17 @@ pub(crate) struct Client {
     pub(crate) killed_by: Cell<Option<KilledBy>>,
     /// What it may do then.
     pub(crate) last_word: LastWord,
+}
+
+/// What only some connections have.
+#[derive(Default)]
+struct Rare {
+    told: Cell<Option<Told>>,
+    /// The PROXY header that it began with.
+    proxy_header: OnceCell<Header>,
+    extension_slot: RefCell<Option<Box<dyn Any>>>,
     /// What is counted on a connection that speaks HTTP/2.
-    pub(crate) h2: RefCell<Option<Rc<Core>>>,
+    h2: OnceCell<Rc<Core>>,
 }
 
 impl Client {
@@ -114,8 +149,8 @@ impl Client {
     pub(crate) fn new(entrance: Rc<Entrance>, ends: Ends) -> Self {
         let now = Instant::now();
         Client {
-            ends,
-            told: RefCell::default(),
+            ends: ends.into(),
+            rare: OnceCell::new(),
             vars: RefCell::new(VarStore::of_session(&entrance.proc_vars)),
             entrance,
             counters: Counters::default(),
@@ -124,16 +159,13 @@ impl Client {
             accepted_at: now,
             ready_at: Cell::new(now),
             tls: RefCell::default(),
-            proxy_header: RefCell::default(),
             expects_proxy: Cell::new(false),
             expects_netscaler: Cell::new(false),
             error: Cell::new(0),
-            extension_slot: RefCell::default(),
             packets: Packets::default(),
             whereabouts: RefCell::default(),
             killed_by: Cell::default(),
             last_word: LastWord::default(),
-            h2: RefCell::default(),
         }
     }
 
@@ -169,44 +201,74 @@ impl Client {
         Client::new(Rc::new(entrance), Ends { source, destination })
     }
 
+    /// The ends as the system knows them.
+    pub(crate) fn ends(&self) -> Ends {
+        (&self.ends).into()
+    }
+
+    fn told(&self) -> Option<Told> {
+        self.rare.get()?.told.get()
+    }
+
     /// The client's address.
     pub(crate) fn source(&self) -> Option<SocketAddr> {
-        self.told
-            .borrow()
-            .as_ref()
-            .map_or(self.ends.source, |told| told.source)
+        self.told().map_or_else(|| self.ends().source, |told| told.source)
     }
 
     /// The address that it connected to.
     pub(crate) fn destination(&self) -> Option<SocketAddr> {
-        let told = self.told.borrow();
-        told.as_ref()
-            .map_or(self.ends.destination, |told| told.destination)
+        self.told()
+            .map_or_else(|| self.ends().destination, |told| told.destination)
     }
 
     /// What `fc_src` and `fc_dst` tell.
     pub(crate) fn seen(&self) -> Ends {
-        self.told.borrow().as_ref().map_or(self.ends, |told| told.seen)
+        self.told().map_or_else(|| self.ends(), |told| told.seen)
     }
 
     /// Somebody tells of other addresses.
     pub(crate) fn tell(&self, tell: impl FnOnce(&mut Told)) {
-        tell(
-            self.told
-                .borrow_mut()
-                .get_or_insert_with(|| Box::new(self.ends.into())),
-        );
+        let mut told = self.told().unwrap_or_else(|| self.ends().into());
+        tell(&mut told);
+        self.rare().told.set(Some(told));
+    }
+
+    fn rare(&self) -> &Rare {
+        self.rare.get_or_init(Box::default)
+    }
+
+    /// The PROXY header that it began with.
+    pub(crate) fn proxy_header(&self) -> Option<&Header> {
+        self.rare.get()?.proxy_header.get()
+    }
+
+    /// It began with this PROXY header.
+    pub(crate) fn begins_with(&self, header: Header) {
+        // There is one at the most.
+        let _ = self.rare().proxy_header.set(header);
+    }
+
+    /// What is counted on a connection that speaks HTTP/2.
+    pub(crate) fn h2(&self) -> Option<&Rc<Core>> {
+        self.rare.get()?.h2.get()
+    }
+
+    /// It speaks HTTP/2.
+    pub(crate) fn speaks_http2(&self, core: Rc<Core>) {
+        // It begins to once.
+        let _ = self.rare().h2.set(core);
+    }
+
+    /// What extensions keep of it.
+    pub(crate) fn extension_slot(&self) -> &RefCell<Option<Box<dyn Any>>> {
+        &self.rare().extension_slot
     }
 }
 
 impl Client {
     /// Odd things that it did to HTTP/2 since this was asked last.
     pub(crate) fn new_glitches(&self) -> u32 {
-        let all = self
-            .h2
-            .borrow()
-            .as_ref()
-            .map_or(0, |core| core.figures(0).glitches);
+        let all = self.h2().map_or(0, |core| core.figures(0).glitches);
         all.saturating_sub(self.glitches_counted.replace(all))
     }
 }

@@ -28,6 +28,7 @@ mod kernel;
 mod listener;
 pub mod log;
 pub mod log_forward;
+mod lot;
 mod network;
 mod pace;
 mod packets;

@@ -14,6 +14,7 @@ use tokio::net::{TcpStream, UnixStream};
 use crate::client::Client;
 use crate::counts::Count;
 use crate::figures::Usage;
+use crate::lot::{Lot, Parked};
 use crate::tally::{self, Tallied};
 use crate::tls::Secure;
 
@@ -22,6 +23,8 @@ pub(crate) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
     Tls(Box<Secure>),
+    /// One of TCP that nobody reads from for now.
+    Parked(Parked),
 }
 
 impl Stream {
@@ -29,7 +32,7 @@ impl Stream {
     pub(crate) fn tcp(&self) -> Option<&TcpStream> {
         match self {
             Stream::Tcp(tcp) => Some(tcp),
-            Stream::Unix(_) => None,
+            Stream::Unix(_) | Stream::Parked(_) => None,
             Stream::Tls(secure) => secure.socket().tcp(),
         }
     }
@@ -43,7 +46,7 @@ impl Stream {
     pub(crate) fn alpn(&self) -> Option<&[u8]> {
         match self {
             Stream::Tls(secure) => secure.alpn(),
-            Stream::Tcp(_) | Stream::Unix(_) => None,
+            Stream::Tcp(_) | Stream::Unix(_) | Stream::Parked(_) => None,
         }
     }
 
@@ -201,6 +204,38 @@ impl Counted {
         }
     }
 
+    /// Parks the stream, if it is one of TCP and there is room for it.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub(crate) fn park(&mut self, lot: &Lot) -> io::Result<()> {
+        let gone = Stream::Parked(Parked::gone());
+        self.stream = match std::mem::replace(&mut self.stream, gone) {
+            Stream::Tcp(tcp) => lot.park(tcp)?.map_or_else(Stream::Tcp, Stream::Parked),
+            other => other,
+        };
+        Ok(())
+    }
+
+    /// The stream, if it is parked.
+    pub(crate) fn parked(&self) -> Option<&Parked> {
+        match &self.stream {
+            Stream::Parked(parked) => Some(parked),
+            _ => None,
+        }
+    }
+
+    /// Takes the stream back, to read from it.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub(crate) fn unpark(&mut self) -> io::Result<()> {
+        if let Stream::Parked(parked) = &mut self.stream {
+            self.stream = Stream::Tcp(parked.leave()?);
+        }
+        Ok(())
+    }
+
     pub(crate) fn stream(&self) -> &Stream {
         &self.stream
     }
@@ -307,8 +342,14 @@ impl AsyncRead for Stream {
             Stream::Tcp(tcp) => Pin::new(tcp).poll_read(cx, buf),
             Stream::Unix(unix) => Pin::new(unix).poll_read(cx, buf),
             Stream::Tls(secure) => Pin::new(&mut **secure).poll_read(cx, buf),
+            Stream::Parked(_) => Poll::Ready(Err(is_parked())),
         }
     }
+}
+
+/// Whoever parks a stream takes it back before it is used.
+fn is_parked() -> io::Error {
+    io::ErrorKind::NotConnected.into()
 }
 
 /// Counts what the system took.
@@ -325,6 +366,7 @@ impl AsyncWrite for Stream {
             Stream::Tcp(tcp) => sent(Pin::new(tcp).poll_write(cx, buf)),
             Stream::Unix(unix) => sent(Pin::new(unix).poll_write(cx, buf)),
             Stream::Tls(secure) => Pin::new(&mut **secure).poll_write(cx, buf),
+            Stream::Parked(_) => Poll::Ready(Err(is_parked())),
         }
     }
 
@@ -337,6 +379,7 @@ impl AsyncWrite for Stream {
             Stream::Tcp(tcp) => sent(Pin::new(tcp).poll_write_vectored(cx, bufs)),
             Stream::Unix(unix) => sent(Pin::new(unix).poll_write_vectored(cx, bufs)),
             Stream::Tls(secure) => Pin::new(&mut **secure).poll_write_vectored(cx, bufs),
+            Stream::Parked(_) => Poll::Ready(Err(is_parked())),
         }
     }
 
@@ -346,7 +389,7 @@ impl AsyncWrite for Stream {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Stream::Tcp(_) | Stream::Unix(_) => Poll::Ready(Ok(())),
+            Stream::Tcp(_) | Stream::Unix(_) | Stream::Parked(_) => Poll::Ready(Ok(())),
             Stream::Tls(secure) => Pin::new(&mut **secure).poll_flush(cx),
         }
     }
@@ -356,6 +399,7 @@ impl AsyncWrite for Stream {
             Stream::Tcp(tcp) => Pin::new(tcp).poll_shutdown(cx),
             Stream::Unix(unix) => Pin::new(unix).poll_shutdown(cx),
             Stream::Tls(secure) => Pin::new(&mut **secure).poll_shutdown(cx),
+            Stream::Parked(_) => Poll::Ready(Err(is_parked())),
         }
     }
 }

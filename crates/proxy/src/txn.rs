@@ -420,7 +420,7 @@ impl Txn {
 
     /// A place for whatever an extension keeps per client connection. Dropped when the connection ends.
     pub fn connection_slot(&self) -> &RefCell<Option<Box<dyn Any>>> {
-        &self.client.extension_slot
+        self.client.extension_slot()
     }
 
     /// Leaves the reply that an action's `Done` or `Deny` sends.

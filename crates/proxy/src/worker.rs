@@ -27,6 +27,7 @@ use crate::filter::{self, Filters};
 use crate::gate::{FrontendState, Gate};
 use crate::listener::{Acceptor, Bound, BoundAddress};
 use crate::log::{Level, LogSteps, LogWriter, Logger, Ring};
+use crate::lot::Lot;
 use crate::pace::Pace;
 use crate::peers::SectionView;
 use crate::resolve;
@@ -150,6 +151,8 @@ pub(crate) struct Worker {
     leaving: (Cell<Option<Instant>>, Cell<u32>),
     /// Where relays read into before they write.
     pub(crate) scratch: RefCell<Vec<u8>>,
+    /// Where connections wait that nothing is asked of.
+    pub(crate) lot: Lot,
     requests: Arc<Usage>,
     roster: Roster,
     sessions: Cell<usize>,
@@ -269,6 +272,7 @@ impl Worker {
             stopping: Rc::default(),
             leaving: Default::default(),
             scratch: RefCell::new(vec![0; 64 * 1024]),
+            lot: Lot::default(),
             sessions: Cell::new(0),
             session_ended: Event::default(),
             extensions,

@@ -172,7 +172,7 @@ fn trailers_are_kept_from_who_is_not_to_see_them() -> Result<()> {
         server(origin)
     );
     let site = Site::start("closing-trailers", &[("site.cfg", &config)])?;
-    let ask = "POST / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\nx-q: 1\r\n\r\n";
+    let ask = "POST / HTTP/1.1\r\nhost: h\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\nx-q: 1\r\n\r\n";
     for (bind, seen, end) in [
         (0, "x-body: 1|a|0|x-q: 1||", "0\r\nx-t: 1\r\n\r\n"),
         (1, "x-body: 1|a|0||", "0\r\n\r\n"),

@@ -116,7 +116,7 @@ async fn with_socket(stream: &Stream, room: &mut [u8], flags: RecvFlags) -> io::
             unix.async_io(Interest::READABLE, || from(unix, room, flags))
                 .await
         }
-        // Headers come before TLS.
-        Stream::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
+        // Headers come before TLS, and before anybody rests.
+        Stream::Tls(_) | Stream::Parked(_) => Err(io::ErrorKind::Unsupported.into()),
     }
 }

@@ -1,6 +1,7 @@
 //! A client's connection that speaks HTTP/1: its requests one after the other, and its timeouts.
 
 use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -33,6 +34,9 @@ use crate::websocket;
 
 /// How long a refused client may go on sending what nobody reads, so that it gets to read the refusal.
 const LINGER: Duration = Duration::from_secs(1);
+
+/// A client that says nothing for so long is parked.
+const PARKED_AFTER: Duration = Duration::from_millis(200);
 
 /// The most that is read of such a client.
 const LINGER_BYTES_MAX: usize = 256 * 1024;
@@ -97,6 +101,7 @@ impl Connection {
                 timer: session.worker.wheel.timer(),
                 idle_since: session.client.ready_at.get(),
             },
+            is_to_be_parked: true,
         };
         match ahead.is_empty() {
             true => Connection {
@@ -161,21 +166,45 @@ struct Resting {
     /// For the client.
     timer: Timer,
     before: Before,
+    /// It was not tried yet to park it.
+    is_to_be_parked: bool,
 }
 
 impl Resting {
     /// Waits for the first bytes of a request.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, Exit>> {
-        let session = &self.session;
-        match poll_piece(&mut self.io, cx) {
-            Poll::Ready(Ok(ahead)) if !ahead.is_empty() => return Poll::Ready(Ok(ahead)),
-            Poll::Ready(_) if session.is_cut_short(false) => return Poll::Ready(Err(Exit::CutShort)),
-            Poll::Ready(_) => return Poll::Ready(Err(Exit::Gone)),
-            Poll::Pending => {}
+        loop {
+            let session = &self.session;
+            match poll_unparked(&mut self.io, cx) {
+                Poll::Ready(Ok(ahead)) if !ahead.is_empty() => return Poll::Ready(Ok(ahead)),
+                Poll::Ready(_) if session.is_cut_short(false) => return Poll::Ready(Err(Exit::CutShort)),
+                Poll::Ready(_) => return Poll::Ready(Err(Exit::Gone)),
+                Poll::Pending => {}
+            }
+            let (since, limit) = (self.before.idle_since, session.silence_limit());
+            if !self.is_to_be_parked
+                || limit.is_some_and(|limit| limit <= PARKED_AFTER)
+                || session.leaves_in().is_some()
+            {
+                return session.poll_late(cx, &self.timer, (since, limit), false).map(Err);
+            }
+            self.timer.arm_from(since, PARKED_AFTER);
+            ready!(self.timer.poll_elapsed(cx));
+            self.is_to_be_parked = false;
+            if self.io.park(&session.worker.lot).is_err() {
+                return Poll::Ready(Err(Exit::Gone));
+            }
         }
-        let since = (self.before.idle_since, session.silence_limit());
-        session.poll_late(cx, &self.timer, since, false).map(Err)
     }
+}
+
+/// Reads from a connection, once it has something to read if it is parked.
+fn poll_unparked(io: &mut Counted, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+    if let Some(parked) = io.parked() {
+        ready!(parked.poll_ready(cx));
+        io.unpark()?;
+    }
+    poll_piece(io, cx)
 }
 
 /// Serves requests as long as one follows the other.
@@ -191,7 +220,10 @@ async fn serve(resting: Resting, ahead: Bytes) -> After {
 }
 
 /// Does what is left to do with a connection that was at rest.
-async fn give_up(resting: Resting, exit: Exit) -> After {
+async fn give_up(mut resting: Resting, exit: Exit) -> After {
+    if resting.io.unpark().is_err() {
+        return After::Nothing;
+    }
     Serving::new(resting, Bytes::new()).leave(exit).await
 }
 
@@ -209,6 +241,7 @@ impl Serving {
             io,
             timer,
             before,
+            is_to_be_parked: _,
         } = resting;
         let global = &session.worker.shared.global;
         let options = ServerOptions {
@@ -264,6 +297,7 @@ impl Serving {
             io,
             timer: self.timer,
             before: HttpStream::end(self.stream),
+            is_to_be_parked: true,
         })
     }
 
@@ -494,7 +528,7 @@ impl HttpStream {
                         frontend: (*self.frontend.named).clone(),
                         backend: None,
                         server: None,
-                        source: self.client.ends.source,
+                        source: self.client.ends().source,
                         bytes: received,
                         position,
                     });

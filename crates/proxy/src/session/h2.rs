@@ -94,7 +94,7 @@ pub(super) async fn run(session: Rc<HttpSession>, counted: Counted, ahead: Bytes
     let settings = from_clients(global, share.most(), lenient);
     let conn = ServerConn::new(counted, &ahead, settings);
     drop(ahead);
-    *session.client.h2.borrow_mut() = Some(conn.core().clone());
+    session.client.speaks_http2(conn.core().clone());
     let shared = Rc::new(Shared {
         session: session.clone(),
         core: conn.core().clone(),

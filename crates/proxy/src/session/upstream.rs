@@ -240,7 +240,7 @@ impl HttpStream {
                 frontend: (*self.frontend.named).clone(),
                 backend: Some((*backend.named).clone()),
                 server: Some((*server.named).clone()),
-                source: self.session.client.ends.source,
+                source: self.session.client.ends().source,
                 bytes,
                 position,
             });

@@ -70,7 +70,7 @@ impl Welcome {
                         });
                     }
                     if form == Form::Proxy {
-                        *client.proxy_header.borrow_mut() = Some(Box::new(header));
+                        client.begins_with(header);
                     }
                     client.ready_at.set(Instant::now());
                     None

@@ -255,7 +255,10 @@ impl Session for Txn {
 
     fn kernel(&self, way: Way) -> Option<TcpFigures> {
         match way {
-            Way::Request => kernel::measure(self.client.ends.destination?, self.client.ends.source?),
+            Way::Request => {
+                let ends = self.client.ends();
+                kernel::measure(ends.destination?, ends.source?)
+            }
             Way::Response => kernel::measure(self.backend_src.get()?, self.backend_dst.get()?),
         }
     }
@@ -268,11 +271,11 @@ impl Session for Txn {
     }
 
     fn proxy_tlv(&self, kind: u8) -> Option<Data> {
-        self.client.proxy_header.borrow().as_ref()?.tlv(kind)
+        self.client.proxy_header()?.tlv(kind)
     }
 
     fn began_with_proxy_header(&self) -> bool {
-        self.client.proxy_header.borrow().is_some()
+        self.client.proxy_header().is_some()
     }
 
     fn connection_error(&self, way: Way) -> Option<u8> {
@@ -290,7 +293,7 @@ impl Session for Txn {
             ..HttpStreamFigures::default()
         };
         match way {
-            Way::Request => Some(match &*self.client.h2.borrow() {
+            Way::Request => Some(match self.client.h2() {
                 Some(core) => core.figures(self.usage.client_stream.get()),
                 None => http1,
             }),
