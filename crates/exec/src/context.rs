@@ -111,7 +111,7 @@ impl Context {
         let slot = match Slot::pooled(core) {
             Some(slot) => slot,
             // SAFETY: the lock is held, and `raw` names its current coroutine.
-            None => core.locked(|raw| unsafe { Slot::take(core, raw.state()) })?,
+            None => core.making(|raw| unsafe { Slot::take(core, raw.state()) })?,
         };
         Ok(Context {
             core: Held::new(core),
@@ -146,7 +146,7 @@ impl Context {
             self.slot = Some(match Slot::pooled(core) {
                 Some(slot) => slot,
                 // SAFETY: the lock is held, and `raw` names its current coroutine.
-                None => core.locked(|raw| unsafe { Slot::take(core, raw.state()) })?,
+                None => core.making(|raw| unsafe { Slot::take(core, raw.state()) })?,
             });
         }
         if self.unplaced.is_some()
@@ -158,7 +158,7 @@ impl Context {
             // Without arguments there is nothing to convert, and the first step can place the function.
             Some(_) if is_nothing(&args) => 0,
             // SAFETY: the lock is held; the coroutine does not run.
-            Some(slot) => core.locked(|raw| unsafe { place(raw, slot, args) })?,
+            Some(slot) => core.making(|raw| unsafe { place(raw, slot, args) })?,
             None => return Err(Misuse::OutOfMemory),
         };
         if let Some(slot) = &self.slot {
@@ -211,7 +211,7 @@ impl Context {
     pub fn take<R: FromLuaMulti>(&mut self) -> Result<R, Misuse> {
         let n = std::mem::take(&mut self.results);
         let slot = self.slot.as_ref();
-        self.core.locked(|raw| {
+        self.core.making(|raw| {
             // SAFETY: the lock is held; `n` results are on the coroutine's stack, and the other stack is
             // checked before they are moved there and put back to where it was after.
             unsafe {
@@ -314,7 +314,7 @@ impl Context {
         if suspended && let Some(slot) = self.slot.take() {
             let core = &*self.core;
             let counted = std::mem::take(&mut self.counted);
-            self.slot = core.locked(|raw| {
+            self.slot = core.making(|raw| {
                 core.count_pending(counted);
                 // SAFETY: the lock is held and the coroutine is suspended.
                 unsafe {
@@ -411,7 +411,7 @@ impl Context {
                     Resume::First(n) => place_function(l, &slot, n),
                     Resume::Results(pending) => {
                         core.count_pending(true);
-                        match place_results(raw, l, pending) {
+                        match core.watching(raw.state(), || place_results(raw, l, pending)) {
                             Ok(n) => n,
                             Err(misplaced) => {
                                 self.slot = Some(slot);
@@ -537,7 +537,7 @@ impl Context {
         let core = &*self.core;
         let broken = self.slot.take();
         let entry = broken.as_ref().and_then(|slot| slot.entry.borrow().clone());
-        let (failure, fresh) = core.locked(|raw| {
+        let (failure, fresh) = core.making(|raw| {
             core.note_memory(raw.state());
             core.count_pending(counted);
             // SAFETY: the lock is held; the coroutine has ended in an error or is suspended.

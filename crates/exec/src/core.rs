@@ -200,6 +200,22 @@ impl Core {
         })
     }
 
+    /// Runs `f`, which makes values for the host, with the state locked. Whoever makes values may have the collector call
+    /// finalizers, none of which may go on for ever: outside a run they are within the limits for what runs aside.
+    #[inline]
+    pub(crate) fn making<R>(&self, f: impl FnOnce(&RawLua) -> R) -> R {
+        self.locked(|raw| self.watching(raw.state(), || f(raw)))
+    }
+
+    /// Runs `f`, which makes values on `l`, as [`making`](Self::making) does, under the lock that is held.
+    #[inline]
+    pub(crate) fn watching<R>(&self, l: *mut lua_State, f: impl FnOnce() -> R) -> R {
+        match self.current() {
+            Some(_) => f(),
+            None => self.aside(l, |_| f()),
+        }
+    }
+
     /// An error on any thread but the owner's.
     #[inline(always)]
     pub(crate) fn check_thread(&self) -> Result<(), Misuse> {

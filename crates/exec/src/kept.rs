@@ -36,7 +36,7 @@ impl Vm {
             object,
             reference: ffi::LUA_NOREF,
         };
-        self.core.locked(|raw| {
+        self.core.making(|raw| {
             let l = raw.state();
             // SAFETY: the lock is held; the stack is checked for the two values; everything that can raise runs in the
             // protected call, which outlives its one argument, the address of `made`.

@@ -225,7 +225,7 @@ impl Vm {
     pub fn entry(&self, name: &str, function: Function) -> mlua::Result<Entry> {
         self.core.check_thread().map_err(mlua::Error::external)?;
         let refer = || {
-            self.core.locked(|_| {
+            self.core.making(|_| {
                 // SAFETY: runs in protected mode with the function as its one argument.
                 unsafe {
                     self.core.lua.exec_raw::<i32>(function, |l| {

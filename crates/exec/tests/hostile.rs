@@ -969,6 +969,36 @@ fn a_finalizer_that_does_not_end_is_ended_in_the_host_s_own_calls() {
 }
 
 #[test]
+fn a_finalizer_that_does_not_end_is_ended_where_the_host_makes_values() {
+    let host = host(VmOptions {
+        aside_limit: Duration::from_millis(20),
+        enter_limit: Duration::from_millis(20),
+        ..options()
+    });
+    let entry = entry(&host.vm, "return 1");
+    let mut contexts = Vec::new();
+    let makes: [&mut dyn FnMut(); 2] = [&mut || contexts.push(host.vm.context().unwrap()), &mut || {
+        // An argument that is made, for a run that never begins.
+        let mut context = host.vm.context().unwrap();
+        context.start(&entry, "x".repeat(1000)).unwrap();
+    }];
+    for (n, make) in makes.into_iter().enumerate() {
+        exec(
+            &host.vm,
+            "setmetatable({}, {__gc = function() while true do end end})",
+        );
+        let mut left = 1_000_000;
+        while host.warnings().len() == n {
+            make();
+            left -= 1;
+            assert!(left > 0, "nothing was collected");
+        }
+        assert_ended("while true", &host.warnings()[n]);
+    }
+    serves(&host.vm);
+}
+
+#[test]
 fn finalizers_without_end_do_not_outlast_the_total() {
     let host = host(options());
     let source =
