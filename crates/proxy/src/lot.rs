@@ -20,14 +20,19 @@ use tokio::net::TcpStream;
 /// Sockets that are looked for at a time.
 const EVENTS: usize = 64;
 
-/// The lot of a worker, which is there once somebody wants it.
+/// The lot of a worker.
 #[derive(Default)]
 pub(crate) struct Lot(OnceCell<Option<Rc<Watch>>>);
 
 impl Lot {
+    /// Opens it, while there are descriptors. What can't be opened has no room.
+    pub(crate) fn open(&self) {
+        self.0.get_or_init(|| Watch::open().ok());
+    }
+
     /// Parks a socket. It comes back as it is if there is no room for it; an error means that it is gone.
     pub(crate) fn park(&self, socket: TcpStream) -> io::Result<Result<Parked, TcpStream>> {
-        let Some(watch) = self.0.get_or_init(|| Watch::open().ok()) else {
+        let Some(Some(watch)) = self.0.get() else {
             return Ok(Err(socket));
         };
         let socket = socket.into_std()?;
@@ -197,6 +202,7 @@ mod tests {
     fn whoever_has_something_to_read_is_woken_and_leaves() {
         run(async {
             let lot = Lot::default();
+            lot.open();
             let mut parked = Vec::new();
             // More than are looked for at a time.
             for _ in 0..EVENTS + 10 {
@@ -227,6 +233,7 @@ mod tests {
     fn the_end_of_a_connection_wakes_too() {
         run(async {
             let lot = Lot::default();
+            lot.open();
             let (client, server) = pair().await?;
             let mut parked = lot.park(server)?.ok().unwrap();
             drop(client);
@@ -240,6 +247,7 @@ mod tests {
     fn places_are_given_back() {
         run(async {
             let lot = Lot::default();
+            lot.open();
             for _ in 0..3 {
                 let (mut client, server) = pair().await?;
                 let parked = lot.park(server)?.ok().unwrap();

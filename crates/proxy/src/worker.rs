@@ -288,6 +288,7 @@ impl Worker {
         mut stop: watch::Receiver<Stop>,
     ) {
         tokio::task::spawn_local(self.wheel.clone().drive());
+        self.lot.open();
         let obedient = self.clone();
         tokio::task::spawn_local(async move { obedient.obey(orders).await });
         if self.index == 0 {

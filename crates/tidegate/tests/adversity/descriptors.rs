@@ -1,6 +1,7 @@
 //! No descriptors left for clients that come.
 
 use std::process::Command;
+use std::time::Duration;
 
 use crate::ground::Ground;
 use crate::support::Result;
@@ -9,7 +10,7 @@ use crate::support::origin::named;
 /// Leaves the program as many descriptors as it has, and so many more.
 fn limit(ground: &Ground, more: Option<usize>) -> Result<()> {
     let limit = match more {
-        Some(more) => ground.descriptors()? + more,
+        Some(more) => settled(ground)? + more,
         None => 1000,
     };
     let pid = ground.site.pid().to_string();
@@ -18,6 +19,20 @@ fn limit(ground: &Ground, more: Option<usize>) -> Result<()> {
     match set.success() {
         true => Ok(()),
         false => Err("prlimit failed".into()),
+    }
+}
+
+/// How many it has once none is about to be closed.
+fn settled(ground: &Ground) -> Result<usize> {
+    let mut seen = Vec::new();
+    loop {
+        seen.push(ground.descriptors()?);
+        if let [.., a, b, c, d] = seen[..]
+            && [a, b, c] == [b, c, d]
+        {
+            return Ok(d);
+        }
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

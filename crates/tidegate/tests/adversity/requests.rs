@@ -171,7 +171,7 @@ fn chunks_that_are_none_end_in_an_error() -> Result<()> {
         ground.expect(
             why,
             [head, &body].concat().as_bytes(),
-            "400 CH to/s \"POST /to HTTP/1.1\"",
+            "400 PH to/s \"POST /to HTTP/1.1\"",
         )?;
     }
     Ok(())
