@@ -41,8 +41,10 @@ impl Other {
         Other(fluke_hpack::Decoder::new())
     }
 
-    fn decoded(&mut self, block: &[u8]) -> Result<Fields, fluke_hpack::decoder::DecoderError> {
-        self.0.decode(block)
+    /// None if it is no block. The other panics where a table's size is cut off, and is of no more use then.
+    fn decoded(&mut self, block: &[u8]) -> Option<Fields> {
+        let decode = || self.0.decode(block).ok();
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(decode)).ok()?
     }
 }
 
@@ -264,8 +266,8 @@ proptest! {
         for block in blocks {
             let (ours, theirs) = (decoded(&mut decoder, &block), other.decoded(&block));
             match (ours, theirs) {
-                (Ok(ours), Ok(theirs)) => prop_assert_eq!(ours, theirs),
-                (Err(CompressionError), _) | (_, Err(_)) => break,
+                (Ok(ours), Some(theirs)) => prop_assert_eq!(ours, theirs),
+                (Err(CompressionError), _) | (_, None) => break,
             }
         }
     }
