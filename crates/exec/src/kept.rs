@@ -11,6 +11,7 @@ use mlua::{Error, IntoLua, Lua, Result, Value};
 use crate::core::Core;
 use crate::object::{NewObject, push_object};
 use crate::outcome::Misuse;
+use crate::scalar::protected;
 use crate::vm::Vm;
 
 /// An object that the host keeps: a script that is handed it finds there what an earlier run left. Made by
@@ -32,46 +33,36 @@ impl Vm {
     /// [`Misuse::WrongThread`], or [`Misuse::OutOfMemory`].
     pub fn keep(&self, object: NewObject) -> std::result::Result<Kept, Misuse> {
         self.core.check_thread()?;
-        let mut made = Made {
-            object,
-            reference: ffi::LUA_NOREF,
-        };
         self.core.making(|raw| {
             let l = raw.state();
             // SAFETY: the lock is held; the stack is checked for the two values; everything that can raise runs in the
-            // protected call, which outlives its one argument, the address of `made`.
-            unsafe {
+            // protected call, which `object` outlives.
+            let reference = unsafe {
                 if ffi::lua_checkstack(l, 3) == 0 {
                     return Err(Misuse::OutOfMemory);
                 }
-                ffi::lua_pushcfunction(l, make_kept);
-                ffi::lua_pushlightuserdata(l, (&raw mut made).cast());
-                if ffi::lua_pcall(l, 1, 0, 0) != ffi::LUA_OK {
-                    ffi::lua_pop(l, 1);
-                    return Err(Misuse::OutOfMemory);
-                }
-            }
+                ffi::lua_pushlightuserdata(l, (&raw const object).cast_mut().cast());
+                protected(l, make_kept, 1).map_err(|_| Misuse::OutOfMemory)?;
+                let reference = ffi::lua_tointeger(l, -1);
+                ffi::lua_pop(l, 1);
+                reference
+            };
             Ok(Kept(Rc::new(Reference {
-                reference: made.reference,
+                // It was made of an `i32`.
+                reference: reference as i32,
                 core: Arc::downgrade(&self.core),
             })))
         })
     }
 }
 
-/// What [`make_kept`] is given, and where it leaves the reference.
-struct Made {
-    object: NewObject,
-    reference: i32,
-}
-
 unsafe extern "C-unwind" fn make_kept(l: *mut lua_State) -> i32 {
-    // SAFETY: called by `keep` with the address of what it wants; nothing here has a destructor.
+    // SAFETY: called by `keep` with the address of the object's description; nothing here has a destructor.
     unsafe {
-        let made = ffi::lua_touserdata(l, 1).cast::<Made>();
-        push_object(l, (*made).object);
-        (*made).reference = ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX);
-        0
+        push_object(l, *ffi::lua_touserdata(l, 1).cast::<NewObject>());
+        let reference = ffi::luaL_ref(l, ffi::LUA_REGISTRYINDEX);
+        ffi::lua_pushinteger(l, reference.into());
+        1
     }
 }
 

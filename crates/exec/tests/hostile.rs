@@ -770,15 +770,7 @@ fn a_host_panic_ends_the_run_wherever_it_happens() {
         "pcall(nap_panics, 'boom')",
         "coroutine.wrap(function() pcall(nap_panics, 'boom') end)()",
     ] {
-        let failure = failure(&vm, source);
-        assert_kind(&failure, FailureKind::HostPanic);
-        assert_contains(message(&failure), "panicked: boom");
-        assert_eq!(
-            (failure.script.as_deref(), failure.line),
-            (Some("test.lua"), Some(1)),
-            "{source}"
-        );
-        assert_eq!(vm.usage().unwrap().pending, 0);
+        assert_panics(&vm, source);
     }
 }
 

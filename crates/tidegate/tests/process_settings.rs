@@ -3,7 +3,7 @@
 mod support;
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
@@ -269,32 +269,39 @@ fn a_server_that_says_nothing_is_silent_whatever_it_is_told() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn no_more_is_compressed_than_may_be() -> Result<()> {
-    let long = origin(|mut stream| {
+/// A server whose answers have so many words to compress.
+fn compressible(words: usize) -> Result<SocketAddr> {
+    origin(move |mut stream| {
         head(&mut BufReader::new(&stream))?;
-        let body = "tide ".repeat(20_000);
+        let body = "tide ".repeat(words);
         write!(
             stream,
             "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
             body.len()
         )?;
         Ok(())
-    })?;
+    })
+}
+
+/// Whether the answer to who takes gzip is compressed.
+fn is_compressed(site: &Site, bind: usize) -> Result<bool> {
+    let mut stream = site.connect(bind)?;
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\naccept-encoding: gzip\r\nconnection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer).contains("content-encoding: gzip"))
+}
+
+#[test]
+fn no_more_is_compressed_than_may_be() -> Result<()> {
+    let long = compressible(20_000)?;
     let rest = format!(
         "frontend front\n    bind 127.0.0.1:8081\n    default_backend app\nbackend app\n    compression algo gzip\n    \
          compression type text/plain\n    server s {}\n",
         server(long)
     );
     let runtime = Runtime::start("comp-rate", "level admin", "    maxcomprate 1\n", &rest)?;
-    let is_compressed = || -> Result<bool> {
-        let mut stream = runtime.site.connect(1)?;
-        stream
-            .write_all(b"GET / HTTP/1.1\r\nhost: x\r\naccept-encoding: gzip\r\nconnection: close\r\n\r\n")?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer)?;
-        Ok(String::from_utf8_lossy(&answer).contains("content-encoding: gzip"))
-    };
+    let is_compressed = || is_compressed(&runtime.site, 1);
     assert!(
         runtime
             .ask("show info\n")?
@@ -312,30 +319,14 @@ fn no_more_is_compressed_than_may_be() -> Result<()> {
 /// `maxcompcpuusage`: who has enough to do compresses nothing.
 #[test]
 fn a_thread_that_is_busy_compresses_nothing() -> Result<()> {
-    let long = origin(|mut stream| {
-        head(&mut BufReader::new(&stream))?;
-        let body = "tide ".repeat(2_000);
-        write!(
-            stream,
-            "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-            body.len()
-        )?;
-        Ok(())
-    })?;
+    let long = compressible(2_000)?;
     let front = format!(
         "listen front\n    bind 127.0.0.1:8080\n    compression algo gzip\n    compression type text/plain\n    \
          server s {}\n",
         server(long)
     );
     let script = "core.register_task(function() while true do for _ = 1, 100000 do end core.yield() end end)";
-    let is_compressed = |site: &Site| -> Result<bool> {
-        let mut stream = site.connect(0)?;
-        stream
-            .write_all(b"GET / HTTP/1.1\r\nhost: x\r\naccept-encoding: gzip\r\nconnection: close\r\n\r\n")?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer)?;
-        Ok(String::from_utf8_lossy(&answer).contains("content-encoding: gzip"))
-    };
+    let is_compressed = |site: &Site| is_compressed(site, 0);
     let start = |name: &str, script: &str, most: u32| {
         let config = format!(
             "global\n    nbthread 1\n    maxcompcpuusage {most}\n    lua-load site/script.lua\n{DEFAULTS}{front}"

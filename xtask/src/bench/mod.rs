@@ -84,27 +84,13 @@ pub(crate) fn run(arguments: lexopt::Parser) -> Result<()> {
         .map(|case| measure(&options, case, &tidegate, &directory))
         .collect::<Result<Vec<_>>>();
     let beside = options.beside.then(|| {
-        let site = Site {
-            case: &BESIDE,
-            origin: free_address()?,
-            directory: &directory,
-            tidegate: &tidegate,
-            core: SERVER_CORE,
-            connections: CONNECTIONS_MAX,
-        };
+        let site = site(&BESIDE, &tidegate, &directory)?;
         Ok::<_, Box<dyn std::error::Error>>(beside::measure(&options, &site))
     });
-    let idle = options.idle.iter().map(|case| {
-        let site = Site {
-            case,
-            origin: free_address()?,
-            directory: &directory,
-            tidegate: &tidegate,
-            core: SERVER_CORE,
-            connections: CONNECTIONS_MAX,
-        };
-        idle::measure(&options, site)
-    });
+    let idle = options
+        .idle
+        .iter()
+        .map(|case| idle::measure(&options, site(case, &tidegate, &directory)?));
     let idle = idle.collect::<Result<Vec<_>>>();
     std::fs::remove_dir_all(&directory)?;
     let results = results?;
@@ -127,14 +113,7 @@ pub(crate) fn run(arguments: lexopt::Parser) -> Result<()> {
 pub(crate) fn exercise(tidegate: &Path, directory: &Path, seconds: u32) -> Result<()> {
     installed(server::Server::Tidegate.missing(true))?;
     for case in CASES {
-        let site = Site {
-            case,
-            origin: free_address()?,
-            directory,
-            tidegate,
-            core: SERVER_CORE,
-            connections: CONNECTIONS_MAX,
-        };
+        let site = site(case, tidegate, directory)?;
         let _origin = origin(&site)?;
         let running = site.start(Server::Tidegate)?;
         let connections = CONNECTIONS.min(case.connections_max);
@@ -249,15 +228,7 @@ fn installed(mut missing: Vec<&'static str>) -> Result<()> {
 /// Runs all rounds of one case.
 fn measure<'a>(options: &Options, case: &'a Case, tidegate: &Path, directory: &Path) -> Result<Measured<'a>> {
     eprintln!("{}:", case.title);
-    let origin = free_address()?;
-    let site = Site {
-        case,
-        origin,
-        directory,
-        tidegate,
-        core: SERVER_CORE,
-        connections: CONNECTIONS_MAX,
-    };
+    let site = site(case, tidegate, directory)?;
     let mut result = Measured {
         case,
         turns: BTreeMap::new(),
@@ -300,6 +271,18 @@ fn measure<'a>(options: &Options, case: &'a Case, tidegate: &Path, directory: &P
         }
     }
     Ok(result)
+}
+
+/// What the servers of a case have in common.
+fn site<'a>(case: &'a Case, tidegate: &'a Path, directory: &'a Path) -> Result<Site<'a>> {
+    Ok(Site {
+        case,
+        origin: free_address()?,
+        directory,
+        tidegate,
+        core: SERVER_CORE,
+        connections: CONNECTIONS_MAX,
+    })
 }
 
 /// Starts what a case's servers pass requests on to.

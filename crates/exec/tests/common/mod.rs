@@ -370,6 +370,20 @@ pub(crate) fn assert_kind(failure: &Failure, kind: FailureKind) {
     assert_eq!(failure.kind, kind, "{failure:#?}");
 }
 
+/// The script runs into a host function that panics with `boom`, which ends the run at its first line.
+#[track_caller]
+pub(crate) fn assert_panics(vm: &Vm, source: &str) {
+    let failure = failure(vm, source);
+    assert_kind(&failure, FailureKind::HostPanic);
+    assert_contains(message(&failure), "panicked: boom");
+    assert_eq!(
+        (failure.script.as_deref(), failure.line),
+        (Some("test.lua"), Some(1)),
+        "{source}"
+    );
+    assert_eq!(vm.usage().unwrap().pending, 0);
+}
+
 /// The text of the failure's message.
 pub(crate) fn message(failure: &Failure) -> &str {
     failure.message.as_deref().unwrap_or("(none)")

@@ -45,6 +45,28 @@ pub enum Status {
 }
 
 impl Status {
+    /// All of them, in the order in which HAProxy's exporter tells them.
+    pub const ALL: [Status; 18] = [
+        Status::Initial,
+        Status::Unknown,
+        Status::Observed,
+        Status::SocketError,
+        Status::L4Ok,
+        Status::L4Timeout,
+        Status::L4Connection,
+        Status::L6Ok,
+        Status::L6Timeout,
+        Status::L6Response,
+        Status::L7Timeout,
+        Status::L7Response,
+        Status::L7Ok,
+        Status::L7OkConditional,
+        Status::L7Status,
+        Status::ProcessError,
+        Status::ProcessTimeout,
+        Status::ProcessOk,
+    ];
+
     /// The code: `L7OK`.
     #[must_use]
     pub fn code(self) -> &'static str {
@@ -70,7 +92,7 @@ impl Status {
     /// The status of this code.
     #[must_use]
     pub fn of_code(code: &str) -> Option<Status> {
-        ALL.into_iter().find(|status| status.code() == code)
+        Status::ALL.into_iter().find(|status| status.code() == code)
     }
 
     fn row(self) -> (&'static str, &'static str) {
@@ -97,34 +119,13 @@ impl Status {
     }
 }
 
-const ALL: [Status; 18] = [
-    Status::Initial,
-    Status::Unknown,
-    Status::SocketError,
-    Status::L4Ok,
-    Status::L4Timeout,
-    Status::L4Connection,
-    Status::L6Ok,
-    Status::L6Timeout,
-    Status::L6Response,
-    Status::L7Ok,
-    Status::L7OkConditional,
-    Status::L7Timeout,
-    Status::L7Response,
-    Status::L7Status,
-    Status::ProcessOk,
-    Status::ProcessTimeout,
-    Status::ProcessError,
-    Status::Observed,
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_status_is_found_by_its_code() {
-        for status in ALL {
+        for status in Status::ALL {
             assert_eq!(Status::of_code(status.code()), Some(status));
         }
         assert_eq!(Status::of_code("L8OK"), None);

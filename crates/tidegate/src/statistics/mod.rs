@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use http::Method;
 use tidegate_proxy::ext::{Failure, HttpApplet, HttpService, Run};
-use tidegate_proxy::{Control, Plane, ServiceError};
+use tidegate_proxy::{Plane, ServiceError};
 use tidegate_sample::Condition;
 use tokio::sync::watch;
 
@@ -108,7 +108,10 @@ impl Inner {
             ),
             None => return Ok(()),
         };
-        let Some(control) = self.control().await else {
+        let Some(control) = running(self.handle.clone())
+            .await
+            .map(|about| about.control.clone())
+        else {
             applet.set_status(503, None)?;
             return applet.start_response();
         };
@@ -171,13 +174,6 @@ impl Inner {
         writer.flush().await
     }
 
-    /// The first sessions may come while others are still being prepared for.
-    async fn control(&self) -> Option<Control> {
-        let mut handle = self.handle.clone();
-        let running = handle.wait_for(Option::is_some).await.ok()?;
-        running.as_ref().map(|about| about.control.clone())
-    }
-
     fn row(
         &self,
         plane: &Plane,
@@ -206,6 +202,11 @@ impl Inner {
         let txn = applet.txn();
         self.settings.admin.iter().any(|condition| condition.eval(&**txn))
     }
+}
+
+/// What runs: the first sessions may come while others are still being prepared for.
+async fn running(mut handle: Handle) -> Option<Arc<About>> {
+    handle.wait_for(Option::is_some).await.ok()?.clone()
 }
 
 fn redirect(applet: &HttpApplet, to: &str) -> Result<(), ServiceError> {

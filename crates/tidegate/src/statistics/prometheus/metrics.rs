@@ -256,6 +256,9 @@ const RESPONSES: [(&str, &str); 6] = [
     ("hrsp_other", "other"),
 ];
 
+/// A column, and the label of its samples.
+type Column = (&'static Field, Option<(&'static str, &'static str)>);
+
 /// Gets a label of its own, if a sample has one, and the value.
 type Sample<'s> = &'s mut dyn FnMut(Option<(&str, &str)>, &Typed);
 
@@ -276,62 +279,64 @@ impl OfObjects {
         }
     }
 
-    /// Gives the samples of a row. There are none where it has no such figure.
-    pub(super) fn each(&self, row: &Object, rows: &[Object], sample: Sample<'_>) {
-        let value = |name| column(name).and_then(|field| (field.value)(row));
+    /// The columns that its samples are made of, each with the label that tells it from others.
+    pub(super) fn columns(&self) -> Vec<Column> {
+        let named = |name, label| column(name).map(|field| (field, label));
         match self.tells {
-            Figure => {
-                if let Some(value) = value(self.column) {
-                    sample(None, &value);
-                }
+            Figure | Seconds => named(self.column, None).into_iter().collect(),
+            Responses => RESPONSES
+                .into_iter()
+                .filter_map(|(name, class)| named(name, Some(("code", class))))
+                .collect(),
+            Tells::Status | CheckStatus | ServersByStatus | ServersByCheck => Vec::new(),
+        }
+    }
+
+    /// Gives the samples of a row, of its [`columns`](Self::columns); `servers` are those of a backend. There are none where it has no such
+    /// figure.
+    pub(super) fn each(&self, row: &Object, columns: &[Column], servers: &[Object], sample: Sample<'_>) {
+        for (field, label) in columns {
+            let value = match self.tells {
+                Seconds => (field.value)(row).and_then(|value| Some(Typed::Float(value.number()? / 1000.0))),
+                _ => (field.value)(row),
+            };
+            if let Some(value) = value {
+                sample(*label, &value);
             }
-            Seconds => {
-                if let Some(milliseconds) = value(self.column).and_then(|value| value.number()) {
-                    sample(None, &Typed::Float(milliseconds / 1000.0));
-                }
-            }
-            Responses => {
-                for (name, class) in RESPONSES {
-                    if let Some(value) = value(name) {
-                        sample(Some(("code", class)), &value);
-                    }
-                }
-            }
+        }
+        let is = |is_so: bool| u32::from(is_so);
+        match self.tells {
+            Figure | Seconds | Responses => {}
             Tells::Status => by_state(
-                states(row.kind),
-                |state| u32::from(state_of(row) == state),
+                states(row.kind).map(|state| (state, is(state_of(row) == state))),
                 sample,
             ),
             CheckStatus => {
-                if let Some(last) = last_check(row) {
-                    by_state(checks(), |state| u32::from(state == last), sample);
+                if let Some(last) = row.last_check() {
+                    by_state(checks().map(|end| (end.code(), is(end == last))), sample);
                 }
             }
             ServersByStatus => {
-                let count = |state: &str| counted(row, rows, |server| state_of(server) == state);
-                by_state(states(Kind::Server), count, sample);
+                let count = |state| counted(servers, |server| state_of(server) == state);
+                by_state(states(Kind::Server).map(|state| (state, count(state))), sample);
             }
             ServersByCheck => {
-                let count =
-                    |state: &str| counted(row, rows, |server| last_check(server).as_deref() == Some(state));
-                by_state(checks(), count, sample);
+                let count = |end| counted(servers, |server| server.last_check() == Some(end));
+                by_state(checks().map(|end| (end.code(), count(end))), sample);
             }
         }
     }
 }
 
-fn by_state(states: impl IntoIterator<Item = &'static str>, count: impl Fn(&str) -> u32, sample: Sample<'_>) {
-    for state in states {
-        sample(Some(("state", state)), &Typed::U32(count(state)));
+fn by_state(counts: impl Iterator<Item = (&'static str, u32)>, sample: Sample<'_>) {
+    for (state, count) in counts {
+        sample(Some(("state", state)), &Typed::U32(count));
     }
 }
 
-/// How many of a backend's servers are so.
-fn counted(backend: &Object, rows: &[Object], is_so: impl Fn(&Object) -> bool) -> u32 {
-    let servers = rows
-        .iter()
-        .filter(|row| row.kind == Kind::Server && row.proxy_id == backend.proxy_id);
-    u32::try_from(servers.filter(|server| is_so(server)).count()).unwrap_or(u32::MAX)
+/// How many servers are so.
+fn counted(servers: &[Object], is_so: impl Fn(&Object) -> bool) -> u32 {
+    u32::try_from(servers.iter().filter(|server| is_so(server)).count()).unwrap_or(u32::MAX)
 }
 
 fn states(kind: Kind) -> impl Iterator<Item = &'static str> {
@@ -356,33 +361,10 @@ fn state_of(row: &Object) -> &'static str {
     }
 }
 
-/// How the last check ended, of a server that is checked and was.
-fn last_check(row: &Object) -> Option<String> {
-    let value = column("check_status").and_then(|field| (field.value)(row))?;
-    Some(value.to_string())
-}
-
 /// How checks may end.
-fn checks() -> impl Iterator<Item = &'static str> {
-    let ends = [
-        Status::Observed,
-        Status::SocketError,
-        Status::L4Ok,
-        Status::L4Timeout,
-        Status::L4Connection,
-        Status::L6Ok,
-        Status::L6Timeout,
-        Status::L6Response,
-        Status::L7Timeout,
-        Status::L7Response,
-        Status::L7Ok,
-        Status::L7OkConditional,
-        Status::L7Status,
-        Status::ProcessError,
-        Status::ProcessTimeout,
-        Status::ProcessOk,
-    ];
-    ends.into_iter().map(Status::code)
+fn checks() -> impl Iterator<Item = Status> {
+    let unasked = |status: &Status| matches!(status, Status::Initial | Status::Unknown);
+    Status::ALL.into_iter().filter(move |status| !unasked(status))
 }
 
 fn column(name: &str) -> Option<&'static Field> {

@@ -15,7 +15,7 @@ use tidegate_proxy::ext::{Failure, HttpApplet, HttpService, Run};
 use tidegate_proxy::{Plane, ServiceError};
 
 use super::writer::Writer;
-use super::{Handle, SLICE};
+use super::{Handle, SLICE, running};
 use crate::runtime::About;
 use crate::runtime::stat::fields::{Kind, Object, object, places};
 use crate::runtime::typed::Typed;
@@ -41,12 +41,9 @@ impl Exporter {
 
 impl HttpService for Exporter {
     fn serve(&self, applet: Rc<HttpApplet>) -> Run<'static, Result<(), Failure>> {
-        let mut handle = self.handle.clone();
+        let handle = self.handle.clone();
         Run::suspended(async move {
-            // The first sessions may come while others are still being prepared for.
-            let about = handle.wait_for(Option::is_some).await.ok();
-            let about = about.and_then(|about| about.clone());
-            match answer(&applet, about).await {
+            match answer(&applet, running(handle).await).await {
                 // Nobody is left to be told.
                 Ok(()) | Err(ServiceError::ClientGone) => Ok(()),
                 Err(error) => Err(Failure::new(error.to_string())),
@@ -159,15 +156,22 @@ async fn of_objects(
         if !query.wants(&name) {
             continue;
         }
+        let columns = metric.columns();
         let mut head = Some(Head::new(&name, metric.nature, metric.doc()));
-        for row in rows.iter().filter(|row| row.kind == kind && query.takes(row)) {
+        let wanted = |row: &Object| row.kind == kind && query.takes(row);
+        for (at, row) in rows.iter().enumerate().filter(|(_, row)| wanted(row)) {
             let labels = Labels::of(row);
-            metric.each(row, rows, &mut |label, value| {
-                if let Some(head) = head.take() {
-                    head.write(&mut writer.text);
-                }
-                sample(&name, &labels.with(label), value, &mut writer.text);
-            });
+            metric.each(
+                row,
+                &columns,
+                servers_before(rows, at, row),
+                &mut |label, value| {
+                    if let Some(head) = head.take() {
+                        head.write(&mut writer.text);
+                    }
+                    sample(&name, &labels.with(label), value, &mut writer.text);
+                },
+            );
             if writer.text.len() >= PIECE_BYTES {
                 writer.flush().await?;
             }
@@ -175,6 +179,16 @@ async fn of_objects(
         tokio::task::yield_now().await;
     }
     writer.flush().await
+}
+
+/// The servers of the proxy of a row that stand right before it: a backend's own.
+fn servers_before<'r>(rows: &'r [Object], at: usize, row: &Object) -> &'r [Object] {
+    let before = rows.get(..at).unwrap_or_default();
+    let is_own = |other: &Object| other.kind == Kind::Server && other.proxy_id == row.proxy_id;
+    let last_other = before.iter().rposition(|other| !is_own(other));
+    before
+        .get(last_other.map_or(0, |other| other + 1)..)
+        .unwrap_or_default()
 }
 
 fn of_tables(plane: &Plane, query: &Query, out: &mut String) {

@@ -80,6 +80,13 @@ pub(crate) struct Object {
     cookie: Option<String>,
 }
 
+impl Object {
+    /// How the last check ended, of a server that is checked and was.
+    pub(crate) fn last_check(&self) -> Option<Status> {
+        Some(self.last_check.as_ref()?.finding.status)
+    }
+}
+
 /// What is known of a server alone.
 struct OfServer {
     queue_limit: u32,
