@@ -7,12 +7,8 @@ use crate::ground::Ground;
 use crate::support::Result;
 use crate::support::origin::named;
 
-/// Leaves the program as many descriptors as it has, and so many more.
-fn limit(ground: &Ground, more: Option<usize>) -> Result<()> {
-    let limit = match more {
-        Some(more) => settled(ground)? + more,
-        None => 1000,
-    };
+/// Lets the program open no descriptor of this number or above.
+fn limit(ground: &Ground, limit: usize) -> Result<()> {
     let pid = ground.site.pid().to_string();
     let limit = format!("--nofile={limit}:");
     let set = Command::new("prlimit").args(["--pid", &pid, &limit]).status()?;
@@ -22,11 +18,12 @@ fn limit(ground: &Ground, more: Option<usize>) -> Result<()> {
     }
 }
 
-/// How many it has once none is about to be closed.
-fn settled(ground: &Ground) -> Result<usize> {
+/// The lowest number that no descriptor has, once none is about to be closed: that is what the next one would get.
+fn next_number(ground: &Ground) -> Result<usize> {
     let mut seen = Vec::new();
     loop {
-        seen.push(ground.descriptors()?);
+        let numbers = ground.descriptor_numbers()?;
+        seen.push((0..).find(|number| !numbers.contains(number)).unwrap_or_default());
         if let [.., a, b, c, d] = seen[..]
             && [a, b, c] == [b, c, d]
         {
@@ -39,7 +36,7 @@ fn settled(ground: &Ground) -> Result<usize> {
 #[test]
 fn whoever_can_not_be_let_in_is_told_of_and_let_in_later() -> Result<()> {
     let mut ground = Ground::start("no-room", named("fine")?)?;
-    limit(&ground, Some(0))?;
+    limit(&ground, next_number(&ground)?)?;
     let waiting = ground.site.begin("/")?;
     let told = ground.told()?;
     assert!(
@@ -47,7 +44,7 @@ fn whoever_can_not_be_let_in_is_told_of_and_let_in_later() -> Result<()> {
         "{told}"
     );
     ground.is_well()?;
-    limit(&ground, None)?;
+    limit(&ground, 1000)?;
     assert!(crate::support::site::rest(waiting)?.ends_with("served"));
     ground.is_well()
 }

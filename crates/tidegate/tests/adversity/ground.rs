@@ -213,7 +213,14 @@ impl Ground {
 
     /// Descriptors that the program has.
     pub(crate) fn descriptors(&self) -> Result<usize> {
-        Ok(std::fs::read_dir(format!("/proc/{}/fd", self.site.pid()))?.count())
+        Ok(self.descriptor_numbers()?.len())
+    }
+
+    /// Their numbers.
+    pub(crate) fn descriptor_numbers(&self) -> Result<Vec<usize>> {
+        let all = std::fs::read_dir(format!("/proc/{}/fd", self.site.pid()))?;
+        all.map(|fd| Ok(fd?.file_name().to_string_lossy().parse()?))
+            .collect()
     }
 
     /// Asks, and compares what comes with what should: the line of the log begins with `line`, the answer has the status that it begins
