@@ -105,9 +105,13 @@ impl Process {
         Ok(kib.trim().parse::<u64>()? * 1024)
     }
 
-    /// CPU time used so far, user and system, by all threads of the process and of its children.
-    pub(crate) fn cpu(&self, ticks_per_second: f64) -> Result<f64> {
-        Ok(ticks(self.child.id())? as f64 / ticks_per_second)
+    /// CPU time used so far by all threads of the process and of its children.
+    pub(crate) fn cpu(&self, ticks_per_second: f64) -> Result<Cpu> {
+        let ticks = ticks(self.child.id())?;
+        Ok(Cpu {
+            own: ticks.own as f64 / ticks_per_second,
+            kernel: ticks.kernel as f64 / ticks_per_second,
+        })
     }
 }
 
@@ -117,6 +121,38 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Seconds of CPU time: of a program's own code, and of the kernel on its behalf.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Cpu {
+    pub(crate) own: f64,
+    pub(crate) kernel: f64,
+}
+
+impl Cpu {
+    /// Both together.
+    pub(crate) fn all(self) -> f64 {
+        self.own + self.kernel
+    }
+}
+
+impl std::ops::Sub for Cpu {
+    type Output = Self;
+
+    fn sub(self, earlier: Self) -> Self {
+        Self {
+            own: self.own - earlier.own,
+            kernel: self.kernel - earlier.kernel,
+        }
+    }
+}
+
+/// The same in ticks, as `/proc` has it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Ticks {
+    own: u64,
+    kernel: u64,
 }
 
 /// How many ticks `/proc` counts per second.
@@ -142,20 +178,22 @@ pub(crate) fn free_address() -> Result<SocketAddr> {
     Err("no free port".into())
 }
 
-fn ticks(pid: u32) -> Result<u64> {
+fn ticks(pid: u32) -> Result<Ticks> {
     let mut sum = stat_ticks(&std::fs::read_to_string(format!("/proc/{pid}/stat"))?)?;
     for task in std::fs::read_dir(format!("/proc/{pid}/task"))? {
         // A thread may end, and a kernel may be built without this list: no children then.
         let children = std::fs::read_to_string(task?.path().join("children")).unwrap_or_default();
         for child in children.split_whitespace() {
-            sum += ticks(child.parse()?)?;
+            let child = ticks(child.parse()?)?;
+            sum.own += child.own;
+            sum.kernel += child.kernel;
         }
     }
     Ok(sum)
 }
 
-/// utime + stime + cutime + cstime of a line of `/proc/PID/stat`, whose second field may hold spaces.
-fn stat_ticks(stat: &str) -> Result<u64> {
+/// utime + cutime and stime + cstime of a line of `/proc/PID/stat`, whose second field may hold spaces.
+fn stat_ticks(stat: &str) -> Result<Ticks> {
     let (_, fields) = stat
         .rsplit_once(')')
         .ok_or("/proc/PID/stat is not as documented")?;
@@ -165,10 +203,13 @@ fn stat_ticks(stat: &str) -> Result<u64> {
         .take(4)
         .map(str::parse)
         .collect::<Result<_, _>>()?;
-    if times.len() < 4 {
+    let [user, system, children_user, children_system] = times[..] else {
         return Err("/proc/PID/stat is too short".into());
-    }
-    Ok(times.iter().sum())
+    };
+    Ok(Ticks {
+        own: user + children_user,
+        kernel: system + children_system,
+    })
 }
 
 #[cfg(test)]
@@ -178,7 +219,7 @@ mod tests {
     #[test]
     fn the_times_of_a_stat_line_are_added() {
         let line = "12 (a b) c) S 1 12 12 0 -1 4194560 100 200 0 0 7 5 30 100 20 0 3 0 999 1 1";
-        assert_eq!(stat_ticks(line).unwrap(), 142);
+        assert_eq!(stat_ticks(line).unwrap(), Ticks { own: 37, kernel: 105 });
         assert!(stat_ticks("12 (a) S 1 2").is_err());
     }
 

@@ -252,9 +252,10 @@ fn measure<'a>(options: &Options, case: &'a Case, tidegate: &Path, directory: &P
             ) {
                 Ok(turn) if round > 0 => {
                     eprintln!(
-                        "  {:<9} {:>8.2} us, {:>3.0} % of its core",
+                        "  {:<9} {:>8.2} us, {:>6.2} of them the kernel's, {:>3.0} % of its core",
                         server.server.name(),
                         turn.cpu_us,
+                        turn.kernel_us,
                         turn.busy * 100.0
                     );
                     result.turns.entry(server.server).or_default().push(turn);
@@ -336,8 +337,9 @@ fn turn(server: &Running, connections: u32, seconds: u32, ticks: f64, way: Way) 
     let requests = load::requests(server.address, LOAD_CORE, connections, seconds, way)?;
     let (cpu, elapsed) = (server.process.cpu(ticks)? - cpu, start.elapsed().as_secs_f64());
     Ok(Turn {
-        cpu_us: cpu * 1e6 / requests as f64,
-        busy: cpu / elapsed,
+        cpu_us: cpu.all() * 1e6 / requests as f64,
+        kernel_us: cpu.kernel * 1e6 / requests as f64,
+        busy: cpu.all() / elapsed,
     })
 }
 

@@ -11,6 +11,8 @@ use super::server::Server;
 pub(crate) struct Turn {
     /// CPU time per answered request.
     pub(crate) cpu_us: f64,
+    /// What of it the kernel took on the server's behalf.
+    pub(crate) kernel_us: f64,
     /// The share of its core that the server had used.
     pub(crate) busy: f64,
 }
@@ -34,12 +36,15 @@ impl Measured<'_> {
         )
     }
 
-    fn cpu_us(&self, server: Server) -> Option<f64> {
-        median(self.turns.get(&server)?.iter().map(|turn| turn.cpu_us))
+    /// The ratio that a server would have to `other` which spent nothing but what the kernel takes for `other`: the least
+    /// that there is with the same system calls.
+    fn least(&self, other: Server) -> Option<f64> {
+        let turns = self.turns.get(&other)?;
+        median(turns.iter().map(|turn| turn.kernel_us / turn.cpu_us))
     }
 
-    fn busy(&self, server: Server) -> Option<f64> {
-        median(self.turns.get(&server)?.iter().map(|turn| turn.busy))
+    fn figure(&self, server: Server, of: impl Fn(&Turn) -> f64) -> Option<f64> {
+        median(self.turns.get(&server)?.iter().map(of))
     }
 
     fn target(&self, other: Server) -> Option<f64> {
@@ -68,16 +73,18 @@ pub(crate) fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
 pub(crate) fn tables(results: &[Measured<'_>]) -> String {
     let mut page = String::from(
         "CPU time of Tidegate per request, divided by that of the others in the same round (in brackets the target, \
-         with `!` where it is missed):\n\n\
-         | case | / haproxy | / nginx | / floor | haproxy / floor | nginx / haproxy |\n|---|---|---|---|---|---|\n",
+         with `!` where it is missed); the least is the kernel's part of HAProxy's, which is what a program would take that did \
+         nothing itself:\n\n\
+         | case | / haproxy | the least | / nginx | / floor | haproxy / floor | nginx / haproxy |\n|---|---|---|---|---|---|---|\n",
     );
     for result in results {
         let ours = |other| verdict(result.ratio(Server::Tidegate, other), result.target(other));
         let _ = writeln!(
             page,
-            "| {} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} | {} |",
             result.case.title,
             ours(Server::Haproxy),
+            number(result.least(Server::Haproxy)),
             ours(Server::Nginx),
             ours(Server::Floor),
             number(result.ratio(Server::Haproxy, Server::Floor)),
@@ -85,13 +92,19 @@ pub(crate) fn tables(results: &[Measured<'_>]) -> String {
         );
     }
     page.push_str(
-        "\nMicroseconds of CPU per request, and the share of its core that the server had used:\n\n\
+        "\nMicroseconds of CPU per request, those of the kernel among them, and the share of its core that the server had used:\n\n\
          | case | tidegate | haproxy | nginx | floor |\n|---|---|---|---|---|\n",
     );
     for result in results {
-        let cells = Server::ALL.map(|server| match (result.cpu_us(server), result.busy(server)) {
-            (Some(cpu_us), Some(busy)) => format!("{cpu_us:.1} ({:.0} %)", busy * 100.0),
-            _ => "–".to_owned(),
+        let cells = Server::ALL.map(|server| {
+            let figure = |of: fn(&Turn) -> f64| result.figure(server, of);
+            let (all, kernel) = (figure(|turn| turn.cpu_us), figure(|turn| turn.kernel_us));
+            match (all, kernel, figure(|turn| turn.busy)) {
+                (Some(all), Some(kernel), Some(busy)) => {
+                    format!("{all:.1}, {kernel:.1} ({:.0} %)", busy * 100.0)
+                }
+                _ => "–".to_owned(),
+            }
         });
         let _ = writeln!(page, "| {} | {} |", result.case.title, cells.join(" | "));
     }
@@ -131,7 +144,12 @@ mod tests {
     use crate::bench::cases::CASES;
 
     fn turns(cpu_us: &[f64]) -> Vec<Turn> {
-        cpu_us.iter().map(|&cpu_us| Turn { cpu_us, busy: 0.97 }).collect()
+        let turn = |&cpu_us: &f64| Turn {
+            cpu_us,
+            kernel_us: cpu_us * 0.75,
+            busy: 0.97,
+        };
+        cpu_us.iter().map(turn).collect()
     }
 
     #[test]
@@ -168,11 +186,11 @@ mod tests {
         };
         let page = tables(&[result]);
         assert!(
-            page.contains("| plain return | 0.80 (0.7) ! | – | 1.00 (1.25) | 1.25 | – |"),
+            page.contains("| plain return | 0.80 (0.7) ! | 0.75 | – | 1.00 (1.25) | 1.25 | – |"),
             "{page}"
         );
         assert!(
-            page.contains("| plain return | 8.0 (97 %) | 10.0 (97 %) | – | 8.0 (97 %) |"),
+            page.contains("| plain return | 8.0, 6.0 (97 %) | 10.0, 7.5 (97 %) | – | 8.0, 6.0 (97 %) |"),
             "{page}"
         );
         assert!(page.contains("- plain return on nginx: no module"), "{page}");
