@@ -37,6 +37,14 @@ pub(crate) struct Listening {
     pub(crate) bound: Bound,
 }
 
+/// What the connections of a socket begin with.
+struct Door {
+    frontend: Rc<Frontend>,
+    entrance: Rc<Entrance>,
+    welcome: Rc<Welcome>,
+    usage: Arc<Usage>,
+}
+
 impl Worker {
     /// Takes the connections of one socket for as long as its frontend does.
     pub(super) async fn accept(self: Rc<Self>, listening: Listening) {
@@ -59,27 +67,13 @@ impl Worker {
             .shared
             .board
             .listener_of(&frontend.spec.name, spec.id, self.index);
-        let global = &self.shared.global;
-        let entrance = Rc::new(Entrance {
-            home: Some(frontend.clone()),
-            frontend: frontend.named.clone(),
-            listener: Rc::new(Named {
-                name: spec.name.as_str().into(),
-                id: spec.id,
-            }),
-            socket: frontend.spec.socket_stats.then(|| usage.clone()),
-            tables: global.tables.clone(),
-            proc_vars: global.proc_vars.clone(),
-            process: global.process.clone(),
-            worker: self.index,
-            logger: frontend.logger.clone(),
-            writer: self.shared.writer.clone(),
-            stopping: self.stopping.clone(),
-            proto: spec.proto,
-            idle_ping: spec.idle_ping,
-            netscaler_magic: spec.netscaler_magic.unwrap_or_default(),
-        });
-        let welcome = Rc::new(Welcome::of(&spec));
+        let door = Door {
+            entrance: Rc::new(self.entrance(&frontend, &spec, &usage)),
+            welcome: Rc::new(Welcome::of(&spec)),
+            frontend,
+            usage,
+        };
+        let frontend = &door.frontend;
         let own_port = match (&bound.address, &spec.address) {
             (BoundAddress::Tcp(address), ListenAddress::Tcp(_)) => Some(*address),
             _ => None,
@@ -172,7 +166,7 @@ impl Worker {
                         source: peer,
                         destination,
                     };
-                    self.begin(&frontend, &entrance, &usage, &welcome, stream, ends, permits);
+                    self.begin(&door, stream, ends, permits);
                 }
                 // Out of descriptors, or the client was gone already: nothing that gets better at once.
                 Err(why) => {
@@ -189,34 +183,39 @@ impl Worker {
         }
     }
 
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "all of them are the listener's, and it has but one caller"
-    )]
-    fn begin(
-        self: &Rc<Self>,
-        frontend: &Rc<Frontend>,
-        entrance: &Rc<Entrance>,
-        usage: &Arc<Usage>,
-        welcome: &Rc<Welcome>,
-        stream: Stream,
-        ends: Ends,
-        permits: [Place; 4],
-    ) {
-        let client = Rc::new(Client::new(entrance.clone(), ends));
+    /// What the clients of a socket have in common.
+    fn entrance(&self, frontend: &Rc<Frontend>, spec: &ListenerSpec, usage: &Arc<Usage>) -> Entrance {
+        let global = &self.shared.global;
+        Entrance {
+            home: Some(frontend.clone()),
+            frontend: frontend.named.clone(),
+            listener: Rc::new(Named {
+                name: spec.name.as_str().into(),
+                id: spec.id,
+            }),
+            socket: frontend.spec.socket_stats.then(|| usage.clone()),
+            tables: global.tables.clone(),
+            proc_vars: global.proc_vars.clone(),
+            process: global.process.clone(),
+            worker: self.index,
+            logger: frontend.logger.clone(),
+            writer: self.shared.writer.clone(),
+            stopping: self.stopping.clone(),
+            proto: spec.proto,
+            idle_ping: spec.idle_ping,
+            netscaler_magic: spec.netscaler_magic.unwrap_or_default(),
+        }
+    }
+
+    /// Begins the session of a connection.
+    fn begin(self: &Rc<Self>, door: &Door, stream: Stream, ends: Ends, permits: [Place; 4]) {
+        let client = Rc::new(Client::new(door.entrance.clone(), ends));
         let second = self.shared.board.second(client.accepted_at);
         tally::beat(Pulse::Connections, client.accepted_at);
         let place = self.roster.enter(client.clone());
-        let counted = Counting::new(
-            self.clone(),
-            place,
-            frontend.clone(),
-            usage.clone(),
-            second,
-            permits,
-        );
-        let (worker, frontend) = (self.clone(), frontend.clone());
-        let session = Session::new(worker, frontend, client, welcome, stream);
+        let counted = Counting::new(self.clone(), place, door, second, permits);
+        let (worker, frontend) = (self.clone(), door.frontend.clone());
+        let session = Session::new(worker, frontend, client, &door.welcome, stream);
         let task = tokio::task::spawn_local(Attended {
             session,
             _counted: counted,
@@ -261,14 +260,8 @@ struct Counting {
 }
 
 impl Counting {
-    fn new(
-        worker: Rc<Worker>,
-        place: usize,
-        frontend: Rc<Frontend>,
-        listener: Arc<Usage>,
-        second: u32,
-        permits: [Place; 4],
-    ) -> Self {
+    fn new(worker: Rc<Worker>, place: usize, door: &Door, second: u32, permits: [Place; 4]) -> Self {
+        let (frontend, listener) = (door.frontend.clone(), door.usage.clone());
         frontend.usage.enter(second);
         listener.enter(second);
         worker.sessions.set(worker.sessions.get() + 1);
