@@ -329,7 +329,7 @@ mod tests {
             ("fips_mode", false),
             ("ssllib_name_startswith(OpenSSL)", false),
             ("ssllib_name_startswith(rust)", true),
-            ("enabled(SPLICE)", false),
+            ("enabled(SPLICE)", cfg!(target_os = "linux")),
             ("enabled(GETADDRINFO)", true),
             ("!defined(NOPE) && streq(a,a)", true),
         ] {
@@ -374,7 +374,7 @@ mod tests {
             "POLL EPOLL KQUEUE EVPORTS SPLICE GETADDRINFO REUSEPORT FAST-FORWARD SERVER-SSL-VERIFY-NONE";
         let enabled: Vec<&str> = names.split(' ').filter(|name| on(name)).collect();
         let wanted: &[&str] = if cfg!(target_os = "linux") {
-            &["EPOLL", "GETADDRINFO", "REUSEPORT"]
+            &["EPOLL", "SPLICE", "GETADDRINFO", "REUSEPORT", "FAST-FORWARD"]
         } else {
             &["GETADDRINFO", "REUSEPORT"]
         };

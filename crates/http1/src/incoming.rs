@@ -67,6 +67,16 @@ impl Incoming {
         }
     }
 
+    /// So many bytes of a body whose length is known have come another way.
+    pub fn pass(&mut self, bytes: u64) {
+        if let Coming::Length(rest) = &mut self.0 {
+            *rest = rest.saturating_sub(bytes);
+            if *rest == 0 {
+                self.0 = Coming::Nothing;
+            }
+        }
+    }
+
     /// Nothing more of it will come, though it isn't over.
     pub fn break_off(&mut self, why: &'static str) {
         if !matches!(self.0, Coming::Nothing) {
@@ -145,6 +155,25 @@ mod tests {
             whole(b"b")
         );
         assert_eq!(read(Framing::UntilEnd, b"all", true), whole(b"all"));
+    }
+
+    #[test]
+    fn what_comes_another_way_is_no_longer_waited_for() {
+        let mut incoming = Incoming::new(Framing::Length(5), HeadLimits::of_bytes(1000));
+        incoming.pass(3);
+        assert_eq!((incoming.remaining(), incoming.is_over()), (Some(2), false));
+        let mut held = Bytes::from_static(b"denext");
+        assert_eq!(
+            incoming.step(&mut held, false),
+            Step::Piece(Bytes::from_static(b"de"))
+        );
+        let mut incoming = Incoming::new(Framing::Length(5), HeadLimits::of_bytes(1000));
+        incoming.pass(5);
+        assert_eq!((incoming.remaining(), incoming.is_over()), (Some(0), true));
+        // Where only what comes says how much comes, nothing can pass unseen.
+        let mut incoming = Incoming::new(Framing::Chunked, HeadLimits::of_bytes(1000));
+        incoming.pass(5);
+        assert_eq!((incoming.remaining(), incoming.is_over()), (None, false));
     }
 
     #[test]

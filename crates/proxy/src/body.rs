@@ -12,7 +12,9 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
 use crate::filter::chain::{Chain, Fault};
+use crate::http1::Unseen;
 use crate::replay::Attempt;
+use crate::splice::Conduit;
 use crate::txn::Txn;
 use crate::{http1, http2};
 
@@ -295,12 +297,39 @@ impl MessageBody {
             return Poll::Ready(None);
         };
         let polled = source.poll_frame(cx);
+        self.tell_watch(
+            polled.is_pending(),
+            matches!(polled, Poll::Ready(None | Some(Err(_)))),
+        );
+        polled
+    }
+
+    fn tell_watch(&self, awaited: bool, ended: bool) {
         if let Some(watch) = &self.watch {
-            watch.awaited.set(polled.is_pending());
-            if matches!(polled, Poll::Ready(None | Some(Err(_)))) || source.is_ended() {
+            watch.awaited.set(awaited);
+            if ended || self.source.as_ref().is_none_or(Source::is_ended) {
                 watch.ended.set(true);
             }
         }
+    }
+}
+
+impl Unseen for MessageBody {
+    type Broken = BodyError;
+
+    fn unseen(&self) -> u64 {
+        match &self.source {
+            Some(Source::Http1(body)) if self.ahead.is_empty() && self.passed.is_none() => body.unseen(),
+            _ => 0,
+        }
+    }
+
+    fn poll_unseen(&mut self, cx: &mut Context<'_>, conduit: &mut Conduit) -> Poll<Result<usize, BodyError>> {
+        let polled = match &mut self.source {
+            Some(Source::Http1(body)) if self.ahead.is_empty() => body.poll_unseen(cx, conduit),
+            _ => Poll::Ready(Ok(0)),
+        };
+        self.tell_watch(polled.is_pending(), matches!(polled, Poll::Ready(Err(_))));
         polled
     }
 }

@@ -211,6 +211,13 @@ impl Plane {
         }
     }
 
+    /// The most pipes that pass bytes from socket to socket, those that have some or may at once, and those that are empty.
+    #[must_use]
+    pub fn pipes(&self) -> [usize; 3] {
+        let pipes = &self.shared.pipes;
+        [pipes.most(), pipes.used(), pipes.spare()]
+    }
+
     /// Most connections over TLS at a time; none for no limit of their own.
     #[must_use]
     pub fn tls_connections_max(&self) -> Option<usize> {

@@ -47,6 +47,7 @@ mod session;
 mod socket_buffers;
 mod spares;
 pub mod spec;
+mod splice;
 mod stick;
 mod stream;
 mod stream_shares;

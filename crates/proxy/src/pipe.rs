@@ -11,6 +11,11 @@ pub(crate) trait Pipe: AsyncRead + AsyncWrite + Unpin {
     /// What was counted on it.
     fn traffic(&self) -> &Traffic;
 
+    /// The stream itself, where that is what this is.
+    fn counted(&mut self) -> Option<&mut Counted> {
+        None
+    }
+
     /// Makes its end look like what it is: not an orderly one.
     fn reset(&mut self);
 
@@ -21,6 +26,10 @@ pub(crate) trait Pipe: AsyncRead + AsyncWrite + Unpin {
 impl Pipe for Counted {
     fn traffic(&self) -> &Traffic {
         Counted::traffic(self)
+    }
+
+    fn counted(&mut self) -> Option<&mut Counted> {
+        Some(self)
     }
 
     fn reset(&mut self) {

@@ -22,6 +22,7 @@ use crate::peers::{Exchange, PeersSpec, SectionView};
 use crate::room::Room;
 use crate::roster::{Order, Orders};
 use crate::spec::{BackendSpec, FrontendSpec, ProxySpec};
+use crate::splice::Pipes;
 use crate::stream_shares::StreamShares;
 use crate::tally::Tallies;
 use crate::upstream::directory::Directory;
@@ -464,6 +465,7 @@ fn share(
         writer,
         violations: Violations::default(),
         runtimes: Mutex::default(),
+        pipes: Arc::new(Pipes::new(global.splice)),
         streams: StreamShares::new(global.maxconn, global.h2.fe_elasticity_percent),
         global,
     })

@@ -43,7 +43,7 @@ pub use self::balance::{Affinity, Balance, HashBy, HashFunction, HashKey, HashMe
 pub use self::closing::Closing;
 pub use self::forwarded::{ForwardFor, Forwarded, ForwardedPart};
 pub use self::frontend::{FrontendSpec, Monitor};
-pub use self::global::{CloseSpread, GlobalSpec, PaceSpec};
+pub use self::global::{CloseSpread, GlobalSpec, PaceSpec, SpliceSpec};
 pub use self::http1::{HeaderNames, Http1Spec, HttpClose};
 pub use self::http2::Http2Tuning;
 pub use self::keepalive::KeepAlive;

@@ -6,15 +6,16 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::client::Client;
 use crate::counts::Count;
 use crate::figures::Usage;
 use crate::lot::{Lot, Parked};
+use crate::splice::Conduit;
 use crate::tally::{self, Tallied};
 use crate::tls::Secure;
 
@@ -234,6 +235,66 @@ impl Counted {
             self.stream = Stream::Tcp(parked.leave()?);
         }
         Ok(())
+    }
+
+    /// Whether what comes and goes here may pass by a pipe: it is a socket of TCP, without TLS above it.
+    pub(crate) fn splices(&self) -> bool {
+        matches!(self.stream, Stream::Tcp(_))
+    }
+
+    /// Receives into an empty pipe, up to so much; says how much, 0 at the end.
+    pub(crate) fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        conduit: &mut Conduit,
+        most: u64,
+    ) -> Poll<io::Result<usize>> {
+        let Stream::Tcp(tcp) = &self.stream else {
+            return Poll::Ready(Err(io::ErrorKind::Unsupported.into()));
+        };
+        loop {
+            let ready = ready!(tcp.poll_read_ready(cx));
+            match ready.and_then(|()| tcp.try_io(Interest::READABLE, || conduit.fill(tcp, most))) {
+                Ok(read) => {
+                    self.traffic.read.set(self.traffic.read.get() + read as u64);
+                    if read == 0 {
+                        self.traffic.read_ended.set(true);
+                    }
+                    return Poll::Ready(Ok(read));
+                }
+                Err(why) if why.kind() == io::ErrorKind::WouldBlock => {}
+                Err(why) => {
+                    self.traffic.failed.set(true);
+                    return Poll::Ready(Err(why));
+                }
+            }
+        }
+    }
+
+    /// Sends all that is in a pipe.
+    pub(crate) fn poll_drain(&mut self, cx: &mut Context<'_>, conduit: &mut Conduit) -> Poll<io::Result<()>> {
+        self.mark();
+        while conduit.held() > 0 {
+            let Stream::Tcp(tcp) = &self.stream else {
+                return Poll::Ready(Err(io::ErrorKind::Unsupported.into()));
+            };
+            let Poll::Ready(ready) = tcp.poll_write_ready(cx) else {
+                self.traffic.write_blocked.set(true);
+                return Poll::Pending;
+            };
+            match ready.and_then(|()| tcp.try_io(Interest::WRITABLE, || conduit.drain(tcp))) {
+                Err(why) if why.kind() == io::ErrorKind::WouldBlock => {}
+                Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                drained => {
+                    if let Ok(sent) = drained {
+                        tally::add(Tallied::BytesOut, sent as u64);
+                        tally::add(Tallied::SplicedOut, sent as u64);
+                    }
+                    let _ = self.wrote(Poll::Ready(drained))?;
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 
     pub(crate) fn stream(&self) -> &Stream {

@@ -23,6 +23,8 @@ pub enum Tallied {
     SessionMisses,
     /// Bytes that were sent, on connections of both sides, with all that TLS adds.
     BytesOut,
+    /// Those of them that passed from socket to socket within the system.
+    SplicedOut,
     /// Bytes of bodies before they were compressed.
     CompressedIn,
     /// The same afterwards.

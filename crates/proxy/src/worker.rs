@@ -36,6 +36,7 @@ use crate::room::Room;
 use crate::roster::{Order, Orders, Roster};
 use crate::session::exchanges;
 use crate::spec::{BackendId, CloseSpread, FrontendSpec, GlobalSpec};
+use crate::splice::{self, Pipes};
 use crate::stream_shares::StreamShares;
 use crate::tally::{self, Tallies};
 use crate::timeouts::Wheel;
@@ -94,6 +95,8 @@ pub(crate) struct Shared {
     pub(crate) violations: Violations,
     /// What the workers' runtimes have to do.
     pub(crate) runtimes: Mutex<Vec<RuntimeMetrics>>,
+    /// What passes bytes from socket to socket.
+    pub(crate) pipes: Arc<Pipes>,
     /// What connections of HTTP/2 may have of streams.
     pub(crate) streams: StreamShares,
 }
@@ -197,6 +200,7 @@ impl Worker {
     ) {
         tokio::task::spawn_local(self.wheel.clone().drive());
         self.lot.open();
+        splice::begin(&self.shared.pipes);
         let obedient = self.clone();
         tokio::task::spawn_local(async move { obedient.obey(orders).await });
         if self.index == 0 {
@@ -331,6 +335,7 @@ impl Worker {
             tally::measure(now.saturating_duration_since(before));
             before = now;
             exchanges::purge();
+            splice::purge();
             for backend in self.backends() {
                 backend.balancer.servers().iter().for_each(|s| s.pool.purge(now));
                 if self.index == 0 {

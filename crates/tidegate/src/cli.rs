@@ -57,6 +57,8 @@ pub(crate) struct Flags {
     pub(crate) verbose: bool,
     /// `-dW`.
     pub(crate) no_warnings: bool,
+    /// `-dS`.
+    pub(crate) no_splice: bool,
     /// `-dD`.
     pub(crate) diagnostic: bool,
     /// `-dK`.
@@ -110,6 +112,7 @@ usage: tidegate -f FILE|DIR [-f ...] [flags] [-- FILE ...]
   -q           say nothing but errors
   -V           say more
   -dW          treat warnings as errors
+  -dS          copy all that is passed on, as `nosplice` does
   -dD          show the messages of `.diag` too
   -dK[CLASS[,CLASS...]]
                list the keywords of these classes as HAProxy does: acl cfg cli cnv flt smp svc, or all; `-dKhelp` tells what
@@ -126,7 +129,7 @@ SIGUSR1 lets what is running come to its end.
 ";
 
 /// Flags of HAProxy that are not served, and why.
-const REFUSED: [(&str, &str); 9] = [
+const REFUSED: [(&str, &str); 8] = [
     (
         "-x",
         "a new process opens sockets of its own beside those of the old one",
@@ -134,7 +137,6 @@ const REFUSED: [(&str, &str); 9] = [
     ("-N", "limit each frontend with `maxconn` in `defaults`"),
     ("-de", "the event loop is tokio's"),
     ("-dp", "the event loop is tokio's"),
-    ("-dS", "data are never spliced"),
     ("-dG", "names are always resolved by the system"),
     ("-dR", "SO_REUSEPORT is needed for several threads"),
     ("-dr", "a server whose name does not resolve is an error"),
@@ -185,6 +187,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
             "-V" => flags.verbose = true,
             "-dD" => flags.diagnostic = true,
             "-dW" => flags.no_warnings = true,
+            "-dS" => flags.no_splice = true,
             _ if text.starts_with("-dK") => {
                 flags.keywords = Some(keywords::request(text.get(3..).unwrap_or_default())?);
             }

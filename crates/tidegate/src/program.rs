@@ -265,6 +265,8 @@ struct Plan {
     trims_memory: bool,
     privileges: Privileges,
     connections_max: u32,
+    /// The most pipes that pass bytes from socket to socket.
+    pipes_max: u32,
     memory_mib_max: Option<u64>,
     node: String,
     /// Why warnings keep the program from starting, if they do.
@@ -286,6 +288,16 @@ impl Plan {
             most: process.descriptors_max,
             strict: process.strict_limits,
         };
+        let splice = process.splice;
+        let pipes = match splice.off || flags.no_splice {
+            true => 0,
+            false => splice.pipes_max.unwrap_or(wanted / 4),
+        };
+        let room = system::Room {
+            connections: wanted,
+            pipes,
+        };
+        let room = system::room_for(room, limits)?;
         let pid_file = flags.pid_file.clone().or_else(|| global.pid_file.clone());
         Ok(Plan {
             daemon: (flags.daemon || global.daemon) && !flags.foreground && !flags.debug && !is_worker,
@@ -301,7 +313,8 @@ impl Plan {
             },
             trims_memory: process.trims_memory,
             privileges: Privileges::default(),
-            connections_max: system::room_for_connections(wanted, limits)?,
+            connections_max: room.connections,
+            pipes_max: room.pipes,
             memory_mib_max: flags.memory_mib_max,
             node: node.unwrap_or_else(system::host_name),
             strict: None,
@@ -379,6 +392,7 @@ fn prepare(site: Site, plan: &Plan, handle: &statistics::Handle, report: Report)
         sources: Arc::clone(&site.sources),
         proc_vars: Arc::clone(&site.proc_vars),
         connections_max: plan.connections_max,
+        pipes_max: plan.pipes_max,
         node: plan.node.clone(),
         replaces: plan.replaces,
         description: site.config.global.description.clone(),

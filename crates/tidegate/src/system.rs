@@ -57,14 +57,24 @@ pub(crate) struct DescriptorLimits {
     pub(crate) strict: bool,
 }
 
-/// Raises the limit of open descriptors as far as so many connections need, and the system allows, or to what is said
-/// of it. Gives the connections for which there is room.
+/// What there are descriptors for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Room {
+    /// Connections of clients, each with one to a server.
+    pub(crate) connections: u32,
+    /// Pipes between connections.
+    pub(crate) pipes: u32,
+}
+
+/// Raises the limit of open descriptors as far as all that is wanted needs, and the system allows, or to what is said
+/// of it. Gives what there is room for: connections come first.
 ///
 /// # Errors
 /// If the system refuses the limit that was asked for, unless that is allowed.
-pub(crate) fn room_for_connections(connections: u32, limits: DescriptorLimits) -> Result<u32, String> {
-    // Each session may have two sides; listeners, pipes and logs come on top.
+pub(crate) fn room_for(wanted: Room, limits: DescriptorLimits) -> Result<Room, String> {
+    // Each session may have two sides; listeners, logs and a few pipes come on top.
     const BESIDES: u64 = 100;
+    const PIPES_BESIDES: u32 = 16;
     let now = getrlimit(Resource::Nofile);
     if let Some(wanted) = limits.wanted {
         let limit = Rlimit {
@@ -78,7 +88,7 @@ pub(crate) fn room_for_connections(connections: u32, limits: DescriptorLimits) -
             _ => {}
         }
     } else {
-        let needed = u64::from(connections) * 2 + BESIDES;
+        let needed = (u64::from(wanted.connections) + u64::from(wanted.pipes)) * 2 + BESIDES;
         let most = now
             .maximum
             .unwrap_or(u64::MAX)
@@ -94,7 +104,12 @@ pub(crate) fn room_for_connections(connections: u32, limits: DescriptorLimits) -
     let have = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let have = have.min(limits.most.unwrap_or(u64::MAX));
     let room = u32::try_from(have.saturating_sub(BESIDES) / 2).unwrap_or(u32::MAX);
-    Ok(room.clamp(1, connections))
+    let connections = room.clamp(1, wanted.connections);
+    let left = room.saturating_sub(connections).max(PIPES_BESIDES);
+    Ok(Room {
+        connections,
+        pipes: wanted.pipes.min(left),
+    })
 }
 
 /// The bytes of its own that the process has in memory; none where the system doesn't tell.

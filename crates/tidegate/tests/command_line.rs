@@ -40,7 +40,11 @@ fn v_tells_the_version_and_vv_how_it_was_built() -> Result<()> {
         stdout(&short)
     );
     let long = tidegate(&["-vv"])?;
-    assert!(stdout(&long).contains("features: LUA"), "{}", stdout(&long));
+    assert!(
+        stdout(&long).contains("features: LINUX_SPLICE LUA"),
+        "{}",
+        stdout(&long)
+    );
     assert!(short.status.success() && long.status.success());
     Ok(())
 }

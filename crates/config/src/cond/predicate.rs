@@ -116,9 +116,9 @@ const OPTIONS: [(&str, bool); 9] = [
     ("EPOLL", cfg!(target_os = "linux")),
     ("KQUEUE", false),
     ("EVPORTS", false),
-    ("SPLICE", false),
+    ("SPLICE", cfg!(target_os = "linux")),
     ("GETADDRINFO", true),
     ("REUSEPORT", true),
-    ("FAST-FORWARD", false),
+    ("FAST-FORWARD", cfg!(target_os = "linux")),
     ("SERVER-SSL-VERIFY-NONE", false),
 ];

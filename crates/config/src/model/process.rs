@@ -35,6 +35,8 @@ pub struct ProcessSettings {
     pub paces: Paces,
     /// `maxsslconn`: most connections over TLS; `None` for no limit.
     pub tls_connections_max: Option<u32>,
+    /// What passes from socket to socket within the system.
+    pub splice: Splice,
     /// `close-spread-time`: over which time connections of HTTP end in a soft stop.
     pub close_spread: CloseSpread,
     /// `pp2-never-send-local`: checks tell servers of their own addresses.
@@ -71,6 +73,17 @@ pub enum CloseSpread {
     Never,
 }
 
+/// What passes from socket to socket within the system, by pipes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Splice {
+    /// `nosplice`: nothing does.
+    pub off: bool,
+    /// `maxpipes`: the most pipes; a quarter of `maxconn` without it.
+    pub pipes_max: Option<u32>,
+    /// `tune.pipesize`: the bytes that a pipe holds, if that isn't left to the system.
+    pub pipe_bytes: Option<u32>,
+}
+
 /// How often things may happen per second; 0 for no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Paces {
@@ -98,6 +111,7 @@ impl Default for ProcessSettings {
             reloads_max: 50,
             paces: Paces::default(),
             tls_connections_max: None,
+            splice: Splice::default(),
             close_spread: CloseSpread::AtOnce,
             pp2_never_local: false,
             stats_file: None,

@@ -50,9 +50,17 @@ impl Default for Options {
         Options {
             environment: Environment::new(),
             version: String::from("3.4.0"),
-            features: ["LUA", "OPENSSL", "PCRE2", "THREAD", "TPROXY", "ZLIB"]
-                .map(String::from)
-                .to_vec(),
+            features: [
+                "LINUX_SPLICE",
+                "LUA",
+                "OPENSSL",
+                "PCRE2",
+                "THREAD",
+                "TPROXY",
+                "ZLIB",
+            ]
+            .map(String::from)
+            .to_vec(),
             local_name: String::from("localhost"),
             local_name_is_given: false,
             diagnostic: false,

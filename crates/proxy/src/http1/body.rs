@@ -7,6 +7,7 @@ use http_body::Frame;
 
 use super::wire::Shared;
 use crate::body::BodyError;
+use crate::splice::Conduit;
 
 /// A body that is being received: whoever asks for it reads the connection.
 pub(crate) struct Receiving {
@@ -37,6 +38,31 @@ impl Receiving {
         match wire.message == self.message {
             true => wire.poll_body(cx),
             false => Poll::Ready(None),
+        }
+    }
+
+    /// How many bytes are next that nobody has to see.
+    pub(crate) fn unseen(&self) -> u64 {
+        let wire = self.wire.borrow();
+        match wire.message == self.message && !self.is_open {
+            true => wire.unseen(),
+            false => 0,
+        }
+    }
+
+    /// Receives some of them.
+    pub(crate) fn poll_unseen(
+        &mut self,
+        cx: &mut Context<'_>,
+        conduit: &mut Conduit,
+    ) -> Poll<Result<usize, BodyError>> {
+        match self.unseen() {
+            0 => Poll::Ready(Ok(0)),
+            _ => self
+                .wire
+                .borrow_mut()
+                .poll_unseen(cx, conduit)
+                .map_err(BodyError::new),
         }
     }
 

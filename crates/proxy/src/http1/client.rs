@@ -16,6 +16,7 @@ use tidegate_sample::head::names::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use tidegate_sample::head::{request, response};
 
 use super::body::Receiving;
+use super::bypass::{Bypass, Stuck};
 use super::outflow::Outflow;
 use super::wire::{Shared, Wire};
 use crate::body::MessageBody;
@@ -220,13 +221,14 @@ enum Broken {
 #[derive(Default)]
 struct Upload {
     out: Outflow,
+    bypass: Bypass,
     /// What is still to come of the body.
     body: Option<(MessageBody, Leaving)>,
 }
 
 impl Upload {
     fn is_done(&self) -> bool {
-        self.body.is_none() && self.out.is_empty()
+        self.body.is_none() && self.out.is_empty() && self.bypass.is_empty()
     }
 
     fn give_up(&mut self) {
@@ -246,6 +248,7 @@ impl Upload {
             (true, _) => matches!(head.method, Method::POST | Method::PUT | Method::PATCH).then_some(0),
             (false, length) => length,
         };
+        self.bypass.begin();
         let out = self.out.front();
         request_line(out, head, leaving);
         let mut has_length = false;
@@ -284,8 +287,29 @@ impl Upload {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Broken>> {
         loop {
+            let mut bypassed = false;
+            if let Some((body, leaving)) = &mut self.body
+                && self.bypass.takes(*leaving, body, wire)
+            {
+                bypassed = true;
+                if self.out.is_empty() {
+                    match ready!(self.bypass.poll(cx, leaving, body, wire)) {
+                        Ok(()) => {}
+                        Err(Stuck::Receiver) => return Poll::Ready(Err(Broken::Server)),
+                        Err(Stuck::Body(fault)) => {
+                            let malformed = fault.is_malformed();
+                            return Poll::Ready(Err(Broken::Body { malformed }));
+                        }
+                    }
+                    if *leaving == Leaving::Length(0) {
+                        self.body = None;
+                    }
+                    continue;
+                }
+            }
             let mut waits = false;
             while let Some((body, leaving)) = &mut self.body
+                && !bypassed
                 && self.out.has_room(GATHERED_BYTES_MAX)
             {
                 let put = match Pin::new(&mut *body).poll_frame(cx) {

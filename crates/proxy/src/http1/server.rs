@@ -13,6 +13,7 @@ use tidegate_sample::head::names::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING
 use tidegate_sample::head::response;
 
 use super::body::Receiving;
+use super::bypass::{Bypass, Unseen};
 use super::outflow::{Outflow, WrongLength};
 use super::wire::{Shared, Wire};
 use crate::body::{Cut, MessageBody};
@@ -43,6 +44,7 @@ pub(crate) struct ServerOptions {
 pub(crate) struct ServerConn {
     wire: Shared,
     out: Outflow,
+    bypass: Bypass,
     options: ServerOptions,
     /// Bytes that were looked at and are no whole head.
     looked_at: usize,
@@ -85,6 +87,7 @@ impl ServerConn {
         ServerConn {
             wire,
             out: Outflow::default(),
+            bypass: Bypass::default(),
             options,
             looked_at: 0,
             unwanted: UNWANTED_BYTES_MAX,
@@ -263,6 +266,7 @@ impl ServerConn {
         };
         self.body_ended = self.leaving == Leaving::Nothing;
         self.cut = false;
+        self.bypass.begin();
         // What follows such a response is no request, be there a tunnel or not.
         self.kept &= !switches && self.leaving != Leaving::UntilEnd && self.may_follow();
         let case = self.options.case.as_ref();
@@ -351,11 +355,18 @@ impl ServerConn {
     /// The body broke off; what came of it was sent. Or the client has gone.
     pub(crate) fn poll_send<B>(&mut self, cx: &mut Context<'_>, body: &mut B) -> Poll<Result<(), Cut>>
     where
-        B: Body<Data = Bytes, Error = Cut> + Unpin,
+        B: Body<Data = Bytes, Error = Cut> + Unseen<Broken = Cut> + Unpin,
     {
         loop {
+            let bypassed = !self.body_ended && self.bypass.takes(self.leaving, body, &self.wire);
+            if bypassed && self.out.is_empty() {
+                let passed = self.bypass.poll(cx, &mut self.leaving, body, &self.wire);
+                self.cut = ready!(passed).is_err();
+                self.body_ended = self.cut || self.leaving == Leaving::Length(0);
+                continue;
+            }
             let mut waits = false;
-            while !self.body_ended && self.out.has_room(GATHERED_BYTES_MAX) {
+            while !bypassed && !self.body_ended && self.out.has_room(GATHERED_BYTES_MAX) {
                 // No body of ours is polled while the connection is borrowed: it may be one that comes by it.
                 match Pin::new(&mut *body).poll_frame(cx) {
                     Poll::Ready(frame) => self.take(frame, body.is_end_stream()),

@@ -12,6 +12,7 @@ use tidegate_http1::{Framing, HeadLimits, Incoming, Step};
 use tokio::io::AsyncReadExt;
 
 use crate::body::BodyError;
+use crate::splice::Conduit;
 use crate::stream::Counted;
 
 /// What is asked of the system at once.
@@ -150,18 +151,24 @@ impl Wire {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let polled = self.poll_frame(cx);
+        self.keep_reader(cx, polled.is_pending());
         if polled.is_pending() {
-            if !self.reader.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
-                self.reader = Some(cx.waker().clone());
-            }
             return Poll::Pending;
         }
-        self.reader = None;
         self.expects = false;
         if self.is_over() {
             self.tell_successor();
         }
         polled
+    }
+
+    /// Remembers who waits for more of the body, or that nobody does.
+    fn keep_reader(&mut self, cx: &Context<'_>, waits: bool) {
+        if !waits {
+            self.reader = None;
+        } else if !self.reader.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
+            self.reader = Some(cx.waker().clone());
+        }
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
@@ -181,6 +188,41 @@ impl Wire {
                 },
             });
         }
+    }
+
+    /// Whether the connection is one whose bytes may pass unseen.
+    pub(super) fn splices(&self) -> bool {
+        self.io.as_ref().is_some_and(Counted::splices)
+    }
+
+    /// How many bytes of the body are next on the connection that nobody has to see.
+    pub(super) fn unseen(&self) -> u64 {
+        match self.held.is_empty() && !self.ended && self.splices() {
+            true => self.remaining().unwrap_or(0),
+            false => 0,
+        }
+    }
+
+    /// Receives some of them.
+    pub(super) fn poll_unseen(
+        &mut self,
+        cx: &mut Context<'_>,
+        conduit: &mut Conduit,
+    ) -> Poll<io::Result<usize>> {
+        let rest = self.unseen();
+        let (Some(io), 1..) = (&mut self.io, rest) else {
+            return Poll::Ready(Ok(0));
+        };
+        let polled = io.poll_fill(cx, conduit, rest);
+        self.keep_reader(cx, polled.is_pending());
+        let came = ready!(polled)?;
+        self.ended = came == 0;
+        self.coming.pass(came as u64);
+        self.expects = false;
+        if self.is_over() {
+            self.tell_successor();
+        }
+        Poll::Ready(Ok(came))
     }
 
     /// Ready once the body is over, or nobody holds it any more.

@@ -17,6 +17,8 @@ use super::upstream::Relayed;
 use crate::body::Cut;
 use crate::cache::Object;
 use crate::filter::chain::{Chain, Fault};
+use crate::http1::Unseen;
+use crate::splice::Conduit;
 use crate::timeouts::Timer;
 use crate::txn::Txn;
 
@@ -251,6 +253,31 @@ impl Body for Outgoing {
                 None => SizeHint::default(),
             },
         }
+    }
+}
+
+impl Unseen for Outgoing {
+    type Broken = Cut;
+
+    fn unseen(&self) -> u64 {
+        match &self.content {
+            Content::Server(relayed) => relayed.unseen(),
+            _ => 0,
+        }
+    }
+
+    fn poll_unseen(&mut self, cx: &mut Context<'_>, conduit: &mut Conduit) -> Poll<Result<usize, Cut>> {
+        let polled = match &mut self.content {
+            Content::Server(relayed) => {
+                relayed.poll_unseen(cx, &self.active.stream.timer, &self.active.txn, conduit)
+            }
+            _ => Poll::Ready(Ok(0)),
+        };
+        self.active.txn.count_bytes();
+        if matches!(polled, Poll::Ready(Ok(1..))) && self.content.is_ended() {
+            self.end();
+        }
+        polled
     }
 }
 

@@ -15,6 +15,7 @@ use crate::filter::bandwidth::Limiter;
 use crate::filter::chain::{Chain, Fault};
 use crate::pipe::Pipe;
 use crate::spec::{BackendSpec, FrontendSpec, Timeouts};
+use crate::splice::{Conduit, WORTH_BYTES};
 use crate::stream::Traffic;
 use crate::txn::Txn;
 use crate::worker::Worker;
@@ -200,6 +201,10 @@ pub(crate) async fn relay(
 pub(crate) struct Direction {
     /// Read and not yet written.
     held: Bytes,
+    /// What passes unseen, and hasn't left yet.
+    conduit: Option<Conduit>,
+    /// Much came when something came last.
+    is_bulk: bool,
     /// What limits how much is read.
     limiters: Vec<Limiter>,
     /// What the bytes go through.
@@ -245,6 +250,8 @@ impl Direction {
     pub(crate) fn new(ahead: Bytes) -> Self {
         Direction {
             held: ahead,
+            conduit: None,
+            is_bulk: false,
             limiters: Vec::new(),
             filtered: None,
             read_ended: false,
@@ -284,6 +291,7 @@ impl Direction {
     /// Nothing more goes this way, and the receiver needs no goodbye.
     pub(crate) fn finish(&mut self) {
         self.held = Bytes::new();
+        self.conduit = None;
         self.read_ended = true;
         self.ended = true;
     }
@@ -306,6 +314,9 @@ impl Direction {
                 self.held
                     .advance(written.and_then(nonzero).map_err(|_| Broke::To)?);
             }
+            if let (Some(conduit), Some(to)) = (&mut self.conduit, to.counted()) {
+                ready!(to.poll_drain(cx, conduit)).map_err(|_| Broke::To)?;
+            }
             if self.ended {
                 return Poll::Ready(Ok(()));
             }
@@ -314,6 +325,14 @@ impl Direction {
                 let _ = ready!(Pin::new(&mut *to).poll_shutdown(cx));
                 self.ended = true;
                 return Poll::Ready(Ok(()));
+            }
+            if self.is_bulk && self.limiters.is_empty() {
+                match self.poll_unseen(cx, from, to) {
+                    Poll::Ready(Ok(true)) => continue,
+                    Poll::Ready(Ok(false)) => self.is_bulk = false,
+                    Poll::Ready(Err(broke)) => return Poll::Ready(Err(broke)),
+                    Poll::Pending => return Poll::Pending,
+                }
             }
             let mut room = scratch.len();
             for limiter in &mut self.limiters {
@@ -335,6 +354,7 @@ impl Direction {
                 self.read_ended = true;
                 continue;
             }
+            self.is_bulk = read.len() as u64 >= WORTH_BYTES;
             while !read.is_empty() {
                 match Pin::new(&mut *to).poll_write(cx, read) {
                     Poll::Ready(written) => {
@@ -351,6 +371,30 @@ impl Direction {
 }
 
 impl Direction {
+    /// Receives what comes without a look at it; false if it has to be read.
+    fn poll_unseen(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut dyn Pipe,
+        to: &mut dyn Pipe,
+    ) -> Poll<Result<bool, Broke>> {
+        let (Some(from), Some(to)) = (from.counted(), to.counted()) else {
+            return Poll::Ready(Ok(false));
+        };
+        if !from.splices() || !to.splices() {
+            return Poll::Ready(Ok(false));
+        }
+        let Some(mut conduit) = self.conduit.take().or_else(Conduit::take) else {
+            return Poll::Ready(Ok(false));
+        };
+        // While nothing comes, others may need the pipe.
+        let came = ready!(from.poll_fill(cx, &mut conduit, u64::MAX)).map_err(|_| Broke::From)?;
+        self.read_ended = came == 0;
+        self.is_bulk = came as u64 >= WORTH_BYTES;
+        self.conduit = (came > 0).then_some(conduit);
+        Poll::Ready(Ok(true))
+    }
+
     /// The same through filters, of which each piece is a copy.
     fn poll_filtered(
         &mut self,
@@ -365,6 +409,7 @@ impl Direction {
             filtered,
             read_ended,
             ended,
+            ..
         } = self;
         let Some(filtered) = filtered else {
             return Poll::Ready(Ok(()));

@@ -21,11 +21,12 @@ use super::stream::HttpStream;
 use crate::body::{BodyWatch, Cut, MessageBody};
 use crate::check::Traffic as Seen;
 use crate::filter::filters_between;
-use crate::http1;
+use crate::http1::{self, Unseen as _};
 use crate::http2;
 use crate::log::LogStep;
 use crate::replay::Replay;
 use crate::spec::{FilterSpec, HttpClose, ServerProto, TimeoutKind};
+use crate::splice::Conduit;
 use crate::stick::{self, Chosen};
 use crate::stream::{Stream, Traffic};
 use crate::timeouts::{Elapsed, Timer};
@@ -475,20 +476,49 @@ impl Relayed {
                 txn.facts.borrow_mut().termination = Some(state);
                 Poll::Ready(Some(Err(Cut)))
             }
-            Poll::Pending => {
-                if !self.waiting {
-                    self.waiting = true;
-                    timer.arm(txn.overrides.timeout(TimeoutKind::Server, self.limit));
-                }
-                match timer.poll_elapsed(cx) {
-                    Poll::Ready(Elapsed) => {
-                        txn.facts.borrow_mut().termination = Some(*b"sD");
-                        Poll::Ready(Some(Err(Cut)))
-                    }
-                    Poll::Pending => Poll::Pending,
-                }
-            }
+            Poll::Pending => self.wait(cx, timer, txn).map(|cut| Some(Err(cut))),
         }
+    }
+
+    /// Nothing comes now: ready when that is so for too long.
+    fn wait(&mut self, cx: &mut Context<'_>, timer: &Timer, txn: &Txn) -> Poll<Cut> {
+        if !self.waiting {
+            self.waiting = true;
+            timer.arm(txn.overrides.timeout(TimeoutKind::Server, self.limit));
+        }
+        timer.poll_elapsed(cx).map(|Elapsed| {
+            txn.facts.borrow_mut().termination = Some(*b"sD");
+            Cut
+        })
+    }
+
+    /// How many bytes are next that nobody has to see.
+    pub(crate) fn unseen(&self) -> u64 {
+        self.body.unseen()
+    }
+
+    /// Receives some of them; what breaks then is found out by whoever reads next.
+    pub(crate) fn poll_unseen(
+        &mut self,
+        cx: &mut Context<'_>,
+        timer: &Timer,
+        txn: &Txn,
+        conduit: &mut Conduit,
+    ) -> Poll<Result<usize, Cut>> {
+        let mut polled = self.body.poll_unseen(cx, conduit);
+        if let (Poll::Pending, Some(conn)) = (&polled, &mut self.conn) {
+            let _ = conn.drive(cx);
+            polled = self.body.poll_unseen(cx, conduit);
+        }
+        let Poll::Ready(came) = polled else {
+            return self.wait(cx, timer, txn).map(Err);
+        };
+        self.waiting = false;
+        timer.disarm();
+        if self.body.is_ended() {
+            self.finish();
+        }
+        Poll::Ready(Ok(came.unwrap_or(0)))
     }
 
     /// The next piece of data, for whoever looks at the body ahead of the client.

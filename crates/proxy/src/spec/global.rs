@@ -64,6 +64,8 @@ pub struct GlobalSpec {
     pub check_spread_percent: u32,
     /// `max-spread-checks`: most time over which the first checks are spread.
     pub check_spread_max: Option<Duration>,
+    /// What passes from socket to socket within the system.
+    pub splice: SpliceSpec,
     /// `close-spread-time`: when connections of HTTP end in a soft stop.
     pub close_spread: CloseSpread,
     /// `tune.sndbuf.backend`: what the system holds of log lines that leave as datagrams.
@@ -109,6 +111,7 @@ impl Default for GlobalSpec {
             caches: Vec::new(),
             check_spread_percent: 0,
             check_spread_max: None,
+            splice: SpliceSpec::default(),
             close_spread: CloseSpread::AtOnce,
             log_buffer_bytes: None,
             pp2_never_local: false,
@@ -130,6 +133,15 @@ pub enum CloseSpread {
     Over(Duration),
     /// By themselves.
     Never,
+}
+
+/// What passes from socket to socket within the system, by pipes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SpliceSpec {
+    /// `maxpipes`: the most pipes of the process; 0 copies everything (`nosplice`).
+    pub pipes_max: usize,
+    /// `tune.pipesize`: what a pipe holds, if that isn't left to the system.
+    pub pipe_bytes: Option<usize>,
 }
 
 /// How often things may happen per second, in the whole process; 0 for no limit.

@@ -37,7 +37,8 @@ use tidegate_proxy::resolve::spec::ResolversSpec;
 use tidegate_proxy::spec::{
     BackendChoice, BackendId, BackendSpec, Cache, CloseSpread, Closing, CompressionLimit, FilterSpec,
     ForwardFor, Forwarded, ForwardedPart, FrontendSpec, GlobalSpec, HeaderNames, Http1Spec, HttpClose,
-    HttpReuse, Monitor, OnFailure, PaceSpec, ProxySpec, SocketBuffers, Text, Timeouts, UseBackend,
+    HttpReuse, Monitor, OnFailure, PaceSpec, ProxySpec, SocketBuffers, SpliceSpec, Text, Timeouts,
+    UseBackend,
 };
 use tidegate_sample::stick::Tables;
 use tidegate_sample::vars::ProcVars;
@@ -63,6 +64,8 @@ pub(crate) struct Surroundings {
     pub(crate) proc_vars: Arc<ProcVars>,
     /// Most connections of the process.
     pub(crate) connections_max: u32,
+    /// Most pipes of the process.
+    pub(crate) pipes_max: u32,
     /// The name of this machine.
     pub(crate) node: String,
     /// Another process listens on the same sockets, and leaves once this one serves.
@@ -301,6 +304,12 @@ impl Assembly {
                 .process
                 .tls_connections_max
                 .map(|most| usize::try_from(most).unwrap_or(usize::MAX)),
+            splice: SpliceSpec {
+                pipes_max: usize::try_from(self.around.pipes_max).unwrap_or(usize::MAX),
+                pipe_bytes: { global.process.splice }
+                    .pipe_bytes
+                    .and_then(|bytes| usize::try_from(bytes).ok()),
+            },
             peer_updates_max: usize::try_from(global.tune.peer_updates_max).unwrap_or(usize::MAX),
             caches: self.caches.values().cloned().collect(),
             check_spread_percent: global.check_spread_percent,

@@ -107,6 +107,18 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
         cx.global.process.tls_connections_max = Some(args.integer(0, 0x7fff_ffff)?).filter(|most| *most > 0);
         Ok(())
     }),
+    served("nosplice", G, "", "copy all that is passed on, rather than let the system move it from socket to socket", |cx, _| {
+        cx.global.process.splice.off = true;
+        Ok(())
+    }),
+    served("maxpipes", G, "<number>", "most pipes by which the system moves bytes from socket to socket; what gets none is copied", |cx, args| {
+        cx.global.process.splice.pipes_max = Some(args.integer(0, 0x7fff_ffff)?);
+        Ok(())
+    }),
+    served("tune.pipesize", G, "<size>", "what such a pipe holds", |cx, args| {
+        cx.global.process.splice.pipe_bytes = Some(super::size_of_buffer(args)?);
+        Ok(())
+    }),
     served("dns-accept-family", G, "{ ipv4 | ipv6 | auto }[,...]", "the families of addresses that name servers are asked for", |cx, args| {
         let word = args.expect("a family of addresses")?;
         let mut families = Families { v4: false, v6: false, v6_if_routed: false };

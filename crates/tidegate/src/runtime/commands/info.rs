@@ -62,7 +62,7 @@ const RATE: Tags = Tags(Origin::Metric, Nature::Rate, Scope::Process);
 const MOST: Tags = Tags(Origin::Metric, Nature::Max, Scope::Process);
 const AGE: Tags = Tags(Origin::Metric, Nature::Duration, Scope::Process);
 
-/// HAProxy's figures, in its order. Those of pipes and other things that aren't here are left out.
+/// HAProxy's figures, in its order. Those of things that aren't here are left out.
 #[rustfmt::skip]
 const FIELDS: &[Field] = &[
     field(0, "Name", PRODUCT, "the product's name", |_| Typed::text("Tidegate")),
@@ -90,9 +90,9 @@ const FIELDS: &[Field] = &[
     field(20, "MaxSslConns", LIMIT, "most connections over TLS; 0 for no limit of their own", |s| Typed::u32(s.plane.tls_connections_max().unwrap_or(0))),
     field(21, "CurrSslConns", GAUGE, "connections over TLS now, of both sides", |s| Typed::u32(s.plane.tls_connections())),
     field(22, "CumSslConns", COUNT, "connections over TLS since the start, of both sides", |s| Typed::U64(s.plane.tallied(Tallied::TlsConnections))),
-    field(23, "Maxpipes", LIMIT, "pipes for splicing, which isn't done", |_| Typed::U32(0)),
-    field(24, "PipesUsed", GAUGE, "pipes for splicing, which isn't done", |_| Typed::U32(0)),
-    field(25, "PipesFree", GAUGE, "pipes for splicing, which isn't done", |_| Typed::U32(0)),
+    field(23, "Maxpipes", LIMIT, "most pipes by which the system moves bytes from socket to socket", |s| pipes(s, 0)),
+    field(24, "PipesUsed", GAUGE, "those of them that bytes are in", |s| pipes(s, 1)),
+    field(25, "PipesFree", GAUGE, "those that are empty and wait", |s| pipes(s, 2)),
     field(26, "ConnRate", RATE, "client connections in the last second", |s| often(s, Pulse::Connections)),
     field(27, "ConnRateLimit", LIMIT, "most client connections per second; 0 for no limit", |s| Typed::U32(pace(s, 0))),
     field(28, "MaxConnRate", MOST, "most client connections of a second", |s| most(s, Pulse::Connections)),
@@ -137,7 +137,7 @@ const FIELDS: &[Field] = &[
         Typed::U64(s.plane.tallied(Tallied::FailedResolutions))
     }),
     field(61, "TotalBytesOut", GAUGE, "bytes sent since the start, on connections of both sides", |s| Typed::U64(s.plane.tallied(Tallied::BytesOut))),
-    field(62, "TotalSplicdedBytesOut", COUNT, "spliced bytes, of which there are none", |_| Typed::U64(0)),
+    field(62, "TotalSplicdedBytesOut", COUNT, "those of them that the system moved from socket to socket", |s| Typed::U64(s.plane.tallied(Tallied::SplicedOut))),
     field(63, "BytesOutRate", RATE, "bytes sent in the last second", |s| growth(s, Tallied::BytesOut)),
     field(64, "DebugCommandsIssued", COUNT, "dangerous commands, of which there are none", |_| Typed::U32(0)),
     field(65, "CumRecvLogs", COUNT, "log lines that `log-forward` sections received since the start", |s| {
@@ -180,6 +180,11 @@ pub(crate) fn figures(about: &About, plane: &Plane) -> Vec<Figure> {
             value: (field.value)(&source),
         })
         .collect()
+}
+
+/// Of pipes: the most, those in use, those that wait.
+fn pipes(source: &Source<'_>, place: usize) -> Typed {
+    Typed::u32(source.plane.pipes().get(place).copied().unwrap_or(0))
 }
 
 fn pace(source: &Source<'_>, place: usize) -> u32 {
