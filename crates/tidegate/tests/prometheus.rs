@@ -142,13 +142,16 @@ fn metrics_are_told_under_haproxys_names() -> Result<()> {
     );
     assert!(at_least_one.is_some_and(|count| count != "0"), "{text}");
     assert!(text.contains("haproxy_process_build_info{version=\""), "{text}");
-    // A server without a limit, and one without a check, have no such samples.
-    for absent in [
+    // What a server has no limit of, or no check for, is no number; how no check ended isn't told.
+    for no_number in [
         "haproxy_server_limit_sessions{proxy=\"app\",server=\"one\"}",
-        "haproxy_server_check_status{proxy=\"app\",server=\"one\",state=\"L4CON\"}",
+        "haproxy_server_check_failures_total{proxy=\"app\",server=\"one\"}",
+        "haproxy_server_current_throttle{proxy=\"app\",server=\"one\"}",
     ] {
-        assert_eq!(value(text, absent), None, "{text}");
+        assert_eq!(value(text, no_number), Some("NaN"), "{no_number}: {text}");
     }
+    let absent = "haproxy_server_check_status{proxy=\"app\",server=\"one\",state=\"L4CON\"}";
+    assert_eq!(value(text, absent), None, "{text}");
     Ok(())
 }
 

@@ -55,6 +55,7 @@ impl Default for Options {
                 "LUA",
                 "OPENSSL",
                 "PCRE2",
+                "PROMEX",
                 "THREAD",
                 "TPROXY",
                 "ZLIB",

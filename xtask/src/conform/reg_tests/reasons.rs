@@ -124,18 +124,21 @@ const REASONS: &[(&str, &str)] = &[
         "asks for OpenSSL; writes a blank behind a comma within an expression, which ends that here",
     ),
     ("connection/tcp_md5_signature", "`tcp-md5sig` is left out"),
-    ("contrib/prometheus", "`prometheus-exporter` is not served yet"),
+    (
+        "contrib/prometheus",
+        "wants figures of name servers (`haproxy_resolver_…`) where no `resolvers` section is; the rest is told",
+    ),
     (
         "http-messaging/http_bodyless_spliced_response",
-        "bytes are not spliced: nothing counts as such",
+        "wants a connection to be used again whose server sent a body to what had been a HEAD; it is closed",
     ),
     (
         "http-messaging/http_splicing",
-        "bytes are not spliced: nothing counts as such",
+        "wants spliced bytes to be counted for each proxy (`h1_spliced_bytes_in`), and those of a body without a length; `show info` counts those of the process",
     ),
     (
         "http-messaging/http_splicing_chunk",
-        "bytes are not spliced: nothing counts as such",
+        "wants chunks to be spliced; they are copied",
     ),
     ("quic/*", "QUIC is not spoken"),
     ("qmux/*", "QUIC is not spoken"),

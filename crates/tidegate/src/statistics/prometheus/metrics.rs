@@ -246,6 +246,11 @@ const PROXY_STATES: &[&str] = &["DOWN", "UP"];
 /// What a listener can be.
 const LISTENER_STATES: &[&str] = &["WAITING", "OPEN", "FULL"];
 
+/// The columns whose samples are there without a value, too (`NaN`), as in HAProxy: a server may have no limit, no check and no slow start.
+const OFTEN_ABSENT: [&str; 7] = [
+    "chkfail", "chkdown", "downtime", "qlimit", "slim", "src_ilim", "throttle",
+];
+
 /// The classes of responses.
 const RESPONSES: [(&str, &str); 6] = [
     ("hrsp_1xx", "1xx"),
@@ -300,6 +305,12 @@ impl OfObjects {
                 Seconds => (field.value)(row).and_then(|value| Some(Typed::Float(value.number()? / 1000.0))),
                 _ => (field.value)(row),
             };
+            let absent = || {
+                OFTEN_ABSENT
+                    .contains(&field.name)
+                    .then_some(Typed::Float(f64::NAN))
+            };
+            let value = value.or_else(absent);
             if let Some(value) = value {
                 sample(*label, &value);
             }
@@ -316,6 +327,8 @@ impl OfObjects {
                     by_state(checks().map(|end| (end.code(), is(end == last))), sample);
                 }
             }
+            // A proxy without servers has nothing to add up.
+            ServersByStatus | ServersByCheck if servers.is_empty() => {}
             ServersByStatus => {
                 let count = |state| counted(servers, |server| state_of(server) == state);
                 by_state(states(Kind::Server).map(|state| (state, count(state))), sample);
