@@ -144,6 +144,17 @@ pub(crate) fn begin(pipes: &Arc<Pipes>) {
     OWN.set(Some(own));
 }
 
+/// Whether the system doesn't do it, for these sockets or at all, rather than that something is wrong with them.
+pub(crate) fn is_refused(why: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
+    matches!(why.kind(), InvalidInput | PermissionDenied | Unsupported)
+}
+
+/// This thread copies from now on.
+pub(crate) fn give_up() {
+    OWN.set(None);
+}
+
 /// Closes the pipes that this thread hasn't needed since this was last called.
 pub(crate) fn purge() {
     OWN.with_borrow_mut(|own| {
@@ -316,6 +327,18 @@ mod tests {
         drop(conduit);
         assert_eq!((pipes.used(), pipes.spare()), (0, 0));
         assert_eq!(Conduit::take().unwrap().held(), 0);
+    }
+
+    #[test]
+    fn where_the_system_refuses_there_are_no_more() {
+        pipes(1);
+        let mut conduit = Conduit::take().unwrap();
+        let why = conduit.fill(std::fs::File::open("/").unwrap(), 1).unwrap_err();
+        assert!(is_refused(&why), "{why}");
+        assert!(!is_refused(&io::ErrorKind::ConnectionReset.into()));
+        give_up();
+        drop(conduit);
+        assert!(Conduit::take().is_none());
     }
 
     #[test]

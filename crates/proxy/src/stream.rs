@@ -15,7 +15,7 @@ use crate::client::Client;
 use crate::counts::Count;
 use crate::figures::Usage;
 use crate::lot::{Lot, Parked};
-use crate::splice::Conduit;
+use crate::splice::{self, Conduit};
 use crate::tally::{self, Tallied};
 use crate::tls::Secure;
 
@@ -242,7 +242,7 @@ impl Counted {
         matches!(self.stream, Stream::Tcp(_))
     }
 
-    /// Receives into an empty pipe, up to so much; says how much, 0 at the end.
+    /// Receives into an empty pipe, up to so much; says how much, 0 at the end. Where the system refuses (`Unsupported`) it is to be read.
     pub(crate) fn poll_fill(
         &mut self,
         cx: &mut Context<'_>,
@@ -263,6 +263,10 @@ impl Counted {
                     return Poll::Ready(Ok(read));
                 }
                 Err(why) if why.kind() == io::ErrorKind::WouldBlock => {}
+                Err(why) if splice::is_refused(&why) => {
+                    splice::give_up();
+                    return Poll::Ready(Err(io::ErrorKind::Unsupported.into()));
+                }
                 Err(why) => {
                     self.traffic.failed.set(true);
                     return Poll::Ready(Err(why));

@@ -215,7 +215,10 @@ impl Wire {
         };
         let polled = io.poll_fill(cx, conduit, rest);
         self.keep_reader(cx, polled.is_pending());
-        let came = ready!(polled)?;
+        let came = match ready!(polled) {
+            Err(why) if why.kind() == io::ErrorKind::Unsupported => return Poll::Ready(Ok(0)),
+            came => came?,
+        };
         self.ended = came == 0;
         self.coming.pass(came as u64);
         self.expects = false;
