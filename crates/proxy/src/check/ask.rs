@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::agent::{self, Answer};
-use super::run::{Finding, Line, NoWire, Opener, Route};
+use super::run::{Finding, Line, NoWire, Opener, Route, Wire};
 use super::spec::AgentSpec;
 use super::status::Status;
 use super::step::Connect;
@@ -16,8 +16,17 @@ use crate::timeouts::Timer;
 /// The longest line that is read.
 const LINE_BYTES_MAX: usize = 1024;
 
-/// What the agent says, and how asking ended. Where it can't be asked, that says nothing of the server.
-pub(super) async fn ask(spec: &AgentSpec, opener: &dyn Opener, timer: &Timer) -> (Option<Answer>, Finding) {
+/// How asking ended.
+pub(super) struct Asked {
+    /// What the agent says. Where it can't be asked, that says nothing of the server.
+    pub(super) answer: Option<Answer>,
+    pub(super) finding: Finding,
+    /// The connection, for as long as the answer hasn't been heeded: an agent that sees its end may rely on that.
+    pub(super) wire: Option<Box<dyn Wire>>,
+}
+
+/// Asks an agent.
+pub(super) async fn ask(spec: &AgentSpec, opener: &dyn Opener, timer: &Timer) -> Asked {
     let limit: Duration = spec.timeout.unwrap_or(spec.inter);
     let reached = Cell::new(false);
     let asking = async {
@@ -44,22 +53,27 @@ pub(super) async fn ask(spec: &AgentSpec, opener: &dyn Opener, timer: &Timer) ->
                 agent::line(&said).is_some() || full || wire.read_buf(&mut said).await.map_err(broken)? == 0;
             if ended {
                 // An agent that closes without the end of its line has said all the same.
-                return Ok(said);
+                return Ok((said, wire));
             }
         }
     };
-    let said = match timer.limit(Some(limit), asking).await {
+    let silent = |finding| Asked {
+        answer: None,
+        finding,
+        wire: None,
+    };
+    let (said, wire) = match timer.limit(Some(limit), asking).await {
         Ok(Ok(said)) => said,
-        Ok(Err(finding)) => return (None, finding),
-        Err(_) if reached.get() => return (None, Finding::of(Status::L7Timeout)),
-        Err(_) => return (None, Finding::of(Status::L4Timeout)),
+        Ok(Err(finding)) => return silent(finding),
+        Err(_) if reached.get() => return silent(Finding::of(Status::L7Timeout)),
+        Err(_) => return silent(Finding::of(Status::L4Timeout)),
     };
     let line = agent::line(&said).unwrap_or(&said);
     let finding = |status, info: String| Finding {
         info: Some(info),
         ..Finding::of(status)
     };
-    match agent::parse(line) {
+    let (answer, finding) = match agent::parse(line) {
         Ok(answer) => {
             let said = String::from_utf8_lossy(line).into_owned();
             let well = !matches!(answer.operational, Some(agent::Operational::Down { .. }));
@@ -73,6 +87,11 @@ pub(super) async fn ask(spec: &AgentSpec, opener: &dyn Opener, timer: &Timer) ->
             };
             (None, finding(Status::L7Response, why))
         }
+    };
+    Asked {
+        answer,
+        finding,
+        wire: Some(wire),
     }
 }
 

@@ -11,12 +11,12 @@ use tidegate_sample::Named;
 use tidegate_sample::figures::Figures;
 
 use super::agent::{self, Answer};
-use super::ask::ask;
+use super::ask::{Asked, ask};
 use super::external::{self, Told};
 use super::health::{self, Change, Health};
 use super::opener::ToServer;
 use super::report::{self, Company};
-use super::run::{Finding, Limits, run};
+use super::run::{Finding, Limits, Line, run};
 use super::session::CheckSession;
 use super::shared::{LastAnswer, LastCheck, Wanted};
 use super::spec::{CheckSpec, OnErrors};
@@ -309,7 +309,7 @@ impl Checking {
             let began = Instant::now();
             let checks = self.subject.state.checks();
             if checks.is_enabled() && !self.subject.state.admin().is_maint() {
-                let finding = self.check().await;
+                let (finding, line) = self.check().await;
                 let took = began.elapsed();
                 if self.spec.log_all {
                     self.subject.attended(&self.timer).await;
@@ -319,6 +319,8 @@ impl Checking {
                 } else {
                     self.note(&finding, took);
                 }
+                // Whoever sees the connection's end may rely on what was found.
+                drop(line);
             }
             let pause = self.health.borrow().pause(&self.spec.pace);
             let pause = spread(pause, self.subject.worker.shared.global.check_spread_percent);
@@ -337,11 +339,13 @@ impl Checking {
             .tell(Level::Error, &format!("{title} can't be checked: {why}"));
     }
 
-    async fn check(&self) -> Finding {
+    /// Checks the server once; the connection is for whoever wants it to last until the finding is noted.
+    async fn check(&self) -> (Finding, Option<Line>) {
         let global = &self.subject.worker.shared.global;
         if let Some(external) = &self.spec.external {
             let limit = self.spec.timeout.unwrap_or(self.spec.pace.inter);
-            return external::run(external, &self.subject.told(), &self.timer, limit).await;
+            let finding = external::run(external, &self.subject.told(), &self.timer, limit).await;
+            return (finding, None);
         }
         let mut session = CheckSession::new(
             self.subject.backend.clone(),
@@ -509,7 +513,11 @@ async fn ask_on(subject: Rc<Subject>, opener: ToServer, timer: Timer) {
     while let Some(spec) = subject.state.spec().agent.clone() {
         if subject.state.checks().is_agent_enabled() {
             let began = Instant::now();
-            let (answer, finding) = ask(&spec, &opener, &timer).await;
+            let Asked {
+                answer,
+                finding,
+                wire,
+            } = ask(&spec, &opener, &timer).await;
             let took = began.elapsed();
             subject.state.checks().note_answer(LastAnswer {
                 finding: finding.clone(),
@@ -538,6 +546,7 @@ async fn ask_on(subject: Rc<Subject>, opener: ToServer, timer: Timer) {
                 let check = finding.as_ref().map(|finding| news_of_agent(finding, took, up));
                 subject.settle(why.filter(|_| !spec.log_all), check);
             }
+            drop(wire);
         }
         timer
             .sleep(spread(

@@ -130,7 +130,7 @@ pub(super) struct Route<'a> {
     pub(super) host: Option<String>,
 }
 
-/// Runs the steps of `program`.
+/// Runs the steps of `program`. The last connection is given back with what was found.
 pub(super) async fn run(
     program: &Program,
     session: &CheckSession,
@@ -139,7 +139,7 @@ pub(super) async fn run(
     limits: Limits,
     buffer_bytes: usize,
     state: Option<Bytes>,
-) -> Finding {
+) -> (Finding, Option<Line>) {
     let mut run = Run {
         program,
         session,
@@ -165,7 +165,7 @@ pub(super) async fn run(
         // Of what was not understood there is none.
         _ => None,
     };
-    finding
+    (finding, run.line.take())
 }
 
 struct Run<'a> {
