@@ -49,32 +49,44 @@ impl fmt::Display for Cut {
 
 impl std::error::Error for Cut {}
 
+/// Whose doing it is that a body broke off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BrokenBy {
+    /// Its sender's, who ended or reset it before it was whole.
+    Cut,
+    /// Its sender's, who sent what is against the rules of the protocol.
+    Fault,
+    /// Our own: it is not what was announced, or a filter failed.
+    Us,
+}
+
 /// Why a body that comes from a peer broke off.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BodyError {
     why: String,
-    malformed: bool,
+    by: BrokenBy,
 }
 
 impl BodyError {
+    /// Nothing more comes of it.
     pub(crate) fn new(why: impl fmt::Display) -> Self {
         BodyError {
             why: why.to_string(),
-            malformed: false,
+            by: BrokenBy::Cut,
         }
     }
 
     /// What came is against the rules of the protocol.
     pub(crate) fn malformed(why: impl fmt::Display) -> Self {
         BodyError {
-            malformed: true,
+            by: BrokenBy::Fault,
             ..BodyError::new(why)
         }
     }
 
-    /// Whether something came that is against the rules, and not merely nothing more.
-    pub(crate) fn is_malformed(&self) -> bool {
-        self.malformed
+    /// Whose doing it is.
+    pub(crate) fn by(&self) -> BrokenBy {
+        self.by
     }
 }
 
@@ -117,7 +129,10 @@ impl Filtered {
                 Err(Fault::Source(error)) => Err(error),
                 Err(Fault::Filter(failure)) => {
                     txn.log_failure("filter", &failure);
-                    Err(BodyError::new(failure))
+                    Err(BodyError {
+                        by: BrokenBy::Us,
+                        ..BodyError::new(failure)
+                    })
                 }
             })
         })

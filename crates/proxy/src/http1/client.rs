@@ -19,7 +19,7 @@ use super::body::Receiving;
 use super::bypass::{Bypass, Stuck};
 use super::outflow::Outflow;
 use super::wire::{Shared, Wire};
-use crate::body::MessageBody;
+use crate::body::{BrokenBy, MessageBody};
 use crate::stream::{Counted, Stream, Traffic};
 use crate::upstream::link::{INTERIM_MAX, SendFailure};
 use crate::upstream::manner::Made;
@@ -119,9 +119,7 @@ impl ClientConn {
         let mut interim = 0;
         let received = poll_fn(|cx| {
             match self.upload.poll(&self.wire, self.case.as_ref(), cx) {
-                Poll::Ready(Err(Broken::Body { malformed })) => {
-                    return Poll::Ready(Err(SendFailure::Body { malformed }));
-                }
+                Poll::Ready(Err(Broken::Body(by))) => return Poll::Ready(Err(SendFailure::Body(by))),
                 Poll::Ready(Err(Broken::Server)) => {
                     self.kept = false;
                     if first && self.traffic.written.get() == written_before {
@@ -212,7 +210,7 @@ impl ClientConn {
 /// Why a request can't be sent.
 enum Broken {
     /// Its body broke off.
-    Body { malformed: bool },
+    Body(BrokenBy),
     /// The server doesn't take it.
     Server,
 }
@@ -296,10 +294,7 @@ impl Upload {
                     match ready!(self.bypass.poll(cx, leaving, body, wire)) {
                         Ok(()) => {}
                         Err(Stuck::Receiver) => return Poll::Ready(Err(Broken::Server)),
-                        Err(Stuck::Body(fault)) => {
-                            let malformed = fault.is_malformed();
-                            return Poll::Ready(Err(Broken::Body { malformed }));
-                        }
+                        Err(Stuck::Body(fault)) => return Poll::Ready(Err(Broken::Body(fault.by()))),
                     }
                     if *leaving == Leaving::Length(0) {
                         self.body = None;
@@ -334,17 +329,14 @@ impl Upload {
                         self.body = None;
                         ended.is_ok()
                     }
-                    Poll::Ready(Some(Err(fault))) => {
-                        let malformed = fault.is_malformed();
-                        return Poll::Ready(Err(Broken::Body { malformed }));
-                    }
+                    Poll::Ready(Some(Err(fault))) => return Poll::Ready(Err(Broken::Body(fault.by()))),
                     Poll::Pending => {
                         waits = true;
                         break;
                     }
                 };
                 if !put {
-                    return Poll::Ready(Err(Broken::Body { malformed: false }));
+                    return Poll::Ready(Err(Broken::Body(BrokenBy::Us)));
                 }
             }
             if !self.out.is_empty() {

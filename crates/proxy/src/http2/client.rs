@@ -24,7 +24,7 @@ use super::server::Sender;
 use super::tunnel::Duplex;
 use super::upgrade::Upgrade;
 use super::wire::Wire;
-use crate::body::MessageBody;
+use crate::body::{BrokenBy, MessageBody};
 use crate::event::Event;
 use crate::stream::{Counted, Stream, Traffic};
 use crate::upstream::link::{INTERIM_MAX, SendFailure};
@@ -317,9 +317,9 @@ impl ClientStream {
                 Poll::Ready(Ok(())) => self.upload = None,
                 // A server may refuse the rest of a body and answer all the same.
                 Poll::Ready(Err(Broke::Server)) => self.upload = None,
-                Poll::Ready(Err(Broke::Client { malformed })) => {
+                Poll::Ready(Err(Broke::Body(by))) => {
                     upload.sender.reset(Reason::CANCEL);
-                    return Poll::Ready(Err(SendFailure::Body { malformed }));
+                    return Poll::Ready(Err(SendFailure::Body(by)));
                 }
                 Poll::Pending => {}
             }
@@ -349,7 +349,7 @@ fn failure(why: Broken, core: &Core) -> SendFailure {
 
 /// Whose fault it is that a body can't be sent.
 enum Broke {
-    Client { malformed: bool },
+    Body(BrokenBy),
     Server,
 }
 
@@ -389,10 +389,7 @@ impl Upload {
                         return Poll::Ready(sent.map_err(|_| Broke::Server));
                     }
                 },
-                Some(Err(fault)) => {
-                    let malformed = fault.is_malformed();
-                    return Poll::Ready(Err(Broke::Client { malformed }));
-                }
+                Some(Err(fault)) => return Poll::Ready(Err(Broke::Body(fault.by()))),
                 None => {
                     let sent = ready!(self.sender.poll_send(cx, &mut Bytes::new(), true));
                     return Poll::Ready(sent.map(drop).map_err(|_| Broke::Server));

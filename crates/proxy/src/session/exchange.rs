@@ -31,7 +31,7 @@ use crate::reply::Reply;
 use crate::rules::{PreparedRules, Setting, Verdict, evaluate, pages};
 use crate::spec::{HeaderNames, HttpClose, TimeoutKind, Timeouts};
 use crate::txn::{LogLevel, Mode, Phase, Txn};
-use crate::upstream::assign::OnDrop;
+use crate::upstream::assign::{InQueue, OnDrop};
 use crate::upstream::link::Link;
 use crate::websocket;
 use crate::worker::Backend;
@@ -359,8 +359,10 @@ impl HttpStream {
                     // The log tells of it as of a queue, and of no request that was received.
                     txn.times.request.set(None);
                     self.note(&txn.times.queued);
+                    txn.facts.borrow_mut().status = Some(reply.status.as_u16());
+                    let held = InQueue(txn);
                     self.timer.sleep(time.unwrap_or(TARPIT)).await;
-                    self.note(&txn.times.connecting);
+                    drop(held);
                     gone.stays();
                     txn.facts.borrow_mut().termination = Some(*b"PT");
                     return Ruled::Made(made(&reply));
@@ -499,6 +501,10 @@ impl HttpStream {
                 }
                 txn.facts.borrow_mut().termination = Some(state);
                 return Some(self.error(txn, status, false).await);
+            }
+            Err(NoAnswer::Gone) => {
+                txn.facts.borrow_mut().termination = Some(*b"CD");
+                return None;
             }
             Err(NoAnswer::Elsewhere(there)) => {
                 txn.facts.borrow_mut().termination = Some(*b"LC");
@@ -646,6 +652,10 @@ impl HttpStream {
         }
         if ahead.broken {
             let gone = self.traffic.read_ended.get() || self.traffic.failed.get();
+            if gone && txn.usage.backend().is_none() {
+                // The log tells where it would have gone.
+                let _ = choose_backend(&self.worker, &self.frontend, txn).await;
+            }
             txn.facts.borrow_mut().termination = Some(if gone { *b"CR" } else { *b"PR" });
             return Err(self.error(txn, StatusCode::BAD_REQUEST, true).await);
         }

@@ -48,7 +48,7 @@ pub(super) enum Exit {
     /// The client has ended the connection, or it broke.
     Gone,
     /// It has ended its side before it was answered.
-    GaveUp(Rc<Txn>),
+    GaveUp(Rc<Txn>, StatusCode),
     /// It has ended its side in the middle of a request's head, or before it sent a first one.
     CutShort,
     /// What came is no request, perhaps by the byte at this place.
@@ -261,11 +261,14 @@ impl Serving {
         let Serving { stream, conn, timer } = self;
         let mut asked = poll_fn(|cx| {
             let (head, body) = ready!(stream.poll_request(cx, conn, timer))?;
-            let objection = head.objection.or_else(|| stream.objection(&head, &body));
+            // What means nothing is no request, for the log neither.
+            if let Some(status) = head.objection.or_else(|| stream.objection(&head, &body)) {
+                return Poll::Ready(Err(Exit::Unreadable(status, None)));
+            }
             Poll::Ready(Ok(Some(Asked {
                 head: head.parts,
                 body,
-                objection,
+                objection: None,
             })))
         })
         .await?;
@@ -496,9 +499,16 @@ impl HttpStream {
         if matches!(txn.stage.get(), Some([b'C', b'Q' | b'C'])) {
             return Exit::Gone;
         }
-        // Where it was then, what is given up with the request says best itself.
-        txn.facts.borrow_mut().status = Some(StatusCode::BAD_REQUEST.as_u16());
-        Exit::GaveUp(txn)
+        // Where it was then, what is given up with the request says best itself; a tarpit has a status already.
+        let status = txn
+            .facts
+            .borrow()
+            .status
+            .filter(|_| txn.stage.get() == Some(*b"CT"));
+        let status = status.and_then(|status| StatusCode::from_u16(status).ok());
+        let status = status.unwrap_or(StatusCode::BAD_REQUEST);
+        txn.facts.borrow_mut().status = Some(status.as_u16());
+        Exit::GaveUp(txn, status)
     }
 
     /// What is left to do when no more requests are served.
@@ -507,7 +517,7 @@ impl HttpStream {
         match exit {
             Exit::Quiet | Exit::Gone | Exit::Stopping => drop(conn),
             Exit::Killed(txn) => self.answer(conn, timer, &txn, StatusCode::BAD_GATEWAY).await,
-            Exit::GaveUp(txn) => self.answer(conn, timer, &txn, StatusCode::BAD_REQUEST).await,
+            Exit::GaveUp(txn, status) => self.answer(conn, timer, &txn, status).await,
             Exit::BodyLate(txn) => self.answer(conn, timer, &txn, StatusCode::REQUEST_TIMEOUT).await,
             Exit::CutShort => self.refuse(conn, timer, StatusCode::BAD_REQUEST, *b"CR").await,
             Exit::Unreadable(status, at) => {
@@ -545,9 +555,7 @@ impl HttpStream {
             // Where the end of the connection is that of the response, a cut must not look like it.
             Exit::Cut if conn.ends_with_connection() => reset(conn),
             Exit::Cut => drop(conn),
-            Exit::Served => {
-                let _ = timer.limit(Some(LINGER), end(conn)).await;
-            }
+            Exit::Served => self.close(conn, timer, None).await,
             Exit::Switched => {
                 if let (Some(tunnel), Some((mut stream, ahead))) = (self.tunnel.take(), conn.into_stream()) {
                     self.relay(tunnel, &mut stream, ahead).await;
@@ -580,14 +588,34 @@ impl HttpStream {
             txn.count(Count::Error, 1);
         }
         self.answer(conn, timer, &txn, status).await;
-        self.end_transaction(&txn);
     }
 
     /// Answers with a page of ours, and ends the connection such that the client can read it.
-    async fn answer(&self, mut conn: ServerConn, timer: &Timer, txn: &Txn, status: StatusCode) {
+    async fn answer(&self, mut conn: ServerConn, timer: &Timer, txn: &Rc<Txn>, status: StatusCode) {
         let reply = pages::error(status, txn, &*self.worker.runner).await;
         if !reply.silent && conn.respond_last(&reply.head(), reply.body) {
-            let _ = timer.limit(Some(LINGER), end(conn)).await;
+            self.close(conn, timer, Some(txn)).await;
+        } else {
+            self.is_over(Some(txn));
+        }
+    }
+
+    /// All is written of a transaction: if it was no request, it ends with that.
+    fn is_over(&self, txn: Option<&Rc<Txn>>) {
+        if let Some(txn) = txn.filter(|txn| txn.times.ended.get().is_none()) {
+            self.end_transaction(txn);
+        }
+        self.log_ended();
+    }
+
+    /// Ends a connection in order. What is left to tell of its last transaction is told as soon as all is written.
+    async fn close(&self, mut conn: ServerConn, timer: &Timer, txn: Option<&Rc<Txn>>) {
+        let written = timer
+            .limit(Some(LINGER), poll_fn(|cx| conn.poll_written(cx)))
+            .await;
+        self.is_over(txn);
+        if let Ok(Ok(())) = written {
+            let _ = timer.limit(Some(LINGER), linger(conn)).await;
         }
     }
 }
@@ -598,12 +626,11 @@ fn reset(conn: ServerConn) {
     }
 }
 
-/// Ends a connection in order. What the client still sends is read for a while: a connection that is closed with something
+/// Ends our side of a connection. What the client still sends is read for a while: a connection that is closed with something
 /// unread is reset, and the client would not get to read what it was sent.
-async fn end(mut conn: ServerConn) {
-    let written = poll_fn(|cx| conn.poll_written(cx)).await;
+async fn linger(conn: ServerConn) {
     let talks = conn.is_talking();
-    let Some((mut stream, _)) = conn.into_stream().filter(|_| written.is_ok()) else {
+    let Some((mut stream, _)) = conn.into_stream() else {
         return;
     };
     if stream.shutdown().await.is_err() || !talks {

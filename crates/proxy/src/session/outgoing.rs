@@ -344,7 +344,9 @@ impl Drop for Active {
             return;
         }
         if !self.complete.get() {
-            let state = if self.answered.get() { *b"CD" } else { *b"CH" };
+            // Whoever goes in the middle of its request's body is in the data phase, too.
+            let in_data = self.answered.get() || self.stream.body_is_due();
+            let state = if in_data { *b"CD" } else { *b"CH" };
             self.txn.facts.borrow_mut().termination.get_or_insert(state);
             self.txn.note_killer(state);
         }

@@ -18,7 +18,7 @@ use super::persistence::{self, Belongs};
 use super::relay::Limits;
 use super::reuse::Keep;
 use super::stream::HttpStream;
-use crate::body::{BodyWatch, Cut, MessageBody};
+use crate::body::{BodyWatch, BrokenBy, Cut, MessageBody};
 use crate::check::Traffic as Seen;
 use crate::filter::filters_between;
 use crate::http1::{self, Unseen as _};
@@ -61,6 +61,8 @@ pub(crate) struct Answer {
 pub(crate) enum NoAnswer {
     /// The status for the client, and the log's two letters.
     Failed(StatusCode, [u8; 2]),
+    /// The client went in the middle of its request's body.
+    Gone,
     /// The client is to ask the server itself, there.
     Elsewhere(HeaderValue),
 }
@@ -196,9 +198,9 @@ impl HttpStream {
                     reuse = false;
                     continue;
                 }
-                Ok(Err(SendFailure::Body { malformed })) => {
-                    let state = if malformed { *b"PH" } else { *b"CH" };
-                    (false, NoAnswer::Failed(StatusCode::BAD_REQUEST, state))
+                Ok(Err(SendFailure::Body(BrokenBy::Cut))) => (false, NoAnswer::Gone),
+                Ok(Err(SendFailure::Body(BrokenBy::Fault | BrokenBy::Us))) => {
+                    (false, NoAnswer::Failed(StatusCode::BAD_REQUEST, *b"PH"))
                 }
                 Ok(Err(SendFailure::Closed { silent })) => {
                     // A stream that is reset has brought nothing, whatever else came on its connection.
@@ -472,7 +474,10 @@ impl Relayed {
                 Poll::Ready(None)
             }
             Poll::Ready(Some(Err(fault))) => {
-                let state = if fault.is_malformed() { *b"PD" } else { *b"SD" };
+                let state = match fault.by() {
+                    BrokenBy::Fault => *b"PD",
+                    BrokenBy::Cut | BrokenBy::Us => *b"SD",
+                };
                 txn.facts.borrow_mut().termination = Some(state);
                 Poll::Ready(Some(Err(Cut)))
             }

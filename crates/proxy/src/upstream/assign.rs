@@ -121,8 +121,8 @@ async fn wait(
     turn.map_err(|_| NoSlot::TimedOut)
 }
 
-/// Notes for the log when a transaction left the queue, however it did.
-struct InQueue<'t>(&'t Txn);
+/// Notes for the log when a transaction left the queue, or what is logged as one, however it did.
+pub(crate) struct InQueue<'t>(pub(crate) &'t Txn);
 
 impl Drop for InQueue<'_> {
     fn drop(&mut self) {

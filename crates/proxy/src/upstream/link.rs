@@ -13,7 +13,7 @@ use tidegate_sample::head::names::EXPECT;
 use tidegate_sample::head::{request, response};
 
 use super::manner::Made;
-use crate::body::MessageBody;
+use crate::body::{BrokenBy, MessageBody};
 use crate::pipe::Pipe;
 use crate::stream::Traffic;
 use crate::{http1, http2};
@@ -43,10 +43,7 @@ pub(crate) enum SendFailure {
     /// What came is no response.
     Invalid,
     /// The request's own body broke off.
-    Body {
-        /// The client sent what is against the rules, and did not merely go.
-        malformed: bool,
-    },
+    Body(BrokenBy),
 }
 
 impl Link {

@@ -46,7 +46,7 @@ fn clients_that_end_are_told_of_at_every_stage() -> Result<()> {
             "400 CR site/<NOSRV>",
         ),
         ("half-closed while the server is asked", get, half, "400 CH to/s"),
-        ("half-closed in a body", post, half, "400 CH to/s"),
+        ("half-closed in a body", post, half, "-1 CD to/s"),
         ("reset before a byte", "", hard, "400 CR site/<NOSRV>"),
         (
             "reset in a head",
@@ -55,7 +55,7 @@ fn clients_that_end_are_told_of_at_every_stage() -> Result<()> {
             "400 CR site/<NOSRV>",
         ),
         ("reset while the server is asked", get, hard, "-1 CH to/s"),
-        ("reset in a body", post, hard, "400 CH to/s"),
+        ("reset in a body", post, hard, "-1 CD to/s"),
     ] {
         let mut stream = ground.site.connect(PLAIN)?;
         stream.write_all(bytes.as_bytes())?;

@@ -67,28 +67,18 @@ fn what_two_might_read_otherwise_is_refused() -> Result<()> {
     ] {
         ground.expect(why, request.as_bytes(), &bad(400))?;
     }
-    for (why, request, line) in [
+    for (why, request) in [
         (
             "another host in the target",
             "GET http://x/ HTTP/1.1\r\nHost: h\r\n\r\n",
-            "GET http://x/",
         ),
         (
             "another one for CONNECT",
             "CONNECT a:1 HTTP/1.1\r\nHost: b:1\r\n\r\n",
-            "CONNECT a:1",
         ),
-        (
-            "two hosts",
-            "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
-            "GET /",
-        ),
+        ("two hosts", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"),
     ] {
-        ground.expect(
-            why,
-            request.as_bytes(),
-            &format!("400 PR site/<NOSRV> \"{line} HTTP/1.1\""),
-        )?;
+        ground.expect(why, request.as_bytes(), &bad(400))?;
     }
     Ok(())
 }

@@ -32,16 +32,8 @@ const REASONS: &[(&str, &str)] = &[
         "wants a stream to be reset on which nothing was asked, for a switch of protocols that the server takes none of; the client gets its 502",
     ),
     (
-        "http-messaging/http_request_buffer",
-        "wants a backend in the log of a request whose client went before its body was here; backends are chosen after that",
-    ),
-    (
         "http-messaging/http_bodyless_response",
         "wants a connection to be used again whose server sent a body to what had been a HEAD; it is closed",
-    ),
-    (
-        "http-messaging/h1_host_normalization",
-        "wants `<BADREQ>` in the log for requests whose hosts contradict each other; they are logged as what they are",
     ),
     (
         "http-rules/strict_rw_mode",
