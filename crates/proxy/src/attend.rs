@@ -54,13 +54,13 @@ struct About<'a> {
 impl About<'_> {
     /// Logs what nobody else does.
     fn tell(&self, news: &News) {
-        let company = Company::of(self.state, &*self.shared.board, &self.server.name);
+        let company = Company::of(self.state, &*self.shared.board, &self.server.name).among(news.usable);
         let title = report::title(&self.backend.name, &self.server.name, self.server.backup);
-        let Some((level, line)) = line(news, &title, self.tracked().as_deref(), company) else {
-            return;
-        };
-        report::tell(self.logger, level, &line);
-        if news.before.usable && !news.after.usable && company.is_nobody() {
+        if let Some((level, line)) = line(news, &title, self.tracked().as_deref(), company) {
+            report::tell(self.logger, level, &line);
+        }
+        let is_lost = news.before.usable && !news.after.usable;
+        if news.cause != Cause::Checks && is_lost && company.is_nobody() {
             report::tell(self.logger, Level::Emergency, &report::nobody(&self.backend.name));
         }
     }
@@ -107,12 +107,14 @@ fn line(news: &News, title: &str, tracked: Option<&str>, company: Company) -> Op
     };
     if before.admin == after.admin {
         let change = report::change_of(after.operational);
-        if news.cause == Cause::Checks || change == report::change_of(before.operational) {
+        let is_same = change == report::change_of(before.operational);
+        // What is out of service is down, whatever else it is.
+        if news.cause == Cause::Checks || is_same || after.admin.is_maint() {
             return None;
         }
         let why = match news.cause {
             Cause::Tracked => via(true),
-            _ => ", changed from CLI".to_owned(),
+            _ => format!(", {}", news.why),
         };
         let down = after.operational == Operational::Stopped;
         let level = if down { Level::Alert } else { Level::Notice };
@@ -139,8 +141,10 @@ fn line(news: &News, title: &str, tracked: Option<&str>, company: Company) -> Op
         (false, true) => {
             let via = via(after.admin.has(inherited));
             let left = company.left();
+            // What took nobody new is not missed.
+            let stopping = before.admin.is_drain() || before.operational == Operational::Stopping;
             (
-                Level::Alert,
+                if stopping { Level::Notice } else { Level::Alert },
                 format!("{title} is going DOWN for maintenance{via}. {left}"),
             )
         }

@@ -297,7 +297,7 @@ fn checks_and_agents_go_elsewhere() -> Result<()> {
         ),
         ("a check-addr x", "invalid addr 'x'"),
         ("a check-port x", "provided port is not an integer"),
-        ("a check-port 70000", "provided port is not valid"),
+        ("a check-port 70000", "provided port is invalid"),
         ("a agent-port 7", "agent checks are not enabled on this server"),
         (
             "a fqdn x",

@@ -223,12 +223,12 @@ pub(super) const ROWS: &[Row] = &[
     row(
         "agent_force_up(sv)",
         "takes it for up, if its agent is asked",
-        |lua, name, env| about(lua, name, env, |_, server| agent(server, Operational::Running)),
+        |lua, name, env| about(lua, name, env, |_, server| agent(server, true)),
     ),
     row(
         "agent_force_down(sv)",
         "takes it for down, if its agent is asked",
-        |lua, name, env| about(lua, name, env, |_, server| agent(server, Operational::Stopped)),
+        |lua, name, env| about(lua, name, env, |_, server| agent(server, false)),
     ),
     row(
         "event_sub(sv, event_types, func)",
@@ -341,17 +341,16 @@ fn made(lua: &Lua, backend: usize, server: usize) -> Result<mlua::Value> {
 }
 
 fn health(server: &Found<'_>, health: Operational) {
-    server.state.change_health(
-        health,
-        server.spec.check.is_some(),
-        "changed from Lua script",
-        Instant::now(),
-    );
+    server
+        .state
+        .change_health(health, "changed from Lua script", Instant::now());
 }
 
-fn agent(server: &Found<'_>, state: Operational) {
+fn agent(server: &Found<'_>, up: bool) {
     if server.spec.agent.is_some() && server.state.checks().is_agent_enabled() {
-        health(server, state);
+        server
+            .state
+            .change_agent_health(up, "changed from Lua script", Instant::now());
     }
 }
 

@@ -94,7 +94,6 @@ pub(crate) fn attend(
         state: server.clone(),
         check_down: Cell::new(false),
         stopping: Cell::new(false),
-        agent_down: Cell::new(false),
     });
     if let Some(check) = &spec.check {
         let checking = Checking::new(subject.clone(), check.clone(), worker.wheel.timer());
@@ -131,14 +130,13 @@ struct Subject {
     state: Arc<ServerState>,
     check_down: Cell<bool>,
     stopping: Cell<bool>,
-    agent_down: Cell<bool>,
 }
 
 impl Subject {
     /// Makes the server what checks and agent say together, and tells of a change.
     fn settle(&self, why: Option<(&Finding, Duration)>, check: Option<CheckNews>) {
         let state = match (
-            self.check_down.get() || self.agent_down.get(),
+            self.check_down.get() || self.state.checks().is_agent_down(),
             self.stopping.get(),
         ) {
             (true, _) => Operational::Stopped,
@@ -146,11 +144,10 @@ impl Subject {
             (false, false) => Operational::Running,
         };
         let is = report::change_of;
-        let before = is(self.state.operational());
-        if before == is(state) {
+        if is(self.state.operational()) == is(state) {
             return;
         }
-        let somebody = self.company.servers().iter().any(|server| server.is_usable());
+        let (others, usable) = (self.company(), self.state.is_usable());
         let reason = Reason {
             check,
             ..Reason::default()
@@ -165,9 +162,10 @@ impl Subject {
         } else {
             Level::Notice
         };
-        let company = self.company();
+        // Those that track it are told of one after the other, each with who is left then.
+        let company = others.with(self.state.is_backup(), (usable, self.state.is_usable()));
         self.tell(level, &report::change(&self.title, is(state), why, company));
-        if somebody && company.is_nobody() {
+        if usable && company.is_nobody() {
             self.tell(
                 Level::Emergency,
                 &report::nobody(&String::from_utf8_lossy(&self.backend.name)),
@@ -265,7 +263,6 @@ struct Checking {
     health: RefCell<Health>,
     last: Cell<Status>,
     failures: Cell<u64>,
-    downs: Cell<u64>,
 }
 
 impl Checking {
@@ -282,9 +279,7 @@ impl Checking {
         subject.stopping.set(health.is_stopping());
         if !health.is_up() {
             // It was told so, not found out: nobody needs to hear of it.
-            subject
-                .state
-                .set_operational(Operational::Stopped, Instant::now());
+            subject.state.begin_stopped(Instant::now());
         }
         Checking {
             opener: ToServer {
@@ -296,7 +291,6 @@ impl Checking {
             health: RefCell::new(health),
             last: Cell::default(),
             failures: Cell::default(),
-            downs: Cell::default(),
             subject,
             spec,
             timer,
@@ -311,6 +305,10 @@ impl Checking {
             if checks.is_enabled() && !self.subject.state.admin().is_maint() {
                 let (finding, line) = self.check().await;
                 let took = began.elapsed();
+                // What was said meanwhile was said before this was found.
+                if let Some(wanted) = checks.said() {
+                    self.obey(wanted);
+                }
                 if self.spec.log_all {
                     self.subject.attended(&self.timer).await;
                 }
@@ -429,7 +427,13 @@ impl Checking {
                 self.subject.stopping.set(true);
             }
         }
-        self.subject.check_down.set(!self.health.borrow().is_up());
+        let health = self.health.borrow();
+        self.subject.check_down.set(!health.is_up());
+        self.subject
+            .state
+            .checks()
+            .moved(health.is_up(), health.progress());
+        drop(health);
         self.subject.settle(None, None);
         false
     }
@@ -438,23 +442,20 @@ impl Checking {
         let result = finding.status.result();
         let mut health = self.health.borrow_mut();
         let (before, was_up) = (health.progress(), health.is_up());
-        let change = health.note(result);
+        health.note(result);
         let (progress, up) = (health.progress(), health.is_up());
         self.subject.stopping.set(health.is_stopping());
         drop(health);
         if result == health::Result::Failed && was_up {
             self.failures.set(self.failures.get() + 1);
         }
-        if change == Some(Change::Down) {
-            self.downs.set(self.downs.get() + 1);
-        }
         self.subject.state.checks().note(LastCheck {
             finding: finding.clone(),
             at: SystemTime::now(),
             took,
             progress,
+            up,
             failures: self.failures.get(),
-            downs: self.downs.get(),
         });
         let news = self.last.replace(finding.status) != finding.status || before != progress || was_up != up;
         if self.spec.log_all && news {
@@ -533,7 +534,7 @@ async fn ask_on(subject: Rc<Subject>, opener: ToServer, timer: Timer) {
             if spec.log_all {
                 subject.attended(&timer).await;
             }
-            let up = !subject.agent_down.get();
+            let up = !subject.state.checks().is_agent_down();
             let status = finding.as_ref().map(|finding| finding.status);
             let news = last.replace((status, up)) != Some((status, up));
             if let Some(finding) = finding.as_ref().filter(|_| spec.log_all && news) {
@@ -607,7 +608,8 @@ fn heed(subject: &Subject, answer: &Answer) {
         Some(agent::Admin::Ready) | None => {}
     }
     if let Some(operational) = &answer.operational {
-        subject.agent_down.set(*operational != agent::Operational::Up);
+        let down = *operational != agent::Operational::Up;
+        subject.state.checks().agent_says(down);
     }
 }
 

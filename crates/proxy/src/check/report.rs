@@ -28,22 +28,35 @@ pub(crate) struct Company {
 impl Company {
     /// That of a server in its backend.
     pub(crate) fn of(backend: &BackendState, figures: &dyn Figures, server: &str) -> Self {
-        let usable = |backup| {
-            let servers = backend.servers();
-            servers
-                .iter()
-                .filter(|server| server.is_backup() == backup && server.is_usable())
-                .count()
-        };
+        let (active, backup) = backend.usable();
         let name = backend.name().as_bytes();
         Company {
-            active: usable(false),
-            backup: usable(true),
+            active,
+            backup,
             sessions: figures
                 .server(name, server.as_bytes())
                 .map_or(0, |server| server.connections),
             queued: figures.backend(name).map_or(0, |backend| backend.queued),
         }
+    }
+
+    /// The same with so many servers and backups that take clients.
+    pub(crate) fn among(self, (active, backup): (usize, usize)) -> Self {
+        Company {
+            active,
+            backup,
+            ..self
+        }
+    }
+
+    /// The same once a server, or a backup, takes clients that didn't, or the other way round.
+    pub(super) fn with(mut self, is_backup: bool, (before, after): (bool, bool)) -> Self {
+        let count = match is_backup {
+            true => &mut self.backup,
+            false => &mut self.active,
+        };
+        *count = (*count + usize::from(after)).saturating_sub(usize::from(before));
+        self
     }
 
     /// Nobody takes clients.

@@ -15,6 +15,8 @@ pub struct CheckState {
     last: Mutex<Option<LastCheck>>,
     disabled: AtomicBool,
     agent_disabled: AtomicBool,
+    /// The agent says that the server is down, or somebody said so in its place.
+    agent_down: AtomicBool,
     /// What somebody wants of the task that checks, by its number; 0 for nothing.
     wanted: AtomicU8,
     wake: Notify,
@@ -48,18 +50,18 @@ pub struct LastCheck {
     pub took: Duration,
     /// How far the server is towards its next change, and how far it has to go.
     pub progress: (u32, u32),
+    /// Whether it is up, as far as its checks go.
+    pub up: bool,
     /// Failed checks while the server was up, so far.
     pub failures: u64,
-    /// How often the server went down.
-    pub downs: u64,
 }
 
 impl LastCheck {
     /// How far it is as HAProxy counts: up to `rise` where the server comes up, and on to `rise + fall - 1`.
     #[must_use]
-    pub fn level(&self, rise: u32, is_up: bool) -> u32 {
+    pub fn level(&self, rise: u32) -> u32 {
         let done = self.progress.0;
-        match is_up {
+        match self.up {
             true => rise + done.saturating_sub(1),
             false => done.min(rise.saturating_sub(1)),
         }
@@ -79,6 +81,23 @@ pub enum Wanted {
     Stopping,
     /// The server returned to service: what was found before doesn't count any more.
     Anew,
+}
+
+impl Wanted {
+    /// What this is the number of; none of 0.
+    fn of_number(number: u8) -> Option<Wanted> {
+        Some(match number {
+            1 => Wanted::Errors(OnErrors::FastInter),
+            2 => Wanted::Errors(OnErrors::FailCheck),
+            3 => Wanted::Errors(OnErrors::SuddenDeath),
+            4 => Wanted::Errors(OnErrors::MarkDown),
+            5 => Wanted::Up,
+            6 => Wanted::Down,
+            7 => Wanted::Stopping,
+            8 => Wanted::Anew,
+            _ => return None,
+        })
+    }
 }
 
 /// What a session saw of a server.
@@ -149,6 +168,24 @@ impl CheckState {
 
     pub(super) fn note(&self, check: LastCheck) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(check);
+    }
+
+    /// The server is as somebody says, whatever its checks found: the last of them counts as that far.
+    pub(crate) fn moved(&self, up: bool, progress: (u32, u32)) {
+        if let Some(last) = &mut *self.last.lock().unwrap_or_else(PoisonError::into_inner) {
+            (last.up, last.progress) = (up, progress);
+        }
+    }
+
+    /// Whether the agent says that the server is down.
+    #[must_use]
+    pub fn is_agent_down(&self) -> bool {
+        self.agent_down.load(Ordering::Relaxed)
+    }
+
+    /// Notes what the agent says of the server, or somebody in its place.
+    pub(crate) fn agent_says(&self, down: bool) {
+        self.agent_down.store(down, Ordering::Relaxed);
     }
 
     /// What came of asking the agent last; none before it was.
@@ -227,18 +264,19 @@ impl CheckState {
     pub(super) async fn asked(&self) -> Wanted {
         loop {
             self.wake.notified().await;
-            match self.wanted.swap(0, Ordering::Relaxed) {
-                1 => return Wanted::Errors(OnErrors::FastInter),
-                2 => return Wanted::Errors(OnErrors::FailCheck),
-                3 => return Wanted::Errors(OnErrors::SuddenDeath),
-                4 => return Wanted::Errors(OnErrors::MarkDown),
-                5 => return Wanted::Up,
-                6 => return Wanted::Down,
-                7 => return Wanted::Stopping,
-                8 => return Wanted::Anew,
-                _ => {}
+            if let Some(wanted) = Wanted::of_number(self.wanted.swap(0, Ordering::Relaxed)) {
+                return wanted;
             }
         }
+    }
+
+    /// What an operator said of the server, if that is what was asked last.
+    pub(super) fn said(&self) -> Option<Wanted> {
+        let number = self.wanted.load(Ordering::Relaxed);
+        let wanted = Wanted::of_number(number)?;
+        let said = matches!(wanted, Wanted::Up | Wanted::Down | Wanted::Stopping);
+        let relaxed = Ordering::Relaxed;
+        (said && self.wanted.compare_exchange(number, 0, relaxed, relaxed).is_ok()).then_some(wanted)
     }
 
     /// Takes in what a session saw.
@@ -301,5 +339,16 @@ mod tests {
                 "{status}"
             );
         }
+    }
+
+    #[test]
+    fn what_an_operator_said_is_taken_once_and_nothing_else_with_it() {
+        let state = CheckState::default();
+        assert_eq!(state.said(), None);
+        state.want(Wanted::Down);
+        assert_eq!((state.said(), state.said()), (Some(Wanted::Down), None));
+        state.want(Wanted::Anew);
+        assert_eq!(state.said(), None, "that is for whoever waits for it");
+        assert_eq!(state.wanted.load(Ordering::Relaxed), 8);
     }
 }

@@ -92,25 +92,47 @@ impl ServerState {
     }
 
     /// Says how its health is to be taken; `by` tells who did (`changed from CLI`). Whoever checks the server goes on from there.
-    pub fn change_health(&self, health: Operational, checked: bool, by: &'static str, now: Instant) {
+    pub fn change_health(&self, health: Operational, by: &'static str, now: Instant) {
         if self.spec().track.is_some() {
             // It is what that one is.
             return;
         }
-        if checked {
+        let up = health != Operational::Stopped;
+        if up {
+            // Until its agent says so again.
+            self.checks().agent_says(false);
+        }
+        // It is so before whoever checks it hears of it.
+        self.become_by_operator(health, by, now);
+        if let Some(check) = &self.spec().check {
+            let (rise, fall) = (check.pace.rise, check.pace.fall);
+            self.checks().moved(up, if up { (fall, fall) } else { (0, rise) });
             self.checks().want(match health {
                 Operational::Stopped => Wanted::Down,
                 Operational::Stopping => Wanted::Stopping,
                 Operational::Starting | Operational::Running => Wanted::Up,
             });
-        } else {
-            let reason = Reason {
-                check: None,
-                cause: by,
-                by: Cause::Operator,
-            };
-            self.set_operational_because(health, now, reason);
         }
+    }
+
+    /// Says what its agent would say of its health; `by` tells who did.
+    pub fn change_agent_health(&self, up: bool, by: &'static str, now: Instant) {
+        self.checks().agent_says(!up);
+        let health = if up {
+            Operational::Running
+        } else {
+            Operational::Stopped
+        };
+        self.become_by_operator(health, by, now);
+    }
+
+    fn become_by_operator(&self, health: Operational, by: &'static str, now: Instant) {
+        let reason = Reason {
+            check: None,
+            cause: by,
+            by: Cause::Operator,
+        };
+        self.set_operational_because(health, now, reason);
     }
 }
 

@@ -200,6 +200,16 @@ impl BackendState {
         self.servers.load_full()
     }
 
+    /// How many servers, and how many backups, take sessions that don't belong to one.
+    pub(crate) fn usable(&self) -> (usize, usize) {
+        let servers = self.servers.load();
+        let usable = |backup| {
+            let mine = servers.iter().filter(|server| server.is_backup() == backup);
+            mine.filter(|server| server.is_usable()).count()
+        };
+        (usable(false), usable(true))
+    }
+
     /// The server of a name.
     pub fn server(&self, name: &str) -> Option<Arc<ServerState>> {
         let servers = self.servers.load();

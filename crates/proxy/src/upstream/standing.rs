@@ -45,6 +45,10 @@ pub(crate) struct News {
     pub(crate) before: Standing,
     pub(crate) after: Standing,
     pub(crate) cause: Cause,
+    /// How an operator did it: `changed from CLI`.
+    pub(crate) why: &'static str,
+    /// How many servers, and backups, take sessions right behind that; those that track it are what they were.
+    pub(crate) usable: (usize, usize),
 }
 
 /// What whoever attends to servers is told.

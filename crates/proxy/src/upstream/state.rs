@@ -4,6 +4,7 @@
 //! through the methods here, which also pass it on to the servers that track this one and tell the workers to look again.
 
 mod changes;
+mod downs;
 mod following;
 mod load;
 mod telling;
@@ -11,7 +12,7 @@ mod weight;
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 
@@ -85,6 +86,8 @@ pub struct ServerState {
     changed_ms: AtomicU64,
     /// How long it was down before that.
     down_ms: AtomicU64,
+    /// How often it went down, or out of service.
+    downs: AtomicU64,
     maxconn: AtomicU32,
     minconn: u32,
     maxqueue: u32,
@@ -155,6 +158,7 @@ impl ServerState {
             operational: AtomicU8::new(operational as u8),
             changed_ms: AtomicU64::new(0),
             down_ms: AtomicU64::new(0),
+            downs: AtomicU64::new(0),
             maxconn: AtomicU32::new(spec.maxconn),
             minconn: spec.minconn,
             maxqueue: spec.maxqueue,
@@ -262,7 +266,7 @@ impl ServerState {
             match state {
                 AdminState::Ready => kept,
                 AdminState::Drain => kept | Admin::FORCED_DRAIN.0,
-                AdminState::Maint => before | Admin::FORCED_MAINT.0,
+                AdminState::Maint => before & !Admin::FORCED_DRAIN.0 | Admin::FORCED_MAINT.0,
             },
             now,
         );
@@ -304,36 +308,6 @@ impl ServerState {
             && !self.is_removed()
             && matches!(self.operational(), Operational::Starting | Operational::Running)
             && self.scaled_weight() > 0
-    }
-
-    /// How long ago it last changed between up and down.
-    pub fn since_change(&self, now: Instant) -> Duration {
-        let (ms, changed_ms) = (self.changes.ms(now), self.changed_ms.load(Ordering::Relaxed));
-        let here = Duration::from_millis(ms.saturating_sub(changed_ms));
-        match self.spec.load().saved {
-            // Nothing has changed since the process before this one.
-            Some(saved) if changed_ms == 0 => here + saved.since,
-            _ => here,
-        }
-    }
-
-    /// For how long it was down or out of service.
-    pub fn downtime(&self, now: Instant) -> Duration {
-        let before = Duration::from_millis(self.down_ms.load(Ordering::Relaxed));
-        match self.seen() {
-            Operational::Stopped => before + self.since_change(now),
-            _ => before,
-        }
-    }
-
-    /// Notes that it goes down or comes up now.
-    fn change_at(&self, was: Operational, now: Instant) {
-        let ms = self.changes.ms(now);
-        let since = self.changed_ms.swap(ms, Ordering::Relaxed);
-        if was == Operational::Stopped {
-            self.down_ms
-                .fetch_add(ms.saturating_sub(since), Ordering::Relaxed);
-        }
     }
 
     /// Where it is.
@@ -389,7 +363,8 @@ impl ServerState {
             });
             self.publish_state(seen, true, &Reason::default());
         }
-        self.tell_of(standing, Cause::Operator);
+        self.count_down(seen);
+        self.tell_of(standing, Cause::Operator, "");
         self.pass_on_admin(now);
     }
 
@@ -443,7 +418,8 @@ impl ServerState {
         if self.changes.listeners.any() {
             self.publish_state(seen, false, reason);
         }
-        self.tell_of(standing, reason.by);
+        self.count_down(seen);
+        self.tell_of(standing, reason.by, reason.cause);
         let tracked = Reason {
             by: Cause::Tracked,
             ..Reason::default()

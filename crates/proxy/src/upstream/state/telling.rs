@@ -59,8 +59,9 @@ impl ServerState {
     }
 
     /// Tells whoever wants to know what it was and is.
-    pub(super) fn tell_of(&self, before: Standing, cause: Cause) {
+    pub(super) fn tell_of(&self, before: Standing, cause: Cause, why: &'static str) {
         if let (Some(teller), Some(backend)) = (self.changes.teller.get(), self.backend.get()) {
+            let usable = backend.upgrade().map_or((0, 0), |backend| backend.usable());
             // Nobody listens any more when everything ends.
             let _ = teller.send(Tidings::News(News {
                 backend: backend.clone(),
@@ -68,6 +69,8 @@ impl ServerState {
                 before,
                 after: self.standing(),
                 cause,
+                why,
+                usable,
             }));
         }
     }

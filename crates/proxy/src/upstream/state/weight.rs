@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::{Operational, ServerState};
+use crate::upstream::standing::Cause;
 
 /// A weight of 1 as it counts in balancing: a ramp has that many steps at least.
 pub(crate) const WEIGHT_SCALE: u32 = 16;
@@ -20,7 +21,7 @@ pub struct StaticWeights;
 
 impl std::fmt::Display for StaticWeights {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the backend's algorithm is static and takes no weights but 0% and 100%")
+        f.write_str("Backend is using a static LB algorithm and only accepts weights '0%' and '100%'.")
     }
 }
 
@@ -57,8 +58,12 @@ impl ServerState {
             return Err(StaticWeights);
         }
         let _guard = self.changes.lock();
+        let standing = self.standing();
         self.weight.store(weight, Ordering::Relaxed);
         self.weigh(now);
+        if standing.usable != self.is_usable() {
+            self.tell_of(standing, Cause::Operator, "");
+        }
         Ok(())
     }
 

@@ -192,7 +192,7 @@ fn check_columns(spec: &ServerSpec, server: &ServerState) -> String {
         health::Result::Passed => 3,
         health::Result::Conditional => 4,
     };
-    let health = last.level(check.pace.rise, server.operational() != Operational::Stopped);
+    let health = last.level(check.pace.rise);
     let number = number_of(last.finding.status);
     format!("{number} {result} {health} {state} {agent}")
 }
@@ -338,19 +338,15 @@ fn set_health(server: &ServerState, call: &Call<'_>) -> Result<Answer, Refusal> 
             ));
         }
     };
-    server.change_health(
-        health,
-        server.spec().check.is_some(),
-        "changed from CLI",
-        Instant::now(),
-    );
+    server.change_health(health, "changed from CLI", Instant::now());
     Ok(Answer::Done)
 }
 
 fn enable_health(call: &mut Call<'_>, enabled: bool) -> Result<Answer, Refusal> {
     let server = server(&call.plane()?, call)?;
-    if server.spec().check.is_none() {
-        return Err(Refusal::error("Health checks are not enabled on this server."));
+    if server.spec().check.is_none() && enabled {
+        let why = "Health check was not configured on this server, cannot enable.";
+        return Err(Refusal::error(why));
     }
     server.checks().enable(enabled);
     Ok(Answer::Done)
@@ -358,8 +354,9 @@ fn enable_health(call: &mut Call<'_>, enabled: bool) -> Result<Answer, Refusal> 
 
 fn enable_agent(call: &mut Call<'_>, enabled: bool) -> Result<Answer, Refusal> {
     let server = server(&call.plane()?, call)?;
-    if server.spec().agent.is_none() {
-        return Err(Refusal::error("Agent was not configured on this server."));
+    if server.spec().agent.is_none() && enabled {
+        let why = "Agent was not configured on this server, cannot enable.";
+        return Err(Refusal::error(why));
     }
     server.checks().enable_agent(enabled);
     Ok(Answer::Done)

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use tidegate_proxy::NotRenamed;
 use tidegate_proxy::check::spec::{AgentSpec, CheckSpec};
 use tidegate_proxy::resolve::spec::NameSpec;
-use tidegate_proxy::{NotRenamed, Operational};
 
 use super::Subject;
 use crate::runtime::command::{Answer, Call, Refusal, Severity};
@@ -66,17 +66,16 @@ pub(super) fn agent(of: &Subject<'_>, call: &Call<'_>) -> Result<Answer, Refusal
     if of.server.spec().agent.is_none() || !of.server.checks().is_agent_enabled() {
         return Err(no_agent());
     }
-    let health = match call.text(2).as_deref() {
-        Some("up") => Operational::Running,
-        Some("down") => Operational::Stopped,
+    let up = match call.text(2).as_deref() {
+        Some("up") => true,
+        Some("down") => false,
         _ => {
             let why = "'set server <srv> agent' expects 'up' or 'down'.";
             return Err(Refusal::error(why));
         }
     };
-    let checked = of.server.spec().check.is_some();
     of.server
-        .change_health(health, checked, "changed from CLI", Instant::now());
+        .change_agent_health(up, "changed from CLI", Instant::now());
     Ok(Answer::Done)
 }
 
@@ -197,5 +196,5 @@ fn port(text: &str) -> Result<u16, Refusal> {
     u16::try_from(number)
         .ok()
         .filter(|port| *port > 0)
-        .ok_or_else(|| Refusal::error("provided port is not valid"))
+        .ok_or_else(|| Refusal::error("provided port is invalid"))
 }

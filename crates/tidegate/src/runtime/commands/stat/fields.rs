@@ -96,7 +96,9 @@ struct OfServer {
     health: Option<u32>,
     analyses_failed: Option<u64>,
     has_agent: bool,
-    is_up: bool,
+    /// Its agent says that it is down, or somebody said so in its place.
+    is_agent_down: bool,
+    downs: u64,
     /// How far its `slowstart` is, in percent, while it is on its way.
     throttle: Option<u32>,
     last_answer: Option<LastAnswer>,
@@ -244,7 +246,6 @@ pub(crate) fn of_server(plane: &Plane, backend: &BackendSpec, server: &ServerSta
         let (backend, state) = plane.backend_at(backend)?;
         Some(format!("{}/{}", backend.name, state.servers().at(place)?.name()))
     });
-    let is_up = server.operational() != Operational::Stopped;
     let totals = plane.server_totals(server);
     let (chosen, last_chosen) = (totals.total, totals.seconds_since_last);
     let (active, backup) = if server.is_backup() { (0, 1) } else { (1, 0) };
@@ -274,6 +275,7 @@ pub(crate) fn of_server(plane: &Plane, backend: &BackendSpec, server: &ServerSta
         pace: spec
             .check
             .as_ref()
+            .filter(|_| checks.is_enabled() && !server.admin().is_maint())
             .map(|check| (check.pace.rise, check.pace.fall)),
         last_check: last.clone(),
         queued: Some((server.queued(), Some(server.queued_max()))),
@@ -292,14 +294,15 @@ pub(crate) fn of_server(plane: &Plane, backend: &BackendSpec, server: &ServerSta
                 .as_ref()
                 .zip(last)
                 .filter(|_| !server.admin().is_maint())
-                .map(|(check, last)| last.level(check.pace.rise, is_up)),
+                .map(|(check, last)| last.level(check.pace.rise)),
             analyses_failed: spec
                 .check
                 .as_ref()
                 .and_then(|check| check.observe.as_ref())
                 .map(|_| server.checks().analyses_failed()),
+            downs: server.downs(),
             has_agent: spec.agent.is_some() && server.checks().is_agent_enabled(),
-            is_up,
+            is_agent_down: checks.is_agent_down(),
             throttle: server.throttle(),
             last_answer: server.checks().last_answer().filter(|_| spec.agent.is_some()),
         }),
@@ -349,8 +352,11 @@ fn status(server: &ServerState, checked: bool, tracked: Option<&str>) -> String 
         Some((done, needed)) if done > 0 && done < needed => format!(" {done}/{needed}"),
         _ => String::new(),
     };
+    let by_agent = server.checks().is_agent_down() && server.spec().agent.is_some();
     let state = match server.operational() {
+        Operational::Stopped if by_agent => return "DOWN (agent)".into(),
         Operational::Stopped => "DOWN",
+        _ if admin.is_drain() && by_agent => return "DRAIN (agent)".into(),
         _ if admin.is_drain() => "DRAIN",
         Operational::Stopping => "NOLB",
         Operational::Starting | Operational::Running if checked => "UP",
@@ -548,7 +554,7 @@ pub(crate) const FIELDS: &[Field] = &[
     field("chkfail", COUNT, "failed checks while it was up", |o| check(o, |last| Typed::U64(last.failures))),
     field("chkdown", COUNT, "times that it went down", |o| match o.downs {
         Some(downs) => Some(Typed::U64(downs.downs)),
-        None => check(o, |last| Typed::U64(last.downs)),
+        None => check(o, |_| o.server.as_ref().map_or(Typed::U64(0), |server| Typed::U64(server.downs))),
     }),
     field("lastchg", AGE, "seconds since it last went up or down", |o| o.since_change.map(Typed::u32)),
     field("downtime", COUNT, "seconds that it was down or out of service", |o| match o.downs {
@@ -606,7 +612,7 @@ pub(crate) const FIELDS: &[Field] = &[
     field("check_health", CONFIG, "how far its checks are: up to `check_rise` it is down", |o| o.server.as_ref()?.health.map(Typed::U32)),
     field("agent_rise", CONFIG, "answers that bring it up, which is always 1", |o| agent(o, |_, _| Some(Typed::U32(1)))),
     field("agent_fall", CONFIG, "answers that bring it down, which is always 1", |o| agent(o, |_, _| Some(Typed::U32(1)))),
-    field("agent_health", CONFIG, "1 where it is up", |o| agent(o, |server, _| Some(Typed::U32(server.is_up.into())))),
+    field("agent_health", CONFIG, "0 where it says that the server is down, else 1", |o| agent(o, |server, _| Some(Typed::U32((!server.is_agent_down).into())))),
     field("addr", CONFIG, "the address", |o| o.address.as_deref().map(Typed::text)),
     field("cookie", CONFIG, "the cookie's name, or the server's value of it", |o| o.cookie.as_deref().map(Typed::text)),
     field("mode", CONFIG, "`http` or `tcp`", |o| Some(Typed::text(if o.http { "http" } else { "tcp" }))),
