@@ -198,10 +198,18 @@ fn heads_past_the_limits_are_refused_each_for_itself() -> Result<()> {
     ground.is_well()
 }
 
-/// A million pieces of a byte each, which come faster than anybody takes them.
+/// A million pieces of a byte each, for a server that reads none.
 #[test]
 fn small_pieces_take_no_more_memory_than_they_are() -> Result<()> {
-    let mut ground = Ground::start("h2-pieces", silent()?)?;
+    let (hold, held) = std::sync::mpsc::channel::<()>();
+    let held = std::sync::Mutex::new(held);
+    let to = origin(move |stream| {
+        head(&mut std::io::BufReader::new(stream.try_clone()?))?;
+        // As long as the test goes on.
+        let _ = held.lock().map_err(|_| "poisoned")?.recv();
+        Ok(())
+    })?;
+    let mut ground = Ground::start("h2-pieces", to)?;
     let mut client = Client::new(ground.site.connect(PLAIN)?)?;
     client.send(&frame(1, 4, 1, &request("POST", "/to")))?;
     let mut writer = client.0.try_clone()?;
@@ -211,6 +219,7 @@ fn small_pieces_take_no_more_memory_than_they_are() -> Result<()> {
     assert!(told.contains("\"POST http://h/to HTTP/2.0\""), "{told}");
     let _ = client.0.shutdown(std::net::Shutdown::Both);
     let _ = writing.join();
+    drop(hold);
     ground.is_well()
 }
 
