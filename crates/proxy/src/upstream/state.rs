@@ -449,6 +449,8 @@ impl std::fmt::Display for ServerName {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     pub(super) fn at(started: Instant, ms: u64) -> Instant {
@@ -471,7 +473,7 @@ mod tests {
         assert!(s.is_up() && !s.is_usable() && s.admin().is_drain());
         s.set_admin(AdminState::Maint, t);
         assert!(!s.is_up() && s.admin().is_maint() && !s.admin().is_drain());
-        assert_eq!(s.admin().bits(), 0x09);
+        assert_eq!(s.admin().bits(), 0x01);
         s.set_admin(AdminState::Ready, t);
         assert!(s.is_usable());
         assert_eq!(s.admin().bits(), 0);
