@@ -18,6 +18,7 @@ use crate::host::Pending;
 use crate::limits::{Compiled, Limits};
 use crate::monitor::{self, Before, Published};
 use crate::outcome::{FailureKind, Misuse};
+use crate::pieces::{self, Pieces};
 use crate::slot::Slot;
 use crate::traceback::Traceback;
 
@@ -56,6 +57,8 @@ pub(crate) struct Core {
     pub(crate) dead: Mutex<Vec<i32>>,
     pub(crate) has_dead: std::sync::atomic::AtomicBool,
     pub(crate) memory_peak: Cell<usize>,
+    /// What the state allocates from.
+    pub(crate) pieces: *mut Pieces,
 }
 
 // SAFETY: every `Cell`, `RefCell` and raw pointer in it is used only between locking `lua` and unlocking it
@@ -292,12 +295,8 @@ impl Core {
 
     /// Notes the heap's size.
     pub(crate) fn note_memory(&self, l: *mut lua_State) {
-        // SAFETY: reading the collector's counters has no effect and raises nothing.
-        let used = unsafe {
-            let kib = ffi::lua_gc(l, ffi::LUA_GCCOUNT, 0);
-            let rest = ffi::lua_gc(l, ffi::LUA_GCCOUNTB, 0);
-            usize::try_from(kib).unwrap_or(0) * 1024 + usize::try_from(rest).unwrap_or(0)
-        };
+        // SAFETY: the callers hold the lock.
+        let used = unsafe { pieces::counted(l) };
         if used > self.memory_peak.get() {
             self.memory_peak.set(used);
         }
@@ -340,7 +339,15 @@ impl Drop for Core {
         });
         let run = Run::new(std::ptr::null(), &limits, 0, false);
         let begun = self.begin(&run, self.main);
-        self.lua.exec_raw_lua(|_| self.drop_idle());
+        // SAFETY: the lock is held, and `pieces` isn't used after.
+        let limit = self.lua.exec_raw_lua(|_| unsafe {
+            self.drop_idle();
+            Pieces::uninstall(self.pieces, self.main)
+        });
+        if let Some(limit) = limit {
+            // It is refused where the allocator is not mlua's own, and then there was no limit of mlua's either.
+            let _ = self.lua.set_memory_limit(limit);
+        }
         self.closing.set(true);
         // SAFETY: dropped once, here, and not used after.
         unsafe { ManuallyDrop::drop(&mut self.lua) };

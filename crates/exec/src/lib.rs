@@ -31,6 +31,7 @@ mod object;
 #[cfg(test)]
 mod original_tests;
 mod outcome;
+mod pieces;
 mod plain;
 mod protect;
 mod scalar;

@@ -17,6 +17,7 @@ use crate::guard::{self, GuardOptions};
 use crate::held::{Holders, Owner};
 use crate::limits::{Compiled, Limits};
 use crate::outcome::Misuse;
+use crate::pieces::Pieces;
 use crate::{coroutine, hook, protect};
 
 /// A Lua state: the main state of many contexts. Clones are the same state, which is freed with the last of
@@ -134,6 +135,8 @@ impl Vm {
         if options.libraries.contains(StdLib::COROUTINE) {
             coroutine::install(&lua)?;
         }
+        // With a limit mlua makes values in protected mode. The limit itself is ours, and may come later.
+        lua.set_memory_limit(usize::MAX)?;
         let main = lua.exec_raw_lua(|raw| raw.state());
         // SAFETY: nothing runs in the fresh state.
         unsafe { hook::verify_layout(main) };
@@ -165,6 +168,8 @@ impl Vm {
             dead: std::sync::Mutex::new(Vec::new()),
             has_dead: AtomicBool::new(false),
             memory_peak: std::cell::Cell::new(0),
+            // SAFETY: a state of mlua's that nobody else knows yet.
+            pieces: unsafe { Pieces::install(main, None) },
         });
         core.own_tag.core.set(&raw const *core);
         core.waiting_tag.core.set(&raw const *core);
@@ -178,11 +183,26 @@ impl Vm {
             allow_loadlib: options.allow_loadlib,
         };
         guard::install(&core.lua, &guards)?;
-        if let Some(limit) = options.memory_bytes_max {
-            core.lua.set_memory_limit(limit)?;
-        }
         let owner = Arc::new(Owner(Arc::clone(&core)));
-        Ok(Vm { core, owner })
+        let vm = Vm { core, owner };
+        vm.limit_memory(options.memory_bytes_max);
+        Ok(vm)
+    }
+
+    /// Sets the heap's largest size, as [`VmOptions::memory_bytes_max`] has it, for what is allocated from now on.
+    ///
+    /// # Errors
+    /// [`Misuse::WrongThread`].
+    pub fn set_memory_limit(&self, bytes_max: Option<usize>) -> Result<(), Misuse> {
+        self.core.check_thread()?;
+        self.limit_memory(bytes_max);
+        Ok(())
+    }
+
+    fn limit_memory(&self, bytes_max: Option<usize>) {
+        // SAFETY: the lock is held, and nothing is allocated meanwhile.
+        self.core
+            .locked(|_| unsafe { (*self.core.pieces).set_limit(bytes_max) });
     }
 
     /// True for a state that all threads share.
@@ -329,6 +349,8 @@ impl Vm {
                     unsafe { ffi::lua_gc(raw.state(), ffi::LUA_GCCOLLECT, 0) };
                 });
             }
+            // SAFETY: the lock is held, and nothing is allocated meanwhile.
+            unsafe { (*self.core.pieces).give_back() };
         });
         Ok(())
     }

@@ -352,9 +352,7 @@ fn memory_may_end_anywhere() {
     for round in 0..300 {
         vm.collect().unwrap();
         let used = vm.usage().unwrap().memory_bytes;
-        vm.enter(|lua| lua.set_memory_limit(used + 100 + round * 250))
-            .unwrap()
-            .unwrap();
+        vm.set_memory_limit(Some(used + 100 + round * 250)).unwrap();
         match vm.context_with(steady()) {
             Err(misuse) => assert_eq!(misuse, Misuse::OutOfMemory),
             Ok(mut context) => match context.start(&entry, ()) {
@@ -369,7 +367,7 @@ fn memory_may_end_anywhere() {
                 },
             },
         }
-        vm.enter(|lua| lua.set_memory_limit(0)).unwrap().unwrap();
+        vm.set_memory_limit(None).unwrap();
         assert_eq!(vm.usage().unwrap().pending, 0, "round {round}");
         if round % 50 == 0 {
             serves(&vm);

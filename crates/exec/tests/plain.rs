@@ -272,9 +272,7 @@ fn memory_may_end_anywhere() {
     for round in 0..300 {
         vm.collect().unwrap();
         let used = vm.usage().unwrap().memory_bytes;
-        vm.enter(|lua| lua.set_memory_limit(used + 100 + round * 250))
-            .unwrap()
-            .unwrap();
+        vm.set_memory_limit(Some(used + 100 + round * 250)).unwrap();
         match vm
             .context_with(steady())
             .and_then(|mut context| context.start(&entry, ()).map(|()| context))
@@ -287,7 +285,7 @@ fn memory_may_end_anywhere() {
                 }
             }
         }
-        vm.enter(|lua| lua.set_memory_limit(0)).unwrap().unwrap();
+        vm.set_memory_limit(None).unwrap();
         assert_eq!(vm.usage().unwrap().pending, 0, "round {round}");
     }
     assert!(failed > 200, "{failed}");
