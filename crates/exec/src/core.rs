@@ -12,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use mlua::ffi::{self, lua_State};
 use mlua::state::RawLua;
 
+use crate::anchors::Anchors;
 use crate::clock::{self, Ticks};
 use crate::held::Holders;
 use crate::host::Pending;
@@ -24,6 +25,9 @@ use crate::traceback::Traceback;
 
 /// Coroutines kept for reuse; more than that are left to the collector.
 pub(crate) const POOLED_MAX: usize = 4096;
+
+/// Places for references that wait for their release, kept for the next.
+const DEAD_ROOM: usize = 256;
 
 /// One Lua state and its bookkeeping.
 pub(crate) struct Core {
@@ -53,12 +57,14 @@ pub(crate) struct Core {
     pub(crate) aside: Compiled,
     /// Limits of the host's own calls into the state.
     pub(crate) entered: Compiled,
-    /// Registry references whose owners were dropped without the lock.
-    pub(crate) dead: Mutex<Vec<i32>>,
+    /// What was held by owners that were dropped without the lock.
+    pub(crate) dead: Mutex<Vec<Dead>>,
     pub(crate) has_dead: std::sync::atomic::AtomicBool,
     pub(crate) memory_peak: Cell<usize>,
     /// What the state allocates from.
     pub(crate) pieces: *mut Pieces,
+    /// What the host keeps of it.
+    pub(crate) anchors: Anchors,
 }
 
 // SAFETY: every `Cell`, `RefCell` and raw pointer in it is used only between locking `lua` and unlocking it
@@ -66,6 +72,15 @@ pub(crate) struct Core {
 unsafe impl Send for Core {}
 // SAFETY: as above.
 unsafe impl Sync for Core {}
+
+/// What is to be released by whoever next holds the lock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Dead {
+    /// A reference of the registry.
+    Reference(i32),
+    /// A place among the anchors.
+    Anchor(i32),
+}
 
 /// Numbers that must return to where they began.
 #[derive(Debug, Default)]
@@ -191,6 +206,14 @@ pub(crate) struct Begun {
     before: Before,
 }
 
+impl Begun {
+    /// The run goes on in `l`.
+    #[inline(always)]
+    pub(crate) fn switch(&self, l: *mut lua_State) {
+        self.published.switch(l);
+    }
+}
+
 impl Core {
     /// Runs `f` with the state locked, and references of dropped owners released.
     #[inline(always)]
@@ -309,23 +332,31 @@ impl Core {
             .set(self.counts.pending.get() - usize::from(gone));
     }
 
-    /// Leaves a registry reference to be released by whoever next holds the lock.
-    pub(crate) fn bury(&self, reference: i32) {
+    /// Leaves something to be released by whoever next holds the lock.
+    pub(crate) fn bury(&self, dead: Dead) {
         self.dead
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .push(reference);
+            .push(dead);
         self.has_dead.store(true, std::sync::atomic::Ordering::Release);
     }
 
     #[cold]
     fn release_dead(&self) {
         self.has_dead.store(false, std::sync::atomic::Ordering::Relaxed);
-        let dead = std::mem::take(&mut *self.dead.lock().unwrap_or_else(PoisonError::into_inner));
-        for reference in dead {
-            // SAFETY: the reference was made by `luaL_ref` in this state's registry and is released once.
-            unsafe { ffi::luaL_unref(self.main, ffi::LUA_REGISTRYINDEX, reference) };
+        let mut dead = self.dead.lock().unwrap_or_else(PoisonError::into_inner);
+        for dead in dead.drain(..) {
+            // SAFETY: it was made in this state and is released once, under the lock. That neither allocates in the state nor
+            // calls anything, so that nobody buries another meanwhile.
+            unsafe {
+                match dead {
+                    Dead::Reference(at) => ffi::luaL_unref(self.main, ffi::LUA_REGISTRYINDEX, at),
+                    Dead::Anchor(at) => self.anchors.release(at),
+                }
+            }
         }
+        // Those of a large script are not for every day.
+        dead.shrink_to(DEAD_ROOM);
     }
 }
 

@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 
 use crate::account::{Counters, Stats};
-use crate::core::Core;
+use crate::core::{Core, Dead};
+use crate::limits::Compiled;
 
 /// A Lua function that contexts can run: found in constant time, named in every [`Failure`](crate::Failure),
 /// and accounted. Made by [`Vm::entry`](crate::Vm::entry); clones are the same entry.
@@ -19,6 +20,8 @@ pub(crate) struct EntryInner {
     /// Which state it belongs to; compared, and followed only to release the reference.
     pub(crate) core: Weak<Core>,
     pub(crate) counters: Counters,
+    /// Those of its runs, where the context has none of its own.
+    pub(crate) limits: Option<Compiled>,
 }
 
 impl Entry {
@@ -50,7 +53,7 @@ impl Drop for EntryInner {
     fn drop(&mut self) {
         // Whoever drops it may be on any thread and inside any lock: the reference is released later.
         if let Some(core) = self.core.upgrade() {
-            core.bury(self.reference);
+            core.bury(Dead::Reference(self.reference));
         }
     }
 }

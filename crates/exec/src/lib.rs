@@ -10,6 +10,7 @@
 //! This crate knows nothing of networks or proxies, and no executor.
 
 mod account;
+mod anchors;
 mod clock;
 mod context;
 mod core;

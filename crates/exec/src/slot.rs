@@ -8,6 +8,7 @@ use mlua::ffi::{self, lua_State};
 
 use crate::core::{self, Core, POOLED_MAX, Tag, TagKind};
 use crate::entry::EntryInner;
+use crate::limits::Compiled;
 use crate::outcome::Misuse;
 
 pub(crate) struct Slot {
@@ -35,6 +36,14 @@ impl Slot {
         } else {
             None
         }?;
+        core.counts.contexts.set(core.counts.contexts.get() + 1);
+        Some(slot)
+    }
+
+    /// A clean coroutine from the pool, with the state's lock held.
+    #[inline(always)]
+    pub(crate) fn idle(core: &Core) -> Option<Box<Slot>> {
+        let slot = core.idle.borrow_mut().pop()?;
         core.counts.contexts.set(core.counts.contexts.get() + 1);
         Some(slot)
     }
@@ -111,6 +120,14 @@ impl Slot {
         if !own.as_ref().is_some_and(|own| Arc::ptr_eq(own, entry)) {
             *own = Some(Arc::clone(entry));
         }
+    }
+
+    /// The limits of what runs, where the context has none of its own. They live as long as the entry is this one.
+    #[inline(always)]
+    pub(crate) fn limits(&self, core: &Core) -> *const Compiled {
+        let entry = self.entry.borrow();
+        let own = entry.as_ref().and_then(|entry| entry.limits.as_ref());
+        own.unwrap_or(&core.usual)
     }
 
     /// True if the context left nothing in here that it may ask for later.

@@ -8,15 +8,16 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use mlua::ffi;
-use mlua::{Function, Lua, LuaOptions, StdLib};
+use mlua::{Function, IntoLuaMulti, Lua, LuaOptions, StdLib};
 
-use crate::context::Context;
+use crate::anchors::Anchors;
+use crate::context::{Context, Yielding};
 use crate::core::{self, Core, Counts, Run, Tag, TagKind};
 use crate::entry::{Entry, EntryInner};
 use crate::guard::{self, GuardOptions};
 use crate::held::{Holders, Owner};
 use crate::limits::{Compiled, Limits};
-use crate::outcome::Misuse;
+use crate::outcome::{Misuse, Outcome};
 use crate::pieces::Pieces;
 use crate::{coroutine, hook, protect};
 
@@ -150,6 +151,7 @@ impl Vm {
             burst: Some(options.enter_limit),
             ..aside
         };
+        let anchors = Anchors::new(&lua)?;
         let core = Arc::new(Core {
             lua: ManuallyDrop::new(lua),
             holders: Holders::new(per_thread),
@@ -170,6 +172,7 @@ impl Vm {
             memory_peak: std::cell::Cell::new(0),
             // SAFETY: a state of mlua's that nobody else knows yet.
             pieces: unsafe { Pieces::install(main, None) },
+            anchors,
         });
         core.own_tag.core.set(&raw const *core);
         core.waiting_tag.core.set(&raw const *core);
@@ -243,6 +246,18 @@ impl Vm {
     /// # Errors
     /// When the state has no memory for the reference, on the wrong thread, or with a function of another state.
     pub fn entry(&self, name: &str, function: Function) -> mlua::Result<Entry> {
+        self.make_entry(name, function, None)
+    }
+
+    /// The same with limits for its runs, where the context has none of its own.
+    ///
+    /// # Errors
+    /// As for [`entry`](Self::entry).
+    pub fn entry_within(&self, name: &str, function: Function, limits: Limits) -> mlua::Result<Entry> {
+        self.make_entry(name, function, Some(Compiled::new(limits)))
+    }
+
+    fn make_entry(&self, name: &str, function: Function, limits: Option<Compiled>) -> mlua::Result<Entry> {
         self.core.check_thread().map_err(mlua::Error::external)?;
         let refer = || {
             self.core.making(|_| {
@@ -264,6 +279,7 @@ impl Vm {
             reference,
             core,
             counters: Default::default(),
+            limits,
         };
         Ok(Entry {
             inner: Arc::new(inner),
@@ -287,6 +303,38 @@ impl Vm {
         Context::new(&self.core, Some(Compiled::recent(limits)))
     }
 
+    /// A new context that has begun to run, see [`Context::begin`], and what came of it. `limits` are those of the context,
+    /// which go before those of the entry.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use tidegate_exec::{Outcome, Vm, VmOptions, Yielding};
+    ///
+    /// let vm = Vm::per_thread(VmOptions::default())?;
+    /// let double = vm.entry("double", vm.load("double.lua", "return 2 * ...")?)?;
+    /// let (mut context, outcome) = vm.begin(None, &double, 21, Yielding::Refused)?;
+    /// assert!(matches!(outcome, Outcome::Ok));
+    /// assert_eq!(context.take::<i64>()?, 42);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Context::start`].
+    #[inline]
+    pub fn begin(
+        &self,
+        limits: Option<Limits>,
+        entry: &Entry,
+        args: impl IntoLuaMulti,
+        yielding: Yielding,
+    ) -> Result<(Context, Outcome), Misuse> {
+        self.core.check_thread()?;
+        let mut context = Context::bare(&self.core, limits.map(Compiled::recent));
+        let outcome = context.begin(entry, args, yielding)?;
+        Ok((context, outcome))
+    }
+
     /// What the state holds right now.
     ///
     /// # Errors
@@ -305,7 +353,7 @@ impl Vm {
         }))
     }
 
-    /// How many references the registry holds: each context has one, each entry, each private value. For
+    /// How many values are referred to: each context has one, each entry, each private value, each kept object. For
     /// tests, which show with it that nothing is left behind.
     #[doc(hidden)]
     pub fn references(&self) -> Result<usize, Misuse> {
@@ -319,7 +367,7 @@ impl Vm {
                 if ffi::lua_checkstack(l, 1) == 0 {
                     return 0;
                 }
-                let mut live = ffi::lua_rawlen(l, ffi::LUA_REGISTRYINDEX);
+                let mut live = ffi::lua_rawlen(l, ffi::LUA_REGISTRYINDEX) + self.core.anchors.count();
                 let mut next = FREE_LIST;
                 loop {
                     ffi::lua_rawgeti(l, ffi::LUA_REGISTRYINDEX, next);

@@ -1178,3 +1178,86 @@ fn a10_call_with_pauses_in_the_host_s_own_way() {
     });
     assert_eq!((result.unwrap(), pauses.get()), (5, 5));
 }
+
+#[test]
+fn a_run_that_begins_at_once_is_as_one_that_is_started_and_stepped() {
+    for host in [host(options()), shared_host(options())] {
+        let vm = &host.vm;
+        let start = vm.usage().unwrap();
+        let adds = entry(vm, "local a, b = ... b = b + nap(1) return a + b");
+        let (mut context, outcome) = vm
+            .begin(Some(steady()), &adds, (1, 2), Yielding::Allowed)
+            .unwrap();
+        assert!(matches!(outcome, Outcome::Again(Again::Waiting)), "{outcome:?}");
+        let refused = context.begin(&adds, (1, 2), Yielding::Allowed);
+        assert!(matches!(refused, Err(Misuse::NotOver)), "{refused:?}");
+        assert!(matches!(finish(&mut context), Outcome::Ok));
+        assert_eq!(context.take::<i64>(), Ok(4));
+        // The same context, again.
+        let outcome = context.begin(&entry(vm, "return #{...}"), (1, 2, 3), Yielding::Refused);
+        assert!(matches!(outcome, Ok(Outcome::Ok)), "{outcome:?}");
+        assert_eq!(context.take::<i64>(), Ok(3));
+        let outcome = context.begin(&adds, (1, 2), Yielding::Refused).unwrap();
+        match outcome {
+            Outcome::Failed(failure) => assert_kind(&failure, FailureKind::YieldNotAllowed),
+            other => panic!("{other:?}"),
+        }
+        drop(context);
+        let after = vm.usage().unwrap();
+        assert_eq!((after.contexts, after.pending), (start.contexts, start.pending));
+        serves(vm);
+    }
+}
+
+#[test]
+fn what_cannot_begin_leaves_its_context_for_another_run() {
+    let (vm, other) = (vm(), vm());
+    let start = vm.usage().unwrap().contexts;
+    let gives = entry(&vm, "return ...");
+    let elsewhere = entry(&other, "return 1");
+    let mut context = vm.context().unwrap();
+    let refused = context.begin(&elsewhere, (), Yielding::Refused);
+    assert!(matches!(refused, Err(Misuse::OtherState)), "{refused:?}");
+    let table = other.enter(|lua| lua.create_table().unwrap()).unwrap();
+    let refused = context.begin(&gives, (1, table), Yielding::Refused);
+    assert!(matches!(refused, Err(Misuse::Conversion)), "{refused:?}");
+    let outcome = context.begin(&gives, 7, Yielding::Refused);
+    assert!(matches!(outcome, Ok(Outcome::Ok)), "{outcome:?}");
+    assert_eq!(context.take::<i64>(), Ok(7));
+    drop(context);
+    assert_eq!(vm.usage().unwrap().contexts, start);
+}
+
+#[test]
+fn the_limits_of_an_entry_are_those_of_its_runs_unless_the_context_has_its_own() {
+    let vm = vm();
+    let brief = Limits {
+        burst: Some(Duration::from_millis(20)),
+        ..Limits::NONE
+    };
+    let loops = vm.load("test.lua", "while not stopped do end").unwrap();
+    let loops = vm.entry_within("loops", loops, brief).unwrap();
+    let (context, outcome) = vm.begin(None, &loops, (), Yielding::Refused).unwrap();
+    match outcome {
+        Outcome::Failed(failure) => assert_kind(&failure, FailureKind::BurstTimeout),
+        other => panic!("{other:?}"),
+    }
+    drop(context);
+    let total = Limits {
+        total: Some(Duration::from_millis(20)),
+        ..Limits::NONE
+    };
+    let (_, outcome) = vm.begin(Some(total), &loops, (), Yielding::Refused).unwrap();
+    match outcome {
+        Outcome::Failed(failure) => assert_kind(&failure, FailureKind::TotalTimeout),
+        other => panic!("{other:?}"),
+    }
+    // A context that is stepped has them too.
+    let mut context = vm.context().unwrap();
+    context.start(&loops, ()).unwrap();
+    assert_eq!(context.limits(), Limits::default());
+    match step_with(&mut context, Yielding::Refused) {
+        Outcome::Failed(failure) => assert_kind(&failure, FailureKind::BurstTimeout),
+        other => panic!("{other:?}"),
+    }
+}

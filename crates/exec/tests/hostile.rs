@@ -967,11 +967,25 @@ fn a_finalizer_that_does_not_end_is_ended_where_the_host_makes_values() {
     });
     let entry = entry(&host.vm, "return 1");
     let mut contexts = Vec::new();
-    let makes: [&mut dyn FnMut(); 2] = [&mut || contexts.push(host.vm.context().unwrap()), &mut || {
-        // An argument that is made, for a run that never begins.
-        let mut context = host.vm.context().unwrap();
-        context.start(&entry, "x".repeat(1000)).unwrap();
-    }];
+    let brief = Limits {
+        burst: Some(Duration::from_millis(20)),
+        ..steady()
+    };
+    let makes: [&mut dyn FnMut(); 3] = [
+        &mut || contexts.push(host.vm.context().unwrap()),
+        &mut || {
+            // An argument that is made, for a run that never begins.
+            let mut context = host.vm.context().unwrap();
+            context.start(&entry, "x".repeat(1000)).unwrap();
+        },
+        &mut || {
+            // One that is made within its run.
+            let begun = host
+                .vm
+                .begin(Some(brief), &entry, "x".repeat(1000), Yielding::Allowed);
+            begun.map(drop).unwrap();
+        },
+    ];
     for (n, make) in makes.into_iter().enumerate() {
         exec(
             &host.vm,

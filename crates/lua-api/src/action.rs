@@ -11,8 +11,8 @@ use tidegate_proxy::{Mode, Phase, Txn};
 
 use crate::act;
 use crate::entry::Entry;
-use crate::run::{Done, Ended, Kind, Running};
-use crate::session::{TxnArg, WithTexts, txn_arg};
+use crate::run::{Done, Ended, Kind, Place, Running};
+use crate::session::{WithTexts, txn_arg};
 use crate::state::State;
 
 pub(crate) struct LuaAction {
@@ -28,18 +28,20 @@ enum Verdict {
 
 impl Action for LuaAction {
     fn run<'a>(&'a self, txn: &'a Rc<Txn>, args: &'a [String]) -> Answer<'a, ActionOutcome> {
-        let started = txn_arg(&self.state, txn, Kind::Action).and_then(|TxnArg { object, run, .. }| {
+        let begun = txn_arg(&self.state, txn, Kind::Action).and_then(|arg| {
+            let (object, run) = (arg.object()?, Rc::clone(&arg.run));
             if args.is_empty() {
-                Running::start(&self.state, &self.entry, object, run)
+                Running::begin(&self.state, &self.entry, object, run, Place::Waits)
             } else {
-                Running::start(&self.state, &self.entry, WithTexts(object, args), run)
+                let args = WithTexts(object, args);
+                Running::begin(&self.state, &self.entry, args, run, Place::Waits)
             }
         });
-        let mut running = match started {
-            Ok(running) => running,
+        let (mut running, ended) = match begun {
+            Ok(begun) => begun,
             Err(failure) => return Answer::ready(self.broken(failure)),
         };
-        match running.first() {
+        match ended {
             Ok(ended) => match self.verdict(&mut running, ended) {
                 Verdict::Outcome(outcome) => Answer::ready(outcome),
                 Verdict::Again(after) => Answer::suspended(self.evaluate(txn, args, running, Err(after))),
@@ -66,7 +68,7 @@ impl LuaAction {
                         return self.broken(failure);
                     }
                     let restarted = txn_arg(&self.state, txn, Kind::Action)
-                        .and_then(|arg| running.restart(&self.entry, WithTexts(arg.object, args)));
+                        .and_then(|arg| running.restart(&self.entry, WithTexts(arg.object()?, args)));
                     if let Err(failure) = restarted {
                         return self.broken(failure);
                     }

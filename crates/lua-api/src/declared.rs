@@ -4,6 +4,7 @@ use tidegate_proxy::ext::ExtensionId;
 use tidegate_sample::{ExternalId, Externals};
 
 use crate::env::Item;
+use crate::run::Kind;
 
 /// The rule sets that an action can be registered for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,6 +56,18 @@ pub(crate) enum Key {
 }
 
 impl Key {
+    /// Why its function runs.
+    pub(crate) fn run_kind(&self) -> Kind {
+        match self {
+            Key::Action(..) => Kind::Action,
+            Key::HttpService(_) | Key::TcpService(_) => Kind::Service,
+            Key::Fetch(_) => Kind::Fetch,
+            Key::Converter(_) => Kind::Converter,
+            Key::Command(_) => Kind::Command,
+            Key::Filter(_) => Kind::Filter,
+        }
+    }
+
     pub(crate) fn name(&self) -> &str {
         match self {
             Key::Action(_, name)

@@ -37,11 +37,25 @@ impl ScriptLimits {
 pub(crate) struct Entry {
     inner: tidegate_exec::Entry,
     pub(crate) limits: ScriptLimits,
+    /// The limits of its runs are known beforehand.
+    pub(crate) has_limits: bool,
 }
 
 impl Entry {
     pub(crate) fn new(inner: tidegate_exec::Entry, limits: ScriptLimits) -> Entry {
-        Entry { inner, limits }
+        Entry {
+            inner,
+            limits,
+            has_limits: false,
+        }
+    }
+
+    /// One that was made within all limits of its runs.
+    pub(crate) fn within(inner: tidegate_exec::Entry, limits: ScriptLimits) -> Entry {
+        Entry {
+            has_limits: true,
+            ..Entry::new(inner, limits)
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 //! kept, or is seen by another thread (through a shared state), leads nowhere. Nor does one that a script uses while it
 //! runs for another session, or for none.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::marker::PhantomData;
@@ -125,8 +125,18 @@ impl Session {
 
     /// What it leads to where another run was handed it, for the same transaction.
     fn of_others(self) -> Option<Target> {
-        let target = TARGETS.with_borrow(|targets| targets.get(&self.0).cloned())?;
-        Run::is_of(&target.txn()?).then_some(target)
+        match TARGETS.with_borrow(|targets| targets.get(&self.0).cloned()) {
+            Some(target) => Run::is_of(&target.txn()?).then_some(target),
+            None => Run::kept_target(self),
+        }
+    }
+
+    /// A number that leads nowhere but in runs that are handed it, or whose transaction keeps it.
+    pub(crate) fn fresh() -> Session {
+        Session(NEXT.with(|next| {
+            next.set(next.get() + 1);
+            next.get()
+        }))
     }
 }
 
@@ -140,10 +150,7 @@ pub(crate) struct Registered {
 impl Registered {
     /// Gives `target` a number.
     pub(crate) fn new(target: Target) -> Self {
-        let session = Session(NEXT.with_borrow_mut(|next| {
-            *next += 1;
-            *next
-        }));
+        let session = Session::fresh();
         TARGETS.with_borrow_mut(|targets| targets.insert(session.0, target));
         Registered {
             session,
@@ -166,7 +173,7 @@ impl Drop for Registered {
 
 thread_local! {
     static TARGETS: RefCell<HashMap<u64, Target, BuildHasherDefault<Spread>>> = RefCell::default();
-    static NEXT: RefCell<u64> = RefCell::new({
+    static NEXT: Cell<u64> = Cell::new({
         static THREADS: AtomicU64 = AtomicU64::new(0);
         // 14 bits of threads are left; past them, numbers could meet, and that many threads never were.
         (THREADS.fetch_add(1, Ordering::Relaxed) & 0x3fff) << COUNT_BITS

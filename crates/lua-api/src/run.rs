@@ -18,6 +18,7 @@ use crate::alarm::Alarm;
 use crate::entry::{Entry, ScriptLimits};
 use crate::filter::Work;
 use crate::handle::{Registered, Session, Target};
+use crate::session::{OfTxn, keeper};
 use crate::settings::Settings;
 use crate::state::State;
 
@@ -57,6 +58,8 @@ pub(crate) struct Run {
     pub(crate) limits: Cell<ScriptLimits>,
     /// What it opened, to be closed with it.
     ends: RefCell<Vec<Weak<dyn Ends>>>,
+    /// What is kept with its transaction, if the transaction keeps this run.
+    pub(crate) of_txn: OnceCell<OfTxn>,
 }
 
 /// What a run opens, and what ends with it at the latest.
@@ -115,6 +118,7 @@ impl Run {
             id: Cell::new(None),
             limits: Cell::default(),
             ends: RefCell::default(),
+            of_txn: OnceCell::new(),
         })
     }
 
@@ -134,9 +138,15 @@ impl Run {
     }
 
     /// Says which object it is handed.
-    pub(crate) fn owns(&self, session: Session, target: &Target) {
+    pub(crate) fn owns(&self, session: Session, target: Target) {
         // One that is used for several functions is handed the same.
-        let _ = self.own.set((session, target.clone()));
+        let _ = self.own.set((session, target));
+    }
+
+    /// Keeps what is of its transaction.
+    pub(crate) fn keeps(&self, of_txn: OfTxn) {
+        // A run is made for one transaction.
+        let _ = self.of_txn.set(of_txn);
     }
 
     /// Looks where `session` leads, if it is the number of what the run on this thread was handed.
@@ -145,6 +155,15 @@ impl Run {
             (own, target) if *own == session => Some(look(target)),
             _ => None,
         })
+    }
+
+    /// Where `session` leads, if it is the number that the transaction keeps for which the run on this thread goes on.
+    pub(crate) fn kept_target(session: Session) -> Option<Target> {
+        let txn = CURRENT.with_borrow(|run| run.as_ref()?.txn.as_ref()?.upgrade())?;
+        match keeper(&txn)?.own.get() {
+            Some((own, target)) if *own == session => Some(target.clone()),
+            _ => None,
+        }
     }
 
     /// Whether what runs on this thread does so for `txn`.
@@ -229,6 +248,15 @@ impl Drop for Here {
     }
 }
 
+/// Where a function runs.
+#[derive(Clone, Copy)]
+pub(crate) enum Place<'a> {
+    /// It may wait there.
+    Waits,
+    /// Nothing can wait there; failures name the place, if it has a name.
+    Hurries(Option<&'a str>),
+}
+
 /// A function that was started and has not ended.
 pub(crate) struct Running {
     context: Context,
@@ -261,6 +289,43 @@ impl Running {
             state_id: state.env.state_id,
             registered: None,
         })
+    }
+
+    /// Starts `entry` and runs it as far as it goes without waiting, which is where most functions end; where nothing can
+    /// wait, `place` is what failures name. Else it says how to go on.
+    pub(crate) fn begin(
+        state: &State,
+        entry: &Entry,
+        args: impl IntoLuaMulti,
+        run: Rc<Run>,
+        place: Place<'_>,
+    ) -> Result<(Self, Result<Ended, Again>), Failure> {
+        let settings = &state.env.settings;
+        run.limits.set(entry.limits);
+        let limits = match entry.has_limits {
+            true => None,
+            false => Some(limits(settings, run.kind.get(), entry.limits)),
+        };
+        let yielding = match place {
+            Place::Waits => Yielding::Allowed,
+            Place::Hurries(_) => Yielding::Refused,
+        };
+        let here = Here::enter(&run);
+        let begun = state.vm.begin(limits, entry, args, yielding);
+        drop(here);
+        let (context, outcome) = begun.map_err(|misuse| misused(state.env.state_id, misuse))?;
+        let mut running = Running {
+            context,
+            run,
+            wait_timeout: settings.wait_timeout,
+            state_id: state.env.state_id,
+            registered: None,
+        };
+        let ended = match place {
+            Place::Waits => running.ended(Ok(outcome)),
+            Place::Hurries(place) => Ok(running.hurried(Ok(outcome), place)),
+        };
+        Ok((running, ended))
     }
 
     /// Ties the life of an object's number to that of the run.
@@ -331,15 +396,14 @@ impl Running {
 
     /// Runs to the end where nothing can wait.
     pub(crate) fn finish(&mut self) -> Ended {
-        self.finish_in(None)
-    }
-
-    /// The same at a place that failures name.
-    pub(crate) fn finish_in(&mut self, place: Option<&str>) -> Ended {
         let here = Here::enter(&self.run);
         let mut cx = TaskContext::from_waker(Waker::noop());
-        let mut outcome = self.context.step(&mut cx, Yielding::Refused);
+        let outcome = self.context.step(&mut cx, Yielding::Refused);
         drop(here);
+        self.hurried(outcome, None)
+    }
+
+    fn hurried(&mut self, mut outcome: Result<Outcome, Misuse>, place: Option<&str>) -> Ended {
         if let (Ok(Outcome::Failed(failure)), Some(place)) = (&mut outcome, place)
             && failure.kind == FailureKind::YieldNotAllowed
         {
@@ -409,7 +473,8 @@ impl Drop for Running {
     }
 }
 
-fn limits(settings: &Settings, kind: Kind, own: ScriptLimits) -> tidegate_exec::Limits {
+/// What a function of this kind may use.
+pub(crate) fn limits(settings: &Settings, kind: Kind, own: ScriptLimits) -> tidegate_exec::Limits {
     let usual = match kind {
         // Nobody is served yet.
         Kind::Load | Kind::Init => return settings.load_limits(),

@@ -4,13 +4,13 @@ use std::future::ready;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use tidegate_exec::Scalars;
+use tidegate_exec::{Again, Scalars};
 use tidegate_proxy::Txn;
 use tidegate_proxy::ext::Failure;
 use tidegate_sample::{ExternalId, ExternalRunner, LocalBoxFuture, Session, Value};
 
 use crate::entry::Entry;
-use crate::run::{Done, Ended, Kind, Run, Running};
+use crate::run::{Done, Ended, Kind, Place, Run, Running};
 use crate::session::txn_arg;
 use crate::state::State;
 use crate::value;
@@ -38,15 +38,15 @@ impl ExternalRunner for LuaRunner {
         let (Some(bound), Some(txn)) = (self.fetches.get(id.0 as usize), transaction(session)) else {
             return Box::pin(ready(None));
         };
-        let started = fetching(bound, &txn, args);
-        result(bound, "fetch", started, Some(txn))
+        let begun = fetching(bound, &txn, args, Place::Waits);
+        result(bound, "fetch", begun, Some(txn))
     }
 
     fn fetch_now(&self, id: ExternalId, session: &dyn Session, args: &[Value]) -> Option<Value> {
         let bound = self.fetches.get(id.0 as usize)?;
         let txn = transaction(session)?;
-        let started = fetching(bound, &txn, args);
-        at_once(bound, "fetch", started, Some(&txn))
+        let begun = fetching(bound, &txn, args, Place::Hurries(Some(txn.place_of_hurry())));
+        at_once(bound, "fetch", begun, Some(&txn))
     }
 
     fn convert_now(
@@ -58,8 +58,9 @@ impl ExternalRunner for LuaRunner {
     ) -> Option<Value> {
         let bound = self.converters.get(id.0 as usize)?;
         let txn = transaction(session);
-        let started = conversion(bound, txn.as_ref(), &input, args);
-        at_once(bound, "converter", started, txn.as_ref())
+        let place = Place::Hurries(txn.as_ref().map(|txn| txn.place_of_hurry()));
+        let begun = conversion(bound, txn.as_ref(), &input, args, place);
+        at_once(bound, "converter", begun, txn.as_ref())
     }
 
     fn convert<'a>(
@@ -73,8 +74,8 @@ impl ExternalRunner for LuaRunner {
         let Some(bound) = self.converters.get(id.0 as usize) else {
             return Box::pin(ready(None));
         };
-        let started = conversion(bound, txn.as_ref(), &input, args);
-        result(bound, "converter", started, txn)
+        let begun = conversion(bound, txn.as_ref(), &input, args, Place::Waits);
+        result(bound, "converter", begun, txn)
     }
 }
 
@@ -82,13 +83,17 @@ fn transaction(session: &dyn Session) -> Option<Rc<Txn>> {
     session.as_any().downcast_ref::<Txn>().and_then(Txn::shared)
 }
 
-fn fetching(bound: &Bound, txn: &Rc<Txn>, args: &[Value]) -> std::result::Result<Running, Failure> {
+/// A function that began to run, and how far it came.
+type Begun = std::result::Result<(Running, std::result::Result<Ended, Again>), Failure>;
+
+fn fetching(bound: &Bound, txn: &Rc<Txn>, args: &[Value], place: Place<'_>) -> Begun {
     let arg = txn_arg(&bound.state, txn, Kind::Fetch)?;
+    let (object, run) = (arg.object()?, Rc::clone(&arg.run));
     if args.is_empty() {
-        return Running::start(&bound.state, &bound.entry, arg.object, arg.run);
+        return Running::begin(&bound.state, &bound.entry, object, run, place);
     }
-    let args = (arg.object, scalars(args, bound));
-    Running::start(&bound.state, &bound.entry, args, arg.run)
+    let args = (object, scalars(args, bound));
+    Running::begin(&bound.state, &bound.entry, args, run, place)
 }
 
 fn conversion(
@@ -96,14 +101,15 @@ fn conversion(
     txn: Option<&Rc<Txn>>,
     input: &Value,
     args: &[Value],
-) -> std::result::Result<Running, Failure> {
+    place: Place<'_>,
+) -> Begun {
     let input = value::to_scalar(input, bound.state.env.settings.bool_samples);
     let args = (input, scalars(args, bound));
     let run = match txn {
         Some(txn) => Run::of(Kind::Converter, txn),
         None => Run::new(Kind::Converter),
     };
-    Running::start(&bound.state, &bound.entry, args, run)
+    Running::begin(&bound.state, &bound.entry, args, run, place)
 }
 
 /// An expression's arguments as the function gets them.
@@ -120,17 +126,17 @@ fn scalars(args: &[Value], bound: &Bound) -> Scalars {
 fn result<'a>(
     bound: &'a Bound,
     what: &'static str,
-    started: std::result::Result<Running, Failure>,
+    begun: Begun,
     txn: Option<Rc<Txn>>,
 ) -> LocalBoxFuture<'a, Option<Value>> {
-    let mut running = match started {
-        Ok(running) => running,
+    let (mut running, ended) = match begun {
+        Ok(begun) => begun,
         Err(failure) => {
             report(bound, what, txn.as_deref(), &failure);
             return Box::pin(ready(None));
         }
     };
-    match running.first() {
+    match ended {
         Ok(ended) => Box::pin(ready(sample(bound, what, &mut running, ended, txn.as_deref()))),
         Err(why) => Box::pin(async move {
             let ended = running.rest(why).await;
@@ -139,23 +145,18 @@ fn result<'a>(
     }
 }
 
-/// Runs the function to its end where nothing can wait.
-fn at_once(
-    bound: &Bound,
-    what: &'static str,
-    started: std::result::Result<Running, Failure>,
-    txn: Option<&Rc<Txn>>,
-) -> Option<Value> {
+/// What the function came to where nothing can wait.
+fn at_once(bound: &Bound, what: &'static str, begun: Begun, txn: Option<&Rc<Txn>>) -> Option<Value> {
     let txn = txn.map(|txn| &**txn);
-    let mut running = match started {
-        Ok(running) => running,
+    match begun {
+        Ok((mut running, Ok(ended))) => sample(bound, what, &mut running, ended, txn),
+        // Where nothing can wait, a function has ended.
+        Ok((_, Err(_))) => None,
         Err(failure) => {
             report(bound, what, txn, &failure);
-            return None;
+            None
         }
-    };
-    let ended = running.finish_in(txn.map(Txn::place_of_hurry));
-    sample(bound, what, &mut running, ended, txn)
+    }
 }
 
 /// The value that the run gave: none if it returned nothing.

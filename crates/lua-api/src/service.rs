@@ -9,7 +9,7 @@ use tidegate_proxy::{HttpApplet, TcpApplet};
 use crate::action::named;
 use crate::entry::Entry;
 use crate::handle::{self, Class, Registered, Target};
-use crate::run::{Ended, Kind, Run, Running};
+use crate::run::{Ended, Kind, Place, Run, Running};
 use crate::state::State;
 
 pub(crate) struct LuaService {
@@ -44,22 +44,22 @@ impl LuaService {
         applet: Rc<impl ?Sized + 'static>,
     ) -> Answer<'static, std::result::Result<(), Failure>> {
         let registered = Registered::new(target.clone());
-        run.owns(registered.session(), &target);
+        run.owns(registered.session(), target);
         let classes = &self.state.classes;
         let objects = match class {
             Class::AppletTcp => &classes.applet_tcp,
             _ => &classes.applet_http,
         };
         let object = handle::object(objects, registered.session(), class);
-        let started = Running::start(&self.state, &self.entry, object, run);
-        let mut running = match started {
-            Ok(running) => running,
+        let begun = Running::begin(&self.state, &self.entry, object, run, Place::Waits);
+        let (mut running, ended) = match begun {
+            Ok(begun) => begun,
             Err(failure) => return Answer::ready(Err(named(what, self.entry.name(), failure))),
         };
-        running.keep(registered);
-        match running.first() {
+        match ended {
             Ok(ended) => Answer::ready(outcome(ended, what, self.entry.name())),
             Err(why) => {
+                running.keep(registered);
                 let entry = self.entry.clone();
                 Answer::suspended(async move {
                     let _applet = applet;

@@ -1,86 +1,139 @@
 //! The Lua side of one transaction: its TXN object in each state, and the number that leads from there back.
 
-use std::cell::RefCell;
+use std::cell::OnceCell;
 use std::rc::Rc;
 
 use mlua::{IntoLua, IntoLuaMulti, Lua, MultiValue, Value};
-use smallvec::SmallVec;
-use tidegate_exec::Kept as Object;
+use tidegate_exec::Kept;
 use tidegate_proxy::Txn;
 use tidegate_proxy::ext::Failure;
 
-use crate::handle::{self, Class, Registered, Session, Target};
+use crate::handle::{self, Class, Session, Target};
 use crate::run::{Kind, Run, misused};
 use crate::state::State;
 
-/// What is kept with a transaction from its first Lua function to its end.
-struct Kept {
-    registered: Registered,
+/// What is kept with a transaction from its first Lua function to its end, in the run that its functions share.
+pub(crate) struct OfTxn {
+    /// What leads its objects to it.
+    session: Session,
     /// One object per state, so that scripts find there what they left.
-    objects: RefCell<SmallVec<[(u64, Object); 1]>>,
-    run: Rc<Run>,
+    objects: OnceCell<Objects>,
+}
+
+/// The object in one state, and those in others.
+struct Objects {
+    generation: u64,
+    object: Kept,
+    next: OnceCell<Box<Objects>>,
+}
+
+impl OfTxn {
+    /// The object in a state, if there is one.
+    fn object(&self, generation: u64) -> Option<&Kept> {
+        let mut next = self.objects.get();
+        while let Some(objects) = next {
+            if objects.generation == generation {
+                return Some(&objects.object);
+            }
+            next = objects.next.get().map(|next| &**next);
+        }
+        None
+    }
+
+    fn add(&self, generation: u64, object: Kept) {
+        let new = Objects {
+            generation,
+            object,
+            next: OnceCell::new(),
+        };
+        let Err(new) = self.objects.set(new) else { return };
+        let (mut last, mut new) = (self.objects.get(), Box::new(new));
+        while let Some(objects) = last {
+            match objects.next.set(new) {
+                Ok(()) => return,
+                Err(back) => new = back,
+            }
+            last = objects.next.get().map(|next| &**next);
+        }
+    }
 }
 
 /// What a function is started with.
 pub(crate) struct TxnArg {
-    /// The TXN object of the transaction.
-    pub(crate) object: Object,
+    keeper: Rc<Run>,
+    generation: u64,
     /// What leads its objects to the transaction.
     pub(crate) session: Session,
     /// The run in which the function gets it.
     pub(crate) run: Rc<Run>,
 }
 
-/// The TXN object of `txn` in `state`, made when first needed, and a run to get it in.
-///
-/// # Errors
-/// The state has no memory left.
-pub(crate) fn txn_arg(state: &State, txn: &Rc<Txn>, kind: Kind) -> Result<TxnArg, Failure> {
-    if let Some(found) = with_kept(txn, |kept| arg(kept, state, txn, kind)) {
-        return found;
+impl TxnArg {
+    /// The TXN object of the transaction.
+    pub(crate) fn object(&self) -> Result<&Kept, Failure> {
+        let of_txn = self.keeper.of_txn.get();
+        let object = of_txn.and_then(|of_txn| of_txn.object(self.generation));
+        object.ok_or_else(gone)
     }
-    let target = Target::Txn(Rc::downgrade(txn));
-    let kept = Kept {
-        registered: Registered::new(target.clone()),
-        objects: RefCell::default(),
-        run: Run::of(kind, txn),
-    };
-    kept.run.owns(kept.registered.session(), &target);
-    let found = arg(&kept, state, txn, kind);
-    *txn.extension_slot().borrow_mut() = Some(Box::new(kept));
-    found
 }
 
-fn arg(kept: &Kept, state: &State, txn: &Rc<Txn>, kind: Kind) -> Result<TxnArg, Failure> {
-    let session = kept.registered.session();
-    let key = state.env.generation;
-    let mut objects = kept.objects.borrow_mut();
-    let object = match objects.iter().find(|(state, _)| *state == key) {
-        Some((_, object)) => object.clone(),
-        None => {
-            let new = handle::object(state.classes.txn.of(txn), session, Class::Txn);
-            let object = state.vm.keep(new);
-            let object = object.map_err(|misuse| misused(state.env.state_id, misuse))?;
-            objects.push((key, object.clone()));
-            object
-        }
+fn gone() -> Failure {
+    Failure::new("the object of the transaction is gone")
+}
+
+/// The TXN object of `txn` in `state`, made when it is first handed over, and a run to get it in.
+///
+/// # Errors
+/// The state is another thread's.
+pub(crate) fn txn_arg(state: &State, txn: &Rc<Txn>, kind: Kind) -> Result<TxnArg, Failure> {
+    let keeper = keeper(txn).unwrap_or_else(|| {
+        let session = Session::fresh();
+        let run = Run::of(kind, txn);
+        run.owns(session, Target::Txn(Rc::downgrade(txn)));
+        run.keeps(OfTxn {
+            session,
+            objects: OnceCell::new(),
+        });
+        let kept: Rc<Run> = Rc::clone(&run);
+        *txn.extension_slot().borrow_mut() = Some(kept);
+        run
+    });
+    let generation = state.env.generation;
+    let Some(of_txn) = keeper.of_txn.get() else {
+        return Err(gone());
     };
-    // A run that is still going on (this one was started from inside of it) stays what it is.
-    let run = match Rc::strong_count(&kept.run) {
-        1 => Rc::clone(&kept.run),
+    let session = of_txn.session;
+    if of_txn.object(generation).is_none() {
+        let new = handle::object(state.classes.txn.of(txn), session, Class::Txn);
+        let object = state.vm.keep(new);
+        of_txn.add(
+            generation,
+            object.map_err(|misuse| misused(state.env.state_id, misuse))?,
+        );
+    }
+    // A run that is still going on (this one was started from inside of it) stays what it is. The transaction has it, and
+    // so do we.
+    let run = match Rc::strong_count(&keeper) {
+        ..=2 => Rc::clone(&keeper),
         _ => {
             let run = Run::of(kind, txn);
-            run.owns(session, &Target::Txn(Rc::downgrade(txn)));
+            run.owns(session, Target::Txn(Rc::downgrade(txn)));
             run
         }
     };
     run.kind.set(kind);
-    Ok(TxnArg { object, session, run })
+    Ok(TxnArg {
+        keeper,
+        generation,
+        session,
+        run,
+    })
 }
 
-fn with_kept<R>(txn: &Txn, f: impl FnOnce(&Kept) -> R) -> Option<R> {
+/// The run that keeps what is of `txn`.
+pub(crate) fn keeper(txn: &Txn) -> Option<Rc<Run>> {
     let slot = txn.extension_slot().borrow();
-    slot.as_ref().and_then(|kept| kept.downcast_ref::<Kept>()).map(f)
+    Rc::clone(slot.as_ref()?).downcast().ok()
 }
 
 /// An object, then texts.

@@ -11,6 +11,7 @@ use crate::classes::Classes;
 use crate::declared::Key;
 use crate::entry::Entry;
 use crate::env::Env;
+use crate::run;
 use crate::settings::Settings;
 
 /// One Lua state.
@@ -67,8 +68,9 @@ impl State {
                 Key::Filter(_) => &self.classes.filters.call,
                 _ => &item.function,
             };
-            let entry = self.vm.entry(item.key.name(), function.clone())?;
-            Ok((item.key.clone(), Entry::new(entry, item.limits)))
+            let limits = run::limits(&self.env.settings, item.key.run_kind(), item.limits);
+            let entry = self.vm.entry_within(item.key.name(), function.clone(), limits)?;
+            Ok((item.key.clone(), Entry::within(entry, item.limits)))
         };
         registry.items.iter().map(entry).collect()
     }

@@ -113,7 +113,7 @@ pub struct Txn {
     txn_vars: RefCell<VarStore>,
     req_vars: RefCell<VarStore>,
     res_vars: RefCell<VarStore>,
-    extension_slot: RefCell<Option<Box<dyn Any>>>,
+    extension_slot: RefCell<Option<Rc<dyn Any>>>,
     reply: RefCell<Option<Box<Reply>>>,
     log_level: Cell<LogLevel>,
     priority: Cell<Priority>,
@@ -414,7 +414,7 @@ impl Txn {
     }
 
     /// A place for whatever an extension keeps per transaction (`txn:set_priv`). Dropped when the transaction ends.
-    pub fn extension_slot(&self) -> &RefCell<Option<Box<dyn Any>>> {
+    pub fn extension_slot(&self) -> &RefCell<Option<Rc<dyn Any>>> {
         &self.extension_slot
     }
 
@@ -668,7 +668,7 @@ mod tests {
     #[test]
     fn a_closed_transaction_can_not_be_found_any_more() {
         let txn = http("/");
-        txn.extension_slot().replace(Some(Box::new(1)));
+        txn.extension_slot().replace(Some(Rc::new(1)));
         let handle = txn.handle();
         assert!(crate::lookup(handle).is_some());
         txn.close();

@@ -175,8 +175,12 @@ impl Work {
         };
         let subject = handle::object(objects, arg.session, class);
         let run = Run::of_filter(txn, self);
-        run.owns(arg.session, &Target::Txn(Rc::downgrade(txn)));
-        let args = (&self.object, callback.name(), arg.object, subject);
+        run.owns(arg.session, Target::Txn(Rc::downgrade(txn)));
+        let object = match arg.object() {
+            Ok(object) => object,
+            Err(failure) => return Calling::Ended(Err(self.broken(failure))),
+        };
+        let args = (&self.object, callback.name(), object, subject);
         let mut running = match Running::start(&self.state, &self.call, args, run) {
             Ok(running) => running,
             Err(failure) => return Calling::Ended(Err(self.broken(failure))),

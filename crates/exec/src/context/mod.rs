@@ -1,5 +1,7 @@
 //! The execution context: one coroutine, one run at a time, resumed until it ends.
 
+mod stretch;
+
 use std::any::Any;
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -11,23 +13,23 @@ use std::sync::Arc;
 use std::task::{self, Poll};
 
 use mlua::ffi;
-use mlua::state::RawLua;
 use mlua::{FromLuaMulti, IntoLuaMulti};
 
 use crate::account::{Own, Stats};
 use crate::clock::Ticks;
 use crate::core::{Control, Core, Doom, Run};
-use crate::coroutine;
 use crate::entry::Entry;
 use crate::failure;
 use crate::held::Held;
-use crate::hook;
 use crate::host::{Pending, panic_text};
 use crate::limits::{Compiled, Limits};
 use crate::monitor;
 use crate::outcome::{Again, Failure, FailureKind, Misuse, Outcome};
 use crate::slot::Slot;
 use crate::traceback::Traceback;
+use stretch::{
+    Stopped, close, hand_over, is_nothing, place, place_all, place_function, place_results, resume,
+};
 
 /// Whether a step may leave the run unfinished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +128,94 @@ impl Context {
             counters: Own::default(),
             not_send: PhantomData,
         })
+    }
+
+    /// One that takes a coroutine when it begins.
+    #[inline(always)]
+    pub(crate) fn bare(core: &Arc<Core>, limits: Option<Rc<Compiled>>) -> Self {
+        Context {
+            core: Held::new(core),
+            slot: None,
+            state: State::Stopped,
+            limits,
+            used: 0,
+            results: 0,
+            pending: None,
+            counted: false,
+            unplaced: None,
+            counters: Own::default(),
+            not_send: PhantomData,
+        }
+    }
+
+    /// Does at once what [`start`](Self::start) and the first [`step`](Self::step) do, for less: the state is locked once,
+    /// and the arguments are made within the run. What waits is not polled again.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    pub fn begin(
+        &mut self,
+        entry: &Entry,
+        args: impl IntoLuaMulti,
+        yielding: Yielding,
+    ) -> Result<Outcome, Misuse> {
+        if self.state != State::Stopped {
+            return Err(Misuse::NotOver);
+        }
+        if !std::ptr::eq(entry.inner.core.as_ptr(), &raw const *self.core) {
+            return Err(Misuse::OtherState);
+        }
+        self.core.check_thread()?;
+        self.results = 0;
+        self.used = 0;
+        let core = &*self.core;
+        let limits: *const Compiled = match &self.limits {
+            Some(own) => &raw const **own,
+            None => entry.inner.limits.as_ref().unwrap_or(&core.usual),
+        };
+        let ended = core.locked(|raw| {
+            let from = raw.state();
+            let slot = match self.slot.take().or_else(|| Slot::idle(core)) {
+                Some(slot) => slot,
+                // SAFETY: the lock is held, and `from` is its current coroutine.
+                None => core.watching(from, || unsafe { Slot::take(core, from) })?,
+            };
+            if self.unplaced.is_some() {
+                *slot.attached.borrow_mut() = self.unplaced.take();
+            }
+            slot.set_entry(&entry.inner);
+            // SAFETY: the limits are this context's, the entry's or the state's, all of which outlive the run.
+            let run = unsafe { Run::new(&raw const *slot, &*limits, 0, yielding == Yielding::Allowed) };
+            let outer = Some(monitor::here().running()).filter(|outer| !outer.is_null());
+            // Finalizers that the collector calls while arguments are made run on the coroutine that makes them.
+            let begun = core.begin(&run, from);
+            // SAFETY: the lock is held; the coroutine does not run.
+            match unsafe { place_all(raw, &slot, entry.inner.reference, args) } {
+                Ok(n) => {
+                    begun.switch(slot.l);
+                    self.counters.run();
+                    entry.inner.counters.run();
+                    // SAFETY: function and arguments are in place.
+                    let ended = unsafe { resume(core, &run, begun, slot, n, outer.unwrap_or(from)) };
+                    if ended.hooked {
+                        // SAFETY: a live coroutine that runs no Lua now.
+                        unsafe { ffi::lua_sethook(from, None, 0, 0) };
+                    }
+                    Ok((ended, run))
+                }
+                Err(misuse) => {
+                    if core.end(&run, &begun).0 {
+                        // SAFETY: as above.
+                        unsafe { ffi::lua_sethook(from, None, 0, 0) };
+                    }
+                    slot.soil();
+                    self.slot = Some(slot);
+                    Err(misuse)
+                }
+            }
+        });
+        let (ended, run) = ended?;
+        Ok(self.settle(ended, &run, yielding))
     }
 
     /// Puts a function and its arguments in place. The first [`step`](Self::step) runs it.
@@ -336,14 +426,19 @@ impl Context {
         self.state != State::Stopped
     }
 
-    /// The limits of the runs to come.
+    /// The limits of the runs to come, of entries without limits of their own.
     pub fn limits(&self) -> Limits {
-        self.compiled().source
+        self.limits.as_deref().unwrap_or(&self.core.usual).source
     }
 
     #[inline(always)]
     fn compiled(&self) -> &Compiled {
-        self.limits.as_deref().unwrap_or(&self.core.usual)
+        match (&self.limits, &self.slot) {
+            (Some(own), _) => own,
+            // SAFETY: the slot keeps its entry until another run starts, which takes the context.
+            (None, Some(slot)) => unsafe { &*slot.limits(&self.core) },
+            (None, None) => &self.core.usual,
+        }
     }
 
     /// Sets the limits, from the next step on.
@@ -388,25 +483,32 @@ impl Context {
     }
 
     #[inline(always)]
-    fn run(&mut self, resume: Resume, yielding: Yielding) -> Outcome {
+    fn run(&mut self, how: Resume, yielding: Yielding) -> Outcome {
         let Some(slot) = self.slot.take() else {
             return Outcome::Failed(self.fail(None, ffi::LUA_ERRMEM));
         };
         let core = &*self.core;
         let l = slot.l;
-        let run = Run::new(
-            &raw const *slot,
-            self.compiled(),
-            self.used,
-            yielding == Yielding::Allowed,
-        );
+        let limits: *const Compiled = match &self.limits {
+            Some(own) => &raw const **own,
+            None => slot.limits(core),
+        };
+        // SAFETY: the limits are this context's, its entry's or the state's, all of which outlive the run.
+        let run = unsafe {
+            Run::new(
+                &raw const *slot,
+                &*limits,
+                self.used,
+                yielding == Yielding::Allowed,
+            )
+        };
         // How deep the calls of native code are is counted along the coroutines: from the one that runs.
         let outer = Some(monitor::here().running()).filter(|outer| !outer.is_null());
         let ended = core.locked(|raw| {
             // SAFETY: the lock is held; the coroutine is stopped or suspended with its arguments in place;
-            // `run` outlives its announcement; resuming is protected and gives a status.
+            // `run` outlives its announcement.
             unsafe {
-                let n = match resume {
+                let n = match how {
                     Resume::With(n) => n,
                     Resume::First(n) => place_function(l, &slot, n),
                     Resume::Results(pending) => {
@@ -420,63 +522,40 @@ impl Context {
                         }
                     }
                 };
-                if let Some(count) = run.limits().forced_yield
-                    && ffi::lua_gethook(l).is_none()
-                {
-                    let count = i32::try_from(count.get()).unwrap_or(i32::MAX);
-                    ffi::lua_sethook(l, Some(hook::on_count), ffi::LUA_MASKCOUNT, count);
-                }
-                let mut results = 0;
                 let begun = core.begin(&run, l);
-                let status = ffi::lua_resume(l, outer.unwrap_or_else(|| raw.state()), n, &mut results);
-                let (hooked, spent) = core.end(&run, &begun);
-                if hooked || run.doomed.get() || run.limits().forced_yield.is_some() {
-                    core.note_memory(l);
-                    if status != ffi::LUA_YIELD || run.limits().forced_yield.is_none() {
-                        ffi::lua_sethook(l, None, 0, 0);
-                    }
-                }
-                if status == ffi::LUA_YIELD {
-                    ffi::lua_pop(l, results);
-                    if run.pending.borrow().is_some() {
-                        self.counted = true;
-                        core.counts.pending.set(core.counts.pending.get() + 1);
-                    }
-                }
-                let doom = run.doom.take();
-                let done = status == ffi::LUA_OK && doom.is_none();
-                if let Some(entry) = &*slot.entry.borrow() {
-                    entry.counters.spent(spent);
-                    if status == ffi::LUA_YIELD {
-                        entry.counters.yielded();
-                    }
-                }
-                // A run that leaves nothing behind gives its coroutine back at once, while the lock is held.
-                if done && results == 0 && slot.is_bare() {
-                    slot.put_back(core);
-                } else {
-                    slot.soil();
-                    self.slot = Some(slot);
-                }
-                Ok((status, results, spent, doom))
+                Ok(resume(
+                    core,
+                    &run,
+                    begun,
+                    slot,
+                    n,
+                    outer.unwrap_or_else(|| raw.state()),
+                ))
             }
         });
-        let (status, results, spent, doom) = match ended {
-            Ok(ended) => ended,
+        match ended {
+            Ok(ended) => self.settle(ended, &run, yielding),
             Err((kind, message)) => {
                 let doom = self.doom_here(kind, message);
-                return Outcome::Failed(self.fail(Some(doom), ffi::LUA_YIELD));
+                Outcome::Failed(self.fail(Some(doom), ffi::LUA_YIELD))
             }
-        };
-        self.spent(spent);
-        match status {
-            ffi::LUA_OK if doom.is_none() => {
+        }
+    }
+
+    /// What a stretch of running came to.
+    #[inline(always)]
+    fn settle(&mut self, ended: Stopped, run: &Run, yielding: Yielding) -> Outcome {
+        self.slot = ended.slot;
+        self.counted = ended.counted;
+        self.spent(ended.spent);
+        match ended.status {
+            ffi::LUA_OK if ended.doom.is_none() => {
                 self.state = State::Stopped;
-                self.results = results;
+                self.results = ended.results;
                 Outcome::Ok
             }
-            ffi::LUA_YIELD if doom.is_none() => self.yielded(&run, yielding),
-            status => Outcome::Failed(self.fail(doom, status)),
+            ffi::LUA_YIELD if ended.doom.is_none() => self.yielded(run, yielding),
+            status => Outcome::Failed(self.fail(ended.doom, status)),
         }
     }
 
@@ -637,110 +716,4 @@ fn next_turn() -> impl Future<Output = ()> {
         cx.waker().wake_by_ref();
         Poll::Pending
     })
-}
-
-/// True for `()`, known when compiled.
-fn is_nothing<A>(_: &A) -> bool {
-    size_of::<A>() == 0 && std::any::type_name::<A>() == "()"
-}
-
-/// Puts the entry's function under its `n` arguments; says how many they are.
-#[inline(always)]
-unsafe fn place_function(l: *mut ffi::lua_State, slot: &Slot, n: i32) -> i32 {
-    // SAFETY: the callers hold the lock and the coroutine does not run; a finished coroutine's stack has
-    // room for 20 values, and `place` checked for more.
-    unsafe {
-        if n == 0 {
-            slot.clear();
-        }
-        let reference = slot
-            .entry
-            .borrow()
-            .as_ref()
-            .map_or(ffi::LUA_REFNIL, |entry| entry.reference);
-        ffi::lua_rawgeti(l, ffi::LUA_REGISTRYINDEX, reference.into());
-        if n > 0 {
-            ffi::lua_insert(l, -(n + 1));
-        }
-        n
-    }
-}
-
-/// Moves arguments onto the coroutine's stack; says how many.
-#[inline(always)]
-unsafe fn place(raw: &RawLua, slot: &Slot, args: impl IntoLuaMulti) -> Result<i32, Misuse> {
-    // SAFETY: the callers hold the lock; both stacks are checked before anything is put there.
-    unsafe {
-        slot.clear();
-        slot.soil();
-        let l = slot.l;
-        let from = raw.state();
-        let top = ffi::lua_gettop(from);
-        // mlua asserts that values are of this state, and their conversion may be host code.
-        let Ok(Ok(n)) = catch_unwind(AssertUnwindSafe(|| args.push_into_stack_multi(raw))) else {
-            ffi::lua_settop(from, top);
-            return Err(Misuse::Conversion);
-        };
-        if n > 0 {
-            if ffi::lua_checkstack(l, n + 2) == 0 {
-                ffi::lua_settop(from, top);
-                return Err(Misuse::OutOfMemory);
-            }
-            ffi::lua_xmove(from, l, n);
-        }
-        Ok(n)
-    }
-}
-
-/// Why the results of a host operation could not be placed.
-type Misplaced = (FailureKind, String);
-
-unsafe fn place_results(
-    raw: &RawLua,
-    l: *mut ffi::lua_State,
-    mut pending: Pin<Box<dyn Pending>>,
-) -> Result<i32, Misplaced> {
-    // SAFETY: as for `place`.
-    unsafe {
-        let from = raw.state();
-        let top = ffi::lua_gettop(from);
-        // Turning values into Lua's may be host code.
-        let (n, ok) = match catch_unwind(AssertUnwindSafe(|| pending.as_mut().push(raw))) {
-            Ok(Ok((n, ok))) if ffi::lua_checkstack(l, n + 1) != 0 => (n, ok),
-            Ok(_) => {
-                ffi::lua_settop(from, top);
-                let message = "no room for the results of a host operation".into();
-                return Err((FailureKind::OutOfMemory, message));
-            }
-            Err(payload) => {
-                ffi::lua_settop(from, top);
-                let message = format!("a host operation panicked: {}", panic_text(&*payload));
-                return Err((FailureKind::HostPanic, message));
-            }
-        };
-        if n > 0 {
-            ffi::lua_xmove(from, l, n);
-        }
-        ffi::lua_pushinteger(l, if ok { n.into() } else { -1 });
-        Ok(n + 1)
-    }
-}
-
-/// Runs what is left to close, within the limit for such; true if the coroutine can be used again.
-unsafe fn close(core: &Core, raw: &RawLua, slot: &Slot) -> bool {
-    // SAFETY: the callers hold the lock and the coroutine does not run; closing is protected.
-    unsafe {
-        ffi::lua_sethook(slot.l, None, 0, 0);
-        // A run that was ended by an error from its hook has its hooks switched off still.
-        hook::allow_hooks(slot.l);
-        core.aside(slot.l, |_| coroutine::close_all(core, slot.l, raw.state())) == ffi::LUA_OK
-    }
-}
-
-/// What is the context's, not the coroutine's, goes to the new one.
-fn hand_over(from: &Slot, to: Option<&Slot>) {
-    if let Some(to) = to {
-        to.memory.set(from.memory.replace(ffi::LUA_NOREF));
-        *to.attached.borrow_mut() = from.attached.borrow_mut().take();
-    }
 }
