@@ -18,7 +18,7 @@ use crate::settings::Settings;
 use crate::value;
 
 /// Arguments of a call.
-pub(crate) type Samples = SmallVec<[Value; 3]>;
+type Samples = SmallVec<[Value; 3]>;
 
 /// Calls that one method remembers. A script names its headers and patterns in the source, so there are few.
 const KEPT_MAX: usize = 8;
@@ -33,17 +33,29 @@ impl<T> Default for Calls<T> {
 }
 
 impl<T> Calls<T> {
-    /// The call with these arguments, `made` if it is a new one.
+    /// The call of `method` with these arguments, made if it is a new one.
+    ///
+    /// # Errors
+    /// An argument is no text, number or boolean, or not what it has to be.
     pub(crate) fn find(
         &self,
-        args: Samples,
+        method: &str,
+        args: Scalars,
         make: impl FnOnce(&[Value]) -> Result<T, ParseError>,
-    ) -> Result<Arc<T>, ParseError> {
+    ) -> mlua::Result<Arc<T>> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, call)) = kept.iter().find(|(known, _)| *known == args) {
+        let is_known = |(known, _): &&(Samples, Arc<T>)| {
+            known.len() == args.0.len()
+                && known
+                    .iter()
+                    .zip(&args.0)
+                    .all(|(known, arg)| value::is(known, arg))
+        };
+        if let Some((_, call)) = kept.iter().find(is_known) {
             return Ok(Arc::clone(call));
         }
-        let call = Arc::new(make(&args)?);
+        let args = samples(method, args)?;
+        let call = Arc::new(make(&args).map_err(|error| wrong(method, &error))?);
         if kept.len() == KEPT_MAX {
             kept.remove(0);
         }
@@ -53,7 +65,7 @@ impl<T> Calls<T> {
 }
 
 /// The arguments of a call. What is no text, number or boolean is an error: it has no form that could be looked at.
-pub(crate) fn samples(method: &str, args: Scalars) -> mlua::Result<Samples> {
+fn samples(method: &str, args: Scalars) -> mlua::Result<Samples> {
     let sample = |(at, arg)| match arg {
         Scalar::Other(kind) => Err(bad_argument(
             at + 1,
@@ -100,7 +112,7 @@ pub(crate) fn method_names<'a>(names: impl Iterator<Item = &'a str>) -> HashMap<
 }
 
 /// The error of a call whose arguments are wrong.
-pub(crate) fn wrong(method: &str, error: &ParseError) -> Error {
+fn wrong(method: &str, error: &ParseError) -> Error {
     crate::arg::error(method, error)
 }
 

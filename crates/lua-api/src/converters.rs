@@ -51,9 +51,7 @@ fn method(lua: &Lua, env: &Arc<Env>, name: &'static str, method: &str) -> Result
         method,
         move |(this, input, args): (This<Converters>, Scalar, Scalars)| {
             let txn = this.live()?;
-            let args = calls::samples(&known_as, args)?;
-            let converter = calls.find(args, |args| Converter::new(name, args, &env.scope()));
-            let converter = converter.map_err(|error| calls::wrong(&known_as, &error))?;
+            let converter = calls.find(&known_as, args, |args| Converter::new(name, args, &env.scope()))?;
             let input = value::of_scalar(input);
             let found = match &txn {
                 Some(txn) => converter.apply(&**txn, input),

@@ -48,9 +48,7 @@ fn method(lua: &Lua, env: &Arc<Env>, name: &'static str, method: &str) -> Result
     let known_as = method.to_owned();
     plain(lua, method, move |(this, args): (This<Fetches>, Scalars)| {
         let txn = this.live()?;
-        let args = calls::samples(&known_as, args)?;
-        let expr = calls.find(args, |args| Expr::of_fetch(name, args, &env.scope()));
-        let expr = expr.map_err(|error| calls::wrong(&known_as, &error))?;
+        let expr = calls.find(&known_as, args, |args| Expr::of_fetch(name, args, &env.scope()))?;
         let found = match &txn {
             Some(txn) => expr.eval(&**txn),
             None => expr.eval(&NoTxn(&env.settings)),

@@ -48,9 +48,43 @@ pub(crate) fn of_scalar(value: Scalar) -> Value {
     }
 }
 
+/// Whether a sample is what [`of_scalar`] makes of a script's value, objects apart.
+pub(crate) fn is(value: &Value, scalar: &Scalar) -> bool {
+    match (value, scalar) {
+        (Value::Bool(known), Scalar::Bool(b)) => known == b,
+        (Value::Bool(known), Scalar::Nil) => !known,
+        (Value::Int(known), Scalar::Int(i)) => known == i,
+        (Value::Int(known), Scalar::Number(n)) => *known == *n as i64,
+        (Value::Str(known), Scalar::Text(text)) => **known == **text,
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sample_is_what_it_was_made_of_and_nothing_else() {
+        let scalars = [
+            Scalar::Bool(true),
+            Scalar::Bool(false),
+            Scalar::Int(1),
+            Scalar::Int(0),
+            text(b"1"),
+            text(b""),
+        ];
+        for (at, scalar) in scalars.iter().enumerate() {
+            let value = of_scalar(scalar.clone());
+            for (other, scalar) in scalars.iter().enumerate() {
+                assert_eq!(is(&value, scalar), at == other, "{value:?} {scalar:?}");
+            }
+        }
+        for scalar in [Scalar::Nil, Scalar::Number(1.5)] {
+            assert!(is(&of_scalar(scalar.clone()), &scalar));
+        }
+        assert!(!is(&Value::Bool(false), &Scalar::Other("table")));
+    }
 
     #[test]
     fn booleans_are_integers_unless_asked_for() {

@@ -134,13 +134,13 @@ pub(super) fn headers(session: &dyn Session, way: Way) -> Option<Ref<'_, Headers
 }
 
 /// Visits the values of the header that the first argument names, all headers if it names none.
-fn visit_values(
-    headers: &Headers,
+fn visit_values<'h>(
+    headers: &'h Headers,
     args: &[Arg],
     split: bool,
-    visit: &mut dyn FnMut(FieldValue<'_>, Range<usize>) -> ControlFlow<()>,
+    visit: &mut dyn FnMut(FieldValue<'h>, Range<usize>) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
-    let mut value = |value: FieldValue<'_>| {
+    let mut value = |value: FieldValue<'h>| {
         if split {
             visit_list(value, visit)
         } else {
@@ -155,11 +155,15 @@ fn visit_values(
 }
 
 /// Visits the parts of a value between commas that are not in quotes, without the blanks around them.
-fn visit_list(
-    value: FieldValue<'_>,
-    visit: &mut dyn FnMut(FieldValue<'_>, Range<usize>) -> ControlFlow<()>,
+fn visit_list<'h>(
+    value: FieldValue<'h>,
+    visit: &mut dyn FnMut(FieldValue<'h>, Range<usize>) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
     let bytes = value.as_bytes();
+    // Most values are no lists, and looking for one letter is quick.
+    if !bytes.contains(&b',') {
+        return visit(value, trimmed(bytes, 0..bytes.len()));
+    }
     let mut start = 0;
     let (mut quoted, mut escaped) = (false, false);
     for (at, byte) in bytes.iter().enumerate() {
@@ -196,6 +200,15 @@ fn one(session: &dyn Session, way: Way, args: &[Arg], split: bool, to: Type) -> 
         0 => -1,
         occurrence => occurrence,
     };
+    if wanted == -1 {
+        let mut last = None;
+        let _ = visit_values(&headers, args, split, &mut |value, range| {
+            last = Some((value, range));
+            ControlFlow::Continue(())
+        });
+        let (value, range) = last?;
+        return typed(Data::field(value, range), to);
+    }
     let skip = if wanted > 0 {
         wanted - 1
     } else {
