@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use nix::time::{ClockId, clock_gettime};
+
 use crate::rate::Rate;
 
 /// Something that is counted without end.
@@ -134,11 +136,14 @@ pub(crate) fn busy_percent() -> u32 {
 
 /// How long this thread has run on a processor, in nanoseconds.
 fn processor_time() -> u64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    // By the C library: rustix looks for the kernel's own code itself, and crashes where valgrind has taken that away.
+    let Ok(time) = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID) else {
+        return 0;
+    };
+    let seconds = u64::try_from(time.tv_sec()).unwrap_or(0);
     seconds
         .saturating_mul(1_000_000_000)
-        .saturating_add(u64::try_from(time.tv_nsec).unwrap_or(0))
+        .saturating_add(u64::try_from(time.tv_nsec()).unwrap_or(0))
 }
 
 fn second(since: Duration) -> u32 {
