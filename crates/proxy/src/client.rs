@@ -11,7 +11,7 @@ use tidegate_sample::stick::{Count, Tables};
 use tidegate_sample::vars::{ProcVars, VarStore};
 use tidegate_sample::{Named, Process, Tls};
 
-use crate::clock::ticks;
+use crate::clock::Turn;
 use crate::figures::Usage;
 use crate::http2::Core;
 use crate::log::{LogWriter, Logger};
@@ -276,7 +276,7 @@ impl Client {
 impl Drop for Client {
     fn drop(&mut self) {
         if !self.counters.is_empty() {
-            let now = ticks();
+            let now = Turn::ticks();
             let glitches = self.new_glitches();
             self.counters.count(Count::Glitch, glitches.into(), now);
             self.counters.release(now);

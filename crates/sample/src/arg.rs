@@ -155,7 +155,7 @@ pub enum Arg {
     /// A variable whose value is taken at evaluation.
     Var(VarName),
     /// A header's name.
-    Header(http::HeaderName),
+    Header(crate::head::SoughtName),
     /// A value known before evaluation.
     Value(Value),
     /// A map, and the way to look values up in it.

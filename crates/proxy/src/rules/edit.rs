@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
-use tidegate_sample::head::{Change, Headers};
+use tidegate_sample::head::{AsName, Change, FieldName, Headers};
 use tidegate_sample::{Expr, ExternalRunner, Regex, Type, Value, cast, header_list};
 
 use super::Text;
@@ -46,6 +46,19 @@ pub enum HeaderEdit {
         /// How they match.
         by: NameMatch,
     },
+}
+
+impl HeaderEdit {
+    /// Whether it may have to wait.
+    pub(super) fn suspends(&self) -> bool {
+        match self {
+            HeaderEdit::Set(_, text) | HeaderEdit::Add(_, text) | HeaderEdit::Replace { with: text, .. } => {
+                text.suspends()
+            }
+            HeaderEdit::Del(_) => false,
+            HeaderEdit::List { list, .. } | HeaderEdit::DelList { list, .. } => list.suspends(),
+        }
+    }
 }
 
 /// The fields that `del-header` removes.
@@ -113,17 +126,38 @@ pub(super) async fn edit(
         }
         HeaderEdit::Del(_) => Bytes::new(),
         HeaderEdit::List { list, .. } | HeaderEdit::DelList { list, .. } => {
-            let value = if list.suspends() {
-                list.eval_async(&**txn, runner).await
-            } else {
-                list.eval(&**txn)
-            };
-            match value.and_then(|value| cast(value, Type::Bin)) {
-                Some(Value::Bin(bytes)) => Bytes::copy_from_slice(&bytes),
-                _ => return Ok(()),
+            match binary(list.eval_async(&**txn, runner).await) {
+                Some(bytes) => bytes,
+                None => return Ok(()),
             }
         }
     };
+    finish(edit, computed, txn, bytes_max)
+}
+
+/// The same for an edit that need not wait.
+pub(super) fn edit_at_once(edit: &HeaderEdit, txn: &Txn, bytes_max: usize) -> Result<(), Unfit> {
+    let computed = match edit {
+        HeaderEdit::Set(_, text) | HeaderEdit::Add(_, text) | HeaderEdit::Replace { with: text, .. } => {
+            text.eval_now(txn)
+        }
+        HeaderEdit::Del(_) => Bytes::new(),
+        HeaderEdit::List { list, .. } | HeaderEdit::DelList { list, .. } => match binary(list.eval(txn)) {
+            Some(bytes) => bytes,
+            None => return Ok(()),
+        },
+    };
+    finish(edit, computed, txn, bytes_max)
+}
+
+fn binary(value: Option<Value>) -> Option<Bytes> {
+    match cast(value?, Type::Bin)? {
+        Value::Bin(bytes) => Some(Bytes::copy_from_slice(&bytes)),
+        _ => None,
+    }
+}
+
+fn finish(edit: &HeaderEdit, computed: Bytes, txn: &Txn, bytes_max: usize) -> Result<(), Unfit> {
     let apply = |headers: &mut Headers| apply(edit, computed, headers, bytes_max);
     if txn.phase() == Phase::Response {
         txn.response_head_mut()
@@ -144,7 +178,7 @@ pub(super) async fn hint(
 ) -> Result<(), Unfit> {
     let value = header_value(text.eval(txn, runner).await).ok_or(Unfit::Unsendable)?;
     let mut hints = txn.hints.borrow_mut();
-    if bytes_of(&hints) + bytes_of_field(name, value.len()) > bytes_max {
+    if bytes_of(&hints) + bytes_of_field(name.as_name(), value.len()) > bytes_max {
         return Err(Unfit::TooLarge);
     }
     hints.append(name, value);
@@ -156,6 +190,7 @@ fn apply(edit: &HeaderEdit, text: Bytes, headers: &mut Headers, bytes_max: usize
     match edit {
         HeaderEdit::Set(name, _) => {
             let value = header_value(text).ok_or(Unfit::Unsendable)?;
+            let name = name.as_name();
             let before: usize = headers.get_all(name).map(|v| bytes_of_field(name, v.len())).sum();
             if bytes_of(headers) + bytes_of_field(name, value.len()) > bytes_max + before {
                 return Err(Unfit::TooLarge);
@@ -194,6 +229,7 @@ fn apply(edit: &HeaderEdit, text: Bytes, headers: &mut Headers, bytes_max: usize
 }
 
 fn add(headers: &mut Headers, name: &HeaderName, value: HeaderValue, bytes_max: usize) -> Result<(), Unfit> {
+    let name = name.as_name();
     if bytes_of(headers) + bytes_of_field(name, value.len()) > bytes_max {
         return Err(Unfit::TooLarge);
     }
@@ -208,8 +244,8 @@ fn bytes_of(headers: &Headers) -> usize {
     headers.bytes() + headers.len() * SEPARATORS
 }
 
-fn bytes_of_field(name: &HeaderName, value_len: usize) -> usize {
-    name.as_str().len() + value_len + SEPARATORS
+fn bytes_of_field(name: FieldName<'_>, value_len: usize) -> usize {
+    name.as_bytes().len() + value_len + SEPARATORS
 }
 
 fn remove(headers: &mut Headers, doomed: impl Fn(&str) -> bool) {

@@ -16,6 +16,7 @@ use super::respond::{challenge, redirect, reply};
 use super::tune::tune;
 use super::{ListChange, OnFailure, Prepared, Rule, RuleAction, TargetEdit, edit, pages, target};
 use crate::cache::{self, Found, Object};
+use crate::clock::Turn;
 use crate::ext::{ActionOutcome, Failure, HttpService, TcpService};
 use crate::filter::bandwidth;
 use crate::log::Level;
@@ -121,7 +122,12 @@ pub(crate) async fn evaluate(
         if setting.may_wait && lacks_data(&rule.rule.action, txn, setting.runner).await {
             return WAIT;
         }
-        match act(rule, txn, setting).await {
+        let step = match at_once(rule, txn, setting) {
+            AtOnce::Done(step) => step,
+            AtOnce::Failed(why) => rewrite_failed(&rule.rule, txn, setting.runner, &why).await,
+            AtOnce::No => act(rule, txn, setting).await,
+        };
+        match step {
             Step::Next => {}
             Step::End(verdict) => {
                 txn.decided_by(rule.place.as_ref());
@@ -150,14 +156,58 @@ enum Step {
     End(Verdict),
 }
 
-async fn act(prepared: &PreparedRule, txn: &Rc<Txn>, setting: &Setting<'_>) -> Step {
-    let rule = &prepared.rule;
-    let runner = setting.runner;
-    match (&rule.action, &prepared.prepared) {
+/// What became of a rule without a future.
+enum AtOnce {
+    Done(Step),
+    Failed(Unwritable),
+    /// It needs one.
+    No,
+}
+
+/// Does what most rules do, for which nothing is to be waited.
+fn at_once(prepared: &PreparedRule, txn: &Rc<Txn>, setting: &Setting<'_>) -> AtOnce {
+    AtOnce::Done(match (&prepared.rule.action, &prepared.prepared) {
         (RuleAction::Return(_), Prepared::Reply(reply)) => Step::End(Verdict::Reply {
             reply: reply.clone(),
             refused: false,
         }),
+        (RuleAction::Deny(_), Prepared::Reply(reply)) => Step::End(Verdict::Reply {
+            reply: reply.clone(),
+            refused: true,
+        }),
+        (RuleAction::Track(track), _) if !track.key.suspends() => {
+            stick::track_at_once(txn, track);
+            Step::Next
+        }
+        (RuleAction::SetVar(to, expr), _) if !expr.suspends() => {
+            if let Some(value) = expr.eval(&**txn) {
+                to.assign(&**txn, value);
+            }
+            Step::Next
+        }
+        (RuleAction::Header(header), _) if !header.suspends() => {
+            match edit::edit_at_once(header, txn, setting.buffer_bytes) {
+                Ok(()) => Step::Next,
+                Err(why) => return AtOnce::Failed(Unwritable::Rewrite(why.to_string())),
+            }
+        }
+        (RuleAction::CacheUse { cache, hints }, _) => match cache::look_up(cache, *hints, txn) {
+            Found::Response(head, object) => Step::End(Verdict::Cached(head, object)),
+            Found::Hints(links) => Step::End(Verdict::Hints(links)),
+            Found::Nothing => Step::Next,
+        },
+        (RuleAction::CacheStore { cache, by_filter }, _) => {
+            cache::record(cache, *by_filter, txn);
+            Step::Next
+        }
+        _ => return AtOnce::No,
+    })
+}
+
+async fn act(prepared: &PreparedRule, txn: &Rc<Txn>, setting: &Setting<'_>) -> Step {
+    let rule = &prepared.rule;
+    let runner = setting.runner;
+    match (&rule.action, &prepared.prepared) {
         (RuleAction::Return(spec), _) => {
             let reply = Rc::new(Box::pin(reply(spec, txn, runner)).await);
             Step::End(Verdict::Reply {
@@ -165,10 +215,6 @@ async fn act(prepared: &PreparedRule, txn: &Rc<Txn>, setting: &Setting<'_>) -> S
                 refused: false,
             })
         }
-        (RuleAction::Deny(_), Prepared::Reply(reply)) => Step::End(Verdict::Reply {
-            reply: reply.clone(),
-            refused: true,
-        }),
         (RuleAction::Deny(Some(spec)), _) => {
             let reply = Rc::new(Box::pin(reply(spec, txn, runner)).await);
             Step::End(Verdict::Reply { reply, refused: true })
@@ -216,15 +262,6 @@ async fn act(prepared: &PreparedRule, txn: &Rc<Txn>, setting: &Setting<'_>) -> S
             at_least: *at_least,
             room: *room,
         })),
-        (RuleAction::CacheUse { cache, hints }, _) => match cache::look_up(cache, *hints, txn) {
-            Found::Response(head, object) => Step::End(Verdict::Cached(head, object)),
-            Found::Hints(links) => Step::End(Verdict::Hints(links)),
-            Found::Nothing => Step::Next,
-        },
-        (RuleAction::CacheStore { cache, by_filter }, _) => {
-            cache::record(cache, *by_filter, txn);
-            Step::Next
-        }
         (RuleAction::LimitBandwidth(to), _) => {
             bandwidth::limit(to, txn, runner).await;
             Step::Next
@@ -265,6 +302,7 @@ async fn act(prepared: &PreparedRule, txn: &Rc<Txn>, setting: &Setting<'_>) -> S
             txn.waits_for(prepared.place.as_ref());
             let outcome = action.run(txn, args).await;
             txn.waits_for(None);
+            Turn::refresh();
             after_action(outcome, prepared, txn, setting).await
         }
         _ => {
@@ -415,12 +453,7 @@ async fn change(prepared: &PreparedRule, txn: &Rc<Txn>, runner: &dyn ExternalRun
     };
     match &prepared.rule.action {
         RuleAction::SetVar(to, expr) => {
-            let value = if expr.suspends() {
-                expr.eval_async(&**txn, runner).await
-            } else {
-                expr.eval(&**txn)
-            };
-            if let Some(value) = value {
+            if let Some(value) = expr.eval_async(&**txn, runner).await {
                 to.assign(&**txn, value);
             }
         }

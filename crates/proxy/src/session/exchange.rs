@@ -24,7 +24,6 @@ use super::stream::{HttpStream, Wire};
 use super::upstream::{NoAnswer, Tunnel};
 use crate::body::{Cut, MessageBody};
 use crate::cache::{self, Object};
-use crate::counts;
 use crate::ext::HttpService;
 use crate::log::{Level, LogStep};
 use crate::reply::Reply;
@@ -35,6 +34,7 @@ use crate::upstream::assign::{InQueue, OnDrop};
 use crate::upstream::link::Link;
 use crate::websocket;
 use crate::worker::Backend;
+use crate::{clock, counts};
 
 /// A response, and how the rest is to treat it.
 pub(super) struct Made {
@@ -102,7 +102,7 @@ impl HttpStream {
             Some(upgraded) => upgraded.txn.clone(),
         };
         txn.become_http();
-        let now = std::time::Instant::now();
+        let now = clock::now();
         let second = self.worker.shared.board.second(now);
         self.frontend.usage.request(second);
         if self.wire == Wire::Http2 {

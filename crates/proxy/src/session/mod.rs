@@ -37,7 +37,7 @@ use std::task::{Context, Poll, ready};
 use tidegate_sample::stick::Count;
 
 use crate::client::Client;
-use crate::clock::ticks;
+use crate::clock::Turn;
 use crate::counts;
 use crate::rules::{PreparedRules, Setting, Verdict, evaluate};
 use crate::stream::Stream;
@@ -100,6 +100,7 @@ impl Future for Session {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let _turn = Turn::begin();
         loop {
             match &mut self.0 {
                 Stage::Living(life) => return life.as_mut().poll(cx),
@@ -170,7 +171,7 @@ async fn arrive(
             }
         }
         if phase == Phase::Connection && !client.counters.is_empty() {
-            client.counters.count(Count::Session, 1, ticks());
+            client.counters.count(Count::Session, 1, Turn::ticks());
         }
     }
     Some(stream)

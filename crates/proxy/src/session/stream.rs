@@ -18,6 +18,7 @@ use super::relay::{Direction, relay};
 use super::upstream::Tunnel;
 use crate::body::BodyWatch;
 use crate::client::Client;
+use crate::clock;
 use crate::log::LogStep;
 use crate::pipe::Pipe;
 use crate::spec::TimeoutKind;
@@ -161,7 +162,7 @@ impl HttpStream {
         self.current.borrow_mut().take();
         self.first_byte.set(None);
         self.read_before.set(self.traffic.read.get());
-        let now = Instant::now();
+        let now = clock::now();
         self.idle_since.set(now);
         txn.times.ended.set(Some(now));
         txn.phase.set(Phase::Log);
@@ -177,8 +178,8 @@ impl HttpStream {
     pub(crate) fn log_ended(&self) {
         let ended = self.ended.take();
         let Some(txn) = ended else { return };
-        txn.count_bytes();
         if self.session.timed {
+            txn.count_bytes();
             let written = self.traffic.written.get();
             txn.facts.borrow_mut().bytes_read = written.saturating_sub(self.written_before.get());
             self.written_before.set(written);

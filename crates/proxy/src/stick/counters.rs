@@ -1,24 +1,30 @@
 //! The stick counters of a session: the entries of tables that it tracks.
 
-use std::cell::{OnceCell, Ref, RefCell};
+use std::cell::{Cell, OnceCell, Ref, RefCell};
 
-use tidegate_sample::stick::{Count, Tracked};
+use smallvec::SmallVec;
+use tidegate_sample::stick::{Count, Counts, Tracked};
 
 /// The entries that a connection or a transaction tracks, by the number of the counter. While there is none, nothing is
 /// allocated and nothing is counted.
 #[derive(Default)]
 pub(crate) struct Counters(OnceCell<Box<All>>);
 
-type All = RefCell<Vec<(u32, Tracked)>>;
+#[derive(Default)]
+struct All {
+    tracked: RefCell<SmallVec<[(u32, Tracked); 3]>>,
+    /// What any of their tables counts.
+    counts: Cell<Counts>,
+}
 
 impl Counters {
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.get().is_none_or(|all| all.borrow().is_empty())
+        self.0.get().is_none_or(|all| all.tracked.borrow().is_empty())
     }
 
     /// The entry that a counter tracks.
     pub(crate) fn get(&self, counter: u32) -> Option<Ref<'_, Tracked>> {
-        Ref::filter_map(self.0.get()?.borrow(), |all| {
+        Ref::filter_map(self.0.get()?.tracked.borrow(), |all| {
             all.iter()
                 .find(|(number, _)| *number == counter)
                 .map(|(_, tracked)| tracked)
@@ -27,16 +33,20 @@ impl Counters {
     }
 
     pub(crate) fn add(&self, counter: u32, tracked: Tracked) {
-        self.0
-            .get_or_init(Box::default)
-            .borrow_mut()
-            .push((counter, tracked));
+        let all = self.0.get_or_init(Box::default);
+        all.counts.set(all.counts.get().and(tracked.table().counts()));
+        all.tracked.borrow_mut().push((counter, tracked));
+    }
+
+    /// Whether one of them counts this.
+    pub(crate) fn counts(&self, what: Count) -> bool {
+        self.0.get().is_some_and(|all| all.counts.get().contains(what))
     }
 
     /// Counts something in all of them.
     pub(crate) fn count(&self, what: Count, amount: u64, now: u64) {
         let Some(all) = self.0.get() else { return };
-        for (_, tracked) in &*all.borrow() {
+        for (_, tracked) in &*all.tracked.borrow() {
             tracked.entry().count(what, amount, now);
         }
     }
@@ -44,7 +54,8 @@ impl Counters {
     /// Ends the tracking.
     pub(crate) fn release(&self, now: u64) {
         let Some(all) = self.0.get() else { return };
-        for (_, tracked) in all.take() {
+        all.counts.set(Counts::default());
+        for (_, tracked) in all.tracked.take() {
             tracked.release(now);
         }
     }

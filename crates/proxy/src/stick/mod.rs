@@ -6,4 +6,4 @@ mod rules;
 
 pub(crate) use counters::Counters;
 pub(crate) use persistence::{Chosen, preferred, store_response};
-pub(crate) use rules::{change, track};
+pub(crate) use rules::{change, track, track_at_once};

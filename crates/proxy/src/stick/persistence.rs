@@ -7,7 +7,7 @@ use tidegate_sample::stick::{EntryRef, Key, ServerKey, Stick, Table};
 use tidegate_sample::{ExternalRunner, Way};
 
 use super::rules::eval;
-use crate::clock::ticks;
+use crate::clock::Turn;
 use crate::spec::ServerAddress;
 use crate::txn::Txn;
 use crate::upstream::Server;
@@ -38,7 +38,7 @@ pub(crate) async fn preferred(backend: &Backend, txn: &Rc<Txn>, runner: &dyn Ext
             continue;
         };
         if matches {
-            let now = ticks();
+            let now = Turn::ticks();
             let found = stick.table.look_up(&key, now, |entry| {
                 let server = server_of(entry, &stick.table, backend)?;
                 entry.touch(now);
@@ -106,10 +106,14 @@ fn store(table: &Table, key: &Key, server: &Server) {
     let id = server.named.id;
     // No room is as if it had not been asked for.
     let _ = match table.spec().server_key {
-        ServerKey::Name => table.update(key, ticks(), |entry| entry.set_server(id, &server.named.name)),
+        ServerKey::Name => table.update(key, Turn::ticks(), |entry| {
+            entry.set_server(id, &server.named.name)
+        }),
         ServerKey::Address => {
             let address = address(&server.address());
-            table.update(key, ticks(), |entry| entry.set_server(id, address.as_bytes()))
+            table.update(key, Turn::ticks(), |entry| {
+                entry.set_server(id, address.as_bytes())
+            })
         }
     };
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use tidegate_sample::stick::{Count, CounterChange, EntryChange, Track};
 use tidegate_sample::{Expr, ExternalRunner, Session, Value};
 
-use crate::clock::ticks;
+use crate::clock::Turn;
 use crate::txn::{Mode, Phase, Txn};
 
 /// `track-sc`: from here on the counter tracks the entry of the key, unless it tracks one already. Without a key, or without
@@ -14,10 +14,23 @@ pub(crate) async fn track(txn: &Rc<Txn>, track: &Track, runner: &dyn ExternalRun
     if txn.tracked(track.counter).is_some() {
         return;
     }
-    let Some(key) = eval(txn, &track.key, runner).await else {
+    if let Some(key) = eval(txn, &track.key, runner).await {
+        begin(txn, track, key);
+    }
+}
+
+/// The same where the key is there at once.
+pub(crate) fn track_at_once(txn: &Rc<Txn>, track: &Track) {
+    if txn.tracked(track.counter).is_some() {
         return;
-    };
-    let now = ticks();
+    }
+    if let Some(key) = track.key.eval(&**txn) {
+        begin(txn, track, key);
+    }
+}
+
+fn begin(txn: &Rc<Txn>, track: &Track, key: Value) {
+    let now = Turn::ticks();
     let tracked = track.table.spec().key.key(key);
     let Some(tracked) = tracked.and_then(|key| track.table.track(&key, now)) else {
         return;
@@ -56,7 +69,7 @@ pub(crate) async fn change(txn: &Rc<Txn>, change: &CounterChange, runner: &dyn E
     let (Some(amount), Some(tracked)) = (amount, txn.tracked(change.counter)) else {
         return;
     };
-    let (entry, now) = (tracked.entry(), ticks());
+    let (entry, now) = (tracked.entry(), Turn::ticks());
     entry.touch(now);
     match change.change {
         EntryChange::Add { cell, rate, .. } => {
@@ -72,7 +85,9 @@ pub(crate) async fn change(txn: &Rc<Txn>, change: &CounterChange, runner: &dyn E
 
 pub(super) async fn eval(txn: &Txn, expr: &Expr, runner: &dyn ExternalRunner) -> Option<Value> {
     if expr.suspends() {
-        expr.eval_async(txn, runner).await
+        let value = expr.eval_async(txn, runner).await;
+        Turn::refresh();
+        value
     } else {
         expr.eval(txn)
     }

@@ -3,7 +3,7 @@
 use tidegate_sample::stick::Count;
 
 use super::Txn;
-use crate::clock::ticks;
+use crate::clock::Turn;
 
 impl Txn {
     /// Whether anything is tracked.
@@ -13,8 +13,8 @@ impl Txn {
 
     /// Counts something for all entries that the transaction or its connection tracks.
     pub(crate) fn count(&self, what: Count, amount: u64) {
-        if amount > 0 && self.tracks() {
-            let now = ticks();
+        if amount > 0 && (self.counters.counts(what) || self.client.counters.counts(what)) {
+            let now = Turn::ticks();
             self.counters.count(what, amount, now);
             self.client.counters.count(what, amount, now);
         }
@@ -37,7 +37,7 @@ impl Txn {
             self.count(Count::Glitch, glitches.into());
         }
         if !self.counters.is_empty() {
-            self.counters.release(ticks());
+            self.counters.release(Turn::ticks());
         }
     }
 }

@@ -19,7 +19,7 @@ use tidegate_sample::{
 
 use super::{Hurry, Mode, Phase, Txn};
 use crate::channel::Channel;
-use crate::clock::ticks;
+use crate::clock::Turn;
 use crate::kernel;
 use crate::log::{LogTo, LogWriter};
 use crate::rules::TimeoutKind;
@@ -370,7 +370,7 @@ impl Session for Txn {
     }
 
     fn ticks(&self) -> u64 {
-        ticks()
+        Turn::ticks()
     }
 
     fn now(&self) -> SystemTime {

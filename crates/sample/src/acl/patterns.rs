@@ -8,6 +8,7 @@ use crate::raw;
 use crate::scope::Scope;
 use crate::userlist::UserList;
 use crate::value::Value;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 /// What an ACL line's values are compared with.
@@ -15,6 +16,8 @@ use std::sync::Arc;
 pub(super) struct Patterns {
     method: MatchMethod,
     views: Vec<View>,
+    /// What is in the only view, if that is one range that stands in the line itself: it never changes.
+    range: Option<RangeInclusive<i64>>,
     /// The values are users of this list, and their groups are what is compared.
     groups: Option<Arc<UserList>>,
 }
@@ -24,6 +27,7 @@ impl Patterns {
         Patterns {
             method,
             views: Vec::new(),
+            range: None,
             groups: None,
         }
     }
@@ -87,6 +91,9 @@ impl Patterns {
         if !keys.is_empty() {
             let view = pattern::inline(&keys, self.method, ignore_case)
                 .map_err(|(at, message)| fault(places.get(at).copied().unwrap_or(0), message))?;
+            if let ([key], MatchMethod::Int, true) = (keys.as_slice(), self.method, self.views.is_empty()) {
+                self.range = pattern::range(key).ok();
+            }
             self.views.push(view);
         }
         Ok(())
@@ -99,6 +106,9 @@ impl Patterns {
 
     /// Whether a value matches.
     pub(super) fn matches(&self, value: Value) -> bool {
+        if let (Some(range), Value::Int(int)) = (&self.range, &value) {
+            return range.contains(int);
+        }
         let Some(value) = cast(value, self.method.input()) else {
             return false;
         };

@@ -93,7 +93,7 @@ pub(super) const ROWS: &[FetchRow] = &[
         {
             let name = HeaderName::from_bytes(name)
                 .map_err(|_| ArgError::new(0, "this cannot be the name of a header"))?;
-            *args = vec![Arg::Header(name)];
+            *args = vec![Arg::Header(name.into())];
         }
         Ok(())
     }),

@@ -120,7 +120,7 @@ fn prepare(args: &mut Vec<Arg>) -> Result<(), ArgError> {
     {
         let header = HeaderName::from_bytes(name.text())
             .map_err(|_| ArgError::new(0, "this cannot be a header's name"))?;
-        *name = Arg::Header(header);
+        *name = Arg::Header(header.into());
     }
     Ok(())
 }
@@ -201,13 +201,7 @@ fn one(session: &dyn Session, way: Way, args: &[Arg], split: bool, to: Type) -> 
         occurrence => occurrence,
     };
     if wanted == -1 {
-        let mut last = None;
-        let _ = visit_values(&headers, args, split, &mut |value, range| {
-            last = Some((value, range));
-            ControlFlow::Continue(())
-        });
-        let (value, range) = last?;
-        return typed(Data::field(value, range), to);
+        return typed(last(&headers, args, split)?, to);
     }
     let skip = if wanted > 0 {
         wanted - 1
@@ -230,6 +224,22 @@ fn one(session: &dyn Session, way: Way, args: &[Arg], split: bool, to: Type) -> 
         ControlFlow::Continue(())
     });
     typed(found?, to)
+}
+
+/// The last of the values: each field has one at least.
+fn last(headers: &Headers, args: &[Arg], split: bool) -> Option<Data> {
+    let field = match at(args, 0) {
+        Arg::Header(name) => headers.get_all(name).next_back()?,
+        _ => headers.values().next_back()?,
+    };
+    let mut part = trimmed(field.as_bytes(), 0..field.len());
+    if split {
+        let _ = visit_list(field, &mut |_, range| {
+            part = range;
+            ControlFlow::Continue(())
+        });
+    }
+    Some(Data::field(field, part))
 }
 
 fn each(
@@ -260,6 +270,7 @@ fn each(
 /// A header's value in the type of its fetch.
 fn typed(text: Data, to: Type) -> Option<Value> {
     match to {
+        Type::Str => Some(Value::Str(text)),
         Type::Int => Some(Value::Int(leading_int(&text).0)),
         Type::Addr => address(std::str::from_utf8(&text).ok()?).map(Value::from),
         to => cast(Value::Str(text), to),

@@ -221,6 +221,31 @@ impl AsName for HeaderName {
     }
 }
 
+/// A name that is looked for again and again: whether it is well known is found out once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SoughtName {
+    known: KnownName,
+    name: HeaderName,
+}
+
+impl From<HeaderName> for SoughtName {
+    fn from(name: HeaderName) -> SoughtName {
+        SoughtName {
+            known: KnownName::of(name.as_str().as_bytes()),
+            name,
+        }
+    }
+}
+
+impl AsName for SoughtName {
+    fn as_name(&self) -> FieldName<'_> {
+        FieldName {
+            known: self.known,
+            text: self.name.as_str().as_bytes(),
+        }
+    }
+}
+
 impl AsName for str {
     fn as_name(&self) -> FieldName<'_> {
         FieldName {

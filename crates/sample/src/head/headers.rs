@@ -155,8 +155,13 @@ impl Headers {
         name: N,
     ) -> impl DoubleEndedIterator<Item = FieldValue<'_>> + use<'_, N> {
         let list = self.list();
-        let of_name = { list.fields.iter() }.filter(move |field| list.is_named(field, name.as_name()));
-        of_name.map(|field| list.value(field))
+        let known = name.as_name().known;
+        let is_named = move |field: &&Field| {
+            field.known == known && (!known.is_other() || is_same(list.name(field), name.as_name()))
+        };
+        { list.fields.iter() }
+            .filter(is_named)
+            .map(|field| list.value(field))
     }
 
     /// Whether there is a field of this name.
@@ -219,11 +224,20 @@ impl Headers {
     /// Removes all fields of a name. Returns whether there was one.
     pub fn remove(&mut self, name: impl AsName) -> bool {
         let name = name.as_name();
-        if !self.contains(name) {
+        let Some(list) = &mut self.0 else {
             return false;
+        };
+        let mut removed = false;
+        let mut at = 0;
+        while let Some(field) = list.fields.get(at) {
+            if list.is_named(field, name) {
+                list.fields.remove(at);
+                removed = true;
+            } else {
+                at += 1;
+            }
         }
-        self.retain(|other, _| other.known != name.known || !is_same(other, name));
-        true
+        removed
     }
 
     /// Keeps the fields for which this holds.

@@ -14,7 +14,7 @@ mod port;
 mod reason;
 mod target;
 
-pub use field::{AsName, FieldName, FieldValue, IsName, IsValue};
+pub use field::{AsName, FieldName, FieldValue, IsName, IsValue, SoughtName};
 pub use headers::{Change, Headers};
 pub use names::KnownName;
 pub use port::{usual_port, without_user, without_usual_port};

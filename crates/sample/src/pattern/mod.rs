@@ -30,4 +30,4 @@ pub use output::Output;
 pub use view::View;
 
 pub(crate) use lists::{LoadError, inline, view};
-pub(crate) use parse::number;
+pub(crate) use parse::{number, range};

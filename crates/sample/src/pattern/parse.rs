@@ -12,7 +12,7 @@ pub(super) fn text(key: &[u8]) -> Result<&str, String> {
 }
 
 /// `5`, `5:7`, `5:`, `:7`
-pub(super) fn range(key: &[u8]) -> Result<RangeInclusive<i64>, String> {
+pub(crate) fn range(key: &[u8]) -> Result<RangeInclusive<i64>, String> {
     let text = text(key)?;
     if let Some((low, high)) = text.split_once(':') {
         let bound = |text: &str, open| if text.is_empty() { Some(open) } else { number(text) };

@@ -1,5 +1,7 @@
 //! What a table keeps for each key.
 
+use super::count::{Count, Counts};
+
 /// How a kind of data is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -152,7 +154,18 @@ impl Column {
 #[derive(Debug, Default)]
 pub(super) struct Layout {
     places: [Option<Place>; DataType::ALL.len()],
+    counted: [Counted; Count::ALL.len()],
+    counts: Counts,
+    /// Where it is kept how many connections are open.
+    open: Option<usize>,
     slots: usize,
+}
+
+/// Where it is kept how often something happens: at once and in a period.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counted {
+    pub(super) total: Option<usize>,
+    pub(super) rate: Option<Place>,
 }
 
 /// The values of a column.
@@ -182,12 +195,38 @@ impl Layout {
                 layout.slots += each * column.length as usize;
             }
         }
+        layout.open = layout.find(DataType::ConnCur.into()).map(|place| place.slot);
+        layout.counted = Count::ALL.map(|what| {
+            let [total, rate] = what.kinds();
+            Counted {
+                total: layout.find(total.into()).map(|place| place.slot),
+                rate: layout.find(rate.into()),
+            }
+        });
+        let all = Count::ALL.into_iter();
+        layout.counts = all.filter(|what| layout.counted(*what).is_some()).collect();
         layout
     }
 
     /// How many words an entry has.
     pub(super) fn slots(&self) -> usize {
         self.slots
+    }
+
+    /// What is counted of all that may happen.
+    pub(super) fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Where something that happens is counted; nothing if it isn't.
+    pub(super) fn counted(&self, what: Count) -> Option<&Counted> {
+        let counted = self.counted.get(what as usize)?;
+        (counted.total.is_some() || counted.rate.is_some()).then_some(counted)
+    }
+
+    /// Where it is kept how many connections are open.
+    pub(super) fn open(&self) -> Option<usize> {
+        self.open
     }
 
     pub(super) fn column(&self, kind: DataType) -> Option<Column> {

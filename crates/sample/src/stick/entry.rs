@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use super::data::{Cell, DataType, Form, Place};
+use super::count::Count;
+use super::data::{Cell, Form, Place};
 use super::key::{Key, Stored};
 use super::rate::Rate;
 use super::table::Table;
@@ -52,42 +53,6 @@ impl Entry {
     /// By its number among the keys of the table.
     pub(super) fn set_server_key(&self, number: u32) {
         self.server_key.store(number, Ordering::Relaxed);
-    }
-}
-
-/// Something that happens and is counted, at once and in a period.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Count {
-    /// A connection came.
-    Connection,
-    /// A connection was let in.
-    Session,
-    /// An HTTP request began.
-    Request,
-    /// A request was in error.
-    Error,
-    /// A response was in error.
-    Failure,
-    /// Bytes came from the client.
-    BytesIn,
-    /// Bytes went to the client.
-    BytesOut,
-    /// The client did something odd to the protocol.
-    Glitch,
-}
-
-impl Count {
-    fn kinds(self) -> [DataType; 2] {
-        match self {
-            Count::Connection => [DataType::ConnCnt, DataType::ConnRate],
-            Count::Session => [DataType::SessCnt, DataType::SessRate],
-            Count::Request => [DataType::HttpReqCnt, DataType::HttpReqRate],
-            Count::Error => [DataType::HttpErrCnt, DataType::HttpErrRate],
-            Count::Failure => [DataType::HttpFailCnt, DataType::HttpFailRate],
-            Count::BytesIn => [DataType::BytesInCnt, DataType::BytesInRate],
-            Count::BytesOut => [DataType::BytesOutCnt, DataType::BytesOutRate],
-            Count::Glitch => [DataType::GlitchCnt, DataType::GlitchRate],
-        }
     }
 }
 
@@ -192,9 +157,19 @@ impl EntryRef<'_> {
 
     /// Counts something, as far as the table keeps it.
     pub fn count(&self, what: Count, amount: u64, now: u64) {
-        for kind in what.kinds() {
-            self.add(kind, amount, now);
+        let Some(counted) = self.table.layout().counted(what) else {
+            return;
+        };
+        if let Some(word) = counted.total.and_then(|slot| self.word(slot)) {
+            word.fetch_add(amount, Ordering::Relaxed);
         }
+        if let Some(place) = counted.rate
+            && let Some(rate) = self.rate(place)
+        {
+            let amount = self.table.blocks(place.column.kind, amount);
+            rate.add(u32::try_from(amount).unwrap_or(u32::MAX), now);
+        }
+        self.note();
     }
 
     /// The number of the server that the key belongs to; 0 if it belongs to none.
@@ -241,13 +216,16 @@ impl EntryRef<'_> {
         self.entry.values.get(slot)
     }
 
+    /// One more tracks it.
+    pub(super) fn join(&self) {
+        if let Some(word) = self.table.layout().open().and_then(|slot| self.word(slot)) {
+            word.fetch_add(1, Ordering::Relaxed);
+        }
+        self.note();
+    }
+
     fn leave(&self) {
-        if let Some(word) = self
-            .table
-            .layout()
-            .find(DataType::ConnCur.into())
-            .and_then(|place| self.word(place.slot))
-        {
+        if let Some(word) = self.table.layout().open().and_then(|slot| self.word(slot)) {
             // It may have been set to something else meanwhile.
             let _ = word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| now.checked_sub(1));
         }

@@ -59,6 +59,17 @@ impl KeyType {
     /// The key that a sample is; none if it has no form in this type.
     #[must_use]
     pub fn key(self, sample: Value) -> Option<Key> {
+        // Most samples are keys already.
+        match (self, sample) {
+            (KeyType::Ipv4, Value::Ipv4(ip)) => Some(Key(Repr::Ipv4(ip))),
+            (KeyType::Str { length }, Value::Str(text)) if text.len() <= length as usize => {
+                Some(Key(Repr::Str(text)))
+            }
+            (_, sample) => self.cast(sample),
+        }
+    }
+
+    fn cast(self, sample: Value) -> Option<Key> {
         if let (KeyType::Ipv4, Value::Ipv6(ip)) = (self, &sample) {
             // Other addresses that hold an IPv4 one are not those clients.
             return ip.to_ipv4_mapped().map(Key::from);

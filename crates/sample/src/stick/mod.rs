@@ -18,6 +18,7 @@
 //! # Ok::<(), &str>(())
 //! ```
 
+mod count;
 mod data;
 mod entry;
 mod key;
@@ -31,8 +32,9 @@ mod tables;
 mod text;
 mod verdict;
 
+pub use count::{Count, Counts};
 pub use data::{ARRAY_MAX, Cell, Column, DataType, Form};
-pub use entry::{Count, EntryRef, Tracked};
+pub use entry::{EntryRef, Tracked};
 pub use key::{Key, KeyType};
 pub use rule::{CounterChange, EntryChange, Stick, Track};
 pub use sharing::Told;

@@ -45,6 +45,7 @@ impl Shard {
         Locked {
             inside: self.inside.lock().unwrap_or_else(PoisonError::into_inner),
             oldest: &self.oldest,
+            reordered: false,
         }
     }
 
@@ -58,10 +59,15 @@ impl Shard {
 pub(super) struct Locked<'s> {
     inside: MutexGuard<'s, Inside>,
     oldest: &'s AtomicU64,
+    /// Another one may be the first of the order.
+    reordered: bool,
 }
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
+        if !self.reordered {
+            return;
+        }
         let first = self.inside.order.first_key_value();
         let oldest = first.map_or(u64::MAX, |((queued, _), _)| *queued);
         self.oldest.store(oldest, Ordering::Relaxed);
@@ -78,11 +84,13 @@ impl Locked<'_> {
             .entries
             .insert_unique(hash, entry.clone(), |entry| entry.key.hash(hasher));
         let queued = entry.queued.load(Ordering::Relaxed);
+        self.reordered = true;
         self.inside.order.insert(place(queued, entry), entry.clone());
     }
 
     pub(super) fn remove(&mut self, entry: &Arc<Entry>, hasher: &RandomState) {
         let queued = entry.queued.load(Ordering::Relaxed);
+        self.reordered = true;
         self.inside.order.remove(&place(queued, entry));
         self.forget(entry, hasher);
     }
@@ -93,6 +101,7 @@ impl Locked<'_> {
 
     /// Forgets what was not touched since `before`; says how many entries those were.
     pub(super) fn expire(&mut self, before: u64, now: u64, hasher: &RandomState) -> usize {
+        self.reordered = true;
         let mut gone = 0;
         while let Some(first) = self.inside.order.first_entry() {
             if first.key().0 > before {
@@ -113,6 +122,7 @@ impl Locked<'_> {
     /// Forgets the entries that were touched longest ago and are not tracked, as many as wanted if there are; says how
     /// many those were.
     pub(super) fn evict(&mut self, wanted: usize, now: u64, hasher: &RandomState) -> usize {
+        self.reordered = true;
         let (mut gone, mut tracked) = (0, Vec::new());
         // Each may have to be queued anew before it has its turn.
         for _ in 0..(2 * self.inside.order.len()).min(LOOKS_MAX) {

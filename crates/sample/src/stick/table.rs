@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 
+use super::count::Counts;
 use super::data::{Column, DataType, Layout};
 use super::entry::{Entry, EntryRef, Tracked};
 use super::key::{Key, KeyType};
@@ -148,6 +149,12 @@ impl Table {
         self.layout.column(kind)
     }
 
+    /// What it counts of all that may happen.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.layout.counts()
+    }
+
     /// Whether the table keeps a kind of data.
     #[must_use]
     pub fn keeps(&self, kind: DataType) -> bool {
@@ -206,8 +213,7 @@ impl Table {
             entry.clone()
         })?;
         let tracked = Tracked::new(self.clone(), entry);
-        tracked.entry().add(DataType::ConnCur, 1, now);
-        tracked.entry().note();
+        tracked.entry().join();
         Some(tracked)
     }
 

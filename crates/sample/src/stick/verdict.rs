@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::entry::Count;
+use super::count::Count;
 
 /// The statuses that a set may hold.
 pub const STATUSES: RangeInclusive<u16> = 100..=599;
