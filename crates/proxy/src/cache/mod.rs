@@ -27,6 +27,8 @@ pub use store::{Cache, CacheSpec, EarlyHints, Shown};
 
 use std::time::{Duration, SystemTime};
 
+use crate::clock::Turn;
+
 /// A moment, on the clock that never goes back and on the one that messages are dated by.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment {
@@ -38,7 +40,7 @@ pub(crate) struct Moment {
 impl Moment {
     pub(crate) fn now() -> Moment {
         Moment {
-            ticks: crate::clock::ticks(),
+            ticks: Turn::ticks(),
             wall: SystemTime::now(),
         }
     }
