@@ -300,8 +300,9 @@ impl HttpStream {
     /// it, and it may have to be sent once more.
     fn outgoing_head(&self, backend: &Backend, txn: &Txn) -> Result<request::Parts, NoAnswer> {
         let lost = NoAnswer::Failed(StatusCode::INTERNAL_SERVER_ERROR, *b"IH");
-        let mut head = txn.request_head().ok_or(lost)?.clone();
-        if head.version == http::Version::HTTP_2 && head.method != Method::CONNECT {
+        let own = txn.request_head().ok_or(lost)?;
+        let mut is_of_origin = false;
+        if own.version == http::Version::HTTP_2 && own.method != Method::CONNECT {
             // Requests of HTTP/2 always name their authority, which for HTTP/1 is the `host` field. What isn't asked for by
             // HTTP says so.
             let is_http = |scheme: &str| {
@@ -309,10 +310,14 @@ impl HttpStream {
                     .iter()
                     .any(|own| own.eq_ignore_ascii_case(scheme))
             };
-            if head.uri.scheme_str().is_none_or(is_http) {
-                head.uri = head.uri.origin_form();
-            }
+            is_of_origin = own.uri.scheme_str().is_none_or(is_http);
         }
+        let uri = match is_of_origin {
+            true => own.uri.origin_form(),
+            false => own.uri.clone(),
+        };
+        let mut head = request::Parts::new(own.method.clone(), uri, own.version, own.headers.clone());
+        drop(own);
         // What came by HTTP/1.0 need not say for which host it is: it is no request of HTTP/1.1.
         let old = head.version == http::Version::HTTP_10;
         if !old {
