@@ -34,7 +34,7 @@ use crate::peers::SectionView;
 use crate::resolve;
 use crate::room::Room;
 use crate::roster::{Order, Orders, Roster};
-use crate::session::exchanges;
+use crate::session::{exchanges, seats};
 use crate::spec::{BackendId, CloseSpread, FrontendSpec, GlobalSpec};
 use crate::splice::{self, Pipes};
 use crate::stream_shares::StreamShares;
@@ -335,6 +335,7 @@ impl Worker {
             tally::measure(now.saturating_duration_since(before));
             before = now;
             exchanges::purge();
+            seats::purge();
             splice::purge();
             for backend in self.backends() {
                 backend.balancer.servers().iter().for_each(|s| s.pool.purge(now));

@@ -20,6 +20,7 @@ use super::h2;
 use super::headers::wants_upgrade;
 use super::http::{HttpSession, LOOK_AROUND, MOMENT};
 use super::outgoing::Outgoing;
+use super::seats::Seat;
 use super::stream::{Before, HttpStream, Wire};
 use crate::body::{Cut, MessageBody};
 use crate::http1::{Next, RequestHead, ServerConn, ServerOptions, poll_piece};
@@ -71,8 +72,10 @@ pub(super) enum Exit {
     Switched,
 }
 
-/// What becomes of a connection that was served.
-enum After {
+/// What becomes of a connection.
+pub(super) enum After {
+    /// It has rested: this is what was read, or why it is over.
+    Rested(Result<Bytes, Exit>),
     /// Nothing is asked for the moment.
     Rest(Resting),
     /// No more requests are served, for this reason.
@@ -85,9 +88,16 @@ enum After {
 
 /// A client's connection. While nothing is asked it is no more than what [rests](Resting); all that serves requests is made
 /// when the first bytes of one are there, and let go of a moment after the last response.
-pub(super) struct Connection {
-    resting: Option<Resting>,
-    serving: Option<Pin<Box<dyn Future<Output = After>>>>,
+pub(super) struct Connection(Stage);
+
+enum Stage {
+    /// Nothing is asked.
+    Resting(Resting),
+    /// Requests are served.
+    Seated(Seat),
+    /// Something is left to do.
+    Leaving(Pin<Box<dyn Future<Output = After>>>),
+    Over,
 }
 
 impl Connection {
@@ -103,16 +113,10 @@ impl Connection {
             },
             is_to_be_parked: true,
         };
-        match ahead.is_empty() {
-            true => Connection {
-                resting: Some(resting),
-                serving: None,
-            },
-            false => Connection {
-                resting: None,
-                serving: Some(Box::pin(serve(resting, ahead))),
-            },
-        }
+        Connection(match ahead.is_empty() {
+            true => Stage::Resting(resting),
+            false => Stage::Seated(Seat::taken(resting, ahead)),
+        })
     }
 }
 
@@ -120,47 +124,52 @@ impl Future for Connection {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = &mut *self;
         loop {
-            if let Some(serving) = &mut this.serving {
-                let after = ready!(serving.as_mut().poll(cx));
-                // Its room is large, and nothing of it is needed for what comes now.
-                this.serving = None;
-                match after {
-                    After::Rest(resting) => this.resting = Some(resting),
-                    After::Leave(serving, exit) => this.serving = Some(Box::pin(serving.leave(exit))),
-                    After::Http2(session, counted, ahead) => {
-                        this.serving = Some(Box::pin(async {
-                            h2::run(session, counted, ahead).await;
-                            After::Nothing
-                        }));
+            let after = match &mut self.0 {
+                Stage::Resting(resting) => After::Rested(ready!(resting.poll(cx))),
+                Stage::Seated(seat) => ready!(seat.poll(cx)),
+                Stage::Leaving(leaving) => ready!(leaving.as_mut().poll(cx)),
+                Stage::Over => return Poll::Ready(()),
+            };
+            // The room that it has is large, and nothing of it is needed for what comes now.
+            let before = std::mem::replace(&mut self.0, Stage::Over);
+            self.0 = match (before, after) {
+                (Stage::Resting(resting), After::Rested(woken)) => match woken {
+                    Ok(ahead) => Stage::Seated(Seat::taken(resting, ahead)),
+                    Err(Exit::CutShort) => Stage::Leaving(Box::pin(give_up(resting, Exit::CutShort))),
+                    Err(late @ Exit::NoRequest { .. }) if resting.session.awaits_first_request() => {
+                        Stage::Leaving(Box::pin(give_up(resting, late)))
                     }
-                    After::Nothing => return Poll::Ready(()),
+                    // There is nobody to tell anything, and nothing to tell.
+                    Err(_) => Stage::Over,
+                },
+                (before, after) => {
+                    if let Stage::Seated(seat) = before {
+                        seat.leave();
+                    }
+                    after.stage()
                 }
-                continue;
-            }
-            let Some(resting) = &mut this.resting else {
-                return Poll::Ready(());
             };
-            let woken = ready!(resting.poll(cx));
-            let Some(resting) = this.resting.take() else {
-                return Poll::Ready(());
-            };
-            this.serving = Some(match woken {
-                Ok(ahead) => Box::pin(serve(resting, ahead)),
-                Err(Exit::CutShort) => Box::pin(give_up(resting, Exit::CutShort)),
-                Err(late @ Exit::NoRequest { .. }) if resting.session.awaits_first_request() => {
-                    Box::pin(give_up(resting, late))
-                }
-                // There is nobody to tell anything, and nothing to tell.
-                Err(_) => return Poll::Ready(()),
-            });
+        }
+    }
+}
+
+impl After {
+    fn stage(self) -> Stage {
+        match self {
+            After::Rest(resting) => Stage::Resting(resting),
+            After::Leave(serving, exit) => Stage::Leaving(Box::pin(serving.leave(exit))),
+            After::Http2(session, counted, ahead) => Stage::Leaving(Box::pin(async {
+                h2::run(session, counted, ahead).await;
+                After::Nothing
+            })),
+            After::Rested(_) | After::Nothing => Stage::Over,
         }
     }
 }
 
 /// A connection of which nothing is asked.
-struct Resting {
+pub(super) struct Resting {
     session: Rc<HttpSession>,
     io: Counted,
     /// For the client.
@@ -208,11 +217,18 @@ fn poll_unparked(io: &mut Counted, cx: &mut Context<'_>) -> Poll<io::Result<Byte
 }
 
 /// Serves requests as long as one follows the other.
-async fn serve(resting: Resting, ahead: Bytes) -> After {
+pub(super) async fn serve(resting: Resting, ahead: Bytes) -> After {
     let mut serving = Serving::new(resting, ahead);
     loop {
         match serving.serve_one().await {
             Ok(()) => serving.stream.log_ended(),
+            // As most connections end.
+            Err(Exit::Gone) if serving.stream.session.lingering.is_empty() => {
+                serving.stream.client.last_word.waive();
+                drop(serving.conn);
+                serving.stream.log_ended();
+                return After::Nothing;
+            }
             Err(Exit::Quiet) => return serving.rest().map_or(After::Nothing, After::Rest),
             Err(exit) => return After::Leave(Box::new(serving), exit),
         }
@@ -228,7 +244,7 @@ async fn give_up(mut resting: Resting, exit: Exit) -> After {
 }
 
 /// A connection of which something is asked.
-struct Serving {
+pub(super) struct Serving {
     stream: Rc<HttpStream>,
     conn: ServerConn,
     timer: Timer,

@@ -22,6 +22,7 @@ mod pump;
 mod relay;
 mod responding;
 mod reuse;
+pub(crate) mod seats;
 mod service;
 mod statistics;
 mod stream;
