@@ -542,7 +542,7 @@ impl Txn {
 
     /// How often a connection or request that failed is tried again.
     pub(crate) fn retries(&self, backend: &Backend) -> u32 {
-        self.overrides.retries.get().unwrap_or(backend.spec.retries)
+        self.overrides.retries().unwrap_or(backend.spec.retries)
     }
 
     /// How long a server that could not be reached is left alone.

@@ -142,9 +142,12 @@ impl fmt::Debug for VarName {
 
 /// The variables of one session, transaction, request, response or check.
 ///
-/// There are few of them, so a scan over their hashes beats a table.
+/// There are few of them, so a scan over their hashes beats a table. While there are none, and nothing limits them, they take no room.
 #[derive(Debug, Default)]
-pub struct VarStore {
+pub struct VarStore(Option<Box<Held>>);
+
+#[derive(Debug, Default)]
+struct Held {
     entries: Vec<(u64, Arc<str>, Value)>,
     /// What they take, where that is limited.
     account: Option<Rc<Account>>,
@@ -154,25 +157,33 @@ impl VarStore {
     /// The variables of a session, within the limits of the process.
     #[must_use]
     pub fn of_session(process: &ProcVars) -> VarStore {
-        VarStore {
-            entries: Vec::new(),
-            account: process.total.as_ref().map(Account::of_session),
-        }
+        VarStore::within(process.total.as_ref().map(Account::of_session))
     }
 
     /// The variables of a scope that lies in the one of these.
     #[must_use]
     pub fn inside(&self, scope: VarScope) -> VarStore {
-        VarStore {
-            entries: Vec::new(),
-            account: self.account.as_ref().map(|account| account.inside(scope)),
-        }
+        let account = self.0.as_ref().and_then(|held| held.account.as_ref());
+        VarStore::within(account.map(|account| account.inside(scope)))
+    }
+
+    fn within(account: Option<Rc<Account>>) -> VarStore {
+        VarStore(account.map(|account| {
+            Box::new(Held {
+                entries: Vec::new(),
+                account: Some(account),
+            })
+        }))
+    }
+
+    fn entries(&self) -> &[(u64, Arc<str>, Value)] {
+        self.0.as_ref().map_or(&[], |held| &held.entries)
     }
 
     /// The value of a variable.
     #[must_use]
     pub fn value(&self, name: &VarName) -> Option<&Value> {
-        self.entries
+        self.entries()
             .iter()
             .find(|(hash, known, _)| *hash == name.hash && *known == name.name)
             .map(|e| &e.2)
@@ -180,31 +191,33 @@ impl VarStore {
 
     /// Sets a variable and says whether there was room for it. If not, the variable is gone.
     pub fn set(&mut self, name: &VarName, value: Value) -> bool {
-        if let Some(account) = self.account.clone() {
+        let account = self.0.as_ref().and_then(|held| held.account.clone());
+        if let Some(account) = account {
             self.unset(name);
             if !account.take(bytes(&value)) {
                 return false;
             }
         }
-        let known = self
-            .entries
+        let entries = &mut self.0.get_or_insert_default().entries;
+        let known = entries
             .iter_mut()
             .find(|(hash, known, _)| *hash == name.hash && *known == name.name);
         match known {
             Some(entry) => entry.2 = value,
-            None => self.entries.push((name.hash, name.name.clone(), value)),
+            None => entries.push((name.hash, name.name.clone(), value)),
         }
         true
     }
 
     /// Removes a variable and says whether it was there.
     pub fn unset(&mut self, name: &VarName) -> bool {
-        let known = self
+        let Some(held) = &mut self.0 else { return false };
+        let known = held
             .entries
             .iter()
             .position(|(hash, known, _)| *hash == name.hash && *known == name.name);
-        let gone = known.map(|index| self.entries.swap_remove(index));
-        if let (Some(account), Some((.., value))) = (&self.account, &gone) {
+        let gone = known.map(|index| held.entries.swap_remove(index));
+        if let (Some(account), Some((.., value))) = (&held.account, &gone) {
             account.give_back(bytes(value));
         }
         gone.is_some()
@@ -212,18 +225,19 @@ impl VarStore {
 
     /// Forgets all variables, keeping the room for the next transaction's.
     pub fn clear(&mut self) {
-        if self.entries.is_empty() {
+        let Some(held) = &mut self.0 else { return };
+        if held.entries.is_empty() {
             return;
         }
-        if let Some(account) = &self.account {
-            account.give_back(self.entries.iter().map(|(.., value)| bytes(value)).sum());
+        if let Some(account) = &held.account {
+            account.give_back(held.entries.iter().map(|(.., value)| bytes(value)).sum());
         }
-        self.entries.clear();
+        held.entries.clear();
     }
 
     /// All names and values, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.entries.iter().map(|(_, name, value)| (&**name, value))
+        self.entries().iter().map(|(_, name, value)| (&**name, value))
     }
 }
 

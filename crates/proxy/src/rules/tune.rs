@@ -60,7 +60,7 @@ const RETRIES_MAX: i64 = 100;
 /// Does what the rule says.
 pub(super) async fn tune(tuning: &Tuning, txn: &Rc<Txn>, runner: &dyn ExternalRunner) {
     let amount = match tuning {
-        Tuning::NoRequestRetry => return txn.overrides.no_request_retry.set(true),
+        Tuning::NoRequestRetry => return txn.overrides.forbid_request_retry(),
         Tuning::Source(expr) => {
             if let Some(address) = address(expr, txn, runner).await {
                 txn.set_source(address);
@@ -98,7 +98,7 @@ fn settle(tuning: &Tuning, amount: i64, txn: &Txn) {
         }
         Tuning::Retries(_) => {
             if (0..=RETRIES_MAX).contains(&amount) {
-                txn.overrides.retries.set(u32::try_from(amount).ok());
+                txn.overrides.set_retries(u32::try_from(amount).ok());
             }
         }
         // Numbers that are too long lose what doesn't fit, as they do in HAProxy.
@@ -106,8 +106,8 @@ fn settle(tuning: &Tuning, amount: i64, txn: &Txn) {
         Tuning::DestinationPort(_) => txn.set_destination_port(amount as u16),
         Tuning::ClientMark(_) => txn.set_client_mark(amount as u32),
         Tuning::ClientTos(_) => txn.set_client_tos(amount as u8),
-        Tuning::ServerMark(_) => txn.overrides.server_mark.set(Some(amount as u32)),
-        Tuning::ServerTos(_) => txn.overrides.server_tos.set(Some(amount as u8)),
+        Tuning::ServerMark(_) => txn.overrides.set_server_mark(amount as u32),
+        Tuning::ServerTos(_) => txn.overrides.set_server_tos(amount as u8),
         Tuning::PriorityClass(_) => txn.set_priority_class(amount),
         Tuning::PriorityOffset(_) => txn.set_priority_offset(amount),
         Tuning::NoRequestRetry | Tuning::Source(_) | Tuning::Destination(_) => {}

@@ -409,7 +409,7 @@ impl Retries {
     fn new(backend: &Backend, txn: &Txn, body: &mut MessageBody, bytes_max: usize) -> Self {
         let on = &backend.spec.retry_on;
         let bodyless = body.is_ended();
-        let allowed = !txn.overrides.no_request_retry.get();
+        let allowed = txn.overrides.allows_request_retry();
         let replay = (allowed && on.keeps_requests() && !bodyless)
             .then(|| Replay::new(std::mem::take(body), bytes_max));
         if let Some(first) = replay.as_ref().and_then(Replay::attempt) {

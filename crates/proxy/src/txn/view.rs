@@ -244,7 +244,7 @@ impl Session for Txn {
                 server_timeout: set(TimeoutKind::Server, backend.server_timeout),
                 tarpit_timeout: set(TimeoutKind::Tarpit, backend.tarpit_timeout),
                 tunnel_timeout: set(TimeoutKind::Tunnel, backend.tunnel_timeout),
-                retries: self.overrides.retries.get().unwrap_or(backend.retries),
+                retries: self.overrides.retries().unwrap_or(backend.retries),
             }),
         })
     }

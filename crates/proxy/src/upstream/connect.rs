@@ -387,11 +387,11 @@ pub(super) fn presented_as(source: &SourceSpec, txn: &Txn) -> Option<SocketAddr>
 
 fn mark(socket: &TcpSocket, address: SocketAddr, txn: &Txn) {
     let options = socket2::SockRef::from(socket);
-    let tos = txn.overrides.server_tos.get().map(|tos| match address.is_ipv4() {
+    let tos = txn.overrides.server_tos().map(|tos| match address.is_ipv4() {
         true => options.set_tos_v4(tos.into()),
         false => options.set_tclass_v6(tos.into()),
     });
-    let mark = txn.overrides.server_mark.get().map(|mark| options.set_mark(mark));
+    let mark = txn.overrides.server_mark().map(|mark| options.set_mark(mark));
     for (what, set) in [("type of service", tos), ("mark", mark)] {
         if let Some(Err(why)) = set {
             let message = format!("the {what} of the server's packets can't be set: {why}");

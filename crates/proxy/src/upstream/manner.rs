@@ -94,7 +94,7 @@ impl Manner {
             from: presented.and_then(|source| presented_as(source, txn)),
             to: to.map(|to| txn.address_of_server(to)),
             proto,
-            marks: (txn.overrides.server_mark.get(), txn.overrides.server_tos.get()),
+            marks: (txn.overrides.server_mark(), txn.overrides.server_tos()),
         }))
     }
 }
