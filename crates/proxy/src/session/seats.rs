@@ -1,8 +1,7 @@
 //! The room in which connections of HTTP/1 are served.
 //!
 //! What requests need while they are served is large, and a connection needs it only then. So it isn't allocated for each: a seat is
-//! had by one connection after the other. Where a thread has none left it makes several side by side: what many connections needed in
-//! the same moment is one piece of memory again once nobody needs it.
+//! had by one connection after the other.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -17,9 +16,6 @@ use crate::spares::Spares;
 
 /// Seats that a thread keeps for the next connections. Beyond that they are allocated.
 const FREE_MAX: usize = 1024;
-
-/// Seats that are made at once.
-const SIDE_BY_SIDE: usize = 8;
 
 thread_local! {
     static FREE: RefCell<Spares<Seat>> = const { RefCell::new(Spares::new(FREE_MAX)) };
@@ -46,13 +42,7 @@ struct Desk {
 impl Seat {
     /// A seat that is had by this connection, of which so much was read.
     pub(super) fn taken(resting: Resting, ahead: Bytes) -> Seat {
-        let free = FREE.with_borrow_mut(Spares::take);
-        let seat = free.unwrap_or_else(|| {
-            for _ in 1..SIDE_BY_SIDE {
-                drop(FREE.with_borrow_mut(|free| free.put(Seat::new())));
-            }
-            Seat::new()
-        });
+        let seat = FREE.with_borrow_mut(Spares::take).unwrap_or_else(Seat::new);
         seat.desk.next.set(Some((resting, ahead)));
         seat
     }
