@@ -276,9 +276,8 @@ impl Balancer {
             return true;
         };
         let all = u64::from(self.shared.load()) + 1;
-        let weight = u64::from(server.state.scaled_weight());
-        let share = (all * factor * weight).div_ceil(100 * view.plan.weight.max(1));
-        u64::from(server.state.connections()) < share
+        let part = view.plan.part(place, (all * factor).div_ceil(100));
+        u64::from(server.state.connections()) < part
     }
 
     fn least_loaded(&self, view: &View, avoid: Option<usize>) -> Option<usize> {

@@ -23,6 +23,8 @@ pub(crate) struct Plan {
     pub(super) ring: Ring,
     /// All their weights together, scaled.
     pub(crate) weight: u64,
+    /// By the places of servers: what those before it weigh, and what they weigh with it. For `hash-balance-factor` alone.
+    spans: Vec<(u64, u64)>,
 }
 
 impl Plan {
@@ -65,9 +67,14 @@ impl Plan {
             };
             chosen.iter().map(of).collect::<Vec<_>>()
         };
+        let spans = match spec.hash_balance_factor {
+            0 => Vec::new(),
+            _ => spans(&weights, servers.places()),
+        };
         Plan {
             version,
             servers: servers.clone(),
+            spans,
             usable: chosen.iter().map(|(at, _)| *at).collect(),
             turns,
             ring: if ringed {
@@ -78,6 +85,27 @@ impl Plan {
             weight: weights.iter().map(|(_, weight)| u64::from(*weight)).sum(),
         }
     }
+
+    /// How many of so many a server may have by its weight, so that all have exactly as many together: what is left by
+    /// dividing goes where a whole one is reached from the first server on. At least one.
+    pub(super) fn part(&self, place: usize, of: u64) -> u64 {
+        let (before, with) = self.spans.get(place).copied().unwrap_or_default();
+        let up_to = |weight: u64| of * weight / self.weight.max(1);
+        up_to(with).saturating_sub(up_to(before)).max(1)
+    }
+}
+
+fn spans(weights: &[(u32, u32)], places: usize) -> Vec<(u64, u64)> {
+    let mut spans = vec![(0, 0); places];
+    let mut before = 0;
+    for (place, weight) in weights {
+        let with = before + u64::from(*weight);
+        if let Some(span) = spans.get_mut(*place as usize) {
+            *span = (before, with);
+        }
+        before = with;
+    }
+    spans
 }
 
 fn seed(key: HashKey, state: &ServerState, guid: Option<&str>) -> Seed {

@@ -205,6 +205,35 @@ fn lots_respect_weights_and_pass_the_loaded_over() {
     assert_eq!(again.shares(1000, no_hash), same.shares(1000, no_hash));
 }
 
+#[test]
+fn several_lots_even_out_what_the_ring_has_uneven() {
+    let shares = |draws: u32| {
+        let farm = farm(Balance::Random { draws }, &[1, 1, 1], |_| {});
+        let mut shares = [0_u32; 3];
+        for n in 0..9000 {
+            let query = Query {
+                second: n / 500,
+                ..Query::default()
+            };
+            // One worker, since each looks at what it used itself of late.
+            let Choice::Server(server) = farm.workers[0].pick(query) else {
+                panic!("nobody");
+            };
+            server.usage.enter(query.second);
+            shares[server.place] += 1;
+        }
+        shares
+    };
+    let off = |shares: [u32; 3]| shares.into_iter().map(|share| share.abs_diff(3000)).max();
+    assert!(
+        off(shares(1)) > Some(100),
+        "the points of three servers are uneven"
+    );
+    for draws in [2, 3] {
+        assert!(off(shares(draws)) < Some(60), "{draws}: {:?}", shares(draws));
+    }
+}
+
 fn hashed(method: HashMethod) -> (Balance, HashType) {
     let kind = HashType {
         method,
@@ -247,6 +276,31 @@ fn a_bounded_ring_sends_the_surplus_elsewhere() {
         .max()
         .unwrap();
     assert_eq!(most, 150);
+}
+
+#[test]
+fn what_goes_elsewhere_goes_where_haproxy_sends_it() {
+    // What HAProxy 2.6 answers to requests that stay, all for the key `k1`, with the default functions.
+    let answers = [
+        (&[1, 1, 1][..], 125, "cacbcaacacbacacbcaacacbacacbcaacacbacacb"),
+        (&[1, 1, 1], 200, "ccaccaccaccaccaccaccaccaccaccaccaccaccac"),
+        (&[1, 2, 3], 101, "ccacbcbcbcacbcbcacbcbcacbcbcacbcbcacbcbc"),
+    ];
+    let hash = tidegate_sample::hash::avalanche(tidegate_sample::hash::sdbm(0, b"k1"));
+    for (weights, factor, answer) in answers {
+        let (balance, kind) = hashed(HashMethod::Consistent);
+        let farm = farm(balance, weights, |spec| {
+            spec.hash_type = kind;
+            spec.hash_balance_factor = factor;
+        });
+        let next = |n: usize| {
+            let place = farm.next(n, Some(hash)).unwrap();
+            assert!(farm.shared.enter(&farm.shared.servers()[place]));
+            char::from(b'a' + place as u8)
+        };
+        let order: String = (0..answer.len()).map(next).collect();
+        assert_eq!(order, answer, "{weights:?} {factor}");
+    }
 }
 
 #[test]
