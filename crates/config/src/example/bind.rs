@@ -44,6 +44,7 @@ pub(super) const ROWS: &[Row] = &[
     ("no-tlsv11", "ssl crt site.pem no-tlsv11", ""),
     ("no-tlsv12", "ssl crt site.pem no-tlsv12", ""),
     ("no-tlsv13", "ssl crt site.pem no-tlsv13", ""),
+    ("process", "process 1/1-2", "the same as `thread 1-2`"),
     ("proto", "proto h2", "by TLS or by the first bytes without a word"),
     ("severity-output", "severity-output string", "sockets of `stats` only; `none` without a word"),
     ("sigalgs", "ssl crt site.pem sigalgs ECDSA+SHA256:rsa_pss_rsae_sha256", "names of OpenSSL's or of TLS 1.3, with colons between them"),

@@ -124,7 +124,12 @@ const ROWS: &[Keyword<Parse>] = &[
         bind.transparent = true;
         Ok(())
     }),
-    left_out("process", F, "there are threads and no processes; see `nbthread`"),
+    served("process", F, "{ all | odd | 1 }[/{ all | odd | even | <number>[-[<number>]] }]", "the threads that listen, of the one process that there is; the same as `thread`", |bind, args| {
+        if let Some(threads) = process(args)? {
+            bind.threads = Some(threads);
+        }
+        Ok(())
+    }),
     no_effect("shards", F, "each thread has its own listening socket"),
     no_effect("nice", F, "sessions have no priorities"),
     served("thread", F, "[1/]{ all | odd | even | <number>[-[<number>]] },...", "the threads that listen", |bind, args| {
@@ -138,26 +143,7 @@ fn threads(args: &mut Args<'_>) -> Parsed<Spanned<Vec<ThreadSet>>> {
     let word = args.expect("a set of threads such as `1-4`")?;
     let mut sets = Vec::new();
     for part in word.text()?.split(',') {
-        let set = part.strip_prefix("1/").unwrap_or(part);
-        let number = |text: &str| text.parse::<u16>().ok().filter(|number| *number > 0);
-        let range = || match set.split_once('-') {
-            None => number(set).map(|only| ThreadSet::Range(only, Some(only))),
-            Some((first, last)) => {
-                let first = if first.is_empty() { Some(1) } else { number(first) };
-                let last = if last.is_empty() {
-                    Some(None)
-                } else {
-                    number(last).map(Some)
-                };
-                Some(ThreadSet::Range(first?, last?))
-            }
-        };
-        let found = match set {
-            "all" => Some(ThreadSet::All),
-            "odd" => Some(ThreadSet::Odd),
-            "even" => Some(ThreadSet::Even),
-            _ => range(),
-        };
+        let found = thread_set(part.strip_prefix("1/").unwrap_or(part));
         let Some(found) = found else {
             return Err(Box::new(
                 Diagnostic::error(code::BAD_ARGUMENT, word.span(), format!("`{part}` is no set of threads"))
@@ -167,6 +153,59 @@ fn threads(args: &mut Args<'_>) -> Parsed<Spanned<Vec<ThreadSet>>> {
         sets.push(found);
     }
     Ok(Spanned::new(sets, word.span()))
+}
+
+/// A set of threads.
+fn thread_set(set: &str) -> Option<ThreadSet> {
+    let number = |text: &str| text.parse::<u16>().ok().filter(|number| *number > 0);
+    match set {
+        "all" => return Some(ThreadSet::All),
+        "odd" => return Some(ThreadSet::Odd),
+        "even" => return Some(ThreadSet::Even),
+        _ => {}
+    }
+    let Some((first, last)) = set.split_once('-') else {
+        return number(set).map(|only| ThreadSet::Range(only, Some(only)));
+    };
+    let first = if first.is_empty() { Some(1) } else { number(first) };
+    let last = if last.is_empty() {
+        Some(None)
+    } else {
+        number(last).map(Some)
+    };
+    Some(ThreadSet::Range(first?, last?))
+}
+
+/// A set of processes, which has to have the one that there is, and the threads of it, if any are named.
+fn process(args: &mut Args<'_>) -> Parsed<Option<Spanned<Vec<ThreadSet>>>> {
+    let word = args.expect("a set of processes such as `1`, or of their threads such as `1/1-4`")?;
+    let text = word.text()?;
+    let (processes, threads) = match text.split_once('/') {
+        Some((processes, threads)) => (processes, Some(threads)),
+        None => (text, None),
+    };
+    // Process 1 is an odd one.
+    if !matches!(processes, "all" | "odd" | "1" | "1-1" | "1-") {
+        let message = format!("`{processes}` is not the one process that there is");
+        return Err(Box::new(
+            Diagnostic::error(code::BAD_ARGUMENT, word.span(), message)
+                .help("write `1`, `all` or `odd`, and behind a `/` the threads that listen"),
+        ));
+    }
+    let Some(threads) = threads else {
+        return Ok(None);
+    };
+    let Some(set) = thread_set(threads) else {
+        return Err(Box::new(
+            Diagnostic::error(
+                code::BAD_ARGUMENT,
+                word.span(),
+                format!("`{threads}` is no set of threads"),
+            )
+            .help("write `all`, `odd`, `even`, a number or a range such as `1-4`"),
+        ));
+    };
+    Ok(Some(Spanned::new(vec![set], word.span())))
 }
 
 /// The name of a protocol.
