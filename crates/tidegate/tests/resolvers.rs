@@ -49,6 +49,35 @@ fn a_server_goes_where_its_name_leads() -> Result<()> {
 }
 
 #[test]
+fn a_server_that_names_a_family_takes_no_other() -> Result<()> {
+    let dns = NameServer::start()?;
+    let one = Ipv4Addr::new(127, 0, 1, 3);
+    let port = telling(one, 0, "one")?;
+    for name in ["any.example", "strict.example"] {
+        dns.set(name, Records::Addresses(vec![one]))?;
+    }
+    let site = site(
+        "resolvers-family",
+        &dns,
+        &format!(
+            "    use-server strict if {{ path /strict }}\n    server any any.example:{port}\n    \
+             server same ipv4@any.example:{port}\n    server strict ipv6@strict.example:{port}\n"
+        ),
+    )?;
+    site.logged("Server b/any administratively READY")?;
+    site.logged("Server b/same administratively READY")?;
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(15);
+    while dns.asked("strict.example")?.len() < 3 && std::time::Instant::now() < deadline {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let asked = dns.asked("strict.example")?;
+    let is_v6 = |record: &simple_dns::QTYPE| *record == simple_dns::QTYPE::TYPE(simple_dns::TYPE::AAAA);
+    assert!(asked.len() >= 3 && asked.iter().all(is_v6), "{asked:?}");
+    assert!(!site.output().contains("Server b/strict administratively READY"));
+    Ok(())
+}
+
+#[test]
 fn servers_of_one_name_share_its_addresses_out() -> Result<()> {
     let dns = NameServer::start()?;
     let (one, two) = (Ipv4Addr::new(127, 0, 2, 1), Ipv4Addr::new(127, 0, 2, 2));

@@ -14,14 +14,15 @@ use super::message::{Answer, Fault, Record, answer, question};
 use super::spec::{Counted, NameServer, ResolversSpec};
 use crate::tally::{self, Tallied};
 
-/// Resolves a name.
+/// Resolves a name, to addresses of one family if that is asked for: IPv6 or, if false, IPv4.
 pub(super) async fn resolve(
     resolvers: &ResolversSpec,
     name: &str,
     is_service: bool,
     prefer_v4: bool,
+    v6: Option<bool>,
 ) -> Result<Answer, Fault> {
-    let families = resolvers.families.now();
+    let families = resolvers.families.now().only(v6);
     let mut lookup = Lookup::new(is_service, prefer_v4, families, resolvers.retries);
     let mut record = lookup.record();
     loop {

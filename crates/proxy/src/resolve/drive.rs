@@ -87,7 +87,8 @@ impl Keeping {
         while self.has_servers() {
             let name = self.name.clone();
             let resolvers = &name.resolvers;
-            let answer = resolve(resolvers, &name.name, name.is_service(), name.prefer_v4).await;
+            let (is_service, prefer_v4) = (name.is_service(), name.prefer_v4);
+            let answer = resolve(resolvers, &name.name, is_service, prefer_v4, name.v6).await;
             match answer {
                 Ok(answer) => {
                     let offers = self.offers(answer).await;
@@ -140,7 +141,7 @@ impl Keeping {
             return host.address;
         }
         let name = &*self.name;
-        let mut addresses = resolve(&name.resolvers, &host.name, false, name.prefer_v4)
+        let mut addresses = resolve(&name.resolvers, &host.name, false, name.prefer_v4, name.v6)
             .await
             .ok()?
             .addresses;

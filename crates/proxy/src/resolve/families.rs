@@ -32,6 +32,15 @@ impl Families {
         }
     }
 
+    /// Those of them that a name may lead to which has to be of one family: IPv6 or, if false, IPv4.
+    pub(super) fn only(self, v6: Option<bool>) -> Families {
+        Families {
+            v4: self.v4 && v6 != Some(true),
+            v6: self.v6 && v6 != Some(false),
+            ..self
+        }
+    }
+
     /// Takes addresses of other families out of an answer.
     pub(super) fn keep(self, answer: &mut Answer) {
         answer.addresses.retain(|address| self.has(*address));
@@ -56,6 +65,14 @@ fn v6_is_routed() -> bool {
 mod tests {
     use super::*;
     use crate::resolve::message::Host;
+
+    #[test]
+    fn a_name_may_be_of_one_family_only() {
+        let both = Families::ALL;
+        assert_eq!(both.only(None), both);
+        assert!(both.only(Some(false)).v4 && !both.only(Some(false)).v6);
+        assert!(both.only(Some(true)).v6 && !both.only(Some(true)).v4);
+    }
 
     #[test]
     fn addresses_of_other_families_are_taken_out() {

@@ -19,7 +19,7 @@ pub async fn addresses(
     if resolvers.servers.is_empty() {
         return Err("there are no name servers");
     }
-    let answer = resolve(resolvers, name, false, prefer_v4).await;
+    let answer = resolve(resolvers, name, false, prefer_v4, None).await;
     let mut addresses = answer.map_err(Fault::told)?.addresses;
     sort(&mut addresses, &[], prefer_v4);
     Ok(addresses)

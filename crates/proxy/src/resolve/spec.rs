@@ -162,6 +162,8 @@ pub struct NameSpec {
     pub port: u16,
     /// `resolve-prefer ipv4`
     pub prefer_v4: bool,
+    /// `ipv6@` or, if false, `ipv4@`: the only family whose addresses are taken.
+    pub v6: Option<bool>,
     /// `resolve-net`: networks whose addresses are taken first, as address and prefix length.
     pub networks: Vec<(IpAddr, u8)>,
     /// `resolve-opts allow-dup-ip`: several servers may have one address.

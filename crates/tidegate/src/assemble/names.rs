@@ -131,6 +131,7 @@ impl Assembly {
             name: host.unwrap_or_default().to_ascii_lowercase(),
             port,
             prefer_v4: naming.prefer_v4 || naming.v6 == Some(false),
+            v6: naming.v6,
             networks: naming.networks.clone(),
             allow_duplicates: naming.allow_duplicates,
             ignore_weight: naming.ignore_weight,

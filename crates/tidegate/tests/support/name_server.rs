@@ -20,6 +20,7 @@ pub(crate) enum Records {
 pub(crate) struct NameServer {
     pub(crate) address: SocketAddr,
     zone: Arc<Mutex<HashMap<String, Records>>>,
+    asked: Arc<Mutex<Vec<(String, QTYPE)>>>,
 }
 
 impl NameServer {
@@ -29,15 +30,29 @@ impl NameServer {
         let address = socket.local_addr()?;
         let zone = Arc::<Mutex<HashMap<String, Records>>>::default();
         let records = zone.clone();
+        let asked = Arc::<Mutex<Vec<(String, QTYPE)>>>::default();
+        let keep = asked.clone();
         std::thread::spawn(move || {
             let mut bytes = [0; 1500];
             while let Ok((length, peer)) = socket.recv_from(&mut bytes) {
+                let query = bytes.get(..length).and_then(|bytes| Packet::parse(bytes).ok());
+                let questions = query.iter().flat_map(|query| &query.questions);
+                if let Ok(mut kept) = keep.lock() {
+                    kept.extend(questions.map(|asked| (asked.qname.to_string(), asked.qtype)));
+                }
                 if let Some(reply) = bytes.get(..length).and_then(|bytes| reply(bytes, &records)) {
                     let _ = socket.send_to(&reply, peer);
                 }
             }
         });
-        Ok(NameServer { address, zone })
+        Ok(NameServer { address, zone, asked })
+    }
+
+    /// What has been asked of a name so far.
+    pub(crate) fn asked(&self, name: &str) -> Result<Vec<QTYPE>> {
+        let asked = self.asked.lock().map_err(|_| "poisoned")?;
+        let of_name = asked.iter().filter(|(asked, _)| asked == name);
+        Ok(of_name.map(|(_, record)| *record).collect())
     }
 
     pub(crate) fn set(&self, name: &str, records: Records) -> Result<()> {
