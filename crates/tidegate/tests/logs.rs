@@ -362,6 +362,49 @@ fn a_line_that_comes_before_the_data_says_so() -> Result<()> {
 }
 
 #[test]
+fn a_line_that_comes_before_the_data_is_an_error_or_a_normal_one_too() -> Result<()> {
+    for (option, wanted) in [
+        (
+            "log-separate-errors",
+            &["<134>/good 200", "<131>/bad 500", "<134>/good 200"][..],
+        ),
+        ("dontlog-normal", &["<134>/bad 500"]),
+    ] {
+        let syslog = Syslog::new()?;
+        let lines = format!(
+            "option logasap\n    option {option}\n    log-format \"%HP %ST\"\n    \
+             http-request return status 500 if {{ path /bad }}\n    http-request return status 200"
+        );
+        let site = site(
+            &format!("logs-asap-{option}"),
+            &syslog,
+            "format priority local0",
+            &lines,
+        )?;
+        for path in ["/good", "/bad", "/good"] {
+            let _ = site.get(path)?;
+        }
+        for line in wanted {
+            assert_eq!(syslog.line()?, *line, "{option}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn every_request_has_a_number_and_no_line_is_empty() -> Result<()> {
+    let syslog = Syslog::new()?;
+    let lines = "capture request header x-word len 8\n    log-format \"%hr\"\n    \
+                 error-log-format \"%rt %ST\"\n    http-request return status 200";
+    let site = site("logs-numbers", &syslog, "format raw local0", lines)?;
+    let _ = site.ask("GET / HTTP/1.1\r\nhost: h\r\nx-word: one\r\nconnection: close\r\n\r\n")?;
+    assert_eq!(syslog.line()?, "{one}");
+    let _ = site.ask("BROKEN\r\n\r\n")?;
+    assert_eq!(syslog.line()?, "2 400");
+    Ok(())
+}
+
+#[test]
 fn errors_have_a_format_and_a_level_of_their_own() -> Result<()> {
     let syslog = Syslog::new()?;
     let lines = "option log-separate-errors\n    option dontlognull\n    log-format \"fine %HP\"\n    \

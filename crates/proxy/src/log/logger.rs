@@ -163,6 +163,9 @@ impl Logger {
             {
                 data.append_now(structured, txn);
             }
+            if text.is_empty() && structured.is_empty() {
+                continue;
+            }
             let tag = profile.and_then(|profile| profile.tag.as_deref());
             self.begin(line, target, what.level, tag, structured);
             let start = line.len();

@@ -586,6 +586,7 @@ impl HttpStream {
     /// Answers a request that could not be read, and logs it as one.
     async fn refuse(&self, conn: ServerConn, timer: &Timer, status: StatusCode, termination: [u8; 2]) {
         let txn = Txn::new(self.client.clone(), Mode::Http, 0);
+        txn.usage.number.set(self.worker.number_request());
         // What came counts, though it was no request: `dontlognull` is for connections that said nothing.
         txn.usage
             .with_client(&txn.client, &self.traffic, self.read_before.get());

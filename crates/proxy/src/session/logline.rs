@@ -21,13 +21,18 @@ pub(crate) fn at(step: LogStep, txn: &Txn) {
         return;
     }
     let spec = &frontend.spec.log;
-    // Nobody who named no steps wants more than one line.
-    if spec.steps.is_empty() && txn.logged.replace(true) {
+    let is_last = step == LogStep::Close;
+    let is_only = spec.steps.is_empty();
+    let is_error = (is_last || is_only) && txn.facts.borrow().is_error();
+    // What is well so far may still go wrong: then its end is logged.
+    if is_only && !is_last && spec.dont_log_normal && !is_error {
         return;
     }
-    let is_last = step == LogStep::Close;
+    // Nobody who named no steps wants more than one line.
+    if is_only && txn.logged.replace(true) {
+        return;
+    }
     fill(frontend, txn, step.origin(), !is_last || spec.as_soon_as_possible);
-    let is_error = is_last && txn.facts.borrow().is_error();
     if is_last && !is_wanted(frontend, txn, is_error) {
         return;
     }
