@@ -222,3 +222,27 @@ fn what_never_reaches_a_server_says_why() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn who_ends_its_side_without_a_word_may_still_listen() -> Result<()> {
+    let greeting = origin(|mut stream| {
+        let mut said = String::new();
+        stream.read_to_string(&mut said)?;
+        Ok(stream.write_all(format!("hello {}", said.len()).as_bytes())?)
+    })?;
+    let config = format!(
+        "defaults\n    mode tcp\n    timeout connect 5s\n    timeout client 15s\n    timeout server 15s\n\
+         listen l\n    bind 127.0.0.1:8080\n    tcp-request inspect-delay 15s\n    \
+         tcp-request content accept if {{ req.len gt 0 }}\n    server s {0}\n\
+         listen abort\n    bind 127.0.0.1:8081\n    option abortonclose\n    tcp-request inspect-delay 15s\n    \
+         tcp-request content accept if {{ req.len gt 0 }}\n    server s {0}\n",
+        server(greeting)
+    );
+    let site = Site::start("tcp-listens", &[("site.cfg", &config)])?;
+    for (bind, heard) in [(0, "hello 0"), (1, "")] {
+        let client = site.connect(bind)?;
+        client.shutdown(Shutdown::Write)?;
+        assert_eq!(rest(client)?, heard, "{bind}");
+    }
+    Ok(())
+}

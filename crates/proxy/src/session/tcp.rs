@@ -379,7 +379,7 @@ impl TcpSession {
         let abort = backend.spec.closing.abort;
         let assigning = assign(backend, &self.txn, &self.timer, wish);
         let slot = self
-            .unless_client_ends(abort, pump, assigning)
+            .unless_client_ends(abort, true, pump, assigning)
             .await
             .ok_or(*b"CQ")?;
         let slot = match slot {
@@ -391,7 +391,7 @@ impl TcpSession {
         self.txn.choose_server(slot);
         let connecting = connect(backend, server, &self.timer, &self.txn);
         let connected = self
-            .unless_client_ends(abort, pump, connecting)
+            .unless_client_ends(abort, false, pump, connecting)
             .await
             .ok_or(*b"CC")?;
         let (server, opened) = match connected {
@@ -460,21 +460,27 @@ impl TcpSession {
         }
     }
 
-    /// Runs `future` unless the client breaks off, or ends its side where nothing is left for a server to do: it sent
-    /// nothing, or `abort` says so.
+    /// Runs `future` unless the client breaks off, or ends its side where `abort` says that it is given up then. So is one
+    /// that has said nothing at all, if it is `queued` and would have to wait.
     async fn unless_client_ends<F: Future>(
         &self,
         abort: bool,
+        queued: bool,
         pump: &mut Pump,
         future: F,
     ) -> Option<F::Output> {
         let channel = self.txn.request_channel();
         let mut future = std::pin::pin!(future);
         let watched = poll_fn(|cx| {
-            if !channel.may_recv() && (abort || channel.input_len() == 0 && channel.output_len() == 0) {
+            let said_nothing = || channel.input_len() == 0 && channel.output_len() == 0;
+            if abort && !channel.may_recv() {
                 return Poll::Ready(None);
             }
-            future.as_mut().poll(cx).map(Some)
+            // Who says nothing may want to hear something, but not wait in a queue for it.
+            match future.as_mut().poll(cx) {
+                Poll::Pending if queued && !channel.may_recv() && said_nothing() => Poll::Ready(None),
+                polled => polled.map(Some),
+            }
         });
         pump.while_running(watched).await.flatten()
     }
