@@ -183,11 +183,12 @@ fn what_browsers_send_is_judged_as_in_haproxy() -> Result<()> {
         told("s2", "-", "-")
     );
     site.logged("GET /second HTTP/1.1 s2 --VN")?;
-    // Dates that nobody asks for are no reason to set it again.
+    // Dates that nobody asks for are taken from it.
     assert_eq!(
         ask(&site, "GET /dated", "SRV=two|awvJb|awvJb")?,
-        told("s2", "-", "-")
+        told("s2", "SRV=two; path=/", "-")
     );
+    site.logged("GET /dated HTTP/1.1 s2 --VU")?;
     Ok(())
 }
 
@@ -264,14 +265,15 @@ fn servers_out_of_service_and_conditions() -> Result<()> {
     assert_eq!(ask(&site, "GET /test", "SRV=two")?, told("s2", "-", "-"));
     // Weight 0 takes no new clients and keeps its own.
     assert_eq!(ask(&site, "GET /", "SRV=three")?.0, "s3");
-    assert_eq!(ask(&site, "GET /static", "SRV=three")?.0, "s1");
-    assert_eq!(ask(&site, "GET /three", "SRV=one")?.0, "s3");
+    // Who doesn't persist is given no cookie, and neither is who was sent somewhere by a rule.
+    assert_eq!(ask(&site, "GET /static", "SRV=three")?, told("s1", "-", "-"));
+    assert_eq!(ask(&site, "GET /three", "SRV=one")?, told("s3", "-", "-"));
     // A rule whose server is down is passed over.
     assert_eq!(ask(&site, "GET /two", "")?.0, "s1");
     assert_eq!(ask(&site, "GET /two/test", "")?.0, "s1");
     assert_eq!(ask(&site, "GET /named?to=s3", "")?.0, "s3");
     assert_eq!(ask(&site, "GET /named?to=nobody", "")?.0, "s1");
     site.logged("GET / HTTP/1.1 s1 --DI")?;
-    site.logged("GET /static HTTP/1.1 s1 --UI")?;
+    site.logged("GET /static HTTP/1.1 s1 --UN")?;
     Ok(())
 }

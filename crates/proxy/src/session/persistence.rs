@@ -37,8 +37,12 @@ pub(crate) struct Seen {
     state: u8,
     /// When the client first had it, seconds of the epoch.
     first_s: Option<u64>,
-    /// It has dates, and they need not be renewed yet.
+    /// It has the dates that are asked for, and they need not be renewed yet.
     fresh: bool,
+    /// `ignore-persist`: the response's cookies are left alone.
+    ignored: bool,
+    /// A rule chose the server: the client is not bound to it.
+    assigned: bool,
 }
 
 impl Seen {
@@ -70,6 +74,7 @@ pub(crate) async fn server_of(backend: &Backend, txn: &Rc<Txn>, runner: &dyn Ext
     let forced = any(&spec.force, txn, runner).await;
     let ignored = any(&spec.ignore, txn, runner).await;
     let usable = |server: &Rc<Server>| server.state.is_up() || spec.persist || forced;
+    let mut assigned = false;
     let mut belongs = Belongs {
         server: None,
         ignored,
@@ -84,6 +89,7 @@ pub(crate) async fn server_of(backend: &Backend, txn: &Rc<Txn>, runner: &dyn Ext
         match server {
             Some(server) if usable(server) => {
                 belongs.server = Some(server.clone());
+                assigned = true;
                 break;
             }
             // A server that is down is passed over; a name that there is not ends the search, as its condition held.
@@ -96,6 +102,7 @@ pub(crate) async fn server_of(backend: &Backend, txn: &Rc<Txn>, runner: &dyn Ext
     }
     if let Some(cookie) = &spec.cookie {
         let mut seen = look_up(cookie, backend, txn, SystemTime::now(), &usable);
+        (seen.ignored, seen.assigned) = (ignored, assigned);
         if ignored || belongs.server.is_some() {
             if seen.state != b'N' {
                 seen.state = b'U';
@@ -201,8 +208,7 @@ fn judged(
     }
     seen.first_s = first;
     seen.fresh = match (spec.idle_max, spec.life_max) {
-        // Dates that nobody asks for are no reason to set it again.
-        (None, None) => true,
+        (None, None) => last.is_none() && first.is_none(),
         (_, life) => last.is_some_and(|last| last >= now_s) && life.is_some() == first.is_some(),
     };
     for server in backend.balancer.servers().iter() {
@@ -274,6 +280,9 @@ pub(crate) fn to_server(spec: &CookieSpec, headers: &mut Headers) {
 /// The cookie on the way to the client.
 pub(crate) fn to_client(spec: &CookieSpec, server: &Server, txn: &Txn, head: &mut response::Parts) {
     let seen = txn.usage.cookie.get();
+    if seen.ignored {
+        return;
+    }
     let id = server.cookie();
     let id = id.as_deref();
     let has_it = seen.state == b'V' && seen.place == Some(server.place);
@@ -282,6 +291,7 @@ pub(crate) fn to_client(spec: &CookieSpec, server: &Server, txn: &Txn, head: &mu
     let is_post = method == Some(Method::POST);
     if spec.mode == CookieMode::Insert
         && state != b'P'
+        && !seen.assigned
         && (!spec.postonly || is_post)
         && !(has_it && seen.fresh)
     {
