@@ -204,3 +204,42 @@ fn a_file_tells_how_names_are_written_and_chunks_beside_a_length_need_not_close(
     );
     Ok(())
 }
+
+#[test]
+fn a_server_is_told_that_its_connection_ends_unless_the_proxy_pretends() -> Result<()> {
+    // What each request says of its connection, and whether the proxy ends that after the answer.
+    let (tell, told) = channel();
+    let tell = Mutex::new(tell);
+    let origin = origin(move |mut stream| {
+        let mut from = BufReader::new(stream.try_clone()?);
+        let request = head(&mut from)?;
+        if request.is_empty() {
+            return Ok(());
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")?;
+        let is_over = from.fill_buf()?.is_empty();
+        let says_close = request.to_lowercase().contains("connection: close");
+        Ok(tell.lock().map_err(|_| "poisoned")?.send((says_close, is_over))?)
+    })?;
+    let listen = |port: u16, options: &str| {
+        format!(
+            "listen l{port}\n    bind 127.0.0.1:{port}\n{options}    server s {}\n",
+            server(origin)
+        )
+    };
+    let pretend = "    option http-pretend-keepalive\n";
+    let config = format!(
+        "{DEFAULTS}{}{}{}{}",
+        listen(8080, "    option http-server-close\n"),
+        listen(8081, &format!("    option http-server-close\n{pretend}")),
+        listen(8082, "    option httpclose\n"),
+        listen(8083, &format!("    option httpclose\n{pretend}")),
+    );
+    let site = Site::start("closing-pretends", &[("site.cfg", &config)])?;
+    for (bind, says_close) in [(0, true), (1, false), (2, true), (3, false)] {
+        let mut client = site.connect(bind)?;
+        client.write_all(b"GET / HTTP/1.1\r\nhost: h\r\n\r\n")?;
+        assert_eq!(told.recv_timeout(PATIENCE)?, (says_close, true), "{bind}");
+    }
+    Ok(())
+}

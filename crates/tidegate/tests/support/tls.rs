@@ -40,6 +40,30 @@ impl Authority {
         })
     }
 
+    /// Another authority, for which this one vouches.
+    pub(crate) fn authority(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Result<Authority> {
+        let mut params = CertificateParams::new(Vec::new())?;
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        change(&mut params);
+        let key = KeyPair::generate()?;
+        let der = params.signed_by(&key, &self.issuer)?.der().clone();
+        Ok(Authority {
+            issuer: Issuer::new(params, key),
+            der,
+        })
+    }
+
+    /// The authority's own certificate, as peers show it.
+    pub(crate) fn der(&self) -> CertificateDer<'static> {
+        self.der.clone()
+    }
+
     /// The authority's own certificate.
     pub(crate) fn pem(&self) -> String {
         pem("CERTIFICATE", &self.der)
