@@ -151,7 +151,7 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
     }),
     no_effect("allow-0rtt", B, "early data are never sent"),
     no_effect("no-tfo", B, "connections are opened in full before anything is sent, as without a word"),
-    no_effect("tfo", B, "the system's sockets can't be told so without unsafe code: connections are opened in full first"),
+    no_effect("tfo", B, "connections are opened in full first, so that a server that speaks first is heard, and one that can't be reached is known as such"),
     no_effect("ktls", B, "encryption is not left to the kernel"),
     no_effect("no-renegotiate", B, "the TLS library never renegotiates"),
     left_out("renegotiate", B, "the TLS library never renegotiates"),
