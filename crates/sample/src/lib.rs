@@ -75,6 +75,6 @@ pub use scope::{
     Proxies, Scope, Side,
 };
 pub use session::{DebugSink, Facts, LogOrigin, Named, NoSession, Priority, Process, Session, Way};
-pub use tls::{Tls, hello_server_name};
+pub use tls::{Hello, Tls, hello_server_name};
 pub use userlist::{UserList, UserLists};
 pub use value::{Type, Value};

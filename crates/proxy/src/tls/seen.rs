@@ -1,7 +1,7 @@
 //! What is known of a connection's TLS once hands were shaken.
 
 use rustls::{CipherSuite, CommonState, HandshakeKind, NamedGroup, ProtocolVersion, ServerConnection};
-use tidegate_sample::{Data, Tls};
+use tidegate_sample::{Data, Hello, Tls};
 use tidegate_tls::{Notes, cipher_name};
 
 use super::wire::Tap;
@@ -9,7 +9,7 @@ use super::wire::Tap;
 /// What of a handshake is kept for fetches beyond what each of them costs nothing for.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Kept {
-    /// `tune.ssl.capture-buffer-size`: bytes of the client's first message.
+    /// `tune.ssl.capture-buffer-size`: bytes of the lists in the client's first message.
     pub(crate) hello_bytes: usize,
 }
 
@@ -76,9 +76,8 @@ fn of_either(tls: &CommonState, notes: &Notes) -> Tls {
 /// What the messages tell that nobody encrypts.
 fn randoms(known: &mut Tls, tap: &Tap, kept: Kept) {
     randoms_of(known, &tap.read, &tap.written);
-    if is(&tap.read, CLIENT_HELLO) {
-        let hello = tap.read.get(..kept.hello_bytes.min(tap.read.len()));
-        known.hello = hello.filter(|hello| !hello.is_empty()).map(Data::from);
+    if kept.hello_bytes > 0 {
+        known.hello = Hello::of(&tap.read, kept.hello_bytes);
     }
 }
 

@@ -8,15 +8,15 @@ const HANDSHAKE: u8 = 22;
 const CLIENT: u8 = 1;
 
 /// Extensions of a ClientHello, by their numbers.
-pub(super) mod extension {
-    pub(in super::super) const SERVER_NAME: u16 = 0;
-    pub(in super::super) const SUPPORTED_GROUPS: u16 = 10;
-    pub(in super::super) const SIGNATURE_ALGORITHMS: u16 = 13;
-    pub(in super::super) const POINT_FORMATS: u16 = 11;
-    pub(in super::super) const ALPN: u16 = 16;
-    pub(in super::super) const SESSION_TICKET: u16 = 35;
-    pub(in super::super) const SUPPORTED_VERSIONS: u16 = 43;
-    pub(in super::super) const KEY_SHARE: u16 = 51;
+pub(crate) mod extension {
+    pub(crate) const SERVER_NAME: u16 = 0;
+    pub(crate) const SUPPORTED_GROUPS: u16 = 10;
+    pub(crate) const SIGNATURE_ALGORITHMS: u16 = 13;
+    pub(crate) const POINT_FORMATS: u16 = 11;
+    pub(crate) const ALPN: u16 = 16;
+    pub(crate) const SESSION_TICKET: u16 = 35;
+    pub(crate) const SUPPORTED_VERSIONS: u16 = 43;
+    pub(crate) const KEY_SHARE: u16 = 51;
 }
 
 /// What a buffer begins with.
@@ -43,7 +43,7 @@ pub(super) struct Message<'a> {
 #[derive(Clone, Copy)]
 pub(crate) struct Client<'a> {
     /// The cipher suites, two bytes each.
-    pub(super) ciphers: &'a [u8],
+    pub(crate) ciphers: &'a [u8],
     extensions: Option<&'a [u8]>,
 }
 
@@ -143,7 +143,7 @@ impl<'a> Client<'a> {
     }
 
     /// The numbers of its extensions, in their order.
-    pub(super) fn extension_numbers(self) -> impl Iterator<Item = u16> {
+    pub(crate) fn extension_numbers(self) -> impl Iterator<Item = u16> {
         let mut rest = Reader(self.extensions.unwrap_or_default());
         std::iter::from_fn(move || {
             let number = rest.u16()?;
@@ -164,7 +164,7 @@ impl<'a> Client<'a> {
     }
 
     /// The list that an extension is made of: what follows its length of `size` bytes.
-    pub(super) fn list(self, number: u16, size: usize) -> Option<&'a [u8]> {
+    pub(crate) fn list(self, number: u16, size: usize) -> Option<&'a [u8]> {
         Reader(self.extension(number)?).block(size)
     }
 

@@ -26,7 +26,7 @@ mod unserved;
 mod url_param;
 
 pub use connection::connection_error;
-pub(crate) use hello::client_hello;
+pub(crate) use hello::{client_hello, extension};
 pub(crate) use unserved::reason as unserved_reason;
 pub use unserved::unserved;
 

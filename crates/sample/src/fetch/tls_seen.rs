@@ -1,12 +1,11 @@
 //! The TLS that is spoken here: with the client, and with the server.
 
-use super::hello::{Client, client_hello, extension};
 use super::places::{CLIENT, SERVER_SIDE, SESSION};
 use super::{FetchRow, row};
 use crate::arg::{Arg, ArgError, ArgKind, ArgSpec, at};
 use crate::data::Data;
 use crate::session::{Session, Way};
-use crate::tls::Tls;
+use crate::tls::{Hello, Tls};
 use crate::value::{Type, Value};
 use std::rc::Rc;
 
@@ -182,30 +181,27 @@ pub(super) const ROWS: &[FetchRow] = &[
         "the version in the client's first message",
         |s, _| {
             let tls = s.tls(Way::Request)?;
-            let version = tls.hello.as_ref()?.get(9..11)?;
-            Some(Value::Int(
-                version.iter().fold(0, |id, byte| id << 8 | i64::from(*byte)),
-            ))
+            Some(Value::Int(tls.hello.as_ref()?.version.into()))
         },
     ),
     list!(
         "ssl_fc_cipherlist_bin",
         Type::Bin,
         "the ciphers that the client offers",
-        |hello, filter| { Some(Value::bin(filter.pairs(hello.ciphers))) }
+        |hello, filter| { Some(Value::bin(filter.pairs(&hello.ciphers))) }
     ),
     list!(
         "ssl_fc_cipherlist_hex",
         Type::Str,
         "the ciphers that the client offers, in hexadecimal",
-        |hello, filter| { Some(Value::str(hex(&filter.pairs(hello.ciphers)))) }
+        |hello, filter| { Some(Value::str(hex(&filter.pairs(&hello.ciphers)))) }
     ),
     list!(
         "ssl_fc_cipherlist_str",
         Type::Str,
         "the ciphers that the client offers, by name",
         |hello, filter| {
-            let pairs = filter.pairs(hello.ciphers);
+            let pairs = filter.pairs(&hello.ciphers);
             let names = pairs.chunks_exact(2).map(|pair| match pair {
                 [high, low] => cipher(u16::from_be_bytes([*high, *low])),
                 _ => String::new(),
@@ -221,7 +217,7 @@ pub(super) const ROWS: &[FetchRow] = &[
         "a hash (xxh64) of the ciphers that the client offers",
         |s, args| {
             hello(s, args, |hello, _| {
-                Some(Value::Int(xxhash_rust::xxh64::xxh64(hello.ciphers, 0) as i64))
+                Some(Value::Int(xxhash_rust::xxh64::xxh64(&hello.ciphers, 0) as i64))
             })
         },
     ),
@@ -229,20 +225,13 @@ pub(super) const ROWS: &[FetchRow] = &[
         "ssl_fc_extlist_bin",
         Type::Bin,
         "the extensions that the client sent",
-        |hello, filter| {
-            let numbers: Vec<u8> = hello.extension_numbers().flat_map(u16::to_be_bytes).collect();
-            Some(Value::bin(filter.pairs(&numbers)))
-        }
+        |hello, filter| { Some(Value::bin(filter.pairs(&hello.extensions))) }
     ),
     list!(
         "ssl_fc_eclist_bin",
         Type::Bin,
         "the curves that the client offers",
-        |hello, filter| {
-            Some(Value::bin(
-                filter.pairs(hello.list(extension::SUPPORTED_GROUPS, 2)?),
-            ))
-        }
+        |hello, filter| { Some(Value::bin(filter.pairs(hello.groups.as_ref()?))) }
     ),
     row(
         "ssl_fc_ecformats_bin",
@@ -250,31 +239,19 @@ pub(super) const ROWS: &[FetchRow] = &[
         Type::Bin,
         SESSION,
         "the forms of points that the client offers",
-        |s, args| {
-            hello(s, args, |hello, _| {
-                hello.list(extension::POINT_FORMATS, 1).map(Value::bin)
-            })
-        },
+        |s, args| hello(s, args, |hello, _| Some(Value::Bin(hello.point_formats.clone()?))),
     ),
     list!(
         "ssl_fc_sigalgs_bin",
         Type::Bin,
         "the signature algorithms that the client offers",
-        |hello, filter| {
-            Some(Value::bin(
-                filter.pairs(hello.list(extension::SIGNATURE_ALGORITHMS, 2)?),
-            ))
-        }
+        |hello, filter| { Some(Value::bin(filter.pairs(hello.signature_algorithms.as_ref()?),)) }
     ),
     list!(
         "ssl_fc_supported_versions_bin",
         Type::Bin,
         "the versions that the client offers",
-        |hello, filter| {
-            Some(Value::bin(
-                filter.pairs(hello.list(extension::SUPPORTED_VERSIONS, 1)?),
-            ))
-        }
+        |hello, filter| { Some(Value::bin(filter.pairs(hello.versions.as_ref()?))) }
     ),
     row(
         "fc_pp_authority",
@@ -344,7 +321,7 @@ impl Filter {
     }
 }
 
-type Ask = fn(Client<'_>, Filter) -> Option<Value>;
+type Ask = fn(&Hello, Filter) -> Option<Value>;
 
 /// The numeric argument of a list: 0 for all of it, 1 without what only tests that nobody minds it.
 fn filter(args: &[Arg]) -> Filter {
@@ -356,7 +333,7 @@ fn filter(args: &[Arg]) -> Filter {
 /// What is asked of the client's first message, if that is kept.
 fn hello(session: &dyn Session, args: &[Arg], ask: Ask) -> Option<Value> {
     let tls: Rc<Tls> = session.tls(Way::Request)?;
-    ask(client_hello(tls.hello.as_ref()?)?, filter(args))
+    ask(tls.hello.as_ref()?, filter(args))
 }
 
 /// Names of the types of what a PROXY header tells.
