@@ -95,6 +95,8 @@ fn terms_are_combined() {
     for (text, want) in [
         ("if TRUE FALSE", false),
         ("if TRUE or FALSE", true),
+        ("if FALSE OR TRUE", true),
+        ("if FALSE Or FALSE || TRUE", true),
         ("if FALSE || TRUE", true),
         ("if FALSE TRUE or TRUE", true),
         ("if TRUE FALSE or FALSE TRUE", false),

@@ -183,6 +183,11 @@ fn negated(verdict: Verdict) -> Verdict {
     }
 }
 
+/// Whether a word joins the terms of a condition.
+pub(super) fn is_or(word: &str) -> bool {
+    word == "||" || word.eq_ignore_ascii_case("or")
+}
+
 struct Parser<'a> {
     words: &'a [&'a str],
     at: usize,
@@ -196,13 +201,14 @@ impl Parser<'_> {
         let mut any_of = Vec::new();
         let mut all_of = Vec::new();
         loop {
-            match self.words.get(self.at).copied() {
-                None | Some("or" | "||") if all_of.is_empty() => return Err(self.missing_term()),
+            match self.words.get(self.at) {
+                None if all_of.is_empty() => return Err(self.missing_term()),
+                Some(word) if is_or(word) && all_of.is_empty() => return Err(self.missing_term()),
                 None => {
                     any_of.push(all_of.into());
                     return Ok(any_of);
                 }
-                Some("or" | "||") => {
+                Some(word) if is_or(word) => {
                     any_of.push(std::mem::take(&mut all_of).into());
                     self.at += 1;
                 }

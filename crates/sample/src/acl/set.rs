@@ -1,5 +1,6 @@
 //! The named ACLs of a section.
 
+use super::condition::is_or;
 use super::line::Acl;
 use super::predefined;
 use crate::error::{ParseError, WordError};
@@ -68,7 +69,7 @@ impl AclSet {
 }
 
 fn check_name(name: &str) -> Result<(), ParseError> {
-    if name == "or" || name == "||" {
+    if is_or(name) {
         return Err(
             ParseError::new(0..name.len(), format!("`{name}` cannot be an ACL's name"))
                 .help("it joins the terms of a condition"),
