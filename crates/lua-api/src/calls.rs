@@ -23,6 +23,9 @@ type Samples = SmallVec<[Value; 3]>;
 /// Calls that one method remembers. A script names its headers and patterns in the source, so there are few.
 const KEPT_MAX: usize = 8;
 
+/// Longer arguments are not remembered: those are made, and made anew each time.
+const KEPT_BYTES_MAX: usize = 4096;
+
 /// The calls that one method was asked for lately, with what their arguments were made into.
 pub(crate) struct Calls<T>(Mutex<Vec<(Samples, Arc<T>)>>);
 
@@ -56,11 +59,21 @@ impl<T> Calls<T> {
         }
         let args = samples(method, args)?;
         let call = Arc::new(make(&args).map_err(|error| wrong(method, &error))?);
+        if args.iter().map(length).sum::<usize>() > KEPT_BYTES_MAX {
+            return Ok(call);
+        }
         if kept.len() == KEPT_MAX {
             kept.remove(0);
         }
         kept.push((args, Arc::clone(&call)));
         Ok(call)
+    }
+}
+
+fn length(value: &Value) -> usize {
+    match value {
+        Value::Str(text) | Value::Bin(text) => text.len(),
+        _ => 0,
     }
 }
 

@@ -7,13 +7,18 @@ use std::sync::{Arc, LazyLock};
 use mlua::{Function, Lua, Result};
 use tidegate_exec::{ObjectClass, Scalar, Scalars, plain};
 use tidegate_proxy::Txn;
-use tidegate_sample::{Converter, convert};
+use tidegate_sample::{Converter, Value, convert};
 
+use crate::arg::bad_argument;
 use crate::calls::{self, Calls, NoTxn};
 use crate::env::Env;
 use crate::fetches::result;
 use crate::handle::{Class, Kind, Session, This};
 use crate::value;
+
+/// What may be converted in a call, at most: nothing interrupts a converter, and what it makes is not counted as the script's until it
+/// is done.
+const INPUT_BYTES_MAX: usize = 1 << 24;
 
 /// The class.
 pub(crate) struct Converters;
@@ -53,6 +58,15 @@ fn method(lua: &Lua, env: &Arc<Env>, name: &'static str, method: &str) -> Result
             let txn = this.live()?;
             let converter = calls.find(&known_as, args, |args| Converter::new(name, args, &env.scope()))?;
             let input = value::of_scalar(input);
+            if let Value::Str(text) | Value::Bin(text) = &input
+                && text.len() > INPUT_BYTES_MAX
+            {
+                let message = format!(
+                    "{} bytes are too much for a converter: {INPUT_BYTES_MAX} at most",
+                    text.len()
+                );
+                return Err(bad_argument(1, &known_as, &message));
+            }
             let found = match &txn {
                 Some(txn) => converter.apply(&**txn, input),
                 None => converter.apply(&NoTxn(&env.settings), input),

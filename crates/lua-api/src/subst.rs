@@ -9,6 +9,10 @@ use pcre2::bytes::{Captures, Regex, RegexBuilder};
 /// Compiled patterns that a thread keeps for the next call.
 const KEPT_MAX: usize = 64;
 
+/// What is made of a value, at most, which is more than there is room for in any head: scripts choose the value and what comes in its
+/// place, and lengths are multiplied.
+const MADE_BYTES_MAX: usize = 1 << 24;
+
 /// A compiled pattern.
 #[derive(Clone)]
 pub(crate) struct Pattern(Rc<Regex>);
@@ -76,6 +80,9 @@ pub(crate) fn each_part(pattern: &Pattern, value: &[u8], with: &[u8]) -> Option<
     let mut new = Vec::new();
     let mut matched = false;
     for (at, part) in value.split(|byte| *byte == b',').enumerate() {
+        if new.len() > MADE_BYTES_MAX {
+            break;
+        }
         if at > 0 {
             new.push(b',');
         }
@@ -96,7 +103,9 @@ pub(crate) fn each_part(pattern: &Pattern, value: &[u8], with: &[u8]) -> Option<
 /// Appends `with`, in which `\N` is a group, `\xHH` a byte, and a backslash quotes what else follows it.
 fn expand(found: &Captures<'_>, with: &[u8], new: &mut Vec<u8>) {
     let mut rest = with;
-    while let [first, tail @ ..] = rest {
+    while let [first, tail @ ..] = rest
+        && new.len() <= MADE_BYTES_MAX
+    {
         rest = match (first, tail) {
             (b'\\', [digit @ b'0'..=b'9', tail @ ..]) => {
                 let group = found.get(usize::from(digit - b'0'));
@@ -142,6 +151,15 @@ mod tests {
         let new = each_part(&pattern("^b$"), b"a, b,c ,b", b"X").unwrap();
         assert_eq!(new, b"a, X,c ,X");
         assert_eq!(each_part(&pattern("q"), b"a,b", b"X"), None);
+    }
+
+    #[test]
+    fn what_is_made_of_a_value_has_an_end() {
+        let long = vec![b'a'; 1 << 14];
+        let new = whole(&pattern("(.*)"), &long, &br"\1".repeat(1 << 14)).unwrap();
+        assert!(new.len() <= MADE_BYTES_MAX + long.len(), "{}", new.len());
+        let parts = each_part(&pattern("a"), &b"a,".repeat(1 << 10), &[b'b'; 1 << 20]).unwrap();
+        assert!(parts.len() <= 2 * MADE_BYTES_MAX, "{}", parts.len());
     }
 
     #[test]

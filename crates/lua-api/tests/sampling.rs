@@ -110,3 +110,27 @@ fn boolean_samples_follow_the_setting() {
     assert_eq!(value(BoolSamples::Pre31Bug), Value::str("number1"));
     assert_eq!(value(BoolSamples::Normal), Value::str("booleantrue"));
 }
+
+#[test]
+fn what_converters_make_of_long_texts_has_an_end() {
+    for (call, result) in [
+        // Gigabytes, if all of it was made.
+        ("txn.c:be2hex(('ab'):rep(1 << 20), (','):rep(1 << 16), 2)", "nil"),
+        ("txn.c:be2dec(('ab'):rep(1 << 20), (','):rep(1 << 16), 2)", "nil"),
+        (
+            r"txn.c:regsub(('a'):rep(1 << 20), 'a+', ('\\0'):rep(1 << 12), 'g')",
+            "nil",
+        ),
+        ("#txn.c:hex(('a'):rep(1 << 20))", "2097152"),
+        // Each byte of the text was compared with each of the others, which took minutes.
+        ("#txn.c:rtrim(('a'):rep(1 << 20), ('b'):rep(1 << 20))", "1048576"),
+        ("#txn.c:ltrim(('a'):rep(1 << 20), ('b'):rep(1 << 20) .. 'a')", "0"),
+        ("txn.c:field(('a'):rep(1 << 20), 2, ('b'):rep(1 << 20))", "nil"),
+        ("#core.tokenize(('a'):rep(1 << 20), ('b'):rep(1 << 20))", "1"),
+    ] {
+        assert_eq!(eval(&format!("out(tostring({call}))")), result, "{call}");
+    }
+    let error = "bad argument #1 to 'hex' (16777217 bytes are too much for a converter: 16777216 at most)";
+    let said = eval("out(select(2, pcall(function() return txn.c:hex(('a'):rep((1 << 24) + 1)) end)))");
+    assert!(said.ends_with(error), "{said}");
+}

@@ -38,6 +38,7 @@ pub mod vars;
 pub mod x509;
 
 mod amount;
+mod byte_set;
 mod cast;
 mod data;
 mod did_you_mean;
@@ -59,6 +60,7 @@ pub use acl::{
     unserved_keywords as unserved_acl_keywords,
 };
 pub use amount::Amount;
+pub use byte_set::ByteSet;
 pub use cast::{cast, castable};
 pub use convert::{TokenAlgorithms, TokenCertificate, offer_certificates};
 pub use data::Data;

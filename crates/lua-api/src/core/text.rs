@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use mlua::LuaString;
 use tidegate_exec::{Chars, function};
+use tidegate_sample::ByteSet;
 use tidegate_sample::vars::{VarName, VarScope};
 
 use crate::plane::figure_table;
@@ -19,9 +20,9 @@ pub(super) const ROWS: &[Row] = &[
                 lua,
                 name,
                 |lua, (text, separators, noblank): (LuaString, LuaString, Option<bool>)| {
-                    let (text, separators) = (text.as_bytes(), separators.as_bytes());
+                    let (text, separators) = (text.as_bytes(), ByteSet::of(&separators.as_bytes()));
                     let parts = text
-                        .split(|byte| separators.contains(byte))
+                        .split(|byte| separators.contains(*byte))
                         .filter(|part| !(noblank == Some(true) && part.is_empty()));
                     let table = lua.create_table()?;
                     for part in parts {

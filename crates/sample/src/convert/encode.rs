@@ -1,6 +1,6 @@
 //! Encodings: base64, hexadecimal, URL, JSON and numbers in bytes.
 
-use super::{ConverterRow, json, row, with_text};
+use super::{ConverterRow, MADE_BYTES_MAX, json, row, with_text};
 use crate::arg::{Arg, ArgError, ArgKind, ArgSpec, at};
 use crate::cast;
 use crate::data::Data;
@@ -214,6 +214,9 @@ fn chunks(data: &[u8], args: &[Arg], text: impl Fn(&[u8]) -> String) -> Option<V
             result.extend_from_slice(separator);
         }
         result.extend_from_slice(text(chunk).as_bytes());
+        if result.len() > MADE_BYTES_MAX {
+            return None;
+        }
     }
     Some(Value::str(result))
 }

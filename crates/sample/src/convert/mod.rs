@@ -104,6 +104,10 @@ pub(crate) const fn row(
     }
 }
 
+/// What a converter makes of a text whose length is multiplied by that of its arguments, at most: there is no sample instead of
+/// more, as scripts choose both.
+pub(crate) const MADE_BYTES_MAX: usize = 1 << 26;
+
 const TABLES: &[&[ConverterRow]] = &[
     string::ROWS,
     number::ROWS,

@@ -1,5 +1,6 @@
 //! Replacing what a regular expression matches.
 
+use super::MADE_BYTES_MAX;
 use crate::arg::{self, Arg, ArgError, at};
 use crate::data::Data;
 use pcre2::bytes::Regex;
@@ -59,6 +60,9 @@ pub(super) fn replace(regex: &Regex, replacement: &[u8], all: bool, data: Data) 
         expand(replacement, &mut result, |group| {
             locations.get(group).and_then(|(start, end)| data.get(start..end))
         });
+        if result.len() > MADE_BYTES_MAX {
+            return None;
+        }
         copied = end;
         if !all {
             break;
@@ -73,14 +77,14 @@ pub(super) fn replace(regex: &Regex, replacement: &[u8], all: bool, data: Data) 
     Some(result.into())
 }
 
-/// Writes a replacement: `\0` to `\9` are groups, `\xNN` is a byte, `\` before anything else is dropped.
+/// Writes a replacement, or as much of it as there may be: `\0` to `\9` are groups, `\xNN` is a byte, `\` before anything else is dropped.
 pub(crate) fn expand<'a>(
     replacement: &[u8],
     result: &mut Vec<u8>,
     group: impl Fn(usize) -> Option<&'a [u8]>,
 ) {
     let mut rest = replacement;
-    loop {
+    while result.len() <= MADE_BYTES_MAX {
         rest = match rest {
             [] => return,
             [b'\\', b'x', high, low, rest @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {

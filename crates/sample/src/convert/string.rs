@@ -2,6 +2,7 @@
 
 use super::{ConverterRow, row, with_text};
 use crate::arg::{Arg, ArgError, ArgKind, ArgSpec, at};
+use crate::byte_set::ByteSet;
 use crate::cast;
 use crate::data::Data;
 use crate::value::{Type, Value};
@@ -127,9 +128,9 @@ pub(super) const ROWS: &[ConverterRow] = &[
         Type::Str,
         "without any of the characters at the start",
         |_, args, v| {
-            let set = at(args, 0).text();
+            let set = ByteSet::of(at(args, 0).text());
             with_text(v, |data| {
-                let skip = data.iter().take_while(|byte| set.contains(byte)).count();
+                let skip = data.iter().take_while(|byte| set.contains(**byte)).count();
                 Some(data.slice(skip..data.len()))
             })
         },
@@ -141,9 +142,9 @@ pub(super) const ROWS: &[ConverterRow] = &[
         Type::Str,
         "without any of the characters at the end",
         |_, args, v| {
-            let set = at(args, 0).text();
+            let set = ByteSet::of(at(args, 0).text());
             with_text(v, |data| {
-                let skip = data.iter().rev().take_while(|byte| set.contains(byte)).count();
+                let skip = data.iter().rev().take_while(|byte| set.contains(**byte)).count();
                 Some(data.slice(0..data.len() - skip))
             })
         },
@@ -490,10 +491,11 @@ fn words(data: &[u8], args: &[Arg]) -> Option<Range<usize>> {
 }
 
 fn parts(data: &[u8], delimiters: &[u8]) -> smallvec::SmallVec<[Range<usize>; 8]> {
+    let delimiters = ByteSet::of(delimiters);
     let mut parts = smallvec::SmallVec::new();
     let mut start = 0;
     for (at, byte) in data.iter().enumerate() {
-        if delimiters.contains(byte) {
+        if delimiters.contains(*byte) {
             parts.push(start..at);
             start = at + 1;
         }
