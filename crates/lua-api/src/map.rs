@@ -10,7 +10,7 @@ use tidegate_sample::{Converter, Value as Sample};
 use crate::arg::{Int, Named, Object, bad_argument, message};
 use crate::calls::NoTxn;
 use crate::env::{Env, Stage};
-use crate::row::{Row, class_table, install_class, row};
+use crate::row::{Row, install_class, own_fields, row};
 use crate::settings::BoolSamples;
 use crate::value;
 
@@ -110,6 +110,7 @@ impl Named for Map {
 impl UserData for Map {
     fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
         fields.add_meta_field("__name", Self::NAME);
-        fields.add_meta_field_with("__index", |lua| class_table(lua, Self::NAME));
+        fields.add_meta_field_with("__index", |lua| Ok(own_fields(lua, Self::NAME)?.read));
+        fields.add_meta_field_with("__newindex", |lua| Ok(own_fields(lua, Self::NAME)?.write));
     }
 }

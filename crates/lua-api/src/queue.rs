@@ -10,7 +10,7 @@ use tidegate_exec::{function, operation};
 
 use crate::alarm::Alarm;
 use crate::arg::{Named, Object};
-use crate::row::{Row, class_table, install_class, row};
+use crate::row::{Row, install_class, own_fields, row};
 use crate::run::Run;
 
 pub(crate) const CORE_ROWS: &[Row] = &[row("queue()", "a new Queue", |lua, name, env| {
@@ -208,6 +208,7 @@ impl Named for Queue {
 impl UserData for Queue {
     fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
         fields.add_meta_field("__name", Self::NAME);
-        fields.add_meta_field_with("__index", |lua| class_table(lua, Self::NAME));
+        fields.add_meta_field_with("__index", |lua| Ok(own_fields(lua, Self::NAME)?.read));
+        fields.add_meta_field_with("__newindex", |lua| Ok(own_fields(lua, Self::NAME)?.write));
     }
 }

@@ -8,7 +8,7 @@ use tidegate_exec::function;
 
 use crate::arg::{Named, Object};
 use crate::env::Env;
-use crate::row::{Row, class_table, install_class, row};
+use crate::row::{Row, install_class, own_fields, row};
 use crate::subst;
 
 pub(crate) const ROWS: &[Row] = &[
@@ -65,7 +65,8 @@ impl Named for Regex {
 impl UserData for Regex {
     fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
         fields.add_meta_field("__name", Self::NAME);
-        fields.add_meta_field_with("__index", |lua| class_table(lua, Self::NAME));
+        fields.add_meta_field_with("__index", |lua| Ok(own_fields(lua, Self::NAME)?.read));
+        fields.add_meta_field_with("__newindex", |lua| Ok(own_fields(lua, Self::NAME)?.write));
     }
 }
 

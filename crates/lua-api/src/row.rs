@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use mlua::{Function, Lua, Result, Table};
+use tidegate_exec::HOST_CHUNK;
 
 use crate::env::Env;
 
@@ -71,6 +72,57 @@ pub(crate) fn install_class(lua: &Lua, env: &Arc<Env>, name: &str, rows: &[Row])
 /// The table of methods of a userdata's class.
 pub(crate) fn class_table(lua: &Lua, name: &str) -> Result<Table> {
     lua.named_registry_value(&registry_name(name))
+}
+
+/// How fields of a userdata's class are read and written.
+pub(crate) struct OwnFields {
+    pub(crate) read: Function,
+    pub(crate) write: Function,
+}
+
+/// Lets scripts give fields of their own to the objects of a userdata's class, which go before its methods: in HAProxy objects are
+/// tables, and there are scripts that put functions of their own in the place of a socket's.
+pub(crate) fn own_fields(lua: &Lua, name: &str) -> Result<OwnFields> {
+    const OWN_FIELDS: &str = r#"
+        local class = ...
+        local setmetatable, own = setmetatable, nil
+        local function read(object, name)
+            local fields = own and own[object]
+            local value
+            if fields then
+                value = fields[name]
+            end
+            if value == nil then
+                value = class[name]
+            end
+            return value
+        end
+        local function write(object, name, value)
+            own = own or setmetatable({}, { __mode = "k" })
+            local fields = own[object]
+            if not fields then
+                fields = {}
+                own[object] = fields
+            end
+            fields[name] = value
+        end
+        return { read, write }
+    "#;
+    let key = format!("{}.own", registry_name(name));
+    let known: Option<Table> = lua.named_registry_value(&key)?;
+    let both = match known {
+        Some(both) => both,
+        None => {
+            let chunk = lua.load(OWN_FIELDS).set_name(HOST_CHUNK);
+            let both: Table = chunk.call(class_table(lua, name)?)?;
+            lua.set_named_registry_value(&key, &both)?;
+            both
+        }
+    };
+    Ok(OwnFields {
+        read: both.raw_get(1)?,
+        write: both.raw_get(2)?,
+    })
 }
 
 fn registry_name(class: &str) -> String {

@@ -129,3 +129,24 @@ fn the_reference_names_every_function_that_scripts_find() {
         assert!(names.iter().any(|name| name == wanted), "{wanted}");
     }
 }
+
+#[test]
+fn a_script_may_give_an_object_fields_of_its_own() {
+    let of_each = "
+        local function check(name, object, other, method)
+            object.mark = name object[1] = false
+            local before = object[method]
+            object.before, object[method] = before, function(self, ...) return self, self.mark, ... end
+            local self, mark, argument = object[method](object, 'a')
+            out(self == object, mark, argument, object[1], object.nothing, other.mark, other[method] == before)
+            object[method] = nil
+            out(object[method] == before)
+        end
+        check('socket', core.tcp(), core.tcp(), 'receive')
+        check('client', core.httpclient(), core.httpclient(), 'get')
+        check('queue', core.queue(), core.queue(), 'push')
+        check('regex', select(2, Regex.new('a', true)), select(2, Regex.new('b', true)), 'match')";
+    let each = |name: &str| format!("true,{name},a,false,nil,nil,true|true");
+    let all = ["socket", "client", "queue", "regex"].map(each);
+    assert_eq!(eval(of_each), all.join("|"));
+}

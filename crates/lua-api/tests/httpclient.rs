@@ -101,7 +101,7 @@ fn shown(lines: &str) -> String {
     let address = server();
     let site = Site::new(&script(&format!(
         "local c, at = core.httpclient(), 'http://{address}'\nlocal function clean(text) return (tostring(text):gsub('127.0.0.1:%d+', 'AT')) end\n\
-         local function refuse(...) out((tostring(select(2, pcall(...))):gsub('^httpclient:%d+: ', ''))) end\n{lines}"
+         local function refuse(...) out((tostring(select(2, pcall(...))):gsub('^[^:]+:%d+: ', ''))) end\n{lines}"
     )));
     let txn = http("/");
     match run(site.act("eval", &txn)) {
@@ -193,6 +193,39 @@ fn a_server_may_answer_while_the_body_is_on_its_way() {
         )),
         "200,400000,nil|200,400000|413,nil"
     );
+}
+
+#[test]
+fn a_server_may_refuse_a_body_that_it_does_not_read() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream
+            .write_all(b"HTTP/1.1 413 Too Much\r\ncontent-length: 3\r\n\r\nbig")
+            .unwrap();
+        stream
+    });
+    assert_eq!(
+        shown(&format!(
+            "local r = c:post{{ url = 'http://{address}', body = ('x'):rep(1 << 24) }} out(r.status, r.body, r.error)"
+        )),
+        "413,big,nil"
+    );
+    drop(server.join());
+}
+
+#[test]
+fn an_error_names_the_line_of_the_script() {
+    let said =
+        shown("out(select(2, pcall(function()\nc:get{}\nend)))\nout(debug.getinfo(1, 'l').currentline)");
+    let (message, line) = said.split_once('|').unwrap();
+    let line: u32 = line.parse().unwrap();
+    assert!(
+        message.contains(&format!(":{}: get: 'url' field is missing", line - 2)),
+        "{message}"
+    );
+    assert!(!message.contains("host"), "{message}");
 }
 
 #[test]

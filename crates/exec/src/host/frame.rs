@@ -112,6 +112,29 @@ pub(super) unsafe extern "C-unwind" fn resumed(l: *mut lua_State, _: i32, _: lua
     }
 }
 
+/// What a host calls its own Lua code around operations: messages name the script that called it instead.
+pub const HOST_CHUNK: &str = "=[host]";
+
+/// The level of what called the running function, without the host's own code in between.
+///
+/// # Safety
+/// `l` runs a native function. Neither allocates nor raises.
+unsafe fn script_level(l: *mut lua_State) -> i32 {
+    let mut level = 1;
+    // SAFETY: the caller's; a zeroed record is what these expect, and a source ends in a NUL.
+    unsafe {
+        let mut ar: ffi::lua_Debug = std::mem::zeroed();
+        while ffi::lua_getstack(l, level, &mut ar) != 0 {
+            ffi::lua_getinfo(l, c"S".as_ptr(), &mut ar);
+            if std::ffi::CStr::from_ptr(ar.source).to_bytes() != HOST_CHUNK.as_bytes() {
+                break;
+            }
+            level += 1;
+        }
+    }
+    level
+}
+
 /// Raises the text on top of the stack, with the place of the call before it.
 ///
 /// # Safety
@@ -119,7 +142,7 @@ pub(super) unsafe extern "C-unwind" fn resumed(l: *mut lua_State, _: i32, _: lua
 pub(super) unsafe fn raise(l: *mut lua_State) -> i32 {
     // SAFETY: as promised by the caller.
     unsafe {
-        ffi::luaL_where(l, 1);
+        ffi::luaL_where(l, script_level(l));
         ffi::lua_insert(l, -2);
         ffi::lua_concat(l, 2);
         ffi::lua_error(l)

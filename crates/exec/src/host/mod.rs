@@ -24,6 +24,7 @@ use crate::{coroutine, hook, protect};
 use frame::{finish, finish_operation, finish_turn, wrap};
 use passing::{Args, Returns, Started, text};
 
+pub use frame::HOST_CHUNK;
 pub use plain::{Begun, plain, plain_operation};
 
 /// Makes a Lua function of `f`. An `Err` is raised in Lua with the text of the error and the place of the

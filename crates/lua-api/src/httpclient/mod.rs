@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use mlua::{Function, IntoLua, Lua, Result, Table, UserData, UserDataFields, Value};
-use tidegate_exec::{Chars, Said, function, operation};
+use tidegate_exec::{Chars, HOST_CHUNK, Said, function, operation};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
@@ -18,7 +18,7 @@ use self::request::Request;
 use self::wire::Body;
 use crate::arg::{Named, Object, error};
 use crate::env::Env;
-use crate::row::{Row, class_table, install_class, row};
+use crate::row::{Row, install_class, own_fields, row};
 use crate::run::{Ends, Run};
 
 pub(crate) const CORE_ROWS: &[Row] = &[row("httpclient()", "a new HTTPClient", |lua, name, env| {
@@ -111,7 +111,7 @@ fn method(lua: &Lua, name: &str, env: &Arc<Env>) -> Result<Function> {
             Ok(answer.unwrap_or_else(|| Answer::failed("the request was ended")))
         })
     })?;
-    let wrapper = lua.load(WRAPPER).set_name("=httpclient");
+    let wrapper = lua.load(WRAPPER).set_name(HOST_CHUNK);
     wrapper.call((exchange, begin, write, finish, name.to_uppercase()))
 }
 
@@ -125,7 +125,8 @@ impl Named for Client {
 impl UserData for Client {
     fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
         fields.add_meta_field("__name", Self::NAME);
-        fields.add_meta_field_with("__index", |lua| class_table(lua, Self::NAME));
+        fields.add_meta_field_with("__index", |lua| Ok(own_fields(lua, Self::NAME)?.read));
+        fields.add_meta_field_with("__newindex", |lua| Ok(own_fields(lua, Self::NAME)?.write));
     }
 }
 

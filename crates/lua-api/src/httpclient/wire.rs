@@ -93,18 +93,17 @@ impl Connection {
     /// Sends a request and waits for the head of its response.
     pub(super) async fn send(&mut self, request: &Request, body: Body) -> Result<response::Parts, String> {
         self.keeps = false;
-        let mut whole = true;
-        match body {
+        let whole = match body {
             Body::Whole(body) => {
                 let mut out = head(request, Some(body.len()));
                 out.extend_from_slice(&body);
-                self.write(&out).await?;
+                self.send_whole(&out).await?
             }
             Body::Pieces(pieces) => {
                 self.write(&head(request, None)).await?;
-                whole = self.send_pieces(pieces, request.timeout).await?;
+                self.send_pieces(pieces, request.timeout).await?
             }
-        }
+        };
         let limits = request.settings.limits;
         let head = self.receive_head(&request.head.method, limits).await?;
         self.keeps = whole && head.keep_alive;
@@ -118,6 +117,40 @@ impl Connection {
             failed => failed,
         };
         written.map_err(|why| why.to_string())
+    }
+
+    /// Sends a request with its body, and holds what comes of the answer meanwhile. False if that makes the rest needless.
+    async fn send_whole(&mut self, request: &[u8]) -> Result<bool, String> {
+        let failed = |why: std::io::Error| why.to_string();
+        let written = self.stream.write(request).await.map_err(failed)?;
+        // Most go out at once.
+        let Some(mut out) = request.get(written..).filter(|out| !out.is_empty()) else {
+            return self.stream.flush().await.map(|()| true).map_err(failed);
+        };
+        let (mut from, mut to) = tokio::io::split(&mut self.stream);
+        let held = &mut self.held;
+        while !out.is_empty() {
+            tokio::select! {
+                biased;
+                written = to.write(out) => match written {
+                    Ok(0) => return Err(failed(std::io::ErrorKind::WriteZero.into())),
+                    Ok(written) => out = out.get(written..).unwrap_or_default(),
+                    // Whoever answers may hear no more.
+                    Err(_) if !held.is_empty() => return Ok(false),
+                    Err(why) => return Err(failed(why)),
+                },
+                read = receive(&mut from, held) => {
+                    let count = read.map_err(failed)?;
+                    if count == 0 && held.is_empty() {
+                        return Err("the server closed the connection".to_owned());
+                    }
+                    if count == 0 || !asks_for_more(held) {
+                        return Ok(false);
+                    }
+                }
+            }
+        }
+        to.flush().await.map(|()| true).map_err(failed)
     }
 
     /// Sends the pieces of a body as they come, and holds what comes of the answer meanwhile. False if that makes the

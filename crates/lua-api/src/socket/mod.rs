@@ -24,7 +24,7 @@ pub(crate) use self::tls::Options as TlsOptions;
 pub use self::tls::{Authorities, Trust};
 use crate::arg::{Int, Millis, Named, Object, bad_argument, error};
 use crate::names::Names;
-use crate::row::{Row, class_table, install_class, row};
+use crate::row::{Row, install_class, own_fields, row};
 
 /// What scripts are told, in the words of HAProxy's documentation and LuaSocket.
 const CLOSED: &str = "closed";
@@ -346,7 +346,8 @@ impl Named for Socket {
 impl UserData for Socket {
     fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
         fields.add_meta_field("__name", Self::NAME);
-        fields.add_meta_field_with("__index", |lua| class_table(lua, Self::NAME));
+        fields.add_meta_field_with("__index", |lua| Ok(own_fields(lua, Self::NAME)?.read));
+        fields.add_meta_field_with("__newindex", |lua| Ok(own_fields(lua, Self::NAME)?.write));
     }
 }
 
