@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mlua::{Function, Lua, MultiValue, Result, Table, Value};
+use mlua::{AnyUserData, Function, Lua, MultiValue, ObjectLike, Result, Table, Value};
 use tidegate_exec::{Chars, function};
 
 use crate::env::Env;
@@ -17,6 +17,11 @@ pub(crate) fn adapt(lua: &Lua, env: &Arc<Env>) -> Result<()> {
             value.map(|value| lua.create_string(value)).transpose()
         })?;
         os.raw_set("getenv", getenv)?;
+    }
+    if let Some(io) = library("io")? {
+        // What a script writes is seen at once, also in a file or a pipe, as in HAProxy.
+        let stdout: AnyUserData = io.raw_get("stdout")?;
+        stdout.call_method::<()>("setvbuf", "no")?;
     }
     if let Some(math) = library("math")? {
         // As in Lua 5.3 and 5.5, a number with a fraction will do: scripts seed with the clock.

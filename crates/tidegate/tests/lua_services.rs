@@ -135,3 +135,13 @@ fn a_body_of_any_length_passes_through_a_service() -> Result<()> {
     sender.join().map_err(|_| "the sender failed")?;
     Ok(())
 }
+
+#[test]
+fn what_a_script_writes_to_the_output_is_there_at_once() -> Result<()> {
+    let script = "core.register_action('write', {'http-req'}, function() io.write('written ', 1, '\\n') io.stdout:write('and more\\n') end)";
+    let config = "global\n    lua-load site/write.lua\ndefaults\n    mode http\n    timeout client 15s\nfrontend www\n    \
+        bind 127.0.0.1:8080\n    http-request lua.write\n    http-request return status 204\n";
+    let site = Site::start("services-write", &[("site.cfg", config), ("write.lua", script)])?;
+    site.ask("GET / HTTP/1.0\r\n\r\n")?;
+    site.logged("written 1\nand more\n")
+}
