@@ -36,6 +36,10 @@ fn one_line_is_answered_and_the_connection_ends() -> Result<()> {
         "",
         "what has no end is no line"
     );
+    let mut ended = runtime.connect()?;
+    ended.write_all(b"show version;show version;show version")?;
+    ended.shutdown(std::net::Shutdown::Write)?;
+    assert_eq!(exchange(ended, "")?, format!("{VERSION}{VERSION}"));
     Ok(())
 }
 

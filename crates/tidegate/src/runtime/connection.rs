@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::about::About;
 use super::command::{Answer, Following, Mode, Refusal, SessionState, Severity};
 use super::dispatch::dispatch;
-use super::line::Line;
+use super::line::{self, Line};
 use super::listen::Stream;
 
 /// What bounds all connections.
@@ -82,7 +82,7 @@ enum Read {
     Line(Vec<u8>),
     TooLong,
     /// The client is gone. What it didn't end is no line.
-    End,
+    End(Vec<u8>),
 }
 
 impl Connection {
@@ -91,13 +91,17 @@ impl Connection {
             let line = match self.read(self.limits.line_bytes).await? {
                 Read::Line(line) => Line::parse(&line),
                 Read::TooLong => return self.too_long("line", self.limits.line_bytes).await,
-                Read::End => return Ok(()),
+                // Commands with a `;` behind them are whole, though.
+                Read::End(rest) => match line::ended(&rest) {
+                    Some(commands) => Line::parse(commands),
+                    None => return Ok(()),
+                },
             };
             let payload = match &line.payload_end {
                 Some(end) => match self.payload(end).await? {
                     Read::Line(payload) => Some(payload),
                     Read::TooLong => return self.too_long("payload", self.limits.payload_bytes).await,
-                    Read::End => return Ok(()),
+                    Read::End(_) => return Ok(()),
                 },
                 None => None,
             };
@@ -271,10 +275,13 @@ impl Connection {
         patient(self.session.timeout, limited.read_until(b'\n', &mut line)).await?;
         let used = before - unread.len();
         self.unread.drain(..used);
-        Ok(match line.pop() {
-            Some(b'\n') => Read::Line(line),
-            Some(_) if line.len() >= bytes_max => Read::TooLong,
-            _ => Read::End,
+        Ok(match line.last() {
+            Some(b'\n') => {
+                line.pop();
+                Read::Line(line)
+            }
+            Some(_) if line.len() > bytes_max => Read::TooLong,
+            _ => Read::End(line),
         })
     }
 

@@ -52,6 +52,18 @@ impl Line {
     }
 }
 
+/// The commands of a line without an end that have one of their own: a `;` that nothing protects.
+pub(crate) fn ended(line: &[u8]) -> Option<&[u8]> {
+    let (mut end, mut protected) = (None, false);
+    for (at, byte) in line.iter().enumerate() {
+        if *byte == b';' && !protected {
+            end = line.get(..at);
+        }
+        protected = *byte == b'\\' && !protected;
+    }
+    end
+}
+
 /// What is before the sign of a payload, and the line that will end it; an empty one if nothing is said.
 fn payload_mark(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let start = line.iter().rposition(|byte| matches!(byte, b' ' | b'\t'))?;
@@ -113,6 +125,18 @@ mod tests {
         assert_eq!(mark(&format!("a <<{}", "x".repeat(65))).1, None);
         let line = Line::parse(b"add map #0 <<END");
         assert_eq!(line.commands[0].len(), 3, "the sign is no word of the command");
+    }
+
+    #[test]
+    fn a_command_may_have_an_end_of_its_own() {
+        assert_eq!(
+            ended(b"show info;show stat;quit"),
+            Some(&b"show info;show stat"[..])
+        );
+        assert_eq!(ended(b"show info;"), Some(&b"show info"[..]));
+        assert_eq!(ended(br"show info\;"), None);
+        assert_eq!(ended(br"show info\\;"), Some(&br"show info\\"[..]));
+        assert_eq!(ended(b"show info"), None);
     }
 
     proptest! {
