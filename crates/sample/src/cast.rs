@@ -149,13 +149,18 @@ pub(crate) fn leading_int(text: &[u8]) -> (i64, usize) {
 
 /// Bytes as uppercase hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> Data {
-    const DIGITS: [u8; 16] = *b"0123456789ABCDEF";
-    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
     bytes
         .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .flat_map(|byte| hex_digits(*byte))
         .collect::<Vec<u8>>()
         .into()
+}
+
+/// The two digits of a byte.
+pub(crate) fn hex_digits(byte: u8) -> [u8; 2] {
+    const DIGITS: [u8; 16] = *b"0123456789ABCDEF";
+    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
+    [digit(byte >> 4), digit(byte & 15)]
 }
 
 #[cfg(test)]

@@ -228,7 +228,7 @@ fn url_encode(data: &[u8]) -> Data {
             result.push(byte);
         } else {
             result.push(b'%');
-            result.extend_from_slice(&cast::hex(&[byte]));
+            result.extend_from_slice(&cast::hex_digits(byte));
         }
     }
     result.into()

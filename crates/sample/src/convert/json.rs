@@ -60,7 +60,11 @@ fn push(character: u16, result: &mut String) {
         0x0d => result.push_str("\\r"),
         0x09 => result.push_str("\\t"),
         0x20..=0x7e => result.extend(char::from_u32(character.into())),
-        character => result.push_str(&format!("\\u{character:04x}")),
+        character => {
+            result.push_str("\\u");
+            let digit = |shift: u32| char::from_digit(u32::from(character >> shift & 15), 16);
+            result.extend([12, 8, 4, 0].into_iter().filter_map(digit));
+        }
     }
 }
 
