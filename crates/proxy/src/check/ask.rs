@@ -109,3 +109,66 @@ fn plain(why: &io::Error) -> String {
     let text = why.to_string();
     text.split(" (os error").next().unwrap_or_default().to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use tokio::io::{DuplexStream, ReadBuf};
+
+    use super::super::run::{Opened, Opening};
+    use super::*;
+    use crate::timeouts::Wheel;
+
+    /// Connects to whoever holds the other end.
+    struct Pipe(RefCell<Option<DuplexStream>>);
+
+    impl Opener for Pipe {
+        fn open<'a>(&'a self, _: Route<'a>) -> Opening<'a> {
+            let wire = self.0.take().unwrap();
+            Box::pin(async {
+                Ok(Opened {
+                    line: Line::Bytes(Box::new(wire)),
+                    source: None,
+                    destination: None,
+                    tls: false,
+                })
+            })
+        }
+    }
+
+    #[test]
+    fn the_connection_lasts_as_long_as_whoever_asked_wants() {
+        let (ours, theirs) = tokio::io::duplex(64);
+        let mut theirs = pin!(theirs);
+        let cx = &mut Context::from_waker(Waker::noop());
+        let said = tokio::io::AsyncWrite::poll_write(theirs.as_mut(), cx, b"down\n");
+        assert!(matches!(said, Poll::Ready(Ok(5))));
+        let spec = AgentSpec {
+            address: None,
+            port: 1,
+            inter: Duration::from_secs(1),
+            timeout: None,
+            send: bytes::Bytes::new(),
+            log_all: false,
+        };
+        let (pipe, timer) = (Pipe(RefCell::new(Some(ours))), Wheel::new().timer());
+        let asked = {
+            let asking = pin!(ask(&spec, &pipe, &timer));
+            match asking.poll(cx) {
+                Poll::Ready(asked) => asked,
+                Poll::Pending => panic!("all was said"),
+            }
+        };
+        assert!(asked.answer.is_some());
+        let mut room = [0; 8];
+        let mut ended = |cx: &mut Context<'_>| {
+            tokio::io::AsyncRead::poll_read(theirs.as_mut(), cx, &mut ReadBuf::new(&mut room)).is_ready()
+        };
+        assert!(!ended(cx), "nobody has heeded it yet");
+        drop(asked.wire);
+        assert!(ended(cx));
+    }
+}
