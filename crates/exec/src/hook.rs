@@ -71,6 +71,28 @@ pub(crate) fn is_over(l: *mut lua_State) -> bool {
     })
 }
 
+/// For what may neither raise an error nor look at the stack: true once the innermost run on this thread is past its burst.
+#[cold]
+pub(crate) fn is_past_burst() -> bool {
+    let l = monitor::here().running();
+    if l.is_null() {
+        return false;
+    }
+    // SAFETY: a published coroutine is alive, and this thread holds its state's lock.
+    let run = unsafe { core::of(l) }.and_then(Core::current);
+    run.is_some_and(|run| clock::now().wrapping_sub(run.since.get()) >= run.limits().burst)
+}
+
+/// There was no memory for `l`: if its run was past its time by then, that is why.
+///
+/// # Safety
+/// `l` must be the coroutine of the innermost run, which has just ended.
+#[cold]
+pub(crate) unsafe fn starved(core: &Core, run: &Run, l: *mut lua_State) {
+    // SAFETY: as promised by the caller: what ended is still on its stack.
+    unsafe { is_ending(core, run, l) };
+}
+
 /// True once what `l` runs is being ended; begins to end what is past its time: the finalizer that `l` is
 /// in, or else the run.
 unsafe fn is_ending(core: &Core, run: &Run, l: *mut lua_State) -> bool {

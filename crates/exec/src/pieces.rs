@@ -10,11 +10,18 @@ use std::ptr;
 
 use mlua::ffi::{self, lua_State};
 
+use crate::hook;
+
 /// Larger pieces are the system's at once.
 const SIZE_MAX: usize = 256;
 
 /// Smaller ones have no room for the link to the next.
 const SIZE_MIN: usize = size_of::<*mut Piece>();
+
+/// What grows to that many bytes doesn't once its run is past its burst, but lets it know: there is no memory. The interpreter follows
+/// a `__call` that leads back to its own object without an instruction in between, in quadratic time up to the limit of its stack,
+/// which takes minutes; that stack is what grows meanwhile.
+const LOOKS_FROM: usize = 1 << 16;
 
 /// The most bytes that are kept at hand. Past that all of them go back, so that sizes which nobody asks for any more make
 /// room for others.
@@ -181,6 +188,9 @@ impl Pieces {
                 return copy;
             }
             let more = new.saturating_sub(old);
+            if more > 0 && new >= LOOKS_FROM && hook::is_past_burst() {
+                return ptr::null_mut();
+            }
             if more > self.limit.saturating_sub(self.used) || new > isize::MAX as usize - ffi::SYS_MIN_ALIGN {
                 return ptr::null_mut();
             }

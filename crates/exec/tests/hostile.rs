@@ -93,6 +93,21 @@ fn an_endless_loop_ends_by_its_burst_where_no_slice_interrupts_it() {
 }
 
 #[test]
+fn what_the_interpreter_follows_without_an_instruction_ends_by_its_burst() {
+    let vm = vm();
+    for source in [
+        "local t = {}\nsetmetatable(t, {__call = t}) t()",
+        "local t = {}\nsetmetatable(t, {__call = t}) while true do pcall(t) end",
+        "local t = {}\nsetmetatable(t, {__call = t}) coroutine.wrap(function() t() end)()",
+    ] {
+        let failure = failure_with(&vm, source, burst_only());
+        assert_kind(&failure, FailureKind::BurstTimeout);
+        assert_eq!(message(&failure), "ran 20 ms without yielding", "{source}");
+    }
+    serves(&vm);
+}
+
+#[test]
 fn an_endless_loop_ends_by_its_burst_where_the_host_allows_no_yield() {
     let vm = vm();
     for source in ENDLESS {

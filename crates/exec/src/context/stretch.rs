@@ -53,6 +53,9 @@ pub(super) unsafe fn resume(
         }
         let mut results = 0;
         let status = ffi::lua_resume(l, from, n, &mut results);
+        if status == ffi::LUA_ERRMEM {
+            hook::starved(core, run, l);
+        }
         let (hooked, spent) = core.end(run, &begun);
         if hooked || run.doomed.get() || run.limits().forced_yield.is_some() {
             core.note_memory(l);

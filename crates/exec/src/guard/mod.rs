@@ -20,8 +20,9 @@
 //! What a library cannot guard, and this does not:
 //!
 //! - a `__call` that leads back to its own object: the interpreter itself follows it, up to its stack's limit, in
-//!   quadratic time and without an instruction in between;
-//! - one rehash of a table full of integer keys chosen to collide, and one collection of a large heap;
+//!   quadratic time and without an instruction in between; the allocator (`pieces`) ends it a little after its time;
+//! - one rehash of a table full of integer keys chosen to collide, and one collection of a large heap, or of a table with weak keys
+//!   whose values lead from key to key;
 //! - one source file read by `loadfile`, `dofile` or `require`, which is compiled in one go;
 //! - what C modules do, and writing to a standard output that nobody reads;
 //! - a path that changes between the look at it and its opening.
