@@ -53,7 +53,7 @@ fn a_server_that_names_a_family_takes_no_other() -> Result<()> {
     let dns = NameServer::start()?;
     let one = Ipv4Addr::new(127, 0, 1, 3);
     let port = telling(one, 0, "one")?;
-    for name in ["any.example", "strict.example"] {
+    for name in ["any.example", "same.example", "strict.example"] {
         dns.set(name, Records::Addresses(vec![one]))?;
     }
     let site = site(
@@ -61,7 +61,7 @@ fn a_server_that_names_a_family_takes_no_other() -> Result<()> {
         &dns,
         &format!(
             "    use-server strict if {{ path /strict }}\n    server any any.example:{port}\n    \
-             server same ipv4@any.example:{port}\n    server strict ipv6@strict.example:{port}\n"
+             server same ipv4@same.example:{port}\n    server strict ipv6@strict.example:{port}\n"
         ),
     )?;
     site.logged("Server b/any administratively READY")?;
