@@ -252,7 +252,9 @@ fn information_comes_in_four_layouts() -> Result<()> {
             .ok_or("no such line")?;
         Ok(line.trim_start_matches(": ").parse()?)
     };
-    assert!(count("CumConns")? >= 1 && count("CumReq")? == 1, "{plain}");
+    // Whoever waits for the listener says nothing, which is a request in error for the log.
+    let requests = 1..=count("CumConns")?;
+    assert!(requests.contains(&count("CumReq")?), "{plain}");
     let typed = runtime.ask("show info typed desc\n")?;
     assert!(
         typed.contains("\n3.Nbthread.1:CGSV:u32:2:\"worker threads\"\n"),
