@@ -198,9 +198,9 @@ fn heads_past_the_limits_are_refused_each_for_itself() -> Result<()> {
     ground.is_well()
 }
 
-/// A million pieces of a byte each, for a server that reads none.
+/// More than a million pieces of a byte each, for a server that reads none. (That many of them lie side by side is for the codec's own tests.)
 #[test]
-fn small_pieces_take_no_more_memory_than_they_are() -> Result<()> {
+fn small_pieces_hold_nobody_up() -> Result<()> {
     let (hold, held) = std::sync::mpsc::channel::<()>();
     let held = std::sync::Mutex::new(held);
     let to = origin(move |stream| {
