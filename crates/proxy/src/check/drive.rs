@@ -427,14 +427,8 @@ impl Checking {
                 self.subject.stopping.set(true);
             }
         }
-        let health = self.health.borrow();
-        self.subject.check_down.set(!health.is_up());
-        self.subject
-            .state
-            .checks()
-            .moved(health.is_up(), health.progress());
-        drop(health);
-        self.subject.settle(None, None);
+        // The server is so already, and by now may be something else: more may have been said of it.
+        self.subject.check_down.set(!self.health.borrow().is_up());
         false
     }
 
