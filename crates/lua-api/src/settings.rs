@@ -40,7 +40,7 @@ pub struct Settings {
     /// `tune.lua.service-timeout`: Lua time of one run of a service. Default: 4 s.
     pub service_timeout: Option<Duration>,
     /// `tune.lua.wait-timeout`: longest single wait (sleep, socket, queue) of an action, fetch, converter or
-    /// service. Default: none, the session's own timeouts do.
+    /// service. Default: none; a client that goes ends it.
     pub wait_timeout: Option<Duration>,
     /// `tune.lua.load-timeout`: Lua time of loading one file, and of one init function. Default: 30 s.
     pub load_timeout: Option<Duration>,

@@ -146,7 +146,7 @@ pub(super) const ROWS: &[Row] = &[
     ("tune.lua.session-timeout", "tune.lua.session-timeout 2s", "milliseconds without a unit, 0 for no limit; 4s without the line"),
     ("tune.lua.slice", "tune.lua.slice 2ms", "milliseconds without a unit; 1ms without the line"),
     ("tune.lua.task-timeout", "tune.lua.task-timeout 1m", "milliseconds without a unit; no limit without the line"),
-    ("tune.lua.wait-timeout", "tune.lua.wait-timeout 5s", "milliseconds without a unit; the session's own timeouts without the line"),
+    ("tune.lua.wait-timeout", "tune.lua.wait-timeout 5s", "milliseconds without a unit; as long as the script says, or until its client goes, without the line"),
     ("tune.pool-high-fd-ratio", "tune.pool-high-fd-ratio 30", "1 to 100 percent; 25 without the line"),
     ("tune.pool-low-fd-ratio", "tune.pool-low-fd-ratio 25", "1 to 100 percent; 20 without the line"),
     ("tune.ssl.cachesize", "tune.ssl.cachesize 50000", "0 to 2147483647; 20000 without the line"),

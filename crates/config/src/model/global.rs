@@ -220,7 +220,7 @@ pub struct LuaSettings {
     /// `tune.lua.task-timeout`: longest Lua time of a task; `None` for no limit.
     pub task_timeout: Option<Duration>,
     /// `tune.lua.wait-timeout` (ours): longest time that an action or service may wait; `None` leaves it to the
-    /// session's own timeouts.
+    /// script, and to a client that goes.
     pub wait_timeout: Option<Duration>,
     /// `tune.lua.load-timeout` (ours): longest Lua time of loading one script, and of one init function; zero for no
     /// limit.
