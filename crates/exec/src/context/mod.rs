@@ -115,19 +115,9 @@ impl Context {
             // SAFETY: the lock is held, and `raw` names its current coroutine.
             None => core.making(|raw| unsafe { Slot::take(core, raw.state()) })?,
         };
-        Ok(Context {
-            core: Held::new(core),
-            slot: Some(slot),
-            state: State::Stopped,
-            limits,
-            used: 0,
-            results: 0,
-            pending: None,
-            counted: false,
-            unplaced: None,
-            counters: Own::default(),
-            not_send: PhantomData,
-        })
+        let mut context = Context::bare(core, limits);
+        context.slot = Some(slot);
+        Ok(context)
     }
 
     /// One that takes a coroutine when it begins.
