@@ -242,15 +242,15 @@ impl Counted {
         matches!(self.stream, Stream::Tcp(_))
     }
 
-    /// Receives into an empty pipe, up to so much; says how much, 0 at the end. Where the system refuses (`Unsupported`) it is to be read.
+    /// Receives into an empty pipe, up to so much; says how much, 0 at the end. None where that can't be, so that it is to be read.
     pub(crate) fn poll_fill(
         &mut self,
         cx: &mut Context<'_>,
         conduit: &mut Conduit,
         most: u64,
-    ) -> Poll<io::Result<usize>> {
+    ) -> Poll<io::Result<Option<usize>>> {
         let Stream::Tcp(tcp) = &self.stream else {
-            return Poll::Ready(Err(io::ErrorKind::Unsupported.into()));
+            return Poll::Ready(Ok(None));
         };
         loop {
             let ready = ready!(tcp.poll_read_ready(cx));
@@ -260,12 +260,12 @@ impl Counted {
                     if read == 0 {
                         self.traffic.read_ended.set(true);
                     }
-                    return Poll::Ready(Ok(read));
+                    return Poll::Ready(Ok(Some(read)));
                 }
                 Err(why) if why.kind() == io::ErrorKind::WouldBlock => {}
                 Err(why) if splice::is_refused(&why) => {
                     splice::give_up();
-                    return Poll::Ready(Err(io::ErrorKind::Unsupported.into()));
+                    return Poll::Ready(Ok(None));
                 }
                 Err(why) => {
                     self.traffic.failed.set(true);

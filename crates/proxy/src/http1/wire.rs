@@ -215,9 +215,8 @@ impl Wire {
         };
         let polled = io.poll_fill(cx, conduit, rest);
         self.keep_reader(cx, polled.is_pending());
-        let came = match ready!(polled) {
-            Err(why) if why.kind() == io::ErrorKind::Unsupported => return Poll::Ready(Ok(0)),
-            came => came?,
+        let Some(came) = ready!(polled)? else {
+            return Poll::Ready(Ok(0));
         };
         self.ended = came == 0;
         self.coming.pass(came as u64);

@@ -1,7 +1,7 @@
 //! Two streams joined: bytes both ways, each side's end passed on to the other.
 
 use std::future::poll_fn;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -388,9 +388,9 @@ impl Direction {
             return Poll::Ready(Ok(false));
         };
         // While nothing comes, others may need the pipe.
-        let came = match ready!(from.poll_fill(cx, &mut conduit, u64::MAX)) {
-            Err(why) if why.kind() == ErrorKind::Unsupported => return Poll::Ready(Ok(false)),
-            came => came.map_err(|_| Broke::From)?,
+        let filled = ready!(from.poll_fill(cx, &mut conduit, u64::MAX));
+        let Some(came) = filled.map_err(|_| Broke::From)? else {
+            return Poll::Ready(Ok(false));
         };
         self.read_ended = came == 0;
         self.is_bulk = came as u64 >= WORTH_BYTES;
