@@ -45,6 +45,16 @@ fn long_origin(length: usize) -> Result<String> {
     Ok(server(origin))
 }
 
+/// Promises a long body, and sends so much of it.
+fn begin(stream: TcpStream, sent: usize) -> Result<BufReader<TcpStream>> {
+    let mut stream = BufReader::new(stream);
+    head(&mut stream)?;
+    let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {LONG}\r\n\r\n");
+    stream.get_mut().write_all(answer.as_bytes())?;
+    stream.get_mut().write_all(&bytes(sent))?;
+    Ok(stream)
+}
+
 fn site(name: &str, global: &str, rest: &str) -> Result<Runtime> {
     let defaults =
         "defaults\n    mode http\n    timeout connect 5s\n    timeout client 20s\n    timeout server 20s\n";
@@ -82,6 +92,24 @@ fn connect(runtime: &Runtime, bind: usize) -> Result<BufReader<TcpStream>> {
     let stream = runtime.site.connect(bind + 1)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     Ok(BufReader::new(stream))
+}
+
+/// Asks the first of them for what it has.
+fn get(runtime: &Runtime) -> Result<BufReader<TcpStream>> {
+    let mut connection = connect(runtime, 0)?;
+    connection
+        .get_mut()
+        .write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")?;
+    Ok(connection)
+}
+
+/// Waits until something is in a pipe.
+fn until_spliced(runtime: &Runtime) -> Result<()> {
+    let start = Instant::now();
+    while figure(runtime, "PipesUsed")? == 0 {
+        assert!(start.elapsed() < PATIENCE, "nothing is spliced");
+    }
+    Ok(())
 }
 
 #[test]
@@ -134,12 +162,8 @@ fn who_gets_no_pipe_is_served_by_copies() -> Result<()> {
         &rest,
     )?;
     // The first reads nothing for now, and so its pipe stays full.
-    let mut slow = connect(&runtime, 0)?;
-    slow.get_mut().write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")?;
-    let start = Instant::now();
-    while figure(&runtime, "PipesUsed")? == 0 {
-        assert!(start.elapsed() < PATIENCE, "nothing is spliced");
-    }
+    let mut slow = get(&runtime)?;
+    until_spliced(&runtime)?;
     let (_, came) = ask(&mut connect(&runtime, 0)?, 10)?;
     assert!(came == bytes(ENDLESS));
     assert_eq!(figure(&runtime, "PipesUsed")?, 1);
@@ -151,24 +175,13 @@ fn who_gets_no_pipe_is_served_by_copies() -> Result<()> {
 #[test]
 fn a_body_that_breaks_off_is_cut_behind_what_came() -> Result<()> {
     const SENT: usize = 1_000_000;
-    let short = origin(|stream| {
-        let mut stream = BufReader::new(stream);
-        head(&mut stream)?;
-        stream
-            .get_mut()
-            .write_all(format!("HTTP/1.1 200 OK\r\ncontent-length: {LONG}\r\n\r\n").as_bytes())?;
-        stream.get_mut().write_all(&bytes(SENT))?;
-        Ok(())
-    })?;
+    let short = origin(|stream| begin(stream, SENT).map(drop))?;
     let rest = format!(
         "listen l\n    bind 127.0.0.1:8081\n    log stdout format raw daemon\n    log-format \"ended %ts %B\"\n    server s {}\n",
         server(short)
     );
     let runtime = site("spliced-cut", "", &rest)?;
-    let mut connection = connect(&runtime, 0)?;
-    connection
-        .get_mut()
-        .write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")?;
+    let mut connection = get(&runtime)?;
     head(&mut connection)?;
     let mut came = Vec::new();
     connection.read_to_end(&mut came)?;
@@ -185,14 +198,8 @@ fn a_client_that_goes_leaves_no_pipe_behind() -> Result<()> {
         "listen l\n    bind 127.0.0.1:8081\n    log stdout format raw daemon\n    log-format \"ended %ts\"\n    server s {long}\n"
     );
     let runtime = site("spliced-gone", "", &rest)?;
-    let mut connection = connect(&runtime, 0)?;
-    connection
-        .get_mut()
-        .write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")?;
-    let start = Instant::now();
-    while figure(&runtime, "PipesUsed")? == 0 {
-        assert!(start.elapsed() < PATIENCE, "nothing is spliced");
-    }
+    let connection = get(&runtime)?;
+    until_spliced(&runtime)?;
     drop(connection);
     runtime.site.logged("ended CD")?;
     assert_eq!(
@@ -205,12 +212,7 @@ fn a_client_that_goes_leaves_no_pipe_behind() -> Result<()> {
 #[test]
 fn a_silent_server_is_given_up_all_the_same() -> Result<()> {
     let stalling = origin(|stream| {
-        let mut stream = BufReader::new(stream);
-        head(&mut stream)?;
-        stream
-            .get_mut()
-            .write_all(format!("HTTP/1.1 200 OK\r\ncontent-length: {LONG}\r\n\r\n").as_bytes())?;
-        stream.get_mut().write_all(&bytes(500_000))?;
+        let mut stream = begin(stream, 500_000)?;
         // Until the other side has had enough.
         drop(stream.read(&mut [0]));
         Ok(())
@@ -221,10 +223,7 @@ fn a_silent_server_is_given_up_all_the_same() -> Result<()> {
         server(stalling)
     );
     let runtime = site("spliced-silent", "", &rest)?;
-    let mut connection = connect(&runtime, 0)?;
-    connection
-        .get_mut()
-        .write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")?;
+    let mut connection = get(&runtime)?;
     head(&mut connection)?;
     let mut came = Vec::new();
     connection.read_to_end(&mut came)?;
