@@ -84,6 +84,17 @@ pub enum Wanted {
 }
 
 impl Wanted {
+    /// Its number, for [`of_number`](Self::of_number).
+    fn number(self) -> u8 {
+        match self {
+            Wanted::Errors(then) => then as u8,
+            Wanted::Up => 5,
+            Wanted::Down => 6,
+            Wanted::Stopping => 7,
+            Wanted::Anew => 8,
+        }
+    }
+
     /// What this is the number of; none of 0.
     fn of_number(number: u8) -> Option<Wanted> {
         Some(match number {
@@ -249,14 +260,7 @@ impl CheckState {
 
     /// Asks something of the task that checks the server. What was asked last counts.
     pub fn want(&self, wanted: Wanted) {
-        let number = match wanted {
-            Wanted::Errors(then) => then as u8,
-            Wanted::Up => 5,
-            Wanted::Down => 6,
-            Wanted::Stopping => 7,
-            Wanted::Anew => 8,
-        };
-        self.wanted.store(number, Ordering::Relaxed);
+        self.wanted.store(wanted.number(), Ordering::Relaxed);
         self.wake.notify_one();
     }
 

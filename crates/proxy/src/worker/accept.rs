@@ -82,7 +82,7 @@ impl Worker {
             Ok(acceptor) => Some(acceptor),
             Err(e) => {
                 let why = format!("{}: the socket can't be used: {e}", spec.line);
-                return frontend.logger.message(crate::log::Level::Alert, &why);
+                return frontend.logger.message(Level::Alert, &why);
             }
         };
         let timer = self.wheel.timer();
@@ -130,7 +130,7 @@ impl Worker {
                             Ok(again) => acceptor = Some(again),
                             Err(e) => {
                                 let why = format!("{}: the socket can't be opened again: {e}", spec.line);
-                                return frontend.logger.message(crate::log::Level::Alert, &why);
+                                return frontend.logger.message(Level::Alert, &why);
                             }
                         }
                     }
