@@ -109,11 +109,19 @@ impl Exchange {
     }
 }
 
+impl Exchange {
+    /// Whether the connection goes on when this is dropped: others are to have it, and nothing of the response is left on it.
+    pub(super) fn goes_home(&self) -> bool {
+        let complete = self.response.as_ref().is_some_and(|response| response.complete);
+        self.home.is_some() && complete
+    }
+}
+
 impl Drop for Exchange {
     fn drop(&mut self) {
-        let complete = self.response.as_ref().is_some_and(|response| response.complete);
+        let goes_home = self.goes_home();
         if let (Some(home), Some(link)) = (&self.home, self.link.take())
-            && complete
+            && goes_home
         {
             home.pool.put(link);
         }

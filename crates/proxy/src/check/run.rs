@@ -130,7 +130,8 @@ pub(super) struct Route<'a> {
     pub(super) host: Option<String>,
 }
 
-/// Runs the steps of `program`. The last connection is given back with what was found.
+/// Runs the steps of `program`. The last connection is given back with what was found, unless it goes on: then sessions may have it
+/// at once, since nobody sees an end of it.
 pub(super) async fn run(
     program: &Program,
     session: &CheckSession,
@@ -165,7 +166,8 @@ pub(super) async fn run(
         // Of what was not understood there is none.
         _ => None,
     };
-    (finding, run.line.take())
+    let ends = |line: &Line| !matches!(line, Line::Requests(exchange) if exchange.goes_home());
+    (finding, run.line.take().filter(ends))
 }
 
 struct Run<'a> {
