@@ -4,10 +4,13 @@ mod support;
 
 use std::io::{BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use support::Result;
 use support::origin::{head, origin, server};
 use support::place::Place;
+use support::runtime::PATIENCE;
 use support::site::Site;
 use support::tls::Authority;
 
@@ -120,10 +123,10 @@ fn checks_and_requests_go_by_a_proxy_of_socks() -> Result<()> {
 
 #[test]
 fn checks_and_sessions_share_connections() -> Result<()> {
-    let connections = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let count = connections.clone();
+    static CONNECTIONS: AtomicUsize = AtomicUsize::new(0);
+    static REQUESTS: AtomicUsize = AtomicUsize::new(0);
     let address = origin(move |stream| {
-        let number = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst) + 1;
+        let number = CONNECTIONS.fetch_add(1, Ordering::SeqCst) + 1;
         let mut from = BufReader::new(stream.try_clone()?);
         let mut to = stream;
         loop {
@@ -131,6 +134,7 @@ fn checks_and_sessions_share_connections() -> Result<()> {
             if asked.is_empty() {
                 return Ok(());
             }
+            REQUESTS.fetch_add(1, Ordering::SeqCst);
             let body = format!("connection {number}");
             let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
             to.write_all(answer.as_bytes())?;
@@ -139,14 +143,20 @@ fn checks_and_sessions_share_connections() -> Result<()> {
     let rest = format!(
         "frontend f\n    bind 127.0.0.1:8080\n    default_backend b\n\
          backend b\n    http-reuse always\n    option httpchk GET / HTTP/1.1 www\n    \
-         server a {} check check-reuse-pool inter 10ms\n",
+         server a {} check check-reuse-pool inter 200ms\n",
         server(address)
     );
     let site = site("check-pool", "    nbthread 1\n", &rest)?;
     site.logged(&format!("Health check for server b/a {PASSED}"))?;
+    // Between two checks, which have the connection for themselves while they last.
     for _ in 0..5 {
         site.until("/", "connection 1")?;
     }
+    let start = Instant::now();
+    while REQUESTS.load(Ordering::SeqCst) < 5 + 3 {
+        assert!(start.elapsed() < PATIENCE, "nobody checks any more");
+    }
+    assert_eq!(CONNECTIONS.load(Ordering::SeqCst), 1);
     Ok(())
 }
 
@@ -192,9 +202,9 @@ fn programs_check_by_their_exit_status() -> Result<()> {
     // Whoever took too long is gone.
     let number = std::fs::read_to_string(place.0.join("pid"))?;
     let first = std::path::PathBuf::from(format!("/proc/{}/cmdline", number.trim()));
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     while std::fs::read(&first).is_ok_and(|line| line.starts_with(b"sleep\x00600")) {
-        if start.elapsed() > support::runtime::PATIENCE {
+        if start.elapsed() > PATIENCE {
             return Err("the program still runs".into());
         }
     }
