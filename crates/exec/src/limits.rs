@@ -21,8 +21,8 @@ use crate::clock::{self, Ticks};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The time after which a run is made to yield, so that no script holds its thread. It is reached
-    /// within one tick of the monitor (a millisecond) and costs nothing until then. Default: 1 ms.
+    /// The time after which a run is made to yield, so that no script holds its thread. It is noticed
+    /// within a millisecond, or five where all that ran before was short, and costs nothing until then. Default: 1 ms.
     pub slice: Option<Duration>,
     /// Instructions between two forced yields, counted exactly. This takes the interpreter off its fast
     /// path for the whole run, so it is for those who ask for exact counting. Default: none.

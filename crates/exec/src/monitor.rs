@@ -1,7 +1,7 @@
 //! The monitor: one thread that notices runs past their time, so that runs which are not pay nothing.
 //!
 //! A thread that runs Lua *publishes* which coroutine it is in (two plain stores). The monitor ticks while
-//! anything runs; a run that it sees for longer than its slice gets a signal **on its own thread**, and the
+//! anything runs, seldom while all runs are short (see [`Pace`]); a run that it sees for longer than its slice gets a signal **on its own thread**, and the
 //! handler sets a count hook on the published coroutine, which is the one thing that Lua allows a signal
 //! handler to do. The hook then decides, see [`crate::hook`].
 //!
@@ -19,8 +19,14 @@ use mlua::ffi::lua_State;
 
 use crate::hook;
 
-/// Time between two looks while something runs.
+/// Time between two looks while something runs long.
 pub(crate) const TICK: Duration = Duration::from_millis(1);
+
+/// Time between two looks while all that runs is short: each takes the processor from what runs.
+const CALM_TICK: Duration = Duration::from_millis(4);
+
+/// Looks that saw nothing long before the monitor takes it that nothing is.
+const CALM_AFTER: u32 = 100;
 
 /// Ticks without any run before the monitor sleeps.
 const IDLE_AFTER: u32 = 100;
@@ -260,42 +266,87 @@ fn watch() {
         }
     };
     let mut seen: Vec<(*const Published, Seen)> = Vec::new();
-    let mut quiet = 0;
+    let mut pace = Pace::default();
     loop {
-        std::thread::sleep(TICK);
-        if look(monitor, &mut seen) {
-            quiet = 0;
-            continue;
-        }
-        quiet += 1;
-        if quiet >= IDLE_AFTER {
-            sleep_until_woken(monitor);
-            quiet = 0;
+        match pace.next(look(monitor, &mut seen)) {
+            Some(tick) => std::thread::sleep(tick),
+            None => sleep_until_woken(monitor),
         }
     }
 }
 
-/// One look at every thread; true if any of them ran Lua since the last.
-fn look(monitor: &Monitor, seen: &mut Vec<(*const Published, Seen)>) -> bool {
+/// What one look found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Found {
+    /// Nothing has run since the last.
+    Nothing,
+    /// What ran at the last look is over, and nothing runs.
+    Ended,
+    /// Something runs that did not at the last look.
+    Fresh,
+    /// What ran at the last look still does.
+    Long,
+}
+
+/// When to look next.
+#[derive(Default)]
+struct Pace {
+    /// Looks in a row that found nothing at all.
+    quiet: u32,
+    /// Looks in a row, but for the quiet ones, that found nothing long.
+    short: u32,
+    /// The next look is to tell whether what the last one found at work goes on.
+    is_close: bool,
+}
+
+impl Pace {
+    /// How long to sleep after a look that found this; `None` until woken.
+    fn next(&mut self, found: Found) -> Option<Duration> {
+        match found {
+            Found::Nothing => self.quiet += 1,
+            Found::Ended | Found::Fresh => {
+                self.quiet = 0;
+                self.short = self.short.saturating_add(1);
+            }
+            Found::Long => *self = Pace::default(),
+        }
+        if self.quiet >= IDLE_AFTER {
+            self.quiet = 0;
+            return None;
+        }
+        // What runs may have begun just now, or long ago: one more look tells.
+        self.is_close = found == Found::Fresh && !self.is_close;
+        Some(if self.short < CALM_AFTER || self.is_close {
+            TICK
+        } else {
+            CALM_TICK
+        })
+    }
+}
+
+/// One look at every thread: the most that any of them does.
+fn look(monitor: &Monitor, seen: &mut Vec<(*const Published, Seen)>) -> Found {
     let threads = lock(&monitor.threads);
     let now = Instant::now();
-    let mut active = false;
+    let mut found = Found::Nothing;
     seen.retain(|(known, _)| threads.iter().any(|thread| Arc::as_ptr(thread) == *known));
     for thread in threads.iter() {
         let window = thread.window.load(Ordering::Relaxed);
         let key = Arc::as_ptr(thread);
+        let is_running = !thread.running.load(Ordering::Relaxed).is_null();
+        let another = if is_running { Found::Fresh } else { Found::Ended };
         let fresh = Seen { window, since: now };
         match seen.iter_mut().find(|(known, _)| *known == key) {
             None => {
                 seen.push((key, fresh));
-                active = true;
+                found = found.max(another);
             }
             Some((_, state)) if state.window != window => {
                 *state = fresh;
-                active = true;
+                found = found.max(another);
             }
-            Some((_, state)) if !thread.running.load(Ordering::Relaxed).is_null() => {
-                active = true;
+            Some((_, state)) if is_running => {
+                found = Found::Long;
                 let us = now.duration_since(state.since).as_micros();
                 if us >= u128::from(thread.look_after_us.load(Ordering::Relaxed)) {
                     let insist = us >= u128::from(thread.insist_us.load(Ordering::Relaxed));
@@ -305,7 +356,7 @@ fn look(monitor: &Monitor, seen: &mut Vec<(*const Published, Seen)>) -> bool {
             Some(_) => {}
         }
     }
-    active
+    found
 }
 
 fn signal(thread: &Published, insist: bool) {
@@ -410,5 +461,49 @@ mod barrier {
         }
         #[cfg(not(target_os = "linux"))]
         let _ = registered;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn calm() -> Pace {
+        let mut pace = Pace::default();
+        while pace.next(Found::Ended) != Some(CALM_TICK) {}
+        pace
+    }
+
+    #[test]
+    fn short_runs_are_looked_at_seldom() {
+        let mut pace = Pace::default();
+        let close = (0..).take_while(|_| pace.next(Found::Ended) == Some(TICK));
+        assert_eq!(close.count() + 1, CALM_AFTER as usize);
+        assert_eq!(pace.next(Found::Ended), Some(CALM_TICK));
+    }
+
+    #[test]
+    fn what_runs_is_looked_at_again_soon_and_once() {
+        let mut pace = calm();
+        assert_eq!(pace.next(Found::Fresh), Some(TICK));
+        assert_eq!(pace.next(Found::Fresh), Some(CALM_TICK), "it was another run");
+        assert_eq!(pace.next(Found::Fresh), Some(TICK));
+    }
+
+    #[test]
+    fn a_long_run_is_watched_closely_and_so_is_what_comes_after() {
+        let mut pace = calm();
+        for found in [Found::Long, Found::Fresh, Found::Ended, Found::Nothing] {
+            assert_eq!(pace.next(found), Some(TICK), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn it_sleeps_when_nothing_has_run_for_a_while() {
+        for mut pace in [Pace::default(), calm()] {
+            let looks = (0..).take_while(|_| pace.next(Found::Nothing).is_some());
+            assert_eq!(looks.count() + 1, IDLE_AFTER as usize);
+            assert!(pace.next(Found::Fresh).is_some(), "woken");
+        }
     }
 }
