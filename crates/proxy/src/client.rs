@@ -114,8 +114,8 @@ pub(crate) struct Client {
     pub(crate) glitches_counted: Cell<u32>,
     pub(crate) accepted: SystemTime,
     pub(crate) accepted_at: Instant,
-    /// When hands were shaken and the session could begin.
-    pub(crate) ready_at: Cell<Instant>,
+    /// How many microseconds later hands were shaken and the session could begin.
+    ready_after: Cell<u32>,
     /// The connection's TLS.
     pub(crate) tls: RefCell<Option<Rc<Tls>>>,
     /// A rule wants such a header.
@@ -157,7 +157,7 @@ impl Client {
             glitches_counted: Cell::default(),
             accepted: SystemTime::now(),
             accepted_at: now,
-            ready_at: Cell::new(now),
+            ready_after: Cell::default(),
             tls: RefCell::default(),
             expects_proxy: Cell::new(false),
             expects_netscaler: Cell::new(false),
@@ -199,6 +199,17 @@ impl Client {
             netscaler_magic: 0,
         };
         Client::new(Rc::new(entrance), Ends { source, destination })
+    }
+
+    /// When hands were shaken and the session could begin.
+    pub(crate) fn ready_at(&self) -> Instant {
+        self.accepted_at + Duration::from_micros(self.ready_after.get().into())
+    }
+
+    /// Hands are shaken.
+    pub(crate) fn is_ready(&self) {
+        let after = self.accepted_at.elapsed().as_micros();
+        self.ready_after.set(u32::try_from(after).unwrap_or(u32::MAX));
     }
 
     /// The ends as the system knows them.

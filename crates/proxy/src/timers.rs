@@ -34,13 +34,13 @@ impl Times {
     pub(crate) fn fill(&self, facts: &mut Facts, client: &Client) {
         let now = || facts.unfinished.then(Instant::now);
         let end = self.ended.get().or_else(now);
-        let idle_since = self.idle_since.get().or(Some(client.ready_at.get()));
+        let idle_since = self.idle_since.get().or(Some(client.ready_at()));
         facts.accepted = Some(client.accepted);
         facts.request_started = self
             .started
             .get()
             .map(|at| client.accepted + at.saturating_duration_since(client.accepted_at));
-        facts.handshake_ms = between(Some(client.accepted_at), Some(client.ready_at.get()));
+        facts.handshake_ms = between(Some(client.accepted_at), Some(client.ready_at()));
         facts.tls = client.tls.borrow().is_some();
         facts.idle_ms = between(idle_since, self.started.get());
         facts.request_ms = between(self.started.get(), self.request.get());

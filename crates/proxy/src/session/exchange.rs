@@ -169,7 +169,7 @@ impl HttpStream {
         &self,
         txn: &Rc<Txn>,
         mut body: MessageBody,
-        upgraded: Option<Upgraded>,
+        upgraded: Option<Box<Upgraded>>,
     ) -> Option<Made> {
         let frontend = &self.frontend;
         // What was done with a stream of TCP isn't done again, nor anything that comes before its backend.

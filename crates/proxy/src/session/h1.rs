@@ -36,7 +36,7 @@ use crate::websocket;
 /// How long a refused client may go on sending what nobody reads, so that it gets to read the refusal.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// A client that says nothing for so long is parked.
+/// A client that says nothing for so long is parked; one that never asked twice after a [`MOMENT`].
 const PARKED_AFTER: Duration = Duration::from_millis(200);
 
 /// The most that is read of such a client.
@@ -87,7 +87,8 @@ pub(super) enum After {
 }
 
 /// A client's connection. While nothing is asked it is no more than what [rests](Resting); all that serves requests is made
-/// when the first bytes of one are there, and let go of a moment after the last response.
+/// when the first bytes of one are there, and let go of a moment after the last response, or with the first response: not every
+/// client asks again, and those that come at once would all need a seat of their own.
 pub(super) struct Connection(Stage);
 
 enum Stage {
@@ -109,9 +110,8 @@ impl Connection {
             timer: session.worker.wheel.timer(),
             before: Before {
                 timer: session.worker.wheel.timer(),
-                idle_since: session.client.ready_at.get(),
+                idle_since: session.client.ready_at(),
             },
-            is_to_be_parked: true,
         };
         Connection(match ahead.is_empty() {
             true => Stage::Resting(resting),
@@ -175,8 +175,6 @@ pub(super) struct Resting {
     /// For the client.
     timer: Timer,
     before: Before,
-    /// It was not tried yet to park it.
-    is_to_be_parked: bool,
 }
 
 impl Resting {
@@ -191,15 +189,20 @@ impl Resting {
                 Poll::Pending => {}
             }
             let (since, limit) = (self.before.idle_since, session.silence_limit());
-            if !self.is_to_be_parked
-                || limit.is_some_and(|limit| limit <= PARKED_AFTER)
+            let parked_after = if session.asks_again() {
+                PARKED_AFTER
+            } else {
+                MOMENT
+            };
+            if session.park_tried.get()
+                || limit.is_some_and(|limit| limit <= parked_after)
                 || session.leaves_in().is_some()
             {
                 return session.poll_late(cx, &self.timer, (since, limit), false).map(Err);
             }
-            self.timer.arm_from(since, PARKED_AFTER);
+            self.timer.arm_from(since, parked_after);
             ready!(self.timer.poll_elapsed(cx));
-            self.is_to_be_parked = false;
+            session.park_tried.set(true);
             if self.io.park(&session.worker.lot).is_err() {
                 return Poll::Ready(Err(Exit::Gone));
             }
@@ -257,7 +260,6 @@ impl Serving {
             io,
             timer,
             before,
-            is_to_be_parked: _,
         } = resting;
         let global = &session.worker.shared.global;
         let options = ServerOptions {
@@ -311,12 +313,12 @@ impl Serving {
 
     fn rest(self) -> Option<Resting> {
         let (io, _) = self.conn.into_stream()?;
+        self.stream.session.park_tried.set(false);
         Some(Resting {
             session: self.stream.session.clone(),
             io,
             timer: self.timer,
             before: HttpStream::end(self.stream),
-            is_to_be_parked: true,
         })
     }
 
@@ -402,6 +404,9 @@ impl HttpStream {
                 whole => (since, whole),
             }
         } else if self.may_rest(conn) {
+            if !self.session.asks_again() {
+                return Poll::Ready(Err(Exit::Quiet));
+            }
             timer.arm_from(self.idle_since.get(), MOMENT);
             return timer.poll_elapsed(cx).map(|_| Err(Exit::Quiet));
         } else {
@@ -667,4 +672,21 @@ async fn linger(conn: ServerConn) {
         Poll::Ready(())
     })
     .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem::size_of;
+
+    use super::*;
+    use crate::client::Client;
+
+    /// Sites have many connections of which nothing is asked. The allocator rounds up, so that a few bytes more may cost each
+    /// of them sixteen or, with the runtime's aligned task beside them, a hundred.
+    #[test]
+    fn what_a_connection_at_rest_takes_is_small() {
+        assert!(size_of::<Connection>() <= 112, "{}", size_of::<Connection>());
+        assert!(size_of::<HttpSession>() <= 104, "{}", size_of::<HttpSession>());
+        assert!(size_of::<Client>() <= 184, "{}", size_of::<Client>());
+    }
 }

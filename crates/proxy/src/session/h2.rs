@@ -108,7 +108,7 @@ pub(super) async fn run(session: Rc<HttpSession>, counted: Counted, ahead: Bytes
         timer: session.worker.wheel.timer(),
         pulse: { session.client.entrance.idle_ping }
             .map(|every| Box::new(Pulse::new(every, session.worker.wheel.timer()))),
-        idle_since: session.client.ready_at.get(),
+        idle_since: session.client.ready_at(),
         rests: true,
         ending: None,
         activity: u64::MAX,
@@ -338,7 +338,7 @@ fn log_bad(session: &Rc<HttpSession>, why: [u8; 2]) {
         return;
     }
     let traffic = session.traffic.clone();
-    let stream = HttpStream::new(session, Wire::Http2, traffic, session.client.ready_at.get());
+    let stream = HttpStream::new(session, Wire::Http2, traffic, session.client.ready_at());
     let txn = Txn::new(session.client.clone(), Mode::Http, 0);
     {
         let mut facts = txn.facts.borrow_mut();

@@ -1,6 +1,6 @@
 //! A client's connection in HTTP mode, and which protocol it speaks.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -33,6 +33,8 @@ pub(crate) struct HttpSession {
     pub(crate) requests: Cell<u64>,
     /// A response said that the connection is to end.
     pub(crate) closing: Cell<bool>,
+    /// It was tried to park the connection since its last request.
+    pub(super) park_tried: Cell<bool>,
     /// A rule rejected a request: the connection ends without a word.
     pub(crate) rejected: Cell<bool>,
     /// Services that go on after their responses.
@@ -42,13 +44,13 @@ pub(crate) struct HttpSession {
     /// Connections to servers that no other session may use.
     pub(crate) own: OwnConnections,
     /// The server of the last request, if that matters for the next.
-    pub(crate) last: RefCell<Option<LastServer>>,
+    pub(crate) last: Cell<Option<LastServer>>,
     /// What it is to speak.
     proto: ListenProto,
     /// When it is to end, once the worker stops.
     leaves_at: Cell<Option<Instant>>,
     /// The stream of TCP that it was, until its first request comes.
-    pub(crate) upgraded: RefCell<Option<Upgraded>>,
+    pub(crate) upgraded: Cell<Option<Box<Upgraded>>>,
 }
 
 /// A stream of TCP that has become HTTP.
@@ -98,14 +100,15 @@ impl HttpSession {
             traffic,
             requests: Cell::new(0),
             closing: Cell::new(false),
+            park_tried: Cell::new(false),
             rejected: Cell::new(false),
             lingering: Lingering::default(),
             timed,
             own: OwnConnections::default(),
-            last: RefCell::default(),
+            last: Cell::default(),
             proto,
             leaves_at: Cell::default(),
-            upgraded: RefCell::new(upgraded),
+            upgraded: Cell::new(upgraded.map(Box::new)),
         })
     }
 
@@ -139,6 +142,11 @@ impl HttpSession {
     /// Whether a first request was due and is missed.
     pub(super) fn awaits_first_request(&self) -> bool {
         self.requests.get() == 0 && !self.frontend.spec.ignore_probes
+    }
+
+    /// Whether it is known of the client that it asks more than once.
+    pub(super) fn asks_again(&self) -> bool {
+        self.requests.get() > 1
     }
 
     /// How long a client may say nothing between two requests, or before the first.

@@ -90,11 +90,11 @@ impl HttpStream {
             self.bind_connection(backend, server, link);
         }
         if challenged || backend.spec.prefer_last_server {
-            *self.session.last.borrow_mut() = Some(LastServer {
+            self.session.last.set(Some(LastServer {
                 server: server.clone(),
                 challenged,
-            });
-        } else if self.session.last.borrow().is_some() {
+            }));
+        } else {
             self.session.last.take();
         }
     }
@@ -119,8 +119,14 @@ impl HttpStream {
     /// The server of the session's last request, if this one is to go there too: it was challenged, or the backend prefers
     /// it so.
     pub(super) fn last_server(&self, backend: &Backend) -> Option<Rc<Server>> {
-        let last = self.session.last.borrow();
-        let LastServer { server, challenged } = last.as_ref()?;
+        let last = self.session.last.take()?;
+        let found = self.goes_on_with(backend, &last);
+        self.session.last.set(Some(last));
+        found
+    }
+
+    fn goes_on_with(&self, backend: &Backend, last: &LastServer) -> Option<Rc<Server>> {
+        let LastServer { server, challenged } = last;
         let servers = backend.balancer.servers();
         let ours = servers.at(server.place)?;
         let decides_otherwise = matches!(backend.spec.balance, Balance::Hash(_) | Balance::StaticRr);

@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
 
 use tidegate_tls::Acceptor;
 
@@ -72,7 +71,7 @@ impl Welcome {
                     if form == Form::Proxy {
                         client.begins_with(header);
                     }
-                    client.ready_at.set(Instant::now());
+                    client.is_ready();
                     None
                 }
                 Ok(Err(fault)) => Some(fault),
@@ -96,7 +95,7 @@ impl Welcome {
                 Ok(Ok((secure, known))) => {
                     *client.tls.borrow_mut() = Some(known);
                     stream = secure;
-                    client.ready_at.set(Instant::now());
+                    client.is_ready();
                     return Some(stream);
                 }
                 Ok(Err(refused)) => refused,
