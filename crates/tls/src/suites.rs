@@ -46,9 +46,10 @@ const TLS12: [Named; 6] = [
     },
 ];
 
-/// What all of them are.
-const COMMON: [&str; 11] = [
+/// What all of them are. `PROFILE=SYSTEM` is how Red Hat's configuration asks for what the system thinks is good.
+const COMMON: [&str; 12] = [
     "ALL",
+    "PROFILE=SYSTEM",
     "DEFAULT",
     "HIGH",
     "SECURE128",
@@ -239,6 +240,7 @@ mod tests {
             ["ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-AES256-GCM-SHA384"]
         );
         assert_eq!(names("HIGH:!aNULL:!MD5").len(), 6);
+        assert_eq!(names("PROFILE=SYSTEM").len(), 6);
         assert_eq!(names("EECDH+CHACHA20:!ECDSA"), ["ECDHE-RSA-CHACHA20-POLY1305"]);
         assert_eq!(names("ALL:-AES:@STRENGTH").len(), 2);
         assert_eq!(names("aRSA:+AES256").last(), Some(&"ECDHE-RSA-AES256-GCM-SHA384"));
