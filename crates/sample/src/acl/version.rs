@@ -1,6 +1,6 @@
 //! Versions as patterns: `3.1` stands for the integer that a version is as a sample.
 
-/// A pattern of versions, `3.1` or `3.0:3.3` with either side open, as one of integers; none if it is an operator.
+/// A pattern of versions, `3.1`, or `3.0:3.3` or `3.0-3.3` with either side open, as one of integers; none if it is an operator.
 pub(super) fn as_number(word: &str) -> Result<Option<String>, String> {
     if matches!(word, "eq" | "ge" | "gt" | "le" | "lt") {
         return Ok(None);
@@ -10,7 +10,7 @@ pub(super) fn as_number(word: &str) -> Result<Option<String>, String> {
         "" => Ok(String::new()),
         text => number(text).map(|number| number.to_string()).ok_or_else(wrong),
     };
-    Ok(Some(match word.split_once(':') {
+    Ok(Some(match word.split_once([':', '-']) {
         Some((low, high)) => format!("{}:{}", side(low)?, side(high)?),
         None if word.is_empty() => return Err(wrong()),
         None => side(word)?,
@@ -39,8 +39,10 @@ mod tests {
         assert_eq!(text("3.0:3.3").as_deref(), Some("196608:196611"));
         assert_eq!(text(":3.3").as_deref(), Some(":196611"));
         assert_eq!(text("3:").as_deref(), Some("196608:"));
+        assert_eq!(text("3.0-3.3").as_deref(), Some("196608:196611"));
+        assert_eq!(text("3.3-").as_deref(), Some("196611:"));
         assert_eq!(text("gt"), None);
-        for wrong in ["", "3.x", "3.1.2", "196611", "-1", "+3.1", ".1", "3."] {
+        for wrong in ["", "3.x", "3.1.2", "196611", "3.1-3.2-3.3", "+3.1", ".1", "3."] {
             assert!(as_number(wrong).is_err(), "{wrong}");
         }
     }
