@@ -9,6 +9,7 @@ use crate::userlist::UserLists;
 use crate::value::Value;
 use crate::vars::VarName;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 
 /// What an expression, condition or log-format is parsed against.
@@ -246,6 +247,15 @@ pub trait Files {
     /// # Errors
     /// Whatever keeps the file from being read.
     fn read(&self, path: &str) -> std::io::Result<Vec<u8>>;
+
+    /// The address of a host, which may stand for it among patterns.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being known.
+    fn address_of(&self, host: &str) -> std::io::Result<IpAddr> {
+        let _ = host;
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
 
     /// Whether a certificate of this name will be loaded, and offered to expressions.
     fn has_certificate(&self, name: &str) -> bool {

@@ -12,6 +12,7 @@ mod common;
 use common::Fake;
 use std::collections::HashMap;
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use tidegate_sample::{AclSet, Condition, Files, Place, Scope, Verdict, WordError};
 
 fn scope() -> Scope<'static> {
@@ -170,6 +171,41 @@ impl Files for Disk {
             .get(path)
             .map(|text| text.as_bytes().to_vec())
             .ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn address_of(&self, host: &str) -> io::Result<IpAddr> {
+        match host {
+            "localhost" => Ok(Ipv4Addr::LOCALHOST.into()),
+            "six" => Ok(Ipv6Addr::LOCALHOST.into()),
+            _ => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+}
+
+#[test]
+fn hosts_stand_for_their_addresses() {
+    let disk = Disk(HashMap::new());
+    let scope = scope().with_files(&disk);
+    let parse = |text: &str| Condition::parse(&words(text), &AclSet::default(), &scope);
+    let holds = |text: &str| parse(text).unwrap().eval(&Fake::new());
+    // The client is 127.0.0.1.
+    assert!(holds("if { src localhost }"));
+    assert!(holds("if { src 10.0.0.1 localhost/24 }"));
+    assert!(holds("if { str(127.0.0.9) -m ip localhost/24 }"));
+    assert!(!holds("if { str(127.0.0.9) -m ip localhost }"));
+    assert!(holds("if { str(::1) -m ip six }"));
+    assert!(!holds("if { str(127.0.0.1) -m str localhost }"));
+    for (text, word, host) in [
+        ("if { src -n localhost }", 4, "localhost"),
+        ("if { src 10.0.0.1 nowhere }", 4, "nowhere"),
+        ("if { src localhost/99 }", 3, "127.0.0.1/99"),
+    ] {
+        let error = parse(text).unwrap_err();
+        assert_eq!(error.word, word, "{text}");
+        assert!(
+            error.to_string().starts_with(&format!("`{host}` is not a valid IPv4")),
+            "{error}"
+        );
     }
 }
 

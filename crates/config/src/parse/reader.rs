@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -490,6 +491,10 @@ pub(crate) struct Noted {
 impl Files for ReaderFiles<'_> {
     fn read(&self, path: &str) -> io::Result<Vec<u8>> {
         self.reader.read(Path::new(path))
+    }
+
+    fn address_of(&self, host: &str) -> io::Result<IpAddr> {
+        self.reader.address_of(host)
     }
 
     fn has_certificate(&self, name: &str) -> bool {

@@ -1,7 +1,8 @@
-//! Reading: the only place of the crate that touches the file system, behind a trait so that tests don't.
+//! Reading: the only place of the crate that asks the system for anything, behind a trait so that tests don't.
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
 use crate::diag::{Diagnostic, Diagnostics, Severity, code};
@@ -33,6 +34,15 @@ pub trait FileReader {
     /// As the system says.
     fn enter(&self, directory: &Path) -> io::Result<()> {
         let _ = directory;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// The address of a host, of IPv4 if it has one.
+    ///
+    /// # Errors
+    /// As the system says.
+    fn address_of(&self, host: &str) -> io::Result<IpAddr> {
+        let _ = host;
         Err(io::ErrorKind::Unsupported.into())
     }
 
@@ -76,12 +86,18 @@ impl FileReader for DiskFiles {
         std::env::set_current_dir(directory)
     }
 
+    fn address_of(&self, host: &str) -> io::Result<IpAddr> {
+        let found = (host, 0).to_socket_addrs()?.map(|address| address.ip());
+        let found = found.min_by_key(IpAddr::is_ipv6);
+        found.ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
     fn here(&self) -> io::Result<PathBuf> {
         std::env::current_dir()
     }
 }
 
-/// Files that exist in memory only.
+/// Files that exist in memory only, and no host but `localhost`.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryFiles {
     files: BTreeMap<PathBuf, Vec<u8>>,
@@ -123,6 +139,13 @@ impl FileReader for MemoryFiles {
 
     fn enter(&self, _: &Path) -> io::Result<()> {
         Ok(())
+    }
+
+    fn address_of(&self, host: &str) -> io::Result<IpAddr> {
+        match host {
+            "localhost" => Ok(Ipv4Addr::LOCALHOST.into()),
+            _ => Err(io::ErrorKind::NotFound.into()),
+        }
     }
 
     fn here(&self) -> io::Result<PathBuf> {

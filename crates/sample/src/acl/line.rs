@@ -6,8 +6,9 @@ use crate::did_you_mean::did_you_mean;
 use crate::error::{ParseError, WordError};
 use crate::expr::Expr;
 use crate::pattern::MatchMethod;
-use crate::scope::{ExternalRunner, Scope};
+use crate::scope::{ExternalRunner, Files, Scope};
 use crate::session::Session;
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 /// One ACL line without its name.
@@ -76,6 +77,12 @@ impl Acl {
         let versions =
             flags.method.is_none() && keyword_method.is_some() && keyword::takes_versions(name_of(first));
         let words = rest.get(flags.used..).unwrap_or_default();
+        let addresses = match method {
+            MatchMethod::Ip if !flags.no_hosts => addresses(words, scope.files),
+            _ => Vec::new(),
+        };
+        let addressed: Vec<&str> = addresses.iter().map(|word| &**word).collect();
+        let words = if addressed.is_empty() { words } else { &addressed };
         patterns
             .words(words, flags.ignore_case, versions)
             .map_err(|error| WordError {
@@ -141,6 +148,19 @@ impl Acl {
     }
 }
 
+/// Patterns of addresses, with the addresses of hosts in the place of their names.
+fn addresses<'w>(words: &[&'w str], files: &dyn Files) -> Vec<Cow<'w, str>> {
+    let address = |word: &'w str| {
+        let (host, mask) = word.split_at(word.find('/').unwrap_or(word.len()));
+        let is_host = host.contains(|c: char| c.is_ascii_alphabetic()) && !host.contains(':');
+        match is_host.then(|| files.address_of(host)) {
+            Some(Ok(address)) => Cow::Owned(format!("{address}{mask}")),
+            _ => Cow::Borrowed(word),
+        }
+    };
+    words.iter().map(|word| address(word)).collect()
+}
+
 /// The name that an expression begins with.
 fn name_of(text: &str) -> &str {
     text.split(['(', ',']).next().unwrap_or(text)
@@ -191,6 +211,8 @@ struct Flags<'a> {
     method: Option<MatchMethod>,
     ignore_case: bool,
     map: bool,
+    /// Names of hosts are no patterns.
+    no_hosts: bool,
     files: Vec<FileFlag<'a>>,
     /// `--` was given.
     ended: bool,
@@ -213,6 +235,7 @@ impl<'a> Flags<'a> {
             method: None,
             ignore_case: false,
             map: false,
+            no_hosts: false,
             files: Vec::new(),
             ended: false,
             used: 0,
@@ -229,8 +252,10 @@ impl<'a> Flags<'a> {
                     flags.ignore_case = true;
                     1
                 }
-                // Names are never resolved here, so there is nothing to forbid.
-                "-n" => 1,
+                "-n" => {
+                    flags.no_hosts = true;
+                    1
+                }
                 "-M" => {
                     flags.map = true;
                     1

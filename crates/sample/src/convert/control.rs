@@ -38,7 +38,7 @@ pub(super) const ROWS: &[ConverterRow] = &[
         b"stdout" | b"stderr" => Ok(()),
         b"" => Err(ArgError::new(
             1,
-            "there is no runtime API yet to read `buf0`, where this goes: name `stdout` or `stderr` after the prefix",
+            "there is no ring `buf0`, where this goes without a second argument: name `stdout` or `stderr` after the prefix",
         )),
         _ => Err(ArgError::new(1, "the destinations are `stdout` and `stderr`")),
     }),
