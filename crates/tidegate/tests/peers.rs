@@ -48,6 +48,29 @@ fn get_at(program: &Runtime, listener: usize, path: &str) -> Result<()> {
 const SHOW: &str = "show table ring/hits\n";
 
 #[test]
+fn a_section_without_this_process_has_no_effect() -> Result<()> {
+    let alone = instance("peers-alone", "z", &lines(&["a", "b"])?)?;
+    alone
+        .site
+        .logged("`peers ring` has no effect: none of its peers is called `z`")?;
+    get(&alone, "/x")?;
+    alone.until(SHOW, "gpc0=1 conn_cur=0")?;
+    assert!(alone.ask("show info\n")?.contains("ActivePeers: 0\n"));
+    Ok(())
+}
+
+#[test]
+fn whoever_has_no_address_among_peers_connects_to_the_others() -> Result<()> {
+    let port = free_port()?;
+    let a = instance("peers-silent", "a", &format!("    peer a 127.0.0.2:{port}\n    server b\n"))?;
+    let b = instance("peers-silent", "b", &format!("    server b\n    peer a 127.0.0.2:{port}\n"))?;
+    b.site.logged("no peer can connect to this process: `b` has no address")?;
+    get(&b, "/x")?;
+    a.until(SHOW, "key=/x use=0")?;
+    Ok(())
+}
+
+#[test]
 fn counters_travel_both_ways_and_whoever_comes_back_learns() -> Result<()> {
     let peers = lines(&["a", "b", "c"])?;
     let (a, b) = (instance("peers", "a", &peers)?, instance("peers", "b", &peers)?);

@@ -37,17 +37,21 @@ impl Assembly {
         if let Some(own) = own.filter(|own| own.has_address && binds.is_empty()) {
             binds.extend(own.bind.take());
         }
-        if !section.disabled && (!is_here || binds.is_empty()) {
-            let message = match is_here {
-                false => format!("none of the peers is called `{local}`, as this process is"),
-                true => {
-                    format!("there is no address on which the peer `{local}`, this process, could listen")
-                }
-            };
-            self.faults.push(
-                Diagnostic::error(code::MISSING_ARGUMENT, section.name.span, message)
-                    .help("name this process by `-L` or `localpeer`, and give its peer an address or the section a `bind` line"),
-            );
+        let lacking = match (is_here, binds.is_empty()) {
+            (false, _) => Some((
+                format!("`peers {name}` has no effect: none of its peers is called `{local}`, as this process is"),
+                "name this process by `-L` or `localpeer`",
+            )),
+            (true, true) => Some((
+                format!("no peer can connect to this process: `{local}` has no address in `peers {name}`"),
+                "give it an address, or the section a `bind` line",
+            )),
+            (true, false) => None,
+        };
+        if let Some((message, help)) = lacking.filter(|_| !section.disabled) {
+            let warning = Diagnostic::warning(code::NO_EFFECT, section.name.span, message);
+            self.faults.push(warning.help(help));
+            section.disabled = !is_here;
         }
         let listeners = match section.disabled {
             true => Vec::new(),
