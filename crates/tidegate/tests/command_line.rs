@@ -297,3 +297,19 @@ fn the_name_among_peers_is_the_one_given() -> Result<()> {
     assert!(stderr(&output).contains("I am blue"), "{}", stderr(&output));
     Ok(())
 }
+
+#[test]
+fn a_check_asks_for_nothing_that_only_the_machine_can_refuse() -> Result<()> {
+    let place = Place::new("descriptors")?;
+    let file = place.file("site.cfg", &format!("global\n    ulimit-n 1073741824\n{SITE}"))?;
+    let output = tidegate(&["-c", "-f", &file])?;
+    assert!(output.status.success(), "{}", stderr(&output));
+    let output = tidegate(&["-f", &file])?;
+    assert!(!output.status.success());
+    assert!(
+        stderr(&output).contains("cannot have 1073741824 open descriptors"),
+        "{}",
+        stderr(&output)
+    );
+    Ok(())
+}
