@@ -4,7 +4,7 @@ use super::GlobalCx;
 use super::table::Parse;
 use crate::parse::args::{Args, Parsed};
 use crate::parse::bind;
-use crate::parse::keyword::{Found, Keyword, KeywordDoc, Sections, look_up, served};
+use crate::parse::keyword::{Found, Keyword, KeywordDoc, Sections, left_out, look_up, served};
 use crate::units::TimeUnit;
 
 const G: Sections = Sections::GLOBAL;
@@ -42,6 +42,7 @@ const ROWS: &[Keyword<Parse>] = &[
             Ok(())
         },
     ),
+    left_out("bind-process", G, "there are threads and no processes"),
     served(
         "calculate-max-counters",
         G,
