@@ -203,7 +203,9 @@ fn hosts_stand_for_their_addresses() {
         let error = parse(text).unwrap_err();
         assert_eq!(error.word, word, "{text}");
         assert!(
-            error.to_string().starts_with(&format!("`{host}` is not a valid IPv4")),
+            error
+                .to_string()
+                .starts_with(&format!("`{host}` is not a valid IPv4")),
             "{error}"
         );
     }

@@ -62,9 +62,18 @@ fn a_section_without_this_process_has_no_effect() -> Result<()> {
 #[test]
 fn whoever_has_no_address_among_peers_connects_to_the_others() -> Result<()> {
     let port = free_port()?;
-    let a = instance("peers-silent", "a", &format!("    peer a 127.0.0.2:{port}\n    server b\n"))?;
-    let b = instance("peers-silent", "b", &format!("    server b\n    peer a 127.0.0.2:{port}\n"))?;
-    b.site.logged("no peer can connect to this process: `b` has no address")?;
+    let a = instance(
+        "peers-silent",
+        "a",
+        &format!("    peer a 127.0.0.2:{port}\n    server b\n"),
+    )?;
+    let b = instance(
+        "peers-silent",
+        "b",
+        &format!("    server b\n    peer a 127.0.0.2:{port}\n"),
+    )?;
+    b.site
+        .logged("no peer can connect to this process: `b` has no address")?;
     get(&b, "/x")?;
     a.until(SHOW, "key=/x use=0")?;
     Ok(())

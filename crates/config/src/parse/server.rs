@@ -448,7 +448,7 @@ pub(crate) fn plain(
     more: &[&str],
     diagnostics: &mut Diagnostics,
 ) -> Parsed<Server> {
-    only_plain(args.rest().get(2..).unwrap_or_default(), whose, more)?;
+    only_plain(args.rest().get(2..).unwrap_or_default(), whose, more, diagnostics);
     let (server, _) = server(args, (origins, &Above::default()), diagnostics)?;
     if server.datagrams {
         let message = format!("{whose} servers are sent streams");
@@ -460,21 +460,20 @@ pub(crate) fn plain(
     Ok(server)
 }
 
-/// Checks that there are no other parameters among some words than those of connections, and some `more`.
-pub(crate) fn only_plain(words: &[Word], whose: &str, more: &[&str]) -> Parsed<()> {
+/// Warns of parameters among some words that are neither those of connections nor some `more`.
+pub(crate) fn only_plain(words: &[Word], whose: &str, more: &[&str], diagnostics: &mut Diagnostics) {
     let is_known = |word: &&Word| ROWS.iter().any(|row| word.is(row.name));
     let is_more = |word: &Word| more.iter().any(|name| word.is(name));
-    let Some(word) = words.iter().find(|word| is_known(word) && !is_more(word)) else {
-        return Ok(());
-    };
-    let of: Vec<String> = more.iter().map(|name| format!("`{name}`")).collect();
-    let message = format!("`{}` is not for {whose} servers", word.lossy());
-    Err(Box::new(
-        Diagnostic::error(code::WRONG_SECTION, word.span(), message).note(format!(
-            "they have {} and what is said of connections, as `ssl`",
-            of.join(", ")
-        )),
-    ))
+    for word in words.iter().filter(is_known).filter(|word| !is_more(word)) {
+        let of: Vec<String> = more.iter().map(|name| format!("`{name}`")).collect();
+        let message = format!("`{}` has no effect on {whose} servers", word.lossy());
+        diagnostics.push(
+            Diagnostic::warning(code::NO_EFFECT, word.span(), message).note(format!(
+                "they have {} and what is said of connections, as `ssl`",
+                of.join(", ")
+            )),
+        );
+    }
 }
 
 /// An address, and whether it is one of datagrams.

@@ -39,7 +39,9 @@ impl Assembly {
         }
         let lacking = match (is_here, binds.is_empty()) {
             (false, _) => Some((
-                format!("`peers {name}` has no effect: none of its peers is called `{local}`, as this process is"),
+                format!(
+                    "`peers {name}` has no effect: none of its peers is called `{local}`, as this process is"
+                ),
                 "name this process by `-L` or `localpeer`",
             )),
             (true, true) => Some((

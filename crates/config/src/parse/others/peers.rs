@@ -65,7 +65,7 @@ pub(super) const PEERS: Other = Other {
             "<param>...",
             "parameters of peers that follow",
             |cx, args| {
-                server::only_plain(args.rest(), "a peer's", &["shard"])?;
+                server::only_plain(args.rest(), "a peer's", &["shard"], cx.diagnostics);
                 let servers = &mut cx.state.peers.servers;
                 servers.line(args, &Above::default(), cx.diagnostics)
             },

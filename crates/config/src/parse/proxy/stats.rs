@@ -33,6 +33,14 @@ const ROWS: &[Keyword<Parse>] = &[
     served("realm", ALL, "<realm>", "what users are asked for a password for", |cx, args| {
         let realm = realm(args)?;
         settings(cx, args).realm = realm;
+        let more = args.take_rest();
+        if let (Some(first), Some(last)) = (more.first(), more.last()) {
+            let message = "a realm is one word: what follows has no effect";
+            cx.diagnostics.push(
+                Diagnostic::warning(code::NO_EFFECT, first.span().to(last.span()), message)
+                    .help("put quotes around all of it if it is meant"),
+            );
+        }
         Ok(())
     }),
     served("auth", ALL, "<user>:<password>", "let only this user and others like him see the page", auth),
