@@ -8,7 +8,7 @@ use httparse::{Header, ParserConfig, Status};
 use tidegate_sample::head::names::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
 use tidegate_sample::head::{AsName, FieldValue, Headers, ReasonPhrase, Target, request, response};
 
-use super::authority::{contradict, host_without_usual_port, without_usual_port};
+use super::authority::{contradict, drop_usual_port, host_without_usual_port};
 use super::framing::{Declared, Framing, Refused};
 use super::mended::{first_fold, head_end, purge, unfold};
 
@@ -241,7 +241,7 @@ fn request_head(bytes: &Bytes, read: &httparse::Request<'_, '_>, limits: HeadLim
         }
         parts.headers.found(name, value);
     }
-    if parts.uri.authority().is_some() {
+    if parts.uri.scheme_and_authority().is_some() {
         if host.is_some_and(|host| !limits.lenient && contradict(&parts.uri, host)) {
             objection = Some(StatusCode::BAD_REQUEST);
         }
@@ -369,8 +369,10 @@ fn uri(bytes: &Bytes, target: &str, method: &Method, lenient: bool) -> Option<Ta
     let fits = match target.as_bytes().first()? {
         b'/' => !connects,
         b'*' => *method == Method::OPTIONS && target.len() == 1,
-        _ if connects => uri.scheme().is_none() && (lenient || uri.port().is_some()),
-        _ => uri.scheme().is_some(),
+        _ if connects => {
+            matches!(uri.scheme_and_authority(), Some((None, _))) && (lenient || uri.port().is_some())
+        }
+        _ => matches!(uri.scheme_and_authority(), Some((Some(_), _))),
     };
     fits.then_some(uri)
 }
@@ -395,17 +397,16 @@ impl Asks {
     }
 }
 
-/// Takes away ports that go without saying.
+/// Takes away ports that go without saying: that of `host` only where the target has one, too.
 fn usual_ports(parts: &mut request::Parts) {
+    if !drop_usual_port(&mut parts.uri) && parts.uri.scheme().is_some() {
+        return;
+    }
     let host = parts.headers.get(HOST).map(FieldValue::detached);
     let bare = host
         .as_ref()
         .and_then(|host| host_without_usual_port(&parts.uri, host.to_str().ok()?))
         .and_then(|host| HeaderValue::from_str(host).ok());
-    if let Some(authority) = without_usual_port(&parts.uri) {
-        // What is left of a URI is one.
-        let _ = parts.uri.set_authority(authority);
-    }
     if let Some(bare) = bare {
         parts.headers.insert(HOST, bare);
     }

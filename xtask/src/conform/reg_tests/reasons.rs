@@ -36,10 +36,6 @@ const REASONS: &[(&str, &str)] = &[
         "wants a connection to be used again whose server sent a body to what had been a HEAD; it is closed",
     ),
     (
-        "http-messaging/h1_host_normalization",
-        "wants a host with an empty port to lose it where the target loses its usual one, and targets without a host to be served",
-    ),
-    (
         "http-rules/strict_rw_mode",
         "wants a rewrite to fail where the body in HAProxy's buffer leaves no room for it; bodies take no room from heads here",
     ),
