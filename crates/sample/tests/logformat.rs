@@ -55,6 +55,16 @@ fn default_formats() {
     );
 }
 
+/// As the manual has it: the word in place of an address, the listener's id in place of a port.
+#[test]
+fn clients_of_unix_sockets() {
+    let mut fake = answered();
+    (fake.src, fake.dst) = (None, None);
+    assert_eq!(log_of(&fake, "%ci:%cp %fi:%fp"), "unix:1 unix:1");
+    assert_eq!(log_of(&fake, "%{+X}ci:%{+X}cp"), "unix:0001");
+    assert_eq!(log_of(&fake, "%[src] %[src_port]"), "- -");
+}
+
 #[test]
 fn spaces_and_absent_values_of_log_lines() {
     for (format, want) in [

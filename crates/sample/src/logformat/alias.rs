@@ -7,6 +7,7 @@ use crate::head::request;
 use crate::session::{Facts, Named, Session, Way};
 use std::collections::HashMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::LazyLock;
 
 /// One alias.
@@ -172,10 +173,16 @@ const ROWS: &[Alias] = &[
         |o, _, f| o.int(f.backend_queue.into()),
     ),
     any("ci", "client's address", |o, s, _| {
-        o.address(s.src().map(|a| a.ip()))
+        match of_unix_client(s, s.src()) {
+            Some(_) => o.text(Some(b"unix")),
+            None => o.address(s.src().map(|a| a.ip())),
+        }
     }),
     any("cp", "client's port", |o, s, _| {
-        port(o, s.src().map(|a| a.port()))
+        match of_unix_client(s, s.src()) {
+            Some(listener) => o.number(listener.id.into(), 4),
+            None => port(o, s.src().map(|a| a.port())),
+        }
     }),
     any("f", "frontend", |o, s, _| {
         o.text(s.frontend().map(|f| f.name).as_deref())
@@ -183,12 +190,22 @@ const ROWS: &[Alias] = &[
     any("fc", "connections of the frontend", |o, _, f| {
         o.int(f.frontend_connections.into())
     }),
-    any("fi", "address that the client connected to", |o, s, _| {
-        o.address(s.dst().map(|a| a.ip()))
-    }),
-    any("fp", "port that the client connected to", |o, s, _| {
-        port(o, s.dst().map(|a| a.port()))
-    }),
+    any(
+        "fi",
+        "address that the client connected to",
+        |o, s, _| match of_unix_client(s, s.dst()) {
+            Some(_) => o.text(Some(b"unix")),
+            None => o.address(s.dst().map(|a| a.ip())),
+        },
+    ),
+    any(
+        "fp",
+        "port that the client connected to",
+        |o, s, _| match of_unix_client(s, s.dst()) {
+            Some(listener) => o.number(listener.id.into(), 4),
+            None => port(o, s.dst().map(|a| a.port())),
+        },
+    ),
     any("ft", "frontend, with `~` if the client speaks TLS", |o, s, f| {
         let Some(Named { name, .. }) = s.frontend() else {
             return o.text(None);
@@ -308,6 +325,14 @@ fn port(out: &mut Out<'_>, port: Option<u16>) {
     match port {
         Some(port) => out.number(port.into(), 4),
         None => out.text(None),
+    }
+}
+
+/// The listener of a client that came over a UNIX socket, and so without an address.
+fn of_unix_client(session: &dyn Session, address: Option<SocketAddr>) -> Option<Named> {
+    match address {
+        Some(_) => None,
+        None => session.listener(),
     }
 }
 
