@@ -41,12 +41,15 @@ frontend f
     http-error status 429 content-type text/plain lf-string \"slow down, %[src]; %[path]\" hdr x-why %[src]
     http-error status 404 default-errorfiles
     errorfiles site 413
+    timeout tarpit 10ms
     http-request deny deny_status 413 if {{ path /413 }}
     http-request deny deny_status 425 errorfiles site if {{ path /425 }}
     errorfile 500 site/sorry.http
     http-error status 500
     http-request deny if {{ path /403 }}
-    http-request deny status 404 if {{ path /404 }}
+    http-request deny deny_status 404 if {{ path /404 }}
+    http-request deny status 404 if {{ path /empty }}
+    http-request tarpit status 418 if {{ path /tea }}
     http-request deny deny_status 405 if {{ path /405 }}
     http-request deny deny_status 410 if {{ path /410 }}
     http-request deny deny_status 429 if {{ path /429 }}
@@ -97,6 +100,12 @@ backend none
         answer.starts_with("HTTP/1.1 404 Not Found\r\n") && answer.contains("<html>"),
         "{answer}"
     );
+    // `status` makes a reply of its own, as with `return`, where `deny_status` chooses a page.
+    for (path, start) in [("/empty", "HTTP/1.1 404 "), ("/tea", "HTTP/1.1 418 ")] {
+        let answer = site.get(path)?;
+        assert!(answer.starts_with(start) && body(&answer).is_empty(), "{answer}");
+        assert!(!answer.contains("cache-control"), "{answer}");
+    }
     let answer = site.get("/405")?;
     assert!(answer.starts_with("HTTP/1.1 302 Found\r\n"), "{answer}");
     assert!(

@@ -38,10 +38,10 @@ pub(crate) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// The reply of which only the status is given, and that status where it isn't either.
+/// The reply of which nothing is said, and its status.
 #[derive(Clone, Copy)]
 pub(crate) enum DefaultReply {
-    /// The page of the status.
+    /// The page of the status, of which `deny_status` may tell another.
     Page(u16),
     /// An empty reply.
     Nothing(u16),
@@ -65,11 +65,13 @@ pub(crate) fn reply(
     let mut body: Option<(ReplyBody, Span)> = None;
     let mut page: Option<(ReplyContent, &Word)> = None;
     let mut status_word = None;
+    let mut has_status = false;
     let mut section = None;
     while let Some(word) = args.peek() {
         match &*word.lossy() {
             "status" | "deny_status" if status_word.is_none() => {
                 args.next();
+                has_status = word.is("status");
                 status_word = args.peek();
                 reply.status = args.integer(200, 599)?;
             }
@@ -137,7 +139,7 @@ pub(crate) fn reply(
         }
         return with_page(reply, status_word);
     }
-    let is_bare = body.is_none() && content_type.is_none() && reply.headers.is_empty();
+    let is_bare = !has_status && reply.headers.is_empty();
     reply.content = match (body, content_type) {
         (Some((body, _)), Some((content_type, _))) => ReplyContent::Body {
             content_type: Some(content_type),
@@ -156,7 +158,7 @@ pub(crate) fn reply(
             warnings.push(Diagnostic::warning(code::NO_EFFECT, span, message));
             ReplyContent::Nothing
         }
-        // `deny status 404` is a refusal with the page of that status; all other replies are what they say.
+        // `deny deny_status 404` is a refusal with the page of that status; all other replies are what they say.
         (None, None) if is_bare && matches!(default, DefaultReply::Page(_)) => {
             reply.content = ReplyContent::Page;
             return with_page(reply, status_word);
