@@ -79,6 +79,37 @@ fn headers_and_variables_are_changed_on_both_ways() -> Result<()> {
     Ok(())
 }
 
+/// Only that a client waits to be told to go on is nothing to a server once it was told.
+#[test]
+fn what_a_client_expects_reaches_the_server() -> Result<()> {
+    let origin = origin(|stream| {
+        let seen = head(&mut BufReader::new(stream.try_clone()?))?;
+        let mut to = stream;
+        write!(
+            to,
+            "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{seen}",
+            seen.len()
+        )?;
+        Ok(())
+    })?;
+    let config = format!(
+        "{DEFAULTS}listen site\n    bind 127.0.0.1:8080\n    http-request wait-for-body time 10s\n    server o {}\n",
+        server(origin)
+    );
+    let site = Site::start("expected", &[("site.cfg", &config)])?;
+    for (expected, passes) in [("x-odd", true), ("100-Continue", false)] {
+        let answer = site.ask(&format!(
+            "POST / HTTP/1.1\r\nhost: x\r\nexpect: {expected}\r\ncontent-length: 3\r\nconnection: close\r\n\r\nabc"
+        ))?;
+        assert_eq!(
+            answer.contains(&format!("\r\nexpect: {expected}\r\n")),
+            passes,
+            "{answer}"
+        );
+    }
+    Ok(())
+}
+
 #[test]
 fn rules_answer_in_a_servers_place() -> Result<()> {
     let config = format!(

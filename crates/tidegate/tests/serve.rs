@@ -44,14 +44,14 @@ fn one_frontend_listens_on_everything_it_binds() -> Result<()> {
     let socket = std::env::temp_dir().join(format!("tidegate-serve-{}.sock", std::process::id()));
     let config = format!(
         "{DEFAULTS}listen site\n    bind 127.0.0.1:8080\n    bind 127.0.0.1:8081\n    bind {free}\n    \
-         bind unix@{}\n    http-request return status 200 content-type text/plain string served\n",
+         bind unix@{} id 9\n    http-request return status 200 content-type text/plain lf-string \"%ci:%cp served\"\n",
         socket.display()
     );
     let site = Site::start("binds", &[("site.cfg", &config)])?;
     assert!(ask(site.connect(0)?)?.ends_with("served"));
     assert!(ask(site.connect(1)?)?.ends_with("served"));
     assert!(ask(TcpStream::connect(free)?)?.ends_with("served"));
-    assert!(ask(UnixStream::connect(&socket)?)?.ends_with("served"));
+    assert!(ask(UnixStream::connect(&socket)?)?.ends_with("\r\n\r\nunix:9 served"));
     std::fs::remove_file(&socket)?;
     Ok(())
 }

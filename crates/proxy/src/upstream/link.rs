@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use http_body::Body;
 use tidegate_sample::figures::HttpStreamFigures;
+use tidegate_sample::head::FieldValue;
 use tidegate_sample::head::names::EXPECT;
 use tidegate_sample::head::{request, response};
 
@@ -95,8 +96,9 @@ impl Link {
         body: MessageBody,
         informed: impl FnMut(response::Parts),
     ) -> Result<(response::Parts, MessageBody), SendFailure> {
-        if !body.is_ended() && head.headers.contains(EXPECT) && !body.leave_expectation() {
-            // The client was told to go on by us.
+        let waits = |expected: FieldValue<'_>| expected.as_bytes().eq_ignore_ascii_case(b"100-continue");
+        if !body.is_ended() && head.headers.get(EXPECT).is_some_and(waits) && !body.leave_expectation() {
+            // The client was told to go on by us. Other expectations are the server's to meet.
             head.headers.remove(EXPECT);
         }
         match self {
