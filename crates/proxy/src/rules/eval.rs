@@ -99,46 +99,147 @@ pub(crate) async fn evaluate(
     txn: &Rc<Txn>,
     setting: &Setting<'_>,
 ) -> Next {
+    match begin(rules, first, txn, setting) {
+        Ok(next) => next,
+        Err(halted) => go_on(halted, rules, first, txn, setting).await,
+    }
+}
+
+/// Evaluates them as far as that needs no future, which most rules don't: up to the end, or to where [`go_on`] is to go on.
+pub(crate) fn begin(
+    rules: &[PreparedRule],
+    first: usize,
+    txn: &Rc<Txn>,
+    setting: &Setting<'_>,
+) -> Result<Next, Halted> {
     if first == 0 {
         txn.strict.set(true);
     }
-    for (index, rule) in rules.iter().enumerate() {
-        let at = |verdict, offset| Next {
-            verdict,
-            rule: first + index + offset,
+    pass(rules, 0, first, txn, setting)
+}
+
+/// Evaluation came to where a future is needed.
+pub(crate) struct Halted {
+    /// At this one of the rules.
+    index: usize,
+    by: HaltedBy,
+}
+
+enum HaltedBy {
+    /// Its condition needs one.
+    Condition,
+    /// Its condition holds; its sample may still come.
+    Sample,
+    /// Its condition holds, and its action needs one.
+    Action,
+    /// So does telling what its failure means.
+    Failure(Unwritable),
+}
+
+/// Evaluates the rest of the rules.
+pub(crate) async fn go_on(
+    halted: Halted,
+    rules: &[PreparedRule],
+    first: usize,
+    txn: &Rc<Txn>,
+    setting: &Setting<'_>,
+) -> Next {
+    let mut halted = halted;
+    loop {
+        let Halted { index, by } = halted;
+        let step = match rules.get(index) {
+            Some(rule) => take_step(rule, by, txn, setting).await,
+            None => Some(Step::Next),
         };
+        match step {
+            None => return WAIT,
+            Some(Step::End(verdict)) => return ended(rules, index, first, verdict, txn),
+            Some(Step::Next) => {}
+        }
+        halted = match pass(rules, index + 1, first, txn, setting) {
+            Ok(next) => return next,
+            Err(halted) => halted,
+        };
+    }
+}
+
+/// Evaluates the rules behind `start` of them.
+fn pass(
+    rules: &[PreparedRule],
+    start: usize,
+    first: usize,
+    txn: &Rc<Txn>,
+    setting: &Setting<'_>,
+) -> Result<Next, Halted> {
+    for (index, rule) in rules.iter().enumerate().skip(start) {
+        let halted = |by| Err(Halted { index, by });
         if let Some(condition) = &rule.rule.condition {
-            let matched = if condition.suspends() {
-                condition.test_async(&**txn, setting.runner).await
-            } else {
-                condition.test(&**txn)
-            };
-            match matched {
+            if condition.suspends() {
+                return halted(HaltedBy::Condition);
+            }
+            match condition.test(&**txn) {
                 Match::Pass => {}
-                Match::Miss if setting.may_wait => return WAIT,
+                Match::Miss if setting.may_wait => return Ok(WAIT),
                 Match::Miss | Match::Fail => continue,
             }
         }
-        if setting.may_wait && lacks_data(&rule.rule.action, txn, setting.runner).await {
-            return WAIT;
+        if setting.may_wait && has_sample(&rule.rule.action) {
+            return halted(HaltedBy::Sample);
         }
-        let step = match at_once(rule, txn, setting) {
-            AtOnce::Done(step) => step,
-            AtOnce::Failed(why) => rewrite_failed(&rule.rule, txn, setting.runner, &why).await,
-            AtOnce::No => act(rule, txn, setting).await,
-        };
-        match step {
-            Step::Next => {}
-            Step::End(verdict) => {
-                txn.decided_by(rule.place.as_ref());
-                return at(verdict, 1);
-            }
+        match at_once(rule, txn, setting) {
+            AtOnce::Done(Step::Next) => {}
+            AtOnce::Done(Step::End(verdict)) => return Ok(ended(rules, index, first, verdict, txn)),
+            AtOnce::Failed(why) => return halted(HaltedBy::Failure(why)),
+            AtOnce::No => return halted(HaltedBy::Action),
         }
     }
-    Next {
+    Ok(Next {
         verdict: Verdict::Continue,
         rule: first + rules.len(),
+    })
+}
+
+/// This one of the rules ended the set.
+fn ended(rules: &[PreparedRule], index: usize, first: usize, verdict: Verdict, txn: &Txn) -> Next {
+    txn.decided_by(rules.get(index).and_then(|rule| rule.place.as_ref()));
+    Next {
+        verdict,
+        rule: first + index + 1,
     }
+}
+
+/// Goes on with a rule; `None` if what it depends on may still come.
+async fn take_step(rule: &PreparedRule, by: HaltedBy, txn: &Rc<Txn>, setting: &Setting<'_>) -> Option<Step> {
+    let by = match (by, &rule.rule.condition) {
+        (HaltedBy::Condition, Some(condition)) => match condition.test_async(&**txn, setting.runner).await {
+            Match::Pass => HaltedBy::Sample,
+            Match::Miss if setting.may_wait => return None,
+            Match::Miss | Match::Fail => return Some(Step::Next),
+        },
+        (by, _) => by,
+    };
+    let by = match by {
+        HaltedBy::Condition | HaltedBy::Sample => {
+            if setting.may_wait && lacks_data(&rule.rule.action, txn, setting.runner).await {
+                return None;
+            }
+            match at_once(rule, txn, setting) {
+                AtOnce::Done(step) => return Some(step),
+                AtOnce::Failed(why) => HaltedBy::Failure(why),
+                AtOnce::No => HaltedBy::Action,
+            }
+        }
+        by => by,
+    };
+    Some(match by {
+        HaltedBy::Failure(why) => rewrite_failed(&rule.rule, txn, setting.runner, &why).await,
+        _ => act(rule, txn, setting).await,
+    })
+}
+
+/// Whether an action is about a sample that it waits for, as a condition does.
+fn has_sample(action: &RuleAction) -> bool {
+    matches!(action, RuleAction::Capture(..) | RuleAction::Track(_))
 }
 
 /// Whether the sample that an action is about isn't there, and may still come: such an action waits, as a condition does.

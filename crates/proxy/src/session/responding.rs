@@ -11,7 +11,7 @@ use super::exchange::{self, Made};
 use super::filtering::Broken;
 use super::outgoing::Content;
 use super::stream::HttpStream;
-use crate::rules::{BodyWait, PreparedRules, Verdict, evaluate};
+use crate::rules::{BodyWait, Halted, Next, PreparedRules, Verdict, begin, evaluate, go_on};
 use crate::stick;
 use crate::txn::{Phase, Txn};
 use crate::upstream::Server;
@@ -67,22 +67,46 @@ impl HttpStream {
         if rules.is_empty() || made.silent {
             return made;
         }
-        // Boxed, so that a request without such rules carries no room for them.
-        Box::pin(self.apply_response_rules(rules, txn, made)).await
-    }
-
-    async fn apply_response_rules(&self, rules: &PreparedRules, txn: &Rc<Txn>, made: Made) -> Made {
         txn.phase.set(Phase::Response);
         let Made {
-            head,
-            mut content,
-            close,
-            ..
+            head, content, close, ..
         } = made;
         *txn.response.borrow_mut() = Some(head);
+        let begun = begin(rules.from(0), 0, txn, &self.setting(false));
+        if let Ok(Next {
+            verdict: Verdict::Continue,
+            ..
+        }) = begun
+            && let Some(head) = txn.response.borrow_mut().take()
+        {
+            return Made {
+                head,
+                content,
+                close,
+                silent: false,
+            };
+        }
+        // Boxed, so that a request without such rules carries no room for them.
+        Box::pin(self.apply_response_rules(rules, begun, txn, content, close)).await
+    }
+
+    async fn apply_response_rules(
+        &self,
+        rules: &PreparedRules,
+        begun: Result<Next, Halted>,
+        txn: &Rc<Txn>,
+        mut content: Content,
+        close: bool,
+    ) -> Made {
+        let mut begun = Some(begun);
         let mut first = 0;
         loop {
-            let next = evaluate(rules.from(first), first, txn, &self.setting(false)).await;
+            let setting = self.setting(false);
+            let next = match begun.take() {
+                Some(Ok(next)) => next,
+                Some(Err(halted)) => go_on(halted, rules.from(first), first, txn, &setting).await,
+                None => evaluate(rules.from(first), first, txn, &setting).await,
+            };
             first = next.rule;
             if let Verdict::WaitForBody(wait) = next.verdict {
                 match Box::pin(self.buffer_response(txn, &mut content, wait)).await {
