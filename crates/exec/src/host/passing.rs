@@ -117,15 +117,16 @@ pub(super) fn text(error: &Error, name: &str) -> Text {
             let what = match &**cause {
                 Error::FromLuaConversionError { from, to, message } => match message {
                     Some(message) if *from == to.as_str() => message.clone(),
-                    _ => format!("{} expected, got {from}", lua_type_name(to)),
+                    _ => format!("{} expected, got {}", lua_type_name(to), lua_type_name(from)),
                 },
                 other => other.to_string(),
             };
             Text::Message(format!("bad argument #{pos} to '{name}' ({what})"))
         }
         Error::FromLuaConversionError { from, to, .. } => Text::Message(format!(
-            "bad argument to '{name}' ({} expected, got {from})",
-            lua_type_name(to)
+            "bad argument to '{name}' ({} expected, got {})",
+            lua_type_name(to),
+            lua_type_name(from)
         )),
         Error::RuntimeError(message) => Text::Message(message.clone()),
         other => Text::Message(other.to_string()),
