@@ -56,7 +56,9 @@ fn method(lua: &Lua, env: &Arc<Env>, name: &'static str, method: &str) -> Result
         method,
         move |(this, input, args): (This<Converters>, Scalar, Scalars)| {
             let txn = this.live()?;
-            let converter = calls.find(&known_as, args, |args| Converter::new(name, args, &env.scope()))?;
+            let converter = calls.find(&known_as, args, |args| {
+                env.in_scope(|scope| Converter::new(name, args, scope))
+            })?;
             let input = value::of_scalar(input);
             if let Value::Str(text) | Value::Bin(text) = &input
                 && text.len() > INPUT_BYTES_MAX

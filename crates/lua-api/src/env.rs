@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mlua::{Function, MultiValue, Table};
 use tidegate_proxy::log::Level;
-use tidegate_sample::{Files, LocalFiles, Scope};
+use tidegate_sample::{Files, LocalFiles, Proxies, Scope};
 
 use crate::declared::{CommandLevel, Key};
 use crate::entry::ScriptLimits;
@@ -137,16 +137,21 @@ impl Env {
     }
 
     /// What fetches and converters that scripts call are made for: while scripts are loaded they may read files, as the
-    /// configuration may; later they find the lists that were loaded, and no others.
-    pub(crate) fn scope(&self) -> Scope<'_> {
+    /// configuration may; later they find the lists that were loaded, and no others. Once there are proxies, they name no others.
+    pub(crate) fn in_scope<R>(&self, make: impl FnOnce(&Scope<'_>) -> R) -> R {
         let files: &dyn Files = match self.stage() {
             Stage::Load | Stage::Init => &LocalFiles,
             Stage::Serve => &LoadedOnly,
         };
-        Scope::anywhere()
+        let names = self.settings.world.names();
+        let scope = Scope::anywhere()
             .with_files(files)
             .with_lists(&self.settings.lists)
-            .with_userlists(&self.settings.userlists)
+            .with_userlists(&self.settings.userlists);
+        make(&Scope {
+            proxies: names.as_ref().map(|names| names as &dyn Proxies),
+            ..scope
+        })
     }
 
     /// Logs a failure that belongs to no session.

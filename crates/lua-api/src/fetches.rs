@@ -48,7 +48,9 @@ fn method(lua: &Lua, env: &Arc<Env>, name: &'static str, method: &str) -> Result
     let known_as = method.to_owned();
     plain(lua, method, move |(this, args): (This<Fetches>, Scalars)| {
         let txn = this.live()?;
-        let expr = calls.find(&known_as, args, |args| Expr::of_fetch(name, args, &env.scope()))?;
+        let expr = calls.find(&known_as, args, |args| {
+            env.in_scope(|scope| Expr::of_fetch(name, args, scope))
+        })?;
         let found = match &txn {
             Some(txn) => expr.eval(&**txn),
             None => expr.eval(&NoTxn(&env.settings)),

@@ -80,7 +80,7 @@ fn new(env: &Env, name: &str, method: i64) -> Result<Map> {
         return Err(mlua::Error::runtime("'new' needs a valid match method."));
     };
     let args = [Sample::str(name.as_bytes())];
-    Converter::new(&format!("map_{}", method.name()), &args, &env.scope())
+    env.in_scope(|scope| Converter::new(&format!("map_{}", method.name()), &args, scope))
         .map(Map)
         .map_err(|error| match env.stage() {
             Stage::Serve => wrong(format!("map: cannot load map at runtime: {error}.")),

@@ -433,7 +433,7 @@ fn protobuf_field(text: &str) -> Option<Arc<[u32]>> {
 }
 
 /// An IPv4 mask from a length or a dotted mask.
-pub(crate) fn mask4(text: &str) -> Option<u32> {
+pub fn mask4(text: &str) -> Option<u32> {
     match text.parse::<u32>() {
         Ok(bits @ 0..=32) => Some(u32::MAX.checked_shl(32 - bits).unwrap_or(0)),
         Ok(_) => None,
@@ -442,7 +442,7 @@ pub(crate) fn mask4(text: &str) -> Option<u32> {
 }
 
 /// An IPv6 mask from a length or an address.
-pub(crate) fn mask6(text: &str) -> Option<u128> {
+pub fn mask6(text: &str) -> Option<u128> {
     match text.parse::<u32>() {
         Ok(bits @ 0..=128) => Some(u128::MAX.checked_shl(128 - bits).unwrap_or(0)),
         Ok(_) => None,

@@ -158,12 +158,12 @@ impl Side {
 
 /// The proxies and servers of a configuration.
 pub trait Proxies {
-    /// The proxy in whose section the expression stands.
-    fn current(&self) -> &str;
+    /// The proxy in whose section the expression stands; none where only evaluation can tell, as in a script.
+    fn current(&self) -> Option<&str>;
     /// The names of all proxies that have this side.
     fn names(&self, side: Side) -> Vec<&str>;
     /// The names of a backend's servers.
-    fn servers(&self, backend: &str) -> Vec<&str>;
+    fn servers(&self, backend: &str) -> Vec<String>;
     /// An expression names this server, which should stay.
     fn needs_server(&self, _backend: &str, _name: &str) {}
     /// An expression names this backend, which should stay.

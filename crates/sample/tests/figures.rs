@@ -405,8 +405,8 @@ fn panic_free(value: Option<Value>) -> String {
 struct Config(&'static str);
 
 impl Proxies for Config {
-    fn current(&self) -> &str {
-        self.0
+    fn current(&self) -> Option<&str> {
+        Some(self.0)
     }
     fn names(&self, side: Side) -> Vec<&str> {
         match side {
@@ -414,10 +414,10 @@ impl Proxies for Config {
             Side::Backend => vec!["app", "both"],
         }
     }
-    fn servers(&self, backend: &str) -> Vec<&str> {
+    fn servers(&self, backend: &str) -> Vec<String> {
         match backend {
-            "app" => vec!["s1", "s2"],
-            _ => vec!["only"],
+            "app" => vec!["s1".to_owned(), "s2".to_owned()],
+            _ => vec!["only".to_owned()],
         }
     }
 }

@@ -141,13 +141,13 @@ impl Session for Made {
 }
 
 impl Proxies for Made {
-    fn current(&self) -> &str {
-        "f"
+    fn current(&self) -> Option<&str> {
+        Some("f")
     }
     fn names(&self, _side: Side) -> Vec<&str> {
         vec!["f", "bare"]
     }
-    fn servers(&self, _backend: &str) -> Vec<&str> {
+    fn servers(&self, _backend: &str) -> Vec<String> {
         Vec::new()
     }
     fn tables(&self) -> Option<&Tables> {
@@ -348,13 +348,13 @@ fn tables_are_known_by_name() {
 struct Elsewhere<'m>(&'m Made);
 
 impl Proxies for Elsewhere<'_> {
-    fn current(&self) -> &str {
-        "bare"
+    fn current(&self) -> Option<&str> {
+        Some("bare")
     }
     fn names(&self, side: Side) -> Vec<&str> {
         self.0.names(side)
     }
-    fn servers(&self, _backend: &str) -> Vec<&str> {
+    fn servers(&self, _backend: &str) -> Vec<String> {
         Vec::new()
     }
     fn tables(&self) -> Option<&Tables> {

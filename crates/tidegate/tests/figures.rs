@@ -269,3 +269,43 @@ fn client_hello(host: &[u8]) -> Result<Vec<u8>> {
     let message = [&[1][..], &block(3, &hello)?].concat();
     Ok([&[22, 3, 1][..], &block(2, &message)?].concat())
 }
+
+#[test]
+fn a_script_that_asks_for_what_is_not_there_is_told_so() -> Result<()> {
+    let script = r#"
+core.register_fetches("asked", function(txn)
+    local told = {}
+    for _, asked in ipairs({
+        { "nbsrv", "nope" }, { "be_conn", "f" }, { "fe_conn", "b" }, { "srv_conn", "nope/s" }, { "srv_conn", "b/z" },
+        { "table_cnt", "f" }, { "src_get_gpc", 0, "nope" },
+    }) do
+        local fetch = table.remove(asked, 1)
+        local found, why = pcall(txn.f[fetch], txn.f, table.unpack(asked))
+        told[#told + 1] = found and fetch .. " gave something" or why
+    end
+    local found, why = pcall(txn.c.in_table, txn.c, "x", "nope")
+    told[#told + 1] = found and "in_table gave something" or why
+    -- What is left out is the session's, and what comes later is found.
+    told[#told + 1] = txn.f:fe_conn() .. " " .. txn.f:nbsrv("b") .. " " .. txn.f:table_cnt("b") .. " " .. txn.f:srv_conn("b/s")
+    return table.concat(told, "; ")
+end)
+"#;
+    let config = format!(
+        "{DEFAULTS}    log stdout local0\nfrontend f\n    bind 127.0.0.1:8080\n    {}backend b\n    stick-table type ip size 10\n    \
+         server s ipv4@localhost:1\n",
+        answer_with("lua.asked")
+    )
+    .replacen("global\n", "global\n    lua-load site/asked.lua\n", 1);
+    let site = Site::start("figures-script", &[("site.cfg", &config), ("asked.lua", script)])?;
+    let told = "lua.asked=nbsrv: there is no backend `nope`; \
+                be_conn: there is no backend `f`; \
+                fe_conn: there is no frontend `b`; \
+                srv_conn: there is no backend `nope`; \
+                srv_conn: backend `b` has no server `z`; \
+                table_cnt: `f` has no `stick-table` line; \
+                src_get_gpc: there is no stick table `nope`; \
+                in_table: there is no stick table `nope`; \
+                1 1 0 0";
+    assert_eq!(body(&site.get("/")?), told);
+    Ok(())
+}

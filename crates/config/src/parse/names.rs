@@ -41,8 +41,8 @@ pub(crate) struct Here<'n> {
 }
 
 impl Proxies for Here<'_> {
-    fn current(&self) -> &str {
-        self.current
+    fn current(&self) -> Option<&str> {
+        Some(self.current)
     }
 
     fn names(&self, side: Side) -> Vec<&str> {
@@ -54,9 +54,8 @@ impl Proxies for Here<'_> {
         names.keys().map(String::as_str).chain(new).collect()
     }
 
-    fn servers(&self, backend: &str) -> Vec<&str> {
-        let servers = self.names.servers.get(backend);
-        servers.into_iter().flatten().map(String::as_str).collect()
+    fn servers(&self, backend: &str) -> Vec<String> {
+        self.names.servers.get(backend).cloned().unwrap_or_default()
     }
 
     fn needs_server(&self, backend: &str, name: &str) {

@@ -158,11 +158,12 @@ pub(crate) fn own(scope: &Scope<'_>, after: Span) -> Parsed<Arc<Table>> {
                 .label("expected `table <table>` here"),
         ));
     }
-    let Some((proxies, tables)) = known(scope) else {
+    let here = known(scope).and_then(|(proxies, tables)| Some((proxies.current()?, tables)));
+    let Some((current, tables)) = here else {
         return Ok(any());
     };
-    tables.find(proxies.current()).cloned().ok_or_else(|| {
-        let message = format!("`{}` has no stick table of its own", proxies.current());
+    tables.find(current).cloned().ok_or_else(|| {
+        let message = format!("`{current}` has no stick table of its own");
         Box::new(
             Diagnostic::error(code::MISSING_ARGUMENT, after.after(), message)
                 .label("expected `table <table>` here")

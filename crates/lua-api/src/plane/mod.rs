@@ -5,6 +5,7 @@
 
 mod events;
 mod listener;
+mod names;
 mod proxy;
 mod server;
 mod table;
@@ -112,6 +113,11 @@ impl World {
     /// The data plane, if it is known and has not ended.
     pub(crate) fn plane(&self) -> Option<Plane> {
         self.0.get()?.control.plane()
+    }
+
+    /// The names that the data plane has now, if it is known and has not ended.
+    pub(crate) fn names(&self) -> Option<names::Names> {
+        self.plane().map(names::Names)
     }
 
     /// The figures of the process.

@@ -70,10 +70,9 @@ fn current(
     list: &Range<usize>,
     proxies: Option<&dyn Proxies>,
 ) -> Result<Arg, ParseError> {
-    let Some(proxies) = proxies else {
+    let Some((proxies, name)) = proxies.and_then(|proxies| Some((proxies, proxies.current()?))) else {
         return Ok(Arg::None);
     };
-    let name = proxies.current();
     if proxies.names(side).contains(&name) {
         return Ok(Arg::Str(name.into()));
     }
@@ -88,7 +87,7 @@ fn current(
 fn server(owner: &str, text: &ArgText, proxies: Option<&dyn Proxies>) -> Result<Arg, ParseError> {
     let (backend, name) = match text.text.split_once('/') {
         Some((backend, name)) => (Some(backend), name),
-        None => (proxies.map(Proxies::current), text.text.as_str()),
+        None => (proxies.and_then(Proxies::current), text.text.as_str()),
     };
     if let (Some(proxies), Some(backend)) = (proxies, backend) {
         if !proxies.names(Side::Backend).contains(&backend) && !text.text.contains('/') {
@@ -98,9 +97,10 @@ fn server(owner: &str, text: &ArgText, proxies: Option<&dyn Proxies>) -> Result<
         }
         named(Side::Backend, backend, text.span.clone(), Some(proxies))?;
         let servers = proxies.servers(backend);
-        if !servers.contains(&name) {
+        if !servers.iter().any(|server| server == name) {
             let message = format!("backend `{backend}` has no server `{name}`");
-            let suggestion = did_you_mean(name, servers).map(str::to_string);
+            let names = servers.iter().map(String::as_str);
+            let suggestion = did_you_mean(name, names).map(str::to_string);
             return Err(ParseError::new(text.span.clone(), message).suggest(suggestion));
         }
         proxies.needs_server(backend, name);

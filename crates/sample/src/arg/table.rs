@@ -30,13 +30,16 @@ pub(super) fn argument(
             Err(ParseError::new(list.clone(), message).help("name the section of one"))
         }
         (Some(text), None) => Ok(Arg::Str(text.text.as_str().into())),
-        (None, Some((proxies, tables))) if required => match tables.find(proxies.current()) {
-            Some(table) => Ok(Arg::Table(table.clone())),
-            None => {
-                let message = format!("`{owner}` takes a table, and `{}` has none", proxies.current());
-                Err(ParseError::new(list.clone(), message)
-                    .help("name the section of one, or add a `stick-table` line"))
-            }
+        (None, Some((proxies, tables))) if required => match proxies.current() {
+            Some(current) => match tables.find(current) {
+                Some(table) => Ok(Arg::Table(table.clone())),
+                None => {
+                    let message = format!("`{owner}` takes a table, and `{current}` has none");
+                    Err(ParseError::new(list.clone(), message)
+                        .help("name the section of one, or add a `stick-table` line"))
+                }
+            },
+            None => Ok(Arg::None),
         },
         (None, _) => Ok(Arg::None),
     }
