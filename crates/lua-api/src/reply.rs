@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode};
-use mlua::{Lua, LuaString, Result, Table, Value};
+use mlua::{FromLua, Lua, LuaString, Result, Table, Value};
 use tidegate_exec::function;
 use tidegate_proxy::Reply;
 use tidegate_sample::head::names;
 
-use crate::arg::{Int, error};
+use crate::arg::{Int, error, type_name};
 use crate::env::Env;
 use crate::row::{Row, metatable as class_metatable, methods, row};
 
@@ -111,7 +111,7 @@ pub(crate) fn new(lua: &Lua, class: &Table, fields: Option<Table>) -> Result<Tab
         reply.raw_set("status", 200)?;
     }
     if is_absent("reason")?
-        && let Value::Integer(code) = reply.raw_get::<Value>("status")?
+        && let Some(code) = whole(&reply.raw_get("status")?)
     {
         reply.raw_set("reason", usual_reason(code))?;
     }
@@ -129,45 +129,66 @@ pub(crate) fn new(lua: &Lua, class: &Table, fields: Option<Table>) -> Result<Tab
 ///
 /// # Errors
 /// A field that can't be sent.
-pub(crate) fn read(fields: &Table) -> Result<Reply> {
-    let code = match fields.raw_get::<Value>("status")? {
+pub(crate) fn read(lua: &Lua, fields: &Table) -> Result<Reply> {
+    let code = match fields.get::<Value>("status")? {
         Value::Nil => 200,
-        Value::Integer(code) => code,
-        other => return Err(error("reply", format!("invalid status {other:?}"))),
+        given => whole(&given).ok_or_else(|| {
+            let shown = given.to_string().unwrap_or_default();
+            error("reply", format!("invalid status {shown}: 200 to 599 can be sent"))
+        })?,
     };
     let mut reply = Reply::new(status(code)?);
-    if let Some(reason) = fields.raw_get::<Option<LuaString>>("reason")? {
+    if let Some(reason) = field_of::<LuaString>(lua, fields, "reason", "string")? {
         checked_reason(&reason.as_bytes())?;
         reply.reason = Some(Bytes::copy_from_slice(&reason.as_bytes()));
     }
-    if let Some(headers) = fields.raw_get::<Option<Table>>("headers")? {
+    if let Some(headers) = field_of::<Table>(lua, fields, "headers", "table")? {
         for pair in headers.pairs::<LuaString, Value>() {
             let (name, values) = pair?;
             match values {
                 Value::Table(values) => {
                     // HAProxy's own tables of headers begin at 0, others at 1.
-                    let first = values.raw_get::<Option<LuaString>>(0)?;
-                    let rest = values.sequence_values::<LuaString>();
+                    let first = values.raw_get::<Option<Value>>(0)?;
+                    let rest = values.sequence_values::<Value>();
                     for value in first.into_iter().map(Ok).chain(rest) {
-                        add(&mut reply, &name, &value?)?;
+                        add(lua, &mut reply, &name, value?)?;
                     }
                 }
-                Value::String(value) => add(&mut reply, &name, &value)?,
-                other => {
-                    let name = name.to_string_lossy();
-                    let what = other.type_name();
-                    return Err(error("reply", format!("header `{name}` is a {what}")));
-                }
+                value => add(lua, &mut reply, &name, value)?,
             }
         }
     }
-    if let Some(body) = fields.raw_get::<Option<LuaString>>("body")? {
+    if let Some(body) = field_of::<LuaString>(lua, fields, "body", "string")? {
         reply.body = Bytes::copy_from_slice(&body.as_bytes());
     }
     Ok(reply)
 }
 
-fn add(reply: &mut Reply, name: &LuaString, value: &LuaString) -> Result<()> {
+/// A whole number, however a script came by it: JSON gives `403.0`, a header `"403"`.
+fn whole(value: &Value) -> Option<i64> {
+    match value {
+        Value::Integer(code) => Some(*code),
+        Value::Number(code) if code.fract() == 0.0 && code.abs() < 1e9 => Some(*code as i64),
+        Value::String(text) => std::str::from_utf8(&text.as_bytes()).ok()?.trim().parse().ok(),
+        _ => None,
+    }
+}
+
+/// A field of a table that a script may have made with a metatable of its own.
+fn field_of<T: FromLua>(lua: &Lua, fields: &Table, name: &str, kind: &str) -> Result<Option<T>> {
+    let value: Value = fields.get(name)?;
+    let got = type_name(&value);
+    Option::<T>::from_lua(value, lua)
+        .map_err(|_| error("reply", format!("`{name}` is a {kind}, not a {got}")))
+}
+
+/// Adds a header field; numbers are texts, as everywhere in Lua.
+fn add(lua: &Lua, reply: &mut Reply, name: &LuaString, value: Value) -> Result<()> {
+    let kind = type_name(&value);
+    let Some(value) = lua.coerce_string(value)? else {
+        let name = name.to_string_lossy();
+        return Err(error("reply", format!("header `{name}` is a {kind}")));
+    };
     let (name, value) = field(&name.as_bytes(), &value.as_bytes())?;
     // The length is that of the body, whatever the script counted.
     if name != names::CONTENT_LENGTH && name != names::TRANSFER_ENCODING {
@@ -183,10 +204,10 @@ fn status(code: i64) -> Result<StatusCode> {
         .ok_or_else(|| error("reply", format!("invalid status {code}: 200 to 599 can be sent")))
 }
 
-/// The reason phrase that belongs to a status, if one does.
+/// The reason phrase that is sent with a status, if it is one.
 fn usual_reason(code: i64) -> Option<&'static str> {
     let status = StatusCode::from_u16(u16::try_from(code).ok()?).ok()?;
-    status.canonical_reason()
+    Some(status.canonical_reason().unwrap_or("Unknown"))
 }
 
 fn checked_reason(reason: &[u8]) -> Result<()> {

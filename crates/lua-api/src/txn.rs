@@ -138,22 +138,26 @@ pub(crate) const ROWS: &[Row] = &[
         "done(txn[, reply])",
         "ends the transaction and the action at once; an HTTP client gets `reply`, if one is given. A fetch just ends",
         |lua, name, _| {
-            operation(lua, name, |_, (this, reply): (This<TxnClass>, Option<Table>)| {
-                let txn = this.live()?;
-                let run = Run::current().ok_or_else(|| error("done", "nothing runs here"))?;
-                // Only an action ends the transaction.
-                if run.kind.get() == RunKind::Action {
-                    // A TCP stream has what was sent to it so far.
-                    if let Some(fields) = reply.filter(|_| txn.mode() == Mode::Http) {
-                        txn.set_reply(reply::read(&fields)?);
+            operation(
+                lua,
+                name,
+                |lua, (this, reply): (This<TxnClass>, Option<Table>)| {
+                    let txn = this.live()?;
+                    let run = Run::current().ok_or_else(|| error("done", "nothing runs here"))?;
+                    // Only an action ends the transaction.
+                    if run.kind.get() == RunKind::Action {
+                        // A TCP stream has what was sent to it so far.
+                        if let Some(fields) = reply.filter(|_| txn.mode() == Mode::Http) {
+                            txn.set_reply(reply::read(lua, &fields)?);
+                        }
+                        run.finish(Done::Outcome(ActionOutcome::Done));
+                    } else {
+                        run.finish(Done::Outcome(ActionOutcome::Continue));
                     }
-                    run.finish(Done::Outcome(ActionOutcome::Done));
-                } else {
-                    run.finish(Done::Outcome(ActionOutcome::Continue));
-                }
-                // Whoever steps the run ends it here.
-                Ok(async { pending::<Result<()>>().await })
-            })
+                    // Whoever steps the run ends it here.
+                    Ok(async { pending::<Result<()>>().await })
+                },
+            )
         },
     ),
     row(

@@ -105,6 +105,55 @@ fn done_ends_the_action_at_once_with_its_reply() {
     assert_eq!(out(&txn), "closed");
 }
 
+/// An action that fails lets the request go on, so what HAProxy takes from a script has to be taken here.
+#[test]
+fn a_reply_takes_numbers_and_tables_as_scripts_come_by_them() {
+    for (made, status, header, body) in [
+        (
+            "{ status = 403.0, headers = { ['retry-after'] = 30 } }",
+            403,
+            "30",
+            "",
+        ),
+        (
+            "{ status = '429', headers = { ['retry-after'] = { 1.5 } }, body = 12 }",
+            429,
+            "1.5",
+            "12",
+        ),
+        (
+            "setmetatable({}, { __index = { status = 503, headers = { ['retry-after'] = '9' }, body = 'later' } })",
+            503,
+            "9",
+            "later",
+        ),
+    ] {
+        let site = Site::new(&format!("{HEAD} txn:done({made}) end)"));
+        let txn = http("/");
+        assert_eq!(run(site.act("a", &txn)), ActionOutcome::Done, "{made}");
+        let reply = txn.take_reply().unwrap();
+        assert_eq!(
+            (
+                reply.status.as_u16(),
+                reply.headers.get("retry-after").unwrap().as_bytes(),
+                &reply.body[..]
+            ),
+            (status, header.as_bytes(), body.as_bytes()),
+            "{made}"
+        );
+    }
+    assert_eq!(
+        eval(
+            "for _, made in ipairs { { status = 403.5 }, { status = 'x' }, { headers = 'x' }, { body = true }, { headers = { a = {} }, \
+                body = {} }, { headers = { a = { true } } } } do try(txn.done, txn, made) end
+             out(txn:reply { status = 299 }.reason, txn:reply { status = '404' }.reason)"
+        ),
+        "reply: invalid status 403.5: 200 to 599 can be sent|reply: invalid status x: 200 to 599 can be sent|\
+         reply: `headers` is a table, not a string|reply: `body` is a string, not a boolean|reply: `body` is a string, not a table|\
+         reply: header `a` is a boolean|Unknown,Not Found"
+    );
+}
+
 #[test]
 fn a_reply_that_can_not_be_sent_is_refused() {
     assert_eq!(

@@ -132,6 +132,19 @@ fn a_response_has_status_reason_headers_and_body() {
 }
 
 #[test]
+fn numbers_are_texts_in_headers_and_no_timeout_is_a_timeout_of_0() {
+    assert_eq!(
+        shown(
+            "local r = c:post{ url = at, body = 12, timeout = 0, headers = { ['content-length'] = 2, n = 5, ['x-n'] = { 1.5, [0] = 0 } } }
+             out(r.status, clean(r.body))
+             try(function() c:get{ url = at, headers = { a = true } } end) try(function() c:get{ url = at, headers = { a = { {} } } } end)"
+        ),
+        "201,POST / HTTP/1.1 accept: */*|content-length: 2|host: AT|n: 5|user-agent: tidegate|x-n: 0|x-n: 1.5 12|\
+         get: header `a` is a boolean|get: header `a` is a table"
+    );
+}
+
+#[test]
 fn a_function_gives_the_body_piece_by_piece_and_may_wait() {
     assert_eq!(
         shown(
@@ -298,12 +311,12 @@ fn what_can_not_be_sent_is_refused() {
         shown(
             "refuse(c.get, c, {}) refuse(c.get, c, { url = 5 }) refuse(c.get, c, { url = 'nope' }) refuse(c.get, c, { url = 'ftp://a' })
              refuse(c.get, c, { url = at, foo = 1 }) refuse(c.get, c, { url = at, headers = { ['a b'] = 'x' } })
-             refuse(c.get, c, { url = at, headers = { a = 'x\\r\\ny: z' } }) refuse(c.get, c, { url = at, headers = { a = {}, b = 1 } })
+             refuse(c.get, c, { url = at, headers = { a = 'x\\r\\ny: z' } }) refuse(c.get, c, { url = at, headers = { a = {}, b = true } })
              refuse(c.get, c) refuse(c.get, {}, { url = at }) refuse(c.request, c, { url = at }) refuse(c.request, c, { url = at, method = 'A B' })"
         ),
         "get: 'url' field is missing|get: invalid url '5'|get: invalid url 'nope'|get: invalid url 'ftp://a'|\
          get: 'foo' invalid parameter name|get: invalid header name `a b`|\
-         get: the value of `a` has characters that can't be sent|get: header `b` is a integer|\
+         get: the value of `a` has characters that can't be sent|get: header `b` is a boolean|\
          bad argument #2 to 'get' (table expected, got nil)|bad argument #1 to 'get' (HTTPClient expected, got table)|\
          request: 'method' field is missing|request: invalid method"
     );

@@ -115,6 +115,25 @@ fn a_connection_that_fails_says_why() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let refused = fetched(&format!("return s:connect('127.0.0.1', {})", free.port()));
     assert!(refused.starts_with("nil,Connection refused"), "{refused}");
+    for (address, why) in [
+        ("'127.0.0.1', 70000", "port 70000 is not between 1 and 65535"),
+        ("'', 80", "cannot parse destination address ''"),
+        (
+            "'fd@0'",
+            "descriptors (`fd@`) are not connected to: they could be another session's",
+        ),
+    ] {
+        assert_eq!(
+            fetched(&format!("return s:connect({address})")),
+            format!("nil,{why}")
+        );
+        if address.contains(' ') {
+            assert_eq!(
+                fetched(&format!("return s:connect_ssl({address})")),
+                format!("nil,{why}")
+            );
+        }
+    }
     assert_eq!(fetched("return s:receive()"), "nil,closed,");
     assert_eq!(fetched("return s:send('x')"), "nil,closed,0");
     let wrong = fetched("return pcall(s.connect, s, '127.0.0.1')");
@@ -159,6 +178,27 @@ fn a_unix_socket_is_connected_to_by_its_path() {
     assert_eq!(
         fetched(&format!("s:connect('{}') return (s:receive())", path.display())),
         "unix"
+    );
+}
+
+#[test]
+fn a_listener_that_takes_nobody_holds_nobody_up() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()
+        .unwrap();
+    let _here = runtime.enter();
+    let name = format!("tidegate-full-{}", std::process::id());
+    let socket = tokio::net::UnixSocket::new_stream().unwrap();
+    socket.bind(format!("\0{name}")).unwrap();
+    let _listener = socket.listen(0).unwrap();
+    // It has room for one that it has not taken.
+    let said = fetched(&format!(
+        "local other = core.tcp() return s:connect('abns@{name}'), other:connect('abns@{name}')"
+    ));
+    assert!(
+        said.starts_with("1,nil,Resource temporarily unavailable"),
+        "{said}"
     );
 }
 

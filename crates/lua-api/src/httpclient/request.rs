@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, Method, Uri, Version};
 use mlua::{Lua, LuaString, Result, Table, Value};
 use tidegate_sample::head::{Headers, Target, names, request};
 
-use crate::arg::{error, message};
+use crate::arg::{error, message, type_name};
 use crate::settings::HttpClientSettings;
 use crate::socket::{Address, TlsOptions};
 
@@ -83,13 +83,13 @@ impl Request {
             .to_owned();
         let port = uri.port_u16().unwrap_or(port);
         let address = match fields.raw_get::<Option<LuaString>>("dst")? {
-            None => Address::parse(&host, Some(port.into()), &name)?,
+            None => Address::parse(&host, Some(port.into())),
             Some(dst) => {
                 let dst = message(&dst.as_bytes());
-                Address::parse(&dst, None, &name)
-                    .or_else(|_| Address::parse(&dst, Some(port.into()), &name))?
+                Address::parse(&dst, None).or_else(|_| Address::parse(&dst, Some(port.into())))
             }
         };
+        let address = address.map_err(|why| wrong(why.to_string()))?;
         let options = fields.raw_get::<Option<Table>>("tls")?;
         let tls = match is_tls {
             true => Some(TlsOptions::named(
@@ -101,10 +101,11 @@ impl Request {
             false => None,
         };
         let timeout = match fields.raw_get::<Option<f64>>("timeout")? {
+            // As everywhere in HAProxy, 0 is no timeout of one's own.
+            None | Some(0.0) => TIMEOUT,
             Some(ms) => {
                 Duration::try_from_secs_f64(ms / 1000.0).map_err(|_| wrong("invalid timeout".to_owned()))?
             }
-            None => TIMEOUT,
         };
         let body = match fields.raw_get::<Value>("body")? {
             Value::Nil | Value::Function(_) => None,
@@ -115,7 +116,7 @@ impl Request {
         };
         let mut headers = Headers::new();
         if let Some(given) = fields.raw_get::<Option<Table>>("headers")? {
-            read_headers(&given, &mut headers, &wrong)?;
+            read_headers(lua, &given, &mut headers, &wrong)?;
         }
         complete(&mut headers, &uri);
         let kept_by = format!("{address:?} {}", tls.as_ref().map_or("", |tls| tls.shown()));
@@ -137,13 +138,22 @@ impl Request {
 }
 
 /// Each name has a value, or a list of them, which may begin at 0.
-fn read_headers(given: &Table, headers: &mut Headers, wrong: &dyn Fn(String) -> mlua::Error) -> Result<()> {
+fn read_headers(
+    lua: &Lua,
+    given: &Table,
+    headers: &mut Headers,
+    wrong: &dyn Fn(String) -> mlua::Error,
+) -> Result<()> {
     for pair in given.pairs::<LuaString, Value>() {
         let (name, values) = pair?;
         let shown = message(&name.as_bytes());
         let known = HeaderName::from_bytes(&name.as_bytes())
             .map_err(|_| wrong(format!("invalid header name `{shown}`")))?;
-        let mut add = |value: &LuaString| {
+        // Numbers are texts, as everywhere in Lua.
+        let mut add = |value: Value| {
+            let kind = type_name(&value);
+            let value = lua.coerce_string(value)?;
+            let value = value.ok_or_else(|| wrong(format!("header `{shown}` is a {kind}")))?;
             let value = HeaderValue::from_bytes(&value.as_bytes()).map_err(|_| {
                 wrong(format!(
                     "the value of `{shown}` has characters that can't be sent"
@@ -156,15 +166,14 @@ fn read_headers(given: &Table, headers: &mut Headers, wrong: &dyn Fn(String) -> 
             Ok::<_, mlua::Error>(())
         };
         match values {
-            Value::String(value) => add(&value)?,
             Value::Table(values) => {
-                let first = values.raw_get::<Option<LuaString>>(0)?;
-                let rest = values.sequence_values::<LuaString>();
+                let first = values.raw_get::<Option<Value>>(0)?;
+                let rest = values.sequence_values::<Value>();
                 for value in first.into_iter().map(Ok).chain(rest) {
-                    add(&value?)?;
+                    add(value?)?;
                 }
             }
-            other => return Err(wrong(format!("header `{shown}` is a {}", other.type_name()))),
+            value => add(value)?,
         }
     }
     Ok(())

@@ -1,11 +1,8 @@
 //! Where a script connects to, in the forms of HAProxy's addresses.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
-
-use mlua::Result;
-
-use super::wrong;
 
 /// An address that was understood; names are resolved when it is connected to.
 #[derive(Debug, PartialEq, Eq)]
@@ -46,9 +43,30 @@ impl Family {
     }
 }
 
+/// Why a text is no address.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum NoAddress {
+    /// It needs a port, and the script gave none.
+    PortMissing,
+    /// Nothing can be connected to by it.
+    Unreadable(String),
+}
+
+impl fmt::Display for NoAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NoAddress::PortMissing => f.write_str("port missing"),
+            NoAddress::Unreadable(why) => f.write_str(why),
+        }
+    }
+}
+
 impl Address {
-    /// Reads what a script gave to the function `function`.
-    pub(crate) fn parse(text: &str, port: Option<i64>, function: &str) -> Result<Address> {
+    /// Reads what a script gave.
+    ///
+    /// # Errors
+    /// It is no address.
+    pub(crate) fn parse(text: &str, port: Option<i64>) -> Result<Address, NoAddress> {
         if let Some(path) = text
             .strip_prefix("unix@")
             .or_else(|| text.starts_with('/').then_some(text))
@@ -59,9 +77,8 @@ impl Address {
             return Ok(Address::Abstract(abstract_name.into()));
         }
         if text.starts_with("fd@") {
-            return Err(wrong(&format!(
-                "{function}: `fd@` addresses are not supported yet"
-            )));
+            let why = "descriptors (`fd@`) are not connected to: they could be another session's";
+            return Err(NoAddress::Unreadable(why.to_owned()));
         }
         let (host, family) = PREFIXES
             .into_iter()
@@ -76,17 +93,17 @@ impl Address {
             },
         };
         let name = host.trim_start_matches('[').trim_end_matches(']');
-        let port = port.ok_or_else(|| wrong(&format!("{function}: port missing")))?;
-        let unreadable = || wrong(&format!("{function}: cannot parse destination address '{text}'"));
+        let port = port.ok_or(NoAddress::PortMissing)?;
         let port = u16::try_from(port)
             .ok()
             .filter(|port| *port > 0)
-            .ok_or_else(unreadable)?;
+            .ok_or_else(|| NoAddress::Unreadable(format!("port {port} is not between 1 and 65535")))?;
         if is_host(name, family) {
             let name = name.to_owned();
             Ok(Address::Host { name, port, family })
         } else {
-            Err(unreadable())
+            let why = format!("cannot parse destination address '{text}'");
+            Err(NoAddress::Unreadable(why))
         }
     }
 }
@@ -134,44 +151,40 @@ mod tests {
             ("unix@/run/x.sock", None, Address::Unix("/run/x.sock".into())),
             ("abns@name", None, Address::Abstract(b"name".to_vec())),
         ] {
-            assert_eq!(Address::parse(text, port, "connect").unwrap(), wanted, "{text}");
+            assert_eq!(Address::parse(text, port).unwrap(), wanted, "{text}");
         }
     }
 
     #[test]
     fn what_is_no_address_is_told() {
         for (text, port, wanted) in [
-            ("127.0.0.1", None, "connect: port missing"),
-            (
-                "127.0.0.1",
-                Some(0),
-                "connect: cannot parse destination address '127.0.0.1'",
-            ),
-            (
-                "127.0.0.1",
-                Some(70_000),
-                "connect: cannot parse destination address '127.0.0.1'",
-            ),
-            ("", Some(80), "connect: cannot parse destination address ''"),
+            ("127.0.0.1", None, "port missing"),
+            ("127.0.0.1", Some(0), "port 0 is not between 1 and 65535"),
+            ("127.0.0.1", Some(70_000), "port 70000 is not between 1 and 65535"),
+            ("", Some(80), "cannot parse destination address ''"),
             (
                 "ipv4@::1",
                 Some(80),
-                "connect: cannot parse destination address 'ipv4@::1'",
+                "cannot parse destination address 'ipv4@::1'",
             ),
             (
                 "ipv6@127.0.0.1",
                 Some(80),
-                "connect: cannot parse destination address 'ipv6@127.0.0.1'",
+                "cannot parse destination address 'ipv6@127.0.0.1'",
             ),
             (
                 "127.0.0.1:80",
                 Some(80),
-                "connect: cannot parse destination address '127.0.0.1:80'",
+                "cannot parse destination address '127.0.0.1:80'",
             ),
-            ("fd@3", None, "connect: `fd@` addresses are not supported yet"),
+            (
+                "fd@3",
+                None,
+                "descriptors (`fd@`) are not connected to: they could be another session's",
+            ),
         ] {
-            let error = Address::parse(text, port, "connect").unwrap_err().to_string();
-            assert!(error.contains(wanted), "{text}: {error}");
+            let error = Address::parse(text, port).unwrap_err().to_string();
+            assert_eq!(error, wanted, "{text}");
         }
     }
 }

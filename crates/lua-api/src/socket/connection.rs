@@ -1,7 +1,8 @@
 //! A connection with what was read ahead from it.
 
+use std::ffi::OsStr;
 use std::io;
-use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
 
 use bytes::BytesMut;
 use mlua::{Lua, Result, Value};
@@ -62,12 +63,10 @@ impl Connection {
         let connected = match address {
             Address::Host { .. } => return Self::of_tcp(Self::tcp(address, names).await?),
             Address::Unix(path) => UnixStream::connect(path).await?,
+            // Names of this kind are paths that begin with a zero.
             Address::Abstract(name) => {
-                let address = std::os::unix::net::SocketAddr::from_abstract_name(name)?;
-                // The kernel answers at once on a Unix socket.
-                let stream = std::os::unix::net::UnixStream::connect_addr(&address)?;
-                stream.set_nonblocking(true)?;
-                UnixStream::from_std(stream)?
+                let path = [b"\0", name.as_slice()].concat();
+                UnixStream::connect(OsStr::from_bytes(&path)).await?
             }
         };
         Ok(Self::new(

@@ -15,14 +15,14 @@ use mlua::{
 };
 use tidegate_exec::{Said, function, operation};
 
-pub(crate) use self::address::Address;
+pub(crate) use self::address::{Address, NoAddress};
 pub(crate) use self::connection::Stream;
 use self::connection::{Connection, Pattern};
 use self::owner::Inner;
 use self::owner::Refused;
 pub(crate) use self::tls::Options as TlsOptions;
 pub use self::tls::{Authorities, Trust};
-use crate::arg::{Int, Millis, Named, Object, bad_argument, error};
+use crate::arg::{Int, Millis, Named, Object, bad_argument, error, message};
 use crate::names::Names;
 use crate::row::{Row, install_class, own_fields, row};
 
@@ -50,9 +50,15 @@ pub(crate) const ROWS: &[Row] = &[
                 name,
                 move |_, (socket, address, port): (Object<Socket>, LuaString, Option<Int>)| {
                     let (inner, names) = (socket.own()?, names.clone());
-                    let address = Address::parse(&text(&address), port.map(|Int(port)| port), "connect")?;
-                    let place = format!("{address:?}");
-                    Ok(async move { Ok(connect(&inner, &place, Connection::open(&address, &names)).await) })
+                    let address = address_arg("connect", &address, port)?;
+                    Ok(async move {
+                        let address = match address {
+                            Ok(address) => address,
+                            Err(why) => return Ok(Given::Failed(why, ())),
+                        };
+                        let place = format!("{address:?}");
+                        Ok(connect(&inner, &place, Connection::open(&address, &names)).await)
+                    })
                 },
             )
         },
@@ -73,10 +79,17 @@ pub(crate) const ROWS: &[Row] = &[
                     Option<Table>,
                 )| {
                     let (inner, names) = (socket.own()?, names.clone());
-                    let address = Address::parse(&text(&address), port.map(|Int(port)| port), "connect_ssl")?;
-                    let options = tls::Options::of(options, &address)?;
-                    let place = format!("{address:?} {}", options.shown());
+                    let address = address_arg("connect_ssl", &address, port)?;
+                    let address = match address {
+                        Ok(address) => Ok((tls::Options::of(options, &address)?, address)),
+                        Err(why) => Err(why),
+                    };
                     Ok(async move {
+                        let (options, address) = match address {
+                            Ok(known) => known,
+                            Err(why) => return Ok(Given::Failed(why, ())),
+                        };
+                        let place = format!("{address:?} {}", options.shown());
                         let opened =
                             async { tls::connect(Connection::open(&address, &names).await?, &options).await };
                         Ok(connect(&inner, &place, opened).await)
@@ -335,8 +348,19 @@ fn position(index: i64, length: usize) -> usize {
     usize::try_from(at).unwrap_or(0)
 }
 
-fn text(bytes: &LuaString) -> String {
-    String::from_utf8_lossy(&bytes.as_bytes()).into_owned()
+/// The address that a script gave, or why it is none, for the script to read.
+///
+/// # Errors
+/// A port is missing: that is the script's fault, and not the address's.
+fn address_arg(
+    name: &str,
+    address: &LuaString,
+    port: Option<Int>,
+) -> Result<std::result::Result<Address, String>> {
+    match Address::parse(&message(&address.as_bytes()), port.map(|Int(port)| port)) {
+        Err(NoAddress::PortMissing) => Err(error(name, NoAddress::PortMissing)),
+        known => Ok(known.map_err(|why| why.to_string())),
+    }
 }
 
 impl Named for Socket {
