@@ -1,11 +1,12 @@
 //! The Channel class: one direction of a TCP stream, as rules see it.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use mlua::{Error, LuaString, Result};
 use tidegate_exec::{Said, function, operation};
-use tidegate_proxy::{Channel, Mode, Txn};
+use tidegate_proxy::{Channel, Mode, Phase, Txn};
 
 use crate::arg::Int;
 use crate::filter::Passing;
@@ -58,6 +59,19 @@ impl Of<ChannelClass> {
             }
             Mode::Http | Mode::Tcp => Ok(()),
         }
+    }
+
+    /// Rules read what comes their own way: nobody receives the other while they run, so that whoever waited for it would wait for ever.
+    fn is_own_way(&self) -> Result<()> {
+        let wrong = match (self.live()?.phase(), self.class) {
+            (Phase::Connection | Phase::Session, _) => {
+                "nothing is read yet in `tcp-request connection` and `tcp-request session`"
+            }
+            (Phase::Content, Class::ResponseChannel) => "a rule for requests can't read the response",
+            (Phase::ResponseContent, Class::RequestChannel) => "a rule for responses can't read the request",
+            _ => return Ok(()),
+        };
+        Err(Error::runtime(wrong))
     }
 
     fn of<'a>(&self, txn: &'a Txn) -> &'a Channel {
@@ -123,9 +137,15 @@ pub(crate) const ROWS: &[Row] = &[
                 lua,
                 name,
                 |_, (this, offset, length): (This_, Option<Int>, Option<Int>)| {
-                    look(this, length.map(|length| length.0), move |data| {
+                    // As much as there can be is what comes until `inspect-delay` is over, or what is there without one.
+                    let most = Some(Int(i64::MAX)).filter(|_| {
+                        let txn = this.live();
+                        length.is_some_and(|Int(length)| length == -1)
+                            && txn.is_ok_and(|txn| txn.inspected_until().is_some())
+                    });
+                    look(this, length.map(|length| length.0), move |data, late| {
                         let found = data.data(offset, length)?;
-                        Ok((!data.falls_short(&found, length)).then_some(found))
+                        Ok((late || !data.falls_short(&found, most.or(length))).then_some(found))
                     })
                 },
             )
@@ -139,11 +159,11 @@ pub(crate) const ROWS: &[Row] = &[
                 lua,
                 name,
                 |_, (this, offset, length): (This_, Option<Int>, Option<Int>)| {
-                    look(this, None, move |data| {
+                    look(this, None, move |data, late| {
                         let line = data.line(offset, length)?;
                         let is_whole = line.last() == Some(&b'\n');
                         let length = length.filter(|length| length.0 >= 0).or(Some(Int(i64::MAX)));
-                        Ok((is_whole || !data.falls_short(&line, length)).then_some(line))
+                        Ok((is_whole || late || !data.falls_short(&line, length)).then_some(line))
                     })
                 },
             )
@@ -154,7 +174,7 @@ pub(crate) const ROWS: &[Row] = &[
         "a copy of all input; an action waits for some, nil at the end",
         |lua, name, _| {
             operation(lua, name, |_, this: This_| {
-                look(this, None, |data| Ok(Some(data.channel.data(0, None))))
+                look(this, None, |data, _| Ok(Some(data.channel.data(0, None))))
             })
         },
     ),
@@ -163,7 +183,7 @@ pub(crate) const ROWS: &[Row] = &[
         "takes all input; an action waits for some, nil at the end",
         |lua, name, _| {
             operation(lua, name, |_, this: This_| {
-                look(this, None, |data| Ok(Some(data.take(None))))
+                look(this, None, |data, _| Ok(Some(data.take(None))))
             })
         },
     ),
@@ -172,7 +192,9 @@ pub(crate) const ROWS: &[Row] = &[
         "takes a line; an action waits for one, nil at the end",
         |lua, name, _| {
             operation(lua, name, |_, this: This_| {
-                look(this, None, |data| Ok(data.take_line()))
+                look(this, None, |data, late| {
+                    Ok(data.take_line().or_else(|| late.then(|| data.take(None))))
+                })
             })
         },
     ),
@@ -239,9 +261,12 @@ pub(crate) const ROWS: &[Row] = &[
         |lua, name, _| {
             operation(lua, name, |_, (this, Int(length)): (This_, Int)| {
                 this.is_in_tcp()?;
+                let in_filter = Run::current().is_some_and(|run| run.filter().is_some());
+                if !in_filter {
+                    this.is_own_way()?;
+                }
                 let first = this.look_at(|data| data.forward(length))?;
                 let txn = this.live()?;
-                let in_filter = Run::current().is_some_and(|run| run.filter().is_some());
                 Ok(async move {
                     let mut gone = first;
                     let channel = this.of(&txn);
@@ -250,8 +275,8 @@ pub(crate) const ROWS: &[Row] = &[
                         && !in_filter
                         && channel.may_recv()
                         && !channel.is_full()
+                        && more(&txn, channel, 0).await
                     {
-                        channel.wait_input(0).await;
                         gone += channel.forward(Some(left));
                     }
                     Ok(gone)
@@ -282,38 +307,54 @@ pub(crate) const ROWS: &[Row] = &[
     ),
 ];
 
-/// Waits until `take` finds something in the input. Nil when the end came first. A filter gets what is there.
+/// Waits until `take` finds something in the input. Nil when the end came first. Once it is late to wait for more, as it always is for
+/// a filter, `take` is told so, and gives what is there.
 fn look(
     this: This_,
     wanted: Option<i64>,
-    take: impl Fn(&Passing<'_>) -> Result<Option<Bytes>> + 'static,
+    take: impl Fn(&Passing<'_>, bool) -> Result<Option<Bytes>> + 'static,
 ) -> Result<impl Future<Output = Result<Option<Said<Bytes>>>>> {
     this.is_in_tcp()?;
     let txn = this.live()?;
     let work = Run::current().and_then(|run| run.filter());
+    if work.is_none() {
+        this.is_own_way()?;
+    }
     Ok(async move {
         if let Some(work) = work {
             let data = work.side(this.way()).window.passing();
-            let found = match take(&data)? {
-                None => Some(data.channel.data(0, None)),
-                found => found,
-            };
+            let found = take(&data, true)?;
             return Ok(found.filter(|found| !found.is_empty()).map(Said));
         }
         let channel = this.of(&txn);
+        let mut late = false;
         loop {
             let seen = channel.input_len();
             // No bytes at all are there as soon as any are.
             if seen > 0
-                && let Some(found) = take(&Passing::of(channel))?
+                && let Some(found) = take(&Passing::of(channel), late)?
                 && (!found.is_empty() || wanted == Some(0))
             {
                 return Ok(Some(Said(found)));
             }
-            if !channel.may_recv() || channel.is_full() {
+            if !channel.may_recv() || channel.is_full() || late {
                 return Ok(None);
             }
-            channel.wait_input(seen).await;
+            late = !more(&txn, channel, seen).await;
         }
     })
+}
+
+/// Waits until more than `seen` has come, or the end. False if that takes longer than a rule may wait.
+async fn more(txn: &Txn, channel: &Channel, seen: usize) -> bool {
+    match txn.patience() {
+        None => channel.wait_input(seen).await,
+        Some(Duration::ZERO) => return channel.input_len() > seen,
+        Some(limit) => {
+            return tokio::time::timeout(limit, channel.wait_input(seen))
+                .await
+                .is_ok();
+        }
+    }
+    true
 }

@@ -38,6 +38,17 @@ fn input_is_looked_at_without_taking_it() {
     assert_eq!(txn.request_channel().input_len(), 7);
 }
 
+/// Nobody receives it while the rule runs: a script that waited for it would wait for ever.
+#[test]
+fn a_rule_reads_what_comes_its_own_way() {
+    let txn = stream("hello");
+    let lines =
+        "for _, name in ipairs { 'data', 'line', 'dup', 'get', 'getline' } do try(txn.res[name], txn.res) end
+        try(txn.res.forward, txn.res, 1) out(txn.res:input(), txn.res:append('there'), txn.req:get())";
+    let said = ["a rule for requests can't read the response"; 6].join("|");
+    assert_eq!(eval_on(&txn, lines), format!("{said}|0,5,hello"));
+}
+
 #[test]
 fn input_is_changed_in_place() {
     let txn = stream("hello");
@@ -105,6 +116,28 @@ fn taking_waits_for_input_and_ends_with_nil() {
         assert_eq!(running.await, ActionOutcome::Continue);
     });
     assert_eq!(out(&txn), "line\n|rest|nil|nil");
+}
+
+#[test]
+fn who_asks_for_more_gets_what_came_until_the_inspection_is_over() {
+    let delay = std::time::Duration::from_millis(20);
+    let input = |input: &'static str| Txn::detached().input(input).inspect_delay(delay).build();
+    for lines in [
+        "txn.req:data(0, 9)",
+        "txn.req:data(0, -1)",
+        "txn.req:line()",
+        "txn.req:line(0, -1)",
+        "txn.req:getline()",
+    ] {
+        assert_eq!(eval_on(&input("abc"), &format!("out({lines})")), "abc", "{lines}");
+        assert_eq!(eval_on(&input(""), &format!("out({lines})")), "nil", "{lines}");
+    }
+    assert_eq!(
+        eval_on(&input("abc"), "out(txn.req:forward(9), txn.req:get())"),
+        "3,nil"
+    );
+    // Without an inspection, all that there can be is what is there.
+    assert_eq!(eval_on(&stream("abc"), "out(txn.req:data(0, -1))"), "abc");
 }
 
 #[test]

@@ -93,6 +93,8 @@ pub struct Txn {
     pub(crate) inspecting: Cell<bool>,
     /// When that is.
     pub(crate) inspected_until: Cell<Option<Instant>>,
+    /// How long its client may be silent while a rule asks for data, where nothing else ends that.
+    pub(crate) silence: Cell<Option<Duration>>,
     pub(crate) request: RefCell<Option<request::Parts>>,
     pub(crate) response: RefCell<Option<response::Parts>>,
     /// Fields of a response 103 that the client is to get next.
@@ -218,6 +220,7 @@ impl Txn {
             stage: Cell::new(None),
             inspecting: Cell::new(mode == Mode::Tcp),
             inspected_until: Cell::new(None),
+            silence: Cell::new(None),
             request: RefCell::default(),
             response: RefCell::default(),
             hints: RefCell::default(),
@@ -281,6 +284,15 @@ impl Txn {
     /// other rules are evaluated.
     pub fn inspected_until(&self) -> Option<Instant> {
         self.inspected_until.get()
+    }
+
+    /// How long a rule may wait for more data from now on: until `inspect-delay` is over, or for as long as the peer may be
+    /// silent. None if something else ends the wait.
+    pub fn patience(&self) -> Option<Duration> {
+        match self.inspected_until() {
+            Some(until) => Some(until.saturating_duration_since(Instant::now())),
+            None => self.silence.get(),
+        }
     }
 
     /// `tune.bufsize`

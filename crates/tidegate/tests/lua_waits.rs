@@ -6,6 +6,7 @@ use std::io::{Read as _, Write as _};
 
 use support::Result;
 use support::scripted;
+use support::site::{Site, rest};
 
 const SCRIPT: &str = r#"
 done = {}
@@ -182,4 +183,62 @@ fn where_nothing_can_wait_the_failure_names_the_place() -> Result<()> {
         ))?;
     }
     Ok(())
+}
+
+/// Who is silent holds no script for ever, and what came until `inspect-delay` is over is what there is.
+#[test]
+fn a_silent_client_is_waited_for_as_long_as_it_may_be_silent() -> Result<()> {
+    let script = r#"
+core.register_action("all", { "tcp-req" }, function(txn) txn:set_var("txn.got", txn.req:data(0, 100) or "nothing") end)
+core.register_action("all", { "tcp-res" }, function(txn) core.Info("response: " .. txn.res:data(0, 100)) end)
+core.register_action("other", { "tcp-req" }, function(txn) core.Info("other: " .. select(2, pcall(txn.res.data, txn.res))) end)
+core.register_fetches("early", function(txn) return select(2, pcall(txn.req.data, txn.req)) end)
+"#;
+    let config = "\
+global
+    lua-load site/silent.lua
+    log stdout local0
+defaults
+    mode tcp
+    timeout connect 10s
+    timeout server 20s
+frontend silent
+    bind 127.0.0.1:8080
+    timeout client 100ms
+    log global
+    log-format \"silent: %[var(txn.got)]\"
+    tcp-request content lua.all
+    tcp-request content reject
+frontend inspected
+    bind 127.0.0.1:8081
+    timeout client 20s
+    log global
+    log-format \"inspected: %[var(txn.got)] %[var(sess.early)]\"
+    tcp-request session set-var(sess.early) lua.early
+    tcp-request inspect-delay 100ms
+    tcp-request content lua.other
+    tcp-request content lua.all
+    use_backend mirror
+backend mirror
+    tcp-response inspect-delay 100ms
+    tcp-response content lua.all
+    server one 127.0.0.1:8089
+frontend mirror_of_http
+    mode http
+    timeout client 20s
+    bind 127.0.0.1:8089
+    http-request return status 200 content-type text/plain string origin
+";
+    let site = Site::start("lua-silent", &[("site.cfg", config), ("silent.lua", script)])?;
+    // Neither says anything.
+    let silent = site.connect(0)?;
+    site.logged("silent: nothing")?;
+    assert_eq!(rest(silent)?, "");
+    let mut short = site.connect(1)?;
+    short.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")?;
+    assert!(rest(short)?.ends_with("origin"));
+    site.logged("inspected: GET / HTTP/1.1")?;
+    site.logged("response: HTTP/1.1 200 OK")?;
+    site.logged("other: a rule for requests can't read the response")?;
+    site.logged("nothing is read yet in `tcp-request connection` and `tcp-request session`")
 }

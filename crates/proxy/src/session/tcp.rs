@@ -250,6 +250,11 @@ impl TcpSession {
             return Decided::GoOn;
         }
         let until = delay.map(|delay| Instant::now() + delay);
+        // A relay sees to the silence of its peers by itself.
+        self.txn.silence.set(match way {
+            Way::Request => self.txn.timeouts(&self.frontend.spec.timeouts).client,
+            Way::Response => None,
+        });
         let (channel, refused) = match way {
             Way::Request => (self.txn.request_channel(), *b"PR"),
             Way::Response => (self.txn.response_channel(), *b"PD"),
