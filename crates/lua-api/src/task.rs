@@ -37,7 +37,7 @@ pub(crate) fn leave() {
 /// Starts a task that a script asked for while serving.
 pub(crate) fn spawn_from_script(env: &Env, function: Function, args: MultiValue) -> Result<()> {
     let state = own_state(env, "register_task")?;
-    let room = room(env)?;
+    let room = room(env, "register_task")?;
     tokio::task::spawn_local(run(state, function, args, Run::script_limits(), room));
     Ok(())
 }
@@ -45,7 +45,7 @@ pub(crate) fn spawn_from_script(env: &Env, function: Function, args: MultiValue)
 /// Begins to call a subscription's function, on this worker.
 pub(crate) fn serve_events(env: &Env, pending: event::Pending) -> Result<()> {
     let state = own_state(env, "event_sub")?;
-    let room = room(env)?;
+    let room = room(env, "event_sub")?;
     tokio::task::spawn_local(event::serve(state, pending, room));
     Ok(())
 }
@@ -71,13 +71,13 @@ impl Drop for Room {
 ///
 /// # Errors
 /// All are taken.
-pub(crate) fn room(env: &Env) -> Result<Room> {
+pub(crate) fn room(env: &Env, name: &str) -> Result<Room> {
     let max = env.settings.tasks_max;
     let taken = env.tasks.fetch_add(1, Ordering::Relaxed);
     let room = Room(Arc::clone(&env.tasks));
     if taken >= max {
         return Err(Error::runtime(format!(
-            "register_task: {max} tasks are running, which is the limit"
+            "{name}: {max} tasks are running, which is the limit"
         )));
     }
     Ok(room)

@@ -194,7 +194,7 @@ impl Extensions for Worker {
             }
             let tasks = std::mem::take(&mut state.env.registry().tasks);
             for (function, args, limits) in tasks {
-                match task::room(&state.env) {
+                match task::room(&state.env, "register_task") {
                     Ok(room) => {
                         spawner.spawn(task::run(state.clone(), function, args, limits, room));
                     }

@@ -85,6 +85,30 @@ fn tasks_without_end_meet_a_limit() {
 }
 
 #[test]
+fn subscriptions_without_end_meet_the_same_limit() {
+    let site = Site::with(
+        "core.register_task(function()
+            local problem
+            repeat local ok, why = pcall(core.event_sub, { 'SERVER' }, function() end) problem = why until not ok
+            core.Info(problem)
+        end)",
+        false,
+        |settings| settings.tasks_max = 10,
+    );
+    run(async {
+        site.start();
+        while site.logged().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    });
+    assert!(
+        site.logged()[0].ends_with("event_sub: 10 tasks are running, which is the limit"),
+        "{:?}",
+        site.logged()
+    );
+}
+
+#[test]
 fn a_queue_wakes_who_waits_for_it() {
     let script = "local queue = core.queue()
         core.register_task(function()

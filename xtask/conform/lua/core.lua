@@ -185,3 +185,7 @@ case("core.get_var", "load", function(say) say(fails(core.get_var), fails(core.g
 case("core.event_sub", "load", function(say)
     say(fails(core.event_sub), fails(core.event_sub, {}, print), fails(core.event_sub, { "SERVER_UP", "NOTHING" }, print), fails(core.event_sub, "SERVER_UP", print))
 end, "true true true true")
+case("core.match_addr", "load", function(say)
+    local function match(a, b) return core.match_addr(core.parse_addr(a), core.parse_addr(b)) end
+    say(match("127.0.0.1/8", "127.1.1.1"), match("127.1.1.1", "127.0.0.1/8"))
+end)

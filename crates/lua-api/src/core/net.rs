@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use mlua::{FromLua as _, IntoLua, LuaString, UserData, UserDataFields, Value};
 use tidegate_exec::function;
+use tidegate_sample::arg::{mask4, mask6};
 
 use crate::arg::{Named, Object};
 use crate::row::{Row, row};
@@ -11,7 +12,7 @@ use crate::row::{Row, row};
 pub(super) const ROWS: &[Row] = &[
     row(
         "parse_addr(address)",
-        "an address or network (`10.0.0.0/8`) for `core.match_addr`, or nil",
+        "an address or network (`10.0.0.0/8`, `10.0.0.0/255.0.0.0`) for `core.match_addr`, or nil",
         |lua, name, _| {
             function(lua, name, |lua, text: LuaString| {
                 let text = text.as_bytes();
@@ -50,12 +51,11 @@ impl Network {
             None => (text, None),
         };
         let address: IpAddr = address.parse().ok()?;
-        let width = if address.is_ipv4() { 32 } else { 128 };
-        let length = match length {
-            Some(length) => length.parse::<u32>().ok().filter(|length| *length <= width)?,
-            None => width,
+        let mask = match (address, length) {
+            (_, None) => u128::MAX,
+            (IpAddr::V4(_), Some(length)) => !u128::from(!mask4(length)?),
+            (IpAddr::V6(_), Some(length)) => mask6(length)?,
         };
-        let mask = u128::MAX.checked_shl(width - length).unwrap_or(0);
         let bits = match address {
             IpAddr::V4(v4) => u32::from(v4).into(),
             IpAddr::V6(v6) => v6.into(),
@@ -67,8 +67,10 @@ impl Network {
         })
     }
 
+    /// Whether one is in the other, whatever bits stand behind the length of either.
     fn matches(&self, other: &Network) -> bool {
-        self.is_v4 == other.is_v4 && self.bits & other.mask == other.bits & self.mask
+        let both = self.mask & other.mask;
+        self.is_v4 == other.is_v4 && self.bits & both == other.bits & both
     }
 }
 
@@ -95,13 +97,25 @@ mod tests {
         assert!(matches("127.0.0.0/8", "127.0.0.1"));
         assert!(matches("127.0.0.1", "127.0.0.0/8"));
         assert!(matches("::/0", "2001:db8::1"));
+        assert!(matches("127.0.0.1/8", "127.1.1.1"));
+        assert!(matches("10.1.2.3/255.255.0.0", "10.1.0.0/24"));
+        assert!(!matches("10.1.2.3/255.255.0.0", "10.2.0.0/24"));
+        assert!(matches("2001:db8::1/ffff:ffff::", "2001:db8:5::"));
         assert!(!matches("127.0.0.0/8", "128.0.0.1"));
         assert!(!matches("0.0.0.0/0", "::1"));
     }
 
     #[test]
     fn what_is_no_network_is_none() {
-        for text in ["", "zz", "127.0.0.1/33", "::/129", "1.2.3.4/x"] {
+        for text in [
+            "",
+            "zz",
+            "127.0.0.1/33",
+            "::/129",
+            "1.2.3.4/x",
+            "1.2.3.4/ffff::",
+            "::/255.0.0.0",
+        ] {
             assert_eq!(Network::parse(text), None, "{text}");
         }
     }

@@ -50,6 +50,7 @@ pub(super) const DIFFERENCES: &[(&str, &str)] = &[
     ("Socket.settimeout-2", "what comes after a timeout can be read; HAProxy 2.6 closes the socket"),
     ("core.http_date-2", "a day 32 and an hour 25 are no dates; HAProxy counts on from there"),
     ("core.parse_addr-2", "`10.0.0` is no address; HAProxy takes the old short forms, as names"),
+    ("core.match_addr-3", "networks are compared, as documented; HAProxy also compares the bits of one that stand behind the other's length"),
     ("core.set_nice-2", "as documented, from -1024 to 1024; HAProxy takes the nearest"),
     ("core.tcp-2", "a socket may be made while a script is loaded, though not connected; HAProxy raises an error"),
 ];
