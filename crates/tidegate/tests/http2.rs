@@ -7,7 +7,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use support::Result;
-use support::frames::{ACK, DATA, END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, PING};
+use support::frames::{
+    ACK, DATA, END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, PING, RST_STREAM, WINDOW_UPDATE,
+};
 use support::origin::{origin, server};
 use support::site::Site;
 
@@ -43,6 +45,36 @@ end)
     let posted =
         site.ask("POST /lua HTTP/1.1\r\nhost: x\r\ncontent-length: 6\r\nconnection: close\r\n\r\na body")?;
     assert!(posted.contains("lua POST /lua HTTP/2.0 a body"), "{posted}");
+    Ok(())
+}
+
+/// A refusal is an answer like others; it is `reject` that ends the connection, and `silent-drop` without a word.
+#[test]
+fn rules_that_refuse_a_stream_differ_in_what_becomes_of_the_connection() -> Result<()> {
+    let config = "defaults all\n    mode http\n    timeout client 15s\n    timeout connect 5s\n\
+         frontend deny\n    bind 127.0.0.1:8080\n    http-request deny\n\
+         frontend reject\n    bind 127.0.0.1:8081\n    http-request reject\n\
+         frontend drop\n    bind 127.0.0.1:8082\n    http-request silent-drop\n";
+    let site = Site::start("refused-streams", &[("site.cfg", config)])?;
+    let mut client = Frames::client(site.connect(0)?)?;
+    for stream in [1, 3, 5] {
+        client.get(stream)?;
+        assert_eq!(client.until(HEADERS)?.stream, stream);
+        let page = client.until(DATA)?;
+        assert_eq!((page.stream, page.flags), (stream, END_STREAM), "{page:?}");
+    }
+    let mut client = Frames::client(site.connect(1)?)?;
+    client.get(1)?;
+    let calm = 11_u32.to_be_bytes();
+    assert_eq!(client.until(RST_STREAM)?.payload, calm);
+    assert!(client.until(GOAWAY)?.payload.ends_with(&calm));
+    assert!(client.next()?.is_none());
+    let mut client = Frames::client(site.connect(2)?)?;
+    client.get(1)?;
+    // What is said about windows comes before the request.
+    while let Ok(Some(frame)) = client.next() {
+        assert_eq!((frame.kind, frame.stream), (WINDOW_UPDATE, 0), "{frame:?}");
+    }
     Ok(())
 }
 

@@ -345,7 +345,6 @@ impl HttpStream {
                 Verdict::Reply { reply, refused } => {
                     if refused {
                         txn.count(Count::Error, 1);
-                        self.session.rejected.set(true);
                     }
                     let state = if refused { *b"PR" } else { *b"LR" };
                     txn.facts.borrow_mut().termination = Some(state);
@@ -386,6 +385,7 @@ impl HttpStream {
                 Verdict::Reject | Verdict::Done | Verdict::Close => {
                     if let Verdict::Reject = next.verdict {
                         txn.count(Count::Error, 1);
+                        self.session.rejected.set(true);
                     }
                     txn.facts.borrow_mut().termination = Some(*b"PR");
                     self.session.closing.set(true);

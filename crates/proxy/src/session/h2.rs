@@ -140,6 +140,10 @@ impl Connection {
                 return Poll::Ready(exit);
             }
             self.poll_exchanges(cx);
+            if session.traffic.vanish.get().is_some() {
+                // The client isn't to hear a word of it.
+                return Poll::Ready(Exit::Gone);
+            }
             let was_full = self.conn.is_full();
             match self.conn.poll_written(cx) {
                 Poll::Ready(Ok(())) => {
@@ -222,9 +226,6 @@ impl Connection {
     fn watch(&mut self, cx: &mut Context<'_>) -> Poll<Exit> {
         let shared = self.shared.clone();
         let session = &shared.session;
-        if session.traffic.vanish.get().is_some() {
-            return Poll::Ready(Exit::Gone);
-        }
         if self.ending != Some(Ending::Hard) && self.conn.is_over() {
             self.ending = Some(Ending::Hard);
             self.timer.arm(Some(GOODBYE));
