@@ -70,26 +70,17 @@ pub(crate) fn text(value: Value) -> Option<Data> {
 
 /// The decimal text of an integer, without allocating.
 pub(crate) fn int_text(int: i64) -> Data {
-    let mut buf = [0u8; 20];
-    let mut at = buf.len();
-    let mut rest = int.unsigned_abs();
-    loop {
-        at -= 1;
-        if let Some(byte) = buf.get_mut(at) {
-            *byte = b'0' + (rest % 10) as u8;
+    Data::copy(itoa::Buffer::new().format(int).as_bytes())
+}
+
+/// Appends the text of an IPv4 address.
+pub(crate) fn append_ipv4(into: &mut Vec<u8>, ip: Ipv4Addr) {
+    for (place, octet) in ip.octets().into_iter().enumerate() {
+        if place > 0 {
+            into.push(b'.');
         }
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
+        into.extend_from_slice(itoa::Buffer::new().format(octet).as_bytes());
     }
-    if int < 0 {
-        at -= 1;
-        if let Some(byte) = buf.get_mut(at) {
-            *byte = b'-';
-        }
-    }
-    Data::copy(buf.get(at..).unwrap_or_default())
 }
 
 /// The text of an IPv4 address, without allocating.
@@ -194,6 +185,15 @@ mod tests {
         }
         assert_eq!(cast(Value::str(""), Type::Int), None);
         assert_eq!(cast(Value::str(""), Type::Bool), None);
+    }
+
+    #[test]
+    fn an_appended_address_is_as_it_is_displayed() {
+        for ip in [[0; 4], [1, 22, 133, 0], [255; 4], [127, 0, 0, 1]].map(Ipv4Addr::from) {
+            let mut text = b"from ".to_vec();
+            append_ipv4(&mut text, ip);
+            assert_eq!(String::from_utf8(text).unwrap(), format!("from {ip}"));
+        }
     }
 
     #[test]

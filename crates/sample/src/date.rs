@@ -30,12 +30,23 @@ impl Zone {
 
 /// The date in a log line, in the machine's time zone: `23/Nov/2026:09:06:16.253`
 pub fn log_millis(time: SystemTime) -> Data {
-    let second = of_second(time, Zone::Local, "%d/%b/%Y:%H:%M:%S");
-    Data::format(format_args!(
-        "{}.{:03}",
-        String::from_utf8_lossy(&second),
-        since_epoch(time).1 / 1_000_000
-    ))
+    let mut text = Vec::new();
+    append_log_millis(&mut text, time);
+    text.into()
+}
+
+/// Appends the same.
+pub(crate) fn append_log_millis(into: &mut Vec<u8>, time: SystemTime) {
+    into.extend_from_slice(&of_second(time, Zone::Local, "%d/%b/%Y:%H:%M:%S"));
+    into.push(b'.');
+    append_millis(into, since_epoch(time).1 / 1_000_000);
+}
+
+/// Appends the milliseconds of a second, in three digits.
+pub(crate) fn append_millis(into: &mut Vec<u8>, millis: u32) {
+    let mut buffer = itoa::Buffer::new();
+    let (_, digits) = buffer.format(1_000 + millis).split_at(1);
+    into.extend_from_slice(digits.as_bytes());
 }
 
 /// `23/Nov/2026:09:06:16 +0000`

@@ -271,6 +271,20 @@ pub(crate) const CASES: &[Case] = &[
         },
     },
     Case {
+        name: "log",
+        title: "a line of log for each request",
+        configuration: "log.cfg",
+        script: None,
+        answer: "hello world",
+        floor: Floor::Return,
+        connections_max: u32::MAX,
+        targets: DATA_PLANE,
+        way: Way {
+            without_nginx: true,
+            ..KEPT
+        },
+    },
+    Case {
         name: "tls",
         title: "plain return over TLS",
         configuration: "return.cfg",

@@ -1,8 +1,9 @@
 //! The servers compared: what each needs, and how each is told to run a case.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use super::cases::{Case, Floor, Over};
 use crate::process::{Process, free_address};
@@ -127,6 +128,7 @@ impl Site<'_> {
         let text = template("common.cfg")?.replace("@LUA@", &load) + &template(self.case.configuration)?;
         let path = directory.join("bench.cfg");
         let text = text
+            .replace("@LOG@", &log_address()?.to_string())
             .replace("@LISTEN@", &listen)
             .replace("@MAXCONN@", &self.connections.to_string());
         std::fs::write(&path, self.fill(&text, directory, address))?;
@@ -183,6 +185,15 @@ impl Site<'_> {
         text.replace("@PORT@", &address.port().to_string())
             .replace("@ORIGIN@", &self.origin.port().to_string())
             .replace("@DIR@", &text_of(directory))
+    }
+}
+
+/// Where lines of log go: nobody reads them, but their senders aren't told that nobody is there.
+fn log_address() -> Result<SocketAddr> {
+    static SINK: OnceLock<std::io::Result<UdpSocket>> = OnceLock::new();
+    match SINK.get_or_init(|| UdpSocket::bind(("127.0.0.1", 0))) {
+        Ok(sink) => Ok(sink.local_addr()?),
+        Err(why) => Err(format!("no socket for lines of log: {why}").into()),
     }
 }
 

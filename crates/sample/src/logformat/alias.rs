@@ -93,7 +93,7 @@ const ROWS: &[Alias] = &[
         let query = request.asked_uri().whole_query();
         o.limited(s.log_uri_bytes(), |o| {
             if let Some(query) = query {
-                o.request_text(b"?");
+                o.request_literal(b"?");
                 o.request_text(query.as_bytes());
             }
         });
@@ -101,8 +101,8 @@ const ROWS: &[Alias] = &[
     http("HU", "request's URI", |o, s, _| limited_field(o, s, uri)),
     http("HV", "request's HTTP version", |o, s, _| {
         request_field(o, s, |o, r| {
-            o.request_text(b"HTTP/");
-            o.request_text(http_version(r.version).as_bytes());
+            o.request_literal(b"HTTP/");
+            o.request_literal(http_version(r.version).as_bytes());
         });
     }),
     any(UNIQUE_ID, "unique id", |o, s, _| o.text(s.unique_id().as_deref())),
@@ -244,10 +244,10 @@ const ROWS: &[Alias] = &[
         };
         o.limited(s.log_uri_bytes(), |o| {
             o.request_text(method(&r));
-            o.request_text(b" ");
+            o.request_literal(b" ");
             uri(o, &r);
-            o.request_text(b" HTTP/");
-            o.request_text(http_version(r.version).as_bytes());
+            o.request_literal(b" HTTP/");
+            o.request_literal(http_version(r.version).as_bytes());
         });
     }),
     any("rc", "retries", |o, _, f| {
@@ -293,12 +293,10 @@ const ROWS: &[Alias] = &[
         )
     }),
     any("t", "local date with milliseconds", |o, s, f| {
-        o.literal(&date::log_millis(f.accepted.unwrap_or_else(|| s.now())));
+        o.date_millis(f.accepted.unwrap_or_else(|| s.now()));
     }),
     http("tr", "local date of the request with milliseconds", |o, s, f| {
-        o.literal(&date::log_millis(
-            f.request_started.or(f.accepted).unwrap_or_else(|| s.now()),
-        ));
+        o.date_millis(f.request_started.or(f.accepted).unwrap_or_else(|| s.now()));
     }),
     http("trg", "date of the request in UTC", |o, s, f| {
         let time = f.request_started.or(f.accepted).unwrap_or_else(|| s.now());

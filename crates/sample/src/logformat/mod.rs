@@ -41,6 +41,8 @@ pub struct LogFormat {
     binary: bool,
     segments: Box<[Segment]>,
     suspends: bool,
+    /// Nothing is encoded: text with fields in it, as nearly all are.
+    is_plain: bool,
 }
 
 #[derive(Debug)]
@@ -106,6 +108,7 @@ impl LogFormat {
             style,
             whole: parsed.whole,
             binary: parsed.binary,
+            is_plain: parsed.whole.is_none() && !has_encoding(&parsed.segments),
             segments: parsed.segments.into(),
             suspends,
         })
@@ -149,6 +152,9 @@ impl LogFormat {
     /// Appends the result to `into`. An expression that tries to wait gives no value here.
     pub fn eval_into(&self, into: &mut Vec<u8>, session: &dyn Session) {
         let facts = OnceCell::new();
+        if self.is_plain {
+            return self.eval_plain(into, session, &facts);
+        }
         let mut writer = Writer::new(self, into);
         for segment in &self.segments {
             if let Some(item) = writer.text_or_item(segment) {
@@ -159,6 +165,24 @@ impl LogFormat {
             }
         }
         writer.end();
+    }
+
+    fn eval_plain(&self, into: &mut Vec<u8>, session: &dyn Session, facts: &OnceCell<Facts>) {
+        let mut out = Out::new(into, self.style);
+        for segment in &self.segments {
+            match segment {
+                Segment::Text(text) => out.literal(text),
+                Segment::Space => out.space(),
+                Segment::Item(Item { what, flags, .. }) => match what {
+                    What::Alias(alias) => {
+                        out.flags(*flags);
+                        (alias.write)(&mut out, session, facts.get_or_init(|| session.facts()));
+                    }
+                    What::Expr(expr) if self.binary => out.binary(expr.eval(session), *flags),
+                    What::Expr(expr) => out.value(expr.eval(session), *flags),
+                },
+            }
+        }
     }
 
     /// As [`LogFormat::eval_into`], waiting where it must.
@@ -210,6 +234,12 @@ impl LogFormat {
             What::Expr(_) => None,
         })
     }
+}
+
+fn has_encoding(segments: &[Segment]) -> bool {
+    segments
+        .iter()
+        .any(|segment| matches!(segment, Segment::Item(item) if item.flags.encoding.is_some()))
 }
 
 impl FromStr for LogFormat {

@@ -4,8 +4,10 @@ use super::Style;
 use super::encode::Encoding;
 use crate::cast;
 use crate::data::Data;
+use crate::date;
 use crate::value::Value;
 use std::net::IpAddr;
+use std::time::SystemTime;
 
 /// The flags of a field: `%{+Q,-E}`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,7 +88,11 @@ impl<'a> Out<'a> {
 
     /// Text of the format itself, or a field that needs no replacing.
     pub(super) fn literal(&mut self, text: &[u8]) {
-        self.into.extend_from_slice(text);
+        match text {
+            // As most of what stands between two fields.
+            [byte] => self.into.push(*byte),
+            _ => self.into.extend_from_slice(text),
+        }
         self.after_space = false;
         self.kind = Kind::Text;
     }
@@ -178,6 +184,13 @@ impl<'a> Out<'a> {
         self.left = usize::MAX;
     }
 
+    /// What stands between the parts of a request, in which nothing is to be replaced.
+    pub(super) fn request_literal(&mut self, text: &[u8]) {
+        let text = text.get(..self.left).unwrap_or(text);
+        self.left -= text.len();
+        self.literal(text);
+    }
+
     /// A part of the request as it arrived: also double quotes and bytes past ASCII are `#XX`.
     pub(super) fn request_text(&mut self, text: &[u8]) {
         let text = text.get(..self.left).unwrap_or(text);
@@ -206,6 +219,13 @@ impl<'a> Out<'a> {
     /// Text in which each byte with a mark is replaced: by the mark and its hexadecimal form, or, if the mark
     /// is a backslash, by itself after the mark.
     fn replaced(&mut self, mut text: &[u8], mark: impl Fn(u8) -> Option<u8>) {
+        // Mostly there is none. To look at all of them takes less than to look for the first: it is done for many at a time.
+        let is_marked = text
+            .iter()
+            .fold(false, |found, byte| found | mark(*byte).is_some());
+        if !is_marked {
+            return self.into.extend_from_slice(text);
+        }
         while let Some(at) = text.iter().position(|byte| mark(*byte).is_some()) {
             let Some((clean, [byte, rest @ ..])) = text.split_at_checked(at) else {
                 return;
@@ -225,14 +245,12 @@ impl<'a> Out<'a> {
 
     /// A number that no flag changes.
     pub(super) fn int(&mut self, int: i64) {
-        self.literal(&cast::int_text(int));
-        self.kind = Kind::Number;
+        self.decimal(int);
     }
 
     /// A number of things, which no flag changes.
     pub(super) fn count(&mut self, count: u64) {
-        self.literal(&Data::format(format_args!("{count}")));
-        self.kind = Kind::Number;
+        self.decimal(count);
     }
 
     /// The milliseconds of a second: three digits, or two hexadecimal ones under the flag for it.
@@ -240,7 +258,8 @@ impl<'a> Out<'a> {
         if self.flags.hex {
             self.literal(&Data::format(format_args!("{millis:02X}")));
         } else {
-            self.literal(&Data::format(format_args!("{millis:03}")));
+            self.after_space = false;
+            date::append_millis(self.into, millis);
             self.kind = Kind::Number;
         }
     }
@@ -250,19 +269,34 @@ impl<'a> Out<'a> {
         if self.flags.hex {
             self.literal(&Data::format(format_args!("{int:0digits$X}")));
         } else {
-            self.literal(&Data::format(format_args!("{int}")));
-            self.kind = Kind::Number;
+            self.decimal(int);
         }
+    }
+
+    fn decimal(&mut self, number: impl itoa::Integer) {
+        self.literal(itoa::Buffer::new().format(number).as_bytes());
+        self.kind = Kind::Number;
+    }
+
+    /// The local date, with milliseconds.
+    pub(super) fn date_millis(&mut self, time: SystemTime) {
+        date::append_log_millis(self.into, time);
+        self.after_space = false;
+        self.kind = Kind::Text;
     }
 
     /// An address.
     pub(super) fn address(&mut self, address: Option<IpAddr>) {
-        let text = address.map(|address| match (address.to_canonical(), self.flags.hex) {
-            (IpAddr::V4(ip), true) => cast::hex(&ip.octets()),
-            (IpAddr::V6(ip), true) => cast::hex(&ip.octets()),
-            (IpAddr::V4(ip), false) => cast::ipv4_text(ip),
-            (IpAddr::V6(ip), false) => cast::ipv6_text(ip),
-        });
+        let text = match (address.map(|address| address.to_canonical()), self.flags.hex) {
+            (None, _) => None,
+            (Some(IpAddr::V4(ip)), false) => {
+                self.kind = Kind::Text;
+                return self.quoted(|out| cast::append_ipv4(out.into, ip));
+            }
+            (Some(IpAddr::V6(ip)), false) => Some(cast::ipv6_text(ip)),
+            (Some(IpAddr::V4(ip)), true) => Some(cast::hex(&ip.octets())),
+            (Some(IpAddr::V6(ip)), true) => Some(cast::hex(&ip.octets())),
+        };
         self.text(text.as_deref());
     }
 }
