@@ -11,6 +11,9 @@ use super::incoming::Step;
 /// The most that the line before a chunk may have, with its extensions.
 const LINE_BYTES_MAX: usize = 4096;
 
+/// The largest chunk. Whoever reads sizes in 60 bits, as HAProxy does, must not see another one.
+const SIZE_MAX: u64 = (1 << 60) - 1;
+
 /// Chunks that are together no longer than this are handed over as one piece: whoever sends them on would write them one
 /// by one.
 const JOINED_BYTES_MAX: usize = 4096;
@@ -48,6 +51,11 @@ impl Chunks {
     /// Nothing more belongs to the body.
     pub(super) fn is_done(&self) -> bool {
         matches!(self.state, State::Done)
+    }
+
+    /// Nothing more can be read of it.
+    pub(super) fn is_bad(&self) -> bool {
+        matches!(self.state, State::Bad(_))
     }
 
     /// Takes what can be taken of what was received.
@@ -173,6 +181,9 @@ fn size_line(held: &[u8]) -> Result<Option<(u64, usize)>, &'static str> {
             return Err("the size of a chunk overflows");
         }
         size = size << 4 | u64::from(digit);
+        if size > SIZE_MAX {
+            return Err("the size of a chunk overflows");
+        }
     };
     if digits == 0 {
         return Err("the size of a chunk is no number");

@@ -93,15 +93,19 @@ impl Declared {
     }
 }
 
+/// The longest that a body may be said to be: what is longer is another number for whoever counts with a sign.
+const LENGTH_MAX: u64 = i64::MAX as u64;
+
 /// Digits, and nothing else.
 fn number(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
         return None;
     }
-    digits.iter().try_fold(0_u64, |n, digit| {
+    let number = digits.iter().try_fold(0_u64, |n, digit| {
         let digit = char::from(*digit).to_digit(10)?;
         n.checked_mul(10)?.checked_add(digit.into())
-    })
+    });
+    number.filter(|n| *n <= LENGTH_MAX)
 }
 
 #[cfg(test)]
@@ -120,7 +124,8 @@ mod tests {
     fn a_length_is_a_number_and_all_of_them_are_the_same() {
         assert_eq!(lengths(&["12"]), Ok(Some(12)));
         assert_eq!(lengths(&["12", "12, 012"]), Ok(Some(12)));
-        for bad in ["", "+1", "-1", "1 2", "0x1", "1,2", "1,", "18446744073709551616"] {
+        assert_eq!(lengths(&["9223372036854775807"]), Ok(Some(LENGTH_MAX)));
+        for bad in ["", "+1", "-1", "1 2", "0x1", "1,2", "1,", "9223372036854775808"] {
             assert_eq!(lengths(&[bad]), Err(Refused::Ambiguous), "{bad}");
         }
         assert_eq!(lengths(&["1", "2"]), Err(Refused::Ambiguous));

@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, Version};
 use httparse::{Header, ParserConfig, Status};
-use tidegate_sample::head::names::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
+use tidegate_sample::head::names::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE};
 use tidegate_sample::head::{AsName, FieldValue, Headers, ReasonPhrase, Target, request, response};
 
 use super::authority::{contradict, drop_usual_port, host_without_usual_port};
@@ -20,7 +20,7 @@ const FIELDS_INLINE: usize = 128;
 pub struct HeadLimits {
     /// `tune.bufsize`: bytes.
     pub bytes_max: usize,
-    /// `tune.http.maxhdr`: fields.
+    /// Fields.
     pub fields_max: usize,
     /// `option accept-unsafe-violations-in-http-request` or `-response`.
     pub lenient: bool,
@@ -29,14 +29,19 @@ pub struct HeadLimits {
 }
 
 impl HeadLimits {
-    /// The most fields that a head has if nothing is set.
-    pub const FIELDS_MAX: usize = 101;
+    /// `tune.http.maxhdr` where it isn't set.
+    const LINES_MAX: usize = 101;
+
+    /// The most fields that a head has where `tune.http.maxhdr` is this: it counts the first line with them.
+    pub fn fields_of(lines_max: Option<usize>) -> usize {
+        lines_max.unwrap_or(Self::LINES_MAX).saturating_sub(1)
+    }
 
     /// For heads of no more than so many bytes, everything else as it is where nothing is configured.
     pub fn of_bytes(bytes_max: usize) -> Self {
         HeadLimits {
             bytes_max,
-            fields_max: Self::FIELDS_MAX,
+            fields_max: Self::fields_of(None),
             lenient: false,
             keep_insecure: false,
         }
@@ -231,7 +236,6 @@ fn request_head(bytes: &Bytes, read: &httparse::Request<'_, '_>, limits: HeadLim
                 Some(length) => value = length,
                 None => continue,
             }
-            value = one_length(value);
         } else if name == TRANSFER_ENCODING {
             declared.codings(value);
         } else if name == CONNECTION {
@@ -297,7 +301,6 @@ fn response_head(
                 Some(length) => value = length,
                 None => continue,
             }
-            value = one_length(value);
         } else if name == TRANSFER_ENCODING {
             if limits.lenient && (value.is_empty() || declared.has_codings) {
                 continue;
@@ -308,9 +311,17 @@ fn response_head(
         }
         parts.headers.found(name, value);
     }
-    let reason = read.reason.unwrap_or_default();
-    if Some(reason) != parts.status.canonical_reason() {
-        parts.reason = Some(ReasonPhrase::try_from(bytes.slice_ref(reason.as_bytes())).ok()?);
+    let reason = match read.reason {
+        Some(reason) if !reason.is_empty() => reason.as_bytes(),
+        // One that isn't ASCII is none for the parser.
+        _ => reason(bytes),
+    };
+    if parts.status.canonical_reason().map(str::as_bytes) != Some(reason) {
+        parts.reason = Some(ReasonPhrase::try_from(bytes.slice_ref(reason)).ok()?);
+    }
+    // Nobody knows to what a connection switches that doesn't say so.
+    if parts.status == StatusCode::SWITCHING_PROTOCOLS && !parts.headers.contains(UPGRADE) {
+        return None;
     }
     let chunked = declared.chunked().ok()?;
     if chunked && declared.length.is_some() {
@@ -340,16 +351,12 @@ fn response_head(
 /// Room for what rules and options add, so that the fields need not move for them.
 const SPARE_FIELDS: usize = 2;
 
-/// A length as it is passed on: once, where it is told several times at once, and without zeros before it.
-fn one_length(lengths: &[u8]) -> &[u8] {
-    let mut parts = lengths.rsplit(|b| *b == b',');
-    let mut length = parts.next().unwrap_or(lengths).trim_ascii();
-    while let [b'0', rest @ ..] = length
-        && !rest.is_empty()
-    {
-        length = rest;
-    }
-    length
+/// What stands behind the status in the first line of a response.
+fn reason(bytes: &[u8]) -> &[u8] {
+    let line = bytes.trim_ascii_start().split(|b| *b == b'\n').next();
+    let reason = line.and_then(|line| line.splitn(3, |b| *b == b' ').nth(2));
+    let reason = reason.unwrap_or_default();
+    reason.strip_suffix(b"\r").unwrap_or(reason)
 }
 
 fn version(minor: u8) -> Version {
@@ -372,7 +379,8 @@ fn uri(bytes: &Bytes, target: &str, method: &Method, lenient: bool) -> Option<Ta
         _ if connects => {
             matches!(uri.scheme_and_authority(), Some((None, _))) && (lenient || uri.port().is_some())
         }
-        _ => matches!(uri.scheme_and_authority(), Some((Some(_), _))),
+        // A scheme begins with a letter, which not everybody who reads URIs looks at.
+        first => first.is_ascii_alphabetic() && matches!(uri.scheme_and_authority(), Some((Some(_), _))),
     };
     fits.then_some(uri)
 }
@@ -519,6 +527,7 @@ mod tests {
             "CONNECT /",
             "CONNECT h",
             "CONNECT http://h:1/",
+            "GET 1a://h/",
             "GET /#a",
             "GET /\u{e4}",
         ] {
@@ -583,6 +592,13 @@ mod tests {
         assert!(answer("HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\n", Method::GET).is_none());
         let named = answer("HTTP/1.1 200 Fine\r\n\r\n", Method::GET).unwrap();
         assert_eq!(named.parts.reason.unwrap().as_bytes(), b"Fine");
+        let named = answer("\r\nHTTP/1.1 200 Sch\u{f6}n gut\r\n\r\n", Method::GET).unwrap();
+        assert_eq!(
+            named.parts.reason.unwrap().as_bytes(),
+            "Sch\u{f6}n gut".as_bytes()
+        );
+        let unnamed = answer("HTTP/1.1 200\r\na: b\r\n\r\n", Method::GET).unwrap();
+        assert_eq!(unnamed.parts.reason.unwrap().as_bytes(), b"");
     }
 
     proptest::proptest! {

@@ -90,6 +90,16 @@ impl Incoming {
         matches!(self.0, Coming::Broken(_))
     }
 
+    /// Whether it is at odds with what it should be, or broken off: where it ends can't be found any more.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        match &self.0 {
+            Coming::Broken(_) => true,
+            Coming::Chunked(chunks) => chunks.is_bad(),
+            _ => false,
+        }
+    }
+
     /// Takes what can be taken of what was received, after which more may come unless the peer has `ended`.
     pub fn step(&mut self, held: &mut Bytes, ended: bool) -> Step {
         match &mut self.0 {

@@ -20,7 +20,7 @@ pub struct Settings {
     pub buffer_bytes: u32,
     /// The most that a head may have, in bytes, each field being counted with 32 more.
     pub head_bytes_max: u32,
-    /// The most fields that a head may have.
+    /// The most fields that a head may have: the authority is one, and so are all cookies.
     pub fields_max: usize,
     /// Targets may have what no target should have.
     pub lenient: bool,
@@ -45,7 +45,7 @@ impl Default for Settings {
             table_bytes: TABLE_BYTES,
             buffer_bytes: 1_638_400,
             head_bytes_max: 16_384,
-            fields_max: 101,
+            fields_max: 100,
             lenient: false,
             glitches_max: 0,
             busy_min: 0,

@@ -99,7 +99,7 @@ pub struct HttpClientSettings {
     pub connect_timeout: Duration,
     /// `httpclient.ssl.…`: whom requests trust that don't say it.
     pub trust: Trust,
-    /// `tune.bufsize` and `tune.http.maxhdr`: what heads of responses may have. Default: 16 KiB and 101 fields.
+    /// `tune.bufsize` and `tune.http.maxhdr`: what heads of responses may have. Default: 16 KiB and 100 fields.
     pub limits: HeadLimits,
 }
 

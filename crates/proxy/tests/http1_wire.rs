@@ -266,7 +266,7 @@ fn a_client_that_ends_before_it_is_answered_has_given_up() {
 #[test]
 fn the_limit_of_fields_can_be_set_and_bodies_allowed_in_old_requests() {
     let mut spec = proxied(Mode::Http, &[mirror()]);
-    spec.global.fields_max = Some(3);
+    spec.global.lines_max = Some(4);
     spec.global.accept_any_payload = true;
     let proxy = Proxy::start(spec);
     let mut client = proxy.client();

@@ -132,7 +132,7 @@ pub(super) const ROWS: &[Row] = &[
     ("tune.h2.max-frame-size", "tune.h2.max-frame-size 16384", "bytes, 16384 to 16777215; 16384 without the line"),
     ("tune.http.cookielen", "tune.http.cookielen 128", "bytes, 1 to 65535; 63 without the line"),
     ("tune.http.logurilen", "tune.http.logurilen 2048", "bytes, 1 to 1048576; 1024 without the line"),
-    ("tune.http.maxhdr", "tune.http.maxhdr 200", "1 to 32767; 100 without the line"),
+    ("tune.http.maxhdr", "tune.http.maxhdr 200", "1 to 32767; 101 without the line"),
     ("tune.lua.action-failure", "tune.lua.action-failure deny", "`continue` without the line"),
     ("tune.lua.bool-sample-conversion", "tune.lua.bool-sample-conversion normal", "a warning reminds of the choice where scripts are loaded"),
     ("tune.lua.burst-timeout", "tune.lua.burst-timeout 500ms", "milliseconds without a unit, 0 for no limit; 1s without the line"),

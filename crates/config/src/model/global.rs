@@ -111,8 +111,8 @@ pub struct TuneSettings {
     pub large_buffer_bytes: Option<u32>,
     /// `tune.peers.max-updates-at-once`.
     pub peer_updates_max: u32,
-    /// `tune.http.maxhdr`: most fields in a head of HTTP/1.
-    pub fields_max: Option<u16>,
+    /// `tune.http.maxhdr`: most lines of a head of HTTP/1, the first one with its fields.
+    pub lines_max: Option<u16>,
     /// `h1-accept-payload-with-any-method`: GET, HEAD and DELETE of HTTP/1.0 may have a body.
     pub accept_any_payload: bool,
     /// `h1-case-adjust`: names of fields as they are to be written where a proxy asks for that.
@@ -157,7 +157,7 @@ impl Default for TuneSettings {
             buffer_bytes: 16_384,
             large_buffer_bytes: None,
             peer_updates_max: 200,
-            fields_max: None,
+            lines_max: None,
             accept_any_payload: false,
             header_case: Vec::new(),
             header_case_file: Vec::new(),

@@ -36,7 +36,7 @@ pub enum HeardEnd {
 
 const LIMITS: HeadLimits = HeadLimits {
     bytes_max: 16 * 1024,
-    fields_max: 101,
+    fields_max: 100,
     lenient: false,
     keep_insecure: false,
 };

@@ -6,14 +6,12 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
+use tidegate_http1::HeadLimits;
 use tidegate_http2::{Broken, Connection, Key, Reason, Role, Settings};
 use tidegate_sample::figures::HttpStreamFigures;
 
 use crate::spec::GlobalSpec;
 use crate::tally;
-
-/// The most fields that a head has if nothing is set.
-const FIELDS_MAX: usize = 101;
 
 /// What clients may do, with so many streams; `lenient` with `option accept-unsafe-violations-in-http-request`.
 pub(crate) fn from_clients(global: &GlobalSpec, streams_max: u32, lenient: bool) -> Settings {
@@ -44,7 +42,7 @@ fn of_both(global: &GlobalSpec) -> Settings {
         frame_bytes_max: global.h2.frame_bytes_max,
         table_bytes: global.h2.table_bytes,
         head_bytes_max: u32::try_from(global.buffer_bytes).unwrap_or(u32::MAX),
-        fields_max: global.fields_max.unwrap_or(FIELDS_MAX),
+        fields_max: HeadLimits::fields_of(global.lines_max),
         busy_min: global.h2.glitches_busy_min,
         busy_percent: tally::busy_percent,
         clock: Instant::now,

@@ -30,8 +30,8 @@ pub struct GlobalSpec {
     pub tls_capture_bytes: usize,
     /// `tune.lua.action-failure`: what becomes of a request whose action broke, where the rule has no `on-error`.
     pub action_failure: OnFailure,
-    /// `tune.http.maxhdr`: the most fields that a head of HTTP/1 may have; 101 if it isn't set.
-    pub fields_max: Option<usize>,
+    /// `tune.http.maxhdr`: the most lines that a head may have, the first one with its fields; 101 if it isn't set.
+    pub lines_max: Option<usize>,
     /// `h1-accept-payload-with-any-method`: GET, HEAD and DELETE of HTTP/1.0 may have a body.
     pub accept_any_payload: bool,
     /// `h1-case-adjust`: names of fields as they are written where a proxy asks for that.
@@ -94,7 +94,7 @@ impl Default for GlobalSpec {
             buffer_bytes: 16_384,
             tls_capture_bytes: 0,
             action_failure: OnFailure::Continue,
-            fields_max: None,
+            lines_max: None,
             accept_any_payload: false,
             header_case: HeaderCase::default(),
             keep_insecure: false,

@@ -26,7 +26,7 @@ impl GlobalSpec {
     pub(crate) fn head_limits(&self, lenient: bool) -> HeadLimits {
         HeadLimits {
             bytes_max: self.buffer_bytes,
-            fields_max: self.fields_max.unwrap_or(HeadLimits::FIELDS_MAX),
+            fields_max: HeadLimits::fields_of(self.lines_max),
             lenient,
             keep_insecure: self.keep_insecure,
         }

@@ -273,7 +273,7 @@ impl Assembly {
             reject_privileged_ports: global.reject_privileged_ports,
             buffer_bytes: usize::try_from(global.tune.buffer_bytes).unwrap_or(usize::MAX),
             action_failure: on_failure(global.lua.action_failure),
-            fields_max: global.tune.fields_max.map(usize::from),
+            lines_max: global.tune.lines_max.map(usize::from),
             accept_any_payload: global.tune.accept_any_payload,
             header_case: HeaderCase::new(
                 global

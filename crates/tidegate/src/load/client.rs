@@ -37,7 +37,7 @@ pub(super) fn settings(draft: &mut Draft) -> (Names, HttpClientSettings) {
 fn limits(draft: &Draft) -> HeadLimits {
     let tune = &draft.global().tune;
     HeadLimits {
-        fields_max: tune.fields_max.map_or(HeadLimits::FIELDS_MAX, usize::from),
+        fields_max: HeadLimits::fields_of(tune.lines_max.map(usize::from)),
         ..HeadLimits::of_bytes(usize::try_from(tune.buffer_bytes).unwrap_or(usize::MAX))
     }
 }

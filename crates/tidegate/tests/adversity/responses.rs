@@ -39,6 +39,15 @@ fn what_is_no_response_is_a_502() -> Result<()> {
             "HTTP/1.1 101 x\r\nUpgrade: y\r\nConnection: upgrade\r\n\r\n".to_owned(),
         ),
         (
+            "a switch to nothing",
+            "HTTP/1.1 101 x\r\nConnection: upgrade\r\n\r\n".to_owned(),
+        ),
+        (
+            "a length that is negative for some",
+            format!("{ok}Content-Length: 9223372036854775808\r\n\r\n"),
+        ),
+        ("a field too many", format!("{ok}{}\r\n", "a: b\r\n".repeat(101))),
+        (
             "a chunk that is none",
             format!("{ok}Transfer-Encoding: chunked\r\n\r\nzz\r\n"),
         ),

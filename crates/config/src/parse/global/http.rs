@@ -96,8 +96,8 @@ fn case_file(path: &Word, files: &dyn Files, known: &[String]) -> Parsed<Vec<Str
 /// The keywords.
 #[rustfmt::skip]
 pub(super) const ROWS: &[Keyword<Parse>] = &[
-    served("tune.http.maxhdr", G, "<number>", "most fields in a head of HTTP/1", |cx, args| {
-        args.integer(1, 32_767).map(|n| cx.global.tune.fields_max = Some(n))
+    served("tune.http.maxhdr", G, "<number>", "most lines of a head of HTTP/1, the first one with its fields", |cx, args| {
+        args.integer(1, 32_767).map(|n| cx.global.tune.lines_max = Some(n))
     }),
     served("h1-accept-payload-with-any-method", G, "", "GET, HEAD and DELETE of HTTP/1.0 may have a body", |cx, _| {
         cx.global.tune.accept_any_payload = true;
