@@ -453,6 +453,7 @@ fn in_the_body_of_a_request() -> Result<()> {
 
 #[test]
 fn in_the_body_of_a_response() -> Result<()> {
+    const UNFINISHED: &str = "POST /body HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nab";
     let mut ground = Ground::start("response-body")?;
     ground.hold(&[
         (
@@ -485,6 +486,22 @@ fn in_the_body_of_a_response() -> Result<()> {
             "GET /chunk-goes HTTP/1.1\r\nHost: h\r\n\r\n",
             Waits,
             "site to/s n/n/n/n/n 200 SD \"GET /chunk-goes HTTP/1.1\"",
+        ),
+        (
+            "POST /body HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n",
+            Sends("zz\r\n"),
+            "site to/s n/n/n/n/n 200 PD \"POST /body HTTP/1.1\"",
+        ),
+        // A client that goes is noticed in the middle of its request, too.
+        (
+            UNFINISHED,
+            Half,
+            "site to/s n/n/n/n/n 200 CD \"POST /body HTTP/1.1\"",
+        ),
+        (
+            UNFINISHED,
+            Resets,
+            "site to/s n/n/n/n/n 200 CD \"POST /body HTTP/1.1\"",
         ),
     ])
 }

@@ -80,6 +80,8 @@ pub struct Connection {
     peer_leaves: bool,
     /// The peer has ended its side, and takes what is still to be sent.
     peer_ended: bool,
+    /// It did so in the middle of something.
+    cut_short: bool,
     /// The peer was asked whether it is there, and hasn't answered.
     asking: bool,
     outcome: Option<Outcome>,
@@ -161,6 +163,7 @@ impl Connection {
             leaving: Leaving::No,
             peer_leaves: false,
             peer_ended: false,
+            cut_short: false,
             asking: false,
             outcome: None,
         };
@@ -193,6 +196,7 @@ impl Connection {
         if self.stage == Stage::Over {
             return;
         }
+        self.cut_short = self.is_halfway();
         let cut: Vec<Key> = self.streams.unreceived().collect();
         for key in cut {
             self.change(key, |stream| stream.broken = Some(Broken::Connection));
@@ -212,6 +216,7 @@ impl Connection {
 
     /// The peer can't be read from, or there is nobody to write to.
     pub fn broke(&mut self) {
+        self.cut_short |= self.is_halfway();
         let outcome = match self.active {
             0 => Outcome::Done,
             _ => Outcome::Gone,
@@ -231,7 +236,13 @@ impl Connection {
         !matches!(self.stage, Stage::Preface | Stage::Settings)
     }
 
-    /// Whether a frame or a header block of the peer's has begun and isn't whole.
+    /// Whether the connection ended in the middle of what the peer had to say.
+    #[must_use]
+    pub fn is_cut_short(&self) -> bool {
+        self.cut_short
+    }
+
+    /// Whether the peer's hello, a frame or a header block of its has begun and isn't whole.
     #[must_use]
     pub fn is_halfway(&self) -> bool {
         !self.held.is_empty() || self.assembling.is_some()

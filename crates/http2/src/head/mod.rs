@@ -8,7 +8,7 @@ mod write;
 
 use tidegate_sample::head::{FieldName, names};
 
-use crate::hpack::{Field, is_without_controls};
+use crate::hpack::{Field, Name, Pseudo, is_without_controls};
 use crate::settings::Settings;
 
 pub use request::Request;
@@ -47,6 +47,8 @@ fn is_of_http1(name: FieldName<'_>) -> bool {
 struct Room {
     bytes: usize,
     fields: usize,
+    /// The cookies have been counted.
+    cookies: bool,
 }
 
 /// There was less room than a head needs.
@@ -61,12 +63,20 @@ impl Room {
         Room {
             bytes: settings.head_bytes_max as usize,
             fields: settings.fields_max,
+            cookies: false,
         }
     }
 
     fn take(&mut self, field: &Field<'_>) -> Result<(), Excess> {
         self.bytes = self.bytes.checked_sub(field.size()).ok_or(Excess::Bytes)?;
-        self.fields = self.fields.checked_sub(1).ok_or(Excess::Fields)?;
+        let counts = match field.name {
+            // They make the first line.
+            Name::Pseudo(pseudo) => pseudo == Pseudo::Authority,
+            // All of their crumbs are one field.
+            Name::Field(name) if name == names::COOKIE => !std::mem::replace(&mut self.cookies, true),
+            _ => true,
+        };
+        self.fields = self.fields.checked_sub(counts.into()).ok_or(Excess::Fields)?;
         Ok(())
     }
 }

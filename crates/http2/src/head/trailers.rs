@@ -1,6 +1,7 @@
 //! Trailers as they come.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use tidegate_sample::head::names;
 
 use super::{Malformed, Room, is_of_http1, value_of};
 use crate::hpack::{Field, Name};
@@ -34,6 +35,10 @@ impl TrailersReader {
         };
         if is_of_http1(name) {
             return Err(Malformed);
+        }
+        // What concerns the next connection alone, and is none's after a message.
+        if name == names::TE || name == names::TRAILER {
+            return Ok(());
         }
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| Malformed)?;
         let value = HeaderValue::from_bytes(value_of(field)?).map_err(|_| Malformed)?;

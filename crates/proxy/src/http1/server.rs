@@ -112,11 +112,10 @@ impl ServerConn {
         }
         let limits = self.options.limits;
         loop {
-            if self.looked_at == 0 {
-                // Blank lines may come between requests.
-                while let [b'\r' | b'\n', rest @ ..] = &wire.held[..] {
-                    wire.held = wire.held.slice_ref(rest);
-                }
+            // Blank lines may come between requests.
+            while let [b'\r', b'\n', rest @ ..] | [b'\n', rest @ ..] = &wire.held[..] {
+                wire.held = wire.held.slice_ref(rest);
+                self.looked_at = 0;
             }
             // Of a head that grows long, what brings no line to its end isn't looked at: that would be to look at all of it
             // for every byte.
@@ -225,8 +224,12 @@ impl ServerConn {
             }
         }
         while !wire.ended {
-            // Whoever waits for the body reads it.
-            if wire.is_awaited() || wire.held.len() >= self.options.limits.bytes_max {
+            // Whoever waits for the body reads it, which may be another task.
+            if wire.is_awaited() {
+                wire.succeed_reader(cx);
+                return Poll::Pending;
+            }
+            if wire.held.len() >= self.options.limits.bytes_max {
                 return Poll::Pending;
             }
             if ready!(wire.poll_more(cx)).is_err() {
@@ -234,6 +237,11 @@ impl ServerConn {
             }
         }
         Poll::Ready(())
+    }
+
+    /// Whether the request's body, as far as somebody has read it, is none.
+    pub(crate) fn is_malformed(&self) -> bool {
+        self.wire.borrow().is_malformed()
     }
 
     /// Sends an informational response, when the client is looked after next.
@@ -344,9 +352,8 @@ impl ServerConn {
     /// Whether the rest of the request's body, if there is one, can be waited for.
     fn may_follow(&self) -> bool {
         let wire = self.wire.borrow();
-        wire.is_over()
-            || wire.is_held
-            || !wire.expects && wire.remaining().is_none_or(|rest| rest <= UNWANTED_BYTES_MAX)
+        let is_short = || !wire.expects && wire.remaining().is_none_or(|rest| rest <= UNWANTED_BYTES_MAX);
+        wire.is_over() || !wire.is_lost() && (wire.is_held || is_short())
     }
 
     /// Sends the response with its body.

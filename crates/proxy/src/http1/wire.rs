@@ -44,7 +44,7 @@ pub(super) struct Wire {
     pub(super) is_held: bool,
     /// Whoever waits for the body.
     reader: Option<Waker>,
-    /// Whoever waits for the body to be over.
+    /// Whoever waits for the body to be over, be it because it broke off.
     successor: Option<Waker>,
     /// The client is to be told to go on before its body comes.
     pub(super) expects: bool,
@@ -135,6 +135,16 @@ impl Wire {
         self.coming.is_over()
     }
 
+    /// Whether the peer broke the rules of the protocol in it.
+    pub(super) fn is_malformed(&self) -> bool {
+        self.coming.is_lost() && !self.coming.is_broken_off()
+    }
+
+    /// Whether nobody can find its end any more.
+    pub(super) fn is_lost(&self) -> bool {
+        self.coming.is_lost()
+    }
+
     /// Bytes that are still to come, if that is known.
     pub(super) fn remaining(&self) -> Option<u64> {
         self.coming.remaining()
@@ -156,7 +166,7 @@ impl Wire {
             return Poll::Pending;
         }
         self.expects = false;
-        if self.is_over() {
+        if self.is_over() || self.is_lost() {
             self.tell_successor();
         }
         polled
@@ -232,8 +242,15 @@ impl Wire {
         if self.is_over() || !self.is_held {
             return Poll::Ready(());
         }
-        self.successor = Some(cx.waker().clone());
+        self.succeed_reader(cx);
         Poll::Pending
+    }
+
+    /// Has somebody told when nobody waits for the body any more.
+    pub(super) fn succeed_reader(&mut self, cx: &Context<'_>) {
+        if !self.successor.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
+            self.successor = Some(cx.waker().clone());
+        }
     }
 
     /// Nobody holds the body any more.

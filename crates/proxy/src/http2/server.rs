@@ -77,10 +77,14 @@ impl ServerConn {
         self.core().connection().borrow().outcome().is_some()
     }
 
-    /// Whether the client has said hello, and begun a frame or a head that hasn't come to its end.
+    /// Whether the client has begun to say something that hasn't come to its end: its hello, a frame or a head.
     pub(crate) fn is_halfway(&self) -> bool {
-        let connection = self.core().connection().borrow();
-        connection.is_greeted() && connection.is_halfway()
+        self.core().connection().borrow().is_halfway()
+    }
+
+    /// Whether the connection ended in the middle of that.
+    pub(crate) fn is_cut_short(&self) -> bool {
+        self.core().connection().borrow().is_cut_short()
     }
 
     /// Whether the client has said hello.

@@ -26,6 +26,8 @@ use crate::txn::Txn;
 enum GivenUp {
     /// The client has let go of it.
     Gone,
+    /// The client has ended its side before it was answered, for which it gets this.
+    Left(StatusCode),
     /// The client neither sends its body nor reads the response.
     Stuck,
     /// The response can't be completed.
@@ -95,6 +97,7 @@ pub(super) async fn answer(asked: Asked) {
         Err(GivenUp::Cut) => responder.reset(Reason::CANCEL),
         Err(GivenUp::Stuck) => tell(&stream, responder, txn, StatusCode::REQUEST_TIMEOUT).await,
         Err(GivenUp::Killed) => tell(&stream, responder, txn, StatusCode::BAD_GATEWAY).await,
+        Err(GivenUp::Left(status)) => tell(&stream, responder, txn, status).await,
     }
     stream.log_ended();
 }
@@ -144,8 +147,15 @@ impl Answering {
         if let Poll::Ready(response) = polled {
             return Poll::Ready(response.map_err(|Cut| GivenUp::Cut));
         }
-        if responder.poll_gone(cx).is_ready() || responder.has_ended() && self.stream.gives_up() {
+        if responder.poll_gone(cx).is_ready() {
             return Poll::Ready(Err(GivenUp::Gone));
+        }
+        if responder.has_ended() && self.stream.gives_up() {
+            let orderly = !self.stream.session.traffic.failed.get();
+            let parting = self.stream.parting(orderly);
+            return Poll::Ready(Err(
+                parting.map_or(GivenUp::Gone, |(_, status)| GivenUp::Left(status))
+            ));
         }
         self.poll_late(cx, false).map(Err)
     }
@@ -210,7 +220,7 @@ impl Answering {
         let mut body = body;
         match self.send_body(&mut body, &mut sender).await {
             Ok(()) => self.shared.core.served(),
-            Err(GivenUp::Gone) => {}
+            Err(GivenUp::Gone | GivenUp::Left(_)) => {}
             Err(GivenUp::Stuck) => sender.reset(Reason::CANCEL),
             Err(GivenUp::Cut | GivenUp::Killed) => {
                 // What came before is the client's.

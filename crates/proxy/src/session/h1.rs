@@ -486,6 +486,13 @@ impl HttpStream {
         if !self.traffic.write_blocked.get() && conn.poll_gone(cx).is_ready() && self.gives_up() {
             return Poll::Ready(Err(Exit::Gone));
         }
+        // The server waits for what will never come, and its response may, too.
+        if conn.is_malformed() {
+            if let Some(txn) = &*self.current.borrow() {
+                txn.facts.borrow_mut().termination = Some(*b"PD");
+            }
+            return Poll::Ready(Err(Exit::Cut));
+        }
         ready!(self.poll_stuck(cx, timer, activity));
         self.client_is_stuck(true);
         Poll::Ready(Err(Exit::Stuck))
@@ -513,23 +520,8 @@ impl HttpStream {
     /// The client has ended its side, or broken the connection, before it was answered.
     fn client_gave_up(&self) -> Exit {
         let orderly = self.traffic.read_ended.get() && !self.traffic.failed.get();
-        let Some(txn) = self.current.borrow().clone().filter(|_| orderly) else {
-            return Exit::Gone;
-        };
-        // What no server has seen ends without a word.
-        if matches!(txn.stage.get(), Some([b'C', b'Q' | b'C'])) {
-            return Exit::Gone;
-        }
-        // Where it was then, what is given up with the request says best itself; a tarpit has a status already.
-        let status = txn
-            .facts
-            .borrow()
-            .status
-            .filter(|_| txn.stage.get() == Some(*b"CT"));
-        let status = status.and_then(|status| StatusCode::from_u16(status).ok());
-        let status = status.unwrap_or(StatusCode::BAD_REQUEST);
-        txn.facts.borrow_mut().status = Some(status.as_u16());
-        Exit::GaveUp(txn, status)
+        self.parting(orderly)
+            .map_or(Exit::Gone, |(txn, status)| Exit::GaveUp(txn, status))
     }
 
     /// What is left to do when no more requests are served.

@@ -136,10 +136,12 @@ impl Connection {
             self.farewell(cx);
         }
         loop {
-            if let Poll::Ready(exit) = self.poll_requests(cx) {
-                return Poll::Ready(exit);
-            }
+            let ended = self.poll_requests(cx);
+            // What came with the end was asked all the same, and is told of.
             self.poll_exchanges(cx);
+            if ended.is_ready() {
+                return ended;
+            }
             if session.traffic.vanish.get().is_some() {
                 // The client isn't to hear a word of it.
                 return Poll::Ready(Exit::Gone);
@@ -203,6 +205,9 @@ impl Connection {
                     self.rests = false;
                 }
                 Poll::Ready(Polled::Ended(outcome)) => {
+                    if self.ending.is_none() && self.exchanges.is_empty() && self.conn.is_cut_short() {
+                        log_bad(&self.shared.session, *b"CR");
+                    }
                     return Poll::Ready(match outcome {
                         Outcome::Done => Exit::Done,
                         // By a rule, and not for what it did to the protocol.

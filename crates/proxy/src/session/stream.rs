@@ -243,6 +243,21 @@ impl HttpStream {
         })
     }
 
+    /// What a client gets to hear that has ended its side before it was answered; nothing if that was not in order.
+    pub(super) fn parting(&self, orderly: bool) -> Option<(Rc<Txn>, StatusCode)> {
+        let txn = self.current.borrow().clone().filter(|_| orderly)?;
+        // What no server has seen ends without a word.
+        if matches!(txn.stage.get(), Some([b'C', b'Q' | b'C'])) {
+            return None;
+        }
+        // Where it was then, what is given up with the request says best itself; a tarpit has a status already.
+        let status = { txn.facts.borrow().status }.filter(|_| txn.stage.get() == Some(*b"CT"));
+        let status = status.and_then(|status| StatusCode::from_u16(status).ok());
+        let status = status.unwrap_or(StatusCode::BAD_REQUEST);
+        txn.facts.borrow_mut().status = Some(status.as_u16());
+        Some((txn, status))
+    }
+
     /// Notes for the log that the client was too slow. True if it was for its body.
     pub(crate) fn client_is_stuck(&self, began_writing: bool) -> bool {
         let due = self.body_is_due();

@@ -193,9 +193,64 @@ fn heads_past_the_limits_are_refused_each_for_itself() -> Result<()> {
         assert!(told.starts_with(&format!("{line} site/<NOSRV> ")), "{told}");
         ground.is_well()?;
     }
-    client.send(&frame(1, 5, 5, &request("GET", "/")))?;
-    client.until(|kind, flags, of, _| kind == 0 && flags & 1 == 1 && of == 5)?;
+    // As many as over HTTP/1: 100, of which the authority is one, and all cookies together another.
+    let fields = |more: usize| {
+        [
+            request("GET", "/"),
+            field("cookie", "a").repeat(150),
+            field("a", "b").repeat(more),
+        ]
+        .concat()
+    };
+    for (stream, more, line) in [(5, 98, "200 LR"), (7, 99, "400 PR")] {
+        client.send(&frame(1, 5, stream, &fields(more)))?;
+        client.until(|kind, flags, of, _| kind == 0 && flags & 1 == 1 && of == stream)?;
+        let told = ground.told()?;
+        assert!(told.starts_with(&format!("{line} site/<NOSRV> ")), "{told}");
+    }
     ground.is_well()
+}
+
+#[test]
+fn who_goes_in_the_middle_is_told_of() -> Result<()> {
+    let mut ground = Ground::start("h2-middle", silent()?)?;
+    let before = ground.descriptors()?;
+    let asks = frame(1, 5, 1, &request("GET", "/to"));
+    let begins = frame(1, 1, 1, &request("GET", "/to"));
+    for (why, bytes, line) in [
+        (
+            "in a frame",
+            asks[..15].to_vec(),
+            "0 CR site/<NOSRV> \"<BADREQ>\"",
+        ),
+        ("in a head", begins, "0 CR site/<NOSRV> \"<BADREQ>\""),
+    ] {
+        let mut stream = ground.site.connect(PLAIN)?;
+        // All at once: what was asked for comes with the end.
+        stream.write_all(&[hello(), bytes].concat())?;
+        stream.shutdown(std::net::Shutdown::Write)?;
+        let told = ground.told().map_err(|error| format!("{why}: {error}"))?;
+        assert!(told.starts_with(line), "{why}: {told}");
+        stream.read_to_end(&mut Vec::new())?;
+        ground.is_well()?;
+    }
+    // What comes with the end was asked, though nobody may have heard of it.
+    let mut stream = ground.site.connect(PLAIN)?;
+    stream.write_all(&[hello(), asks].concat())?;
+    stream.shutdown(std::net::Shutdown::Write)?;
+    let told = ground.told()?;
+    assert!(told.contains(" \"GET http://h/to HTTP/2.0\""), "{told}");
+    stream.read_to_end(&mut Vec::new())?;
+    // What comes with a fault was asked, too.
+    let asks = frame(1, 5, 1, &request("GET", "/"));
+    let bytes = [hello(), asks, frame(8, 0, 0, &[0; 4])].concat();
+    ground.site.connect(PLAIN)?.write_all(&bytes)?;
+    let mut lines = [ground.told()?, ground.told()?];
+    lines.sort_unstable();
+    assert_eq!(lines[0], REFUSED);
+    assert!(lines[1].ends_with("\"GET http://h/ HTTP/2.0\""), "{}", lines[1]);
+    assert_eq!(ground.untold(), Vec::<String>::new());
+    ground.until_descriptors(before)
 }
 
 /// More than a million pieces of a byte each, for a server that reads none. (That many of them lie side by side is for the codec's own tests.)
@@ -253,6 +308,35 @@ fn a_stream_that_its_client_makes_be_reset_is_given_up() -> Result<()> {
     );
     client.send(&frame(1, 5, 3, &request("GET", "/")))?;
     client.until(|kind, flags, of, _| kind == 0 && flags & 1 == 1 && of == 3)?;
+    ground.is_well()
+}
+
+/// As over HTTP/1.
+#[test]
+fn who_ends_its_side_before_an_answer_is_refused() -> Result<()> {
+    let (tell, told) = std::sync::mpsc::channel();
+    let tell = std::sync::Mutex::new(tell);
+    let to = origin(move |mut stream| {
+        head(&mut std::io::BufReader::new(stream.try_clone()?))?;
+        tell.lock().map_err(|_| "poisoned")?.send(())?;
+        crate::ground::wait(stream.try_clone()?)?;
+        Ok(stream.flush()?)
+    })?;
+    let mut ground = Ground::start("h2-half", to)?;
+    let before = ground.descriptors()?;
+    let mut client = Client::new(ground.site.connect(PLAIN)?)?;
+    client.send(&frame(1, 5, 1, &request("GET", "/to")))?;
+    told.recv_timeout(PATIENCE)?;
+    client.0.shutdown(std::net::Shutdown::Write)?;
+    let (.., page) = client.until(|kind, _, stream, _| kind == 0 && stream == 1)?;
+    assert!(String::from_utf8_lossy(&page).contains("400"));
+    let line = ground.told()?;
+    assert!(
+        line.starts_with("400 CH to/s \"GET http://h/to HTTP/2.0\""),
+        "{line}"
+    );
+    drop(client);
+    ground.until_descriptors(before)?;
     ground.is_well()
 }
 
