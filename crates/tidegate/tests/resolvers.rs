@@ -190,6 +190,35 @@ fn what_was_asked_is_counted() -> Result<()> {
         all.contains("Resolvers section default\n") && all.contains("Resolvers section dns\n"),
         "{all}"
     );
+    let table = runtime.ask("show stat domain resolvers\n")?;
+    let mut rows = table.lines();
+    let header: Vec<&str> = rows.next().unwrap_or_default().split(',').collect();
+    assert_eq!(header[..5], ["# id", "pid", "sent", "send_error", "valid"]);
+    let row: Vec<&str> = { rows.find(|row| row.contains(",dns,")) }
+        .ok_or("no row")?
+        .split(',')
+        .collect();
+    assert_eq!(row.len(), header.len(), "{table}");
+    let at = header.iter().position(|name| *name == "nx").ok_or("no column")?;
+    assert!(
+        row[2].parse::<u64>()? > 0 && row[at].parse::<u64>()? > 0,
+        "{table}"
+    );
+    // What doesn't happen here has no value, rather than 0.
+    let at = header
+        .iter()
+        .position(|name| *name == "too_big")
+        .ok_or("no column")?;
+    assert_eq!(row[at], "");
+    let typed = runtime.ask("show stat domain resolvers typed\n")?;
+    assert!(
+        typed.contains("N.1.pid:CGPV:str:dns\nN.2.sent:MGPV:u64:"),
+        "{typed}"
+    );
+    let json: serde_json::Value = serde_json::from_str(&runtime.ask("show stat domain resolvers json\n")?)?;
+    assert_eq!(json[0][0]["field"]["name"], "id");
+    let unknown = runtime.ask("show stat domain x\n")?;
+    assert!(unknown.starts_with("Invalid statistics domain"), "{unknown}");
     let unknown = runtime.ask("show resolvers x\n")?;
     assert!(unknown.contains("Can't find that resolvers section"), "{unknown}");
     Ok(())

@@ -7,6 +7,7 @@ use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
+use serde_json::Value;
 use support::Result;
 use support::program::free_port;
 use support::runtime::{PATIENCE, Runtime, exchange};
@@ -166,12 +167,23 @@ fn what_is_wrong_is_told() -> Result<()> {
     );
     assert_eq!(
         runtime.ask("set severity-output number;del map #0 /x\n")?,
-        "\n[3]:Key not found.\n\n"
+        "\n[3]: Key not found.\n\n"
     );
     assert_eq!(
         runtime.ask("set severity-output string;prepare map #0\n")?,
-        "\n[info]:New version created: 1\n\n"
+        "\n[info]: New version created: 1\n\n"
     );
+    assert_eq!(
+        runtime.ask("set severity-output number;enable frontend site\n")?,
+        "\n[5]: All sockets are already enabled.\n\n"
+    );
+    for refused in ["show quic", "add ssl ech", "show ssl ech"] {
+        let said = runtime.ask(&format!("{refused}\n"))?;
+        assert!(
+            said.starts_with(&format!("`{refused}` is not supported: ")),
+            "{said}"
+        );
+    }
     Ok(())
 }
 
@@ -478,6 +490,84 @@ fn messages_that_are_no_http_are_shown() -> Result<()> {
     assert_eq!(
         runtime.ask("show errors no;show errors odd no\n")?,
         "No such proxy.\n\nExpects either 'request' or 'response'.\n\n"
+    );
+    Ok(())
+}
+
+/// Whether a value is what a schema says, in what of JSON Schema `show schema json` uses.
+fn fits(root: &Value, schema: &Value, value: &Value) -> bool {
+    if let Some(place) = schema["$ref"].as_str() {
+        let place = place.trim_start_matches('#');
+        return root
+            .pointer(place)
+            .is_some_and(|schema| fits(root, schema, value));
+    }
+    let kind = match schema["type"].as_str() {
+        None => true,
+        Some("array") => value.is_array(),
+        Some("object") => value.is_object(),
+        Some("string") => value.is_string(),
+        Some("integer") => value.is_i64() || value.is_u64(),
+        Some("number") => value.is_number(),
+        Some(_) => false,
+    };
+    let all = |list: &Value, holds: &dyn Fn(&Value) -> bool| {
+        list.as_array().is_none_or(|list| list.iter().all(holds))
+    };
+    let one_of = schema["oneOf"].as_array();
+    kind && all(&schema["enum"], &|_| {
+        schema["enum"]
+            .as_array()
+            .is_some_and(|words| words.contains(value))
+    }) && all(&schema["required"], &|name| {
+        name.as_str().is_some_and(|name| value.get(name).is_some())
+    }) && (schema["items"].is_null() || all(value, &|item| fits(root, &schema["items"], item)))
+        && value.as_object().is_none_or(|members| {
+            schema["properties"].is_null()
+                || members.iter().all(|(name, member)| {
+                    fits(
+                        root,
+                        schema["properties"].get(name).unwrap_or(&Value::Bool(false)),
+                        member,
+                    )
+                })
+        })
+        && one_of.is_none_or(|schemas| schemas.iter().filter(|schema| fits(root, schema, value)).count() == 1)
+}
+
+#[test]
+fn figures_in_json_are_what_their_schema_says() -> Result<()> {
+    let runtime = Runtime::start("schema", "level user", "", "")?;
+    let ask = |line: &str| -> Result<Value> { Ok(serde_json::from_str(&runtime.ask(line)?)?) };
+    let schema = ask("show schema json\n")?;
+    for line in ["show info json\n", "show info json float\n", "show stat json\n"] {
+        let mut figures = ask(line)?;
+        assert!(fits(&schema, &schema, &figures), "{line}: {figures}");
+        // One that isn't would be noticed.
+        let figure = match figures[0].is_array() {
+            true => &mut figures[0][0],
+            false => &mut figures[0],
+        };
+        figure["tags"]["origin"] = "Nowhere".into();
+        assert!(!fits(&schema, &schema, &figures), "{line}: {figures}");
+    }
+    for (line, why) in [
+        ("show stat x 1 1", "No such proxy."),
+        (
+            "show stat site x 1",
+            "`x 1` is not a type and a number: -1 is any.",
+        ),
+    ] {
+        assert_eq!(runtime.ask(&format!("{line}\n"))?, format!("{why}\n\n"));
+    }
+    let shown = runtime.ask("show stat site 1 -1\n")?;
+    assert_eq!(
+        shown
+            .lines()
+            .filter(|row| row.starts_with("site,FRONTEND,"))
+            .count(),
+        1,
+        "{shown}"
     );
     Ok(())
 }

@@ -39,6 +39,34 @@ fn sessions_are_listed_and_ended() -> Result<()> {
     );
     let id = line.split(':').next().ok_or("no id")?;
     assert_eq!(runtime.ask(&format!("show sess {id}\n"))?.lines().count(), 2);
+    for (options, is_listed) in [
+        ("all", true),
+        ("frontend front", true),
+        ("backend app server app/s older 0", true),
+        ("all backend site", false),
+        ("frontend site", false),
+        ("server app/other", false),
+        ("older 1h", false),
+    ] {
+        let listed = runtime.ask(&format!("show sess {options}\n"))?;
+        assert_eq!(
+            listed.contains(&format!("{id}: ")),
+            is_listed,
+            "{options}: {listed}"
+        );
+    }
+    for (options, why) in [
+        ("backend", "`backend` needs a value: see `show sess help`."),
+        ("backend nope", "No such backend."),
+        ("older soon", "`soon` is no time."),
+        ("susp", "`susp` is not supported."),
+    ] {
+        assert_eq!(
+            runtime.ask(&format!("show sess {options}\n"))?,
+            format!("{why}\n\n")
+        );
+    }
+    assert!(runtime.ask("show sess help\n")?.starts_with("usage: show sess "));
     assert_eq!(runtime.ask(&format!("shutdown session {id}\n"))?, "\n");
     let answer = support::site::rest(first)?;
     assert!(
@@ -66,7 +94,7 @@ fn sessions_are_listed_and_ended() -> Result<()> {
         ),
         (
             "show sess nonsense",
-            "`nonsense` is no session: they are named as `show sess` lists them.",
+            "`nonsense` is neither a session, as `show sess` lists them, nor what `show sess help` tells of.",
         ),
         ("shutdown sessions server app/nope", "No such server."),
     ] {
@@ -161,6 +189,7 @@ fn tables_are_shown_set_and_cleared() -> Result<()> {
     runtime.until("show table counts\n", "key=/a use=0 ")?;
     assert_eq!(runtime.ask("clear table counts key /a\n")?, "\n");
     assert_eq!(ask("/a")?, "1");
+    assert_eq!(runtime.ask("show table counts key /nobody\n")?, "\n");
     assert_eq!(runtime.ask("show table nope\n")?, "No such table: `nope`.\n\n");
     assert_eq!(
         runtime.ask("user;clear table counts\n")?,

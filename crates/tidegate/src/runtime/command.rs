@@ -177,6 +177,8 @@ impl Refusal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Severity {
     Error,
+    Warning,
+    Notice,
     Info,
 }
 
@@ -185,12 +187,14 @@ impl Severity {
     pub(crate) fn prefix(self, output: SeverityOutput) -> String {
         let (number, name) = match self {
             Severity::Error => (3, "err"),
+            Severity::Warning => (4, "warning"),
+            Severity::Notice => (5, "notice"),
             Severity::Info => (6, "info"),
         };
         match output {
             SeverityOutput::None => String::new(),
-            SeverityOutput::Number => format!("[{number}]:"),
-            SeverityOutput::Name => format!("[{name}]:"),
+            SeverityOutput::Number => format!("[{number}]: "),
+            SeverityOutput::Name => format!("[{name}]: "),
         }
     }
 }

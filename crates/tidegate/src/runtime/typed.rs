@@ -13,6 +13,15 @@ pub(crate) enum Typed {
 }
 
 impl Typed {
+    /// The types' names, with what their values are in JSON.
+    pub(crate) const KINDS: [(&str, &str); 5] = [
+        ("u32", "integer"),
+        ("u64", "integer"),
+        ("s32", "integer"),
+        ("flt", "number"),
+        ("str", "string"),
+    ];
+
     /// A text.
     pub(crate) fn text(text: &str) -> Typed {
         Typed::Text(text.to_owned())
@@ -108,7 +117,52 @@ pub(crate) enum Scope {
     Service,
 }
 
+impl Origin {
+    const ALL: [Origin; 5] = [
+        Origin::Metric,
+        Origin::Status,
+        Origin::Key,
+        Origin::Config,
+        Origin::Product,
+    ];
+}
+
+impl Nature {
+    const ALL: [Nature; 10] = [
+        Nature::Gauge,
+        Nature::Limit,
+        Nature::Max,
+        Nature::Average,
+        Nature::Age,
+        Nature::Rate,
+        Nature::Counter,
+        Nature::Duration,
+        Nature::Name,
+        Nature::Output,
+    ];
+}
+
+impl Scope {
+    const ALL: [Scope; 2] = [Scope::Process, Scope::Service];
+}
+
 impl Tags {
+    /// All that tags may be in JSON: origins, natures and scopes.
+    pub(crate) fn names() -> [Vec<&'static str>; 3] {
+        let (nature, scope) = (Nature::Gauge, Scope::Process);
+        [
+            Origin::ALL
+                .map(|origin| Tags(origin, nature, scope).words()[0].1)
+                .to_vec(),
+            Nature::ALL
+                .map(|nature| Tags(Origin::Metric, nature, scope).words()[1].1)
+                .to_vec(),
+            Scope::ALL
+                .map(|scope| Tags(Origin::Metric, nature, scope).words()[2].1)
+                .to_vec(),
+        ]
+    }
+
     fn words(self) -> [(char, &'static str); 3] {
         let Tags(origin, nature, scope) = self;
         [

@@ -4,7 +4,7 @@ use tidegate_config::model::AccessLevel::Admin;
 use tidegate_proxy::FrontendState::{self, Open, Paused, Stopped};
 use tidegate_proxy::{Plane, spec::FrontendSpec};
 
-use crate::runtime::command::{Answer, Call, Command, Refusal, served};
+use crate::runtime::command::{Answer, Call, Command, Refusal, Severity, served};
 use crate::runtime::find;
 
 #[rustfmt::skip]
@@ -26,15 +26,20 @@ fn set(call: &mut Call<'_>, state: FrontendState) -> Result<Answer, Refusal> {
     if plane.set_frontend_state(&frontend.name, state) == Some(true) {
         return Ok(Answer::Done);
     }
-    Err(Refusal::error(
-        match (plane.frontend_state(&frontend.name), state) {
-            (Some(Stopped), Stopped) => "Frontend was already shut down.",
-            (Some(Stopped), Paused) => "Frontend was previously shut down, cannot disable.",
-            (Some(Stopped), Open) => "Frontend was previously shut down, cannot enable.",
-            (_, Paused) => "All sockets are already disabled.",
-            _ => "All sockets are already enabled.",
-        },
-    ))
+    let (severity, text) = match (plane.frontend_state(&frontend.name), state) {
+        (Some(Stopped), Stopped) => (Severity::Error, "Frontend was already shut down."),
+        (Some(Stopped), Paused) => (
+            Severity::Error,
+            "Frontend was previously shut down, cannot disable.",
+        ),
+        (Some(Stopped), Open) => (
+            Severity::Error,
+            "Frontend was previously shut down, cannot enable.",
+        ),
+        (_, Paused) => (Severity::Notice, "All sockets are already disabled."),
+        _ => (Severity::Notice, "All sockets are already enabled."),
+    };
+    Err(Refusal(severity, text.into()))
 }
 
 fn maxconn(call: &mut Call<'_>) -> Result<Answer, Refusal> {

@@ -15,6 +15,7 @@ mod peers;
 mod pending;
 mod process;
 mod resolvers;
+mod schema;
 mod servers;
 mod sessions;
 pub(crate) mod stat;
@@ -27,12 +28,13 @@ use super::command::Command;
 
 /// All of them.
 pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
-    let families: [&'static [Command]; 20] = [
+    let families: [&'static [Command]; 21] = [
         caches::COMMANDS,
         certificates::COMMANDS,
         cli::COMMANDS,
         process::COMMANDS,
         resolvers::COMMANDS,
+        schema::COMMANDS,
         info::COMMANDS,
         lists::COMMANDS,
         servers::COMMANDS,

@@ -1,6 +1,7 @@
 //! `show stat`: proxies and servers in figures, and how they are forgotten.
 
 pub(crate) mod fields;
+mod name_servers;
 
 use tidegate_config::model::AccessLevel;
 use tidegate_proxy::Plane;
@@ -15,7 +16,7 @@ use AccessLevel::{Admin, Operator, User};
 
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Command] = &[
-    served("show stat", "[{<iid>|<proxy>} <type> <sid>] [typed|json] [desc] [up|no-maint]", User, "proxies and servers in figures", show),
+    served("show stat", "[domain {proxy|resolvers}] [{<iid>|<proxy>} <type> <sid>] [typed|json] [desc] [up|no-maint]", User, "proxies and servers, or name servers, in figures", show),
     served("dump stats-file", "", Operator, "what was counted, as a file that another process may begin with (`stats-file`)", |call| {
         Ok(stats_file::dump(&call.plane()?).into())
     }),
@@ -37,6 +38,17 @@ fn clear_server(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     Ok(Answer::Message(Severity::Info, "Server counters cleared.".into()))
 }
 
+/// What changes how figures are shown.
+const OPTIONS: [&str; 5] = ["typed", "json", "desc", "up", "no-maint"];
+
+impl Call<'_> {
+    /// Of what figures are wanted, if that is said.
+    fn domain(&self) -> Option<String> {
+        let said = self.text(0).filter(|word| word == "domain");
+        said.map(|_| self.text(1).unwrap_or_default())
+    }
+}
+
 /// What of all there is shall be shown.
 struct Wanted {
     proxy: Option<u32>,
@@ -55,26 +67,24 @@ impl Wanted {
             up: call.has("up"),
             no_maint: call.has("no-maint"),
         };
-        // `domain proxy` is what there is.
-        let skip = if call.text(0).as_deref() == Some("domain") {
-            2
-        } else {
-            0
+        let args = if call.domain().is_some() { 2 } else { 0 };
+        let words = (call.text(args), call.text(args + 1), call.text(args + 2));
+        let (Some(proxy), Some(kinds), Some(server)) = words else {
+            return Ok(wanted);
         };
-        if skip > 0 && call.text(1).as_deref() != Some("proxy") {
-            return Err(Refusal::error("The only domain that is served is `proxy`."));
+        if OPTIONS.contains(&proxy.as_str()) {
+            return Ok(wanted);
         }
-        let (Some(proxy), Some(kinds), Some(server)) =
-            (call.text(skip), call.text(skip + 1), call.text(skip + 2))
-        else {
-            return Ok(wanted);
-        };
-        let (Ok(kinds), Ok(server)) = (kinds.parse::<i64>(), server.parse::<i64>()) else {
-            return Ok(wanted);
+        let number = |text: &str| text.parse::<i64>();
+        let (Ok(kinds), Ok(server)) = (number(&kinds), number(&server)) else {
+            number_of(plane, &proxy)?;
+            return Err(Refusal::error(format!(
+                "`{kinds} {server}` is not a type and a number: -1 is any."
+            )));
         };
         wanted.kinds = kinds as u64;
         wanted.server = u32::try_from(server).ok();
-        wanted.proxy = match proxy.parse::<i64>() {
+        wanted.proxy = match number(&proxy) {
             Ok(number) => u32::try_from(number).ok(),
             Err(_) => Some(number_of(plane, &proxy)?),
         };
@@ -105,6 +115,15 @@ fn number_of(plane: &Plane, name: &str) -> Result<u32, Refusal> {
 
 fn show(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let plane = call.plane()?;
+    match call.domain().as_deref() {
+        None | Some("proxy") => {}
+        Some("resolvers") => return Ok(name_servers::show(call, &plane).into()),
+        Some(_) => {
+            return Err(Refusal::error(
+                "Invalid statistics domain: it is `proxy` or `resolvers`.",
+            ));
+        }
+    }
     let wanted = Wanted::of(call, &plane)?;
     let objects: Vec<Object> = objects(&plane)
         .into_iter()

@@ -67,5 +67,9 @@ fn show(call: &mut Call<'_>) -> Result<Answer, Refusal> {
         lines.push(line);
         ControlFlow::Continue(())
     });
+    // Of an entry that isn't there nothing is told, not even where.
+    if lines.len() == 1 && matches!(meant, Selection::Key(_) | Selection::Address(_)) {
+        lines.clear();
+    }
     Ok(Answer::Parts(Box::new(lines.into_iter().map(String::into_bytes))))
 }

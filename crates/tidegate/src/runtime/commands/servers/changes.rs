@@ -170,8 +170,9 @@ fn no_agent() -> Refusal {
     Refusal::error("agent checks are not enabled on this server")
 }
 
+/// What came of a change of the address, which HAProxy tells of as gravely.
 fn message(text: String) -> Answer {
-    Answer::Message(Severity::Info, text)
+    Answer::Message(Severity::Warning, text)
 }
 
 fn address(text: &str) -> Result<IpAddr, Refusal> {

@@ -22,6 +22,8 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    pub(crate) const ALL: [Kind; 4] = [Kind::Frontend, Kind::Backend, Kind::Server, Kind::Listener];
+
     pub(crate) fn letter(self) -> char {
         match self {
             Kind::Frontend => 'F',
