@@ -420,6 +420,25 @@ fn errors_have_a_format_and_a_level_of_their_own() -> Result<()> {
 }
 
 #[test]
+fn lines_that_say_log_global_twice_log_once() -> Result<()> {
+    let syslog = Syslog::new()?;
+    let config = format!(
+        "global\n    log {} format raw local0\n    log {0} format raw local1\n{DEFAULTS}    log global\n\
+         frontend site\n    bind 127.0.0.1:8080\n    log global\n    log-format %HP\n    http-request return status 200\n",
+        syslog.target()?
+    );
+    let site = Site::start("logs-global-twice", &[("site.cfg", &config)])?;
+    for path in ["/a", "/b"] {
+        let _ = site.get(path)?;
+    }
+    // Each of the two targets has each line.
+    for line in ["/a", "/a", "/b", "/b"] {
+        assert_eq!(syslog.line()?, line);
+    }
+    Ok(())
+}
+
+#[test]
 fn without_a_format_connections_are_told() -> Result<()> {
     let syslog = Syslog::new()?;
     let site = site(

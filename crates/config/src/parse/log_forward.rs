@@ -45,7 +45,11 @@ pub(super) const FORWARD: &[Keyword<ForwardLine>] = &[
     served("log", NONE, "{ global | <target> [<param>...] <facility> [<level> [<minlevel>]] }", "where lines go",
         |cx, args| {
             if args.take("global") {
-                cx.forward.targets.extend(cx.global.logs.iter().cloned());
+                for target in &cx.global.logs {
+                    if !cx.forward.targets.contains(target) {
+                        cx.forward.targets.push(target.clone());
+                    }
+                }
                 return Ok(());
             }
             cx.forward.targets.push(log_target(args)?);

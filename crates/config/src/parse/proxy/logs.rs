@@ -34,7 +34,12 @@ pub(crate) enum FormatSource {
 pub(super) fn log(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
     if args.peek().is_some_and(|word| word.is("global")) {
         args.next();
-        cx.proxy.log.targets.extend(cx.global.logs.iter().cloned());
+        // The line may stand in `defaults` too: it says where lines go, and not how often.
+        for target in &cx.global.logs {
+            if !cx.proxy.log.targets.contains(target) {
+                cx.proxy.log.targets.push(target.clone());
+            }
+        }
         return Ok(());
     }
     let target = crate::parse::log::log_target(args)?;
