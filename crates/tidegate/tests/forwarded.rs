@@ -6,11 +6,11 @@ use std::io::{BufReader, Read, Write};
 
 use support::Result;
 use support::origin::{head, origin, server};
-use support::site::Site;
+use support::site::{Site, rest};
 use support::syslog::Syslog;
 
-/// A site in front of a server that answers with the head that reached it, and what followed it at once.
-fn site(name: &str, log: &str, lines: &str) -> Result<Site> {
+/// A server that answers with the head that reached it, and what followed it at once.
+fn echo() -> Result<String> {
     let origin = origin(|mut stream| {
         let mut from = BufReader::new(stream.try_clone()?);
         while let Ok(mut told) = head(&mut from) {
@@ -36,11 +36,17 @@ fn site(name: &str, log: &str, lines: &str) -> Result<Site> {
         }
         Ok(())
     })?;
-    let config = format!(
-        "defaults\n    mode http\n    timeout connect 10s\n    timeout client 20s\n    timeout server 20s\nlisten l\n    \
-         bind 127.0.0.1:8080\n    {log}\n    {lines}\n    server s {}\n",
-        server(origin)
-    );
+    Ok(format!("server s {}", server(origin)))
+}
+
+const DEFAULTS: &str =
+    "defaults\n    mode http\n    timeout connect 10s\n    timeout client 20s\n    timeout server 20s\n";
+
+/// A site in front of such a server.
+fn site(name: &str, log: &str, lines: &str) -> Result<Site> {
+    let server = echo()?;
+    let config =
+        format!("{DEFAULTS}listen l\n    bind 127.0.0.1:8080\n    {log}\n    {lines}\n    {server}\n");
     Site::start(name, &[("site.cfg", &config)])
 }
 
@@ -63,6 +69,48 @@ fn requests_of_http_1_0_stay_what_they_are() -> Result<()> {
         told(&closed, "GET /x HTTP/1.0\r\n\r\n")?,
         "GET /x HTTP/1.0\r\n\r\n"
     );
+    Ok(())
+}
+
+#[test]
+fn whom_either_proxy_excepts_nobody_is_told_of() -> Result<()> {
+    let server = echo()?;
+    let ways = [
+        ("option forwardfor", "option forwardfor header x-its"),
+        (
+            "option forwardfor except 127.0.0.0/8",
+            "option forwardfor header x-its",
+        ),
+        (
+            "option forwardfor",
+            "option forwardfor except 127.0.0.1 header x-its",
+        ),
+        (
+            "option originalto except 127.0.0.0/8",
+            "option originalto header x-its",
+        ),
+        ("option originalto", "option originalto header x-its"),
+    ];
+    let sections = ways.iter().enumerate().map(|(at, (front, back))| {
+        format!(
+            "frontend f{at}\n    bind 127.0.0.1:{}\n    {front}\n    default_backend b{at}\nbackend b{at}\n    {back}\n    {server}\n",
+            8080 + at
+        )
+    });
+    let config = format!("{DEFAULTS}{}", sections.collect::<String>());
+    let site = Site::start("forwarded-except", &[("site.cfg", &config)])?;
+    for (at, wanted) in ["x-its: 127.0.0.1\r\n", "", "", "", "x-its: 127.0.0.1\r\n"]
+        .into_iter()
+        .enumerate()
+    {
+        let mut stream = site.connect(at)?;
+        stream.write_all(b"GET /x HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")?;
+        let answer = rest(stream)?;
+        assert!(
+            answer.ends_with(&format!("\r\n\r\nGET /x HTTP/1.1\r\nhost: a\r\n{wanted}\r\n")),
+            "{at}: {answer}"
+        );
+    }
     Ok(())
 }
 

@@ -12,19 +12,19 @@ use crate::network::within;
 use crate::spec::{BackendSpec, ForwardFor, Forwarded, ForwardedPart, FrontendSpec, HeaderNames};
 use crate::txn::Txn;
 
-/// Adds what the two proxies say. Where both have an option, one field is added: the backend's.
+/// Adds what the two proxies say. Where both have an option, one field is added: the backend's, unless either excepts
+/// the address.
 pub(crate) fn tell(frontend: &FrontendSpec, backend: &BackendSpec, txn: &Txn, headers: &mut Headers) {
-    let forward = backend.forward_for.as_ref().or(frontend.forward_for.as_ref());
-    // One of them that doesn't say `if-none` wants it in any case.
-    let in_any_case = |specs: [&Option<ForwardFor>; 2]| specs.into_iter().flatten().any(|spec| !spec.if_none);
-    if let (Some(spec), Some(source)) = (forward, txn.source()) {
-        let in_any_case = in_any_case([&frontend.forward_for, &backend.forward_for]);
-        add(spec, in_any_case, source.ip(), headers);
-    }
-    let original = backend.original_to.as_ref().or(frontend.original_to.as_ref());
-    if let (Some(spec), Some(destination)) = (original, txn.destination()) {
-        add(spec, true, destination.ip(), headers);
-    }
+    add(
+        [&backend.forward_for, &frontend.forward_for],
+        txn.source(),
+        headers,
+    );
+    add(
+        [&backend.original_to, &frontend.original_to],
+        txn.destination(),
+        headers,
+    );
     if let Some(spec) = &backend.forwarded {
         let text = forwarded(spec, txn, headers.get(HOST));
         if let Ok(value) = HeaderValue::try_from(text) {
@@ -43,16 +43,23 @@ pub(crate) fn restrict_names(policy: HeaderNames, headers: &mut Headers) -> bool
     policy == HeaderNames::Delete
 }
 
-fn add(spec: &ForwardFor, in_any_case: bool, address: IpAddr, headers: &mut Headers) {
-    let excepted = spec
-        .except
-        .iter()
-        .any(|(network, bits)| within(address, *network, *bits));
-    if excepted || !in_any_case && headers.contains(&spec.header) {
+/// Adds an address under the name that the first of the options has.
+fn add(options: [&Option<ForwardFor>; 2], address: Option<SocketAddr>, headers: &mut Headers) {
+    let options = || options.into_iter().flatten();
+    let (Some(first), Some(address)) = (options().next(), address) else {
+        return;
+    };
+    let mut networks = options().flat_map(|option| &option.except);
+    if networks.any(|(network, bits)| within(address.ip(), *network, *bits)) {
         return;
     }
-    if let Ok(value) = HeaderValue::try_from(address.to_string()) {
-        headers.append(&spec.header, value);
+    // One of them that doesn't say `if-none` wants it in any case.
+    let in_any_case = options().any(|option| !option.if_none);
+    if !in_any_case && headers.contains(&first.header) {
+        return;
+    }
+    if let Ok(value) = HeaderValue::try_from(address.ip().to_string()) {
+        headers.append(&first.header, value);
     }
 }
 
