@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use http::Method;
+
 use super::exchange::{Made, Ruled};
 use super::stream::HttpStream;
 use crate::body::MessageBody;
@@ -9,11 +11,12 @@ use crate::rules::PreparedRules;
 use crate::spec::{PageSpec, Timeouts};
 use crate::txn::Txn;
 
-/// The page, if it is what the request is for.
+/// The page, if it is what the request is for. Requests that neither get nor post anything are a server's.
 pub(super) fn wanted<'p>(page: Option<&'p PageSpec>, txn: &Txn) -> Option<&'p PageSpec> {
     let page = page?;
     let head = txn.request_head()?;
-    let target = head.uri.path_and_query()?;
+    let has_page = matches!(head.method, Method::GET | Method::HEAD | Method::POST);
+    let target = head.uri.path_and_query().filter(|_| has_page)?;
     target.as_str().starts_with(&page.prefix).then_some(page)
 }
 

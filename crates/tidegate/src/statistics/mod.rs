@@ -121,11 +121,6 @@ impl Inner {
             let outcome = change::change(&self.settings, &control, applet, admin).await?;
             return redirect(applet, &query.after(&self.settings.prefix, outcome));
         }
-        if method != Method::GET && method != Method::HEAD {
-            applet.set_status(405, None)?;
-            applet.add_header(b"allow", b"GET, HEAD, POST")?;
-            return applet.start_response();
-        }
         applet.add_header(b"content-type", query.form.content_type().as_bytes())?;
         applet.add_header(b"cache-control", b"no-cache")?;
         applet.add_header(b"x-content-type-options", b"nosniff")?;
