@@ -75,6 +75,20 @@ fn commands_go_to_the_process_that_their_prefix_names() -> Result<()> {
     let missing = "Can't find the target PID matching the prefix '@2'\n\n";
     assert_eq!(master.ask("@2 show info; show proc\n")?, missing);
     assert_eq!(master.ask("@1 echo a\\;b;@1 echo c\n")?, "a;b\n\nc\n\n");
+    // What has a `;` behind it is whole where the client ends without a line's end, and nothing else is.
+    assert_eq!(master.ask("echo a  b;@1 echo c;echo d")?, "a b\n\nc\n\n");
+    assert_eq!(master.ask("@1 add acl virt@paths <<\n/a;")?, "");
+    for (line, said) in [
+        ("show env TIDEGATE_NO_SUCH", "Variable not found\n\n"),
+        (
+            "_loadstatus",
+            "`_loadstatus` is not supported: the master and the other processes have a language of their own.\n\n",
+        ),
+    ] {
+        assert_eq!(master.ask(&format!("{line}\n"))?, said);
+    }
+    let path = format!("PATH={}\n\n", std::env::var("PATH")?);
+    assert_eq!(master.ask("show env PATH\n")?, path);
     // Line after line is taken, with what follows one.
     assert_eq!(
         master.ask("@1 add acl virt@paths <<END\n/a\n/b\nEND\n@1 get acl virt@paths /b\n")?,

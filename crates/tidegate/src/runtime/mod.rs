@@ -27,7 +27,7 @@ pub(crate) use commands::{info, stat, version};
 pub(crate) use connection::{Rights, clock};
 pub(crate) use entrance::{Entrance, Visitor};
 pub(crate) use figures::ScriptFigures;
-pub(crate) use line::{Line, Word};
+pub(crate) use line::{Line, Word, ended};
 pub(crate) use listen::{Acceptor, SocketSpec, Sockets, Stream};
 pub(crate) use stats_file::load as count_on;
 

@@ -16,6 +16,8 @@ pub(super) enum Action {
     Lower(AccessLevel),
     Expert,
     Experimental,
+    Echo,
+    ShowEnvironment,
     ShowLevel,
     ShowSockets,
     ShowProcesses,
@@ -71,6 +73,9 @@ const fn row(
 
 #[rustfmt::skip]
 const ROWS: &[Row] = &[
+    row("_loadstatus", "", Admin, "", Action::LeftOut(OF_ITS_OWN)),
+    row("_send_status", "", Admin, "", Action::LeftOut(OF_ITS_OWN)),
+    row("echo", "<text>", User, "write the text", Action::Echo),
     row("expert-mode", "[on|off]", Admin, "show or set whether dangerous commands may be given", Action::Expert),
     row("experimental-mode", "[on|off]", Admin, "show or set whether commands that may change may be given", Action::Experimental),
     row("hard-reload", "", Operator, "load the configuration anew; the process that serves ends at once", Action::Reload { hard: true }),
@@ -82,11 +87,14 @@ const ROWS: &[Row] = &[
     row("reload", "", Operator, "load the configuration anew", Action::Reload { hard: false }),
     row("show cli level", "", User, "show the connection's level", Action::ShowLevel),
     row("show cli sockets", "", Operator, "list the sockets of the runtime API", Action::ShowSockets),
+    row("show env", "[<name>]", Operator, "show the environment that the master was started with", Action::ShowEnvironment),
     row("show proc", "", User, "list the processes", Action::ShowProcesses),
     row("show startup-logs", "", User, "what was said when a configuration was loaded last", Action::ShowStartupLogs),
     row("show version", "", User, "show the version: that of HAProxy's language, then the program's own", Action::ShowVersion),
     row("user", "", User, "lower the connection's level to `user`", Action::Lower(User)),
 ];
+
+const OF_ITS_OWN: &str = "the master and the other processes have a language of their own";
 
 /// The prefixes, for lists.
 const PREFIXES: [(&str, &str); 2] = [

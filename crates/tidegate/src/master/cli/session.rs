@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -16,11 +17,13 @@ use super::line::{Piece, Target, pieces};
 use super::{LINE_BYTES_MAX, Processes, Reload};
 use crate::master::link;
 use crate::master::worker::Worker;
-use crate::runtime::{Entrance, Line, Mode, Stream, Word, clock, version};
+use crate::runtime::{Entrance, Line, Mode, Stream, Word, clock, ended, version};
 
 /// A connection.
 pub(super) struct Session {
     stream: BufReader<Box<dyn Stream>>,
+    /// The line that the client was at when it ended its side.
+    unended: Vec<u8>,
     processes: Rc<RefCell<Processes>>,
     reload: mpsc::Sender<Reload>,
     /// Where commands without a prefix go.
@@ -48,6 +51,7 @@ impl Session {
     ) -> Session {
         Session {
             stream: BufReader::new(stream),
+            unended: Vec::new(),
             processes,
             reload,
             target: Target::Master,
@@ -66,7 +70,15 @@ impl Session {
     /// # Errors
     /// It broke.
     pub(super) async fn serve(mut self) -> io::Result<()> {
-        while let Some(line) = self.read().await? {
+        loop {
+            let line = match self.read().await? {
+                Some(line) => line,
+                // Commands with a `;` behind them are whole, though.
+                None => match ended(&std::mem::take(&mut self.unended)) {
+                    Some(commands) => commands.to_vec(),
+                    None => break,
+                },
+            };
             let line = line.strip_suffix(b"\r").unwrap_or(&line).to_vec();
             let Some(payload) = self.payload(&line).await? else {
                 break;
@@ -195,6 +207,8 @@ impl Session {
             }
             Action::Expert => switch(words, args, &mut self.entrance.expert),
             Action::Experimental => switch(words, args, &mut self.entrance.experimental),
+            Action::Echo => String::from_utf8_lossy(&args.join(&b' ')).into_owned(),
+            Action::ShowEnvironment => environment(args.first()),
             Action::ShowLevel => self.entrance.level.name().into(),
             Action::ShowSockets => {
                 "The sockets of a process are shown by itself: `@1 show cli sockets`.".into()
@@ -350,7 +364,7 @@ impl Session {
         self.stream.flush().await
     }
 
-    /// A line without its end; none if there is none any more.
+    /// A line without its end; none if there is none any more. What the client didn't end is kept apart.
     async fn read(&mut self) -> io::Result<Option<Vec<u8>>> {
         let mut line = Vec::new();
         let most = u64::try_from(LINE_BYTES_MAX).unwrap_or(u64::MAX);
@@ -364,7 +378,12 @@ impl Session {
                 .await?;
                 Ok(None)
             }
-            _ => Ok(None),
+            Some(last) => {
+                line.push(last);
+                self.unended = line;
+                Ok(None)
+            }
+            None => Ok(None),
         }
     }
 
@@ -436,6 +455,20 @@ impl Processes {
     fn startup_logs(&self) -> String {
         String::from_utf8_lossy(&self.said).into_owned()
     }
+}
+
+/// The variables of the environment, or the one of this name.
+fn environment(wanted: Option<&Word>) -> String {
+    let variables = std::env::vars_os()
+        .filter(|(name, _)| wanted.is_none_or(|wanted| wanted.as_slice() == name.as_bytes()));
+    let mut lines: Vec<String> = variables
+        .map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.to_string_lossy()))
+        .collect();
+    if lines.is_empty() && wanted.is_some() {
+        return "Variable not found".into();
+    }
+    lines.sort_unstable();
+    lines.join("\n")
 }
 
 /// A time as tables have it.
