@@ -7,6 +7,9 @@ use std::sync::{Arc, LazyLock};
 /// Entries of a shard, in the mean, at which there come to be twice as many shards.
 const SHARD_ENTRIES: usize = 256;
 
+/// So few keys are compared one by one: that takes less than to hash a text.
+const FEW: usize = 4;
+
 /// Items on either side of a guess that are looked at one by one.
 const NEAR: usize = 24;
 
@@ -34,17 +37,18 @@ impl Hashed {
         }
     }
 
-    /// The slots whose keys have this text's hash, in the order of adding; the caller compares.
+    /// The slots whose keys may be this text, those of one key in the order of adding; the caller compares.
     pub(in crate::pattern) fn candidates(&self, text: &[u8]) -> impl Iterator<Item = Slot> {
-        let hash = hash(text);
-        let shard = self.shards.get(self.shard_of(hash)).map(|shard| &shard[..]);
-        let shard = shard.unwrap_or_default();
-        let from = self.first(shard, hash);
+        let is_few = self.shards.len() == 1 && self.len <= FEW;
+        let hash = (!is_few).then(|| hash(text));
+        let shard = self.shards.get(hash.map_or(0, |hash| self.shard_of(hash)));
+        let shard = shard.map(|shard| &shard[..]).unwrap_or_default();
+        let from = hash.map_or(0, |hash| self.first(shard, hash));
         shard
             .get(from..)
             .unwrap_or_default()
             .iter()
-            .take_while(move |(other, _)| *other == hash)
+            .take_while(move |(other, _)| hash.is_none_or(|hash| *other == hash))
             .map(|(_, slot)| *slot)
     }
 
@@ -162,6 +166,29 @@ fn hash(text: &[u8]) -> u32 {
 mod tests {
     use super::super::super::entries::Entry;
     use super::*;
+
+    #[test]
+    fn few_keys_are_found_before_there_were_many_and_after() {
+        let mut entries = Entries::default();
+        let mut hashed = Hashed::new();
+        let keys: Vec<String> = (0..1000).map(|i| format!("key{i}")).collect();
+        let find = |hashed: &Hashed, entries: &Entries, key: &str| {
+            hashed.find(key.as_bytes(), entries, |k| k == key.as_bytes())
+        };
+        for (slot, key) in (0..).zip(&keys) {
+            entries.push(Entry::own(key.as_bytes(), None, slot.into()));
+            hashed.insert(key.as_bytes(), slot);
+            assert_eq!(find(&hashed, &entries, key), Some(slot));
+            assert_eq!(find(&hashed, &entries, "none"), None);
+        }
+        for (slot, key) in (0..).zip(&keys).take(997) {
+            hashed.remove(key.as_bytes(), slot);
+            assert_eq!(find(&hashed, &entries, key), None);
+        }
+        for (slot, key) in (0..).zip(&keys).skip(997) {
+            assert_eq!(find(&hashed, &entries, key), Some(slot), "{key}");
+        }
+    }
 
     #[test]
     fn every_key_is_found_through_growth_and_removal() {
