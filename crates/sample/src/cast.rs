@@ -2,6 +2,7 @@
 
 use crate::data::Data;
 use crate::value::{Type, Value};
+use smallvec::SmallVec;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Turns a value into another type; none if this value has no form in that type.
@@ -74,18 +75,29 @@ pub(crate) fn int_text(int: i64) -> Data {
 }
 
 /// Appends the text of an IPv4 address.
-pub(crate) fn append_ipv4(into: &mut Vec<u8>, ip: Ipv4Addr) {
+pub(crate) fn append_ipv4(into: &mut impl Extend<u8>, ip: Ipv4Addr) {
     for (place, octet) in ip.octets().into_iter().enumerate() {
         if place > 0 {
-            into.push(b'.');
+            into.extend([b'.']);
         }
-        into.extend_from_slice(itoa::Buffer::new().format(octet).as_bytes());
+        into.extend(itoa::Buffer::new().format(octet).bytes());
     }
 }
 
 /// The text of an IPv4 address, without allocating.
 pub(crate) fn ipv4_text(ip: Ipv4Addr) -> Data {
-    Data::format(format_args!("{ip}"))
+    let mut text = SmallVec::<[u8; 16]>::new();
+    append_ipv4(&mut text, ip);
+    Data::copy(&text)
+}
+
+/// The text of an address, without allocating.
+#[must_use]
+pub fn address_text(address: IpAddr) -> Data {
+    match address {
+        IpAddr::V4(ip) => ipv4_text(ip),
+        IpAddr::V6(ip) => Data::format(format_args!("{ip}")),
+    }
 }
 
 /// The text of an IPv6 address; one that holds an IPv4 address in its last 32 bits ends in dotted form.

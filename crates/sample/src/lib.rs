@@ -61,7 +61,7 @@ pub use acl::{
 };
 pub use amount::Amount;
 pub use byte_set::ByteSet;
-pub use cast::{cast, castable};
+pub use cast::{address_text, cast, castable};
 pub use convert::{TokenAlgorithms, TokenCertificate, offer_certificates};
 pub use data::Data;
 pub use did_you_mean::did_you_mean;

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use http::HeaderValue;
 use tidegate_sample::head::names::{FORWARDED, HOST};
 use tidegate_sample::head::{FieldValue, Headers};
-use tidegate_sample::{Expr, Type, Value, cast};
+use tidegate_sample::{Expr, Type, Value, address_text, cast};
 
 use crate::network::within;
 use crate::spec::{BackendSpec, ForwardFor, Forwarded, ForwardedPart, FrontendSpec, HeaderNames};
@@ -58,7 +58,7 @@ fn add(options: [&Option<ForwardFor>; 2], address: Option<SocketAddr>, headers: 
     if !in_any_case && headers.contains(&first.header) {
         return;
     }
-    if let Ok(value) = HeaderValue::try_from(address.ip().to_string()) {
+    if let Ok(value) = HeaderValue::from_bytes(&address_text(address.ip())) {
         headers.append(&first.header, value);
     }
 }
