@@ -57,7 +57,8 @@ fn health(cx: &mut ProxyCx<'_>) {
                 Diagnostic::error(code::MISSING_ARGUMENT, span, message).help("add `agent-port <port>`"),
             );
         }
-        if check.section.is_none()
+        if check.enabled
+            && check.section.is_none()
             && let Some(proto) = &check.proto
             && proto.value.is_some() != (cx.proxy.check.kind == CheckKind::Http)
         {
@@ -261,7 +262,18 @@ fn tracking(proxies: &[Proxy], diagnostics: &mut Diagnostics) {
                         break;
                     }
                     Some(next) => at = next,
-                    None if at.1.track.is_none() => break,
+                    None if at.1.track.is_none() => {
+                        if !at.1.check.enabled && !at.1.check.agent.enabled {
+                            let name = &at.1.name.value;
+                            let message =
+                                format!("nothing checks `{name}`: only its maintenance is followed");
+                            diagnostics.push(
+                                Diagnostic::warning(code::NO_EFFECT, track.span, message)
+                                    .help(format!("add `check` to `{name}`")),
+                            );
+                        }
+                        break;
+                    }
                     None => {
                         // whoever names it is told, once
                         if std::ptr::eq(at.1, server) {
