@@ -145,6 +145,33 @@ fn start(name: &str, lines: &str, parameters: &str) -> Result<(Site, Numbering)>
     Ok((site(name, 1, &backend)?, server_of))
 }
 
+/// What a client says of its own connection is nothing to rules, nor to servers; what rules say then is for the server.
+#[test]
+fn a_rule_may_end_a_servers_connection() -> Result<()> {
+    let lines = "http-request set-header connection close if { path /last }\n    \
+                 http-response set-header connection keep-alive\n    \
+                 http-request set-var(txn.said) req.hdr(connection) if { path /said }\n    \
+                 http-request return status 200 content-type text/plain lf-string \"%[var(txn.said)]\" \
+                 if { var(txn.said) -m found }";
+    let (site, _servers) = start("reuse-rule", lines, "")?;
+    let mut client = Client::of(&site)?;
+    for (path, wanted) in [("/a", "0/1"), ("/last", "0/2"), ("/a", "1/1"), ("/a", "1/2")] {
+        assert_eq!(client.get(path)?, wanted, "{path}");
+    }
+    assert_eq!(client.ask("/said", "connection: x-a, keep-alive\r\n")?, "x-a");
+    assert_eq!(client.ask("/said", "connection: close\r\n")?, "1/3");
+    // The client wanted an end, whatever rules of the response say.
+    let mut rest = String::new();
+    client.0.read_to_string(&mut rest)?;
+    assert_eq!(rest, "");
+    let answer = site.ask("GET /a HTTP/1.0\r\n\r\n")?;
+    assert!(
+        answer.contains("\r\nconnection: close\r\n") && !answer.contains("keep-alive"),
+        "{answer}"
+    );
+    Ok(())
+}
+
 #[test]
 fn never_leaves_each_session_its_own_connections() -> Result<()> {
     let (site, servers) = start("reuse-never", "http-reuse never", "")?;

@@ -12,7 +12,7 @@ use http_body::Body;
 use tidegate_http1::{
     Framing, HeadLimits, HeaderCase, Leaving, Reading, ResponseHead, field, number, request_line,
 };
-use tidegate_sample::head::names::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use tidegate_sample::head::names::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use tidegate_sample::head::{request, response};
 
 use super::body::Receiving;
@@ -114,7 +114,7 @@ impl ClientConn {
     ) -> Result<(response::Parts, MessageBody), SendFailure> {
         let read_before = self.traffic.read.get();
         let written_before = self.traffic.written.get();
-        self.upload.begin(&head, body, self.case.as_ref());
+        self.kept &= !self.upload.begin(&head, body, self.case.as_ref());
         let mut first = true;
         let mut interim = 0;
         let received = poll_fn(|cx| {
@@ -233,7 +233,8 @@ impl Upload {
         *self = Upload::default();
     }
 
-    fn begin(&mut self, head: &request::Parts, body: MessageBody, case: Option<&HeaderCase>) {
+    /// Begins a request. True if it says that it is the connection's last.
+    fn begin(&mut self, head: &request::Parts, body: MessageBody, case: Option<&HeaderCase>) -> bool {
         let ended = body.is_ended();
         let length = body.size_hint().exact();
         let leaving = match length {
@@ -249,9 +250,11 @@ impl Upload {
         self.bypass.begin();
         let out = self.out.front();
         request_line(out, head, leaving);
-        let mut has_length = false;
+        let (mut has_length, mut is_last) = (false, false);
         for (name, value) in head.headers.iter() {
-            if name == CONTENT_LENGTH {
+            if name == CONNECTION {
+                is_last |= value.as_bytes().eq_ignore_ascii_case(b"close");
+            } else if name == CONTENT_LENGTH {
                 let says = value.to_str().ok().and_then(|v| v.parse().ok());
                 // Of a request without a body a length of 0 may be told, and no other.
                 if says.is_none()
@@ -276,6 +279,7 @@ impl Upload {
         }
         out.extend_from_slice(b"\r\n");
         self.body = (!ended).then_some((body, leaving));
+        is_last
     }
 
     fn poll(

@@ -281,7 +281,6 @@ impl ServerConn {
         let out = self.out.front();
         status_line(out, head);
         let mut has_length = false;
-        let mut has_connection = false;
         for (name, value) in head.headers.iter() {
             if name == CONTENT_LENGTH {
                 let told = match self.leaving {
@@ -297,7 +296,10 @@ impl ServerConn {
             } else if name == TRANSFER_ENCODING {
                 continue;
             } else if name == CONNECTION {
-                has_connection = true;
+                // Whether it is kept is said below.
+                if value.as_bytes().eq_ignore_ascii_case(b"keep-alive") {
+                    continue;
+                }
                 let tokens = value.as_bytes().split(|b| *b == b',').map(<[u8]>::trim_ascii);
                 if { tokens }.any(|token| token.eq_ignore_ascii_case(b"close")) {
                     self.kept = false;
@@ -325,8 +327,8 @@ impl ServerConn {
             _ if switches => {}
             (false, _) if old => {}
             (false, _) => field(out, CONNECTION, b"close", case),
-            (true, true) if !has_connection => field(out, CONNECTION, b"keep-alive", case),
-            (true, _) => {}
+            (true, true) => field(out, CONNECTION, b"keep-alive", case),
+            (true, false) => {}
         }
         out.extend_from_slice(b"\r\n");
     }

@@ -12,7 +12,7 @@ use tidegate_sample::stick::Count;
 use super::ahead::{Ahead, receive};
 use super::choice::{choose_backend, enter_backend};
 use super::forwarding::restrict_names;
-use super::headers::{announce_close, forget_connection, wants_upgrade};
+use super::headers::{announce_close, forget_connection, forget_persistence, wants_upgrade};
 use super::http::Upgraded;
 use super::inspection::Inspection;
 use super::logline;
@@ -83,13 +83,15 @@ impl HttpStream {
         asked: &mut Option<Asked>,
     ) -> Result<(response::Parts, Outgoing), Cut> {
         let Some(Asked {
-            head,
+            mut head,
             mut body,
             objection,
         }) = asked.take()
         else {
             return Err(Cut);
         };
+        // What the client said of its own connection was heard. Of what is there later it is rules that speak, to the server.
+        forget_persistence(&mut head.headers);
         self.busy.set(true);
         self.session.requests.set(self.session.requests.get() + 1);
         let upgraded = self.session.upgraded.take();

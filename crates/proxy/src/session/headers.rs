@@ -15,13 +15,17 @@ pub(crate) fn forget_h2c(headers: &mut Headers) {
     }
 }
 
-/// Removes what the codec decides for each side by itself: the framing, and the tokens `close` and `keep-alive`. Other
-/// tokens of `connection`, and the fields that they name, pass through, as in HAProxy.
+/// Removes what the codec decides for each side by itself: the framing, and whether a connection is kept.
 pub(crate) fn forget_connection(headers: &mut Headers) {
     if headers.remove(TRANSFER_ENCODING) {
         // The body was framed by its chunks; a length beside them means nothing, or harm.
         headers.remove(CONTENT_LENGTH);
     }
+    forget_persistence(headers);
+}
+
+/// Removes the tokens `close` and `keep-alive`. Others of `connection`, and the fields that they name, pass through, as in HAProxy.
+pub(crate) fn forget_persistence(headers: &mut Headers) {
     if !headers.contains(CONNECTION) {
         return;
     }
@@ -44,6 +48,15 @@ pub(crate) fn forget_connection(headers: &mut Headers) {
             headers.remove(CONNECTION);
         }
     }
+}
+
+/// Whether the message is to be its connection's last.
+pub(crate) fn says_close(headers: &Headers) -> bool {
+    headers.contains(CONNECTION)
+        && headers
+            .get_all(CONNECTION)
+            .flat_map(tokens)
+            .any(|token| token.eq_ignore_ascii_case(b"close"))
 }
 
 /// Whether the message asks to switch protocols.
