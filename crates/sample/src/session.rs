@@ -467,7 +467,7 @@ impl Facts {
 pub struct Process {
     /// The machine's name.
     pub hostname: Data,
-    /// `%H` and `node`: the name that `node` gave, or the machine's.
+    /// The name that `node` gave, or the machine's.
     pub node: Data,
     /// The process id.
     pub pid: u32,

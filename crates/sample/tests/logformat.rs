@@ -131,6 +131,14 @@ fn fields_of_the_request() {
         log_of(&absolute, "%HPO %HP %HU %HQ"),
         "/p http://h:8/p http://h:8/p?q=4 ?q=4"
     );
+    // As haproxy 2.6 writes it: structured data end with a bracket.
+    let mut brackets = answered();
+    let request = http::Request::get("/a]b?q=]").body(()).unwrap();
+    brackets.request = Some(std::cell::RefCell::new(request.into_parts().0.into()));
+    assert_eq!(
+        log_of(&brackets, "%{+E}r %HP %{+Q,+E}o %HP %HQ %HU"),
+        "GET /a\\]b?q=\\] HTTP/1.1 /a]b \"/a\\]b\" \"?q=\\]\" \"/a\\]b?q=\\]\""
+    );
     let mut bad = answered();
     bad.request = None;
     assert_eq!(log_of(&bad, "%{+Q}r %HM"), "\"<BADREQ>\" <BADREQ>");

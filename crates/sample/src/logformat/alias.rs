@@ -71,8 +71,8 @@ const ROWS: &[Alias] = &[
     http("CS", "captured response cookie", |o, s, _| {
         o.text(s.captured_cookie(Way::Response).as_deref())
     }),
-    any("H", "name of this machine or `node`", |o, s, _| {
-        o.text(s.process().map(|p| &*p.node))
+    any("H", "name of this machine", |o, s, _| {
+        o.text(s.process().map(|p| &*p.hostname))
     }),
     http("HM", "request's method", |o, s, _| {
         request_field(o, s, |o, r| o.request_text(method(r)))

@@ -191,15 +191,18 @@ impl<'a> Out<'a> {
         self.literal(text);
     }
 
-    /// A part of the request as it arrived: also double quotes and bytes past ASCII are `#XX`.
+    /// A part of the request as it arrived: also double quotes and bytes past ASCII are `#XX`, and escapes are as the flags say.
     pub(super) fn request_text(&mut self, text: &[u8]) {
         let text = text.get(..self.left).unwrap_or(text);
         self.left -= text.len();
         if self.raw {
             return self.literal(text);
         }
-        self.replaced(text, |byte| {
-            matches!(byte, 0..0x20 | b'"' | b'#' | 0x7f..).then_some(b'#')
+        let escape = self.flags.escape;
+        self.replaced(text, |byte| match byte {
+            0..0x20 | b'"' | b'#' | 0x7f.. => Some(b'#'),
+            b'\\' | b']' if escape => Some(b'\\'),
+            _ => None,
         });
     }
 
