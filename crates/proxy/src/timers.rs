@@ -34,24 +34,34 @@ impl Times {
     pub(crate) fn fill(&self, facts: &mut Facts, client: &Client) {
         let now = || facts.unfinished.then(Instant::now);
         let end = self.ended.get().or_else(now);
-        let idle_since = self.idle_since.get().or(Some(client.ready_at()));
-        facts.accepted = Some(client.accepted);
+        let ready_at = client.ready_at();
+        let idle_since = Some(self.idle_since.get().unwrap_or(ready_at));
+        // The next request of a connection begins where it could have come, and shook no hands.
+        let next_since = self.idle_since.get().filter(|since| *since > ready_at);
+        let begun = next_since.unwrap_or(client.accepted_at);
+        facts.accepted = Some(client.accepted + begun.saturating_duration_since(client.accepted_at));
         facts.request_started = self
             .started
             .get()
             .map(|at| client.accepted + at.saturating_duration_since(client.accepted_at));
-        facts.handshake_ms = between(Some(client.accepted_at), Some(client.ready_at()));
+        facts.handshake_ms = match next_since {
+            Some(_) => Some(0),
+            None => between(Some(begun), Some(ready_at)),
+        };
         facts.tls = client.tls.borrow().is_some();
         facts.idle_ms = between(idle_since, self.started.get());
-        facts.request_ms = between(self.started.get(), self.request.get());
+        // What its rules took is the request's.
+        let ruled = self.request.get().map(|at| self.queued.get().unwrap_or(at));
+        facts.request_ms = between(self.started.get(), ruled);
         facts.queue_ms = between(self.queued.get(), self.connecting.get());
         facts.connect_ms = between(self.connecting.get(), self.connected.get());
         facts.response_ms = between(self.connected.get(), self.response.get());
         facts.data_ms = between(self.response.get(), end);
         // A request that never came is timed from the moment that it could have come.
         facts.active_ms = between(self.started.get().or(idle_since), end);
-        facts.total_ms = between(Some(client.accepted_at), end);
-        facts.user_ms = between(idle_since, end);
+        facts.total_ms = between(Some(begun), end);
+        let idle_ms = facts.idle_ms.unwrap_or(0);
+        facts.user_ms = facts.total_ms.map(|total| total - idle_ms);
     }
 
     /// How long the stages took that are counted.

@@ -462,6 +462,72 @@ fn without_a_format_connections_are_told() -> Result<()> {
     }
 }
 
+/// Each request of a connection has times of its own, which begin where the response before it ended.
+#[test]
+fn the_next_request_of_a_connection_is_timed_by_itself() -> Result<()> {
+    let syslog = Syslog::new()?;
+    let slow = origin(|stream| {
+        let mut from = BufReader::new(stream.try_clone()?);
+        let mut to = stream;
+        while head(&mut from).is_ok() {
+            std::thread::sleep(std::time::Duration::from_millis(30));
+            to.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")?;
+        }
+        Ok(())
+    })?;
+    let lines = format!(
+        "log-format \"%[accept_date(ms)] %Th %Ti %Ta %Tt %Tu %Tq\"\n    server s {}",
+        server(slow)
+    );
+    let site = site("logs-next", &syslog, "format raw local0", &lines)?;
+    let mut stream = site.connect(0)?;
+    let mut answers = BufReader::new(stream.try_clone()?);
+    let mut before = 0;
+    for _ in 0..3 {
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")?;
+        head(&mut answers)?;
+        answers.read_exact(&mut [0; 5])?;
+        let line = syslog.line()?;
+        let times = line.trim().split(' ').map(str::parse);
+        let times = times.collect::<std::result::Result<Vec<i64>, _>>()?;
+        let &[begun, hands, idle, active, total, user, tq] = times.as_slice() else {
+            return Err(line.into());
+        };
+        assert!(begun >= before, "{line}");
+        // Each is rounded by itself.
+        assert!((total - (hands + idle + active)).abs() <= 2, "{line}");
+        assert!((user - (hands + active)).abs() <= 2 && tq <= total - 29, "{line}");
+        before = begun + total;
+    }
+    Ok(())
+}
+
+/// What rules of a request take is the request's time, so that the parts make up the whole.
+#[test]
+fn rules_that_wait_are_timed_with_the_request() -> Result<()> {
+    let syslog = Syslog::new()?;
+    let target = syslog.target()?;
+    let script = "core.register_action(\"wait\", {\"http-req\"}, function() core.msleep(30) end)\n";
+    let config = format!(
+        "{DEFAULTS}listen http\n    bind 127.0.0.1:8080\n    log {target} format raw local0\n    \
+         log-format \"%TR %Tw %Tc %Tr %Td %Ta\"\n    http-request lua.wait\n    http-request deny if {{ path /deny }}\n    \
+         http-request return status 200 if {{ path /return }}\n    server s {}\n",
+        answering()?
+    );
+    let config = config.replacen("global\n", "global\n    lua-load site/wait.lua\n", 1);
+    let site = Site::start("logs-rules", &[("site.cfg", &config), ("wait.lua", script)])?;
+    for path in ["/", "/deny", "/return"] {
+        let _ = site.get(path)?;
+        let line = syslog.line()?;
+        let times = line.trim().split(' ').map(str::parse);
+        let times = times.collect::<std::result::Result<Vec<i64>, _>>()?;
+        let (all, parts) = times.split_last().ok_or("no times")?;
+        let sum: i64 = parts.iter().filter(|time| **time > 0).sum();
+        assert!(times[0] >= 29 && (all - sum).abs() <= 5, "{path}: {line}");
+    }
+    Ok(())
+}
+
 #[test]
 fn a_service_is_timed_as_a_server_that_is_there_at_once() -> Result<()> {
     let syslog = Syslog::new()?;

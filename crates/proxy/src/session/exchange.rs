@@ -115,8 +115,8 @@ impl HttpStream {
         txn.usage.client_stream.set(self.number.get());
         txn.usage
             .with_client(&txn.client, &self.traffic, self.read_before.get());
+        txn.times.idle_since.set(Some(self.idle_since.get()));
         if self.session.timed {
-            txn.times.idle_since.set(Some(self.idle_since.get()));
             txn.times.request.set(Some(now));
         }
         txn.times.started.set(Some(self.first_byte.get().unwrap_or(now)));
@@ -348,6 +348,7 @@ impl HttpStream {
                     if refused {
                         txn.count(Count::Error, 1);
                     }
+                    self.note(&txn.times.request);
                     let state = if refused { *b"PR" } else { *b"LR" };
                     txn.facts.borrow_mut().termination = Some(state);
                     return Ruled::Made(made(&reply));

@@ -12,6 +12,7 @@ use super::answering::Asked;
 use super::exchanges::Exchanges;
 use super::http::{HttpSession, LOOK_AROUND, MOMENT};
 use super::stream::{HttpStream, Wire};
+use crate::clock;
 use crate::counts::Count;
 use crate::event::Event;
 use crate::http2::{Core, Outcome, Polled, Pulse, Reason, ServerConn, from_clients};
@@ -55,6 +56,8 @@ struct Connection {
     /// Whether the client is there while it asks for nothing.
     pulse: Option<Box<Pulse>>,
     idle_since: Instant,
+    /// When it could have brought the next request: after the last one.
+    free_since: Instant,
     /// It holds no more than one does of which nothing is asked.
     rests: bool,
     ending: Option<Ending>,
@@ -109,6 +112,7 @@ pub(super) async fn run(session: Rc<HttpSession>, counted: Counted, ahead: Bytes
         pulse: { session.client.entrance.idle_ping }
             .map(|every| Box::new(Pulse::new(every, session.worker.wheel.timer()))),
         idle_since: session.client.ready_at(),
+        free_since: session.client.ready_at(),
         rests: true,
         ending: None,
         activity: u64::MAX,
@@ -193,8 +197,9 @@ impl Connection {
                         &shared.session,
                         Wire::Http2,
                         Rc::<Traffic>::default(),
-                        self.idle_since,
+                        self.free_since,
                     );
+                    self.free_since = clock::now();
                     self.exchanges.begin(Asked {
                         shared: shared.clone(),
                         stream: Rc::new(stream),
