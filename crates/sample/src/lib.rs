@@ -22,6 +22,7 @@
 pub mod acl;
 pub mod arg;
 pub mod convert;
+pub mod cookies;
 pub mod date;
 pub mod example;
 pub mod fetch;

@@ -5,6 +5,7 @@ use super::places::{EITHER, REQUEST, RESPONSE};
 use super::{FetchRow, row};
 use crate::arg::{Arg, ArgKind, ArgSpec, at};
 use crate::cast::leading_int;
+use crate::cookies::pieces;
 use crate::data::Data;
 use crate::head::FieldValue;
 use crate::head::names::{COOKIE, SET_COOKIE};
@@ -77,10 +78,8 @@ fn visit_cookies(session: &dyn Session, way: Way, visit: &mut VisitCookie<'_>) -
     };
     for header in headers.get_all(name) {
         let bytes = header.as_bytes();
-        let mut start = 0;
-        while start < bytes.len() {
-            let end = end_of_cookie(bytes, start);
-            let part = trimmed(bytes, start..end);
+        for piece in pieces(bytes) {
+            let part = trimmed(bytes, piece);
             let text = bytes.get(part.clone()).unwrap_or_default();
             let equals = text.iter().position(|byte| *byte == b'=');
             // A name alone is no cookie, and those with a `$` told of others once (RFC 2965).
@@ -97,23 +96,9 @@ fn visit_cookies(session: &dyn Session, way: Way, visit: &mut VisitCookie<'_>) -
             if way == Way::Response {
                 break;
             }
-            start = end + 1;
         }
     }
     ControlFlow::Continue(())
-}
-
-/// Where the cookie at `start` ends: at a semicolon or comma that is not in quotes.
-fn end_of_cookie(bytes: &[u8], start: usize) -> usize {
-    let mut quoted = false;
-    for (at, byte) in bytes.iter().enumerate().skip(start) {
-        match byte {
-            b'"' => quoted = !quoted,
-            b';' | b',' if !quoted => return at,
-            _ => {}
-        }
-    }
-    bytes.len()
 }
 
 fn visit_named(
