@@ -183,6 +183,11 @@ fn what_browsers_send_is_judged_as_in_haproxy() -> Result<()> {
         told("s2", "-", "-")
     );
     site.logged("GET /second HTTP/1.1 s2 --VN")?;
+    // A comma delimits cookies too, and what is beside stays as it is.
+    assert_eq!(
+        ask(&site, "GET /comma", "a=1,2; SRV=two ,b")?,
+        told("s2", "-", "a=1,2;b")
+    );
     // Dates that nobody asks for are taken from it.
     assert_eq!(
         ask(&site, "GET /dated", "SRV=two|awvJb|awvJb")?,
@@ -275,5 +280,7 @@ fn servers_out_of_service_and_conditions() -> Result<()> {
     assert_eq!(ask(&site, "GET /named?to=nobody", "")?.0, "s1");
     site.logged("GET / HTTP/1.1 s1 --DI")?;
     site.logged("GET /static HTTP/1.1 s1 --UN")?;
+    // It is down, whatever is done about that.
+    site.logged("GET /test HTTP/1.1 s2 --DN")?;
     Ok(())
 }

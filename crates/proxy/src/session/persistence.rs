@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderValue, Method};
+use tidegate_sample::cookies::pieces;
 use tidegate_sample::head::names::{CACHE_CONTROL, COOKIE, SET_COOKIE};
 use tidegate_sample::head::{Change, FieldValue, Headers, response};
 use tidegate_sample::{Condition, Expr, ExternalRunner, Type, Value, cast};
@@ -31,7 +32,7 @@ const FUTURE_MAX_S: u64 = 24 * 3600;
 /// What a request's cookie said.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Seen {
-    /// The place of the server that it belongs to.
+    /// The place of the server that it belongs to and may go to.
     place: Option<usize>,
     /// The letter for the log: valid, down, invalid and so on.
     state: u8,
@@ -48,13 +49,13 @@ pub(crate) struct Seen {
 impl Seen {
     /// The server that it belongs to failed it.
     pub(crate) fn without_server(self) -> Seen {
-        match self.state {
-            b'V' => Seen {
+        match self.place {
+            Some(_) => Seen {
                 place: None,
                 state: b'D',
                 ..self
             },
-            _ => self,
+            None => self,
         }
     }
 }
@@ -104,10 +105,11 @@ pub(crate) async fn server_of(backend: &Backend, txn: &Rc<Txn>, runner: &dyn Ext
         let mut seen = look_up(cookie, backend, txn, SystemTime::now(), &usable);
         (seen.ignored, seen.assigned) = (ignored, assigned);
         if ignored || belongs.server.is_some() {
+            seen.place = None;
             if seen.state != b'N' {
                 seen.state = b'U';
             }
-        } else if let Some(place) = seen.place.filter(|_| seen.state == b'V') {
+        } else if let Some(place) = seen.place {
             belongs.server = backend.balancer.servers().at(place).cloned();
         }
         txn.usage.cookie.set(seen);
@@ -168,7 +170,7 @@ fn look_up(
     for value in head.iter().flat_map(|head| values(&head.headers, &spec.name)) {
         // A browser may have several of the name: the first that leads to a server counts, else the last.
         seen = judged(spec, backend, value, seconds(now), usable);
-        if seen.state == b'V' {
+        if seen.place.is_some() {
             break;
         }
     }
@@ -213,11 +215,12 @@ fn judged(
     };
     for server in backend.balancer.servers().iter() {
         if server.cookie().is_some_and(|cookie| cookie.as_bytes() == id) && !id.is_empty() {
+            // One that is down may have to be used all the same.
+            seen.state = if server.state.is_up() { b'V' } else { b'D' };
             if usable(server) {
-                (seen.place, seen.state) = (Some(server.place), b'V');
+                seen.place = Some(server.place);
                 break;
             }
-            seen.state = b'D';
         }
     }
     seen
@@ -231,14 +234,15 @@ fn values<'h>(headers: &'h Headers, name: &str) -> impl Iterator<Item = &'h [u8]
 }
 
 /// The names and values of a `cookie` field.
-fn pairs<'f>(field: &'f [u8]) -> impl Iterator<Item = (&'f [u8], &'f [u8])> {
-    field.split(|byte| *byte == b';').filter_map(|pair| {
-        let pair = pair.trim_ascii();
-        let at = pair.iter().position(|byte| *byte == b'=')?;
-        let part = |part: Option<&'f [u8]>| part.unwrap_or_default().trim_ascii();
-        // Quotes are a part of the value.
-        Some((part(pair.get(..at)), part(pair.get(at + 1..))))
-    })
+fn pairs(field: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    pieces(field).filter_map(|piece| pair(field.get(piece)?))
+}
+
+/// The name and the value of a cookie. Quotes are a part of the value.
+fn pair(cookie: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = cookie.iter().position(|byte| *byte == b'=')?;
+    let (name, value) = cookie.split_at_checked(at)?;
+    Some((name.trim_ascii(), value.get(1..)?.trim_ascii()))
 }
 
 /// The cookie on the way to the server: gone with `insert indirect`, its prefix gone with `prefix`.
@@ -251,27 +255,32 @@ pub(crate) fn to_server(spec: &CookieSpec, headers: &mut Headers) {
         if spec.mode == CookieMode::Prefix && !field.as_bytes().contains(&DELIMITER) {
             return Change::Keep;
         }
-        let mut kept: Vec<Vec<u8>> = Vec::new();
-        for pair in field.as_bytes().split(|byte| *byte == b';') {
-            let pair = pair.trim_ascii();
-            let own = pairs(pair)
-                .next()
-                .filter(|(name, _)| *name == spec.name.as_bytes());
+        let bytes = field.as_bytes();
+        let mut kept: Vec<u8> = Vec::new();
+        let mut is_last_gone = false;
+        for piece in pieces(bytes) {
+            let cookie = bytes.get(piece.clone()).unwrap_or_default();
+            let own = pair(cookie).filter(|(name, _)| *name == spec.name.as_bytes());
+            is_last_gone = own.is_some() && spec.mode == CookieMode::Insert;
             match own {
-                None if pair.is_empty() => {}
-                None => kept.push(pair.to_vec()),
-                Some(_) if spec.mode == CookieMode::Insert => {}
+                // What delimits it goes with it.
+                Some(_) if is_last_gone => continue,
                 Some((name, value)) => {
-                    let rest = value
-                        .iter()
-                        .position(|byte| *byte == DELIMITER)
-                        .map_or(0, |at| at + 1);
-                    kept.push([name, b"=", value.get(rest..).unwrap_or_default()].concat());
+                    let own = value.iter().position(|byte| *byte == DELIMITER);
+                    let value = value.get(own.map_or(0, |at| at + 1)..).unwrap_or_default();
+                    let blanks = cookie.len() - cookie.trim_ascii_start().len();
+                    kept.extend_from_slice(cookie.get(..blanks).unwrap_or_default());
+                    kept.extend_from_slice(&[name, b"=", value].concat());
                 }
+                None => kept.extend_from_slice(cookie),
             }
+            kept.extend(bytes.get(piece.end));
         }
-        match HeaderValue::from_bytes(&kept.join(&b"; "[..])) {
-            Ok(value) if !kept.is_empty() => Change::To(value),
+        if is_last_gone {
+            kept.pop();
+        }
+        match HeaderValue::from_bytes(kept.trim_ascii()) {
+            Ok(value) if !value.is_empty() => Change::To(value),
             _ => Change::Remove,
         }
     });
@@ -285,7 +294,7 @@ pub(crate) fn to_client(spec: &CookieSpec, server: &Server, txn: &Txn, head: &mu
     }
     let id = server.cookie();
     let id = id.as_deref();
-    let has_it = seen.state == b'V' && seen.place == Some(server.place);
+    let has_it = seen.place == Some(server.place);
     let mut state = from_server(spec, id, has_it, &mut head.headers);
     let method = txn.request_head().map(|head| head.method.clone());
     let is_post = method == Some(Method::POST);
@@ -340,7 +349,9 @@ fn tell(spec: &CookieSpec, txn: &Txn, letters: [u8; 2]) {
 fn from_server(spec: &CookieSpec, id: Option<&str>, has_it: bool, headers: &mut Headers) -> u8 {
     let is_own = |field: FieldValue<'_>| {
         let first = field.as_bytes().split(|byte| *byte == b';').next();
-        first.and_then(|pair| pairs(pair).next().map(|(name, _)| name == spec.name.as_bytes())) == Some(true)
+        first
+            .and_then(pair)
+            .is_some_and(|(name, _)| name == spec.name.as_bytes())
     };
     if !headers.get_all(SET_COOKIE).any(is_own) {
         return b'N';
@@ -359,8 +370,8 @@ fn from_server(spec: &CookieSpec, id: Option<&str>, has_it: bool, headers: &mut 
         }
         let bytes = field.as_bytes();
         let end = bytes.iter().position(|byte| *byte == b';').unwrap_or(bytes.len());
-        let (pair, attributes) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
-        let value = pairs(pair).next().map_or(&b""[..], |(_, value)| value);
+        let (cookie, attributes) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
+        let value = pair(cookie).map_or(&b""[..], |(_, value)| value);
         let new = match (spec.mode, id) {
             (CookieMode::Rewrite, Some(id)) => {
                 [spec.name.as_bytes(), b"=", id.as_bytes(), attributes].concat()
@@ -440,6 +451,15 @@ mod tests {
         assert_eq!(sent(CookieMode::Prefix, false, &["S=own"]), "S=own");
         assert_eq!(sent(CookieMode::Prefix, false, &["a;S=own;c"]), "a;S=own;c");
         assert_eq!(sent(CookieMode::Insert, true, &["S=;c=3"]), "c=3");
+        assert_eq!(sent(CookieMode::Insert, true, &["a=1,2; S=x ,c=3"]), "a=1,2;c=3");
+        assert_eq!(
+            sent(CookieMode::Insert, true, &["a=\"; S=x\"; S=x"]),
+            "a=\"; S=x\""
+        );
+        assert_eq!(
+            sent(CookieMode::Prefix, false, &["a=1,2, S=x~own"]),
+            "a=1,2, S=own"
+        );
     }
 
     #[test]
