@@ -54,7 +54,8 @@ struct About<'a> {
 impl About<'_> {
     /// Logs what nobody else does.
     fn tell(&self, news: &News) {
-        let company = Company::of(self.state, &*self.shared.board, &self.server.name).among(news.usable);
+        let company =
+            Company::of(self.state, &*self.shared.board, &self.server.name).among(news.usable, news.requeued);
         let title = report::title(&self.backend.name, &self.server.name, self.server.backup);
         if let Some((level, line)) = line(news, &title, self.tracked().as_deref(), company) {
             report::tell(self.logger, level, &line);

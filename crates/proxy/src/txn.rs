@@ -27,10 +27,11 @@ use crate::handle::{self, TxnHandle};
 use crate::log::Level;
 use crate::reply::Reply;
 use crate::roster::Whereabouts;
+use crate::session::persistence::Seen;
 use crate::spec::Timeouts;
 use crate::stick::Counters;
 use crate::timers::Times;
-use crate::upstream::Slot;
+use crate::upstream::{Server, Slot};
 use crate::usage::TxnUsage;
 use crate::worker::Backend;
 pub use detached::Detached;
@@ -550,6 +551,20 @@ impl Txn {
         *self.server.borrow_mut() = Some(server.named.clone());
         self.client.whereabouts.borrow_mut().server = Some(server.named.clone());
         self.backend_dst.set(server.socket_for(self.destination()));
+    }
+
+    /// Notes which server is waited for, so that logs name it if that is in vain.
+    pub(crate) fn aims_at(&self, server: Option<&Server>) {
+        let named = server.map(|server| server.named.clone());
+        self.client.whereabouts.borrow_mut().server.clone_from(&named);
+        *self.server.borrow_mut() = named;
+    }
+
+    /// Notes that it goes to another server than the one that it was meant for.
+    pub(crate) fn leaves_its_server(&self) {
+        self.facts.borrow_mut().redispatched = true;
+        self.usage.belongs.set(false);
+        self.usage.cookie.update(Seen::without_server);
     }
 
     /// How often a connection or request that failed is tried again.

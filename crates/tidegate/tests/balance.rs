@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use support::Result;
 use support::origin::{head, origin, server};
+use support::runtime::Runtime;
 use support::site::{Site, rest};
 
 const DEFAULTS: &str = "\
@@ -293,8 +294,9 @@ fn requests_wait_for_a_slot_on_any_worker_and_leave_nothing() -> Result<()> {
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
     figure(&site, "0 0 0 2")?;
-    site.logged("GET /4 HTTP/1.1 CQ 0/3")?;
-    site.logged("GET /5 HTTP/1.1 -- 0/4 200")?;
+    // Those who went on while it waited count.
+    site.logged("GET /4 HTTP/1.1 CQ 0/1")?;
+    site.logged("GET /5 HTTP/1.1 -- 0/3 200")?;
     Ok(())
 }
 
@@ -343,11 +345,12 @@ fn a_server_takes_more_the_more_its_backend_has() -> Result<()> {
 fn a_queue_that_is_full_sends_on() -> Result<()> {
     let (own, other) = (Held::new(), Held::new());
     let config = format!(
-        "{DEFAULTS}frontend f\n    bind 127.0.0.1:8080\n    http-after-response set-header x-server %s\n    \
+        "{DEFAULTS}    log stdout format raw local0\n    log-format \"%s %tsc %rc %sq/%bq\"\n\
+         frontend f\n    bind 127.0.0.1:8080\n    http-after-response set-header x-server %s\n    \
          default_backend b\n\
-         frontend figures\n    bind 127.0.0.1:8081\n    http-request return content-type text/plain lf-string \
+         frontend figures\n    bind 127.0.0.1:8081\n    no log\n    http-request return content-type text/plain lf-string \
          \"%[srv_conn(b/s1)] %[srv_queue(b/s1)] %[srv_conn(b/s2)]\"\n\
-         backend b\n    timeout queue 15s\n    cookie S\n    server s1 {} cookie own maxconn 1 maxqueue 1\n    \
+         backend b\n    timeout queue 15s\n    cookie S insert indirect\n    server s1 {} cookie own maxconn 1 maxqueue 1\n    \
          server s2 {} cookie other\n",
         server(own.origin()?),
         server(other.origin()?)
@@ -371,7 +374,50 @@ fn a_queue_that_is_full_sends_on() -> Result<()> {
     for stream in [first, second] {
         assert_eq!(server_of(&rest(stream)?), "s1");
     }
-    Ok(())
+    // Its server was as good as down to it.
+    site.logged("s2 --DI +0 0/0")?;
+    site.logged("s1 --VN 0 1/0")
+}
+
+/// Who waits for the server that it belongs to is logged with it, and goes to another one when that is taken out.
+#[test]
+fn who_waits_for_its_server_is_logged_with_it_and_sent_on() -> Result<()> {
+    let (own, other) = (Held::new(), Held::new());
+    let lines = format!(
+        "frontend f\n    bind 127.0.0.1:8081\n    log stdout format raw local0\n    \
+         log-format \"%r %s %tsc %rc %sc %sq/%bq\"\n    http-after-response set-header x-server %s\n    default_backend b\n\
+         backend b\n    log stdout format raw local0\n    timeout queue 15s\n    cookie S insert indirect\n    \
+         server s1 {} cookie own maxconn 1\n    server s2 {} cookie other\n",
+        server(own.origin()?),
+        server(other.origin()?)
+    );
+    let runtime = Runtime::start("sent-on", "level admin", "", &lines)?;
+    let site = &runtime.site;
+    let ask = |path: &str| -> Result<TcpStream> {
+        let mut stream = site.connect(1)?;
+        stream.write_all(get(path, "cookie: S=own\r\n").as_bytes())?;
+        Ok(stream)
+    };
+    let queued = |wanted: &str| runtime.until("show stat\n", &format!("\nb,s1,{wanted},"));
+    let first = ask("/first")?;
+    own.wait_for(1);
+    let gone = ask("/gone")?;
+    queued("1")?;
+    drop(gone);
+    queued("0")?;
+    site.logged("GET /gone HTTP/1.1 s1 CQVN 0 1 1/0")?;
+    let second = ask("/second")?;
+    queued("1")?;
+    runtime.ask("set server b/s1 state maint\n")?;
+    other.wait_for(1);
+    other.release(1);
+    assert_eq!(server_of(&rest(second)?), "s2");
+    own.release(1);
+    assert_eq!(server_of(&rest(first)?), "s1");
+    site.logged("GET /second HTTP/1.1 s2 --DI +0 0 1/0")?;
+    site.logged(
+        "Server b/s1 is going DOWN for maintenance. 1 active and 0 backup servers left. 1 sessions active, 1 requeued, 0 remaining in queue.",
+    )
 }
 
 #[test]

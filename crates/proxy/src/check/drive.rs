@@ -163,7 +163,8 @@ impl Subject {
             Level::Notice
         };
         // Those that track it are told of one after the other, each with who is left then.
-        let company = others.with(self.state.is_backup(), (usable, self.state.is_usable()));
+        let taken = (usable, self.state.is_usable());
+        let company = others.with(self.state.is_backup(), taken, self.state.requeued());
         self.tell(level, &report::change(&self.title, is(state), why, company));
         if usable && company.is_nobody() {
             self.tell(

@@ -21,6 +21,8 @@ pub(crate) struct Company {
     pub(super) backup: usize,
     /// Sessions of the server.
     pub(super) sessions: u64,
+    /// Requests that waited, and went on.
+    pub(super) requeued: u32,
     /// Requests that wait in the backend's queue.
     pub(super) queued: u64,
 }
@@ -36,21 +38,24 @@ impl Company {
             sessions: figures
                 .server(name, server.as_bytes())
                 .map_or(0, |server| server.connections),
+            requeued: 0,
             queued: figures.backend(name).map_or(0, |backend| backend.queued),
         }
     }
 
-    /// The same with so many servers and backups that take clients.
-    pub(crate) fn among(self, (active, backup): (usize, usize)) -> Self {
+    /// The same with so many servers and backups that take clients, and so many who went on.
+    pub(crate) fn among(self, (active, backup): (usize, usize), requeued: u32) -> Self {
         Company {
             active,
             backup,
+            requeued,
             ..self
         }
     }
 
-    /// The same once a server, or a backup, takes clients that didn't, or the other way round.
-    pub(super) fn with(mut self, is_backup: bool, (before, after): (bool, bool)) -> Self {
+    /// The same once a server, or a backup, takes clients that didn't, or the other way round, and so many who waited went on.
+    pub(super) fn with(mut self, is_backup: bool, (before, after): (bool, bool), requeued: u32) -> Self {
+        self.requeued = requeued;
         let count = match is_backup {
             true => &mut self.backup,
             false => &mut self.active,
@@ -70,11 +75,12 @@ impl Company {
             active,
             backup,
             sessions,
+            requeued,
             queued,
         } = self;
         let backups = self.only_backups();
         format!(
-            "{active} active and {backup} backup servers left.{backups} {sessions} sessions active, 0 requeued, \
+            "{active} active and {backup} backup servers left.{backups} {sessions} sessions active, {requeued} requeued, \
              {queued} remaining in queue."
         )
     }
@@ -92,12 +98,14 @@ impl Company {
         let Company {
             active,
             backup,
+            requeued,
             queued,
             ..
         } = self;
         let backups = self.only_backups();
         format!(
-            "{active} active and {backup} backup servers online.{backups} 0 sessions requeued, {queued} total in queue."
+            "{active} active and {backup} backup servers online.{backups} {requeued} sessions requeued, {queued} total in \
+             queue."
         )
     }
 }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::balance::{Choice, Query};
-use super::queue::Turn;
+use super::queue::{Turn, Waited};
 use super::{Server, Slot};
 use tidegate_sample::Session;
 
@@ -72,8 +72,10 @@ pub(crate) async fn assign(
                 if std::mem::replace(&mut tried_another, true) {
                     return Err(NoSlot::QueueFull);
                 }
+                if wish.server.is_some() {
+                    txn.leaves_its_server();
+                }
                 (wish.server, wish.avoid) = (None, Some(server.clone()));
-                txn.usage.belongs.set(false);
                 continue;
             }
         }
@@ -85,8 +87,10 @@ pub(crate) async fn assign(
                 return server.at(place).map(Slot::granted).ok_or(NoSlot::Nobody);
             }
             Turn::SentAway => {
-                wish.server = None;
-                txn.usage.belongs.set(false);
+                txn.aims_at(None);
+                if wish.server.take().is_some() {
+                    txn.leaves_its_server();
+                }
             }
         }
     }
@@ -106,19 +110,40 @@ async fn wait(
     let left = limit.map(|limit| limit.saturating_sub(now.saturating_duration_since(since)));
     let shared = backend.balancer.shared();
     let waiting = shared.queue_up(server.map(|server| &server.state), txn.priority(), now);
-    {
-        let mut facts = txn.facts.borrow_mut();
-        match server {
-            // Who is first in a queue has the place 1: 0 tells that there was none.
-            Some(_) => facts.server_queue = waiting.before + 1,
-            None => facts.backend_queue = waiting.before + 1,
-        }
+    if server.is_some() {
+        txn.aims_at(server.map(|server| &**server));
     }
     let _queued = InQueue(txn);
+    let _place = Place {
+        txn,
+        at_server: server.is_some(),
+        waited: waiting.told(),
+    };
     let gone = OnDrop::new(txn, *b"CQ");
     let turn = timer.limit(left, waiting).await;
     gone.stays();
     turn.map_err(|_| NoSlot::TimedOut)
+}
+
+/// Notes for the log how many a transaction waited for, when it left a queue.
+struct Place<'t> {
+    txn: &'t Txn,
+    at_server: bool,
+    waited: Waited,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let Ok(mut facts) = self.txn.facts.try_borrow_mut() else {
+            return;
+        };
+        let place = match self.at_server {
+            true => &mut facts.server_queue,
+            false => &mut facts.backend_queue,
+        };
+        // Who had nobody before it is at the place 1: 0 tells that there was no queue.
+        *place = place.saturating_add(self.waited.before()).saturating_add(1);
+    }
 }
 
 /// Notes for the log when a transaction left the queue, or what is logged as one, however it did.

@@ -17,7 +17,6 @@ use super::open::Life;
 use super::socks;
 use crate::check::Traffic;
 use crate::log::Level;
-use crate::session::persistence::Seen;
 use crate::spec::{PresentedAs, ServerAddress, ServerSpec, SourceSpec};
 use crate::stream::Stream;
 use crate::timeouts::Timer;
@@ -123,8 +122,7 @@ pub(crate) async fn next_server(
     let other = slot.server().clone();
     let is_same = Rc::ptr_eq(&other, &server);
     if !is_same {
-        txn.facts.borrow_mut().redispatched = true;
-        txn.usage.cookie.update(Seen::without_server);
+        txn.leaves_its_server();
     }
     txn.choose_server(slot);
     if let Some(pause) = pause.filter(|_| is_same) {

@@ -24,7 +24,13 @@ struct Rank {
     number: u64,
 }
 
-type Queue = BTreeMap<Rank, Arc<Waiter>>;
+/// Those who wait for a server, or for any.
+#[derive(Default)]
+struct Queue {
+    waiters: BTreeMap<Rank, Arc<Waiter>>,
+    /// How many have had their turn so far.
+    served: u64,
+}
 
 /// The queues of a backend.
 pub(crate) struct Queues {
@@ -56,8 +62,8 @@ impl Queues {
     pub(crate) fn new(servers: usize) -> Self {
         Queues {
             waiting: Mutex::new(Lists {
-                backend: Queue::new(),
-                servers: (0..servers).map(|_| Queue::new()).collect(),
+                backend: Queue::default(),
+                servers: (0..servers).map(|_| Queue::default()).collect(),
             }),
             all: AtomicU32::new(0),
             of_backend: AtomicU32::new(0),
@@ -85,7 +91,7 @@ impl Queues {
     pub(super) fn make_room(&self, servers: usize) {
         let mut lists = self.lock();
         if lists.servers.len() < servers {
-            lists.servers.resize_with(servers, Queue::new);
+            lists.servers.resize_with(servers, Queue::default);
         }
     }
 
@@ -103,25 +109,37 @@ pub(crate) enum Turn {
     SentAway,
 }
 
-#[derive(Default)]
-struct Waiter(Mutex<Answer>);
+struct Waiter {
+    /// How many had had their turn when it came.
+    joined: u64,
+    answer: Mutex<Answer>,
+}
 
 #[derive(Default)]
 struct Answer {
     turn: Option<Turn>,
     waker: Option<Waker>,
+    /// How many had their turn while this one waited, once it waits no more.
+    overtaken: u32,
 }
 
 impl Waiter {
     fn lock(&self) -> MutexGuard<'_, Answer> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.answer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells the answer, while the queues are locked: whoever finds itself gone from them finds the answer too.
-    fn tell(&self, turn: Turn) -> Option<Waker> {
+    fn tell(&self, turn: Turn, served: u64) -> Option<Waker> {
+        self.left(served);
         let mut answer = self.lock();
         answer.turn = Some(turn);
         answer.waker.take()
+    }
+
+    /// Notes that it left a queue in which so many had their turn so far.
+    fn left(&self, served: u64) {
+        let overtaken = u32::try_from(served.saturating_sub(self.joined)).unwrap_or(u32::MAX);
+        self.lock().overtaken = overtaken;
     }
 }
 
@@ -132,9 +150,24 @@ pub(crate) struct Waiting {
     server: Option<Arc<ServerState>>,
     rank: Rank,
     waiter: Arc<Waiter>,
-    /// How many were before this one.
-    pub(crate) before: u32,
     done: bool,
+}
+
+/// What is known of who waited.
+pub(crate) struct Waited(Arc<Waiter>);
+
+impl Waited {
+    /// How many had their turn before this one was served, sent away, or went.
+    pub(crate) fn before(&self) -> u32 {
+        self.0.lock().overtaken
+    }
+}
+
+impl Waiting {
+    /// What tells of it when it is over.
+    pub(crate) fn told(&self) -> Waited {
+        Waited(self.waiter.clone())
+    }
 }
 
 impl BackendState {
@@ -145,21 +178,23 @@ impl BackendState {
         priority: Priority,
         now: Instant,
     ) -> Waiting {
-        let waiter = Arc::new(Waiter::default());
         let rank = Rank {
             class: priority.class,
             at_ms: self.ms(now).saturating_add(priority.offset),
             number: self.queues.number.fetch_add(1, Ordering::Relaxed),
         };
-        let before = {
+        let waiter = {
             let mut lists = self.queues.lock();
             self.count(server.map(|server| &**server), true);
             let queue = lists.of(server.map(|server| server.place()));
-            let before = queue.as_ref().map_or(0, |queue| queue.range(..rank).count());
+            let waiter = Arc::new(Waiter {
+                joined: queue.as_ref().map_or(0, |queue| queue.served),
+                answer: Mutex::default(),
+            });
             if let Some(queue) = queue {
-                queue.insert(rank, waiter.clone());
+                queue.waiters.insert(rank, waiter.clone());
             }
-            u32::try_from(before).unwrap_or(u32::MAX)
+            waiter
         };
         match server {
             Some(server) => {
@@ -176,7 +211,6 @@ impl BackendState {
             server: server.cloned(),
             rank,
             waiter,
-            before,
             done: false,
         }
     }
@@ -219,13 +253,13 @@ impl BackendState {
     pub(super) fn send_away(&self, server: &ServerState) {
         let wakers: Vec<Waker> = {
             let mut lists = self.queues.lock();
-            let left = lists
+            let (left, served) = lists
                 .of(Some(server.place()))
-                .map(std::mem::take)
+                .map(|queue| (std::mem::take(&mut queue.waiters), queue.served))
                 .unwrap_or_default();
             let tell = |waiter: Arc<Waiter>| {
                 self.count(Some(server), false);
-                waiter.tell(Turn::SentAway)
+                waiter.tell(Turn::SentAway, served)
             };
             left.into_values().filter_map(tell).collect()
         };
@@ -253,9 +287,10 @@ impl BackendState {
         let lists = &mut *lists;
         let place = server.place();
         let own = lists.servers.get_mut(place)?;
-        let of_server = own.first_key_value().map(|(rank, _)| *rank);
+        let of_server = own.waiters.first_key_value().map(|(rank, _)| *rank);
         let of_any = lists
             .backend
+            .waiters
             .first_key_value()
             .map(|(rank, _)| *rank)
             .filter(|_| plays);
@@ -265,9 +300,11 @@ impl BackendState {
             (None, Some(_)) => (&mut lists.backend, None),
             (None, None) => return None,
         };
-        let (_, waiter) = queue.pop_first()?;
+        let (_, waiter) = queue.waiters.pop_first()?;
         self.count(from, false);
-        Some(waiter.tell(Turn::At(place)))
+        let told = waiter.tell(Turn::At(place), queue.served);
+        queue.served += 1;
+        Some(told)
     }
 
     fn count(&self, server: Option<&ServerState>, more: bool) {
@@ -323,7 +360,13 @@ impl Drop for Waiting {
             let mut lists = self.backend.queues.lock();
             let server = self.server.as_deref();
             let queue = lists.of(server.map(ServerState::place));
-            let was_there = queue.is_some_and(|queue| queue.remove(&self.rank).is_some());
+            let was_there = queue.is_some_and(|queue| {
+                let waiter = queue.waiters.remove(&self.rank);
+                if let Some(waiter) = &waiter {
+                    waiter.left(queue.served);
+                }
+                waiter.is_some()
+            });
             if was_there {
                 self.backend.count(server, false);
             }

@@ -49,6 +49,8 @@ pub(crate) struct News {
     pub(crate) why: &'static str,
     /// How many servers, and backups, take sessions right behind that; those that track it are what they were.
     pub(crate) usable: (usize, usize),
+    /// How many who waited went on then.
+    pub(crate) requeued: u32,
 }
 
 /// What whoever attends to servers is told.

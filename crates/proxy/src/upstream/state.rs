@@ -98,6 +98,8 @@ pub struct ServerState {
     pub(crate) usage: PerWorker,
     /// Its connections.
     pub(super) kept: Kept,
+    /// How many who waited for it, or for any, went on at its last change.
+    requeued: AtomicU32,
     /// Whether it takes part in balancing.
     pub(super) plays: AtomicBool,
     address: Mutex<ServerAddress>,
@@ -166,6 +168,7 @@ impl ServerState {
             load: Load::default(),
             usage: PerWorker::new(changes.workers),
             kept: Kept::default(),
+            requeued: AtomicU32::new(0),
             plays: AtomicBool::new(false),
             address: Mutex::new(spec.address.clone()),
             address_version: AtomicU32::new(0),

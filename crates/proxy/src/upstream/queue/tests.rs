@@ -42,7 +42,6 @@ fn who_waits_longest_is_next_at_their_server() {
     let state = backend(|_| {});
     assert!(state.enter(&state.servers()[0]) && state.enter(&state.servers()[1]));
     let (mut one, mut other, mut any) = (join(&state, Some(0)), join(&state, Some(0)), join(&state, None));
-    assert_eq!((one.before, other.before, any.before), (0, 1, 0));
     assert_eq!((state.queued(), state.queued_in_all()), (1, 3));
     assert_eq!(answer(&mut one), None);
     state.leave(&state.servers()[0]);
@@ -53,6 +52,22 @@ fn who_waits_longest_is_next_at_their_server() {
     state.leave(&state.servers()[0]);
     assert_eq!(answer(&mut other), Some(Turn::At(0)));
     assert_eq!(state.queued_in_all(), 0);
+}
+
+#[test]
+fn those_count_who_were_served_before_and_nobody_else() {
+    let state = backend(|_| {});
+    assert!(state.enter(&state.servers()[0]));
+    let (mut late, mut early) = (ranked(&state, 5, 0), ranked(&state, 0, 0));
+    let (gone, left) = (ranked(&state, 9, 0), ranked(&state, -9, 0));
+    let told = [&early, &late, &gone, &left].map(Waiting::told);
+    drop(left);
+    for waiting in [&mut early, &mut late] {
+        state.leave(&state.servers()[0]);
+        assert!(answer(waiting).is_some());
+    }
+    drop(gone);
+    assert_eq!(told.map(|told| told.before()), [0, 1, 2, 0]);
 }
 
 #[test]

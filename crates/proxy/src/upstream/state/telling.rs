@@ -1,5 +1,6 @@
 //! Who hears of what becomes of a server: its backend, its log, and those who listen.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::SystemTime;
 
@@ -47,15 +48,9 @@ impl ServerState {
         }
     }
 
-    pub(super) fn requeued(&self) -> u32 {
-        match self.seen() {
-            Operational::Stopped => self.queued(),
-            _ => self
-                .backend
-                .get()
-                .and_then(Weak::upgrade)
-                .map_or(0, |backend| backend.queued()),
-        }
+    /// How many who waited for it, or for any server, went on at its last change.
+    pub(crate) fn requeued(&self) -> u32 {
+        self.requeued.load(Ordering::Relaxed)
     }
 
     /// Tells whoever wants to know what it was and is.
@@ -71,6 +66,7 @@ impl ServerState {
                 cause,
                 why,
                 usable,
+                requeued: self.requeued(),
             }));
         }
     }
@@ -96,7 +92,11 @@ impl ServerState {
     /// Lets the backend look again.
     pub(super) fn tell(&self) {
         if let Some(backend) = self.backend.get().and_then(Weak::upgrade) {
+            let waiting = || self.queued().saturating_add(backend.queued());
+            let before = waiting();
             backend.changed();
+            let gone = before.saturating_sub(waiting());
+            self.requeued.store(gone, Ordering::Relaxed);
         }
     }
 }
