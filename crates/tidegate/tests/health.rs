@@ -463,6 +463,46 @@ fn errors_in_the_traffic_count_where_they_are_observed() -> Result<()> {
     Ok(())
 }
 
+/// Errors go on counting while the server waits for the check that the first of them asked for.
+#[test]
+fn errors_in_the_traffic_count_as_often_as_they_come() -> Result<()> {
+    let broken = server(origin(|mut stream| {
+        head(&mut BufReader::new(stream.try_clone()?))?;
+        Ok(stream.write_all(b"HTTP/1.1 500 Broken\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")?)
+    })?);
+    let site = site(
+        "health-observe-again",
+        &format!(
+            "    server s {broken} check inter 1h fall 3 observe layer7 error-limit 2 on-error fail-check\n"
+        ),
+    )?;
+    site.logged("Health check for server b/s succeeded, reason: Layer4 check passed")?;
+    for left in ["2/3 UP", "1/3 UP", "0/2 DOWN"] {
+        for _ in 0..2 {
+            assert!(site.get("/")?.starts_with("HTTP/1.1 500 "));
+        }
+        site.logged(&format!("last one was: Wrong http response\", status: {left}."))?;
+    }
+    site.logged("Server b/s is DOWN. 0 active")
+}
+
+#[test]
+fn what_is_no_hexadecimal_number_can_not_be_sent() -> Result<()> {
+    let address = origin(|mut stream| Ok(stream.write_all(b"hello")?))?;
+    let site = site(
+        "health-unhex",
+        &format!(
+            "    option tcp-check\n    tcp-check connect\n    tcp-check send-binary-lf 0%[str(x)]\n    tcp-check expect string hello\n    \
+             server s {} check\n",
+            server(address)
+        ),
+    )?;
+    site.logged(
+        "Health check for server b/s failed, reason: Layer7 invalid response, info: \"tcp-check send : failed to build log-format string \
+         at step 2\"",
+    )
+}
+
 #[test]
 fn errors_in_the_traffic_count_before_the_first_check() -> Result<()> {
     let broken = server(origin(|mut stream| {

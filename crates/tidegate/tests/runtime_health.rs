@@ -3,13 +3,13 @@
 
 mod support;
 
-use std::io::{Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use support::Result;
-use support::origin::{named, origin, server};
+use support::origin::{head, named, origin, server};
 use support::runtime::Runtime;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -67,6 +67,31 @@ fn figures(runtime: &Runtime, command: &str, server: &str, columns: &[&str]) -> 
             Ok(values.get(at).ok_or("a short row")?.to_string())
         })
         .collect()
+}
+
+/// A check that is on its way is told of by a mark at what the last one found.
+#[test]
+fn a_check_on_its_way_is_marked() -> Result<()> {
+    let (go, gone) = channel::<()>();
+    let gone = Mutex::new(gone);
+    let to = server(origin(move |mut stream| {
+        head(&mut BufReader::new(stream.try_clone()?))?;
+        gone.lock().map_err(|_| "poisoned")?.recv_timeout(PATIENCE)?;
+        Ok(stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")?)
+    })?);
+    let rest = format!(
+        "backend app\n    option httpchk GET /check\n    timeout check 20s\n    server a {to} check inter 20s fastinter 1ms rise 1 fall 1\n"
+    );
+    let runtime = Runtime::start("health-under-way", "level admin", "", &rest)?;
+    let is = |wanted: &str| -> Result<()> {
+        while figure(&runtime, "", "app/a", "check_status")? != wanted {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
+    };
+    is("* INI")?;
+    go.send(())?;
+    is("L7OK")
 }
 
 #[test]

@@ -304,7 +304,9 @@ impl Checking {
             let began = Instant::now();
             let checks = self.subject.state.checks();
             if checks.is_enabled() && !self.subject.state.admin().is_maint() {
+                let under_way = checks.begin(false);
                 let (finding, line) = self.check().await;
+                drop(under_way);
                 let took = began.elapsed();
                 // What was said meanwhile was said before this was found.
                 if let Some(wanted) = checks.said() {
@@ -373,7 +375,7 @@ impl Checking {
 
     /// Waits for the next check; does meanwhile what it is asked for.
     async fn rest(&self, pause: Duration) {
-        let until = Instant::now() + pause;
+        let mut until = Instant::now() + pause;
         loop {
             let left = until.saturating_duration_since(Instant::now());
             let checks = self.subject.state.checks();
@@ -387,8 +389,9 @@ impl Checking {
                 return;
             }
             if self.obey(wanted) {
+                // More may be asked for before that check.
                 let soon = self.spec.pace.fast_inter.unwrap_or(self.spec.pace.inter);
-                return self.timer.sleep(left.min(soon)).await;
+                until = until.min(Instant::now() + soon);
             }
         }
     }
@@ -513,7 +516,10 @@ async fn ask_on(subject: Rc<Subject>, opener: ToServer, timer: Timer) {
                 answer,
                 finding,
                 wire,
-            } = ask(&spec, &opener, &timer).await;
+            } = {
+                let _under_way = subject.state.checks().begin(true);
+                ask(&spec, &opener, &timer).await
+            };
             let took = began.elapsed();
             subject.state.checks().note_answer(LastAnswer {
                 finding: finding.clone(),

@@ -234,7 +234,10 @@ impl Run<'_> {
                 self.number += 1;
                 let bytes = match payload {
                     Payload::Text(text) => text.eval_for(session),
-                    Payload::Hex(format) => expect::unhex(format, session).unwrap_or_default().into(),
+                    Payload::Hex(format) => match expect::unhex(format, session) {
+                        Some(bytes) => bytes.into(),
+                        None => return Err(self.unmade()),
+                    },
                 };
                 self.send(&bytes, step).await?;
             }
@@ -520,6 +523,15 @@ impl Run<'_> {
         let uri = uri_of(request, self.session);
         let body = request.body.as_ref().map(|body| body.eval_for(self.session));
         message::request(&request.method, &uri, request.version, &headers, body.as_deref())
+    }
+
+    /// What was to be sent can't be made: its digits are none.
+    fn unmade(&self) -> Finding {
+        let at = self.number;
+        Finding::because(
+            Status::L7Response,
+            format!("tcp-check send : failed to build log-format string at step {at}"),
+        )
     }
 
     /// Where something went wrong, for checks whose steps were written.

@@ -21,6 +21,8 @@ pub struct CheckState {
     wanted: AtomicU8,
     wake: Notify,
     over: AtomicBool,
+    /// A check is on its way, and a question to the agent.
+    under_way: [AtomicBool; 2],
     ended: Notify,
     errors: AtomicU32,
     /// What the last of them was, by its place among [`ERRORS`].
@@ -108,6 +110,15 @@ impl Wanted {
             8 => Wanted::Anew,
             _ => return None,
         })
+    }
+}
+
+/// Held while a check is on its way.
+pub(super) struct UnderWay<'c>(&'c AtomicBool);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
     }
 }
 
@@ -207,6 +218,28 @@ impl CheckState {
 
     pub(super) fn note_answer(&self, answer: LastAnswer) {
         *self.agent.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
+    }
+
+    /// Whether a check is on its way.
+    #[must_use]
+    pub fn is_under_way(&self) -> bool {
+        let [check, _] = &self.under_way;
+        check.load(Ordering::Relaxed)
+    }
+
+    /// Whether the agent is being asked.
+    #[must_use]
+    pub fn is_agent_asked(&self) -> bool {
+        let [_, agent] = &self.under_way;
+        agent.load(Ordering::Relaxed)
+    }
+
+    /// A check, or a question to the agent, is on its way as long as what this gives is held.
+    pub(super) fn begin(&self, asks_agent: bool) -> UnderWay<'_> {
+        let [check, agent] = &self.under_way;
+        let flag = if asks_agent { agent } else { check };
+        flag.store(true, Ordering::Relaxed);
+        UnderWay(flag)
     }
 
     /// What there were too many of.

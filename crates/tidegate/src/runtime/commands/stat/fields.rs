@@ -97,6 +97,10 @@ struct OfServer {
     /// How far its checks are, as HAProxy counts.
     health: Option<u32>,
     analyses_failed: Option<u64>,
+    /// A check is on its way.
+    is_checking: bool,
+    /// Its agent is being asked.
+    is_asking: bool,
     has_agent: bool,
     /// Its agent says that it is down, or somebody said so in its place.
     is_agent_down: bool,
@@ -303,6 +307,8 @@ pub(crate) fn of_server(plane: &Plane, backend: &BackendSpec, server: &ServerSta
                 .and_then(|check| check.observe.as_ref())
                 .map(|_| server.checks().analyses_failed()),
             downs: server.downs(),
+            is_checking: checks.is_under_way(),
+            is_asking: checks.is_agent_asked(),
             has_agent: spec.agent.is_some() && server.checks().is_agent_enabled(),
             is_agent_down: checks.is_agent_down(),
             throttle: server.throttle(),
@@ -506,6 +512,12 @@ fn agent(object: &Object, value: impl Fn(&OfServer, Option<&LastAnswer>) -> Opti
     value(server, server.last_answer.as_ref())
 }
 
+/// How the last check ended, with a mark where the next one is on its way.
+fn ended(status: Status, is_next_under_way: bool) -> Typed {
+    let mark = if is_next_under_way { "* " } else { "" };
+    Typed::Text(format!("{mark}{}", status.code()))
+}
+
 fn answered(last: Option<&LastAnswer>) -> Status {
     last.map_or(Status::Initial, |last| last.finding.status)
 }
@@ -574,7 +586,11 @@ pub(crate) const FIELDS: &[Field] = &[
     field("rate", RATE, "sessions in the last second", |o| (o.kind != Kind::Listener).then(|| Typed::u32(o.totals.per_second))),
     field("rate_lim", LIMIT, "limit of sessions per second; 0 for none", |o| o.rate_limit.map(Typed::U32)),
     field("rate_max", MAX, "most sessions of a second; the workers' own maxima added up", |o| (o.kind != Kind::Listener).then(|| Typed::u32(o.totals.per_second_max))),
-    field("check_status", OUTPUT, "how the last check ended", |o| checked(o, |last| Typed::text(last.finding.status.code()))),
+    field("check_status", OUTPUT, "how the last check ended", |o| {
+        o.pace?;
+        let last = current(o).map_or(Status::Initial, |last| last.finding.status);
+        Some(ended(last, o.server.as_ref().is_some_and(|server| server.is_checking)))
+    }),
     field("check_code", OUTPUT, "the code of the last check", |o| current(o)?.finding.code.map(|code| Typed::Text(code.to_string()))),
     field("check_duration", DURATION, "how long the last check took, in ms", |o| checked(o, |last| Typed::U64(u64::try_from(last.took.as_millis()).unwrap_or(u64::MAX)))),
     field("hrsp_1xx", COUNT, "responses with a status of 1xx", |o| response(o, Count::Informational)),
@@ -604,7 +620,7 @@ pub(crate) const FIELDS: &[Field] = &[
     field("ctime", AVERAGE, "milliseconds until the server's connection was there, on average of the last 1024 of each worker", |o| took(o, Stage::Connect).map(|(average, _)| Typed::u32(average))),
     field("rtime", AVERAGE, "milliseconds until the server's response began, on average of the last 1024 of each worker", |o| took(o, Stage::Response).map(|(average, _)| Typed::u32(average))),
     field("ttime", AVERAGE, "milliseconds in all, on average of the last 1024 of each worker", |o| took(o, Stage::Total).map(|(average, _)| Typed::u32(average))),
-    field("agent_status", OUTPUT, "how asking the agent ended", |o| agent(o, |_, last| Some(Typed::text(answered(last).code())))),
+    field("agent_status", OUTPUT, "how asking the agent ended", |o| agent(o, |server, last| Some(ended(answered(last), server.is_asking)))),
     empty("agent_code", OUTPUT),
     field("agent_duration", DURATION, "how long that took, in ms", |o| agent(o, |_, last| Some(Typed::U64(last.map_or(0, |last| u64::try_from(last.took.as_millis()).unwrap_or(u64::MAX)))))),
     field("check_desc", OUTPUT, "how the last check ended, in words", |o| checked(o, |last| Typed::text(last.finding.status.description()))),
