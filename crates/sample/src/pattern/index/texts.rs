@@ -90,10 +90,13 @@ impl Texts {
     }
 
     fn look_up(&self, text: &[u8], entries: &Entries) -> Option<Slot> {
-        self.hashed.find(text, entries, |key| match self.normal(key) {
-            Some(key) if self.ignore_case => key.eq_ignore_ascii_case(text),
-            Some(key) => *key == *text,
-            None => false,
+        let is_same = |key: &[u8]| match self.ignore_case {
+            true => key.eq_ignore_ascii_case(text),
+            false => key == text,
+        };
+        self.hashed.find(text, entries, |key| match self.part {
+            Part::Whole | Part::End => key.len() == text.len() && is_same(key),
+            Part::Bytes | Part::Between(_) => self.normal(key).is_some_and(|key| is_same(&key)),
         })
     }
 
