@@ -65,6 +65,11 @@ impl Target {
     /// It is no URI, or its fragment has what can't be sent.
     pub fn parse(text: &Bytes) -> Result<Target, InvalidTarget> {
         let at = text.iter().position(|byte| *byte == b'#');
+        // As nearly all are.
+        if text.first() == Some(&b'/') && at.is_none() {
+            let uri = Uri::from_maybe_shared(text.clone())?;
+            return Ok(Target { uri, odd: None });
+        }
         let bare = text.slice(..at.unwrap_or(text.len()));
         let (hostless, uri) = match hostless(&bare) {
             None => (None, Uri::from_maybe_shared(bare.clone())?),
