@@ -8,6 +8,7 @@ use std::ffi::c_void;
 use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use mlua::ffi::{self, lua_State};
 use mlua::state::RawLua;
@@ -28,6 +29,9 @@ pub(crate) const POOLED_MAX: usize = 4096;
 
 /// Places for references that wait for their release, kept for the next.
 const DEAD_ROOM: usize = 256;
+
+/// How long finalizers may take in all that are called before a run because memory was refused.
+const EARNEST_MAX: Duration = Duration::from_secs(2);
 
 /// One Lua state and its bookkeeping.
 pub(crate) struct Core {
@@ -314,6 +318,51 @@ impl Core {
             // SAFETY: callers hold the lock; an idle coroutine does not run.
             unsafe { slot.release(self) };
         }
+    }
+
+    /// Frees what the collector left behind when memory was refused, before another run needs it.
+    ///
+    /// What Lua does by itself then calls no finalizers, and its next cycle waits until the heap has doubled, which the limit
+    /// never lets it: what only finalizers let go of (sockets, queues with all that they hold) would stay for ever, and every run would look
+    /// for room in vain.
+    #[inline(always)]
+    pub(crate) fn relieve(&self) {
+        // SAFETY: the state lives as long as this.
+        if unsafe { Pieces::is_pressed(self.pieces) } {
+            self.collect_in_earnest();
+        }
+    }
+
+    #[cold]
+    fn collect_in_earnest(&self) {
+        self.locked(|raw| {
+            // Where a run waits for this one, its garbage isn't any yet.
+            if self.current().is_some() {
+                return;
+            }
+            // Whatever those of a script take, nobody waits for them all: past this time each is cut short.
+            let limits = Compiled::new(Limits {
+                total: Some(EARNEST_MAX),
+                ..self.aside.source
+            });
+            let l = raw.state();
+            // The first cycle calls finalizers, the second frees what they held.
+            let cycles = self.watched(&Run::new(std::ptr::null(), &limits, 0, false), l, |_| {
+                let (begun, mut cycles) = (clock::now(), 0);
+                while cycles < 2 && clock::duration(clock::now().wrapping_sub(begun)) < 2 * EARNEST_MAX {
+                    // SAFETY: a step may be taken at any time under the lock; finalizers are protected.
+                    cycles += unsafe { ffi::lua_gc(l, ffi::LUA_GCSTEP, 0) };
+                }
+                cycles
+            });
+            if cycles == 2 {
+                // SAFETY: the lock is held, and nothing is allocated meanwhile.
+                unsafe {
+                    (*self.pieces).relieved();
+                    (*self.pieces).give_back();
+                }
+            }
+        });
     }
 
     /// Notes the heap's size.

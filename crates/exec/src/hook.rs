@@ -103,10 +103,15 @@ unsafe fn is_ending(core: &Core, run: &Run, l: *mut lua_State) -> bool {
     let total = run.used.saturating_add(run.lapsed.get()).saturating_add(elapsed);
     let limits = run.limits();
     let is_past_burst = elapsed >= limits.burst;
+    let is_past_total = total >= limits.total;
     // SAFETY: as promised by the caller.
     if is_past_burst && unsafe { in_finalizer(run, l) } {
         core.finalizer_over.set(true);
-    } else if total >= limits.total {
+        // One after the other may be past its burst: all of them together are within the total.
+        if is_past_total {
+            doom(run, l, FailureKind::TotalTimeout, limits.source.total);
+        }
+    } else if is_past_total {
         doom(run, l, FailureKind::TotalTimeout, limits.source.total);
     } else if is_past_burst {
         doom(run, l, FailureKind::BurstTimeout, limits.source.burst);

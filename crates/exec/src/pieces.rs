@@ -7,6 +7,7 @@
 use std::alloc::{self, Layout};
 use std::ffi::c_void;
 use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use mlua::ffi::{self, lua_State};
 
@@ -39,6 +40,8 @@ pub(crate) struct Pieces {
     limit: usize,
     /// Bytes at hand.
     kept: usize,
+    /// Something was refused for want of room since that was last asked. What goes on in a shared state looks at it without the lock.
+    pressed: AtomicBool,
     /// The pieces of each size from [`SIZE_MIN`] on. They were allocated with that very size.
     free: [*mut Piece; SIZE_MAX - SIZE_MIN + 1],
     /// The allocator before this one, and what the state had when it was put in its place.
@@ -63,6 +66,7 @@ impl Pieces {
                 used,
                 limit: limit.unwrap_or(usize::MAX),
                 kept: 0,
+                pressed: AtomicBool::new(false),
                 free: [ptr::null_mut(); SIZE_MAX - SIZE_MIN + 1],
                 before: (before, before_of),
                 before_used: used,
@@ -114,7 +118,7 @@ impl Pieces {
     #[inline(always)]
     fn take(&mut self, size: usize) -> *mut u8 {
         if size > self.limit.saturating_sub(self.used) {
-            return ptr::null_mut();
+            return self.refuse();
         }
         if let Some(first) = self.free.get_mut(size.wrapping_sub(SIZE_MIN))
             && !first.is_null()
@@ -127,6 +131,28 @@ impl Pieces {
             return piece.cast();
         }
         self.make(size)
+    }
+
+    #[cold]
+    fn refuse(&mut self) -> *mut u8 {
+        *self.pressed.get_mut() = true;
+        ptr::null_mut()
+    }
+
+    /// Whether something was refused since [`relieved`](Self::relieved).
+    ///
+    /// # Safety
+    /// `pieces` is of [`install`](Self::install), whose state lives.
+    #[inline(always)]
+    pub(crate) unsafe fn is_pressed(pieces: *const Pieces) -> bool {
+        // SAFETY: as promised by the caller. Whoever has the lock may change the rest meanwhile, so that only this is looked at.
+        let pressed = unsafe { &(*pieces).pressed };
+        pressed.load(Ordering::Relaxed)
+    }
+
+    /// What could be freed was.
+    pub(crate) fn relieved(&mut self) {
+        *self.pressed.get_mut() = false;
     }
 
     #[inline(never)]
@@ -192,7 +218,7 @@ impl Pieces {
                 return ptr::null_mut();
             }
             if more > self.limit.saturating_sub(self.used) || new > isize::MAX as usize - ffi::SYS_MIN_ALIGN {
-                return ptr::null_mut();
+                return self.refuse();
             }
             self.make_room(more);
             let moved = alloc::realloc(piece, layout(old), new);

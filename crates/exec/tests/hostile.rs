@@ -5,7 +5,7 @@
 
 mod common;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::*;
 use tidegate_exec::mlua::{self, MultiValue, Value};
@@ -319,6 +319,36 @@ fn memory_past_the_limit_is_an_outcome_of_its_own_and_the_state_goes_on() {
         let usage = vm.usage().unwrap();
         assert!(usage.memory_bytes < 512 << 10, "{usage:?} after {source}");
     }
+}
+
+#[test]
+fn what_only_finalizers_let_go_of_makes_room_for_the_next_run() {
+    let vm = small();
+    let fills = "local t = {} return pcall(function()
+        while true do t[#t + 1] = setmetatable({ ('x'):rep(1000) .. #t }, { __gc = function() end }) end
+    end)";
+    let innocent = "local t = {} for i = 1, 1000 do t[i] = ('y'):rep(1000) .. i end return #t";
+    for _ in 0..3 {
+        assert_eq!(
+            run::<(bool, String)>(&vm, fills),
+            Ok((false, "not enough memory".into()))
+        );
+        assert_eq!(run::<i64>(&vm, innocent), Ok(1000));
+    }
+    assert_eq!(run::<i64>(&vm, "return 1"), Ok(1));
+}
+
+/// Each finalizer has a limit of its own; those who come after wait for some of them at most.
+#[test]
+fn finalizers_that_loop_hold_no_run_up_for_long() {
+    let vm = small();
+    let fills = "local t = {} for i = 1, 1000 do t[i] = setmetatable({}, { __gc = function() while true do end end }) end
+        return pcall(string.rep, 'x', 512 << 20)";
+    let _ = run_with::<(bool, String)>(&vm, fills, patient());
+    let begun = Instant::now();
+    assert_eq!(run::<i64>(&vm, "return 1"), Ok(1));
+    // There would be a hundred seconds of them.
+    assert!(begun.elapsed() < Duration::from_secs(30));
 }
 
 #[test]

@@ -159,6 +159,7 @@ impl Context {
         self.results = 0;
         self.used = 0;
         let core = &*self.core;
+        core.relieve();
         let limits: *const Compiled = match &self.limits {
             Some(own) => &raw const **own,
             None => entry.inner.limits.as_ref().unwrap_or(&core.usual),
@@ -222,6 +223,7 @@ impl Context {
         }
         self.core.check_thread()?;
         let core = &*self.core;
+        core.relieve();
         if self.slot.is_none() {
             self.slot = Some(match Slot::pooled(core) {
                 Some(slot) => slot,
