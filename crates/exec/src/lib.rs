@@ -45,7 +45,7 @@ pub use context::{CallError, Context, Yielding};
 pub use current::{Current, current};
 pub use entry::Entry;
 pub use heap::{Heap, give_back, heap};
-pub use host::{Begun, HOST_CHUNK, function, operation, plain, plain_operation, turn};
+pub use host::{Begun, HOST_CHUNK, function, operation, parting, plain, plain_operation, turn};
 pub use kept::Kept;
 pub use limits::Limits;
 pub use lists::Lists;

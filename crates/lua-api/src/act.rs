@@ -60,15 +60,15 @@ pub(crate) fn install(lua: &Lua, env: &Arc<Env>) -> Result<()> {
     lua.globals().raw_set("act", act)
 }
 
-/// What an action's result means. Anything that is no code is `act.CONTINUE`.
-pub(crate) fn outcome(value: &Value) -> ActionOutcome {
-    match value {
+/// What an action's result means, which may be a number of any kind, or a text of one. Anything that is no code is `act.CONTINUE`.
+pub(crate) fn outcome(code: Option<i64>) -> ActionOutcome {
+    match code {
         // What ends a transaction is `txn:done`; this ends the rules alone, as HAProxy does it.
-        Value::Integer(STOP | DONE) => ActionOutcome::Stop,
-        Value::Integer(ERROR) => ActionOutcome::Error,
-        Value::Integer(DENY) => ActionOutcome::Deny,
-        Value::Integer(ABORT) => ActionOutcome::Abort,
-        Value::Integer(INVALID) => ActionOutcome::Invalid,
+        Some(STOP | DONE) => ActionOutcome::Stop,
+        Some(ERROR) => ActionOutcome::Error,
+        Some(DENY) => ActionOutcome::Deny,
+        Some(ABORT) => ActionOutcome::Abort,
+        Some(INVALID) => ActionOutcome::Invalid,
         _ => ActionOutcome::Continue,
     }
 }

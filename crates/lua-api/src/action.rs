@@ -10,6 +10,7 @@ use tidegate_proxy::ext::{Action, ActionOutcome, Failure, Run as Answer};
 use tidegate_proxy::{Mode, Phase, Txn};
 
 use crate::act;
+use crate::arg::whole;
 use crate::entry::Entry;
 use crate::run::{Done, Ended, Kind, Place, Running};
 use crate::session::{WithTexts, txn_arg};
@@ -86,10 +87,10 @@ impl LuaAction {
         let outcome = match ended {
             Ended::Returned if !running.has_results() => ActionOutcome::Continue,
             Ended::Returned => match running.take::<Value>() {
-                Ok(Value::Integer(act::YIELD)) => {
-                    return Verdict::Again(running.run().wake_after.take());
-                }
-                Ok(value) => act::outcome(&value),
+                Ok(value) => match whole(&value) {
+                    Some(act::YIELD) => return Verdict::Again(running.run().wake_after.take()),
+                    code => act::outcome(code),
+                },
                 Err(failure) => self.broken(failure),
             },
             Ended::Done(Done::Outcome(outcome)) => outcome,

@@ -165,7 +165,7 @@ fn member_maker(lua: &Lua) -> Result<Function> {
             };
             Ok(match AppletHttp::target(session) {
                 Some(applet) => member(&applet, key),
-                None => PlainMember::Refused(handle::stale(AppletHttp::NAME).to_string()),
+                None => PlainMember::Refused(handle::stale_text(AppletHttp::NAME)),
             })
         },
     )

@@ -80,6 +80,19 @@ impl<T: Named + 'static> FromLua for Object<T> {
     }
 }
 
+/// A whole number, however a script came by it: a division gives `403.0`, a header `"403"`. None of anything else.
+pub(crate) fn whole(value: &Value) -> Option<i64> {
+    match value {
+        Value::Integer(number) => Some(*number),
+        Value::Number(number) if number.fract() == 0.0 && number.abs() < WHOLE_MAX => Some(*number as i64),
+        Value::String(text) => std::str::from_utf8(&text.as_bytes()).ok()?.trim().parse().ok(),
+        _ => None,
+    }
+}
+
+/// Floats up to here are integers without a doubt.
+const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
+
 /// A value's type as Lua names it.
 pub(crate) fn type_name(value: &Value) -> &'static str {
     match value {

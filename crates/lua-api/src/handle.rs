@@ -266,7 +266,12 @@ impl Standing for Any {
 
 /// The error of every use of an object outside of its session.
 pub(crate) fn stale(class: &str) -> Error {
-    Error::runtime(format!("{class} object is no longer usable"))
+    Error::runtime(stale_text(class))
+}
+
+/// What that error says.
+pub(crate) fn stale_text(class: &str) -> String {
+    format!("{class} object is no longer usable")
 }
 
 /// An object of a session, on its way to Lua.

@@ -11,7 +11,7 @@ use tidegate_sample::Way;
 use tidegate_sample::head::Headers;
 use tidegate_sample::head::response::ReasonPhrase;
 
-use crate::arg::{Int, bad_argument, error};
+use crate::arg::{Int, bad_argument, error, whole};
 use crate::env::Env;
 use crate::filter::{Passing, Work};
 use crate::handle::{self, Class, Kind, Of, Session, This};
@@ -419,12 +419,11 @@ where
 /// Says how the body is to be framed. The codecs do what can be done: HTTP/2 has no chunks.
 fn set_body_length(this: &Of<HttpMessage>, length: &Value) -> Result<bool> {
     let field = match length {
-        Value::Integer(length) if *length >= 0 => Some(length.to_string()),
-        Value::Number(length) if *length >= 0.0 && length.fract() == 0.0 => Some(format!("{length:.0}")),
         Value::String(text) if &*text.as_bytes() == b"chunked" => None,
-        _ => {
-            let why = "a length or \"chunked\" expected";
-            return Err(bad_argument(2, "set_body_len", why));
+        length => {
+            let length = whole(length).filter(|length| *length >= 0);
+            let wrong = || bad_argument(2, "set_body_len", "a length or \"chunked\" expected");
+            Some(length.ok_or_else(wrong)?.to_string())
         }
     };
     let set = Head::change(this, |headers| heads::frame(headers, field.as_deref()))?;

@@ -9,7 +9,7 @@ use tidegate_exec::function;
 use tidegate_proxy::Reply;
 use tidegate_sample::head::names;
 
-use crate::arg::{Int, error, type_name};
+use crate::arg::{Int, error, type_name, whole};
 use crate::env::Env;
 use crate::row::{Row, metatable as class_metatable, methods, row};
 
@@ -162,16 +162,6 @@ pub(crate) fn read(lua: &Lua, fields: &Table) -> Result<Reply> {
         reply.body = Bytes::copy_from_slice(&body.as_bytes());
     }
     Ok(reply)
-}
-
-/// A whole number, however a script came by it: JSON gives `403.0`, a header `"403"`.
-fn whole(value: &Value) -> Option<i64> {
-    match value {
-        Value::Integer(code) => Some(*code),
-        Value::Number(code) if code.fract() == 0.0 && code.abs() < 1e9 => Some(*code as i64),
-        Value::String(text) => std::str::from_utf8(&text.as_bytes()).ok()?.trim().parse().ok(),
-        _ => None,
-    }
 }
 
 /// A field of a table that a script may have made with a metatable of its own.

@@ -1,11 +1,10 @@
 //! The TXN class: what actions and fetches see of a transaction.
 
-use std::future::pending;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use mlua::{Error, Function, Lua, Result, Table};
-use tidegate_exec::{Chars, Member, ObjectClass, Scalar, function, operation, plain};
+use tidegate_exec::{Chars, Member, ObjectClass, Scalar, function, parting, plain};
 use tidegate_proxy::ext::ActionOutcome;
 use tidegate_proxy::log::Level;
 use tidegate_proxy::{LogLevel, Mode, Txn};
@@ -138,7 +137,7 @@ pub(crate) const ROWS: &[Row] = &[
         "done(txn[, reply])",
         "ends the transaction and the action at once; an HTTP client gets `reply`, if one is given. A fetch just ends",
         |lua, name, _| {
-            operation(
+            parting(
                 lua,
                 name,
                 |lua, (this, reply): (This<TxnClass>, Option<Table>)| {
@@ -154,8 +153,7 @@ pub(crate) const ROWS: &[Row] = &[
                     } else {
                         run.finish(Done::Outcome(ActionOutcome::Continue));
                     }
-                    // Whoever steps the run ends it here.
-                    Ok(async { pending::<Result<()>>().await })
+                    Ok(())
                 },
             )
         },

@@ -32,6 +32,21 @@ fn the_result_is_a_code_or_go_on() {
     assert_eq!(outcome("return act.DENY"), ActionOutcome::Deny);
     assert_eq!(outcome("return act.ABORT"), ActionOutcome::Abort);
     assert_eq!(outcome("return act.INVALID"), ActionOutcome::Invalid);
+    // Whatever makes a number of it: a refusal that isn't understood would let the request pass.
+    for denied in ["10 / 2", "'5'", "act.DENY + 0.0"] {
+        assert_eq!(
+            outcome(&format!("return {denied}")),
+            ActionOutcome::Deny,
+            "{denied}"
+        );
+    }
+    for other in ["5.5", "'deny'", "'five'", "true", "{}", "1e300"] {
+        assert_eq!(
+            outcome(&format!("return {other}")),
+            ActionOutcome::Continue,
+            "{other}"
+        );
+    }
     assert_eq!(outcome("core.msleep(1) return act.DENY"), ActionOutcome::Deny);
 }
 

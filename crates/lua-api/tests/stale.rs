@@ -39,8 +39,9 @@ const USES: &str = r#"
         for _, use in ipairs(uses) do
             local ok, problem = pcall(use[2], kept)
             local wanted = use[1] .. " object is no longer usable"
-            if ok or not tostring(problem):find(wanted, 1, true) then
-                return "wanted: " .. wanted .. ", got: " .. tostring(problem)
+            problem = tostring(problem)
+            if ok or not problem:find(wanted, 1, true) or problem:find("runtime error", 1, true) then
+                return "wanted: " .. wanted .. ", got: " .. problem
             end
         end
         return "all refused"

@@ -242,3 +242,48 @@ frontend mirror_of_http
     site.logged("other: a rule for requests can't read the response")?;
     site.logged("nothing is read yet in `tcp-request connection` and `tcp-request session`")
 }
+
+/// `core.done` waits for nothing: it ends what it is called in also where nothing can wait.
+#[test]
+fn a_script_may_end_itself_wherever_it_is_called() -> Result<()> {
+    let script = r#"
+core.register_init(function() core.Info("init began") core.done() core.Info("init went on") end)
+core.register_task(function() core.Info("task began") core.done() core.Info("task went on") end)
+core.register_fetches("done", function() coroutine.wrap(function() pcall(core.done, "fetched") end)() return "fetch went on" end)
+core.register_converters("done", function(value) core.done(value .. "!") return "converter went on" end)
+core.register_fetches("over", function(txn) txn:done() return "transaction went on" end)
+core.register_service("done", "http", function(applet)
+    applet:set_status(200)
+    applet:start_response()
+    applet:send("served")
+    core.done()
+    applet:send(" and went on")
+end)
+core.Info("body began")
+core.done()
+core.Info("body went on")
+"#;
+    let config = "\
+global
+    lua-load site/done.lua
+    log stdout local0
+defaults
+    mode http
+    timeout client 20s
+frontend www
+    bind 127.0.0.1:8080
+    log global
+    log-format \"logged: %[lua.done] %[str(x),lua.done] [%[lua.over]]\"
+    http-request use-service lua.done if { path /served }
+    http-request return status 200 content-type text/plain lf-string \"%[lua.done] %[str(y),lua.done]\"
+";
+    let site = Site::start("lua-done", &[("site.cfg", config), ("done.lua", script)])?;
+    assert!(site.get("/")?.ends_with("\r\n\r\nfetched y!"));
+    assert!(site.get("/served")?.contains("served"));
+    for text in ["logged: fetched x! [", "body began", "init began", "task began"] {
+        site.logged(text)?;
+    }
+    let output = site.output();
+    assert!(!output.contains("went on"), "{output}");
+    Ok(())
+}

@@ -117,6 +117,36 @@ pub fn turn(lua: &Lua, name: &str) -> Result<Function> {
     wrap(lua, inner, finish_turn)
 }
 
+/// Makes a Lua function that doesn't come back: `f` notes for the host that the run is to end, and it stops there, at any depth of
+/// calls and inside the script's own coroutines. Where it may yield, that is a [`turn`] after which the host
+/// drops it; elsewhere it ends with [`YieldNotAllowed`](crate::FailureKind::YieldNotAllowed), which the host knows to be meant.
+///
+/// # Errors
+/// When the state has no memory for the function. In Lua, calling it inside a native function that cannot be left raises an
+/// error that names the place.
+pub fn parting<F, A>(lua: &Lua, name: &str, f: F) -> Result<Function>
+where
+    F: Fn(&Lua, A) -> Result<()> + Send + 'static,
+    A: FromLuaMulti,
+{
+    let name: Arc<str> = name.into();
+    let inner = lua.create_function(move |lua, Args(args): Args<A>| {
+        let noted = args.and_then(|args| {
+            guarded(lua, &name, || {
+                let l = lua.exec_raw_lua(RawLua::state);
+                // SAFETY: a callback runs under the lock, on a coroutine of ours.
+                unsafe { may_wait(l, &name) }?;
+                f(lua, args)
+            })
+        });
+        Ok(match noted {
+            Ok(()) => Started::<()>::Suspended,
+            Err(error) => Started::Failed(text(&error, &name)),
+        })
+    })?;
+    wrap(lua, inner, finish_operation)
+}
+
 /// A future that a suspended context waits for, and what comes of it.
 pub(crate) trait Pending {
     /// Polls the future; once ready, [`push`](Self::push) has something to push.

@@ -1,11 +1,11 @@
 //! Waiting, and ending a run.
 
-use std::future::{pending, poll_fn};
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mlua::Error;
-use tidegate_exec::{Scalar, function, operation, turn};
+use tidegate_exec::{Scalar, function, operation, parting, turn};
 
 use crate::arg::{Int, Millis, bad_argument};
 use crate::row::{Row, row};
@@ -59,11 +59,10 @@ pub(super) const ROWS: &[Row] = &[
         "done(data)",
         "ends the run at once; `data` is the value of a fetch or converter",
         |lua, name, _| {
-            operation(lua, name, |_, data: Scalar| {
+            parting(lua, name, |_, data: Scalar| {
                 let run = Run::current().ok_or_else(|| Error::runtime("done: nothing runs here"))?;
                 run.finish(Done::Value(data));
-                // Whoever steps the run ends it here.
-                Ok(async { pending::<mlua::Result<()>>().await })
+                Ok(())
             })
         },
     ),

@@ -16,6 +16,7 @@ use super::class::{CONTINUE, ERROR, WAIT};
 use super::data::LuaData;
 use super::window::Window;
 use crate::action::named;
+use crate::arg::whole;
 use crate::entry::Entry;
 use crate::handle::{self, Class, Target};
 use crate::run::{Ended, Kind, Run, Running};
@@ -271,11 +272,7 @@ impl Work {
             Ended::Failed(failure) => return Err(self.broken(failure)),
         };
         let wake_after = running.run().wake_after.take();
-        let code = match value {
-            Value::Integer(code) => code,
-            Value::Number(code) => code as i64,
-            _ => CONTINUE,
-        };
+        let code = whole(&value).unwrap_or(CONTINUE);
         if code == ERROR {
             let why = format!("{} gave filter.ERROR", callback.name());
             return Err(self.broken(Failure::new(why)));
