@@ -27,7 +27,7 @@ pub(super) const ROWS: &[Row] = &[
     ),
     row(
         "get_rid(sv)",
-        "the number of its revision: how many servers of its backend had been removed when it came",
+        "the number of its revision: how often servers had been removed before others were added, until it was",
         |lua, name, env| about(lua, name, env, |_, server| server.state.revision()),
     ),
     row(

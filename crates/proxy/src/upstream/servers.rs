@@ -24,8 +24,6 @@ pub struct Servers {
     places: Vec<Place>,
     /// How many have come so far.
     came: usize,
-    /// How many of them have gone.
-    gone: u32,
     /// Who is least loaded, where that is asked for.
     pub(super) tournament: Option<Tournament>,
 }
@@ -43,7 +41,6 @@ impl Servers {
         Servers {
             tournament: plays.then(|| Tournament::new(listed.len())),
             came: listed.len(),
-            gone: 0,
             listed,
             places,
         }
@@ -99,17 +96,13 @@ impl Servers {
         if let Some(place) = places.get_mut(server.place()) {
             *place = Place::Left(Arc::downgrade(server));
         }
-        Servers {
-            gone: self.gone.wrapping_add(1),
-            ..self.as_players(listed, places)
-        }
+        self.as_players(listed, places)
     }
 
     fn as_players(&self, listed: Vec<Arc<ServerState>>, places: Vec<Place>) -> Servers {
         Servers {
             tournament: self.tournament.as_ref().map(|_| Tournament::new(places.len())),
             came: self.came,
-            gone: self.gone,
             listed,
             places,
         }
@@ -170,7 +163,7 @@ impl BackendState {
         tracked: Option<&Arc<ServerState>>,
         now: Instant,
     ) -> Result<Arc<ServerState>, NotAdded> {
-        let _guard = self.changes().lock();
+        let mut revisions = self.changes().lock();
         let before = self.servers();
         if before.iter().any(|server| *server.name() == *spec.name) {
             return Err(NotAdded::SameName);
@@ -187,7 +180,7 @@ impl BackendState {
         let arrival = Arrival {
             place: before.free(),
             number: before.came,
-            revision: before.gone,
+            revision: revisions.of_arrival(),
         };
         self.queues.make_room(arrival.place + 1);
         let fixed = self.has_static_weights();
@@ -227,12 +220,13 @@ impl BackendState {
     /// # Errors
     /// It is in use, or has to stay.
     pub fn remove_server(&self, server: &Arc<ServerState>) -> Result<(), NotRemovable> {
-        let _guard = self.changes().lock();
+        let mut revisions = self.changes().lock();
         self.is_removable(server)?;
         if !server.retire() {
             return Err(NotRemovable::InUse);
         }
         self.replace_servers(self.servers().without(server));
+        revisions.note_removal();
         // Whoever joined its queue meanwhile looks elsewhere.
         self.send_away(server);
         server.checks().end();
@@ -394,11 +388,14 @@ mod tests {
         assert_eq!((d.id(), d.place(), d.number(), d.revision()), (2, 3, 3, 1));
         drop(b);
         let e = add(&state, "e");
-        assert_eq!((e.id(), e.place(), e.number()), (4, 2, 4));
+        assert_eq!((e.id(), e.place(), e.number(), e.revision()), (4, 2, 4, 1));
         let names: Vec<String> = state.servers().iter().map(|s| s.name().to_string()).collect();
         assert_eq!(names, ["a", "c", "d", "e"]);
         assert!(state.servers().numbered(2).is_none());
         assert_eq!(state.servers().numbered(4).map(|s| s.place()), Some(2));
+        // Several that go before another comes are one more.
+        assert_eq!((take_away(&state, &d), take_away(&state, &e)), (Ok(()), Ok(())));
+        assert_eq!((add(&state, "f").revision(), add(&state, "g").revision()), (2, 2));
     }
 
     #[test]

@@ -70,7 +70,7 @@ pub struct ServerState {
     place: usize,
     /// A number that no other server of its backend has or had; its place, if it was there from the beginning.
     number: usize,
-    /// How many servers of its backend had gone when it came.
+    /// How often servers had gone before others came, until it came.
     revision: u32,
     /// It came while the process ran.
     dynamic: bool,
@@ -219,7 +219,7 @@ impl ServerState {
         self.number
     }
 
-    /// How many servers of its backend had gone when it came.
+    /// How often servers had gone before others came, until it came.
     pub fn revision(&self) -> u32 {
         self.revision
     }
