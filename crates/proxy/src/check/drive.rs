@@ -305,7 +305,8 @@ impl Checking {
             let checks = self.subject.state.checks();
             if checks.is_enabled() && !self.subject.state.admin().is_maint() {
                 let under_way = checks.begin(false);
-                let (finding, line) = self.check().await;
+                // What a check needs is there while it runs: most of the time tasks rest, and there may be thousands.
+                let (finding, line) = Box::pin(self.check()).await;
                 drop(under_way);
                 let took = began.elapsed();
                 // What was said meanwhile was said before this was found.
@@ -518,7 +519,7 @@ async fn ask_on(subject: Rc<Subject>, opener: ToServer, timer: Timer) {
                 wire,
             } = {
                 let _under_way = subject.state.checks().begin(true);
-                ask(&spec, &opener, &timer).await
+                Box::pin(ask(&spec, &opener, &timer)).await
             };
             let took = began.elapsed();
             subject.state.checks().note_answer(LastAnswer {
