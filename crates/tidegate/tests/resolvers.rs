@@ -41,10 +41,37 @@ fn a_server_goes_where_its_name_leads() -> Result<()> {
     site.logged("Server b/s administratively READY thanks to valid DNS answer.")?;
     dns.set("app.example", Records::Addresses(vec![two]))?;
     site.until("/", "two")?;
-    site.logged("b/s changed its IP to 127.0.1.2 by dns")?;
+    site.logged("b/s changed its IP from 127.0.1.1 to 127.0.1.2 by dns")?;
     dns.remove("app.example")?;
     site.logged("Server b/s is going DOWN for maintenance (No IP for server ).")?;
     assert!(site.get("/")?.starts_with("HTTP/1.1 503 "));
+    Ok(())
+}
+
+#[test]
+fn a_server_without_an_address_at_first_is_warned_of_and_shown_without_one() -> Result<()> {
+    let dns = NameServer::start()?;
+    // A label of more than 63 letters is looked up by nobody.
+    let name = "n".repeat(64);
+    let rest = format!(
+        "{}backend b\n    server s {name}:80 init-addr libc,none resolvers dns\n    server t {name}:81 init-addr none resolvers dns\n",
+        dns.section()
+    );
+    let runtime = support::runtime::Runtime::start("resolvers-nowhere", "level admin", "", &rest)?;
+    let warned = runtime
+        .site
+        .output()
+        .matches("warning[TG0109]: cannot resolve `nnn")
+        .count();
+    assert_eq!(warned, 1, "{}", runtime.site.output());
+    let shown = runtime.ask("show servers state b\n")?;
+    for (server, port) in [("s", 80), ("t", 81)] {
+        let line = shown
+            .lines()
+            .find(|line| line.contains(&format!(" {server} - 0 32 ")));
+        let line = line.ok_or_else(|| shown.clone())?;
+        assert!(line.contains(&format!(" {name} {port} ")), "{line}");
+    }
     Ok(())
 }
 

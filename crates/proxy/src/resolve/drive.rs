@@ -163,9 +163,12 @@ impl Keeping {
                 Some(offer) => {
                     *since = now;
                     let was_resolved = !server.admin().is_unresolved();
+                    let before = held.get(at).copied().flatten();
                     if server.set_address(ServerAddress::Tcp(offer.address)) && was_resolved {
+                        let before =
+                            before.map_or_else(|| "(none)".to_owned(), |before| before.ip().to_string());
                         let message = format!(
-                            "{}/{} changed its IP to {} by {}",
+                            "{}/{} changed its IP from {before} to {} by {}",
                             self.backend,
                             server.name(),
                             offer.address.ip(),

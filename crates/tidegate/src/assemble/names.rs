@@ -153,6 +153,7 @@ impl Assembly {
         }
         let usual = [InitialAddress::Last, InitialAddress::Libc];
         let mut why = "no way that `init-addr` names finds an address".to_owned();
+        let mut was_looked_up = false;
         for method in server.naming.initial.as_deref().unwrap_or(&usual) {
             match method {
                 InitialAddress::Last => {
@@ -160,11 +161,19 @@ impl Assembly {
                         return Some(((ip, port).into(), false));
                     }
                 }
-                InitialAddress::None => return Some(nowhere),
+                InitialAddress::None => {
+                    if was_looked_up {
+                        let message = format!("cannot resolve `{host}`: {why}");
+                        let warning = Diagnostic::warning(code::BAD_ADDRESS, server.address_span, message);
+                        let note = "the server begins without an address, and is down until one is found";
+                        self.faults.push(warning.note(note));
+                    }
+                    return Some(nowhere);
+                }
                 InitialAddress::Fixed(ip) => return Some(((*ip, port).into(), false)),
                 InitialAddress::Libc => match system::address_of(host, server.naming.v6) {
                     Ok(ip) => return Some(((ip, port).into(), false)),
-                    Err(error) => why = error,
+                    Err(error) => (why, was_looked_up) = (error, true),
                 },
             }
         }

@@ -81,7 +81,11 @@ fn states(call: &mut Call<'_>) -> Result<Answer, Refusal> {
          srv_agent_addr srv_agent_port\n",
     );
     each(call, |_, backend, spec, server| {
-        let (address, port) = place(&server.address());
+        let (mut address, port) = place(&server.address());
+        if server.admin().is_unresolved() && address == "0.0.0.0" {
+            // It never had one.
+            address = "-".to_owned();
+        }
         let _ = writeln!(
             text,
             "{} {} {} {} {address} {} {} {} {} {} {} {} {} {} {port} - {} {} {} {} {}",
