@@ -7,7 +7,8 @@ use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 use std::mem::ManuallyDrop;
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mlua::ffi::{self, lua_State};
@@ -63,10 +64,12 @@ pub(crate) struct Core {
     pub(crate) entered: Compiled,
     /// What was held by owners that were dropped without the lock.
     pub(crate) dead: Mutex<Vec<Dead>>,
-    pub(crate) has_dead: std::sync::atomic::AtomicBool,
+    pub(crate) has_dead: AtomicBool,
     pub(crate) memory_peak: Cell<usize>,
     /// What the state allocates from.
     pub(crate) pieces: *mut Pieces,
+    /// It was refused memory since what could be freed last was.
+    pub(crate) pressed: Arc<AtomicBool>,
     /// What the host keeps of it.
     pub(crate) anchors: Anchors,
 }
@@ -223,7 +226,7 @@ impl Core {
     #[inline(always)]
     pub(crate) fn locked<R>(&self, f: impl FnOnce(&RawLua) -> R) -> R {
         self.lua.exec_raw_lua(|raw| {
-            if self.has_dead.load(std::sync::atomic::Ordering::Relaxed) {
+            if self.has_dead.load(Ordering::Relaxed) {
                 self.release_dead();
             }
             f(raw)
@@ -327,8 +330,7 @@ impl Core {
     /// for room in vain.
     #[inline(always)]
     pub(crate) fn relieve(&self) {
-        // SAFETY: the state lives as long as this.
-        if unsafe { Pieces::is_pressed(self.pieces) } {
+        if self.pressed.load(Ordering::Relaxed) {
             self.collect_in_earnest();
         }
     }
@@ -356,11 +358,9 @@ impl Core {
                 cycles
             });
             if cycles == 2 {
+                self.pressed.store(false, Ordering::Relaxed);
                 // SAFETY: the lock is held, and nothing is allocated meanwhile.
-                unsafe {
-                    (*self.pieces).relieved();
-                    (*self.pieces).give_back();
-                }
+                unsafe { (*self.pieces).give_back() };
             }
         });
     }
@@ -387,12 +387,12 @@ impl Core {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(dead);
-        self.has_dead.store(true, std::sync::atomic::Ordering::Release);
+        self.has_dead.store(true, Ordering::Release);
     }
 
     #[cold]
     fn release_dead(&self) {
-        self.has_dead.store(false, std::sync::atomic::Ordering::Relaxed);
+        self.has_dead.store(false, Ordering::Relaxed);
         let mut dead = self.dead.lock().unwrap_or_else(PoisonError::into_inner);
         for dead in dead.drain(..) {
             // SAFETY: it was made in this state and is released once, under the lock. That neither allocates in the state nor

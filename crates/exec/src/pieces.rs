@@ -7,6 +7,7 @@
 use std::alloc::{self, Layout};
 use std::ffi::c_void;
 use std::ptr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use mlua::ffi::{self, lua_State};
@@ -40,8 +41,8 @@ pub(crate) struct Pieces {
     limit: usize,
     /// Bytes at hand.
     kept: usize,
-    /// Something was refused for want of room since that was last asked. What goes on in a shared state looks at it without the lock.
-    pressed: AtomicBool,
+    /// Something was refused for want of room since this was last reset. Others look at it without the lock.
+    pressed: Arc<AtomicBool>,
     /// The pieces of each size from [`SIZE_MIN`] on. They were allocated with that very size.
     free: [*mut Piece; SIZE_MAX - SIZE_MIN + 1],
     /// The allocator before this one, and what the state had when it was put in its place.
@@ -50,12 +51,16 @@ pub(crate) struct Pieces {
 }
 
 impl Pieces {
-    /// Has `main` allocate here from now on. Freed by [`uninstall`](Self::uninstall).
+    /// Has `main` allocate here from now on. What is refused is noted in `pressed`. Freed by [`uninstall`](Self::uninstall).
     ///
     /// # Safety
     /// `main` is a live state that this thread may use, whose allocator takes pieces of the size asked for from the
     /// program's global one, as mlua's does.
-    pub(crate) unsafe fn install(main: *mut lua_State, limit: Option<usize>) -> *mut Pieces {
+    pub(crate) unsafe fn install(
+        main: *mut lua_State,
+        limit: Option<usize>,
+        pressed: Arc<AtomicBool>,
+    ) -> *mut Pieces {
         let mut before_of: *mut c_void = ptr::null_mut();
         // SAFETY: as promised by the caller; reading and setting the allocator raises nothing. What the state has is
         // counted by Lua to the byte.
@@ -66,7 +71,7 @@ impl Pieces {
                 used,
                 limit: limit.unwrap_or(usize::MAX),
                 kept: 0,
-                pressed: AtomicBool::new(false),
+                pressed,
                 free: [ptr::null_mut(); SIZE_MAX - SIZE_MIN + 1],
                 before: (before, before_of),
                 before_used: used,
@@ -134,25 +139,9 @@ impl Pieces {
     }
 
     #[cold]
-    fn refuse(&mut self) -> *mut u8 {
-        *self.pressed.get_mut() = true;
+    fn refuse(&self) -> *mut u8 {
+        self.pressed.store(true, Ordering::Relaxed);
         ptr::null_mut()
-    }
-
-    /// Whether something was refused since [`relieved`](Self::relieved).
-    ///
-    /// # Safety
-    /// `pieces` is of [`install`](Self::install), whose state lives.
-    #[inline(always)]
-    pub(crate) unsafe fn is_pressed(pieces: *const Pieces) -> bool {
-        // SAFETY: as promised by the caller. Whoever has the lock may change the rest meanwhile, so that only this is looked at.
-        let pressed = unsafe { &(*pieces).pressed };
-        pressed.load(Ordering::Relaxed)
-    }
-
-    /// What could be freed was.
-    pub(crate) fn relieved(&mut self) {
-        *self.pressed.get_mut() = false;
     }
 
     #[inline(never)]

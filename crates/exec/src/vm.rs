@@ -152,6 +152,7 @@ impl Vm {
             ..aside
         };
         let anchors = Anchors::new(&lua)?;
+        let pressed = Arc::<AtomicBool>::default();
         let core = Arc::new(Core {
             lua: ManuallyDrop::new(lua),
             holders: Holders::new(per_thread),
@@ -171,7 +172,8 @@ impl Vm {
             has_dead: AtomicBool::new(false),
             memory_peak: std::cell::Cell::new(0),
             // SAFETY: a state of mlua's that nobody else knows yet.
-            pieces: unsafe { Pieces::install(main, None) },
+            pieces: unsafe { Pieces::install(main, None, pressed.clone()) },
+            pressed,
             anchors,
         });
         core.own_tag.core.set(&raw const *core);

@@ -881,12 +881,13 @@ fn what_is_odd_about_http_2_is_told_of_once() {
     let format = tidegate_sample::LogFormat::parse_log("%ts %[path]", &tidegate_sample::Scope::anywhere());
     spec.frontends[0].log.line = Some(format.unwrap().into());
     let proxy = Proxy::start(spec);
-    // Who doesn't even say hello is no news.
-    for silent in ["", "PRI * HTTP/2.0\r\n\r\n"] {
+    // Who says nothing is no news; who only begins to say hello is.
+    for beginning in ["", "PRI * HTTP/2.0\r\n\r\n"] {
         let mut client = proxy.client();
-        client.send(silent);
+        client.send(beginning);
         client.rest();
     }
+    assert!(logs.line().contains(" cR "));
     // A body that is longer than declared: the line is the request's.
     let mut client = proxy.client();
     client.send(hello());
