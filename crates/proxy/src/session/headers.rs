@@ -2,7 +2,7 @@
 
 use http::HeaderValue;
 use tidegate_sample::head::names::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE};
-use tidegate_sample::head::{FieldValue, Headers, request};
+use tidegate_sample::head::{Change, FieldValue, Headers, request};
 
 use crate::txn::Txn;
 use crate::websocket;
@@ -29,25 +29,18 @@ pub(crate) fn forget_persistence(headers: &mut Headers) {
     if !headers.contains(CONNECTION) {
         return;
     }
-    let mut kept: Vec<u8> = Vec::new();
-    for value in headers.get_all(CONNECTION) {
-        for token in tokens(value) {
-            if !token.eq_ignore_ascii_case(b"close") && !token.eq_ignore_ascii_case(b"keep-alive") {
-                if !kept.is_empty() {
-                    kept.push(b',');
-                }
-                kept.extend_from_slice(token);
-            }
+    let is_heard =
+        |token: &&[u8]| token.eq_ignore_ascii_case(b"close") || token.eq_ignore_ascii_case(b"keep-alive");
+    headers.change(CONNECTION, |value| {
+        if !tokens(value).any(|token| is_heard(&token)) {
+            return Change::Keep;
         }
-    }
-    match HeaderValue::from_maybe_shared(bytes::Bytes::from(kept)) {
-        Ok(kept) if !kept.is_empty() => {
-            headers.insert(CONNECTION, kept);
+        let kept: Vec<&[u8]> = tokens(value).filter(|token| !is_heard(token)).collect();
+        match HeaderValue::from_bytes(&kept.join(&b","[..])) {
+            Ok(kept) if !kept.is_empty() => Change::To(kept),
+            _ => Change::Remove,
         }
-        _ => {
-            headers.remove(CONNECTION);
-        }
-    }
+    });
 }
 
 /// Whether the message is to be its connection's last.

@@ -223,11 +223,6 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         "HAProxy keeps them only where a log format asks for them; here they are always there",
     ),
     fetches(
-        &["req.hdr_cnt*", "req.hdrs*"],
-        &["a Connection header"],
-        "HAProxy takes `keep-alive` and `close` out of the Connection header before rules see it",
-    ),
-    fetches(
         &["req.hdr_val(*", "hdr_val(n)", "req.cook_val*", "urlp_val*"],
         &[
             "addresses with ports",
@@ -300,7 +295,7 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         "it is known where responses are seen, too",
     ),
     fetches(
-        &["path", "method", "req.proto_http"],
+        &["req.proto_http"],
         &[
             "text",
             "one byte",

@@ -32,7 +32,6 @@ pub(super) const DIFFERENCES: &[(&str, &str)] = &[
     ("filter.ERROR-2", "a client whose response a filter gives up gets a 502; HAProxy 2.6 sends nothing"),
     ("filter.ERROR-3", "a filter that fails at a body ends the request; HAProxy 2.6 goes on"),
     ("core.register_task-2", "arguments of tasks are documented; HAProxy 2.6 refuses them"),
-    ("AppletHTTP.headers-2", "headers are those that the client sent; HAProxy takes `connection` out"),
     ("AppletTCP.receive-5", "the timeout is documented; HAProxy 2.6 refuses it"),
     ("Concat.add-2", "a Concat is a table here, and its functions take any"),
     ("Map.lookup-2", "`10.0.0.0/8` is no address; HAProxy looks at what stands before the slash"),
