@@ -7,6 +7,7 @@ use std::io::{BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
 
 use support::Result;
 use support::origin::{head, origin, server};
@@ -67,7 +68,13 @@ fn servers_and_settings_are_those_of_the_configuration() -> Result<()> {
                   srv_queue(b/s1)=0 srv_sess_rate(b/s1)=0 fe_conn=1 act_conn=1 dst_conn=1 be_sess_rate(b)=0 \
                   fe_client_timeout=15000 cur_client_timeout=15000 fe_defbe=d fc_err=0 fc_err_str=Success fc_rcvd_proxy=0 \
                   fc_lost=0 fc_retrans=0 fc_nb_streams=1 tgroup=0 quic_enabled=0";
-    assert_eq!(body(&site.get("/")?), values);
+    // Whoever looked whether it listens may not have gone yet.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let mut answer = site.get("/")?;
+    while !answer.contains(" fe_conn=1 ") && Instant::now() < deadline {
+        answer = site.get("/")?;
+    }
+    assert_eq!(body(&answer), values);
     Ok(())
 }
 

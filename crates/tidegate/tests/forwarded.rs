@@ -122,7 +122,7 @@ fn what_concerns_connections_is_told_for_each() -> Result<()> {
             &closed,
             "GET /x HTTP/1.1\r\nhost: a\r\nconnection: x-hop\r\nx-hop: 1\r\nte: gzip, trailers\r\n\r\n"
         )?,
-        "GET /x HTTP/1.1\r\nhost: a\r\nx-hop: 1\r\nconnection: x-hop\r\nte: trailers\r\nconnection: close\r\n\r\n"
+        "GET /x HTTP/1.1\r\nhost: a\r\nconnection: x-hop\r\nx-hop: 1\r\nte: trailers\r\nconnection: close\r\n\r\n"
     );
     // Whoever closes after each response doesn't forbid what is none.
     let answer = closed.ask("GET /ws HTTP/1.1\r\nhost: a\r\nconnection: Upgrade\r\nupgrade: web\r\n\r\n")?;
