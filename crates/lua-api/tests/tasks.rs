@@ -62,50 +62,36 @@ fn a_task_that_fails_is_logged_and_the_others_go_on() {
 
 #[test]
 fn tasks_without_end_meet_a_limit() {
-    let site = Site::with(
-        "core.register_task(function()
-            local problem
-            repeat local ok, why = pcall(core.register_task, function() core.sleep(3600) end) problem = why until not ok
-            core.Info(problem)
-        end)",
-        false,
-        |settings| settings.tasks_max = 10,
-    );
-    run(async {
-        site.start();
-        while site.logged().is_empty() {
-            tokio::task::yield_now().await;
-        }
-    });
-    assert!(
-        site.logged()[0].ends_with("10 tasks are running, which is the limit"),
-        "{:?}",
-        site.logged()
-    );
+    let why = refusal_at_the_limit("core.register_task, function() core.sleep(3600) end");
+    assert!(why.ends_with("10 tasks are running, which is the limit"), "{why}");
 }
 
 #[test]
 fn subscriptions_without_end_meet_the_same_limit() {
-    let site = Site::with(
+    let why = refusal_at_the_limit("core.event_sub, { 'SERVER' }, function() end");
+    assert!(
+        why.ends_with("event_sub: 10 tasks are running, which is the limit"),
+        "{why}"
+    );
+}
+
+/// What a call is told once it was made until it failed, where there may be ten tasks.
+fn refusal_at_the_limit(call: &str) -> String {
+    let script = format!(
         "core.register_task(function()
             local problem
-            repeat local ok, why = pcall(core.event_sub, { 'SERVER' }, function() end) problem = why until not ok
+            repeat local ok, why = pcall({call}) problem = why until not ok
             core.Info(problem)
-        end)",
-        false,
-        |settings| settings.tasks_max = 10,
+        end)"
     );
+    let site = Site::with(&script, false, |settings| settings.tasks_max = 10);
     run(async {
         site.start();
         while site.logged().is_empty() {
             tokio::task::yield_now().await;
         }
     });
-    assert!(
-        site.logged()[0].ends_with("event_sub: 10 tasks are running, which is the limit"),
-        "{:?}",
-        site.logged()
-    );
+    site.logged().swap_remove(0)
 }
 
 #[test]
