@@ -113,9 +113,18 @@ fn who_ends_its_side_before_the_response_gets_it_if_abortonclose_is_off() -> Res
         "{answer}"
     );
     assert!(log.line()?.contains(" ---- "));
-    let answer = rest(ask_and_end(&site, 0, ask)?)?;
+    let mut answer = rest(ask_and_end(&site, 0, ask)?)?;
+    let mut line = log.line()?;
+    // Who ends its side while the server is still being connected to goes without a word.
+    for _ in 0..20 {
+        if !answer.is_empty() {
+            break;
+        }
+        answer = rest(ask_and_end(&site, 0, ask)?)?;
+        line = log.line()?;
+    }
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
-    assert!(log.line()?.contains(" CH-- "));
+    assert!(line.contains(" CH-- "), "{line}");
     Ok(())
 }
 
