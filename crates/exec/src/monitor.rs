@@ -1,9 +1,9 @@
 //! The monitor: one thread that notices runs past their time, so that runs which are not pay nothing.
 //!
 //! A thread that runs Lua *publishes* which coroutine it is in (two plain stores). The monitor ticks while
-//! anything runs, seldom while all runs are short (see [`Pace`]); a run that it sees for longer than its slice gets a signal **on its own thread**, and the
-//! handler sets a count hook on the published coroutine, which is the one thing that Lua allows a signal
-//! handler to do. The hook then decides, see [`crate::hook`].
+//! anything runs, seldom while all runs are short (see [`Pace`]); a run that it sees for longer than its slice
+//! gets a signal **on its own thread**, and the handler sets a count hook on the published coroutine, which is
+//! the one thing that Lua allows a signal handler to do. The hook then decides, see [`crate::hook`].
 //!
 //! Nobody waits for anybody: the monitor sleeps when nothing has run for a while, and the first run after
 //! that wakes it. Both sides check after they wrote; the barrier that this needs is made by the monitor

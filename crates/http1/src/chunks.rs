@@ -177,11 +177,8 @@ fn size_line(held: &[u8]) -> Result<Option<(u64, usize)>, &'static str> {
             break (at, *byte);
         };
         digits += 1;
-        if digits > 16 {
-            return Err("the size of a chunk overflows");
-        }
         size = size << 4 | u64::from(digit);
-        if size > SIZE_MAX {
+        if digits > 16 || size > SIZE_MAX {
             return Err("the size of a chunk overflows");
         }
     };

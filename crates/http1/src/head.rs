@@ -33,12 +33,16 @@ impl HeadLimits {
     const LINES_MAX: usize = 101;
 
     /// The most fields that a head has where `tune.http.maxhdr` is this: it counts the first line with them.
-    pub fn fields_of(lines_max: Option<usize>) -> usize {
-        lines_max.unwrap_or(Self::LINES_MAX).saturating_sub(1)
+    pub const fn fields_of(lines_max: Option<usize>) -> usize {
+        let lines_max = match lines_max {
+            Some(lines_max) => lines_max,
+            None => Self::LINES_MAX,
+        };
+        lines_max.saturating_sub(1)
     }
 
     /// For heads of no more than so many bytes, everything else as it is where nothing is configured.
-    pub fn of_bytes(bytes_max: usize) -> Self {
+    pub const fn of_bytes(bytes_max: usize) -> Self {
         HeadLimits {
             bytes_max,
             fields_max: Self::fields_of(None),

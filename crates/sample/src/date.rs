@@ -39,13 +39,13 @@ pub fn log_millis(time: SystemTime) -> Data {
 pub(crate) fn append_log_millis(into: &mut Vec<u8>, time: SystemTime) {
     into.extend_from_slice(&of_second(time, Zone::Local, "%d/%b/%Y:%H:%M:%S"));
     into.push(b'.');
-    append_millis(into, since_epoch(time).1 / 1_000_000);
+    append_part(into, since_epoch(time).1 / 1_000_000, 1_000);
 }
 
-/// Appends the milliseconds of a second, in three digits.
-pub(crate) fn append_millis(into: &mut Vec<u8>, millis: u32) {
+/// Appends a part of a second of which there are so many, a power of ten: in as many digits as that has zeros.
+pub fn append_part(into: &mut Vec<u8>, part: u32, of: u32) {
     let mut buffer = itoa::Buffer::new();
-    let (_, digits) = buffer.format(1_000 + millis).split_at(1);
+    let (_, digits) = buffer.format(of + part).split_at(1);
     into.extend_from_slice(digits.as_bytes());
 }
 

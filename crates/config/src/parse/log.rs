@@ -15,6 +15,15 @@ use crate::text::Word;
 /// The port of servers that name none.
 pub(super) const SYSLOG_PORT: u16 = 514;
 
+/// `log global`: lines go where those of the process do. It may stand in `defaults` too: it says where lines go, and not how often.
+pub(crate) fn add_global(targets: &mut Vec<LogTarget>, global: &[LogTarget]) {
+    for target in global {
+        if !targets.contains(target) {
+            targets.push(target.clone());
+        }
+    }
+}
+
 /// Reads a `log` line from its target on.
 pub(crate) fn log_target(args: &mut Args<'_>) -> Parsed<LogTarget> {
     let word = args.expect("a target such as `stdout` or an address")?;

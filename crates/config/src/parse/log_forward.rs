@@ -3,7 +3,7 @@
 use super::args::{Args, Parsed, bad_argument};
 use super::bind::bind;
 use super::keyword::{Keyword, Sections, served};
-use super::log::log_target;
+use super::log::{add_global, log_target};
 use crate::diag::Diagnostics;
 use crate::model::{Bind, BindAddress, ForwardHost, Global, LogForward};
 use crate::source::Spanned;
@@ -45,11 +45,7 @@ pub(super) const FORWARD: &[Keyword<ForwardLine>] = &[
     served("log", NONE, "{ global | <target> [<param>...] <facility> [<level> [<minlevel>]] }", "where lines go",
         |cx, args| {
             if args.take("global") {
-                for target in &cx.global.logs {
-                    if !cx.forward.targets.contains(target) {
-                        cx.forward.targets.push(target.clone());
-                    }
-                }
+                add_global(&mut cx.forward.targets, &cx.global.logs);
                 return Ok(());
             }
             cx.forward.targets.push(log_target(args)?);

@@ -107,9 +107,7 @@ impl Exchange {
         response.complete = self.body.is_ended();
         Ok(())
     }
-}
 
-impl Exchange {
     /// Whether the connection goes on when this is dropped: others are to have it, and nothing of the response is left on it.
     pub(super) fn goes_home(&self) -> bool {
         let complete = self.response.as_ref().is_some_and(|response| response.complete);

@@ -34,12 +34,7 @@ pub enum HeardEnd {
     Refused,
 }
 
-const LIMITS: HeadLimits = HeadLimits {
-    bytes_max: 16 * 1024,
-    fields_max: 100,
-    lenient: false,
-    keep_insecure: false,
-};
+const LIMITS: HeadLimits = HeadLimits::of_bytes(16 * 1024);
 
 /// The requests that come in these pieces. With `lenient`, as `option accept-unsafe-violations-in-http-request` has it.
 pub fn requests<'p>(pieces: impl IntoIterator<Item = &'p [u8]>, lenient: bool) -> Vec<Heard> {

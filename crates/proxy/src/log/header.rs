@@ -128,10 +128,8 @@ impl Clock {
 
     fn iso(&self, into: &mut Vec<u8>) {
         into.extend_from_slice(&self.date);
-        let mut buffer = itoa::Buffer::new();
-        let (_, micros) = buffer.format(1_000_000 + self.micros).split_at(1);
         into.push(b'.');
-        into.extend_from_slice(micros.as_bytes());
+        date::append_part(into, self.micros, 1_000_000);
         into.extend_from_slice(&self.offset);
     }
 }

@@ -15,41 +15,33 @@ pub(crate) fn forget_h2c(headers: &mut Headers) {
     }
 }
 
-/// Removes what the codec decides for each side by itself: the framing, and whether a connection is kept.
-pub(crate) fn forget_connection(headers: &mut Headers) {
+/// Removes what the codec decides for each side by itself: the framing, and whether a connection is kept. True if it was not to be.
+pub(crate) fn forget_connection(headers: &mut Headers) -> bool {
     if headers.remove(TRANSFER_ENCODING) {
         // The body was framed by its chunks; a length beside them means nothing, or harm.
         headers.remove(CONTENT_LENGTH);
     }
-    forget_persistence(headers);
+    forget_persistence(headers)
 }
 
 /// Removes the tokens `close` and `keep-alive`. Others of `connection`, and the fields that they name, pass through, as in HAProxy.
-pub(crate) fn forget_persistence(headers: &mut Headers) {
-    if !headers.contains(CONNECTION) {
-        return;
-    }
-    let is_heard =
-        |token: &&[u8]| token.eq_ignore_ascii_case(b"close") || token.eq_ignore_ascii_case(b"keep-alive");
+/// True if there was a `close`.
+pub(crate) fn forget_persistence(headers: &mut Headers) -> bool {
+    let mut closes = false;
     headers.change(CONNECTION, |value| {
-        if !tokens(value).any(|token| is_heard(&token)) {
+        let is_close = |token: &[u8]| token.eq_ignore_ascii_case(b"close");
+        let is_kept = |token: &&[u8]| !is_close(token) && !token.eq_ignore_ascii_case(b"keep-alive");
+        closes |= tokens(value).any(is_close);
+        if tokens(value).all(|token| is_kept(&token)) {
             return Change::Keep;
         }
-        let kept: Vec<&[u8]> = tokens(value).filter(|token| !is_heard(token)).collect();
+        let kept: Vec<&[u8]> = tokens(value).filter(is_kept).collect();
         match HeaderValue::from_bytes(&kept.join(&b","[..])) {
             Ok(kept) if !kept.is_empty() => Change::To(kept),
             _ => Change::Remove,
         }
     });
-}
-
-/// Whether the message is to be its connection's last.
-pub(crate) fn says_close(headers: &Headers) -> bool {
-    headers.contains(CONNECTION)
-        && headers
-            .get_all(CONNECTION)
-            .flat_map(tokens)
-            .any(|token| token.eq_ignore_ascii_case(b"close"))
+    closes
 }
 
 /// Whether the message asks to switch protocols.

@@ -98,52 +98,46 @@ impl HttpStream {
         mut content: Content,
         close: bool,
     ) -> Made {
-        let mut begun = Some(begun);
-        let mut first = 0;
-        loop {
-            let setting = self.setting(false);
-            let next = match begun.take() {
-                Some(Ok(next)) => next,
-                Some(Err(halted)) => go_on(halted, rules.from(first), first, txn, &setting).await,
-                None => evaluate(rules.from(first), first, txn, &setting).await,
-            };
-            first = next.rule;
-            if let Verdict::WaitForBody(wait) = next.verdict {
-                match Box::pin(self.buffer_response(txn, &mut content, wait)).await {
-                    Ok(()) => continue,
-                    Err(late) => return late,
-                }
+        let setting = self.setting(false);
+        let mut next = match begun {
+            Ok(next) => next,
+            Err(halted) => go_on(halted, rules.from(0), 0, txn, &setting).await,
+        };
+        while let Verdict::WaitForBody(wait) = next.verdict {
+            if let Err(late) = Box::pin(self.buffer_response(txn, &mut content, wait)).await {
+                return late;
             }
-            let head = txn.response.borrow_mut().take();
-            let (status, state) = match (next.verdict, head) {
-                (Verdict::Reply { reply, refused }, _) => {
-                    let state = if refused { *b"PH" } else { *b"LH" };
-                    if refused {
-                        txn.usage.response_is_denied(&txn.client);
-                    }
-                    txn.facts.borrow_mut().termination = Some(state);
-                    return exchange::made(&reply);
-                }
-                (Verdict::Vanish { rst_ttl }, _) => {
-                    self.session.traffic.vanish.set(Some(rst_ttl));
-                    (StatusCode::BAD_GATEWAY, *b"PH")
-                }
-                (Verdict::Reject | Verdict::Close | Verdict::Done | Verdict::Tarpit(_), _) => {
-                    (StatusCode::BAD_GATEWAY, *b"PH")
-                }
-                (_, Some(head)) => {
-                    return Made {
-                        head,
-                        content,
-                        close,
-                        silent: false,
-                    };
-                }
-                (_, None) => (StatusCode::INTERNAL_SERVER_ERROR, *b"PH"),
-            };
-            txn.facts.borrow_mut().termination = Some(state);
-            return self.error(txn, status, false).await;
+            next = evaluate(rules.from(next.rule), next.rule, txn, &setting).await;
         }
+        let head = txn.response.borrow_mut().take();
+        let (status, state) = match (next.verdict, head) {
+            (Verdict::Reply { reply, refused }, _) => {
+                let state = if refused { *b"PH" } else { *b"LH" };
+                if refused {
+                    txn.usage.response_is_denied(&txn.client);
+                }
+                txn.facts.borrow_mut().termination = Some(state);
+                return exchange::made(&reply);
+            }
+            (Verdict::Vanish { rst_ttl }, _) => {
+                self.session.traffic.vanish.set(Some(rst_ttl));
+                (StatusCode::BAD_GATEWAY, *b"PH")
+            }
+            (Verdict::Reject | Verdict::Close | Verdict::Done | Verdict::Tarpit(_), _) => {
+                (StatusCode::BAD_GATEWAY, *b"PH")
+            }
+            (_, Some(head)) => {
+                return Made {
+                    head,
+                    content,
+                    close,
+                    silent: false,
+                };
+            }
+            (_, None) => (StatusCode::INTERNAL_SERVER_ERROR, *b"PH"),
+        };
+        txn.facts.borrow_mut().termination = Some(state);
+        self.error(txn, status, false).await
     }
 
     /// Waits for as much of a response's body as is wanted, which is a server's or all here; a server that is late is given up.

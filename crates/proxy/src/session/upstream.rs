@@ -12,7 +12,7 @@ use tidegate_sample::head::{names, request, response};
 use tidegate_sample::{Session, Way};
 
 use super::forwarding;
-use super::headers::{announce_close, forget_connection, forget_h2c, only_trailers, says_close};
+use super::headers::{announce_close, forget_connection, forget_h2c, only_trailers};
 use super::logline;
 use super::persistence::{self, Belongs};
 use super::relay::Limits;
@@ -324,10 +324,9 @@ impl HttpStream {
             head.version = http::Version::HTTP_11;
         }
         forget_h2c(&mut head.headers);
-        let closes = self.closes_server(backend) || says_close(&head.headers);
-        forget_connection(&mut head.headers);
+        let is_told_to = forget_connection(&mut head.headers);
         only_trailers(&mut head.headers);
-        let closes = closes && !backend.spec.pretend_keepalive;
+        let closes = (is_told_to || self.closes_server(backend)) && !backend.spec.pretend_keepalive;
         if closes && !old {
             announce_close(&mut head.headers);
         } else if !closes && old {

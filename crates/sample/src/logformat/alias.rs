@@ -172,40 +172,20 @@ const ROWS: &[Alias] = &[
         "requests before this one in the backend's queue",
         |o, _, f| o.int(f.backend_queue.into()),
     ),
-    any("ci", "client's address", |o, s, _| {
-        match of_unix_client(s, s.src()) {
-            Some(_) => o.text(Some(b"unix")),
-            None => o.address(s.src().map(|a| a.ip())),
-        }
-    }),
-    any("cp", "client's port", |o, s, _| {
-        match of_unix_client(s, s.src()) {
-            Some(listener) => o.number(listener.id.into(), 4),
-            None => port(o, s.src().map(|a| a.port())),
-        }
-    }),
+    any("ci", "client's address", |o, s, _| end_address(o, s, s.src())),
+    any("cp", "client's port", |o, s, _| end_port(o, s, s.src())),
     any("f", "frontend", |o, s, _| {
         o.text(s.frontend().map(|f| f.name).as_deref())
     }),
     any("fc", "connections of the frontend", |o, _, f| {
         o.int(f.frontend_connections.into())
     }),
-    any(
-        "fi",
-        "address that the client connected to",
-        |o, s, _| match of_unix_client(s, s.dst()) {
-            Some(_) => o.text(Some(b"unix")),
-            None => o.address(s.dst().map(|a| a.ip())),
-        },
-    ),
-    any(
-        "fp",
-        "port that the client connected to",
-        |o, s, _| match of_unix_client(s, s.dst()) {
-            Some(listener) => o.number(listener.id.into(), 4),
-            None => port(o, s.dst().map(|a| a.port())),
-        },
-    ),
+    any("fi", "address that the client connected to", |o, s, _| {
+        end_address(o, s, s.dst())
+    }),
+    any("fp", "port that the client connected to", |o, s, _| {
+        end_port(o, s, s.dst())
+    }),
     any("ft", "frontend, with `~` if the client speaks TLS", |o, s, f| {
         let Some(Named { name, .. }) = s.frontend() else {
             return o.text(None);
@@ -326,11 +306,22 @@ fn port(out: &mut Out<'_>, port: Option<u16>) {
     }
 }
 
-/// The listener of a client that came over a UNIX socket, and so without an address.
-fn of_unix_client(session: &dyn Session, address: Option<SocketAddr>) -> Option<Named> {
-    match address {
-        Some(_) => None,
-        None => session.listener(),
+/// The address of an end of the client's connection. A UNIX socket has none, and is told by its listener.
+fn end_address(out: &mut Out<'_>, session: &dyn Session, end: Option<SocketAddr>) {
+    match end {
+        None if session.listener().is_some() => out.text(Some(b"unix")),
+        _ => out.address(end.map(|end| end.ip())),
+    }
+}
+
+/// Its port, or the number of that listener.
+fn end_port(out: &mut Out<'_>, session: &dyn Session, end: Option<SocketAddr>) {
+    if let Some(end) = end {
+        return port(out, Some(end.port()));
+    }
+    match session.listener() {
+        Some(listener) => out.number(listener.id.into(), 4),
+        None => port(out, None),
     }
 }
 

@@ -262,7 +262,7 @@ impl<'a> Out<'a> {
             self.literal(&Data::format(format_args!("{millis:02X}")));
         } else {
             self.after_space = false;
-            date::append_millis(self.into, millis);
+            date::append_part(self.into, millis, 1_000);
             self.kind = Kind::Number;
         }
     }

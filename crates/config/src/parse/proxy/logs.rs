@@ -9,6 +9,7 @@ use super::ProxyCx;
 use crate::diag::{Diagnostic, code};
 use crate::model::{LogStep, Mode};
 use crate::parse::args::{Args, Parsed, pick};
+use crate::parse::log::{add_global, log_target};
 use crate::parse::sampled;
 use crate::source::Span;
 use crate::text::Word;
@@ -34,15 +35,10 @@ pub(crate) enum FormatSource {
 pub(super) fn log(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
     if args.peek().is_some_and(|word| word.is("global")) {
         args.next();
-        // The line may stand in `defaults` too: it says where lines go, and not how often.
-        for target in &cx.global.logs {
-            if !cx.proxy.log.targets.contains(target) {
-                cx.proxy.log.targets.push(target.clone());
-            }
-        }
+        add_global(&mut cx.proxy.log.targets, &cx.global.logs);
         return Ok(());
     }
-    let target = crate::parse::log::log_target(args)?;
+    let target = log_target(args)?;
     cx.proxy.log.targets.push(target);
     Ok(())
 }
