@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -22,6 +23,9 @@ const COUNTS: [usize; 2] = [1_000, 10_000];
 
 /// Connections that come first, so that what is made once is made before.
 const FIRST: usize = 50;
+
+/// How long nothing happens before memory is read: a connection whose answer has just left is not idle yet.
+const REST: Duration = Duration::from_secs(1);
 
 /// What a process needs beside its connections.
 const OTHER_DESCRIPTORS: usize = 200;
@@ -84,9 +88,13 @@ fn grown(site: &Site<'_>, clients: &Clients, server: Server, count: usize) -> Re
     let running = site.start(server)?;
     let ask = |_| clients.ask(running.address);
     let _first = (0..FIRST).map(ask).collect::<Result<Vec<_>>>()?;
-    let before = running.process.memory()?;
+    let memory_at_rest = || {
+        thread::sleep(REST);
+        running.process.memory()
+    };
+    let before = memory_at_rest()?;
     let all = (0..count).map(ask).collect::<Result<Vec<_>>>()?;
-    let after = running.process.memory()?;
+    let after = memory_at_rest()?;
     drop(all);
     Ok(after.saturating_sub(before) as f64 / count as f64)
 }
