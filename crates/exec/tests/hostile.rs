@@ -144,10 +144,18 @@ fn an_endless_loop_ends_under_an_exact_count_too() {
     }
 }
 
+/// Time for several turns, also where the thread doesn't get a processor for some tenths of a second.
+fn several_turns() -> Limits {
+    Limits {
+        total: Some(Duration::from_secs(1)),
+        ..total_only()
+    }
+}
+
 #[test]
 fn others_are_served_while_a_loop_runs() {
     let vm = vm();
-    let mut loops = vm.context_with(total_only()).unwrap();
+    let mut loops = vm.context_with(several_turns()).unwrap();
     loops.start(&entry(&vm, "while true do end"), ()).unwrap();
     let other = entry(&vm, "return nap(1)");
     let mut served = 0;
@@ -193,7 +201,7 @@ fn yielding_for_ever_ends_by_the_total() {
 #[test]
 fn operations_that_are_ready_at_once_do_not_hold_the_thread() {
     let vm = vm();
-    let mut context = vm.context_with(total_only()).unwrap();
+    let mut context = vm.context_with(several_turns()).unwrap();
     context
         .start(&entry(&vm, "while true do ready() end"), ())
         .unwrap();
