@@ -15,6 +15,8 @@ use crate::state::State;
 pub(crate) struct LuaService {
     pub(crate) state: Arc<State>,
     pub(crate) entry: Entry,
+    /// Its name, as rules and log lines have it.
+    pub(crate) name: Arc<str>,
 }
 
 impl HttpService for LuaService {
@@ -23,6 +25,10 @@ impl HttpService for LuaService {
         let run = Run::of(Kind::Service, applet.txn());
         self.run(target, run, Class::AppletHttp, "applet http", applet)
     }
+
+    fn name(&self) -> Arc<str> {
+        self.name.clone()
+    }
 }
 
 impl TcpService for LuaService {
@@ -30,6 +36,10 @@ impl TcpService for LuaService {
         let target = Target::Tcp(Rc::downgrade(&applet));
         let run = Run::of(Kind::Service, applet.txn());
         self.run(target, run, Class::AppletTcp, "applet tcp", applet)
+    }
+
+    fn name(&self) -> Arc<str> {
+        self.name.clone()
     }
 }
 

@@ -57,7 +57,8 @@ impl Worker {
         let services = |names: &[String], key: fn(String) -> Key| {
             let service = |name: &String| {
                 let (state, entry) = bound(key(name.clone()))?;
-                Ok(Rc::new(LuaService { state, entry }))
+                let name = format!("lua.{name}").into();
+                Ok(Rc::new(LuaService { state, entry, name }))
             };
             names.iter().map(service).collect::<Result<Vec<_>, String>>()
         };

@@ -156,6 +156,9 @@ pub trait HttpService {
     /// Failures are logged by the session. Request body that was not received is drained or, if large, the
     /// connection is closed after the response.
     fn serve(&self, applet: Rc<HttpApplet>) -> Run<'static, Result<(), Failure>>;
+
+    /// What log lines say in place of a server's name, without the brackets around it.
+    fn name(&self) -> Arc<str>;
 }
 
 /// Content for a TCP stream, produced by an extension instead of a server (`tcp-request content use-service lua.NAME`).
@@ -163,6 +166,9 @@ pub trait TcpService {
     /// Serves one stream through `applet`. At its end, in success and in failure alike, what was sent is flushed to the
     /// client and the connection is closed. Failures are logged by the session.
     fn serve(&self, applet: Rc<TcpApplet>) -> Run<'static, Result<(), Failure>>;
+
+    /// What log lines say in place of a server's name, without the brackets around it.
+    fn name(&self) -> Arc<str>;
 }
 
 /// A handle by which extensions start tasks on the worker that they live on.

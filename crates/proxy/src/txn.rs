@@ -620,6 +620,13 @@ impl Txn {
         self.closing.notify();
     }
 
+    /// Notes for the log that rules ended it, and left nothing to be answered.
+    pub(crate) fn is_done(&self, state: [u8; 2]) {
+        let mut facts = self.facts.borrow_mut();
+        facts.termination = Some(state);
+        facts.status = (state[0] == b'L').then_some(0);
+    }
+
     /// Notes who ended it from outside, if anybody did; `state` is where it was then.
     pub(crate) fn note_killer(&self, state: [u8; 2]) {
         if let Some(by) = self.client.killed_by.get() {

@@ -437,8 +437,8 @@ pub struct Facts {
     pub tls: bool,
     /// Whether this is the first request of its connection.
     pub first_request: bool,
-    /// Whether a service answers, or did.
-    pub service: bool,
+    /// The service that answers, or did, as logs name it.
+    pub service: Option<Arc<str>>,
     /// The server connection was already used by an earlier request.
     pub server_connection_reused: bool,
     /// `%OG`: what made the log line.

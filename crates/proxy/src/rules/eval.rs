@@ -30,8 +30,8 @@ use crate::txn::{Mode, Phase, Txn};
 pub(crate) enum Verdict {
     /// Nothing: the session goes on. Also what `accept` and `act.STOP` mean.
     Continue,
-    /// This is the answer; `refused` if it is a refusal (`deny`), as the log tells.
-    Reply { reply: Rc<Reply>, refused: bool },
+    /// This is the answer.
+    Reply { reply: Rc<Reply>, ground: Ground },
     /// The answer comes after a while (`tarpit`).
     Tarpit(Rc<Reply>),
     /// This service answers.
@@ -42,8 +42,8 @@ pub(crate) enum Verdict {
     Reject,
     /// The connection with the server ends (`close`).
     Close,
-    /// The stream or request is over; what was prepared is sent (`act.DONE`, `act.ABORT`).
-    Done,
+    /// The stream or request is over; what was prepared is sent (`txn:done`, `act.ABORT`).
+    Done(Ground),
     /// The message's body is to be waited for; evaluation goes on at [`Next::rule`].
     WaitForBody(BodyWait),
     /// A cache has the response; without an object, the client has its content.
@@ -56,6 +56,29 @@ pub(crate) enum Verdict {
     SwitchMode(ListenProto),
     /// A rule depends on data that has not come yet: once there is more, all of them are evaluated anew.
     WaitForData,
+}
+
+/// Why rules end a transaction by themselves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ground {
+    /// They have what was asked for.
+    Answer,
+    /// They have something against it (`deny`).
+    Refusal,
+    /// Something broke (`act.ERROR`).
+    Fault,
+}
+
+impl Ground {
+    /// The termination state, where `at` is how far the transaction had come.
+    pub(crate) fn state(self, at: u8) -> [u8; 2] {
+        let by = match self {
+            Ground::Answer => b'L',
+            Ground::Refusal => b'P',
+            Ground::Fault => b'I',
+        };
+        [by, at]
+    }
 }
 
 /// How long a body is waited for, and how much of it is enough.
@@ -270,11 +293,11 @@ fn at_once(prepared: &PreparedRule, txn: &Rc<Txn>, setting: &Setting<'_>) -> AtO
     AtOnce::Done(match (&prepared.rule.action, &prepared.prepared) {
         (RuleAction::Return(_), Prepared::Reply(reply)) => Step::End(Verdict::Reply {
             reply: reply.clone(),
-            refused: false,
+            ground: Ground::Answer,
         }),
         (RuleAction::Deny(_), Prepared::Reply(reply)) => Step::End(Verdict::Reply {
             reply: reply.clone(),
-            refused: true,
+            ground: Ground::Refusal,
         }),
         (RuleAction::Track(track), _) if !track.key.suspends() => {
             stick::track_at_once(txn, track);
@@ -313,18 +336,21 @@ async fn act(prepared: &PreparedRule, txn: &Rc<Txn>, setting: &Setting<'_>) -> S
             let reply = Rc::new(Box::pin(reply(spec, txn, runner)).await);
             Step::End(Verdict::Reply {
                 reply,
-                refused: false,
+                ground: Ground::Answer,
             })
         }
         (RuleAction::Deny(Some(spec)), _) => {
             let reply = Rc::new(Box::pin(reply(spec, txn, runner)).await);
-            Step::End(Verdict::Reply { reply, refused: true })
+            Step::End(Verdict::Reply {
+                reply,
+                ground: Ground::Refusal,
+            })
         }
         (RuleAction::Deny(None), _) => Step::End(refusal(txn, runner).await),
         (RuleAction::Auth(realm), _) => Step::End(Verdict::Reply {
             reply: Rc::new(challenge(realm, txn, runner).await),
             // Whoever is asked for a password isn't refused yet.
-            refused: false,
+            ground: Ground::Answer,
         }),
         (RuleAction::Tarpit(spec), _) => Step::End(Verdict::Tarpit(Rc::new(match spec {
             Some(spec) => Box::pin(reply(spec, txn, runner)).await,
@@ -333,7 +359,7 @@ async fn act(prepared: &PreparedRule, txn: &Rc<Txn>, setting: &Setting<'_>) -> S
         (RuleAction::Redirect(spec), _) => match redirect(spec, txn, runner).await {
             Some(reply) => Step::End(Verdict::Reply {
                 reply: Rc::new(reply),
-                refused: false,
+                ground: Ground::Answer,
             }),
             None => Step::Next,
         },
@@ -421,18 +447,19 @@ async fn after_action(
 ) -> Step {
     let runner = setting.runner;
     let in_response = matches!(txn.phase(), Phase::Response | Phase::ResponseContent);
-    let status = match outcome {
+    let (status, ground) = match outcome {
         ActionOutcome::Continue => return Step::Next,
         ActionOutcome::Stop => return Step::End(Verdict::Continue),
-        ActionOutcome::Done | ActionOutcome::Abort => {
+        ActionOutcome::Done => {
             return Step::End(match txn.take_reply() {
                 Some(reply) => Verdict::Reply {
                     reply: Rc::new(reply),
-                    refused: false,
+                    ground: Ground::Answer,
                 },
-                None => Verdict::Done,
+                None => Verdict::Done(Ground::Answer),
             });
         }
+        ActionOutcome::Abort => return Step::End(Verdict::Done(Ground::Refusal)),
         ActionOutcome::Deny => return Step::End(refusal(txn, runner).await),
         ActionOutcome::Failed(failure) => {
             report(txn, &prepared.rule.line, &failure);
@@ -441,13 +468,13 @@ async fn after_action(
                 OnFailure::Deny => Step::End(refusal(txn, runner).await),
             };
         }
-        ActionOutcome::Invalid if in_response => StatusCode::BAD_GATEWAY,
-        ActionOutcome::Error => StatusCode::INTERNAL_SERVER_ERROR,
-        ActionOutcome::Invalid => StatusCode::BAD_REQUEST,
+        ActionOutcome::Invalid if in_response => (StatusCode::BAD_GATEWAY, Ground::Refusal),
+        ActionOutcome::Error => (StatusCode::INTERNAL_SERVER_ERROR, Ground::Fault),
+        ActionOutcome::Invalid => (StatusCode::BAD_REQUEST, Ground::Refusal),
     };
     Step::End(Verdict::Reply {
         reply: Rc::new(pages::error(status, txn, runner).await),
-        refused: true,
+        ground,
     })
 }
 
@@ -468,7 +495,7 @@ async fn refusal(txn: &Txn, runner: &dyn ExternalRunner) -> Verdict {
     };
     Verdict::Reply {
         reply: Rc::new(reply),
-        refused: true,
+        ground: Ground::Refusal,
     }
 }
 
@@ -542,7 +569,7 @@ async fn rewrite_failed(rule: &Rule, txn: &Txn, runner: &dyn ExternalRunner, fai
     };
     Step::End(Verdict::Reply {
         reply: Rc::new(pages::error(status, txn, runner).await),
-        refused: true,
+        ground: Ground::Refusal,
     })
 }
 

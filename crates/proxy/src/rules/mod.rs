@@ -11,7 +11,7 @@ mod target;
 mod tune;
 
 pub use edit::{HeaderEdit, HeaderMatch, NameMatch};
-pub(crate) use eval::{BodyWait, Halted, Next, Setting, Verdict, begin, evaluate, go_on};
+pub(crate) use eval::{BodyWait, Ground, Halted, Next, Setting, Verdict, begin, evaluate, go_on};
 pub use normalize::Normalizer;
 pub use pages::{ErrorPage, ErrorPages, FilePage, ReplyContent};
 pub(crate) use prepared::{Prepared, PreparedRules};

@@ -93,4 +93,8 @@ impl HttpService for OfAllWorkers {
     fn serve(&self, applet: Rc<HttpApplet>) -> Run<'static, Result<(), Failure>> {
         self.0.serve(applet)
     }
+
+    fn name(&self) -> Arc<str> {
+        self.0.name()
+    }
 }

@@ -27,7 +27,7 @@ use crate::cache::{self, Object};
 use crate::ext::HttpService;
 use crate::log::{Level, LogStep};
 use crate::reply::Reply;
-use crate::rules::{PreparedRules, Setting, Verdict, evaluate, pages};
+use crate::rules::{Ground, PreparedRules, Setting, Verdict, evaluate, pages};
 use crate::spec::{HeaderNames, HttpClose, TimeoutKind, Timeouts};
 use crate::txn::{LogLevel, Mode, Phase, Txn};
 use crate::upstream::assign::{InQueue, OnDrop};
@@ -190,15 +190,16 @@ impl HttpStream {
         {
             return self.finish_response(None, txn, late).await;
         }
-        for (rules, delay, wanted) in [
-            (&frontend.tcp_content, frontend.spec.inspect_delay, !inspected),
-            (&frontend.http_request, None, in_frontend),
+        let tcp = (Mode::Tcp, frontend.spec.inspect_delay);
+        for (rules, kind, wanted) in [
+            (&frontend.tcp_content, tcp, !inspected),
+            (&frontend.http_request, (Mode::Http, None), in_frontend),
         ] {
             if !wanted {
                 continue;
             }
             match self
-                .request_rules(rules, delay, &frontend.spec.timeouts, txn, &mut body)
+                .request_rules(rules, kind, &frontend.spec.timeouts, txn, &mut body)
                 .await
             {
                 Ruled::GoOn => {}
@@ -250,12 +251,12 @@ impl HttpStream {
         {
             return self.finish_response(Some(&backend), txn, late).await;
         }
-        for (rules, delay) in [
-            (&backend.tcp_content, backend.spec.inspect_delay),
-            (&backend.http_request, None),
+        for (rules, kind) in [
+            (&backend.tcp_content, (Mode::Tcp, backend.spec.inspect_delay)),
+            (&backend.http_request, (Mode::Http, None)),
         ] {
             match self
-                .request_rules(rules, delay, &backend.spec.timeouts, txn, &mut body)
+                .request_rules(rules, kind, &backend.spec.timeouts, txn, &mut body)
                 .await
             {
                 Ruled::GoOn => {}
@@ -317,11 +318,12 @@ impl HttpStream {
         Err(self.error(txn, StatusCode::FORBIDDEN, false).await)
     }
 
-    /// Evaluates the rules of a request. Those that look at its content may wait for it, for `inspect-delay`.
+    /// Evaluates the rules of a request. Those that look at its content (of TCP) may wait for it, for `inspect-delay`, and
+    /// refuse it without a word.
     pub(super) async fn request_rules(
         &self,
         rules: &PreparedRules,
-        delay: Option<Duration>,
+        (of, delay): (Mode, Option<Duration>),
         timeouts: &Timeouts,
         txn: &Rc<Txn>,
         body: &mut MessageBody,
@@ -344,13 +346,16 @@ impl HttpStream {
             match next.verdict {
                 Verdict::WaitForData => Box::pin(self.more_of_request(txn, body, &inspection)).await,
                 Verdict::Continue | Verdict::SwitchMode(_) => return Ruled::GoOn,
-                Verdict::Reply { reply, refused } => {
-                    if refused {
+                Verdict::Reply { reply, ground } => {
+                    if ground != Ground::Answer {
                         txn.count(Count::Error, 1);
                     }
                     self.note(&txn.times.request);
-                    let state = if refused { *b"PR" } else { *b"LR" };
-                    txn.facts.borrow_mut().termination = Some(state);
+                    txn.facts.borrow_mut().termination = Some(ground.state(b'R'));
+                    if ground != Ground::Answer && of == Mode::Tcp {
+                        self.session.closing.set(true);
+                        return Ruled::Close;
+                    }
                     return Ruled::Made(made(&reply));
                 }
                 Verdict::Tarpit(reply) => {
@@ -371,7 +376,10 @@ impl HttpStream {
                 }
                 Verdict::Http(service, line) => {
                     let body = std::mem::take(body);
-                    return Ruled::Made(Box::pin(self.served(&*service, &line, txn, body)).await);
+                    return match Box::pin(self.served(&*service, &line, txn, body)).await {
+                        Some(made) => Ruled::Made(made),
+                        None => Ruled::Close,
+                    };
                 }
                 Verdict::Tcp(_, line) => {
                     txn.log(
@@ -385,7 +393,12 @@ impl HttpStream {
                     self.session.traffic.vanish.set(Some(rst_ttl));
                     return Ruled::Close;
                 }
-                Verdict::Reject | Verdict::Done | Verdict::Close => {
+                Verdict::Done(ground) => {
+                    txn.is_done(ground.state(b'R'));
+                    self.session.closing.set(true);
+                    return Ruled::Close;
+                }
+                Verdict::Reject | Verdict::Close => {
                     if let Verdict::Reject = next.verdict {
                         txn.count(Count::Error, 1);
                         self.session.rejected.set(true);
@@ -395,7 +408,10 @@ impl HttpStream {
                     return Ruled::Close;
                 }
                 Verdict::Cached(head, object) => {
-                    return Ruled::Made(self.after_cache(txn, *head, object).await);
+                    return match self.after_cache(txn, *head, object).await {
+                        Some(made) => Ruled::Made(made),
+                        None => Ruled::Close,
+                    };
                 }
                 Verdict::Hints(links) => self.hint(links),
                 Verdict::WaitForBody(wait) => {
@@ -415,10 +431,10 @@ impl HttpStream {
         line: &Rc<str>,
         txn: &Rc<Txn>,
         body: MessageBody,
-    ) -> Made {
+    ) -> Option<Made> {
         let backend = txn.usage.backend();
         let Ok(body) = self.filter_request(backend.as_deref(), txn, body).await else {
-            return self.error(txn, StatusCode::BAD_REQUEST, true).await;
+            return Some(self.error(txn, StatusCode::BAD_REQUEST, true).await);
         };
         txn.facts.borrow_mut().termination = Some(*b"LR");
         let times = &txn.times;
@@ -440,18 +456,23 @@ impl HttpStream {
             }
             Served::Failed => {
                 txn.facts.borrow_mut().termination = Some(*b"SH");
-                self.error(txn, StatusCode::INTERNAL_SERVER_ERROR, false).await
+                Some(self.error(txn, StatusCode::INTERNAL_SERVER_ERROR, false).await)
             }
         }
     }
 
     /// A service's response goes through the response rules, as a server's does.
-    async fn after_service(&self, txn: &Rc<Txn>, made: Made) -> Made {
+    async fn after_service(&self, txn: &Rc<Txn>, made: Made) -> Option<Made> {
         self.response_rules(&self.frontend.http_response, txn, made).await
     }
 
     /// So does one of a cache, wherever among the rules it was found.
-    async fn after_cache(&self, txn: &Rc<Txn>, head: response::Parts, object: Option<Arc<Object>>) -> Made {
+    async fn after_cache(
+        &self,
+        txn: &Rc<Txn>,
+        head: response::Parts,
+        object: Option<Arc<Object>>,
+    ) -> Option<Made> {
         txn.facts.borrow_mut().termination = Some(*b"LR");
         let times = &txn.times;
         for moment in [
@@ -470,7 +491,7 @@ impl HttpStream {
             silent: false,
         };
         if let Some(backend) = txn.usage.backend() {
-            made = self.response_rules(&backend.http_response, txn, made).await;
+            made = self.response_rules(&backend.http_response, txn, made).await?;
         }
         self.response_rules(&self.frontend.http_response, txn, made).await
     }
@@ -531,7 +552,7 @@ impl HttpStream {
         }
         if switched {
             // Boxed: rare beside other responses.
-            return Some(Box::pin(self.switch(backend, txn, head, answer.conn)).await);
+            return Box::pin(self.switch(backend, txn, head, answer.conn)).await;
         }
         if self.start_response(txn).await.is_err() {
             return Some(self.error(txn, StatusCode::BAD_GATEWAY, false).await);
@@ -553,7 +574,7 @@ impl HttpStream {
         }
         for rules in [&backend.http_response, &self.frontend.http_response] {
             if !rules.is_empty() {
-                made = self.response_rules(rules, txn, made).await;
+                made = self.response_rules(rules, txn, made).await?;
             }
         }
         if backend.spec.check_cache && self.shares_cookie(txn, &made) {
@@ -593,9 +614,15 @@ impl HttpStream {
     }
 
     /// Makes a tunnel of the connection, unless a rule has something against the response that says so.
-    async fn switch(&self, backend: &Rc<Backend>, txn: &Rc<Txn>, head: response::Parts, conn: Link) -> Made {
+    async fn switch(
+        &self,
+        backend: &Rc<Backend>,
+        txn: &Rc<Txn>,
+        head: response::Parts,
+        conn: Link,
+    ) -> Option<Made> {
         if self.start_response(txn).await.is_err() {
-            return self.error(txn, StatusCode::BAD_GATEWAY, false).await;
+            return Some(self.error(txn, StatusCode::BAD_GATEWAY, false).await);
         }
         let status = head.status;
         let mut made = Made {
@@ -605,12 +632,12 @@ impl HttpStream {
             silent: false,
         };
         for rules in [&backend.http_response, &self.frontend.http_response] {
-            made = self.response_rules(rules, txn, made).await;
+            made = self.response_rules(rules, txn, made).await?;
         }
         if made.head.status == status && made.content.is_ended() && !made.silent {
             made.head = match self.filter_switch(backend, txn, made.head).await {
                 Ok(head) => head,
-                Err(_) => return self.error(txn, StatusCode::BAD_GATEWAY, false).await,
+                Err(_) => return Some(self.error(txn, StatusCode::BAD_GATEWAY, false).await),
             };
             *self.tunnel.borrow_mut() = Some(Tunnel {
                 conn,
@@ -619,7 +646,7 @@ impl HttpStream {
                 backend: backend.clone(),
             });
         }
-        made
+        Some(made)
     }
 
     /// `option http-buffer-request`.

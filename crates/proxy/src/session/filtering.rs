@@ -127,7 +127,7 @@ impl HttpStream {
             // What a service has made in one go; replies of rules and pages of errors pass as they are.
             Content::Full(_) | Content::Empty => {
                 let facts = txn.facts.borrow();
-                facts.service && facts.termination == Some(*b"LR") && any()
+                facts.service.is_some() && facts.termination == Some(*b"LR") && any()
             }
             Content::Filtered(_) => false,
         }

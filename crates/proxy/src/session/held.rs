@@ -1,5 +1,6 @@
 //! What a server sends in TCP mode, held back from the client while `tcp-response content` rules look at it.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -53,6 +54,15 @@ impl<'a> Held<'a> {
             moved: None,
             end: RelayEnd::Done,
         }
+    }
+
+    /// Sends the client what rules left for it, and nothing of what the server sent.
+    pub(super) async fn flush(&mut self) -> Result<(), RelayEnd> {
+        poll_fn(|cx| match self.go_on(cx) {
+            Ok(()) if !self.ahead.is_empty() => Poll::Pending,
+            done => Poll::Ready(done),
+        })
+        .await
     }
 
     /// How it ended, if a connection broke.

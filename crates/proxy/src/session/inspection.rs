@@ -8,11 +8,11 @@ use http::StatusCode;
 use tidegate_sample::Way;
 
 use super::ahead::{Ahead, receive};
-use super::exchange::Made;
+use super::exchange::{self, Made};
 use super::outgoing::Content;
 use super::stream::HttpStream;
 use crate::body::MessageBody;
-use crate::rules::{Verdict, evaluate};
+use crate::rules::{Ground, Verdict, evaluate};
 use crate::txn::{Phase, Txn};
 use crate::worker::Backend;
 
@@ -131,10 +131,21 @@ impl HttpStream {
                 txn.facts.borrow_mut().termination = Some(*b"SH");
                 return Some(self.error(txn, StatusCode::BAD_GATEWAY, false).await);
             }
-            Verdict::Vanish { rst_ttl } => self.session.traffic.vanish.set(Some(rst_ttl)),
-            _ => {}
+            Verdict::Reply {
+                reply,
+                ground: Ground::Answer,
+            } => {
+                txn.facts.borrow_mut().termination = Some(*b"LH");
+                return Some(exchange::made(&reply));
+            }
+            Verdict::Reply { ground, .. } => txn.facts.borrow_mut().termination = Some(ground.state(b'D')),
+            Verdict::Done(Ground::Answer) => txn.is_done(*b"LH"),
+            Verdict::Vanish { rst_ttl } => {
+                self.session.traffic.vanish.set(Some(rst_ttl));
+                txn.facts.borrow_mut().termination = Some(*b"PD");
+            }
+            _ => txn.facts.borrow_mut().termination = Some(*b"PD"),
         }
-        txn.facts.borrow_mut().termination = Some(*b"PD");
         None
     }
 }

@@ -11,7 +11,7 @@ use super::exchange::{self, Made};
 use super::filtering::Broken;
 use super::outgoing::Content;
 use super::stream::HttpStream;
-use crate::rules::{BodyWait, Halted, Next, PreparedRules, Verdict, begin, evaluate, go_on};
+use crate::rules::{BodyWait, Ground, Halted, Next, PreparedRules, Verdict, begin, evaluate, go_on};
 use crate::stick;
 use crate::txn::{Phase, Txn};
 use crate::upstream::Server;
@@ -45,7 +45,7 @@ impl HttpStream {
         let of_backend = backend.map(|backend| &backend.http_after_response);
         for rules in of_backend.into_iter().chain([&self.frontend.http_after_response]) {
             if !rules.is_empty() {
-                made = self.response_rules(rules, txn, made).await;
+                made = self.response_rules(rules, txn, made).await?;
             }
         }
         // Most responses pass here without a filter, and needn't be moved for that.
@@ -63,9 +63,15 @@ impl HttpStream {
         }
     }
 
-    pub(super) async fn response_rules(&self, rules: &PreparedRules, txn: &Rc<Txn>, made: Made) -> Made {
+    /// Evaluates rules of a response. `None` where they close the client's connection without an answer.
+    pub(super) async fn response_rules(
+        &self,
+        rules: &PreparedRules,
+        txn: &Rc<Txn>,
+        made: Made,
+    ) -> Option<Made> {
         if rules.is_empty() || made.silent {
-            return made;
+            return Some(made);
         }
         txn.phase.set(Phase::Response);
         let Made {
@@ -79,12 +85,12 @@ impl HttpStream {
         }) = begun
             && let Some(head) = txn.response.borrow_mut().take()
         {
-            return Made {
+            return Some(Made {
                 head,
                 content,
                 close,
                 silent: false,
-            };
+            });
         }
         // Boxed, so that a request without such rules carries no room for them.
         Box::pin(self.apply_response_rules(rules, begun, txn, content, close)).await
@@ -97,7 +103,7 @@ impl HttpStream {
         txn: &Rc<Txn>,
         mut content: Content,
         close: bool,
-    ) -> Made {
+    ) -> Option<Made> {
         let setting = self.setting(false);
         let mut next = match begun {
             Ok(next) => next,
@@ -105,39 +111,40 @@ impl HttpStream {
         };
         while let Verdict::WaitForBody(wait) = next.verdict {
             if let Err(late) = Box::pin(self.buffer_response(txn, &mut content, wait)).await {
-                return late;
+                return Some(late);
             }
             next = evaluate(rules.from(next.rule), next.rule, txn, &setting).await;
         }
         let head = txn.response.borrow_mut().take();
         let (status, state) = match (next.verdict, head) {
-            (Verdict::Reply { reply, refused }, _) => {
-                let state = if refused { *b"PH" } else { *b"LH" };
-                if refused {
+            (Verdict::Reply { reply, ground }, _) => {
+                if ground == Ground::Refusal {
                     txn.usage.response_is_denied(&txn.client);
                 }
-                txn.facts.borrow_mut().termination = Some(state);
-                return exchange::made(&reply);
+                txn.facts.borrow_mut().termination = Some(ground.state(b'H'));
+                return Some(exchange::made(&reply));
+            }
+            (Verdict::Done(ground), _) => {
+                txn.is_done(ground.state(b'H'));
+                return None;
             }
             (Verdict::Vanish { rst_ttl }, _) => {
                 self.session.traffic.vanish.set(Some(rst_ttl));
                 (StatusCode::BAD_GATEWAY, *b"PH")
             }
-            (Verdict::Reject | Verdict::Close | Verdict::Done | Verdict::Tarpit(_), _) => {
-                (StatusCode::BAD_GATEWAY, *b"PH")
-            }
+            (Verdict::Reject | Verdict::Close | Verdict::Tarpit(_), _) => (StatusCode::BAD_GATEWAY, *b"PH"),
             (_, Some(head)) => {
-                return Made {
+                return Some(Made {
                     head,
                     content,
                     close,
                     silent: false,
-                };
+                });
             }
             (_, None) => (StatusCode::INTERNAL_SERVER_ERROR, *b"PH"),
         };
         txn.facts.borrow_mut().termination = Some(state);
-        self.error(txn, status, false).await
+        Some(self.error(txn, status, false).await)
     }
 
     /// Waits for as much of a response's body as is wanted, which is a server's or all here; a server that is late is given up.

@@ -35,7 +35,7 @@ pub(crate) async fn serve(
     body: MessageBody,
 ) -> Served {
     txn.phase.set(Phase::Service);
-    txn.facts.borrow_mut().service = true;
+    txn.facts.borrow_mut().service = Some(service.name());
     let applet = HttpApplet::new(txn.clone(), body);
     let mut run = service.serve(applet.clone());
     let mut ended = None;

@@ -9,7 +9,7 @@ use super::stream::HttpStream;
 use crate::body::MessageBody;
 use crate::rules::PreparedRules;
 use crate::spec::{PageSpec, Timeouts};
-use crate::txn::Txn;
+use crate::txn::{Mode, Txn};
 
 /// The page, if it is what the request is for. Requests that neither get nor post anything are a server's.
 pub(super) fn wanted<'p>(page: Option<&'p PageSpec>, txn: &Txn) -> Option<&'p PageSpec> {
@@ -30,8 +30,11 @@ impl HttpStream {
         txn: &Rc<Txn>,
         mut body: MessageBody,
     ) -> Option<Made> {
-        match self.request_rules(access, None, timeouts, txn, &mut body).await {
-            Ruled::GoOn => Some(self.served(&*page.service, &"stats".into(), txn, body).await),
+        match self
+            .request_rules(access, (Mode::Http, None), timeouts, txn, &mut body)
+            .await
+        {
+            Ruled::GoOn => self.served(&*page.service, &"stats".into(), txn, body).await,
             Ruled::Made(made) => Some(made),
             Ruled::Close => None,
         }

@@ -255,9 +255,9 @@ impl TcpSession {
             Way::Request => self.txn.timeouts(&self.frontend.spec.timeouts).client,
             Way::Response => None,
         });
-        let (channel, refused) = match way {
-            Way::Request => (self.txn.request_channel(), *b"PR"),
-            Way::Response => (self.txn.response_channel(), *b"PD"),
+        let (channel, at) = match way {
+            Way::Request => (self.txn.request_channel(), b'R'),
+            Way::Response => (self.txn.response_channel(), b'D'),
         };
         let mut first = 0;
         loop {
@@ -298,15 +298,14 @@ impl TcpSession {
                 Verdict::Close => return Decided::Close,
                 Verdict::Tcp(service, line) => return Decided::Serve(service, line),
                 // Replies mean nothing to a TCP client but that it is refused.
+                Verdict::Reply { ground, .. } => return Decided::End(ground.state(at)),
                 Verdict::Reject
-                | Verdict::Reply { .. }
                 | Verdict::Tarpit(_)
                 | Verdict::Http(..)
                 | Verdict::Cached(..)
                 | Verdict::Hints(_)
-                | Verdict::WaitForBody(_) => return Decided::End(refused),
-                Verdict::Done if way == Way::Response => return Decided::End(refused),
-                Verdict::Done => return Decided::End(*b"LR"),
+                | Verdict::WaitForBody(_) => return Decided::End([b'P', at]),
+                Verdict::Done(ground) => return Decided::End(ground.state(at)),
             }
         }
     }
@@ -327,7 +326,7 @@ impl TcpSession {
             );
         }
         self.txn.phase.set(Phase::Service);
-        self.txn.facts.borrow_mut().service = true;
+        self.txn.facts.borrow_mut().service = Some(service.name());
         let (times, now) = (&self.txn.times, Some(Instant::now()));
         for moment in [
             &times.queued,
@@ -342,7 +341,7 @@ impl TcpSession {
         let ended = self.while_moving(limit, pump.while_running(&mut run)).await;
         drop(run);
         match ended {
-            Ok(Some(Ok(()))) => self.end(pump, *b"LR").await,
+            Ok(Some(Ok(()))) => self.flush(pump).await,
             Ok(Some(Err(failure))) => {
                 self.txn.log_failure(line, &failure);
                 self.end(pump, *b"SD").await
@@ -355,11 +354,15 @@ impl TcpSession {
 
     /// Sends what was prepared and ends the stream.
     async fn end(&self, pump: &mut Pump, state: [u8; 2]) -> Result<(), [u8; 2]> {
+        self.flush(pump).await?;
+        Err(state)
+    }
+
+    /// Sends what was prepared.
+    async fn flush(&self, pump: &mut Pump) -> Result<(), [u8; 2]> {
         let limit = self.frontend.spec.timeouts.client;
-        if self.while_moving(limit, pump.flush()).await.is_err() {
-            return Err(*b"cD");
-        }
-        if state == *b"LR" { Ok(()) } else { Err(state) }
+        let flushed = self.while_moving(limit, pump.flush()).await;
+        flushed.map(drop).map_err(|Elapsed| *b"cD")
     }
 
     async fn relay_to_server(&self, backend: &Backend, pump: &mut Pump) -> Result<(), [u8; 2]> {
@@ -508,7 +511,10 @@ impl TcpSession {
             Decided::Broke => Err(held.end().termination()),
             // No rule of theirs starts a service.
             Decided::Serve(..) | Decided::Gone => Err(*b"PD"),
-            Decided::End(state) => Err(state),
+            Decided::End(state) => {
+                held.flush().await.map_err(RelayEnd::termination)?;
+                Err(state)
+            }
         }
     }
 

@@ -200,6 +200,10 @@ impl Session for Txn {
         let mut facts = self.facts.borrow().clone();
         self.times.fill(&mut facts, &self.client);
         facts.request_counter = self.usage.number.get();
+        if self.mode() == Mode::Tcp {
+            // Nothing has a status there; -1 is for requests that got none.
+            facts.status = Some(0);
+        }
         facts
     }
 

@@ -347,11 +347,19 @@ impl HttpService for FakeHttp {
     fn serve(&self, applet: Rc<HttpApplet>) -> Run<'static, Result<(), tidegate_proxy::ext::Failure>> {
         (self.0)(applet)
     }
+
+    fn name(&self) -> Arc<str> {
+        "fake".into()
+    }
 }
 
 impl TcpService for FakeTcp {
     fn serve(&self, applet: Rc<TcpApplet>) -> Run<'static, Result<(), tidegate_proxy::ext::Failure>> {
         (self.0)(applet)
+    }
+
+    fn name(&self) -> Arc<str> {
+        "fake".into()
     }
 }
 

@@ -68,9 +68,9 @@ const CONDITIONS: [Condition; 6] = [
     ("error", |s| s.facts().is_error()),
     ("forwarded", forwarded),
     ("normal", |s| !s.facts().is_error()),
-    ("processed", |s| forwarded(s) || s.facts().service),
+    ("processed", |s| forwarded(s) || s.facts().service.is_some()),
     ("stopping", |s| s.stopping()),
-    ("toapplet", |s| s.facts().service),
+    ("toapplet", |s| s.facts().service.is_some()),
 ];
 
 /// Turns the condition into its number from 1 on, below 0 if it is negated, or into ACLs.
@@ -129,5 +129,5 @@ fn acls(args: &[Arg], negated: bool, scope: &Scope<'_>) -> Result<AclCall, ArgEr
 /// Whether there is, or was, a connection to a server for this.
 fn forwarded(session: &dyn Session) -> bool {
     let facts = session.facts();
-    facts.connect_ms.is_some() && !facts.service
+    facts.connect_ms.is_some() && facts.service.is_none()
 }

@@ -239,8 +239,11 @@ const ROWS: &[Alias] = &[
     }),
     any("s", "server", |o, s, f| match s.server() {
         Some(server) => o.text(Some(&server.name)),
-        None if f.cache.is_some() => o.text(Some(b"<CACHE>")),
-        None => o.text(Some(b"<NOSRV>")),
+        None => match &f.service {
+            Some(name) => o.text(Some(format!("<{name}>").as_bytes())),
+            None if f.cache.is_some() => o.text(Some(b"<CACHE>")),
+            None => o.text(Some(b"<NOSRV>")),
+        },
     }),
     any("sc", "connections of the server", |o, _, f| {
         o.int(f.server_connections.into())

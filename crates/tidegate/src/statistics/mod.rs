@@ -92,6 +92,10 @@ impl HttpService for Page {
             }
         })
     }
+
+    fn name(&self) -> Arc<str> {
+        "STATS".into()
+    }
 }
 
 /// Rows between two looks at what else there is to do.

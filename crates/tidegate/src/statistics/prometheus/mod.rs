@@ -50,6 +50,10 @@ impl HttpService for Exporter {
             }
         })
     }
+
+    fn name(&self) -> Arc<str> {
+        "PROMEX".into()
+    }
 }
 
 async fn answer(applet: &Rc<HttpApplet>, about: Option<Arc<About>>) -> Result<(), ServiceError> {
