@@ -304,6 +304,18 @@ fn each_timeout_of_tcp_has_its_letters() -> Result<()> {
             "",
             "sD s",
         ),
+        // Who is silent for too long says no more that could be waited for.
+        case(
+            "silence-under-inspection",
+            at(
+                "timeout client 100ms\n    tcp-request inspect-delay 60s\n    \
+                 tcp-request content reject unless { req.len gt 5 }",
+                saying("")?,
+            ),
+            Does::Asks(b"x"),
+            "",
+            "PR <NOSRV>",
+        ),
         case(
             "inspect-delay",
             at(

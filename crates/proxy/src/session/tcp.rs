@@ -251,17 +251,19 @@ impl TcpSession {
         }
         let until = delay.map(|delay| Instant::now() + delay);
         // A relay sees to the silence of its peers by itself.
-        self.txn.silence.set(match way {
+        let silence = match way {
             Way::Request => self.txn.timeouts(&self.frontend.spec.timeouts).client,
             Way::Response => None,
-        });
+        };
+        self.txn.silence.set(silence);
         let (channel, at) = match way {
             Way::Request => (self.txn.request_channel(), b'R'),
             Way::Response => (self.txn.response_channel(), b'D'),
         };
         let mut first = 0;
+        let mut silent = false;
         loop {
-            let complete = !channel.may_recv() || channel.is_full();
+            let complete = silent || !channel.may_recv() || channel.is_full();
             let late = until.is_none_or(|until| Instant::now() >= until);
             let setting = Setting {
                 runner: &*self.worker.runner,
@@ -285,9 +287,13 @@ impl TcpSession {
                 Verdict::Continue => return Decided::GoOn,
                 Verdict::WaitForData => {
                     let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+                    let limit = left.into_iter().chain(silence).min();
                     let more = pump.while_running(channel.wait_input(seen));
-                    if let Ok(None) = self.timer.limit(left, more).await {
-                        return Decided::Broke;
+                    match self.timer.limit(limit, more).await {
+                        Ok(Some(())) => {}
+                        Ok(None) => return Decided::Broke,
+                        // Whoever is silent for that long says no more.
+                        Err(Elapsed) => silent = limit != left,
                     }
                 }
                 Verdict::Vanish { rst_ttl } => {
