@@ -75,9 +75,9 @@ fn when_lets_through_by_the_session() {
     fake.facts.connect_ms = Some(0);
     assert_eq!(holding(&fake), ["forwarded", "normal", "processed"]);
     fake.facts.connect_ms = None;
-    fake.facts.service = true;
+    fake.facts.service = Some("lua.s".into());
     assert_eq!(holding(&fake), ["normal", "processed", "toapplet"]);
-    fake.facts.service = false;
+    fake.facts.service = None;
     fake.stopping.set(true);
     assert_eq!(holding(&fake), ["normal", "stopping"]);
     fake.stopping.set(false);
