@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::io::{BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -266,8 +266,8 @@ fn a_conversation_can_have_several_steps_and_connections() -> Result<()> {
     assert_eq!(said.lock().map_err(|_| "poisoned")?.get(..4), Some(&b"PING"[..]));
     drop(other);
     site.logged(&format!(
-        "Health check for server b/s failed, reason: Layer4 connection problem, info: \"ECONNREFUSED returned by OS at step 5 of tcp-check \
-         (connect port {port}) comment: the other port\""
+        "Health check for server b/s failed, reason: Layer4 connection problem, info: \"ECONNREFUSED returned by OS at step 6 of tcp-check \
+         (connect port {port}) comment: 'the other port'\""
     ))?;
     Ok(())
 }
@@ -583,13 +583,11 @@ fn checks_speak_tls_and_begin_with_a_header_where_the_server_does_or_they_are_to
     })?;
     let lines = heard.clone();
     let plain = origin(move |mut stream| {
-        let mut line = [0; 15];
-        stream.read_exact(&mut line)?;
-        lines
-            .lock()
-            .map_err(|_| "poisoned")?
-            .push(String::from_utf8_lossy(&line).into_owned());
-        let request = head(&mut BufReader::new(stream.try_clone()?))?;
+        let mut from = BufReader::new(stream.try_clone()?);
+        let mut line = String::new();
+        from.read_line(&mut line)?;
+        lines.lock().map_err(|_| "poisoned")?.push(line);
+        let request = head(&mut from)?;
         lines.lock().map_err(|_| "poisoned")?.push(request);
         Ok(stream.write_all(b"HTTP/1.1 204 Fine\r\n\r\n")?)
     })?;
@@ -612,8 +610,74 @@ fn checks_speak_tls_and_begin_with_a_header_where_the_server_does_or_they_are_to
     }
     site.logged("Health check for server b/not failed")?;
     let heard = heard.lock().map_err(|_| "poisoned")?.clone();
-    for wanted in ["one.test", "two.test", "PROXY UNKNOWN\r\n"] {
-        assert!(heard.iter().any(|line| line == wanted), "{wanted} in {heard:?}");
+    for wanted in ["one.test", "two.test", "PROXY TCP4 127.0.0.1 127.0.0.1 "] {
+        assert!(
+            heard.iter().any(|line| line.starts_with(wanted)),
+            "{wanted} in {heard:?}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn a_step_sends_the_header_that_its_server_gets() -> Result<()> {
+    let address = origin(|mut stream| {
+        let mut header = [0; 16];
+        stream.read_exact(&mut header)?;
+        assert_eq!(header, *b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0");
+        Ok(stream.write_all(b"fine")?)
+    })?;
+    let site = site(
+        "health-header-step",
+        &format!(
+            "    option tcp-check\n    tcp-check connect send-proxy\n    tcp-check expect string fine\n    \
+             server s {} send-proxy-v2 check\n",
+            server(address)
+        ),
+    )?;
+    site.logged("Health check for server b/s succeeded, reason: Layer7 check passed")
+}
+
+/// What logs say of steps: each line has a number, and what is said of it is quoted where nothing was judged.
+#[test]
+fn failures_name_the_line_that_failed() -> Result<()> {
+    let address = server(origin(|mut stream| {
+        stream.write_all(b"hello\r\n\r\n")?;
+        let mut rest = Vec::new();
+        // A check that waits for more leaves in the end.
+        let _ = stream.read_to_end(&mut rest);
+        Ok(())
+    })?);
+    let site = site(
+        "health-lines",
+        &format!(
+            "    option tcp-check\n    tcp-check set-var(check.x) str(hel)\n    tcp-check comment greeting\n    \
+             tcp-check expect ! string-lf %[var(check.x)]\n    server s {address} check\n\
+             backend c\n    option tcp-check\n    timeout check 1s\n    tcp-check comment first\n    tcp-check connect\n    \
+             tcp-check expect comment more binary 4142\n    server s {address} check inter 1h\n\
+             backend d\n    option tcp-check\n    timeout check 1s\n    tcp-check comment lost\n    \
+             tcp-check unset-var(check.x)\n    tcp-check expect binary-lf 4142\n    server s {address} check inter 1h\n\
+             backend e\n    option httpchk\n    http-check expect comment web status 204\n    server s {address} check inter 1h\n"
+        ),
+    )?;
+    for (server, reason) in [
+        (
+            "b/s",
+            "Layer7 invalid response, info: \"TCPCHK matched unwanted content (log-format string) at step 3 comment: greeting\"",
+        ),
+        (
+            "c/s",
+            "Layer7 timeout, info: \" at step 3 of tcp-check (expect binary 'AB') comment: 'more'\"",
+        ),
+        (
+            "d/s",
+            "Layer7 timeout, info: \" at step 3 of tcp-check (expect log-format binary)\"",
+        ),
+        ("e/s", "Layer7 invalid response, info: \" comment: web\""),
+    ] {
+        site.logged(&format!(
+            "Health check for server {server} failed, reason: {reason}"
+        ))?;
     }
     Ok(())
 }

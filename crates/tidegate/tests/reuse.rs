@@ -431,3 +431,64 @@ fn no_more_are_kept_than_were_needed_at_once() -> Result<()> {
     assert_eq!(all, 20);
     Ok(())
 }
+
+#[test]
+fn a_short_response_that_a_rule_replaces_leaves_its_connection_to_the_next_request() -> Result<()> {
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counted = connections.clone();
+    let address = origin(move |mut stream| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        let mut from = BufReader::new(stream.try_clone()?);
+        while head(&mut from).is_ok() {
+            stream.write_all(b"HTTP/1.1 401 Who\r\ncontent-length: 5\r\n\r\nhello")?;
+        }
+        Ok(())
+    })?;
+    let replacing = "http-response return status 200 content-type text/plain string mine if { status 401 }";
+    let backend = format!("backend b\n    {replacing}\n    server s {}\n", server(address));
+    let site = site("reuse-replaced", 1, &backend)?;
+    let mut client = Client::of(&site)?;
+    for _ in 0..3 {
+        assert_eq!(client.get("/")?, "mine");
+    }
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
+    Ok(())
+}
+
+/// Whoever asks on a kept connection knows that it may end just then, and the same goes for a server's behind it.
+#[test]
+fn the_end_of_a_servers_kept_connection_is_told_as_the_end_of_the_clients() -> Result<()> {
+    let address = origin(|mut stream| {
+        let mut from = BufReader::new(stream.try_clone()?);
+        head(&mut from)?;
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")?;
+        head(&mut from)?;
+        Ok(())
+    })?;
+    let config = format!(
+        "global\n    nbthread 1\n    log stdout format raw local0\n\
+         defaults\n    mode http\n    timeout connect 5s\n    timeout client 15s\n    timeout server 15s\n    \
+         log global\n    log-format \"%HM %HP %ST %ts\"\n    http-reuse always\n\
+         frontend f\n    bind 127.0.0.1:8080\n    default_backend b\nbackend b\n    server s {}\n",
+        server(address)
+    );
+    let site = Site::start("reuse-stale", &[("site.cfg", &config)])?;
+    let post = |client: &mut Client, path: &str| {
+        let request = format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n");
+        client.0.get_mut().write_all(request.as_bytes())
+    };
+    let mut kept = Client::of(&site)?;
+    assert_eq!(kept.get("/")?, "ok");
+    post(&mut kept, "/kept")?;
+    let mut rest = Vec::new();
+    kept.0.read_to_end(&mut rest)?;
+    assert_eq!(String::from_utf8(rest)?, "");
+    // A client that comes with its first request expects an answer.
+    assert_eq!(Client::of(&site)?.get("/")?, "ok");
+    let mut fresh = Client::of(&site)?;
+    post(&mut fresh, "/fresh")?;
+    assert!(head(&mut fresh.0)?.starts_with("HTTP/1.1 502 "));
+    site.logged("POST /fresh 502 SH")?;
+    assert!(!site.output().contains("/kept"), "{}", site.output());
+    Ok(())
+}

@@ -65,6 +65,8 @@ pub struct CheckStep {
     pub action: CheckAction,
     /// The comment for logs if it fails.
     pub comment: Option<String>,
+    /// Its number among the lines of its check, as logs tell it; comments have numbers too.
+    pub number: usize,
 }
 
 /// What a step does.

@@ -323,6 +323,7 @@ impl Parts<'_> {
             origins: Origins::default(),
             above,
             log_format: None,
+            timeouts: Vec::new(),
             mode_span: None,
             checks: Checks::default(),
             order: Order::default(),

@@ -28,13 +28,13 @@ pub(crate) fn capture(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
     }
     if let Of::Cookie = of {
         let prefix = args.text("the beginning of a cookie's name")?.to_owned();
-        let bytes_max = length(args)?.min(cx.global.tune.cookie_bytes);
+        let bytes_max = length(args, 0)?.min(cx.global.tune.cookie_bytes);
         cx.proxy.captures.cookie = Some(CookieCapture { prefix, bytes_max });
         return Ok(());
     }
     args.one_of("`header`", &[("header", ())])?;
     let header = Some(header_name(args.expect("the name of a header")?)?);
-    let bytes_max = length(args)?;
+    let bytes_max = length(args, 0)?;
     let slot = CaptureSlot { header, bytes_max };
     match of {
         Of::Response => cx.proxy.captures.response.push(slot),
@@ -52,7 +52,7 @@ pub(crate) fn declare(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
     )?;
     let slot = CaptureSlot {
         header: None,
-        bytes_max: length(args)?,
+        bytes_max: length(args, 1)?,
     };
     if is_response {
         cx.proxy.captures.response.push(slot);
@@ -62,10 +62,10 @@ pub(crate) fn declare(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
     Ok(())
 }
 
-/// `len <length>`
-pub(crate) fn length(args: &mut Args<'_>) -> Parsed<u32> {
+/// `len <length>`: what lines name may be kept without a letter of it, and a slot for others' use is of some length.
+pub(crate) fn length(args: &mut Args<'_>, least: u64) -> Parsed<u32> {
     if !args.take("len") {
         return Err(args.missing("`len <length>`"));
     }
-    args.integer(0, BYTES_MAX)
+    args.integer(least, BYTES_MAX)
 }

@@ -34,7 +34,7 @@ pub(crate) fn settle(cx: &mut ProxyCx<'_>, header_is_sound: bool) {
 fn health(cx: &mut ProxyCx<'_>) {
     let checks = std::mem::take(&mut cx.checks);
     if let Some((span, help)) = checks.unused().filter(|_| cx.proxy.kind.is_backend()) {
-        let message = "these rules are not used by any check";
+        let message = "no check uses these lines";
         cx.diagnostics
             .push(Diagnostic::warning(code::NO_EFFECT, span, message).help(help));
     }
@@ -210,11 +210,47 @@ fn http_in_tcp_mode(cx: &mut ProxyCx<'_>) {
         );
         cx.proxy.balance = Some(Balance::RoundRobin);
     }
-    if cx.proxy.forward_for.take().is_some() {
-        let message = format!("`option forwardfor` is ignored: {described} is in TCP mode");
+    for line in http_settings(&mut cx.proxy) {
+        let message = format!("`{line}` is ignored: {described} is in TCP mode");
         cx.diagnostics
             .push(Diagnostic::warning(code::WRONG_MODE, cx.proxy.name.span, message));
     }
+}
+
+/// Takes away what says something of HTTP alone: the lines that did.
+fn http_settings(proxy: &mut Proxy) -> Vec<&'static str> {
+    let http = std::mem::take(&mut proxy.http);
+    let captures = &mut proxy.captures;
+    let lines = [
+        ("option forwardfor", proxy.forward_for.take().is_some()),
+        ("option originalto", proxy.original_to.take().is_some()),
+        ("option forwarded", proxy.forwarded.take().is_some()),
+        (
+            "option http-buffer-request",
+            std::mem::take(&mut proxy.buffer_request),
+        ),
+        ("monitor-uri", proxy.monitor_uri.take().is_some()),
+        ("capture cookie", captures.cookie.take().is_some()),
+        (
+            "option accept-unsafe-violations-in-http-request",
+            http.lenient_requests,
+        ),
+        (
+            "option accept-unsafe-violations-in-http-response",
+            http.lenient_responses,
+        ),
+        ("option checkcache", http.check_cache),
+        ("option disable-h2-upgrade", http.disable_h2_upgrade),
+        ("option h1-case-adjust-bogus-client", http.adjust_for_clients),
+        ("option h1-case-adjust-bogus-server", http.adjust_for_servers),
+        ("option http-drop-request-trailers", http.drop_request_trailers),
+        ("option http-drop-response-trailers", http.drop_response_trailers),
+        ("option http-ignore-probes", http.ignore_probes),
+        ("option http-pretend-keepalive", http.pretend_keepalive),
+        ("option idle-close-on-response", http.idle_close_on_response),
+    ];
+    let said = lines.into_iter().filter(|(_, is_said)| *is_said);
+    said.map(|(line, _)| line).collect()
 }
 
 /// The servers that `use-server` names must be there.

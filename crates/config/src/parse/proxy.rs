@@ -52,6 +52,8 @@ pub(crate) struct ProxyCx<'c> {
     /// What servers of backends above may begin with.
     pub(crate) above: &'c Above,
     pub(crate) log_format: Option<FormatSource>,
+    /// The times that the section's own lines have set, and where.
+    pub(crate) timeouts: Vec<(&'static str, Span)>,
     /// The last `mode` line.
     pub(crate) mode_span: Option<Span>,
     pub(crate) checks: Checks,

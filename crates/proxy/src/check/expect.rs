@@ -7,6 +7,7 @@ use super::message::Response;
 use super::session::CheckSession;
 use super::status::Status;
 use super::step::{Expect, HeaderPattern, Pattern, TextMatch};
+use crate::rules::Text;
 
 /// What a look at what came tells.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub(super) struct Answer {
     pub(super) code: Option<i64>,
     /// What is wrong with it.
     pub(super) why: String,
+    /// No byte came.
+    pub(super) is_empty: bool,
 }
 
 /// Looks at bytes of a TCP check.
@@ -38,6 +41,7 @@ pub(super) fn bytes(wanted: &Expect, received: &[u8], ended: bool, session: &Che
         status: Status::L7Response,
         code: None,
         why,
+        is_empty: received.is_empty(),
     };
     if ended && received.is_empty() {
         return Seen::Unmet(answer("TCPCHK got an empty response".to_owned()));
@@ -53,7 +57,7 @@ pub(super) fn bytes(wanted: &Expect, received: &[u8], ended: bool, session: &Che
     if found != wanted.negated {
         return Seen::Met(Answer::default());
     }
-    let what = content(&wanted.pattern, session);
+    let what = content(&wanted.pattern);
     Seen::Unmet(answer(if wanted.negated {
         format!("TCPCHK matched unwanted content {what}")
     } else {
@@ -92,6 +96,7 @@ pub(super) fn response(wanted: &Expect, response: &Response, full: bool, session
             Status::L7Response
         },
         code: if of_head { code } else { None },
+        is_empty: false,
         why: if of_head {
             response.reason.clone()
         } else if wanted.negated {
@@ -120,23 +125,25 @@ pub(super) fn remember(session: &CheckSession, response: &Response) {
 }
 
 /// What is expected, as logs say it: `string 'PONG'`.
-pub(super) fn described(wanted: &Expect, session: &CheckSession) -> String {
+pub(super) fn described(wanted: &Expect) -> String {
     let not = if wanted.negated { "! " } else { "" };
     let kind = match &wanted.pattern {
-        Pattern::Bytes { binary: true, .. } | Pattern::Hex(_) => "binary",
-        Pattern::Bytes { .. } => "string",
+        Pattern::Bytes {
+            bytes: Text::Literal(bytes),
+            binary,
+        } => {
+            let kind = if *binary { "binary" } else { "string" };
+            return format!("{not}{kind} '{}'", bytes.escape_ascii());
+        }
+        Pattern::Bytes { .. } => "log-format string",
+        Pattern::Hex(_) => "log-format binary",
         Pattern::Regex(_) => "regex",
         Pattern::HexRegex(_) => "binary regex",
         Pattern::Status(_) => "HTTP status codes",
         Pattern::StatusRegex(_) => "HTTP status regex",
         Pattern::Header(_) => "HTTP header pattern",
     };
-    match &wanted.pattern {
-        Pattern::Bytes { .. } | Pattern::Hex(_) => {
-            format!("{not}{kind} {}", content(&wanted.pattern, session))
-        }
-        _ => format!("{not}{kind}"),
-    }
+    format!("{not}{kind}")
 }
 
 /// The bytes that a log-format string gives in hexadecimal.
@@ -185,12 +192,15 @@ fn holds(pattern: &Pattern, subject: &[u8], session: &CheckSession) -> bool {
     }
 }
 
-fn content(pattern: &Pattern, session: &CheckSession) -> String {
+fn content(pattern: &Pattern) -> String {
     match pattern {
-        Pattern::Bytes { bytes, binary: false } => {
-            format!("'{}'", String::from_utf8_lossy(&bytes.eval_for(session)))
-        }
-        Pattern::Bytes { .. } | Pattern::Hex(_) => "(binary)".to_owned(),
+        Pattern::Bytes {
+            bytes: Text::Literal(bytes),
+            binary: false,
+        } => format!("'{}'", String::from_utf8_lossy(bytes)),
+        Pattern::Bytes { binary: false, .. } => "(log-format string)".to_owned(),
+        Pattern::Hex(_) => "(log-format binary)".to_owned(),
+        Pattern::Bytes { .. } => "(binary)".to_owned(),
         Pattern::HexRegex(_) => "(binary regex)".to_owned(),
         _ => "(regex)".to_owned(),
     }

@@ -82,20 +82,19 @@ impl ToServer {
         Some((check.tls.as_deref()?, step.sni.as_deref().or(own)))
     }
 
-    /// The header that the connection begins with: a check speaks for nobody.
+    /// The header that the connection begins with. A check speaks for nobody, which version 1 has no way to say.
     fn header(&self, step: &Connect, ends: (Option<SocketAddr>, Option<SocketAddr>)) -> Option<Vec<u8>> {
         let check = self.check.as_ref()?;
-        if step.defaults && check.sends_proxy {
-            let told = self.worker.shared.global.pp2_never_local;
-            return Some(match (check.proxy_binary, told, ends) {
-                (false, ..) => version1(None),
-                (true, true, (Some(source), Some(destination))) => {
-                    version2(Some((source, destination)), &About::default())
-                }
-                (true, ..) => local2(),
-            });
+        if !(step.send_proxy || step.defaults && check.sends_proxy) {
+            return None;
         }
-        step.send_proxy.then(|| version1(None))
+        let ends = ends.0.zip(ends.1);
+        let told = self.worker.shared.global.pp2_never_local;
+        Some(match (check.proxy_binary, ends.filter(|_| told)) {
+            (false, _) => version1(ends),
+            (true, Some(ends)) => version2(Some(ends), &About::default()),
+            (true, None) => local2(),
+        })
     }
 
     /// The proxy of SOCKS by which this step connects.

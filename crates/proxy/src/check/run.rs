@@ -186,7 +186,7 @@ struct Run<'a> {
     method: Method,
     spoke: bool,
     tls: bool,
-    /// The number of the step among those that connect, send and expect, as logs show it.
+    /// The number of the step, as logs show it.
     number: usize,
 }
 
@@ -225,13 +225,12 @@ impl Run<'_> {
     /// Does one step. What it finds counts if it is the last.
     async fn step(&mut self, step: &Step) -> Result<Option<Finding>, Finding> {
         let session = self.session;
+        self.number = step.number;
         match &step.action {
             Action::Connect(connect) => {
-                self.number += 1;
                 self.connect(connect, Some(step)).await?;
             }
             Action::Send(payload) => {
-                self.number += 1;
                 let bytes = match payload {
                     Payload::Text(text) => text.eval_for(session),
                     Payload::Hex(format) => match expect::unhex(format, session) {
@@ -242,7 +241,6 @@ impl Run<'_> {
                 self.send(&bytes, step).await?;
             }
             Action::Request(request) => {
-                self.number += 1;
                 self.method = request.method.clone();
                 if let Some(Line::Requests(_)) = self.line {
                     return self.ask(request, step).map(|()| None);
@@ -251,7 +249,6 @@ impl Run<'_> {
                 self.send(&bytes, step).await?;
             }
             Action::Expect(wanted) => {
-                self.number += 1;
                 return self.expect(wanted, step).await.map(Some);
             }
             Action::SetVar(to, value) => {
@@ -357,7 +354,13 @@ impl Run<'_> {
                 }
                 Ok(Seen::Met(answer)) => return Ok(self.met(wanted, &answer)),
                 Ok(Seen::Unmet(answer)) => return Err(self.unmet(wanted, step, &answer)),
-                Err(message::Malformed) => return Err(Finding::of(Status::L7Response)),
+                Err(message::Malformed) => {
+                    let comment = Some(comment(step)).filter(|comment| !comment.is_empty());
+                    return Err(Finding {
+                        info: comment,
+                        ..Finding::of(Status::L7Response)
+                    });
+                }
             }
             self.receive(wanted, step).await?;
         }
@@ -414,7 +417,7 @@ impl Run<'_> {
     }
 
     async fn receive(&mut self, wanted: &Expect, step: &Step) -> Result<(), Finding> {
-        let what = expect::described(wanted, self.session);
+        let what = expect::described(wanted);
         let place = self.place(&format!("expect {what}"), step);
         let wire = match &mut self.line {
             Some(Line::Bytes(wire)) => wire,
@@ -475,7 +478,11 @@ impl Run<'_> {
                     Kind::Tcp => format!(" at step {}", self.number),
                     Kind::Http => String::new(),
                 };
-                format!("{}{place}{}", answer.why, comment(step))
+                let comment = match answer.is_empty {
+                    true => quoted_comment(step),
+                    false => comment(step),
+                };
+                format!("{}{place}{comment}", answer.why)
             }
         };
         Finding {
@@ -537,8 +544,12 @@ impl Run<'_> {
     /// Where something went wrong, for checks whose steps were written.
     fn place(&self, what: &str, step: &Step) -> String {
         match self.program.kind {
-            Kind::Tcp => format!(" at step {} of tcp-check ({what}){}", self.number, comment(step)),
-            Kind::Http => comment(step),
+            Kind::Tcp => format!(
+                " at step {} of tcp-check ({what}){}",
+                self.number,
+                quoted_comment(step)
+            ),
+            Kind::Http => String::new(),
         }
     }
 }
@@ -556,6 +567,14 @@ fn comment(step: &Step) -> String {
     step.comment
         .as_ref()
         .map(|comment| format!(" comment: {comment}"))
+        .unwrap_or_default()
+}
+
+/// The same where nothing came that could be judged: HAProxy writes it in two ways.
+fn quoted_comment(step: &Step) -> String {
+    step.comment
+        .as_ref()
+        .map(|comment| format!(" comment: '{comment}'"))
         .unwrap_or_default()
 }
 

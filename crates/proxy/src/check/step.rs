@@ -82,6 +82,8 @@ pub struct Step {
     pub action: Action,
     /// `comment`.
     pub comment: Option<String>,
+    /// Its number among the lines of the check, as logs tell it.
+    pub number: usize,
 }
 
 impl Step {
@@ -91,6 +93,7 @@ impl Step {
         Step {
             action,
             comment: None,
+            number: 0,
         }
     }
 }

@@ -530,6 +530,12 @@ impl HttpStream {
                 txn.facts.borrow_mut().termination = Some(*b"CD");
                 return None;
             }
+            Err(NoAnswer::Stale) => {
+                // The request that comes again tells more.
+                txn.set_log_level(LogLevel::Silent);
+                txn.facts.borrow_mut().termination = Some(*b"SH");
+                return None;
+            }
             Err(NoAnswer::Elsewhere(there)) => {
                 txn.facts.borrow_mut().termination = Some(*b"LC");
                 return Some(redirection(there));

@@ -116,6 +116,9 @@ impl HttpStream {
             next = evaluate(rules.from(next.rule), next.rule, txn, &setting).await;
         }
         let head = txn.response.borrow_mut().take();
+        if let (Verdict::Reply { .. }, Content::Server(relayed)) = (&next.verdict, &mut content) {
+            relayed.forgo(self.worker.shared.global.buffer_bytes);
+        }
         let (status, state) = match (next.verdict, head) {
             (Verdict::Reply { reply, ground }, _) => {
                 if ground == Ground::Refusal {

@@ -2,7 +2,7 @@
 
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
@@ -17,7 +17,7 @@ use super::logline;
 use super::persistence::{self, Belongs};
 use super::relay::Limits;
 use super::reuse::Keep;
-use super::stream::HttpStream;
+use super::stream::{HttpStream, Wire};
 use crate::body::{BodyWatch, BrokenBy, Cut, MessageBody};
 use crate::check::Traffic as Seen;
 use crate::filter::filters_between;
@@ -63,6 +63,9 @@ pub(crate) enum NoAnswer {
     Failed(StatusCode, [u8; 2]),
     /// The client went in the middle of its request's body.
     Gone,
+    /// The server closed a kept connection just as it was used. That may happen to any client on a kept connection: it is to
+    /// see the same, and asks again if it knows that it may.
+    Stale,
     /// The client is to ask the server itself, there.
     Elsewhere(HeaderValue),
 }
@@ -202,6 +205,11 @@ impl HttpStream {
                 Ok(Err(SendFailure::Body(BrokenBy::Fault | BrokenBy::Us))) => {
                     (false, NoAnswer::Failed(StatusCode::BAD_REQUEST, *b"PH"))
                 }
+                Ok(Err(SendFailure::Closed { silent: true }))
+                    if reused && self.may_ask_again(txn) && !(on.empty && again) =>
+                {
+                    (false, NoAnswer::Stale)
+                }
                 Ok(Err(SendFailure::Closed { silent })) => {
                     // A stream that is reset has brought nothing, whatever else came on its connection.
                     let empty = silent || matches!(conn, Link::Http2(_));
@@ -231,6 +239,11 @@ impl HttpStream {
             // Others that were idle may be as broken.
             reuse = false;
         }
+    }
+
+    /// Whether the client knows by itself what to do when its connection ends in place of an answer: it was kept.
+    fn may_ask_again(&self, txn: &Txn) -> bool {
+        self.wire == Wire::Http1 && !txn.facts.borrow().first_request
     }
 
     /// Keeps what a server sent that is no response, for who looks into it.
@@ -561,6 +574,22 @@ impl Relayed {
 
     pub(crate) fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+
+    /// Nobody wants this body. What of it is here already is taken, so that a short one leaves its connection to others.
+    pub(crate) fn forgo(&mut self, bytes_max: usize) {
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut left = bytes_max;
+        while !self.body.is_ended() {
+            let Poll::Ready(Some(Ok(frame))) = Pin::new(&mut self.body).poll_frame(&mut cx) else {
+                return;
+            };
+            match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+                Some(room) => left = room,
+                None => return,
+            }
+        }
+        self.finish();
     }
 
     /// The response was received: its connection may serve another request.

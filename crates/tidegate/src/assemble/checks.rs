@@ -25,6 +25,7 @@ impl Assembly {
             Some(Step {
                 action: self.action(step.action, span)?,
                 comment: step.comment,
+                number: step.number,
             })
         });
         Arc::new(Program {
@@ -291,7 +292,7 @@ fn pattern(pattern: model::CheckPattern) -> Pattern {
     let bytes = |bytes: Text, binary| Pattern::Bytes { bytes, binary };
     match pattern {
         From::Bytes(text) => bytes(Text::literal(text), false),
-        From::Format(format) => bytes(format.into(), false),
+        From::Format(format) => bytes(Text::Format(format), false),
         From::Binary(binary) => bytes(Text::literal(binary), true),
         From::HexFormat(format) => Pattern::Hex(format),
         From::Regex(regex) => Pattern::Regex(regex),

@@ -34,6 +34,8 @@ pub(crate) struct Checks {
     command: Option<String>,
     /// `external-check path`
     path: Option<String>,
+    /// Where the section's own `external-check` line is.
+    external: Option<Span>,
 }
 
 /// What an option made of checks.
@@ -57,6 +59,8 @@ struct Rules {
     send_state: bool,
     /// The rules come from a `defaults` section: the first of the proxy's own takes their place.
     inherited: bool,
+    /// How many lines there are.
+    lines: usize,
     /// Where the first rule is.
     first: Option<Span>,
 }
@@ -134,6 +138,12 @@ impl Checks {
                     .or_else(|| of(&self.tcp, "`option tcp-check` makes checks use `tcp-check` rules"))
             }
         }
+        .or_else(|| match self.kind {
+            Some(Kind::External(_)) => None,
+            _ => self
+                .external
+                .map(|span| (span, "`option external-check` makes checks start a program")),
+        })
     }
 
     /// What follows is the section's own: its rules take the place of inherited ones.
@@ -141,6 +151,7 @@ impl Checks {
         self.http.inherited = true;
         self.tcp.inherited = true;
         self.kind_is_inherited = true;
+        self.external = None;
     }
 
     /// The section has an `option httpchk` of its own: its checks begin anew.
@@ -191,6 +202,7 @@ impl Checks {
             };
         }
         rules.first.get_or_insert(keyword);
+        rules.lines += 1;
         if speaks == Speaks::Http
             && word.is("send")
             && std::mem::take(&mut self.kind_is_inherited)
@@ -232,11 +244,8 @@ impl Checks {
         }
         let comment = rule.comment.take();
         args.end()?;
-        let computes = matches!(
-            action,
-            CheckAction::SetVar { .. } | CheckAction::SetVarFormat { .. } | CheckAction::UnsetVar(_)
-        );
-        let inherited_comment = if computes { None } else { rules.comment.take() };
+        // A line of its own is about the very next one.
+        let line_before = rules.comment.take();
         let starts = matches!(action, CheckAction::Connect(_));
         let has_other = rules.steps.iter().any(|step| !step.computes());
         let begins = rules
@@ -252,7 +261,8 @@ impl Checks {
         }
         rules.steps.push(CheckStep {
             action,
-            comment: comment.or(inherited_comment),
+            comment: comment.or(line_before),
+            number: rules.lines,
         });
         Ok(())
     }
@@ -300,6 +310,7 @@ impl Checks {
 
     /// Reads an `external-check` line.
     pub(crate) fn external(&mut self, args: &mut Args<'_>) -> Parsed<()> {
+        let span = args.last();
         let is_path = args.one_of("`command` or `path`", &[("command", false), ("path", true)])?;
         match is_path {
             true => self.path = Some(args.text("directories, such as `/usr/bin:/bin`")?.to_owned()),
@@ -312,6 +323,7 @@ impl Checks {
                 self.command = Some(command.to_owned());
             }
         }
+        self.external = Some(span);
         Ok(())
     }
 }
@@ -353,6 +365,7 @@ fn http_program(request: CheckRequest, rules: Rules) -> CheckProgram {
     let step = |action| CheckStep {
         action,
         comment: None,
+        number: 0,
     };
     let mut steps = rules.steps;
     let sends = |steps: &[CheckStep]| {

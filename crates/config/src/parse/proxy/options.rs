@@ -19,21 +19,21 @@ const ALL: Sections = Sections::PROXIES;
 /// The words after `option`.
 #[rustfmt::skip]
 const ROWS: &[Keyword<Parse>] = &[
-    served("httplog", ALL, "[clf]", "log HTTP requests", |cx, args, on| {
+    served("httplog", F, "[clf]", "log HTTP requests", |cx, args, on| {
         let word = args.last();
         let clf = args.take("clf");
         let format = if clf { FormatSource::Clf(word) } else { FormatSource::Http(word) };
         cx.log_format = on.then_some(format);
         Ok(())
     }),
-    served("tcplog", ALL, "[clf]", "log TCP sessions", |cx, args, on| {
+    served("tcplog", F, "[clf]", "log TCP sessions", |cx, args, on| {
         let word = args.last();
         let clf = args.take("clf");
         let format = if clf { FormatSource::TcpClf(word) } else { FormatSource::Tcp(word) };
         cx.log_format = on.then_some(format);
         Ok(())
     }),
-    served("httpslog", ALL, "", "log HTTPS requests", |cx, args, on| {
+    served("httpslog", F, "", "log HTTPS requests", |cx, args, on| {
         cx.log_format = on.then_some(FormatSource::Https(args.last()));
         Ok(())
     }),

@@ -106,7 +106,7 @@ const ROWS: &[Keyword<Parse>] = &[
     }),
     served("log", ALL, "{ global | <target> [len <n>] [format <f>] [sample <ranges>:<size>] [profile <name>] <facility> [<level> [<minlevel>]] }",
         "where log lines go", logs::log),
-    served("log-format", ALL, "<format>", "what log lines hold", logs::log_format),
+    served("log-format", F, "<format>", "what log lines hold", logs::log_format),
     served("log-tag", ALL, "<string>", "the program's name in log lines", |cx, args| {
         cx.proxy.log.tag = Some(args.text("a tag")?.to_owned());
         Ok(())
@@ -278,7 +278,7 @@ const ROWS: &[Keyword<Parse>] = &[
     }),
     left_out("transparent", B, "HAProxy took it away too; give a `server` the address `*`"),
     served("unique-id-format", ALL, "<format>", "an identifier for each request", logs::unique_id_format),
-    served("unique-id-header", ALL, "<name>", "the header that tells servers the identifier", |cx, args| {
+    served("unique-id-header", F, "<name>", "the header that tells servers the identifier", |cx, args| {
         cx.proxy.unique_id_header = Some(header_name(args.expect("the name of a header")?)?);
         Ok(())
     }),

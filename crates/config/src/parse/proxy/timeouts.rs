@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use super::ProxyCx;
+use crate::diag::{Diagnostic, code};
 use crate::model::Timeouts;
 use crate::parse::args::{Args, Parsed};
 use crate::parse::keyword::{Found, Keyword, KeywordDoc, Sections, look_up, served};
+use crate::text::Word;
 use crate::units::TimeUnit;
 
 type Field = fn(&mut Timeouts) -> &mut Option<Duration>;
@@ -47,7 +49,23 @@ pub(super) fn timeout(cx: &mut ProxyCx<'_>, args: &mut Args<'_>) -> Parsed<()> {
     let time = args.time(TimeUnit::Milliseconds)?;
     args.end()?;
     if super::applies(cx, row.sections, word, args.name(), false)? {
+        if !cx.in_defaults() {
+            once(cx, row.name, word);
+        }
         *field(&mut cx.proxy.timeouts) = Some(time);
     }
     Ok(())
+}
+
+/// The second line of a section about the same time makes the first one pointless.
+fn once(cx: &mut ProxyCx<'_>, name: &'static str, word: &Word) {
+    if let Some((_, first)) = cx.timeouts.iter().find(|(known, _)| *known == name) {
+        let message = format!("{} has two lines of `timeout {name}`", cx.described());
+        cx.diagnostics.push(
+            Diagnostic::warning(code::NO_EFFECT, word.span(), message)
+                .related(*first, "the first one has no effect"),
+        );
+    }
+    cx.timeouts.retain(|(known, _)| *known != name);
+    cx.timeouts.push((name, word.span()));
 }

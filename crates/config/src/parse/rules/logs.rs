@@ -39,7 +39,7 @@ fn capture_sample(cx: &mut RuleCx<'_>, args: &mut Args<'_>) -> Parsed<Action> {
             "`len <length>` or `id <slot>`"
         }));
     }
-    let bytes_max = capture::length(args)?;
+    let bytes_max = capture::length(args, 1)?;
     let Some(captures) = cx.captures.as_deref_mut() else {
         let span = keyword.map_or(args.last(), crate::Word::span);
         let message = "a backend has no slots to capture into";
