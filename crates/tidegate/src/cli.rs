@@ -57,10 +57,14 @@ pub(crate) struct Flags {
     pub(crate) verbose: bool,
     /// `-dW`.
     pub(crate) no_warnings: bool,
-    /// `-dS`.
-    pub(crate) no_splice: bool,
     /// `-dD`.
     pub(crate) diagnostic: bool,
+    /// `-dr`: a server whose name has no address begins without one.
+    pub(crate) forgives_names: bool,
+    /// `-dL`.
+    pub(crate) lists_libraries: bool,
+    /// What other flags stand for, as lines of a `global` section.
+    pub(crate) lines: Vec<&'static str>,
     /// `-dK`.
     pub(crate) keywords: Option<keywords::Request>,
     /// `-C`.
@@ -71,6 +75,10 @@ pub(crate) struct Flags {
     pub(crate) memory_mib_max: Option<u64>,
     /// `-n`.
     pub(crate) connections_max: Option<u32>,
+    /// `-N`: of each proxy that doesn't say.
+    pub(crate) proxy_connections_max: Option<u32>,
+    /// `-x`: a socket of the process before this one.
+    pub(crate) old_socket: Option<PathBuf>,
     /// `-p`.
     pub(crate) pid_file: Option<PathBuf>,
     /// `-W` or `-Ws`.
@@ -104,16 +112,23 @@ usage: tidegate -f FILE|DIR [-f ...] [flags] [-- FILE ...]
                with -W: a socket of the master, over which it and the processes that serve take commands; options as of `bind`
   -sf PID...   let these processes finish once this one serves; needs no other flag behind it
   -st PID...   end these processes once this one serves
+  -x SOCKET    has no effect: a new process opens sockets of its own beside those of the old one
   -p FILE      write the process number to this file
   -C DIR       change to this directory first
   -L NAME      the name of this machine (default: its host name)
   -n N         at most N connections, in place of the configuration's `maxconn`
+  -N N         at most N connections of each frontend that has no `maxconn`
   -m MIB       at most this much memory
   -q           say nothing but errors
   -V           say more
   -dW          treat warnings as errors
-  -dS          copy all that is passed on, as `nosplice` does
   -dD          show the messages of `.diag` too
+  -dr          let servers whose name has no address begin without one, as `init-addr` with `none` at its end does
+  -dL          list the program and the libraries that are loaded, a path a line
+  -4, -dI, -dS, -dV
+               as `dns-accept-family ipv4`, `insecure-fork-wanted`, `nosplice` and `ssl-server-verify none` in `global`
+  -dF, -dG, -dT, -dZ, -de, -dk, -dp, -dv
+               as the lines of `global` that they are short for, none of which has an effect here
   -dK[CLASS[,CLASS...]]
                list the keywords of these classes as HAProxy does: acl cfg cli cnv flt smp svc, or all; `-dKhelp` tells what
                they are
@@ -128,22 +143,30 @@ Without a flag that says otherwise, it runs until it is told to stop: SIGTERM an
 SIGUSR1 lets what is running come to its end.
 ";
 
-/// Flags of HAProxy that are not served, and why.
-const REFUSED: [(&str, &str); 8] = [
-    (
-        "-x",
-        "a new process opens sockets of its own beside those of the old one",
-    ),
-    ("-N", "limit each frontend with `maxconn` in `defaults`"),
-    ("-de", "the event loop is tokio's"),
-    ("-dp", "the event loop is tokio's"),
-    ("-dG", "names are always resolved by the system"),
+/// Flags that stand for a line of the `global` section.
+const LINES: [(&str, &str); 12] = [
+    ("-4", "dns-accept-family ipv4"),
+    ("-dF", "tune.disable-fast-forward"),
+    ("-dG", "nogetaddrinfo"),
+    ("-dI", "insecure-fork-wanted"),
+    ("-dS", "nosplice"),
+    ("-dT", "noktls"),
+    ("-dV", "ssl-server-verify none"),
+    ("-dZ", "tune.disable-zero-copy-forwarding"),
+    ("-de", "noepoll"),
+    ("-dk", "nokqueue"),
+    ("-dp", "nopoll"),
+    ("-dv", "noevports"),
+];
+
+/// Flags of HAProxy that are not served, and why. More may stand behind the letters of some.
+const REFUSED: [(&str, &str); 6] = [
+    ("-dA", "`-dL` lists what an archive would hold"),
+    ("-dC", "`tidegate fmt` prints configurations"),
+    ("-dM", "there are no pools whose memory could be poisoned"),
     ("-dR", "SO_REUSEPORT is needed for several threads"),
-    ("-dr", "a server whose name does not resolve is an error"),
-    (
-        "-dV",
-        "verify certificates; `connect_ssl` has an argument for tests",
-    ),
+    ("-dc", "threads are not bound to processors"),
+    ("-dt", "there are no traces; `-d` and `-V` show more of a start"),
 ];
 
 /// Reads the arguments, the program's own name left out.
@@ -187,7 +210,8 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
             "-V" => flags.verbose = true,
             "-dD" => flags.diagnostic = true,
             "-dW" => flags.no_warnings = true,
-            "-dS" => flags.no_splice = true,
+            "-dL" => flags.lists_libraries = true,
+            "-dr" => flags.forgives_names = true,
             _ if text.starts_with("-dK") => {
                 flags.keywords = Some(keywords::request(text.get(3..).unwrap_or_default())?);
             }
@@ -201,8 +225,13 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
             "-p" => flags.pid_file = Some(value(&mut args, text)?.into()),
             "-m" => flags.memory_mib_max = Some(number(&mut args, text)?),
             "-n" => flags.connections_max = Some(number(&mut args, text)?),
+            "-N" => flags.proxy_connections_max = Some(number(&mut args, text)?),
+            "-x" => flags.old_socket = Some(value(&mut args, text)?.into()),
             "--" => flags.files.extend(args.by_ref().map(PathBuf::from)),
-            _ => return Err(refused(text)),
+            _ => match LINES.iter().find(|(name, _)| *name == text) {
+                Some((_, line)) => flags.lines.push(line),
+                None => return Err(refused(text)),
+            },
         }
     }
     if flags.files.is_empty() {
@@ -264,7 +293,7 @@ fn explain(mut args: impl Iterator<Item = OsString>) -> Result<Command, String> 
 }
 
 fn refused(flag: &str) -> String {
-    match REFUSED.iter().find(|(name, _)| *name == flag) {
+    match REFUSED.iter().find(|(name, _)| flag.starts_with(name)) {
         Some((_, why)) => format!("`{flag}` is not supported: {why}"),
         None if flag.starts_with('-') => format!("unknown flag `{flag}`; `-h` shows all flags"),
         None => format!("unexpected `{flag}`; configurations are named by `-f`"),
@@ -323,6 +352,16 @@ mod tests {
     }
 
     #[test]
+    fn some_flags_stand_for_lines() {
+        let Ok(Command::Run(flags)) = of("-dV -f a -de -N 7 -x /run/old.sock") else {
+            panic!()
+        };
+        assert_eq!(flags.lines, ["ssl-server-verify none", "noepoll"]);
+        assert_eq!(flags.proxy_connections_max, Some(7));
+        assert_eq!(flags.old_socket, Some("/run/old.sock".into()));
+    }
+
+    #[test]
     fn numbers_of_processes_end_where_something_else_begins() {
         let Ok(Command::Run(flags)) = of("-sf 12 345 -f a -st -W") else {
             panic!()
@@ -341,7 +380,12 @@ mod tests {
             ("-f", "`-f` needs a value"),
             ("-f a -n many", "`-n` needs a number, not `many`"),
             ("-f a -S", "`-S` needs a value"),
-            ("-f a -de", "`-de` is not supported: the event loop is tokio's"),
+            ("-f a -x", "`-x` needs a value"),
+            ("-f a -dR", "`-dR` is not supported: SO_REUSEPORT is needed"),
+            (
+                "-f a -dMno-merge",
+                "`-dMno-merge` is not supported: there are no pools",
+            ),
             ("-f a -zz", "unknown flag `-zz`"),
             ("a.cfg", "unexpected `a.cfg`; configurations are named by `-f`"),
         ] {

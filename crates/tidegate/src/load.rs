@@ -7,7 +7,9 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidegate_config::model::{LuaLoad, LuaPathKind, LuaScope, LuaSettings, LuaStderr, LuaStep, Mode};
+use tidegate_config::model::{
+    InitialAddress, LuaLoad, LuaPathKind, LuaScope, LuaSettings, LuaStderr, LuaStep, Mode,
+};
 use tidegate_config::{Config, Diagnostics, DiskFiles, Draft, Environment, Options, Registered, Sources};
 use tidegate_lua_api::{
     BoolSamples, Declared, LoadSpec, Loaded as Lua, LogSink, LogStderr, ScriptLimits, Scripts, Settings,
@@ -49,7 +51,10 @@ pub(crate) fn options(local_name: Option<&str>, diagnostic: bool) -> Options {
 /// # Errors
 /// When there was an error; it has been reported.
 pub(crate) fn site(flags: &Flags, log: LogSink, report: Report) -> Result<Site, ()> {
-    let options = options(flags.local_name.as_deref(), flags.diagnostic);
+    let options = Options {
+        last_lines: flags.lines.clone(),
+        ..options(flags.local_name.as_deref(), flags.diagnostic)
+    };
     let mut draft = Draft::read(&flags.files, &DiskFiles, options);
     let proc_vars = Arc::new(ProcVars::with_limits(draft.global().tune.vars));
     let settings = settings(&mut draft, log, Arc::clone(&proc_vars));
@@ -81,7 +86,8 @@ pub(crate) fn site(flags: &Flags, log: LogSink, report: Report) -> Result<Site, 
     }
     let loaded = draft.finish_with(declared, Some(&Names(declared)), &DiskFiles);
     match loaded.config {
-        Some(config) => {
+        Some(mut config) => {
+            overrule(&mut config, flags);
             proc_vars.declare(&config.process_variables);
             Ok(Site {
                 config,
@@ -94,6 +100,19 @@ pub(crate) fn site(flags: &Flags, log: LogSink, report: Report) -> Result<Site, 
         None => {
             report.diagnostics(&loaded.diagnostics, &loaded.sources);
             Err(())
+        }
+    }
+}
+
+/// What flags say of proxies that these don't say themselves.
+fn overrule(config: &mut Config, flags: &Flags) {
+    for proxy in &mut config.proxies {
+        proxy.connections_max = proxy.connections_max.or(flags.proxy_connections_max);
+        let servers = proxy.servers.iter_mut().filter(|_| flags.forgives_names);
+        for server in servers {
+            let ways = &mut server.naming.initial;
+            ways.get_or_insert_with(|| InitialAddress::USUAL.to_vec())
+                .push(InitialAddress::None);
         }
     }
 }

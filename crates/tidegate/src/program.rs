@@ -34,6 +34,8 @@ pub(crate) enum Exit {
     Nothing,
     /// A master whom SIGINT ended, as a shell would tell it of a process that signal ends.
     Interrupted,
+    /// A master, with the status of the process that served and ended unasked.
+    Like(u8),
 }
 
 impl From<Exit> for ExitCode {
@@ -43,6 +45,7 @@ impl From<Exit> for ExitCode {
             Exit::Failure => 1,
             Exit::Nothing => 2,
             Exit::Interrupted => 130,
+            Exit::Like(status) => status,
         })
     }
 }
@@ -149,8 +152,19 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
     let idle = runtime.sockets.is_empty()
         && spec.proxies.log_forwards.is_empty()
         && spec.proxies.frontends.iter().all(|f| f.listeners.is_empty());
+    if flags.lists_libraries {
+        let listed = system::loaded_files().map_err(|e| fail(format!("cannot tell what is loaded: {e}")))?;
+        report.answer("List of loaded object files:");
+        // asked for, as above
+        let _ = std::io::stdout().write_all(listed.as_bytes());
+    }
     if flags.check {
         return Ok(checked(idle, report));
+    }
+    if flags.old_socket.is_some() && !master::is_worker() && !daemon::is_background() {
+        report.notice(
+            "`-x` has no effect: sockets are opened beside those of the old process, not taken from it",
+        );
     }
     if idle {
         return Err(fail(
@@ -290,7 +304,7 @@ impl Plan {
             strict: process.strict_limits && !flags.check,
         };
         let splice = process.splice;
-        let pipes = match splice.off || flags.no_splice {
+        let pipes = match splice.off {
             true => 0,
             false => splice.pipes_max.unwrap_or(wanted / 4),
         };
@@ -304,7 +318,10 @@ impl Plan {
             daemon: (flags.daemon || global.daemon) && !flags.foreground && !flags.debug && !is_worker,
             // A worker's number is its master's business.
             pid_file: pid_file.filter(|_| !is_worker),
-            replaces: is_worker || !flags.finish.is_empty() || !flags.terminate.is_empty(),
+            replaces: is_worker
+                || flags.old_socket.is_some()
+                || !flags.finish.is_empty()
+                || !flags.terminate.is_empty(),
             master: (flags.master || process.master_worker) && !flags.check,
             reloads_max: process.reloads_max,
             stats_file: process.stats_file.clone(),

@@ -33,6 +33,28 @@ pub(crate) fn address_of(host: &str, v6: Option<bool>) -> Result<IpAddr, String>
         .ok_or_else(|| "it has no address of the family that is asked for".to_owned())
 }
 
+/// The program's file and those of the libraries that are loaded, a path a line.
+///
+/// # Errors
+/// If the system doesn't tell.
+pub(crate) fn loaded_files() -> std::io::Result<String> {
+    Ok(files_of(&std::fs::read_to_string("/proc/self/maps")?))
+}
+
+/// The files with code among those that are mapped.
+fn files_of(maps: &str) -> String {
+    let mut listed: Vec<&str> = Vec::new();
+    for line in maps.lines() {
+        let Some(at) = line.find('/') else { continue };
+        let (about, path) = line.split_at(at);
+        let has_code = about.split(' ').nth(1).is_some_and(|rights| rights.contains('x'));
+        if has_code && !listed.contains(&path) {
+            listed.push(path);
+        }
+    }
+    listed.iter().map(|path| format!("{path}\n")).collect()
+}
+
 /// `-m`: no more memory than that for the whole process. What an allocator merely reserves does not count.
 ///
 /// # Errors

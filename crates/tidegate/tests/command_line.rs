@@ -127,7 +127,7 @@ fn mistakes_on_the_command_line_are_told() -> Result<()> {
         (&[][..], "no configuration: name one with `-f FILE`"),
         (&["-f", "/nonexistent/site.cfg"], "/nonexistent/site.cfg"),
         (&["--frobnicate"], "unknown flag `--frobnicate`"),
-        (&["-de", "-f", "x"], "`-de` is not supported"),
+        (&["-dR", "-f", "x"], "`-dR` is not supported"),
     ] {
         let output = tidegate(args)?;
         assert_eq!(output.status.code(), Some(1), "{args:?}");
@@ -295,6 +295,58 @@ fn the_name_among_peers_is_the_one_given() -> Result<()> {
     )?;
     let output = tidegate(&["-c", "-L", "blue", "-f", &file])?;
     assert!(stderr(&output).contains("I am blue"), "{}", stderr(&output));
+    Ok(())
+}
+
+#[test]
+fn flags_stand_for_lines_behind_all_others() -> Result<()> {
+    let place = Place::new("lines")?;
+    let server = |words: &str| format!("{SITE}    server s {words}\n");
+    let nameless = place.file("nameless.cfg", &server("nowhere.invalid:80"))?;
+    let secure = place.file("secure.cfg", &server("127.0.0.1:1 ssl"))?;
+    let plain = place.file("site.cfg", SITE)?;
+    let check: String = "listen other\n    bind 127.0.0.1:18081\n    option external-check\n    \
+                         external-check command /bin/true\n    server s 127.0.0.1:1 check\n"
+        .into();
+    let external = place.file(
+        "external.cfg",
+        &format!("global\n    external-check\n{SITE}{check}"),
+    )?;
+    for (flag, file, refused, told) in [
+        (
+            "-dr",
+            &nameless,
+            "cannot resolve `nowhere.invalid`",
+            "begins without an address",
+        ),
+        ("-dV", &secure, "ca-file", ""),
+        ("-dI", &external, "insecure-fork-wanted", ""),
+        (
+            "-de",
+            &plain,
+            "",
+            "`noepoll` has no effect\n --> <command line>:2:5",
+        ),
+    ] {
+        let without = tidegate(&["-c", "-f", file])?;
+        assert_eq!(without.status.success(), refused.is_empty(), "{flag}");
+        assert!(stderr(&without).contains(refused), "{flag}: {}", stderr(&without));
+        let with = tidegate(&["-c", flag, "-f", file])?;
+        assert!(with.status.success(), "{flag}: {}", stderr(&with));
+        assert!(stderr(&with).contains(told), "{flag}: {}", stderr(&with));
+    }
+    Ok(())
+}
+
+#[test]
+fn dl_lists_what_is_loaded() -> Result<()> {
+    let place = Place::new("libraries")?;
+    let file = place.file("site.cfg", SITE)?;
+    let listed = stdout(&tidegate(&["-c", "-q", "-dL", "-f", &file])?);
+    let program = std::fs::canonicalize(binary())?;
+    assert_eq!(listed.lines().next(), program.to_str(), "{listed}");
+    let libraries: Vec<&str> = listed.lines().filter(|line| line.contains("/libc.so")).collect();
+    assert_eq!(libraries.len(), 1, "{listed}");
     Ok(())
 }
 

@@ -104,6 +104,65 @@ fn a_process_that_lives_through_too_many_reloads_is_ended() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn a_master_ends_as_the_process_that_served_did() -> Result<()> {
+    let place = Place::new("process-killed")?;
+    let port = free_port()?;
+    let config = format!("global\n    nbthread 1\n    master-worker\n{REST} %pid\n");
+    let file = place.file("site.cfg", &config.replace(":8080", &format!(":{port}")))?;
+    let mut master = Command::new(binary())
+        .args(["-f", &file])
+        .stderr(std::process::Stdio::piped())
+        .spawn()?;
+    let ask = || -> Result<u32> {
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", port))?;
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")?;
+        Ok(body(&rest(stream)?).parse()?)
+    };
+    let start = Instant::now();
+    let worker = loop {
+        match ask() {
+            Ok(pid) => break pid,
+            Err(why) if start.elapsed() > PATIENCE => return Err(why),
+            Err(_) => std::thread::sleep(Duration::from_millis(10)),
+        }
+    };
+    send(worker, Signal::KILL)?;
+    let mut said = String::new();
+    let mut stderr = master.stderr.take().ok_or("no standard error")?;
+    std::io::Read::read_to_string(&mut stderr, &mut said)?;
+    assert_eq!(master.wait()?.code(), Some(128 + 9));
+    assert!(
+        said.contains("the process that serves has ended (signal: 9 (SIGKILL))"),
+        "{said}"
+    );
+    Ok(())
+}
+
+#[test]
+fn each_frontend_may_be_given_a_bound_on_the_command_line() -> Result<()> {
+    let global = "global\n    nbthread 1\n    stats socket unix@run.sock\n";
+    let other = "frontend other\n    bind 127.0.0.1:8081\n    maxconn 5\n";
+    let site = Site::start_with(
+        "process-bounds",
+        &[("site.cfg", &format!("{global}{REST} %pid\n{other}"))],
+        &["-N", "7", "-x", "nobody.sock"],
+    )?;
+    site.logged("`-x` has no effect")?;
+    let mut socket = UnixStream::connect(find(site.directory(), "run.sock")?)?;
+    socket.write_all(b"show stat -1 1 -1\n")?;
+    let mut told = String::new();
+    std::io::Read::read_to_string(&mut socket, &mut told)?;
+    let bound = |name: &str| {
+        let line = told
+            .lines()
+            .find(|line| line.starts_with(&format!("{name},FRONTEND,")));
+        line.and_then(|line| line.split(',').nth(6))
+    };
+    assert_eq!((bound("site"), bound("other")), (Some("7"), Some("5")), "{told}");
+    Ok(())
+}
+
 /// A file in a directory or the one above.
 fn find(directory: &Path, name: &str) -> Result<std::path::PathBuf> {
     let above = directory.parent().unwrap_or(directory);

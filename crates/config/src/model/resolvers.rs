@@ -117,3 +117,8 @@ pub enum InitialAddress {
     /// This one.
     Fixed(IpAddr),
 }
+
+impl InitialAddress {
+    /// What is tried where nothing is said.
+    pub const USUAL: [InitialAddress; 2] = [InitialAddress::Last, InitialAddress::Libc];
+}

@@ -43,7 +43,12 @@ pub struct Options {
     pub local_name_is_given: bool,
     /// Whether `.diag` messages are shown, as with `-dD`.
     pub diagnostic: bool,
+    /// Lines of a `global` section that come after those of all files: what flags of the command line stand for.
+    pub last_lines: Vec<&'static str>,
 }
+
+/// Where those lines are said to be.
+const COMMAND_LINE: &str = "<command line>";
 
 impl Default for Options {
     /// No variables, the language of HAProxy 3.4, and the features that this project has.
@@ -66,6 +71,7 @@ impl Default for Options {
             local_name: String::from("localhost"),
             local_name_is_given: false,
             diagnostic: false,
+            last_lines: Vec::new(),
         }
     }
 }
@@ -135,6 +141,11 @@ impl Draft {
             noted: &noted,
         };
         for file in files {
+            draft.file(file, &options, &files_for_samples);
+        }
+        if !options.last_lines.is_empty() {
+            let text = format!("global\n    {}\n", options.last_lines.join("\n    "));
+            let file = draft.sources.add(COMMAND_LINE, text.into_bytes());
             draft.file(file, &options, &files_for_samples);
         }
         draft

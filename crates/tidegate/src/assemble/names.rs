@@ -151,10 +151,9 @@ impl Assembly {
         if host.starts_with('_') {
             return Some(nowhere);
         }
-        let usual = [InitialAddress::Last, InitialAddress::Libc];
         let mut why = "no way that `init-addr` names finds an address".to_owned();
         let mut was_looked_up = false;
-        for method in server.naming.initial.as_deref().unwrap_or(&usual) {
+        for method in server.naming.initial.as_deref().unwrap_or(&InitialAddress::USUAL) {
             match method {
                 InitialAddress::Last => {
                     if let Some(ip) = last.filter(|ip| !ip.is_unspecified()) {

@@ -92,7 +92,7 @@ pub(crate) fn run(settings: Settings, report: Report) -> Result<Exit, String> {
         let mut master = Master {
             processes,
             stopping: false,
-            failed: false,
+            failed: None,
             interrupted: false,
             program,
             notifies: settings.notifies,
@@ -113,9 +113,9 @@ pub(crate) fn run(settings: Settings, report: Report) -> Result<Exit, String> {
             }
         }
         Ok::<Exit, String>(match (master.failed, master.interrupted) {
-            (true, _) => Exit::Failure,
-            (false, true) => Exit::Interrupted,
-            (false, false) => Exit::Success,
+            (Some(status), _) => Exit::Like(status),
+            (None, true) => Exit::Interrupted,
+            (None, false) => Exit::Success,
         })
     })?;
     if let Some(path) = &settings.pid_file {
@@ -156,8 +156,8 @@ struct Master {
     processes: Rc<RefCell<Processes>>,
     /// Nothing is started any more.
     stopping: bool,
-    /// One that served has ended unasked.
-    failed: bool,
+    /// The status of the one that served, if it has ended unasked.
+    failed: Option<u8>,
     /// SIGINT came.
     interrupted: bool,
     program: PathBuf,
@@ -247,14 +247,16 @@ impl Master {
     /// Notes which processes have ended. Without the one that serves there is no use in the others.
     fn bury(&mut self) {
         let mut processes = self.processes.borrow_mut();
-        processes.leaving.retain_mut(|worker| !worker.has_ended());
-        if processes.current.as_mut().is_some_and(Worker::has_ended) {
+        processes.leaving.retain_mut(|worker| worker.end().is_none());
+        if let Some(end) = processes.current.as_mut().and_then(Worker::end) {
             processes.current = None;
             drop(processes);
             if !self.stopping {
-                self.report
-                    .error("the process that serves has ended; so does this one");
-                self.failed = true;
+                self.report.error(&format!(
+                    "the process that serves has ended ({}); so does this one",
+                    end.how
+                ));
+                self.failed = Some(end.status);
                 self.stopping = true;
                 self.pass_on(Signal::TERM);
             }

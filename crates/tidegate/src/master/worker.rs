@@ -3,9 +3,9 @@
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -98,7 +98,32 @@ impl Worker {
         }
     }
 
-    pub(super) fn has_ended(&mut self) -> bool {
-        !matches!(self.child.try_wait(), Ok(None))
+    /// How it ended, if it has.
+    pub(super) fn end(&mut self) -> Option<End> {
+        match self.child.try_wait() {
+            Ok(None) => None,
+            Ok(Some(status)) => Some(End {
+                status: status_of(status),
+                how: status.to_string(),
+            }),
+            Err(why) => Some(End {
+                status: 1,
+                how: why.to_string(),
+            }),
+        }
     }
+}
+
+/// How a process ended.
+pub(super) struct End {
+    /// As a shell tells of it.
+    pub(super) status: u8,
+    /// In words.
+    pub(super) how: String,
+}
+
+fn status_of(status: ExitStatus) -> u8 {
+    let signal = status.signal().map(|signal| 128 + signal);
+    let number = status.code().or(signal).unwrap_or(1);
+    u8::try_from(number).unwrap_or(1)
 }
