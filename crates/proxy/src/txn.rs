@@ -110,6 +110,7 @@ pub struct Txn {
     pub(crate) backend: RefCell<Option<Rc<Named>>>,
     pub(crate) server: RefCell<Option<Rc<Named>>>,
     pub(crate) backend_dst: Cell<Option<SocketAddr>>,
+    backend_is_local: Cell<bool>,
     pub(crate) backend_src: Cell<Option<SocketAddr>>,
     /// The TLS of the connection to the server.
     pub(crate) server_tls: RefCell<Option<Rc<Tls>>>,
@@ -234,6 +235,7 @@ impl Txn {
             backend: RefCell::default(),
             server: RefCell::default(),
             backend_dst: Cell::default(),
+            backend_is_local: Cell::default(),
             backend_src: Cell::default(),
             server_tls: RefCell::default(),
             txn_vars: RefCell::new(txn_vars),
@@ -550,7 +552,9 @@ impl Txn {
         self.usage.at_server(slot);
         *self.server.borrow_mut() = Some(server.named.clone());
         self.client.whereabouts.borrow_mut().server = Some(server.named.clone());
-        self.backend_dst.set(server.socket_for(self.destination()));
+        let destination = server.socket_for(self.destination());
+        self.backend_is_local.set(destination.is_none());
+        self.backend_dst.set(destination);
     }
 
     /// Notes which server is waited for, so that logs name it if that is in vain.

@@ -57,6 +57,11 @@ pub trait Session {
         None
     }
 
+    /// Whether the server is one at a UNIX socket, whose connections have no addresses.
+    fn backend_is_local(&self) -> bool {
+        false
+    }
+
     /// Whether an address is one of this machine; none if that is not known.
     fn is_local(&self, _address: IpAddr) -> Option<bool> {
         None

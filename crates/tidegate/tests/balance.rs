@@ -382,16 +382,28 @@ fn a_queue_that_is_full_sends_on() -> Result<()> {
 /// Who waits for the server that it belongs to is logged with it, and goes to another one when that is taken out.
 #[test]
 fn who_waits_for_its_server_is_logged_with_it_and_sent_on() -> Result<()> {
+    let left = "is going DOWN for maintenance. 1 active and 0 backup servers left. 1 sessions active, 1 requeued, 0 remaining in queue.";
+    sent_on("maint", "no option redispatch", left)
+}
+
+#[test]
+fn who_waits_for_a_server_is_sent_on_when_that_begins_to_run_dry() -> Result<()> {
+    let left =
+        "enters drain state. 1 active and 0 backup servers online. 1 sessions requeued, 0 total in queue.";
+    sent_on("drain", "option redispatch", left)
+}
+
+fn sent_on(state: &str, option: &str, left: &str) -> Result<()> {
     let (own, other) = (Held::new(), Held::new());
     let lines = format!(
         "frontend f\n    bind 127.0.0.1:8081\n    log stdout format raw local0\n    \
          log-format \"%r %s %tsc %rc %sc %sq/%bq\"\n    http-after-response set-header x-server %s\n    default_backend b\n\
-         backend b\n    log stdout format raw local0\n    timeout queue 15s\n    cookie S insert indirect\n    \
+         backend b\n    log stdout format raw local0\n    timeout queue 15s\n    {option}\n    cookie S insert indirect\n    \
          server s1 {} cookie own maxconn 1\n    server s2 {} cookie other\n",
         server(own.origin()?),
         server(other.origin()?)
     );
-    let runtime = Runtime::start("sent-on", "level admin", "", &lines)?;
+    let runtime = Runtime::start(&format!("sent-on-{state}"), "level admin", "", &lines)?;
     let site = &runtime.site;
     let ask = |path: &str| -> Result<TcpStream> {
         let mut stream = site.connect(1)?;
@@ -408,16 +420,14 @@ fn who_waits_for_its_server_is_logged_with_it_and_sent_on() -> Result<()> {
     site.logged("GET /gone HTTP/1.1 s1 CQVN 0 1 1/0")?;
     let second = ask("/second")?;
     queued("1")?;
-    runtime.ask("set server b/s1 state maint\n")?;
+    runtime.ask(&format!("set server b/s1 state {state}\n"))?;
     other.wait_for(1);
     other.release(1);
     assert_eq!(server_of(&rest(second)?), "s2");
     own.release(1);
     assert_eq!(server_of(&rest(first)?), "s1");
     site.logged("GET /second HTTP/1.1 s2 --DI +0 0 1/0")?;
-    site.logged(
-        "Server b/s1 is going DOWN for maintenance. 1 active and 0 backup servers left. 1 sessions active, 1 requeued, 0 remaining in queue.",
-    )
+    site.logged(&format!("Server b/s1 {left}"))
 }
 
 #[test]

@@ -4,10 +4,11 @@ mod support;
 
 use std::io::{BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::os::unix::net::UnixDatagram;
+use std::os::unix::net::{UnixDatagram, UnixListener};
 
 use support::Result;
 use support::origin::{head, origin, server};
+use support::place::Place;
 use support::site::{Site, rest};
 use support::syslog::{PATIENCE, Syslog};
 
@@ -792,4 +793,32 @@ fn a_line_is_as_long_as_it_may_be() -> Result<()> {
     let _ = site.get(&path)?;
     assert_eq!(syslog.line()?.trim_end(), &path[..80]);
     Ok(())
+}
+
+#[test]
+fn a_server_at_a_unix_socket_is_told_as_one() -> Result<()> {
+    let place = Place::new("logs-unix-server")?;
+    let path = place.0.join("server.sock");
+    let listener = UnixListener::bind(&path)?;
+    std::thread::spawn(move || {
+        // What fails in here shows in the log line.
+        let (mut stream, _) = listener.accept().ok()?;
+        head(&mut BufReader::new(stream.try_clone().ok()?)).ok()?;
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+            .ok()
+    });
+    let config = format!(
+        "global\n    log stdout format raw local0\n\
+         defaults\n    mode http\n    log global\n    timeout connect 5s\n    timeout client 15s\n    timeout server 15s\n    \
+         log-format \"%HP %ST to %si:%sp from %bi:%bp\"\n\
+         frontend f\n    bind 127.0.0.1:8080\n    http-request return status 204 if {{ path /here }}\n    default_backend b\n\
+         backend b\n    server s unix@{}\n",
+        path.display()
+    );
+    let site = Site::start("logs-unix-server", &[("site.cfg", &config)])?;
+    site.get("/there")?;
+    site.logged("/there 200 to unix:0 from unix:0")?;
+    site.get("/here")?;
+    site.logged("/here 204 to -:- from -:-")
 }

@@ -31,15 +31,14 @@ impl Company {
     /// That of a server in its backend.
     pub(crate) fn of(backend: &BackendState, figures: &dyn Figures, server: &str) -> Self {
         let (active, backup) = backend.usable();
-        let name = backend.name().as_bytes();
+        let of_server = figures.server(backend.name().as_bytes(), server.as_bytes());
+        let (sessions, queued) = of_server.map_or((0, 0), |server| (server.connections, server.queued));
         Company {
             active,
             backup,
-            sessions: figures
-                .server(name, server.as_bytes())
-                .map_or(0, |server| server.connections),
+            sessions,
             requeued: 0,
-            queued: figures.backend(name).map_or(0, |backend| backend.queued),
+            queued,
         }
     }
 

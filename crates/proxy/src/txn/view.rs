@@ -60,6 +60,10 @@ impl Session for Txn {
         self.backend_dst.get()
     }
 
+    fn backend_is_local(&self) -> bool {
+        self.backend_is_local.get()
+    }
+
     fn is_local(&self, address: IpAddr) -> Option<bool> {
         let of_a_host = !address.is_unspecified() && !address.is_multicast();
         // The system lets nobody take an address that is another machine's. Asking sends nothing.

@@ -199,7 +199,7 @@ impl BackendState {
         match server {
             Some(server) => {
                 self.serve_queues(server);
-                if !server.is_up() {
+                if !server.is_up() && !self.persists() {
                     self.send_away(server);
                     self.look_after_queues();
                 }
@@ -241,11 +241,24 @@ impl BackendState {
             return;
         }
         for server in self.servers().iter() {
-            if server.is_up() {
-                self.serve_queues(server);
-            } else {
+            if !server.is_up() && !self.persists() {
                 self.send_away(server);
+            } else {
+                self.serve_queues(server);
             }
+        }
+    }
+
+    /// `option persist`: who belongs to a server stays with it when it is down, too.
+    fn persists(&self) -> bool {
+        self.spec().persistence.persist
+    }
+
+    /// A server begins to run dry: those who wait for it need not, if they may go to another at all.
+    pub(super) fn let_go(&self, server: &ServerState) {
+        if self.spec().redispatch != 0 && !self.persists() {
+            self.send_away(server);
+            self.look_after_queues();
         }
     }
 
@@ -267,7 +280,7 @@ impl BackendState {
     }
 
     fn is_waited_for(&self, server: &ServerState) -> bool {
-        server.is_up() && self.is_ahead(server) && self.has_room(server)
+        (server.queued() > 0 || server.is_up() && self.is_ahead(server)) && self.has_room(server)
     }
 
     /// Whether somebody waits who would be served at this server.
@@ -279,10 +292,7 @@ impl BackendState {
     /// Tells whoever is next that a server has room for it: the first of those who wait for it and, if it takes part in
     /// balancing, for any. Gives what wakes it, if it sleeps; `None` if there is nobody.
     fn tell_next(&self, server: &ServerState) -> Option<Option<Waker>> {
-        if !server.is_up() {
-            return None;
-        }
-        let plays = server.plays.load(Ordering::SeqCst);
+        let plays = server.is_up() && server.plays.load(Ordering::SeqCst);
         let mut lists = self.queues.lock();
         let lists = &mut *lists;
         let place = server.place();

@@ -357,7 +357,8 @@ impl ServerState {
                 self.begin(now);
             }
         }
-        self.tell();
+        let is_dry = |admin: Admin| admin.0 & Admin::DRAIN != 0;
+        self.tell_that(is_dry(after) && !is_dry(before));
         if self.changes.listeners.any() {
             self.publish(ServerChange::Admin {
                 old: before,
@@ -417,7 +418,7 @@ impl ServerState {
         } else {
             self.weigh(now);
         }
-        self.tell();
+        self.tell_that(state == Operational::Stopping);
         if self.changes.listeners.any() {
             self.publish_state(seen, false, reason);
         }

@@ -162,10 +162,10 @@ const ROWS: &[Alias] = &[
         o.int(f.backend_connections.into())
     }),
     any("bi", "address that the server was connected from", |o, s, _| {
-        o.address(s.backend_src().map(|a| a.ip()));
+        server_address(o, s, s.backend_src());
     }),
     any("bp", "port that the server was connected from", |o, s, _| {
-        port(o, s.backend_src().map(|a| a.port()))
+        server_port(o, s, s.backend_src())
     }),
     any(
         "bq",
@@ -249,10 +249,10 @@ const ROWS: &[Alias] = &[
         o.int(f.server_connections.into())
     }),
     any("si", "server's address", |o, s, _| {
-        o.address(s.backend_dst().map(|a| a.ip()))
+        server_address(o, s, s.backend_dst())
     }),
     any("sp", "server's port", |o, s, _| {
-        port(o, s.backend_dst().map(|a| a.port()))
+        server_port(o, s, s.backend_dst())
     }),
     any(
         "sq",
@@ -326,6 +326,20 @@ fn end_port(out: &mut Out<'_>, session: &dyn Session, end: Option<SocketAddr>) {
         Some(listener) => out.number(listener.id.into(), 4),
         None => port(out, None),
     }
+}
+
+/// The address of an end of a server's connection; one of a UNIX socket has none.
+fn server_address(out: &mut Out<'_>, session: &dyn Session, end: Option<SocketAddr>) {
+    match end {
+        None if session.backend_is_local() => out.text(Some(b"unix")),
+        _ => out.address(end.map(|end| end.ip())),
+    }
+}
+
+/// Its port, which is 0 there.
+fn server_port(out: &mut Out<'_>, session: &dyn Session, end: Option<SocketAddr>) {
+    let none = session.backend_is_local().then_some(0);
+    port(out, end.map(|end| end.port()).or(none));
 }
 
 /// The time of the session's start: seconds and nanoseconds.

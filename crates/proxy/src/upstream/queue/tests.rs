@@ -131,6 +131,58 @@ fn a_server_that_goes_down_sends_its_queue_away_and_one_that_comes_up_serves() {
 }
 
 #[test]
+fn a_server_that_runs_dry_sends_its_queue_away_once() {
+    let state = backend(|spec| spec.redispatch = -1);
+    let now = Instant::now();
+    assert!(state.enter(&state.servers()[0]));
+    let mut bound = join(&state, Some(0));
+    state.servers()[0].set_admin(AdminState::Drain, now);
+    assert_eq!(answer(&mut bound), Some(Turn::SentAway));
+    // Who belongs to it still comes.
+    let mut late = join(&state, Some(0));
+    state.servers()[1].set_operational(Operational::Stopped, now);
+    assert_eq!(answer(&mut late), None);
+    state.servers()[0].set_admin(AdminState::Ready, now);
+    state.servers()[0].set_operational(Operational::Stopping, now);
+    assert_eq!(answer(&mut late), Some(Turn::SentAway));
+}
+
+#[test]
+fn who_may_not_go_elsewhere_waits_for_a_server_that_runs_dry() {
+    let state = backend(|_| {});
+    assert!(state.enter(&state.servers()[0]));
+    let mut bound = join(&state, Some(0));
+    state.servers()[0].set_admin(AdminState::Drain, Instant::now());
+    assert_eq!(answer(&mut bound), None);
+    state.leave(&state.servers()[0]);
+    assert_eq!(answer(&mut bound), Some(Turn::At(0)));
+}
+
+#[test]
+fn who_persists_waits_for_a_server_that_is_down() {
+    let state = backend(|spec| {
+        spec.redispatch = -1;
+        spec.persistence.persist = true;
+    });
+    let servers = state.servers();
+    assert!(state.enter(&servers[0]) && state.enter(&servers[1]));
+    let (mut bound, mut any) = (join(&state, Some(0)), join(&state, None));
+    servers[0].set_admin(AdminState::Maint, Instant::now());
+    let mut late = join(&state, Some(0));
+    for waiting in [&mut bound, &mut late] {
+        assert_eq!(answer(waiting), None);
+        state.leave(&servers[0]);
+        assert_eq!(answer(waiting), Some(Turn::At(0)));
+    }
+    // Nobody else gets room at it.
+    state.leave(&servers[0]);
+    assert_eq!(answer(&mut any), None);
+    state.leave(&servers[1]);
+    assert_eq!(answer(&mut any), Some(Turn::At(1)));
+    assert_eq!(state.queued_in_all(), 0);
+}
+
+#[test]
 fn more_room_is_used_at_once() {
     let state = backend(|_| {});
     assert!(state.enter(&state.servers()[0]) && state.enter(&state.servers()[1]));

@@ -91,10 +91,18 @@ impl ServerState {
 
     /// Lets the backend look again.
     pub(super) fn tell(&self) {
+        self.tell_that(false);
+    }
+
+    /// The same of a server that may begin to run dry.
+    pub(super) fn tell_that(&self, runs_dry: bool) {
         if let Some(backend) = self.backend.get().and_then(Weak::upgrade) {
             let waiting = || self.queued().saturating_add(backend.queued());
             let before = waiting();
             backend.changed();
+            if runs_dry {
+                backend.let_go(self);
+            }
             let gone = before.saturating_sub(waiting());
             self.requeued.store(gone, Ordering::Relaxed);
         }
