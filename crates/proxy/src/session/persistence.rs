@@ -258,8 +258,17 @@ pub(crate) fn to_server(spec: &CookieSpec, headers: &mut Headers) {
         let bytes = field.as_bytes();
         let mut kept: Vec<u8> = Vec::new();
         let mut is_last_gone = false;
+        let mut is_any_left = false;
         for piece in pieces(bytes) {
             let cookie = bytes.get(piece.clone()).unwrap_or_default();
+            if is_attribute(cookie) {
+                // What is said of a cookie goes with it.
+                if !is_last_gone {
+                    kept.extend_from_slice(cookie);
+                    kept.extend(bytes.get(piece.end));
+                }
+                continue;
+            }
             let own = pair(cookie).filter(|(name, _)| *name == spec.name.as_bytes());
             is_last_gone = own.is_some() && spec.mode == CookieMode::Insert;
             match own {
@@ -274,16 +283,22 @@ pub(crate) fn to_server(spec: &CookieSpec, headers: &mut Headers) {
                 }
                 None => kept.extend_from_slice(cookie),
             }
+            is_any_left = true;
             kept.extend(bytes.get(piece.end));
         }
         if is_last_gone {
             kept.pop();
         }
         match HeaderValue::from_bytes(kept.trim_ascii()) {
-            Ok(value) if !value.is_empty() => Change::To(value),
+            Ok(value) if is_any_left && !value.is_empty() => Change::To(value),
             _ => Change::Remove,
         }
     });
+}
+
+/// `$Path` and the like: what clients of old say of the cookie before it, or, as `$Version`, of all.
+fn is_attribute(cookie: &[u8]) -> bool {
+    cookie.trim_ascii_start().starts_with(b"$")
 }
 
 /// The cookie on the way to the client.
@@ -452,6 +467,14 @@ mod tests {
         assert_eq!(sent(CookieMode::Prefix, false, &["a;S=own;c"]), "a;S=own;c");
         assert_eq!(sent(CookieMode::Insert, true, &["S=;c=3"]), "c=3");
         assert_eq!(sent(CookieMode::Insert, true, &["a=1,2; S=x ,c=3"]), "a=1,2;c=3");
+        let old = "$Version=1; a=1; $Path=/; S=x; $Path=\"/\"; $Domain=x";
+        assert_eq!(sent(CookieMode::Insert, true, &[old]), "$Version=1; a=1; $Path=/");
+        assert_eq!(sent(CookieMode::Insert, true, &["S=x;$Path=/;b=2"]), "b=2");
+        assert_eq!(sent(CookieMode::Insert, true, &["$Version=1; S=x; $Path=/"]), "");
+        assert_eq!(
+            sent(CookieMode::Prefix, false, &["$Version=1; S=x~y; $Path=/"]),
+            "$Version=1; S=y; $Path=/"
+        );
         assert_eq!(
             sent(CookieMode::Insert, true, &["a=\"; S=x\"; S=x"]),
             "a=\"; S=x\""
