@@ -7,7 +7,7 @@ use super::server::guid;
 use super::tls;
 use crate::diag::{Diagnostic, Diagnostics, code};
 use crate::model::{
-    AccessLevel, Bind, BindAddress, BindCertificate, BindOptions, HttpProto, Owner, SeverityOutput,
+    AccessLevel, Bind, BindAddress, BindCertificate, BindOptions, BindTls, HttpProto, Owner, SeverityOutput,
     ThreadSet, TlsVersion,
 };
 use crate::source::Spanned;
@@ -409,9 +409,12 @@ pub(crate) fn bind(args: &mut Args<'_>, diagnostics: &mut Diagnostics) -> Parsed
         return bad_argument(word, "an address is empty");
     }
     let options = parameters(args, diagnostics);
-    if let (false, Some(certificate)) = (options.ssl, options.tls.certificates.first()) {
-        let message = "certificates have no effect without `ssl`";
-        diagnostics.push(Diagnostic::warning(code::NO_EFFECT, certificate.span, message));
+    if !options.ssl && options.tls != BindTls::default() {
+        let (message, span) = match options.tls.certificates.first() {
+            Some(certificate) => ("certificates have no effect without `ssl`", certificate.span),
+            None => ("what is said of TLS has no effect without `ssl`", word.span()),
+        };
+        diagnostics.push(Diagnostic::warning(code::NO_EFFECT, span, message));
     }
     let binds = addresses.into_iter().map(|(address, span)| {
         let is_unix = matches!(address, BindAddress::Unix(_) | BindAddress::Abstract(_));

@@ -228,7 +228,7 @@ const ROWS: &[ActionRow] = &[
         Ok(Action::SetHeader { name, value })
     }),
     row("del-header", Sets::HEADERS, "<name> [-m { str | beg | end | sub | reg }]", "take headers away", del_header),
-    row("set-method", Sets::HREQ, "<fmt>", "set the method", |cx, args| Ok(Action::SetMethod(format(cx, args)?))),
+    row("set-method", Sets::HREQ, "<fmt>", "set the method", |cx, args| Ok(Action::SetMethod(some_format(cx, args)?))),
     row("set-status", Sets::HRES.or(Sets::HAFTER), "<status> [reason <text>]", "set the status", |_, args| {
         let status = args.integer(100, 999)?;
         let reason = if args.take("reason") { Some(args.text("a reason")?.to_owned()) } else { None };
@@ -309,6 +309,14 @@ fn wait_for_body(_: &mut RuleCx<'_>, args: &mut Args<'_>) -> Parsed<Action> {
 
 pub(super) fn format(cx: &RuleCx<'_>, args: &mut Args<'_>) -> Parsed<crate::model::LogFormat> {
     sampled::log_format(args.expect("a log-format string")?, &cx.scope)
+}
+
+/// The same where nothing at all would make no request.
+pub(super) fn some_format(cx: &RuleCx<'_>, args: &mut Args<'_>) -> Parsed<crate::model::LogFormat> {
+    match args.peek().filter(|word| word.bytes().is_empty()) {
+        Some(word) => bad_argument(word, "a request can't do without this: it is empty"),
+        None => format(cx, args),
+    }
 }
 
 fn redirect_rule(cx: &RuleCx<'_>, args: &mut Args<'_>) -> Parsed<RedirectRule> {

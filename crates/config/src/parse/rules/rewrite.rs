@@ -1,6 +1,6 @@
 //! Actions that rewrite headers and targets.
 
-use super::actions::{ActionRow, Sets, format, regex, row};
+use super::actions::{ActionRow, Sets, format, regex, row, some_format};
 use super::{RuleCx, Set};
 use crate::model::{Action, Expr, LogFormat, NameMatch, Normalizer, TargetEdit, TargetPart};
 use crate::parse::args::{Args, Parsed};
@@ -33,16 +33,16 @@ pub(super) const ROWS: &[ActionRow] = &[
             Ok(Action::DelHeaderList { list, by })
         }),
     row("set-path", Sets::HREQ, "<fmt>", "set the path", |cx, args| {
-        Ok(Action::EditTarget(TargetEdit::Path(format(cx, args)?)))
+        Ok(Action::EditTarget(TargetEdit::Path(some_format(cx, args)?)))
     }),
     row("set-pathq", Sets::HREQ, "<fmt>", "set path and query string", |cx, args| {
-        Ok(Action::EditTarget(TargetEdit::PathQuery(format(cx, args)?)))
+        Ok(Action::EditTarget(TargetEdit::PathQuery(some_format(cx, args)?)))
     }),
     row("set-query", Sets::HREQ, "<fmt>", "set the query string", |cx, args| {
         Ok(Action::EditTarget(TargetEdit::Query(format(cx, args)?)))
     }),
     row("set-uri", Sets::HREQ, "<fmt>", "set the whole URI", |cx, args| {
-        Ok(Action::EditTarget(TargetEdit::Uri(format(cx, args)?)))
+        Ok(Action::EditTarget(TargetEdit::Uri(some_format(cx, args)?)))
     }),
     row("replace-path", Sets::HREQ, REPLACE, "put a text in place of a path that matches", |cx, args| {
         replace_target(cx, args, TargetPart::Path)
