@@ -10,8 +10,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::task::{Context, Poll, ready};
 
-use socket2::{Domain, SockAddr, Socket, Type};
-use tokio::net::{TcpListener, UnixListener};
+use socket2::{Domain, SockAddr, SockRef, Socket, Type};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use crate::spec::{ListenAddress, ListenerSpec, SocketOptions};
 use crate::stream::Stream;
@@ -181,9 +181,9 @@ fn prepare(socket: &Socket, address: SocketAddr, options: &SocketOptions) -> io:
         socket.set_tcp_user_timeout(options.user_timeout)?;
     }
     if let Some(keepalive) = options.keepalive {
-        keepalive.apply(&socket2::SockRef::from(socket))?;
+        keepalive.apply(&SockRef::from(socket))?;
     }
-    options.buffers.apply(&socket2::SockRef::from(socket))?;
+    options.buffers.apply(&SockRef::from(socket))?;
     if let Some(congestion) = &options.congestion {
         socket.set_tcp_congestion(congestion.as_bytes())?;
     }
@@ -243,7 +243,7 @@ pub(crate) fn bind_datagram(spec: &ListenerSpec) -> Result<std::net::UdpSocket, 
                 false => socket.set_ip_transparent_v6(true)?,
             }
         }
-        spec.socket.buffers.apply(&socket2::SockRef::from(&socket))?;
+        spec.socket.buffers.apply(&SockRef::from(&socket))?;
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
         Ok(std::net::UdpSocket::from(socket))
@@ -333,6 +333,32 @@ impl Acceptor {
         let socket = tcp(address, spec, backlog(spec))?;
         let address = BoundAddress::Tcp(address);
         Acceptor::new(Bound { socket, address })
+    }
+
+    /// Closes the socket after the connections that wait there, which would be reset with it, were handed over.
+    ///
+    /// # Errors
+    /// As accept(2). Nobody more is handed over then.
+    pub(crate) fn close(self, mut take: impl FnMut(Stream, Option<SocketAddr>)) -> io::Result<()> {
+        // The runtime may not have heard yet who waits. The system knows.
+        loop {
+            let taken = match &self {
+                Acceptor::Tcp(listener) => SockRef::from(listener).accept(),
+                Acceptor::Unix(listener) => SockRef::from(listener).accept(),
+            };
+            let (socket, peer) = match taken {
+                Ok(taken) => taken,
+                Err(why) if why.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(why) if why.kind() == io::ErrorKind::ConnectionAborted => continue,
+                Err(why) => return Err(why),
+            };
+            socket.set_nonblocking(true)?;
+            let stream = match &self {
+                Acceptor::Tcp(_) => Stream::Tcp(TcpStream::from_std(socket.into())?),
+                Acceptor::Unix(_) => Stream::Unix(UnixStream::from_std(socket.into())?),
+            };
+            take(stream, peer.as_socket());
+        }
     }
 
     /// The next connection and, for TCP, its client's address.

@@ -15,6 +15,7 @@ use tidegate_sample::ExternalRunner;
 use tokio::runtime::RuntimeMetrics;
 use tokio::sync::{mpsc, watch};
 
+use accept::Door;
 pub(crate) use accept::Listening;
 use proxies::OwnBackends;
 pub(crate) use proxies::{Backend, Frontend};
@@ -221,16 +222,16 @@ impl Worker {
         self.extensions.start(&Spawner::new(self.index));
         check::start(&self);
         resolve::start(&self);
-        let mut accepting = Vec::with_capacity(listening.len());
-        for listening in listening {
-            accepting.push(tokio::task::spawn_local(self.clone().accept(listening)).abort_handle());
-        }
+        let doors: Vec<Rc<Door>> = listening.into_iter().filter_map(|l| self.door(l)).collect();
+        let accept = |door: &Rc<Door>| tokio::task::spawn_local(self.clone().accept(door.clone()));
+        let accepting: Vec<_> = doors.iter().map(|door| accept(door).abort_handle()).collect();
         // An error means that nobody is left who could tell us to stop: then there is nobody to serve for either.
         let asked = stop.wait_for(|s| *s != Stop::No).await.map_or(Stop::Hard, |s| *s);
         for task in accepting {
             task.abort();
         }
         if asked == Stop::Soft {
+            doors.iter().for_each(|door| self.last_call(door));
             self.leaving.0.set(Some(Instant::now()));
             self.stopping.set(true);
             self.wheel.wake_all();

@@ -181,6 +181,7 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
             notifies: flags.notifies,
             socket,
             reloads_max: plan.reloads_max,
+            stays: plan.master_stays,
         };
         return master::run(settings, report).map_err(fail);
     }
@@ -272,6 +273,8 @@ struct Plan {
     master: bool,
     /// `mworker-max-reloads`.
     reloads_max: u32,
+    /// `master-worker no-exit-on-failure`.
+    master_stays: bool,
     /// `stats-file`.
     stats_file: Option<std::path::PathBuf>,
     soft_stop: SoftStop,
@@ -324,6 +327,7 @@ impl Plan {
                 || !flags.terminate.is_empty(),
             master: (flags.master || process.master_worker) && !flags.check,
             reloads_max: process.reloads_max,
+            master_stays: process.master_stays,
             stats_file: process.stats_file.clone(),
             soft_stop: SoftStop {
                 grace: process.grace,

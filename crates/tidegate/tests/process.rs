@@ -105,38 +105,82 @@ fn a_process_that_lives_through_too_many_reloads_is_ended() -> Result<()> {
 }
 
 #[test]
-fn a_master_ends_as_the_process_that_served_did() -> Result<()> {
-    let place = Place::new("process-killed")?;
-    let port = free_port()?;
+fn a_master_starts_another_process_for_one_that_ended_unasked() -> Result<()> {
     let config = format!("global\n    nbthread 1\n    master-worker\n{REST} %pid\n");
-    let file = place.file("site.cfg", &config.replace(":8080", &format!(":{port}")))?;
-    let mut master = Command::new(binary())
-        .args(["-f", &file])
-        .stderr(std::process::Stdio::piped())
-        .spawn()?;
-    let ask = || -> Result<u32> {
-        let mut stream = std::net::TcpStream::connect(("127.0.0.1", port))?;
-        stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")?;
-        Ok(body(&rest(stream)?).parse()?)
-    };
-    let start = Instant::now();
-    let worker = loop {
-        match ask() {
-            Ok(pid) => break pid,
-            Err(why) if start.elapsed() > PATIENCE => return Err(why),
-            Err(_) => std::thread::sleep(Duration::from_millis(10)),
+    let site = Site::start("process-killed", &[("site.cfg", &config)])?;
+    let first = serving(&site)?;
+    // The master passes on what is for the other one.
+    send(site.pid(), Signal::QUIT)?;
+    site.logged("SIGQUIT: ")?;
+    send(first, Signal::KILL)?;
+    let second = another(&site, &[first])?;
+    site.logged("the process that serves has ended (signal: 9 (SIGKILL)); another one is started")?;
+    // Whatever was wrong with the configuration meanwhile, it is the master that stays.
+    let file = site.directory().join("site.cfg");
+    let written = std::fs::read_to_string(&file)?;
+    std::fs::write(&file, "nonsense\n")?;
+    send(second, Signal::KILL)?;
+    site.logged("no process serves (the process that was to serve did not start); another one is started")?;
+    std::fs::write(&file, written)?;
+    another(&site, &[first, second]).map(drop)
+}
+
+#[test]
+fn a_master_ends_as_the_process_that_served_did() -> Result<()> {
+    let config = format!("global\n    nbthread 1\n    master-worker\n{REST} %pid\n");
+    for (signal, status, told) in [
+        (Signal::TERM, 0, "exit status: 0"),
+        (Signal::KILL, 137, "signal: 9 (SIGKILL)"),
+    ] {
+        let mut site = Site::start_with(
+            "process-ended",
+            &[("site.cfg", &config)],
+            &["-p", "site/master.pid"],
+        )?;
+        let mut before = vec![serving(&site)?];
+        // It serves before its master knows, who writes this when it does.
+        let start = Instant::now();
+        while !site.directory().join("master.pid").exists() && start.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(10));
         }
-    };
-    send(worker, Signal::KILL)?;
-    let mut said = String::new();
-    let mut stderr = master.stderr.take().ok_or("no standard error")?;
-    std::io::Read::read_to_string(&mut stderr, &mut said)?;
-    assert_eq!(master.wait()?.code(), Some(128 + 9));
-    assert!(
-        said.contains("the process that serves has ended (signal: 9 (SIGKILL))"),
-        "{said}"
-    );
+        let told = format!("the process that serves has ended ({told}); so does this one");
+        loop {
+            // One that has just ended can't be told to.
+            let _ = send(before.last().copied().unwrap_or_default(), signal);
+            match another(&site, &before) {
+                Ok(next) => before.push(next),
+                Err(_) => break,
+            }
+        }
+        assert_eq!(site.status()?, Some(status), "{}", site.output());
+        assert!(site.output().contains(&told), "{}", site.output());
+        // The first one is followed by some, unless it was told to end.
+        assert_eq!(before.len(), if status == 0 { 1 } else { 7 });
+    }
     Ok(())
+}
+
+/// The number of the process that serves, once it is none of these; an error once nobody listens any more and the master is
+/// gone.
+fn another(site: &Site, before: &[u32]) -> Result<u32> {
+    let start = Instant::now();
+    loop {
+        match serving(site) {
+            Ok(pid) if !before.contains(&pid) => {
+                // It serves before its master knows.
+                site.logged(&format!("process {pid} serves in its place"))?;
+                return Ok(pid);
+            }
+            _ if start.elapsed() > PATIENCE => return Err("no other process serves".into()),
+            _ if is_over(site.pid()) => return Err("the master is gone".into()),
+            _ => std::thread::sleep(Duration::from_millis(10)),
+        }
+    }
+}
+
+/// Whether a process of this test has ended.
+fn is_over(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z "))
 }
 
 #[test]
@@ -171,6 +215,47 @@ fn find(directory: &Path, name: &str) -> Result<std::path::PathBuf> {
         .into_iter()
         .find(|path| path.exists())
         .ok_or_else(|| format!("no `{name}`").into())
+}
+
+/// Whoever is connected, or will be as far as the system is concerned, and hasn't been answered yet, is answered. Only
+/// connections that have nothing to ask are closed.
+#[test]
+fn a_soft_stop_serves_who_waits_to_be_accepted_and_who_is_asking() -> Result<()> {
+    const ASKS: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+    let config = format!("global\n    nbthread 2\n{REST} served\n");
+    let mut site = Site::start("process-queue", &[("site.cfg", &config)])?;
+    let mut kept = site.connect(0)?;
+    kept.write_all(ASKS)?;
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"served") {
+        let mut piece = [0; 1024];
+        let length = std::io::Read::read(&mut kept, &mut piece)?;
+        answer.extend(
+            piece
+                .get(..length)
+                .filter(|piece| !piece.is_empty())
+                .ok_or("it ended")?,
+        );
+    }
+    let (mut silent, mut half) = (site.connect(0)?, site.connect(0)?);
+    half.write_all(ASKS.get(..20).unwrap_or_default())?;
+    // Some time in which the program accepts those two. They wait with the others if it doesn't.
+    assert!(site.get("/")?.ends_with("served"));
+    send(site.pid(), Signal::STOP)?;
+    let waiting = (0..20).map(|_| site.begin("/")).collect::<Result<Vec<_>>>()?;
+    send(site.pid(), Signal::USR1)?;
+    send(site.pid(), Signal::CONT)?;
+    for waiting in waiting {
+        assert!(rest(waiting)?.ends_with("served"));
+    }
+    assert_eq!(rest(kept)?, "");
+    half.write_all(ASKS.get(20..).unwrap_or_default())?;
+    silent.write_all(ASKS)?;
+    for asking in [half, silent] {
+        assert!(rest(asking)?.ends_with("served"));
+    }
+    assert_eq!(site.status()?, Some(0));
+    Ok(())
 }
 
 #[test]

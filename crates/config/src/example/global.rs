@@ -57,7 +57,7 @@ pub(super) const ROWS: &[Row] = &[
     ("lua-load-per-thread", "lua-load-per-thread auth.lua limits memory 64m",
         "as with `lua-load`; `memory` is for the state of each thread"),
     ("lua-prepend-path", "lua-prepend-path /usr/share/entrance/?.lua", "`path` without a second word"),
-    ("master-worker", "master-worker", "as `-W` does"),
+    ("master-worker", "master-worker", "as `-W` does; with `no-exit-on-failure` it never gives up starting another process for one that ended"),
     ("max-spread-checks", "max-spread-checks 5s", "milliseconds without a unit; the time between checks without the line"),
     ("maxconn", "maxconn 20000", "1 to 4294967295; derived from the limit of open files without the line"),
     ("dns-accept-family", "dns-accept-family ipv4", "`auto` without the line: IPv4, and IPv6 while there is a way to it"),

@@ -29,6 +29,8 @@ pub struct ProcessSettings {
     pub unix_bind: UnixBind,
     /// `master-worker`: a process that stays starts those that serve.
     pub master_worker: bool,
+    /// `no-exit-on-failure`: it stays however often these end.
+    pub master_stays: bool,
     /// `mworker-max-reloads`: how many reloads a process may live through that serves no more.
     pub reloads_max: u32,
     /// How often things may happen.
@@ -108,6 +110,7 @@ impl Default for ProcessSettings {
             trims_memory: true,
             unix_bind: UnixBind::default(),
             master_worker: false,
+            master_stays: false,
             reloads_max: 50,
             paces: Paces::default(),
             tls_connections_max: None,

@@ -340,9 +340,11 @@ impl HttpSession {
         (since, limit): (Instant, Option<Duration>),
         began: bool,
     ) -> Poll<Exit> {
+        // Whoever has connected to ask for something, or is asking, is not idle.
+        let is_idle = !began && !self.awaits_first_request();
         let leaves_in = self
             .leaves_in()
-            .filter(|_| !self.frontend.spec.idle_close_on_response);
+            .filter(|_| is_idle && !self.frontend.spec.idle_close_on_response);
         if leaves_in == Some(Duration::ZERO) {
             return Poll::Ready(Exit::Stopping);
         }

@@ -1,6 +1,8 @@
-//! Taking connections: a task for each listening socket of a worker.
+//! Taking connections: a task for each listening socket of a worker, and the socket's end.
 
+use std::cell::RefCell;
 use std::future::{Future, pending, poll_fn};
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -37,28 +39,38 @@ pub(crate) struct Listening {
     pub(crate) bound: Bound,
 }
 
-/// What the connections of a socket begin with.
-struct Door {
+/// A listening socket on its worker, and what the connections that come by it begin with.
+pub(super) struct Door {
+    spec: ListenerSpec,
     frontend: Rc<Frontend>,
     entrance: Rc<Entrance>,
     welcome: Rc<Welcome>,
     usage: Arc<Usage>,
+    /// Where connections need room.
+    rooms: [Option<Arc<Room>>; 4],
+    /// The address that clients connect to; of a wildcard each connection has to be asked.
+    fixed: Option<SocketAddr>,
+    /// The port, if it can be had again.
+    own_port: Option<SocketAddr>,
+    /// None while the frontend is paused, and once it takes nobody any more.
+    acceptor: RefCell<Option<Acceptor>>,
 }
 
 impl Worker {
-    /// Takes the connections of one socket for as long as its frontend does.
-    pub(super) async fn accept(self: Rc<Self>, listening: Listening) {
+    /// Makes a socket ready to take connections. None if it can't be used, which has been told.
+    pub(super) fn door(&self, listening: Listening) -> Option<Rc<Door>> {
         let Listening {
             frontend,
             spec,
             room,
             bound,
         } = listening;
-        let Some(frontend) = self.frontends.get(frontend).cloned() else {
-            return;
+        let frontend = self.frontends.get(frontend).cloned()?;
+        let frontend_room = self.shared.frontend_room.get(frontend.index(self)).cloned();
+        let own_port = match (&bound.address, &spec.address) {
+            (BoundAddress::Tcp(address), ListenAddress::Tcp(_)) => Some(*address),
+            _ => None,
         };
-        let frontend_room = self.shared.frontend_room.get(frontend.index(&self)).cloned();
-        // The address that clients connect to; for a wildcard each connection has to be asked.
         let fixed = match &bound.address {
             BoundAddress::Tcp(address) if !address.ip().is_unspecified() => Some(*address),
             _ => None,
@@ -67,37 +79,37 @@ impl Worker {
             .shared
             .board
             .listener_of(&frontend.spec.name, spec.id, self.index);
-        let door = Door {
-            entrance: Rc::new(self.entrance(&frontend, &spec, &usage)),
-            welcome: Rc::new(Welcome::of(&spec)),
-            frontend,
-            usage,
-        };
-        let frontend = &door.frontend;
-        let own_port = match (&bound.address, &spec.address) {
-            (BoundAddress::Tcp(address), ListenAddress::Tcp(_)) => Some(*address),
-            _ => None,
-        };
-        let mut acceptor = match Acceptor::new(bound) {
-            Ok(acceptor) => Some(acceptor),
+        let acceptor = match Acceptor::new(bound) {
+            Ok(acceptor) => RefCell::new(Some(acceptor)),
             Err(e) => {
                 let why = format!("{}: the socket can't be used: {e}", spec.line);
-                return frontend.logger.message(Level::Alert, &why);
+                frontend.logger.message(Level::Alert, &why);
+                return None;
             }
         };
+        let tls_room = spec.tls.is_some().then(|| self.shared.tls_room.clone());
+        Some(Rc::new(Door {
+            entrance: Rc::new(self.entrance(&frontend, &spec, &usage)),
+            welcome: Rc::new(Welcome::of(&spec)),
+            rooms: [Some(self.shared.room.clone()), frontend_room, room, tls_room],
+            frontend,
+            usage,
+            fixed,
+            own_port,
+            acceptor,
+            spec,
+        }))
+    }
+
+    /// Takes the connections of one socket for as long as its frontend does.
+    pub(super) async fn accept(self: Rc<Self>, door: Rc<Door>) {
+        let Door { spec, frontend, .. } = &*door;
         let timer = self.wheel.timer();
         let mut told_at = None;
         let mut gate = match self.shared.gates.get(frontend.index(&self)) {
             Some(gate) => gate.watch(),
             None => return,
         };
-        let tls_room = spec.tls.is_some().then_some(&self.shared.tls_room);
-        let rooms = [
-            Some(&self.shared.room),
-            frontend_room.as_ref(),
-            room.as_ref(),
-            tls_room,
-        ];
         let paces = &self.shared.paces;
         let paces = [
             Some(&paces.connections),
@@ -108,7 +120,7 @@ impl Worker {
         let mut changed = pin!(next_change(gate.clone()));
         loop {
             // Nothing is accepted while there is no room; it is taken only once there is somebody to take it for.
-            for room in rooms.into_iter().flatten() {
+            for room in door.rooms.iter().flatten() {
                 room.wait().await;
             }
             // What comes too often waits where the system keeps it.
@@ -118,40 +130,42 @@ impl Worker {
             let state = *gate.borrow();
             match state {
                 FrontendState::Open => {}
-                FrontendState::Stopped => return,
+                FrontendState::Stopped => return drop(door.acceptor.take()),
                 FrontendState::Paused => {
                     // What can't be bound again stays, and its clients wait.
-                    if own_port.is_some() {
-                        acceptor = None;
+                    if door.own_port.is_some() {
+                        door.acceptor.take();
                     }
                     let _ = gate.wait_for(|state| *state != FrontendState::Paused).await;
-                    if let Some(address) = own_port {
-                        match Acceptor::again(address, &spec) {
-                            Ok(again) => acceptor = Some(again),
+                    if let Some(address) = door.own_port {
+                        match Acceptor::again(address, spec) {
+                            Ok(again) => door.acceptor.replace(Some(again)),
                             Err(e) => {
                                 let why = format!("{}: the socket can't be opened again: {e}", spec.line);
                                 return frontend.logger.message(Level::Alert, &why);
                             }
-                        }
+                        };
                     }
                     continue;
                 }
             }
-            let Some(acceptor) = &acceptor else { return };
             // Nothing is registered anew for each connection: the socket and the gate remember who waits.
-            let accepted = poll_fn(|cx| match acceptor.poll_accept(cx) {
-                Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
-                Poll::Pending => changed.as_mut().poll(cx).map(|()| None),
+            let accepted = poll_fn(|cx| {
+                let acceptor = door.acceptor.borrow();
+                match acceptor.as_ref().map(|acceptor| acceptor.poll_accept(cx)) {
+                    Some(Poll::Ready(accepted)) => Poll::Ready(Some(accepted)),
+                    _ => changed.as_mut().poll(cx).map(|()| None),
+                }
             });
             let Some(accepted) = accepted.await else {
                 changed.set(next_change(gate.clone()));
                 continue;
             };
             match accepted {
-                Ok((_, Some(peer))) if self.shared.global.reject_privileged_ports && peer.port() < 1024 => {}
+                Ok((_, peer)) if self.refuses(peer) => {}
                 Ok((stream, peer)) => {
                     let mut permits: [Place; 4] = Default::default();
-                    for (permit, room) in permits.iter_mut().zip(rooms) {
+                    for (permit, room) in permits.iter_mut().zip(&door.rooms) {
                         if let Some(room) = room {
                             *permit = room.enter().await;
                         }
@@ -161,12 +175,7 @@ impl Worker {
                             timer.sleep(wait).await;
                         }
                     }
-                    let destination = fixed.or_else(|| stream.local());
-                    let ends = Ends {
-                        source: peer,
-                        destination,
-                    };
-                    self.begin(&door, stream, ends, permits);
+                    self.begin(&door, stream, peer, permits);
                 }
                 // Out of descriptors, or the client was gone already: nothing that gets better at once.
                 Err(why) => {
@@ -181,6 +190,34 @@ impl Worker {
                 }
             }
         }
+    }
+
+    /// Closes a socket for good. Who waits there is still served, as far as there is room.
+    pub(super) fn last_call(self: &Rc<Self>, door: &Door) {
+        let Some(acceptor) = door.acceptor.take() else {
+            return;
+        };
+        // What is wrong with a socket that is closed is of no interest any more.
+        let _ = acceptor.close(|stream, peer| {
+            let mut permits: [Place; 4] = Default::default();
+            for (permit, room) in permits.iter_mut().zip(&door.rooms) {
+                match room
+                    .as_ref()
+                    .map_or_else(|| Some(Place::default()), Room::try_enter)
+                {
+                    Some(place) => *permit = place,
+                    None => return,
+                }
+            }
+            if !self.refuses(peer) {
+                self.begin(door, stream, peer, permits);
+            }
+        });
+    }
+
+    /// `harden.reject-privileged-ports.tcp`: whether nobody is served who connects from there.
+    fn refuses(&self, peer: Option<SocketAddr>) -> bool {
+        self.shared.global.reject_privileged_ports && peer.is_some_and(|peer| peer.port() < 1024)
     }
 
     /// What the clients of a socket have in common.
@@ -208,7 +245,9 @@ impl Worker {
     }
 
     /// Begins the session of a connection.
-    fn begin(self: &Rc<Self>, door: &Door, stream: Stream, ends: Ends, permits: [Place; 4]) {
+    fn begin(self: &Rc<Self>, door: &Door, stream: Stream, source: Option<SocketAddr>, permits: [Place; 4]) {
+        let destination = door.fixed.or_else(|| stream.local());
+        let ends = Ends { source, destination };
         let client = Rc::new(Client::new(door.entrance.clone(), ends));
         let second = self.shared.board.second(client.accepted_at);
         tally::beat(Pulse::Connections, client.accepted_at);

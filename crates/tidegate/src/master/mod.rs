@@ -1,9 +1,10 @@
 //! The process that stays (`-W`): it starts the one that serves, starts another one when the configuration is to be read
-//! anew, and passes signals on. It serves nothing itself, keeps its rights, and ends with the last of the others. With `-S` it
+//! anew or when that one has ended unasked, and passes signals on. It serves nothing itself, keeps its rights, and ends with the last of the others. With `-S` it
 //! has a socket of its own (`cli`), over which it and the others take commands.
 
 mod cli;
 mod link;
+mod restarts;
 mod signals;
 mod worker;
 
@@ -12,7 +13,7 @@ use std::ffi::OsString;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use tokio::sync::{mpsc, oneshot};
@@ -20,8 +21,9 @@ use tokio::sync::{mpsc, oneshot};
 use crate::daemon;
 use crate::program::Exit;
 use crate::report::Report;
+use restarts::Restarts;
 use signals::{Heard, Signals};
-use worker::Worker;
+use worker::{End, Worker};
 
 pub(crate) use cli::Socket;
 pub(crate) use link::{ready, say};
@@ -49,6 +51,8 @@ pub(crate) struct Settings {
     pub(crate) socket: Option<Socket>,
     /// `mworker-max-reloads`.
     pub(crate) reloads_max: u32,
+    /// `no-exit-on-failure`: it stays however often those that serve end.
+    pub(crate) stays: bool,
 }
 
 /// Stays until the last process that serves has ended.
@@ -98,12 +102,15 @@ pub(crate) fn run(settings: Settings, report: Report) -> Result<Exit, String> {
             notifies: settings.notifies,
             args: settings.args,
             reloads_max: settings.reloads_max,
+            restarts: Restarts::new(settings.stays),
+            restart_at: None,
             report,
         };
         master.tell("READY=1");
         while master.has_workers() {
             tokio::select! {
                 signal = signals.next() => master.obey(signal).await,
+                () = until(master.restart_at) => master.restart().await,
                 Some(wanted) = reloads.recv() => {
                     let Reload { hard, done } = wanted;
                     let well = master.reload(hard).await;
@@ -165,13 +172,16 @@ struct Master {
     args: Vec<OsString>,
     /// A process that lives through more reloads than so many is ended.
     reloads_max: u32,
+    restarts: Restarts,
+    /// When one is started in place of one that ended unasked.
+    restart_at: Option<Instant>,
     report: Report,
 }
 
 impl Master {
     fn has_workers(&self) -> bool {
         let processes = self.processes.borrow();
-        processes.current.is_some() || !processes.leaving.is_empty()
+        processes.current.is_some() || !processes.leaving.is_empty() || self.restart_at.is_some()
     }
 
     async fn obey(&mut self, signal: Heard) {
@@ -181,17 +191,19 @@ impl Master {
             }
             Heard::Stop | Heard::Interrupt => {
                 self.interrupted |= matches!(signal, Heard::Interrupt);
-                self.stopping = true;
-                self.tell("STOPPING=1");
-                self.pass_on(Signal::TERM);
+                self.stop(Signal::TERM);
             }
-            Heard::SoftStop => {
-                self.stopping = true;
-                self.tell("STOPPING=1");
-                self.pass_on(Signal::USR1);
-            }
+            Heard::SoftStop => self.stop(Signal::USR1),
+            Heard::Trim => self.pass_on(Signal::QUIT),
             Heard::Ended => self.bury(),
         }
+    }
+
+    fn stop(&mut self, signal: Signal) {
+        self.stopping = true;
+        self.restart_at = None;
+        self.tell("STOPPING=1");
+        self.pass_on(signal);
     }
 
     /// Starts another process on the configuration as it is now. The one that serves leaves once the other one serves,
@@ -206,6 +218,7 @@ impl Master {
         processes.reloads += 1;
         let well = match next {
             Ok((next, said)) => {
+                self.restart_at = None;
                 processes.failed = 0;
                 processes.said = said;
                 let old = processes.current.replace(next);
@@ -244,21 +257,59 @@ impl Master {
             .for_each(|worker| worker.signal(signal));
     }
 
-    /// Notes which processes have ended. Without the one that serves there is no use in the others.
+    /// Notes which processes have ended.
     fn bury(&mut self) {
         let mut processes = self.processes.borrow_mut();
         processes.leaving.retain_mut(|worker| worker.end().is_none());
-        if let Some(end) = processes.current.as_mut().and_then(Worker::end) {
-            processes.current = None;
-            drop(processes);
-            if !self.stopping {
-                self.report.error(&format!(
-                    "the process that serves has ended ({}); so does this one",
-                    end.how
-                ));
+        let Some(worker) = &mut processes.current else {
+            return;
+        };
+        let Some(end) = worker.end() else { return };
+        let lived = worker.started.elapsed();
+        processes.current = None;
+        drop(processes);
+        if !self.stopping {
+            self.follow("the process that serves has ended", &end, lived);
+        }
+    }
+
+    /// Lets another process follow one that ended or didn't start, or ends as it did. Somebody asked one to end that did so
+    /// in good order.
+    fn follow(&mut self, what: &str, end: &End, lived: Duration) {
+        let pause = (end.status != 0).then(|| self.restarts.pause(lived)).flatten();
+        let then = match pause {
+            Some(_) => "another one is started",
+            None => "so does this one",
+        };
+        self.report.error(&format!("{what} ({}); {then}", end.how));
+        match pause {
+            Some(pause) => self.restart_at = Some(Instant::now() + pause),
+            None => {
                 self.failed = Some(end.status);
                 self.stopping = true;
+                self.restart_at = None;
                 self.pass_on(Signal::TERM);
+            }
+        }
+    }
+
+    async fn restart(&mut self) {
+        self.restart_at = None;
+        match Worker::start(&self.program, &self.args).await {
+            Ok((worker, said)) => {
+                let pid = worker.pid();
+                let mut processes = self.processes.borrow_mut();
+                processes.said = said;
+                processes.current = Some(worker);
+                self.report.notice(&format!("process {pid} serves in its place"));
+            }
+            Err(failed) => {
+                self.processes.borrow_mut().said = failed.said;
+                let end = End {
+                    status: 1,
+                    how: failed.why,
+                };
+                self.follow("no process serves", &end, Duration::ZERO);
             }
         }
     }
@@ -279,5 +330,13 @@ impl Master {
             }
             _ => socket.send_to(what.as_bytes(), Path::new(&to)),
         };
+    }
+}
+
+/// Waits until then, or for ever.
+async fn until(then: Option<Instant>) {
+    match then {
+        Some(then) => tokio::time::sleep_until(then.into()).await,
+        None => std::future::pending().await,
     }
 }

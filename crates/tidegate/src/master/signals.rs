@@ -9,6 +9,8 @@ pub(super) enum Heard {
     /// The same, from a terminal.
     Interrupt,
     SoftStop,
+    /// Memory that nobody uses is wanted back.
+    Trim,
     Ended,
 }
 
@@ -18,6 +20,7 @@ pub(super) struct Signals {
     usr1: Signal,
     usr2: Signal,
     hup: Signal,
+    quit: Signal,
     child: Signal,
 }
 
@@ -29,6 +32,7 @@ impl Signals {
             usr1: signal(SignalKind::user_defined1())?,
             usr2: signal(SignalKind::user_defined2())?,
             hup: signal(SignalKind::hangup())?,
+            quit: signal(SignalKind::quit())?,
             child: signal(SignalKind::child())?,
         })
     }
@@ -40,6 +44,7 @@ impl Signals {
             _ = self.usr1.recv() => Heard::SoftStop,
             _ = self.usr2.recv() => Heard::Reload,
             _ = self.hup.recv() => Heard::Reload,
+            _ = self.quit.recv() => Heard::Trim,
             _ = self.child.recv() => Heard::Ended,
         }
     }

@@ -60,6 +60,11 @@ impl Program {
         self.child.id()
     }
 
+    /// The status that it ended with, once it has.
+    pub(crate) fn status(&mut self) -> Result<Option<i32>> {
+        Ok(self.child.wait()?.code())
+    }
+
     /// What the program has printed so far.
     pub(crate) fn output(&self) -> String {
         self.output.lock().unwrap_or_else(PoisonError::into_inner).clone()

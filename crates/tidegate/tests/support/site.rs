@@ -56,6 +56,11 @@ impl Site {
         self.program.pid()
     }
 
+    /// The status that the program ended with, once it has.
+    pub(crate) fn status(&mut self) -> Result<Option<i32>> {
+        self.program.status()
+    }
+
     /// The address of the bind line of this index.
     pub(crate) fn address(&self, bind: usize) -> Result<SocketAddr> {
         Ok(*self.binds.get(bind).ok_or("no such bind")?)

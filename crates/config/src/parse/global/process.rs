@@ -79,7 +79,7 @@ pub(super) const ROWS: &[Keyword<Parse>] = &[
     served("unix-bind", G, "[prefix <prefix>] [mode <octal>] [user <name> | uid <number>] [group <name> | gid <number>]",
         "what Unix sockets of `bind` lines are without a word of their own", unix_bind),
     served("master-worker", G, "[no-exit-on-failure]", "a process that stays starts those that serve", |cx, args| {
-        args.take("no-exit-on-failure");
+        cx.global.process.master_stays = args.take("no-exit-on-failure");
         cx.global.process.master_worker = true;
         Ok(())
     }),
