@@ -160,6 +160,16 @@ pub(crate) fn anonymous_defaults(cx: &ProxyCx<'_>, keyword: &Word) -> Parsed<()>
     ))
 }
 
+/// Lines that are errors where they have no place; others are ignored, with a warning.
+const GRAVE: [&str; 6] = [
+    "declare",
+    "default-server",
+    "retry-on",
+    "server",
+    "server-template",
+    "tcp-response",
+];
+
 /// Takes one line in.
 pub(crate) fn statement(cx: &mut ProxyCx<'_>, words: &[Word]) {
     let Some(keyword) = words.first() else { return };
@@ -178,13 +188,7 @@ fn line(cx: &mut ProxyCx<'_>, keyword: &Word, args: &mut Args<'_>) -> Parsed<()>
         .map_err(|diagnostic| elsewhere::known(diagnostic, keyword))?
     {
         Found::Served(row, parse) => {
-            if !applies(
-                cx,
-                row.sections,
-                keyword,
-                row.name,
-                matches!(row.name, "server" | "tcp-response"),
-            )? {
+            if !applies(cx, row.sections, keyword, row.name, GRAVE.contains(&row.name))? {
                 return Ok(());
             }
             parse(cx, args)?;
