@@ -5,6 +5,7 @@ mod support;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -41,6 +42,30 @@ fn one_line_is_answered_and_the_connection_ends() -> Result<()> {
     ended.write_all(b"show version;show version;show version")?;
     ended.shutdown(std::net::Shutdown::Write)?;
     assert_eq!(exchange(ended, "")?, format!("{VERSION}{VERSION}"));
+    Ok(())
+}
+
+#[test]
+fn a_command_that_a_semicolon_ends_is_not_kept_waiting() -> Result<()> {
+    let runtime = Runtime::start("semicolon", "level admin", "", "")?;
+    let says = |stream: &mut UnixStream, said: &str, wanted: &str| -> Result<()> {
+        stream.write_all(said.as_bytes())?;
+        let mut answer = vec![0; wanted.len()];
+        stream.read_exact(&mut answer)?;
+        assert_eq!(String::from_utf8(answer)?, wanted, "{said}");
+        Ok(())
+    };
+    let mut stream = runtime.connect()?;
+    says(&mut stream, "show version;show", VERSION)?;
+    says(&mut stream, " version; ", VERSION)?;
+    // It was all one line, which ends here, and the connection with it.
+    assert_eq!(exchange(stream, "show version\n")?, VERSION);
+    let mut prompt = runtime.connect()?;
+    says(&mut prompt, "prompt;", "\n> ")?;
+    says(&mut prompt, "\nshow version;", &format!("{VERSION}> "))?;
+    // The end of that line is no command.
+    says(&mut prompt, "\necho a\\;b;", "a;b\n\n> ")?;
+    assert_eq!(exchange(prompt, "quit\n")?, "");
     Ok(())
 }
 

@@ -80,6 +80,8 @@ struct Connection {
 /// What reading a line came to.
 enum Read {
     Line(Vec<u8>),
+    /// Commands that a `;` ends, of a line whose end is still to come.
+    Commands(Vec<u8>),
     TooLong,
     /// The client is gone. What it didn't end is no line.
     End(Vec<u8>),
@@ -87,9 +89,20 @@ enum Read {
 
 impl Connection {
     async fn lines(&mut self) -> io::Result<()> {
+        let mut within = false;
         loop {
-            let line = match self.read(self.limits.line_bytes).await? {
+            let began = std::mem::take(&mut within);
+            let line = match self.read_line().await? {
+                // The end alone of a line whose commands were run.
+                Read::Line(rest) if began && rest.trim_ascii().is_empty() => match self.session.mode {
+                    Mode::OneLine => return Ok(()),
+                    _ => continue,
+                },
                 Read::Line(line) => Line::parse(&line),
+                Read::Commands(commands) => {
+                    within = true;
+                    Line::parse(&commands)
+                }
                 Read::TooLong => return self.too_long("line", self.limits.line_bytes).await,
                 // Commands with a `;` behind them are whole, though.
                 Read::End(rest) => match line::ended(&rest) {
@@ -101,7 +114,7 @@ impl Connection {
                 Some(end) => match self.payload(end).await? {
                     Read::Line(payload) => Some(payload),
                     Read::TooLong => return self.too_long("payload", self.limits.payload_bytes).await,
-                    Read::End(_) => return Ok(()),
+                    Read::Commands(_) | Read::End(_) => return Ok(()),
                 },
                 None => None,
             };
@@ -117,7 +130,7 @@ impl Connection {
                     return Ok(());
                 }
             }
-            if self.session.mode == Mode::OneLine {
+            if self.session.mode == Mode::OneLine && !within {
                 return Ok(());
             }
         }
@@ -265,7 +278,37 @@ impl Connection {
         }
     }
 
-    /// A line without its end.
+    /// A line without its end, or the commands of it that are whole while the rest doesn't come.
+    async fn read_line(&mut self) -> io::Result<Read> {
+        let mut line = Vec::new();
+        loop {
+            let mut unread = self.unread.as_slice();
+            let before = unread.len();
+            let mut source = (&mut unread).chain(&mut self.stream);
+            let more = patient(self.session.timeout, source.fill_buf()).await?;
+            if more.is_empty() {
+                return Ok(Read::End(line));
+            }
+            let end = more.iter().position(|byte| *byte == b'\n');
+            let taken = end.map_or(more.len(), |at| at + 1);
+            line.extend(more.iter().take(end.unwrap_or(taken)));
+            source.consume(taken);
+            let used = before - unread.len();
+            self.unread.drain(..used);
+            if line.len() > self.limits.line_bytes {
+                return Ok(Read::TooLong);
+            }
+            if end.is_some() {
+                return Ok(Read::Line(line));
+            }
+            if let Some(commands) = line::ended(&line).map(<[u8]>::len) {
+                self.unread.splice(0..0, line.drain(commands..).skip(1));
+                return Ok(Read::Commands(line));
+            }
+        }
+    }
+
+    /// A line of a payload without its end.
     async fn read(&mut self, bytes_max: usize) -> io::Result<Read> {
         let mut line = Vec::new();
         let most = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
