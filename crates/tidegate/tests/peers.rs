@@ -120,6 +120,26 @@ fn counters_travel_both_ways_and_whoever_comes_back_learns() -> Result<()> {
 }
 
 #[test]
+fn rates_over_another_period_are_left_out_alone() -> Result<()> {
+    let peers = lines(&["a", "b"])?;
+    let start = |name: &str, table: &str| {
+        let rest = format!(
+            "peers ring\n{peers}    table hits type string size 100 expire 1m store {table}\n\
+             frontend web\n    bind 127.0.0.1:8081\n    http-request track-sc0 path table ring/hits\n    \
+             http-request sc-inc-gpc0(0)\n    http-request return status 200\n"
+        );
+        let global = format!("    localpeer {name}\n");
+        Runtime::start(&format!("peers-periods-{name}"), "level admin", &global, &rest)
+    };
+    let a = start("a", "gpc0,http_req_rate(50s),gpt0")?;
+    let b = start("b", "conn_cnt,http_req_rate(20s),gpc0")?;
+    get(&a, "/x")?;
+    b.until(SHOW, "key=/x use=0")?;
+    b.until(SHOW, "shard=0 gpc0=1 conn_cnt=0 http_req_rate(20000)=0")?;
+    Ok(())
+}
+
+#[test]
 fn over_tls_and_with_a_table_of_a_backend() -> Result<()> {
     let issued = support::tls::self_signed(&["peers.test"])?;
     let file = std::env::temp_dir().join(format!("tidegate-peers-{}.pem", std::process::id()));

@@ -20,7 +20,7 @@ pub struct RingSpec {
     pub name: String,
     /// `description`; the name if there is none.
     pub description: Option<String>,
-    /// `maxlen`: longer lines are cut off, in bytes.
+    /// `maxlen`: longer lines are cut off, in bytes. Their end doesn't count.
     pub line_bytes_max: usize,
     /// `size`, in bytes.
     pub bytes_max: usize,
@@ -132,7 +132,7 @@ impl Ring {
 
     /// Keeps a line; the oldest make room for it. False if that is impossible, since a server is still to get them.
     pub(crate) fn push(&self, line: &[u8]) -> bool {
-        let line: Arc<[u8]> = match line.get(..self.spec.line_bytes_max.max(1) - 1) {
+        let line: Arc<[u8]> = match line.get(..self.spec.line_bytes_max) {
             // Cut off, but still a line.
             Some(short) if short.len() + 1 < line.len() => [short, b"\n"].concat().into(),
             _ => line.into(),
@@ -217,7 +217,7 @@ mod tests {
         Ring::new(RingSpec {
             name: "r".into(),
             description: None,
-            line_bytes_max: 6,
+            line_bytes_max: 5,
             bytes_max,
             connect: None,
             server: None,

@@ -52,6 +52,8 @@ struct Described {
     /// The table's place; none if there is no such table here.
     table: Option<usize>,
     definition: Definition,
+    /// Rates that are not to be had from it.
+    other_rates: Vec<DataType>,
     /// The last update.
     last: u32,
     /// It wasn't acknowledged yet.
@@ -322,8 +324,10 @@ impl Link {
             .defined
             .remove(&number)
             .filter(|known| known.definition.name == definition.name);
+        let here = table.and_then(|place| self.section.tables.get(place));
         let described = Described {
             table,
+            other_rates: here.map_or_else(Vec::new, |shared| definition.other_rates(&shared.table)),
             definition,
             last: known.as_ref().map_or(0, |known| known.last),
             unacknowledged: known.is_some_and(|known| known.unacknowledged),
@@ -343,19 +347,25 @@ impl Link {
             return Ok(());
         };
         let kind = shared.table.spec().key;
-        let learned = update.read(&described.definition, kind, &mut self.names)?;
+        let mut learned = update.read(&described.definition, kind, &mut self.names)?;
+        if !described.other_rates.is_empty() {
+            learned
+                .values
+                .retain(|(cell, _)| !described.other_rates.contains(&cell.kind));
+        }
         described.last = learned.number.unwrap_or(described.last.wrapping_add(1));
         described.unacknowledged = true;
         section.view(self.peer, |view| view.got(place, described.last));
         let now = ticks();
-        shared.table.learn(&learned.key, &learned.values, now);
+        let left = learned.left_ms;
+        shared.table.learn(&learned.key, &learned.values, left, now);
         if let Some(target) = &shared.write_to {
             let values: Vec<(Cell, Told)> = learned
                 .values
                 .into_iter()
                 .filter(|(cell, _)| is_plain(cell))
                 .collect();
-            target.learn(&learned.key, &values, now);
+            target.learn(&learned.key, &values, left, now);
         }
         Ok(())
     }

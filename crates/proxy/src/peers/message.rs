@@ -240,13 +240,19 @@ impl Definition {
         })
     }
 
-    /// Whether keys and rates are those of a table.
+    /// Whether keys are those of a table.
     pub(super) fn fits(&self, table: &Table) -> bool {
-        let same_period = |column: &Column| {
+        key_type(table.spec().key) == (self.key_type, self.key_length)
+    }
+
+    /// The rates that a table counts over another period, which have no meaning there.
+    pub(super) fn other_rates(&self, table: &Table) -> Vec<DataType> {
+        let is_other = |column: &&Column| {
             let known = table.column(column.kind);
-            known.is_none_or(|known| known.period_ms == column.period_ms)
+            known.is_some_and(|known| known.period_ms != column.period_ms)
         };
-        key_type(table.spec().key) == (self.key_type, self.key_length) && self.columns.iter().all(same_period)
+        let others = self.columns.iter().filter(is_other);
+        others.map(|column| column.kind).collect()
     }
 }
 
@@ -255,6 +261,8 @@ pub(super) struct Learned {
     /// Its number, if it has one of its own.
     pub(super) number: Option<u32>,
     pub(super) key: Key,
+    /// How long it would be kept by the sender, if that is said.
+    pub(super) left_ms: Option<u32>,
     pub(super) values: Vec<(Cell, Told)>,
 }
 
@@ -269,10 +277,10 @@ impl Update<'_> {
             true => Some(body.fixed()?),
             false => None,
         };
-        if self.timed {
-            // How long it is kept is for this side to say.
-            body.fixed()?;
-        }
+        let left_ms = match self.timed {
+            true => Some(body.fixed()?),
+            false => None,
+        };
         let key = key(&mut body, definition, kind)?;
         let mut values = Vec::new();
         for column in &definition.columns {
@@ -290,7 +298,12 @@ impl Update<'_> {
                 values.push((Cell { kind, index }, value));
             }
         }
-        Ok(Learned { number, key, values })
+        Ok(Learned {
+            number,
+            key,
+            left_ms,
+            values,
+        })
     }
 }
 
@@ -417,6 +430,13 @@ mod tests {
         let mut other = table().spec().clone();
         other.key = KeyType::Str { length: 17 };
         assert!(!definition.fits(&Table::new(other)));
+        assert_eq!(definition.other_rates(&table()), []);
+        let mut other = table().spec().clone();
+        other.columns.pop();
+        other.columns.push(Column::rate(DataType::ConnRate, 20_000));
+        let other = Table::new(other);
+        assert!(definition.fits(&other));
+        assert_eq!(definition.other_rates(&other), [DataType::ConnRate]);
     }
 
     #[test]
@@ -456,7 +476,7 @@ mod tests {
             (learned.number, learned.key.to_string()),
             (Some(4), "/hello".into())
         );
-        assert!(table.learn(&learned.key, &learned.values, 50_000));
+        assert!(table.learn(&learned.key, &learned.values, learned.left_ms, 50_000));
         let mut again = Vec::new();
         assert!(put_update(
             &mut again,
@@ -466,8 +486,8 @@ mod tests {
             &mut Sent::default(),
             50_274
         ));
-        // 275 and 274 milliseconds later, and what was a connection there is none here.
-        let later = "0a 85 1a 000000040000741e062f68656c6c6f00000101f5130100005700";
+        // 275 and 274 milliseconds later, which it has less of, and what was a connection there is none here.
+        let later = "0a 85 1a 000000040000730c062f68656c6c6f00000101f5130100005700";
         assert_eq!(again, hex(later));
         for cut in 0..sent.len() {
             assert!(first(&sent[..cut]).unwrap().is_none());

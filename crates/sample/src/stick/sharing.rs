@@ -114,10 +114,15 @@ impl Table {
     }
 
     /// Takes in what was learned of a key, which has an entry from now on. `values` come with what they are of; what the table
-    /// does not keep is passed over. False if there is no room.
-    pub fn learn(&self, key: &Key, values: &[(Cell, Told)], now: u64) -> bool {
-        let learned = self.find_or_insert(key, now, |entry| {
-            entry.touch(now);
+    /// does not keep is passed over. `left_ms` is how long it would be kept where it comes from, if that was told; a table
+    /// keeps none for longer than its own time. False if there is no room.
+    pub fn learn(&self, key: &Key, values: &[(Cell, Told)], left_ms: Option<u32>, now: u64) -> bool {
+        let spent = left_ms
+            .zip(self.spec().expire_ms)
+            .map_or(0, |(left, expire)| expire.saturating_sub(left.into()));
+        let touched = now.saturating_sub(spent);
+        let learned = self.find_or_insert(key, touched, |entry| {
+            entry.touch(touched);
             let entry = EntryRef { table: self, entry };
             for (cell, value) in values {
                 entry.learn(*cell, value, now);
@@ -233,6 +238,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_learned_lives_as_long_as_where_it_comes_from() {
+        let (expire, now) = (1000, 50_000);
+        let mut spec = TableSpec::new("t", KeyType::Integer, 100);
+        spec.expire_ms = Some(expire);
+        let table = Table::new(spec);
+        let left = |number| table.look_up(&key(number), now, |entry| entry.expires_ms(now));
+        for (number, told, wanted) in [
+            (1, None, Some(expire)),
+            (2, Some(7), Some(7)),
+            (3, Some(u32::MAX), Some(expire)),
+            (4, Some(0), None),
+        ] {
+            assert!(table.learn(&key(number), &[], told, now));
+            assert_eq!(left(number), wanted, "{told:?}");
+        }
+        // What was used here later stays for longer.
+        assert!(table.learn(&key(1), &[], Some(7), now));
+        assert_eq!(left(1), Some(expire));
+    }
+
+    #[test]
     fn each_change_is_noted_once_until_it_was_told() {
         let (table, woken) = (table(false), Arc::new(AtomicUsize::new(0)));
         let count = woken.clone();
@@ -252,7 +278,7 @@ mod tests {
         tracked.release(8);
         assert_eq!(table.take_changed(9, 8), [key(1)]);
         // What is learned is nobody's news.
-        assert!(table.learn(&key(3), &[(DataType::Gpc0.into(), Told::Number(4))], 9));
+        assert!(table.learn(&key(3), &[(DataType::Gpc0.into(), Told::Number(4))], None, 9));
         assert!(table.take_changed(9, 9).is_empty());
         assert_eq!(
             table.look_up(&key(3), 9, |entry| entry.get(DataType::Gpc0, 9)),
@@ -331,7 +357,9 @@ mod tests {
         };
         let values = told(&one, 1700).unwrap();
         // Clocks differ.
-        assert!(other.learn(&key(7), &values, 90_000) && receiver.learn(&key(7), &values, 90_000));
+        assert!(
+            other.learn(&key(7), &values, None, 90_000) && receiver.learn(&key(7), &values, None, 90_000)
+        );
         let shown = |table: &Table, kind: DataType| {
             table
                 .look_up(&key(7), 90_100, |entry| entry.get(kind, 90_100))
