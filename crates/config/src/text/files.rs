@@ -165,6 +165,7 @@ pub fn read_paths(
     diagnostics: &mut Diagnostics,
 ) -> Vec<FileId> {
     let mut files = Vec::new();
+    let mut empty = Vec::new();
     for path in paths {
         match reader.list(path) {
             Ok(None) => read_one(path, reader, sources, diagnostics, &mut files),
@@ -172,8 +173,7 @@ pub fn read_paths(
                 inside.retain(|file| is_configuration(file));
                 inside.sort();
                 if inside.is_empty() {
-                    let message = format!("`{}` holds no file whose name ends in `.cfg`", path.display());
-                    diagnostics.push(Diagnostic::bare(Severity::Error, code::NO_FILE, message));
+                    empty.push(path);
                 }
                 for file in inside {
                     read_one(&file, reader, sources, diagnostics, &mut files);
@@ -181,6 +181,15 @@ pub fn read_paths(
             }
             Err(error) => diagnostics.push(unreadable(path, &error)),
         }
+    }
+    // A directory for additions may have none yet, beside a configuration.
+    let severity = match files.is_empty() {
+        true => Severity::Error,
+        false => Severity::Notice,
+    };
+    for path in empty {
+        let message = format!("`{}` holds no file whose name ends in `.cfg`", path.display());
+        diagnostics.push(Diagnostic::bare(severity, code::NO_FILE, message));
     }
     files
 }
@@ -257,7 +266,23 @@ mod tests {
         let codes: Vec<_> = diagnostics.iter().map(|item| item.code).collect();
         assert_eq!(
             codes,
-            [code::FILE_UNREADABLE, code::NO_FILE, code::FILE_UNREADABLE]
+            [code::FILE_UNREADABLE, code::FILE_UNREADABLE, code::NO_FILE]
         );
+    }
+
+    #[test]
+    fn a_directory_without_files_is_an_error_where_there_are_no_others() {
+        let files = MemoryFiles::default().with("empty/readme", "").with("ok.cfg", "");
+        for (paths, wanted) in [
+            (&["empty"][..], Severity::Error),
+            (&["empty", "ok.cfg"], Severity::Notice),
+        ] {
+            let (_, diagnostics) = read(paths, &files);
+            let found: Vec<_> = diagnostics
+                .iter()
+                .map(|item| (item.code, item.severity))
+                .collect();
+            assert_eq!(found, [(code::NO_FILE, wanted)]);
+        }
     }
 }
