@@ -10,7 +10,7 @@ use super::sections::SectionKind;
 use super::server::check_name;
 use super::shared_rules;
 use super::stick;
-use crate::diag::{Diagnostic, Diagnostics, code};
+use crate::diag::{Diagnostic, Diagnostics, Severity, code};
 use crate::model::{Peers, ProxyId, ProxyKind};
 use crate::source::{Span, Spanned, to_u32};
 use crate::text::Word;
@@ -65,7 +65,7 @@ impl Plan {
             };
             let mut args = Args::of_statement(keyword, &section.header);
             let result = match section.kind {
-                SectionKind::Defaults => plan.defaults(at, &mut args, &mut by_name, sections),
+                SectionKind::Defaults => plan.defaults(at, &mut args, (&mut by_name, sections), diagnostics),
                 SectionKind::Proxy(kind) => {
                     let planned = plan.proxy(at, kind, &mut args, (&by_name, sections), diagnostics);
                     plan.servers(&section.statements);
@@ -87,8 +87,8 @@ impl Plan {
         &mut self,
         section: usize,
         args: &mut Args<'_>,
-        by_name: &mut HashMap<String, (usize, Span)>,
-        sections: &[Section],
+        (by_name, sections): (&mut HashMap<String, (usize, Span)>, &[Section]),
+        diagnostics: &mut Diagnostics,
     ) -> Parsed<()> {
         let name = args.peek().filter(|word| !word.is("from"));
         let id = self.defaults.len();
@@ -112,7 +112,8 @@ impl Plan {
             }
         }
         from?;
-        args.end()
+        past_header(args, diagnostics);
+        Ok(())
     }
 
     fn proxy(
@@ -140,7 +141,7 @@ impl Plan {
         } else {
             self.names.add(kind, &name, id, name.span)
         };
-        let sound = from.is_ok() && args.rest().is_empty();
+        let sound = from.is_ok() && (kind == ProxyKind::Backend || args.rest().is_empty());
         self.proxies.push(PlannedProxy {
             section,
             kind,
@@ -154,6 +155,10 @@ impl Plan {
             diagnostics.push(*duplicate(word, "proxy", first));
         }
         from?;
+        if kind == ProxyKind::Backend {
+            past_header(args, diagnostics);
+            return Ok(());
+        }
         args.end()
             .map_err(|diagnostic| Box::new(header_advice(*diagnostic, args)))
     }
@@ -215,6 +220,18 @@ fn from(
             .help("move it before the sections that begin with it"),
         None => diagnostic.suggest(name, names),
     }))
+}
+
+/// Words on a header that HAProxy passes over, as an option that was to stand on the next line.
+fn past_header(args: &Args<'_>, diagnostics: &mut Diagnostics) {
+    if let Err(diagnostic) = args.end() {
+        let mut diagnostic = header_advice(*diagnostic, args);
+        diagnostic.severity = Severity::Warning;
+        if diagnostic.help.is_empty() {
+            diagnostic = diagnostic.help("it has no effect here: settings are on lines of their own");
+        }
+        diagnostics.push(diagnostic);
+    }
 }
 
 /// What was meant by words that don't belong on a header.
