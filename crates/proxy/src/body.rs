@@ -198,6 +198,11 @@ impl MessageBody {
         Some(self.watch.get_or_insert_default().clone())
     }
 
+    /// Whether nobody need wait for this body: something is wrong with it.
+    pub(crate) fn is_broken(&self) -> bool {
+        matches!(&self.source, Some(Source::Http2(body)) if body.is_broken())
+    }
+
     /// A body that comes by HTTP/1.
     pub(crate) fn http1(receiving: http1::Receiving) -> Self {
         MessageBody::from_source(Source::Http1(receiving))

@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::io::Write;
 use std::sync::mpsc::channel;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -170,4 +171,26 @@ fn servers_that_are_not_needed_are_asked_whether_they_live() -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[test]
+fn a_body_that_comes_wrong_with_its_request_reaches_no_server() -> Result<()> {
+    let config = "global\n    nbthread 1\n    log stdout format raw local0\n\
+         defaults\n    mode http\n    log global\n    timeout connect 5s\n    timeout client 15s\n    timeout server 15s\n    \
+         log-format \"%HM %b/%s %ST %ts\"\n\
+         frontend f\n    bind 127.0.0.1:8080\n    default_backend b\n\
+         frontend s\n    bind 127.0.0.1:8081\n    no log\n    http-request return status 200\n\
+         backend b\n    server s 127.0.0.1:8081\n";
+    let site = Site::start("wrong-length", &[("site.cfg", config)])?;
+    let mut client = Frames::client(site.connect(0)?)?;
+    // The connection is served by now.
+    client.get(1)?;
+    client.until(HEADERS)?;
+    // `:method POST` and a length of 9, with a body of 3 at once.
+    let block = b"\x83\x86\x84\x41\x01x\x0f\x0d\x019";
+    let head = [&[0, 0, 10, HEADERS, END_HEADERS, 0, 0, 0, 3][..], block].concat();
+    let body = [&[0, 0, 3, DATA, END_STREAM, 0, 0, 0, 3][..], b"abc"].concat();
+    client.0.write_all(&[head, body].concat())?;
+    assert_eq!(client.until(RST_STREAM)?.stream, 3);
+    site.logged("POST b/<NOSRV> -1 CR")
 }

@@ -1,7 +1,7 @@
 //! Bodies that come by HTTP/2.
 
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -72,6 +72,12 @@ impl Receiving {
 
     pub(crate) fn is_ended(&self) -> bool {
         self.ended || self.part.with(|connection, key| connection.is_taken(key))
+    }
+
+    /// Whether it is known already that the rest won't come, or that what came is wrong.
+    pub(crate) fn is_broken(&self) -> bool {
+        let cx = Context::from_waker(Waker::noop());
+        self.part.poll_gone(&cx).is_ready()
     }
 
     pub(crate) fn remaining(&self) -> Option<u64> {

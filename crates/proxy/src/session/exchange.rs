@@ -511,6 +511,11 @@ impl HttpStream {
             Some(head) => (wants_upgrade(&head.headers), head.method == Method::CONNECT),
             None => (false, false),
         };
+        if body.is_broken() {
+            // What was wrong came together with the request.
+            txn.facts.borrow_mut().termination = Some(*b"CR");
+            return None;
+        }
         let Ok(mut body) = self.filter_request(Some(backend), txn, body).await else {
             return Some(self.error(txn, StatusCode::BAD_REQUEST, true).await);
         };
