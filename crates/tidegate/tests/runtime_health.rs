@@ -142,6 +142,9 @@ fn the_word_of_an_agent_is_its_own() -> Result<()> {
         figures(&runtime, "set server app/c agent up", "app/c", &told)?,
         ["UP", "1", "4", "1"]
     );
+    let status = |command: &str| figures(&runtime, command, "app/c", &["status"]);
+    assert_eq!(status("set server app/c state drain")?, ["DRAIN (agent)"]);
+    assert_eq!(status("disable agent app/c")?, ["DRAIN"]);
     Ok(())
 }
 

@@ -360,11 +360,15 @@ fn status(server: &ServerState, checked: bool, tracked: Option<&str>) -> String 
         Some((done, needed)) if done > 0 && done < needed => format!(" {done}/{needed}"),
         _ => String::new(),
     };
-    let by_agent = server.checks().is_agent_down() && server.spec().agent.is_some();
+    let has_agent = server.spec().agent.is_some();
+    let by_agent = has_agent && server.checks().is_agent_down();
     let state = match server.operational() {
         Operational::Stopped if by_agent => return "DOWN (agent)".into(),
         Operational::Stopped => "DOWN",
-        _ if admin.is_drain() && by_agent => return "DRAIN (agent)".into(),
+        // Whoever said so: it is the agent who may end it.
+        _ if admin.is_drain() && has_agent && server.checks().is_agent_enabled() => {
+            return "DRAIN (agent)".into();
+        }
         _ if admin.is_drain() => "DRAIN",
         Operational::Stopping => "NOLB",
         Operational::Starting | Operational::Running if checked => "UP",
