@@ -21,6 +21,7 @@ pub mod ext;
 mod figures;
 pub mod filter;
 mod gate;
+mod handed;
 mod handle;
 pub mod http1;
 mod http2;

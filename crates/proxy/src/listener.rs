@@ -13,6 +13,7 @@ use std::task::{Context, Poll, ready};
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
+use crate::handed::Handed;
 use crate::spec::{ListenAddress, ListenerSpec, SocketOptions};
 use crate::stream::Stream;
 
@@ -79,7 +80,7 @@ impl OpenSocket {
             address: described(&spec.address),
             error,
         };
-        let mut bound = bind_all(spec, 1).map_err(failed)?;
+        let mut bound = bind_all(spec, 1, &mut Handed::default()).map_err(failed)?;
         let Some(Bound { socket, address }) = bound.pop() else {
             return Err(failed(io::ErrorKind::NotFound.into()));
         };
@@ -98,23 +99,34 @@ pub(crate) struct Bound {
 }
 
 /// Opens the sockets of one listener, one for each of `workers`: TCP sockets share their port, so that the system spreads
-/// connections; others are copies of one socket.
-pub(crate) fn bind(spec: &ListenerSpec, workers: usize) -> Result<Vec<Bound>, BindError> {
-    bind_all(spec, workers.max(1)).map_err(|error| BindError {
+/// connections; others are copies of one socket. Those that the process before had there are taken as they are.
+pub(crate) fn bind(
+    spec: &ListenerSpec,
+    workers: usize,
+    handed: &mut Handed,
+) -> Result<Vec<Bound>, BindError> {
+    bind_all(spec, workers.max(1), handed).map_err(|error| BindError {
         line: spec.line.clone(),
         address: described(&spec.address),
         error,
     })
 }
 
-fn bind_all(spec: &ListenerSpec, workers: usize) -> io::Result<Vec<Bound>> {
+fn bind_all(spec: &ListenerSpec, workers: usize, handed: &mut Handed) -> io::Result<Vec<Bound>> {
     let backlog = backlog(spec);
     match &spec.address {
         ListenAddress::Tcp(address) => {
             let mut bound: Vec<Bound> = Vec::with_capacity(workers);
             let mut address = *address;
             for _ in 0..workers {
-                let socket = tcp(address, spec, backlog)?;
+                let socket = match handed.take_port(address, spec.v6only, &spec.socket) {
+                    Some(socket) => {
+                        prepare(&socket, address, &spec.socket)?;
+                        socket.listen(backlog)?;
+                        socket
+                    }
+                    None => tcp(address, spec, backlog)?,
+                };
                 // Port 0 took a free one; the other workers share it.
                 address = socket.local_addr()?.as_socket().unwrap_or(address);
                 bound.push(Bound {
@@ -129,8 +141,14 @@ fn bind_all(spec: &ListenerSpec, workers: usize) -> io::Result<Vec<Bound>> {
             copies(socket, BoundAddress::Unix(path.clone()), workers)
         }
         ListenAddress::Abstract(name) => {
-            let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-            socket.bind(&abstract_address(name)?)?;
+            let socket = match handed.take_name(name) {
+                Some(socket) => socket,
+                None => {
+                    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+                    socket.bind(&abstract_address(name)?)?;
+                    socket
+                }
+            };
             socket.listen(backlog)?;
             copies(socket, BoundAddress::Abstract(name.clone()), workers)
         }
@@ -272,7 +290,7 @@ fn inherited(fd: &OwnedFd) -> io::Result<Socket> {
     Ok(socket)
 }
 
-fn bound_address(socket: &Socket) -> io::Result<BoundAddress> {
+pub(crate) fn bound_address(socket: &Socket) -> io::Result<BoundAddress> {
     let address = socket.local_addr()?;
     if let Some(ip) = address.as_socket() {
         return Ok(BoundAddress::Tcp(ip));
@@ -381,6 +399,10 @@ impl Acceptor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn bind(spec: &ListenerSpec, workers: usize) -> Result<Vec<Bound>, BindError> {
+        super::bind(spec, workers, &mut Handed::default())
+    }
 
     fn loopback(line: &str, port: u16) -> ListenerSpec {
         ListenerSpec::tcp(line, SocketAddr::from(([127, 0, 0, 1], port)))

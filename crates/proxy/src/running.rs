@@ -1,6 +1,7 @@
 //! Starting and stopping.
 
 use std::fmt;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
@@ -14,6 +15,7 @@ use crate::control::Control;
 use crate::ext::ExtensionFactory;
 use crate::figures::{Board, PerWorker};
 use crate::gate::Gate;
+use crate::handed::{Handed, ToHand};
 use crate::listener::{BindError, BoundAddress, bind};
 use crate::log::{Forwarders, LogWriter, dropped_lines};
 use crate::log_forward::{LogForwardSpec, Relay};
@@ -73,6 +75,8 @@ pub struct Prepared {
     forwarders: Forwarders,
     log_forwards: Vec<LogForwardSpec>,
     peers: Vec<PeersSpec>,
+    /// What the process before had, if sockets are handed over.
+    handed: Option<Handed>,
 }
 
 /// Makes what all workers share of `spec`.
@@ -106,6 +110,7 @@ pub fn prepare(mut spec: ProxySpec) -> Result<Prepared, StartError> {
         forwarders,
         log_forwards,
         peers,
+        handed: None,
     })
 }
 
@@ -117,6 +122,14 @@ impl Prepared {
     /// A handle for whoever watches and commands from outside the workers, from any thread.
     pub fn control(&self) -> Control {
         Control::new(&self.shared, &self.stop)
+    }
+
+    /// Listens on these sockets of the process before, as far as they are still wanted, and keeps copies of all sockets
+    /// for the process that comes next ([`Running::take_sockets`]).
+    #[must_use]
+    pub fn succeeding(mut self, sockets: Vec<OwnedFd>) -> Self {
+        self.handed = Some(Handed::new(sockets));
+        self
     }
 
     /// Binds every listener, builds the extensions on each worker, and only when all of that went well accepts the first
@@ -154,9 +167,13 @@ fn run(
         forwarders,
         log_forwards,
         peers,
+        handed,
     } = prepared;
     let threads = shared.global.threads.max(1);
-    let (listening, addresses) = listen(&shared, threads).map_err(StartError::Bind)?;
+    let mut to_hand = handed.is_some().then(ToHand::default);
+    let mut handed = handed.unwrap_or_default();
+    let (listening, addresses) =
+        listen(&shared, threads, &mut handed, to_hand.as_mut()).map_err(StartError::Bind)?;
     let relay = Relay::open(log_forwards).map_err(StartError::Bind)?;
     let peers = peers.into_iter().zip(shared.peers.iter().cloned()).collect();
     let exchange = Exchange::open(peers, shared.global.peer_updates_max).map_err(StartError::Bind)?;
@@ -219,6 +236,7 @@ fn run(
         let _ = tell.send(());
     }
     Ok(Running {
+        to_hand: to_hand.unwrap_or_default(),
         addresses,
         shutdown: Shutdown { stop: Arc::new(stop) },
         workers,
@@ -232,6 +250,7 @@ fn run(
 
 /// A data plane that runs.
 pub struct Running {
+    to_hand: ToHand,
     addresses: Vec<Listen>,
     shutdown: Shutdown,
     workers: Vec<JoinHandle<()>>,
@@ -259,6 +278,12 @@ impl Running {
     /// Where everything listens, in the order of the spec.
     pub fn addresses(&self) -> &[Listen] {
         &self.addresses
+    }
+
+    /// Copies of the listening sockets for the process that takes this one's place, once. Whoever has them keeps the ports
+    /// open; there are none unless this process succeeds another ([`Prepared::succeeding`]).
+    pub fn take_sockets(&mut self) -> Vec<OwnedFd> {
+        std::mem::take(&mut self.to_hand).into_sockets()
     }
 
     /// A handle that stops everything, from any thread.
@@ -352,7 +377,12 @@ impl Shutdown {
 type OfWorkers = Vec<Vec<Listening>>;
 
 /// Binds everything.
-fn listen(shared: &Shared, threads: usize) -> Result<(OfWorkers, Vec<Listen>), Vec<BindError>> {
+fn listen(
+    shared: &Shared,
+    threads: usize,
+    handed: &mut Handed,
+    mut to_hand: Option<&mut ToHand>,
+) -> Result<(OfWorkers, Vec<Listen>), Vec<BindError>> {
     let mut of_workers: OfWorkers = (0..threads).map(|_| Vec::new()).collect();
     let mut addresses = Vec::new();
     let mut errors = Vec::new();
@@ -363,13 +393,16 @@ fn listen(shared: &Shared, threads: usize) -> Result<(OfWorkers, Vec<Listen>), V
                 named.is_none_or(|named| named.contains(&worker))
             };
             let count = (0..threads).filter(|worker| listens(*worker)).count();
-            let bound = match bind(listener, count) {
+            let bound = match bind(listener, count, handed) {
                 Ok(bound) => bound,
                 Err(e) => {
                     errors.push(e);
                     continue;
                 }
             };
+            if let Some(to_hand) = &mut to_hand {
+                to_hand.add(&bound);
+            }
             if let Some(first) = bound.first() {
                 let (frontend, name) = (front.name.clone(), listener.name.clone());
                 addresses.push(Listen {

@@ -191,7 +191,12 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
     log.open(&spec.proxies.global)
         .map_err(|e| fail(format!("cannot start the thread that writes logs: {e}")))?;
     let line_bytes_max = spec.proxies.global.buffer_bytes;
-    let proxies = tidegate_proxy::prepare(spec.proxies).map_err(|error| fail(not_started(&error)))?;
+    let mut proxies = tidegate_proxy::prepare(spec.proxies).map_err(|error| fail(not_started(&error)))?;
+    if master::is_worker() {
+        let handed = master::handed_over();
+        let handed = handed.map_err(|e| fail(format!("cannot take sockets from the master: {e}")))?;
+        proxies = proxies.succeeding(handed);
+    }
     let scripts = runtime::Scripts {
         commands: spec.scripts.declared().commands().to_vec(),
         desk: spec.scripts.desk(),
@@ -222,7 +227,7 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
         plan.write_pid()?;
         privileges.give_up()
     };
-    let running = proxies
+    let mut running = proxies
         .start_after(spec.scripts.factory(), last)
         .map_err(|error| fail(not_started(&error)))?;
     let (to_visit, visitors) = tokio::sync::mpsc::unbounded_channel();
@@ -237,7 +242,7 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
         report,
     )
     .map_err(watching)?;
-    ready(&running, to_visit, report).map_err(|e| fail(format!("cannot finish starting: {e}")))?;
+    ready(&mut running, to_visit, report).map_err(|e| fail(format!("cannot finish starting: {e}")))?;
     report::serves();
     flags
         .finish
@@ -477,12 +482,12 @@ fn master_socket(flags: &Flags, plan: &Plan, report: Report) -> Result<Option<ma
     Ok(Some(socket))
 }
 
-fn ready(running: &Running, to_visit: UnboundedSender<Visitor>, report: Report) -> std::io::Result<()> {
+fn ready(running: &mut Running, to_visit: UnboundedSender<Visitor>, report: Report) -> std::io::Result<()> {
     for listen in running.addresses() {
         report.step(|| format!("{} listens on {}", listen.frontend, listen.address));
     }
     if master::is_worker() {
-        master::ready(running.shutdown(), to_visit)?;
+        master::ready(running.shutdown(), &running.take_sockets(), to_visit)?;
     } else if daemon::is_background() {
         daemon::ready()?;
     }

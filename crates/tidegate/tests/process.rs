@@ -3,8 +3,9 @@
 mod support;
 
 use std::io::Write;
+use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{SocketAddr, UnixStream};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -123,6 +124,52 @@ fn a_master_starts_another_process_for_one_that_ended_unasked() -> Result<()> {
     site.logged("no process serves (the process that was to serve did not start); another one is started")?;
     std::fs::write(&file, written)?;
     another(&site, &[first, second]).map(drop)
+}
+
+/// The master has the sockets too: those who connect are lost with nobody, and a name that only one process can listen on
+/// goes from one to the next.
+#[test]
+fn who_waits_while_nobody_serves_is_served_by_the_next_process() -> Result<()> {
+    let name = format!("tidegate-process-{}", std::process::id());
+    let config = format!(
+        "global\n    nbthread 2\n    master-worker\n{REST} %pid\n    bind 127.0.0.1:8081\n    bind abns@{name}\n"
+    );
+    let site = Site::start("process-handed", &[("site.cfg", &config)])?;
+    let by_name = || -> Result<u32> {
+        let address = SocketAddr::from_abstract_name(&name)?;
+        let mut stream = UnixStream::connect_addr(&address)?;
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        std::io::Read::read_to_string(&mut stream, &mut answer)?;
+        Ok(body(&answer).parse()?)
+    };
+    let first = by_name()?;
+    // Once it passes this on, the master knows the process and has its sockets.
+    send(site.pid(), Signal::QUIT)?;
+    site.logged("SIGQUIT: ")?;
+    send(first, Signal::STOP)?;
+    let waiting = (0..20).map(|_| site.begin("/")).collect::<Result<Vec<_>>>()?;
+    send(first, Signal::KILL)?;
+    let mut served = Vec::new();
+    for waiting in waiting {
+        served.push(body(&rest(waiting)?).parse::<u32>()?);
+    }
+    served.dedup();
+    let [second] = served[..] else {
+        return Err(format!("served by {served:?}").into());
+    };
+    assert_eq!((second == first, by_name()?), (false, second));
+    // One listener less, the others as they were.
+    let file = site.directory().join("site.cfg");
+    let written = std::fs::read_to_string(&file)?;
+    let without = format!("    bind {}\n", site.address(1)?);
+    std::fs::write(&file, written.replace(&without, ""))?;
+    send(site.pid(), Signal::USR2)?;
+    until_gone(second)?;
+    let third = serving(&site)?;
+    assert!(third != second && by_name()? == third);
+    assert!(site.connect(1).is_err(), "nobody listens there any more");
+    Ok(())
 }
 
 #[test]

@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, watch};
 use super::framing::{Frame, first};
 use super::message::Message;
 use super::{LogForwardSpec, render};
+use crate::handed::Handed;
 use crate::listener::{Acceptor, BindError, Bound, bind, bind_datagram};
 use crate::log::LogWriter;
 use crate::stream::Stream;
@@ -54,7 +55,7 @@ impl Relay {
                 }
             }
             for listener in &spec.streams {
-                match bind(listener, 1) {
+                match bind(listener, 1, &mut Handed::default()) {
                     Ok(bound) => streams.extend(bound.into_iter().map(|bound| (bound, listener.tls.clone()))),
                     Err(error) => errors.push(error),
                 }

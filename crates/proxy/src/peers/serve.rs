@@ -15,6 +15,7 @@ use super::link::Link;
 use super::section::Section;
 use super::show::SectionView;
 use super::{PeerSpec, PeersSpec};
+use crate::handed::Handed;
 use crate::listener::{Acceptor, BindError, Bound, bind};
 use crate::log::{Level, LogWriter};
 use crate::spec::ServerSpec;
@@ -59,7 +60,7 @@ impl Exchange {
             }
             let mut streams = Vec::new();
             for listener in &spec.listeners {
-                match bind(listener, 1) {
+                match bind(listener, 1, &mut Handed::default()) {
                     Ok(bound) => streams.extend(bound.into_iter().map(|bound| (bound, listener.tls.clone()))),
                     Err(error) => errors.push(error),
                 }

@@ -1,5 +1,6 @@
 //! The process that stays (`-W`): it starts the one that serves, starts another one when the configuration is to be read
-//! anew or when that one has ended unasked, and passes signals on. It serves nothing itself, keeps its rights, and ends with the last of the others. With `-S` it
+//! anew or when that one has ended unasked, and passes signals on. It has copies of the listening sockets, which go from one to the
+//! next, so that nobody who connects in between is lost. It serves nothing itself, keeps its rights, and ends with the last of the others. With `-S` it
 //! has a socket of its own (`cli`), over which it and the others take commands.
 
 mod cli;
@@ -10,6 +11,7 @@ mod worker;
 
 use std::cell::RefCell;
 use std::ffi::OsString;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -23,10 +25,10 @@ use crate::program::Exit;
 use crate::report::Report;
 use restarts::Restarts;
 use signals::{Heard, Signals};
-use worker::{End, Worker};
+use worker::{End, NotStarted, Started, Worker};
 
 pub(crate) use cli::Socket;
-pub(crate) use link::{ready, say};
+pub(crate) use link::{handed_over, ready, say};
 
 /// Set for a process that serves under a master. Its standard input leads to the master.
 const MARK: &str = "TIDEGATE_WORKER";
@@ -69,7 +71,11 @@ pub(crate) fn run(settings: Settings, report: Report) -> Result<Exit, String> {
         let open = |socket: Socket| socket.open().map(|open| (socket, open));
         let socket = settings.socket.map(open).transpose()?;
         let mut signals = Signals::new().map_err(|e| format!("cannot watch for signals: {e}"))?;
-        let (first, said) = Worker::start(&program, &settings.args)
+        let Started {
+            worker,
+            said,
+            sockets,
+        } = Worker::start(&program, &settings.args, &[])
             .await
             .map_err(|failed| failed.why)?;
         if let Some(path) = &settings.pid_file {
@@ -77,7 +83,8 @@ pub(crate) fn run(settings: Settings, report: Report) -> Result<Exit, String> {
             written.map_err(|e| format!("cannot write `{}`: {e}", path.display()))?;
         }
         let processes = Rc::new(RefCell::new(Processes {
-            current: Some(first),
+            current: Some(worker),
+            sockets,
             leaving: Vec::new(),
             reloads: 0,
             failed: 0,
@@ -140,6 +147,8 @@ fn program() -> Result<PathBuf, String> {
 struct Processes {
     /// Serves.
     current: Option<Worker>,
+    /// Copies of the listening sockets of the one that serves, or served last.
+    sockets: Vec<OwnedFd>,
     /// Were replaced, and end with their last sessions.
     leaving: Vec<Worker>,
     /// How often a configuration was to be loaded anew.
@@ -149,6 +158,22 @@ struct Processes {
     started: Instant,
     /// What was said when one was loaded last.
     said: Vec<u8>,
+}
+
+impl Processes {
+    /// Another one serves from now on. Gives the one before.
+    fn serve(&mut self, next: Started) -> Option<Worker> {
+        self.said = next.said;
+        self.sockets = next.sockets;
+        self.current.replace(next.worker)
+    }
+
+    fn copied_sockets(&self) -> Vec<OwnedFd> {
+        self.sockets
+            .iter()
+            .filter_map(|socket| socket.try_clone().ok())
+            .collect()
+    }
 }
 
 /// Somebody wants the configuration loaded anew.
@@ -203,6 +228,8 @@ impl Master {
         self.stopping = true;
         self.restart_at = None;
         self.tell("STOPPING=1");
+        // Else who connects waits for somebody who never comes.
+        self.processes.borrow_mut().sockets.clear();
         self.pass_on(signal);
     }
 
@@ -213,15 +240,14 @@ impl Master {
             return false;
         }
         self.tell("RELOADING=1");
-        let next = Worker::start(&self.program, &self.args).await;
+        let next = self.start().await;
         let mut processes = self.processes.borrow_mut();
         processes.reloads += 1;
         let well = match next {
-            Ok((next, said)) => {
+            Ok(next) => {
                 self.restart_at = None;
                 processes.failed = 0;
-                processes.said = said;
-                let old = processes.current.replace(next);
+                let old = processes.serve(next);
                 if let Some(old) = old {
                     old.signal(if hard { Signal::TERM } else { Signal::USR1 });
                     processes.leaving.push(old);
@@ -286,21 +312,24 @@ impl Master {
             Some(pause) => self.restart_at = Some(Instant::now() + pause),
             None => {
                 self.failed = Some(end.status);
-                self.stopping = true;
-                self.restart_at = None;
-                self.pass_on(Signal::TERM);
+                self.stop(Signal::TERM);
             }
         }
     }
 
+    /// Starts a process with the sockets of the one before.
+    async fn start(&self) -> Result<Started, NotStarted> {
+        // Those are copies: they stay here as long as nobody else serves.
+        let sockets = self.processes.borrow().copied_sockets();
+        Worker::start(&self.program, &self.args, &sockets).await
+    }
+
     async fn restart(&mut self) {
         self.restart_at = None;
-        match Worker::start(&self.program, &self.args).await {
-            Ok((worker, said)) => {
-                let pid = worker.pid();
-                let mut processes = self.processes.borrow_mut();
-                processes.said = said;
-                processes.current = Some(worker);
+        match self.start().await {
+            Ok(started) => {
+                let pid = started.worker.pid();
+                self.processes.borrow_mut().serve(started);
                 self.report.notice(&format!("process {pid} serves in its place"));
             }
             Err(failed) => {

@@ -10,11 +10,9 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 
-use super::link::SERVES;
-use super::{MARK, NOTIFY};
+use super::{MARK, NOTIFY, link};
 use crate::daemon;
 
 /// The most that is kept of what a process says while it starts.
@@ -29,6 +27,15 @@ pub(super) struct Worker {
     pub(super) reloads: u32,
 }
 
+/// One that serves.
+pub(super) struct Started {
+    pub(super) worker: Worker,
+    /// What it said meanwhile.
+    pub(super) said: Vec<u8>,
+    /// Copies of its listening sockets.
+    pub(super) sockets: Vec<OwnedFd>,
+}
+
 /// Why there is none.
 pub(super) struct NotStarted {
     pub(super) why: String,
@@ -37,8 +44,12 @@ pub(super) struct NotStarted {
 }
 
 impl Worker {
-    /// Starts one, and waits until it serves. Gives what it said meanwhile, too.
-    pub(super) async fn start(program: &Path, args: &[OsString]) -> Result<(Worker, Vec<u8>), NotStarted> {
+    /// Starts one with listening sockets of the one before, and waits until it serves.
+    pub(super) async fn start(
+        program: &Path,
+        args: &[OsString],
+        sockets: &[OwnedFd],
+    ) -> Result<Started, NotStarted> {
         let failed = |e: std::io::Error| NotStarted {
             why: format!("cannot start a process that serves: {e}"),
             said: Vec::new(),
@@ -53,27 +64,24 @@ impl Worker {
             .stdin(Stdio::from(OwnedFd::from(theirs)));
         daemon::forget(&mut command);
         ours.set_nonblocking(true).map_err(failed)?;
-        let mut link = UnixStream::from_std(ours).map_err(failed)?;
+        let link = UnixStream::from_std(ours).map_err(failed)?;
         let mut child = command.spawn().map_err(failed)?;
         // The other end is the child's alone now.
         drop(command);
-        let mut said = Vec::new();
-        let mut piece = [0; 4096];
+        // One that has ended already is noticed below.
+        let _ = link::begin(&link, sockets).await;
+        let (mut said, mut sockets) = (Vec::new(), Vec::new());
         loop {
-            let read = match link.read(&mut piece).await {
-                Ok(read @ 1..) => piece.get(..read).unwrap_or_default(),
-                _ => {
-                    let _ = child.kill();
-                    let _ = child.wait();
-                    let why = "the process that was to serve did not start".into();
-                    return Err(NotStarted { why, said });
-                }
+            let Ok(Some(more)) = link::listen(&link).await else {
+                let _ = child.kill();
+                let _ = child.wait();
+                let why = "the process that was to serve did not start".into();
+                return Err(NotStarted { why, said });
             };
-            let text = read.strip_suffix(&[SERVES]);
             let room = STARTUP_BYTES_MAX.saturating_sub(said.len());
-            let new = text.unwrap_or(read);
-            said.extend_from_slice(new.get(..room.min(new.len())).unwrap_or_default());
-            if text.is_some() {
+            said.extend_from_slice(more.text.get(..room.min(more.text.len())).unwrap_or_default());
+            sockets.extend(more.sockets);
+            if more.serves {
                 break;
             }
         }
@@ -83,7 +91,11 @@ impl Worker {
             started: Instant::now(),
             reloads: 0,
         };
-        Ok((worker, said))
+        Ok(Started {
+            worker,
+            said,
+            sockets,
+        })
     }
 
     pub(super) fn pid(&self) -> u32 {

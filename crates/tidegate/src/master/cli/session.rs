@@ -293,7 +293,7 @@ impl Session {
             return Ok(None);
         };
         let (ours, theirs) = StdUnixStream::pair()?;
-        link::send(&*link, &theirs, entrance)?;
+        link::pass(&*link, &theirs, entrance)?;
         ours.set_nonblocking(true)?;
         UnixStream::from_std(ours).map(Some)
     }
