@@ -5,7 +5,7 @@ mod support;
 use std::io::{BufReader, Read, Write};
 
 use support::Result;
-use support::origin::{head, origin, server};
+use support::origin::{head, named, origin, server};
 use support::site::Site;
 
 #[test]
@@ -152,5 +152,39 @@ frontend f
     let site = Site::start("rules-blanks", &[("site.cfg", config)])?;
     let answer = site.get("/")?;
     assert!(answer.ends_with("\r\n\r\n<x y> <x y> <>"), "{answer}");
+    Ok(())
+}
+
+#[test]
+fn what_answers_in_place_of_a_response_is_seen_by_no_other_rule() -> Result<()> {
+    let config = format!(
+        "defaults\n    mode http\n    timeout connect 5s\n    timeout client 15s\n    timeout server 15s\n\
+         frontend f\n    bind 127.0.0.1:8080\n    http-response set-header x-frontend 1\n    \
+         http-after-response set-header x-after 1\n    default_backend b\n\
+         backend b\n    http-request set-var(txn.path) path\n    \
+         http-request use-service prometheus-exporter if {{ path /service }}\n    stats uri /stats\n    \
+         http-response return status 298 if {{ var(txn.path) -m str /return }}\n    \
+         http-response deny if {{ var(txn.path) -m str /deny }}\n    \
+         http-response set-header x-backend 1\n    server o {}\n",
+        server(named("origin")?)
+    );
+    let site = Site::start("rules-in-place", &[("site.cfg", &config)])?;
+    // The status, and whether the rules of the backend and of the frontend saw the response.
+    for (path, status, seen) in [
+        ("/", "200", [true, true]),
+        ("/service", "200", [true, true]),
+        ("/stats", "200", [false, false]),
+        ("/return", "298", [false, false]),
+        ("/deny", "502", [false, false]),
+    ] {
+        let answer = site.get(path)?;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{path}: {answer}"
+        );
+        let has = |name: &str| answer.contains(&format!("\r\n{name}: 1\r\n"));
+        assert_eq!([has("x-backend"), has("x-frontend")], seen, "{path}: {answer}");
+        assert!(has("x-after"), "{path}: {answer}");
+    }
     Ok(())
 }

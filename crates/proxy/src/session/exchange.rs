@@ -18,6 +18,7 @@ use super::inspection::Inspection;
 use super::logline;
 use super::outgoing::{Active, Content, Outgoing};
 use super::persistence;
+use super::responding::has_rules;
 use super::service::{self, Served};
 use super::statistics::wanted;
 use super::stream::{HttpStream, Wire};
@@ -424,17 +425,35 @@ impl HttpStream {
         }
     }
 
-    /// A service's response.
-    pub(super) async fn served(
+    /// A service's response, which goes through the response rules, as a server's does.
+    async fn served(
         &self,
         service: &dyn HttpService,
         line: &Rc<str>,
         txn: &Rc<Txn>,
         body: MessageBody,
     ) -> Option<Made> {
+        match self.produced(service, line, txn, body).await {
+            Ok(made) => {
+                let backend = txn.usage.backend();
+                self.response_rules(self.rules_of_response(backend.as_deref()), txn, made)
+                    .await
+            }
+            Err(failed) => Some(failed),
+        }
+    }
+
+    /// A service's response; an error where it made none.
+    pub(super) async fn produced(
+        &self,
+        service: &dyn HttpService,
+        line: &Rc<str>,
+        txn: &Rc<Txn>,
+        body: MessageBody,
+    ) -> Result<Made, Made> {
         let backend = txn.usage.backend();
         let Ok(body) = self.filter_request(backend.as_deref(), txn, body).await else {
-            return Some(self.error(txn, StatusCode::BAD_REQUEST, true).await);
+            return Err(self.error(txn, StatusCode::BAD_REQUEST, true).await);
         };
         txn.facts.borrow_mut().termination = Some(*b"LR");
         let times = &txn.times;
@@ -445,28 +464,26 @@ impl HttpStream {
         let served = service::serve(service, line, txn, body).await;
         self.note(&times.response);
         match served {
-            Served::Response(head, content) => {
-                let made = Made {
-                    head: *head,
-                    content,
-                    close: false,
-                    silent: false,
-                };
-                self.after_service(txn, made).await
-            }
+            Served::Response(head, content) => Ok(Made {
+                head: *head,
+                content,
+                close: false,
+                silent: false,
+            }),
             Served::Failed => {
                 txn.facts.borrow_mut().termination = Some(*b"SH");
-                Some(self.error(txn, StatusCode::INTERNAL_SERVER_ERROR, false).await)
+                Err(self.error(txn, StatusCode::INTERNAL_SERVER_ERROR, false).await)
             }
         }
     }
 
-    /// A service's response goes through the response rules, as a server's does.
-    async fn after_service(&self, txn: &Rc<Txn>, made: Made) -> Option<Made> {
-        self.response_rules(&self.frontend.http_response, txn, made).await
+    /// The rules of a response that isn't from the frontend's rules themselves.
+    fn rules_of_response<'a>(&'a self, backend: Option<&'a Backend>) -> [Option<&'a PreparedRules>; 2] {
+        let of_backend = backend.map(|backend| &backend.http_response);
+        [of_backend, Some(&self.frontend.http_response)]
     }
 
-    /// So does one of a cache, wherever among the rules it was found.
+    /// A cache's response goes through them, too, wherever among the rules it was found.
     async fn after_cache(
         &self,
         txn: &Rc<Txn>,
@@ -484,16 +501,15 @@ impl HttpStream {
             self.note(moment);
         }
         txn.capture_headers(Way::Response, &head.headers);
-        let mut made = Made {
+        let made = Made {
             head,
             content: object.map_or(Content::Empty, |object| Content::Cached(object, 0)),
             close: false,
             silent: false,
         };
-        if let Some(backend) = txn.usage.backend() {
-            made = self.response_rules(&backend.http_response, txn, made).await?;
-        }
-        self.response_rules(&self.frontend.http_response, txn, made).await
+        let backend = txn.usage.backend();
+        self.response_rules(self.rules_of_response(backend.as_deref()), txn, made)
+            .await
     }
 
     /// Tells the client what it will need.
@@ -583,10 +599,9 @@ impl HttpStream {
         if !backend.tcp_response.is_empty() {
             made = Box::pin(self.inspect_response(backend, txn, made)).await?;
         }
-        for rules in [&backend.http_response, &self.frontend.http_response] {
-            if !rules.is_empty() {
-                made = self.response_rules(rules, txn, made).await?;
-            }
+        let sets = self.rules_of_response(Some(backend));
+        if has_rules(&sets) {
+            made = self.response_rules(sets, txn, made).await?;
         }
         if backend.spec.check_cache && self.shares_cookie(txn, &made) {
             let name = &backend.spec.name;
@@ -636,15 +651,14 @@ impl HttpStream {
             return Some(self.error(txn, StatusCode::BAD_GATEWAY, false).await);
         }
         let status = head.status;
-        let mut made = Made {
+        let made = Made {
             head,
             content: Content::Empty,
             close: false,
             silent: false,
         };
-        for rules in [&backend.http_response, &self.frontend.http_response] {
-            made = self.response_rules(rules, txn, made).await?;
-        }
+        let sets = self.rules_of_response(Some(backend));
+        let mut made = self.response_rules(sets, txn, made).await?;
         if made.head.status == status && made.content.is_ended() && !made.silent {
             made.head = match self.filter_switch(backend, txn, made.head).await {
                 Ok(head) => head,

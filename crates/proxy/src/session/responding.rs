@@ -17,6 +17,11 @@ use crate::txn::{Phase, Txn};
 use crate::upstream::Server;
 use crate::worker::Backend;
 
+/// Whether there is anything to be evaluated: most responses need not be moved for it.
+pub(super) fn has_rules(sets: &[Option<&PreparedRules>]) -> bool {
+    sets.iter().flatten().any(|rules| !rules.is_empty())
+}
+
 impl HttpStream {
     /// Stores what the response says of its server.
     pub(super) async fn store_response(
@@ -43,10 +48,9 @@ impl HttpStream {
     ) -> Option<Made> {
         let mut made = made;
         let of_backend = backend.map(|backend| &backend.http_after_response);
-        for rules in of_backend.into_iter().chain([&self.frontend.http_after_response]) {
-            if !rules.is_empty() {
-                made = self.response_rules(rules, txn, made).await?;
-            }
+        let sets = [of_backend, Some(&self.frontend.http_after_response)];
+        if has_rules(&sets) {
+            made = self.response_rules(sets, txn, made).await?;
         }
         // Most responses pass here without a filter, and needn't be moved for that.
         if !self.filters_response(backend, txn, &made.content) {
@@ -63,15 +67,32 @@ impl HttpStream {
         }
     }
 
-    /// Evaluates rules of a response. `None` where they close the client's connection without an answer.
+    /// Evaluates rules of a response, set after set; what one answers in its place, the next do not see. `None` where they
+    /// close the client's connection without an answer.
     pub(super) async fn response_rules(
+        &self,
+        sets: [Option<&PreparedRules>; 2],
+        txn: &Rc<Txn>,
+        made: Made,
+    ) -> Option<Made> {
+        let mut made = made;
+        for rules in sets.into_iter().flatten() {
+            match self.response_rule_set(rules, txn, made).await {
+                Ok(seen) => made = seen,
+                Err(instead) => return instead,
+            }
+        }
+        Some(made)
+    }
+
+    async fn response_rule_set(
         &self,
         rules: &PreparedRules,
         txn: &Rc<Txn>,
         made: Made,
-    ) -> Option<Made> {
+    ) -> Result<Made, Option<Made>> {
         if rules.is_empty() || made.silent {
-            return Some(made);
+            return Ok(made);
         }
         txn.phase.set(Phase::Response);
         let Made {
@@ -85,7 +106,7 @@ impl HttpStream {
         }) = begun
             && let Some(head) = txn.response.borrow_mut().take()
         {
-            return Some(Made {
+            return Ok(Made {
                 head,
                 content,
                 close,
@@ -103,7 +124,7 @@ impl HttpStream {
         txn: &Rc<Txn>,
         mut content: Content,
         close: bool,
-    ) -> Option<Made> {
+    ) -> Result<Made, Option<Made>> {
         let setting = self.setting(false);
         let mut next = match begun {
             Ok(next) => next,
@@ -111,7 +132,7 @@ impl HttpStream {
         };
         while let Verdict::WaitForBody(wait) = next.verdict {
             if let Err(late) = Box::pin(self.buffer_response(txn, &mut content, wait)).await {
-                return Some(late);
+                return Err(Some(late));
             }
             next = evaluate(rules.from(next.rule), next.rule, txn, &setting).await;
         }
@@ -125,11 +146,11 @@ impl HttpStream {
                     txn.usage.response_is_denied(&txn.client);
                 }
                 txn.facts.borrow_mut().termination = Some(ground.state(b'H'));
-                return Some(exchange::made(&reply));
+                return Err(Some(exchange::made(&reply)));
             }
             (Verdict::Done(ground), _) => {
                 txn.is_done(ground.state(b'H'));
-                return None;
+                return Err(None);
             }
             (Verdict::Vanish { rst_ttl }, _) => {
                 self.session.traffic.vanish.set(Some(rst_ttl));
@@ -137,7 +158,7 @@ impl HttpStream {
             }
             (Verdict::Reject | Verdict::Close | Verdict::Tarpit(_), _) => (StatusCode::BAD_GATEWAY, *b"PH"),
             (_, Some(head)) => {
-                return Some(Made {
+                return Ok(Made {
                     head,
                     content,
                     close,
@@ -147,7 +168,7 @@ impl HttpStream {
             (_, None) => (StatusCode::INTERNAL_SERVER_ERROR, *b"PH"),
         };
         txn.facts.borrow_mut().termination = Some(state);
-        Some(self.error(txn, status, false).await)
+        Err(Some(self.error(txn, status, false).await))
     }
 
     /// Waits for as much of a response's body as is wanted, which is a server's or all here; a server that is late is given up.

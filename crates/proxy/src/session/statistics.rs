@@ -34,7 +34,11 @@ impl HttpStream {
             .request_rules(access, (Mode::Http, None), timeouts, txn, &mut body)
             .await
         {
-            Ruled::GoOn => self.served(&*page.service, &"stats".into(), txn, body).await,
+            // No rule of responses sees it.
+            Ruled::GoOn => {
+                let produced = self.produced(&*page.service, &"stats".into(), txn, body).await;
+                Some(produced.unwrap_or_else(|failed| failed))
+            }
             Ruled::Made(made) => Some(made),
             Ruled::Close => None,
         }
