@@ -12,6 +12,7 @@ mod keywords;
 mod load;
 mod master;
 mod memory;
+mod pid_file;
 mod privileges;
 mod program;
 pub mod reference;

@@ -21,7 +21,7 @@ use crate::privileges::Privileges;
 use crate::report::{self, Report};
 use crate::runtime::{self, Rights, SocketSpec, Sockets, Visitor};
 use crate::signals::SoftStop;
-use crate::{daemon, explain, fmt, keywords, master, signals, statistics, stubs, system, tokens};
+use crate::{daemon, explain, fmt, keywords, master, pid_file, signals, statistics, stubs, system, tokens};
 
 /// How the program ends. The numbers are HAProxy's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -254,7 +254,7 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
         .for_each(|pid| system::signal(*pid, Signal::TERM));
     let well = running.join();
     if let Some(path) = &plan.pid_file {
-        let _ = std::fs::remove_file(path);
+        pid_file::remove(path);
     }
     Ok(if well { Exit::Success } else { Exit::Failure })
 }
@@ -349,9 +349,7 @@ impl Plan {
     }
 
     fn write_pid(&self) -> Result<(), String> {
-        let Some(path) = &self.pid_file else { return Ok(()) };
-        let written = std::fs::write(path, format!("{}\n", std::process::id()));
-        written.map_err(|e| format!("cannot write `{}`: {e}", path.display()))
+        self.pid_file.as_deref().map_or(Ok(()), pid_file::write)
     }
 }
 

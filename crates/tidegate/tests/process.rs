@@ -309,16 +309,22 @@ fn a_soft_stop_serves_who_waits_to_be_accepted_and_who_is_asking() -> Result<()>
 fn a_new_process_lets_the_old_one_finish() -> Result<()> {
     let site = Site::start(
         "process-finish",
-        &[("site.cfg", &format!("global\n    nbthread 1\n{REST} %pid\n"))],
+        &[(
+            "site.cfg",
+            &format!("global\n    nbthread 1\n    pidfile site/own.pid\n{REST} %pid\n"),
+        )],
     )?;
     let old = site.pid();
+    let numbers = site.directory().join("own.pid");
+    let number = || std::fs::read_to_string(&numbers);
     assert_eq!(serving(&site)?, old);
+    assert_eq!(number()?, format!("{old}\n"));
     let mut next = Command::new(binary())
-        .args(["-db", "-f", "site.cfg", "-sf", &old.to_string()])
-        .current_dir(site.directory())
+        .args(["-db", "-f", "site/site.cfg", "-sf", &old.to_string()])
+        .current_dir(site.directory().join(".."))
         .spawn()?;
     let start = Instant::now();
-    let found = loop {
+    let found: Result<()> = loop {
         // While both listen, either may answer.
         match serving(&site) {
             Ok(pid) if pid == next.id() => break Ok(()),
@@ -333,10 +339,15 @@ fn a_new_process_lets_the_old_one_finish() -> Result<()> {
         std::thread::sleep(Duration::from_millis(10));
     }
     let ended = !gone();
-    next.kill()?;
+    // The number in the file is the new one's by now, and goes with that.
+    let told = number();
+    send(next.id(), Signal::TERM)?;
     next.wait()?;
     assert!(ended, "the old process is still there");
-    found
+    found?;
+    assert_eq!(told?, format!("{}\n", next.id()));
+    assert!(!numbers.exists());
+    Ok(())
 }
 
 #[test]

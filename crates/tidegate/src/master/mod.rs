@@ -21,6 +21,7 @@ use rustix::process::Signal;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::daemon;
+use crate::pid_file;
 use crate::program::Exit;
 use crate::report::Report;
 use restarts::Restarts;
@@ -79,8 +80,7 @@ pub(crate) fn run(settings: Settings, report: Report) -> Result<Exit, String> {
             .await
             .map_err(|failed| failed.why)?;
         if let Some(path) = &settings.pid_file {
-            let written = std::fs::write(path, format!("{}\n", std::process::id()));
-            written.map_err(|e| format!("cannot write `{}`: {e}", path.display()))?;
+            pid_file::write(path)?;
         }
         let processes = Rc::new(RefCell::new(Processes {
             current: Some(worker),
@@ -133,7 +133,7 @@ pub(crate) fn run(settings: Settings, report: Report) -> Result<Exit, String> {
         })
     })?;
     if let Some(path) = &settings.pid_file {
-        let _ = std::fs::remove_file(path);
+        pid_file::remove(path);
     }
     Ok(exit)
 }
