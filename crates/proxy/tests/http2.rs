@@ -375,6 +375,24 @@ fn a_soft_stop_says_goodbye_and_lets_requests_finish() {
 }
 
 #[test]
+fn who_has_said_nothing_yet_is_served_after_a_soft_stop() {
+    let mut spec = proxied(Mode::Http, &[echo_server()]);
+    spec.frontends[0].listeners[0].proto = ListenProto::Http2;
+    let proxy = Proxy::start(spec);
+    let (mut silent, mut asked) = (proxy.client(), proxy.client());
+    asked.send(hello()).send(frame(1, 5, 1, &get_block()));
+    while asked.frame().0 != 0 {}
+    proxy.running().shutdown().soft();
+    // It has come to the other one, on the same worker.
+    assert_eq!(asked.goaway(), 0);
+    silent.send([hello(), frame(1, 5, 1, &get_block())].concat());
+    while silent.frame().0 != 0 {}
+    assert_eq!(silent.goaway(), 0);
+    drop((silent, asked));
+    assert!(proxy.take().join());
+}
+
+#[test]
 fn silence_ends_a_connection_with_a_goodbye() {
     let mut spec = proxied(Mode::Http, &[echo_server()]);
     spec.frontends[0].timeouts.http_keep_alive = Some(Duration::from_millis(100));

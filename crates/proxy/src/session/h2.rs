@@ -254,7 +254,8 @@ impl Connection {
         let total = session.worker.shared.global.h2.fe_streams_total;
         let enough = total > 0 && session.requests.get() >= u64::from(total);
         let idle = self.exchanges.is_empty();
-        let waits = idle && session.frontend.spec.idle_close_on_response;
+        // Who has connected and said nothing yet is about to ask for something.
+        let waits = idle && (session.frontend.spec.idle_close_on_response || !self.conn.is_greeted());
         let leaves_in = session.leaves_in();
         let stops = leaves_in == Some(Duration::ZERO) && !waits;
         let soon = leaves_in.filter(|_| !waits && self.ending.is_none());
