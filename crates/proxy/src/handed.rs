@@ -36,7 +36,9 @@ impl Handed {
         options: &SocketOptions,
     ) -> Option<Socket> {
         self.take(&BoundAddress::Tcp(address), |socket| {
-            let same_family = address.is_ipv4() || socket.only_v6()? == v6only.unwrap_or(false);
+            // It says something of the wildcard alone.
+            let is_wildcard = address.is_ipv6() && address.ip().is_unspecified();
+            let same_family = !is_wildcard || socket.only_v6()? == v6only.unwrap_or(false);
             let interface = options.interface.as_ref().map(|name| name.as_bytes());
             let transparent = match address.is_ipv4() {
                 true => socket.ip_transparent_v4()?,
@@ -126,7 +128,6 @@ mod tests {
         let options = SocketOptions::default();
         let other = SocketAddr::from(([127, 0, 0, 1], address.port()));
         assert!(handed.take_port(other, None, &options).is_none());
-        assert!(handed.take_port(address, Some(true), &options).is_none());
         let device = SocketOptions {
             interface: Some("lo".into()),
             ..SocketOptions::default()
