@@ -13,13 +13,13 @@ use socket2::Socket;
 use crate::listener::{Bound, BoundAddress, bound_address};
 use crate::spec::SocketOptions;
 
-/// The sockets that a process was given and has not used yet.
+/// The sockets that a process was given and has not used yet. They are closed with this.
 #[derive(Default)]
-pub(crate) struct Handed(Vec<(BoundAddress, Socket)>);
+pub struct Handed(Vec<(BoundAddress, Socket)>);
 
 impl Handed {
-    /// What is no listening socket is closed.
-    pub(crate) fn new(sockets: Vec<OwnedFd>) -> Self {
+    /// Those among these that listen.
+    pub fn new(sockets: Vec<OwnedFd>) -> Self {
         let known = sockets.into_iter().filter_map(|socket| {
             let socket = Socket::from(socket);
             let listens = socket.is_listener().unwrap_or(false);
@@ -61,6 +61,11 @@ impl Handed {
     }
 }
 
+/// Whether sockets there are handed over.
+pub(crate) fn is_handed(address: &BoundAddress) -> bool {
+    matches!(address, BoundAddress::Tcp(_) | BoundAddress::Abstract(_))
+}
+
 /// The sockets that a process hands over: copies of those that it listens on.
 #[derive(Default)]
 pub(crate) struct ToHand(Vec<OwnedFd>);
@@ -68,11 +73,11 @@ pub(crate) struct ToHand(Vec<OwnedFd>);
 impl ToHand {
     /// Takes in the sockets of one listener. One that can't be copied isn't handed over.
     pub(crate) fn add(&mut self, bound: &[Bound]) {
-        // Workers have copies of one socket, where it isn't a port.
         let sockets = match bound.first().map(|first| &first.address) {
-            Some(BoundAddress::Tcp(_)) => bound,
+            Some(address) if !is_handed(address) => &[],
+            // Workers have copies of one socket, where it isn't a port.
             Some(BoundAddress::Abstract(_)) => bound.get(..1).unwrap_or_default(),
-            _ => &[],
+            _ => bound,
         };
         let copies = sockets.iter().filter_map(|bound| bound.socket.try_clone().ok());
         self.0.extend(copies.map(OwnedFd::from));

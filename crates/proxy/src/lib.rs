@@ -71,6 +71,7 @@ pub use control::{Control, NoBackend, Plane, Preset, Totals};
 pub use counts::Count;
 pub use duration::Stage;
 pub use gate::FrontendState;
+pub use handed::Handed;
 pub use handle::{TxnHandle, lookup};
 pub use listener::{BindError, BoundAddress, OpenSocket};
 pub use reply::Reply;

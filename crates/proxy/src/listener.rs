@@ -13,7 +13,7 @@ use std::task::{Context, Poll, ready};
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
-use crate::handed::Handed;
+use crate::handed::{Handed, is_handed};
 use crate::spec::{ListenAddress, ListenerSpec, SocketOptions};
 use crate::stream::Stream;
 
@@ -70,17 +70,18 @@ pub struct OpenSocket {
 }
 
 impl OpenSocket {
-    /// Opens the socket of a listener, with the same care as those of frontends.
+    /// Opens the socket of a listener, with the same care as those of frontends, or takes the one that the process before
+    /// had there.
     ///
     /// # Errors
     /// The socket can't be had.
-    pub fn open(spec: &ListenerSpec) -> Result<OpenSocket, BindError> {
+    pub fn open(spec: &ListenerSpec, handed: &mut Handed) -> Result<OpenSocket, BindError> {
         let failed = |error| BindError {
             line: spec.line.clone(),
             address: described(&spec.address),
             error,
         };
-        let mut bound = bind_all(spec, 1, &mut Handed::default()).map_err(failed)?;
+        let mut bound = bind_all(spec, 1, handed).map_err(failed)?;
         let Some(Bound { socket, address }) = bound.pop() else {
             return Err(failed(io::ErrorKind::NotFound.into()));
         };
@@ -89,6 +90,11 @@ impl OpenSocket {
             socket: socket.into(),
             address,
         })
+    }
+
+    /// A copy for the process that takes this one's place, where such sockets are handed over.
+    pub fn to_hand(&self) -> Option<OwnedFd> {
+        is_handed(&self.address).then(|| self.socket.try_clone().ok())?
     }
 }
 

@@ -127,8 +127,8 @@ impl Prepared {
     /// Listens on these sockets of the process before, as far as they are still wanted, and keeps copies of all sockets
     /// for the process that comes next ([`Running::take_sockets`]).
     #[must_use]
-    pub fn succeeding(mut self, sockets: Vec<OwnedFd>) -> Self {
-        self.handed = Some(Handed::new(sockets));
+    pub fn succeeding(mut self, sockets: Handed) -> Self {
+        self.handed = Some(sockets);
         self
     }
 

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::Write as _;
+use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
@@ -10,7 +11,7 @@ use tidegate_config::model::{RuntimeSettings, UnixBind};
 use tidegate_config::{Diagnostics, Facts, Severity, evaluate_flag};
 use tidegate_lua_api::{LoadError, LogSink};
 use tidegate_proxy::log::{LogWriter, Logger};
-use tidegate_proxy::{Running, StartError};
+use tidegate_proxy::{Handed, Running, StartError};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::assemble::{Assembled, Surroundings, Workshop, assemble, listeners_of};
@@ -192,11 +193,9 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
         .map_err(|e| fail(format!("cannot start the thread that writes logs: {e}")))?;
     let line_bytes_max = spec.proxies.global.buffer_bytes;
     let mut proxies = tidegate_proxy::prepare(spec.proxies).map_err(|error| fail(not_started(&error)))?;
-    if master::is_worker() {
-        let handed = master::handed_over();
-        let handed = handed.map_err(|e| fail(format!("cannot take sockets from the master: {e}")))?;
-        proxies = proxies.succeeding(handed);
-    }
+    let handed = master::is_worker().then(master::handed_over).transpose();
+    let handed = handed.map_err(|e| fail(format!("cannot take sockets from the master: {e}")))?;
+    let (hands_over, mut handed) = (handed.is_some(), Handed::new(handed.unwrap_or_default()));
     let scripts = runtime::Scripts {
         commands: spec.scripts.declared().commands().to_vec(),
         desk: spec.scripts.desk(),
@@ -219,7 +218,13 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
     spec.scripts.world().open(proxies.control(), figures);
     spec.scripts.certificates().open(certificates);
     spec.scripts.run_init().map_err(|errors| fail(listed(&errors)))?;
-    let sockets = Sockets::open(&sockets).map_err(|errors| fail(not_started(&StartError::Bind(errors))))?;
+    let sockets = Sockets::open(&sockets, &mut handed)
+        .map_err(|errors| fail(not_started(&StartError::Bind(errors))))?;
+    let mut to_hand = Vec::new();
+    if hands_over {
+        to_hand = sockets.to_hand();
+        proxies = proxies.succeeding(handed);
+    }
     let watching = |e| fail(format!("cannot watch for signals: {e}"));
     let handlers = signals::Handlers::new().map_err(watching)?;
     let privileges = std::mem::take(&mut plan.privileges);
@@ -242,7 +247,10 @@ fn serve(flags: &Flags, args: Vec<OsString>, report: Report) -> Result<Exit, Sto
         report,
     )
     .map_err(watching)?;
-    ready(&mut running, to_visit, report).map_err(|e| fail(format!("cannot finish starting: {e}")))?;
+    to_hand.extend(running.take_sockets());
+    ready(&running, &to_hand, to_visit, report).map_err(|e| fail(format!("cannot finish starting: {e}")))?;
+    // As long as they are open, the ports are.
+    drop(to_hand);
     report::serves();
     flags
         .finish
@@ -480,12 +488,17 @@ fn master_socket(flags: &Flags, plan: &Plan, report: Report) -> Result<Option<ma
     Ok(Some(socket))
 }
 
-fn ready(running: &mut Running, to_visit: UnboundedSender<Visitor>, report: Report) -> std::io::Result<()> {
+fn ready(
+    running: &Running,
+    to_hand: &[OwnedFd],
+    to_visit: UnboundedSender<Visitor>,
+    report: Report,
+) -> std::io::Result<()> {
     for listen in running.addresses() {
         report.step(|| format!("{} listens on {}", listen.frontend, listen.address));
     }
     if master::is_worker() {
-        master::ready(running.shutdown(), &running.take_sockets(), to_visit)?;
+        master::ready(running.shutdown(), to_hand, to_visit)?;
     } else if daemon::is_background() {
         daemon::ready()?;
     }

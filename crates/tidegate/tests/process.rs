@@ -132,15 +132,19 @@ fn a_master_starts_another_process_for_one_that_ended_unasked() -> Result<()> {
 fn who_waits_while_nobody_serves_is_served_by_the_next_process() -> Result<()> {
     let name = format!("tidegate-process-{}", std::process::id());
     let config = format!(
-        "global\n    nbthread 2\n    master-worker\n{REST} %pid\n    bind 127.0.0.1:8081\n    bind abns@{name}\n"
+        "global\n    nbthread 2\n    master-worker\n    stats socket abns@{name}-api\n\
+         {REST} %pid\n    bind 127.0.0.1:8081\n    bind abns@{name}\n"
     );
     let site = Site::start("process-handed", &[("site.cfg", &config)])?;
-    let by_name = || -> Result<u32> {
-        let address = SocketAddr::from_abstract_name(&name)?;
-        let mut stream = UnixStream::connect_addr(&address)?;
-        stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")?;
+    let ask = |name: &str, what: &str| -> Result<String> {
+        let mut stream = UnixStream::connect_addr(&SocketAddr::from_abstract_name(name)?)?;
+        stream.write_all(what.as_bytes())?;
         let mut answer = String::new();
         std::io::Read::read_to_string(&mut stream, &mut answer)?;
+        Ok(answer)
+    };
+    let by_name = || -> Result<u32> {
+        let answer = ask(&name, "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")?;
         Ok(body(&answer).parse()?)
     };
     let first = by_name()?;
@@ -168,6 +172,8 @@ fn who_waits_while_nobody_serves_is_served_by_the_next_process() -> Result<()> {
     until_gone(second)?;
     let third = serving(&site)?;
     assert!(third != second && by_name()? == third);
+    let info = ask(&format!("{name}-api"), "show info\n")?;
+    assert!(info.contains(&format!("\nPid: {third}\n")), "{info}");
     assert!(site.connect(1).is_err(), "nobody listens there any more");
     Ok(())
 }

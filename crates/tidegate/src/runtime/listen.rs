@@ -2,13 +2,14 @@
 
 use std::io;
 use std::net::TcpListener as StdTcpListener;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener as StdUnixListener;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tidegate_config::model::{AccessLevel, SeverityOutput};
 use tidegate_proxy::spec::{ListenAddress, ListenerSpec};
-use tidegate_proxy::{BindError, BoundAddress, OpenSocket};
+use tidegate_proxy::{BindError, BoundAddress, Handed, OpenSocket};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::Semaphore;
@@ -32,14 +33,14 @@ pub(crate) struct SocketSpec {
 pub(crate) struct Sockets(Vec<(OpenSocket, String, Rights)>);
 
 impl Sockets {
-    /// Opens them all.
+    /// Opens them all, or takes those that the process before had.
     ///
     /// # Errors
     /// Those that can't be had.
-    pub(crate) fn open(specs: &[SocketSpec]) -> Result<Sockets, Vec<BindError>> {
+    pub(crate) fn open(specs: &[SocketSpec], handed: &mut Handed) -> Result<Sockets, Vec<BindError>> {
         let (mut sockets, mut errors) = (Vec::new(), Vec::new());
         for spec in specs {
-            match OpenSocket::open(&spec.listener) {
+            match OpenSocket::open(&spec.listener, handed) {
                 Ok(socket) => {
                     let shown = shown(&spec.listener, &socket.address);
                     sockets.push((socket, shown, spec.rights));
@@ -52,6 +53,14 @@ impl Sockets {
         } else {
             Err(errors)
         }
+    }
+
+    /// Copies for the process that takes this one's place.
+    pub(crate) fn to_hand(&self) -> Vec<OwnedFd> {
+        self.0
+            .iter()
+            .filter_map(|(socket, ..)| socket.to_hand())
+            .collect()
     }
 
     /// Whether there is none.

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use tidegate_config::model::{AccessLevel, UnixBind};
 use tidegate_config::{Draft, MemoryFiles, Options};
-use tidegate_proxy::OpenSocket;
 use tidegate_proxy::spec::ListenerSpec;
+use tidegate_proxy::{Handed, OpenSocket};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::{Processes, Reload};
@@ -79,7 +79,7 @@ impl Socket {
     /// # Errors
     /// It can't be had.
     pub(super) fn open(&self) -> Result<OpenSocket, String> {
-        OpenSocket::open(&self.listener).map_err(|error| error.to_string())
+        OpenSocket::open(&self.listener, &mut Handed::default()).map_err(|error| error.to_string())
     }
 
     /// Takes connections for as long as the master is there.
