@@ -36,8 +36,11 @@ use crate::websocket;
 /// How long a refused client may go on sending what nobody reads, so that it gets to read the refusal.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// A client that says nothing for so long is parked; one that never asked twice after a [`MOMENT`].
+/// A client that says nothing for so long is parked.
 const PARKED_AFTER: Duration = Duration::from_millis(200);
+
+/// One that never asked twice is parked sooner: of many that come at once, few are there unparked at a time.
+const ASKED_ONCE_PARKED_AFTER: Duration = Duration::from_millis(2);
 
 /// The most that is read of such a client.
 const LINGER_BYTES_MAX: usize = 256 * 1024;
@@ -192,7 +195,7 @@ impl Resting {
             let parked_after = if session.asks_again() {
                 PARKED_AFTER
             } else {
-                MOMENT
+                ASKED_ONCE_PARKED_AFTER
             };
             if session.park_tried.get()
                 || limit.is_some_and(|limit| limit <= parked_after)
