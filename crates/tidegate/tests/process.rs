@@ -206,7 +206,7 @@ fn a_master_ends_as_the_process_that_served_did() -> Result<()> {
             }
         }
         assert_eq!(site.status()?, Some(status), "{}", site.output());
-        assert!(site.output().contains(&told), "{}", site.output());
+        site.logged(&told)?;
         // The first one is followed by some, unless it was told to end.
         assert_eq!(before.len(), if status == 0 { 1 } else { 7 });
     }

@@ -111,11 +111,7 @@ frontend nameless
 #[test]
 fn a_stats_file_that_is_missing_is_told_and_no_more() -> Result<()> {
     let runtime = Runtime::start("no-counters", "", "    stats-file /nowhere/at/all\n", "")?;
-    assert!(
-        runtime.site.output().contains("stats-file /nowhere/at/all"),
-        "{}",
-        runtime.site.output()
-    );
+    runtime.site.logged("stats-file /nowhere/at/all")?;
     Ok(())
 }
 

@@ -58,6 +58,7 @@ fn a_server_without_an_address_at_first_is_warned_of_and_shown_without_one() -> 
         dns.section()
     );
     let runtime = support::runtime::Runtime::start("resolvers-nowhere", "level admin", "", &rest)?;
+    runtime.site.logged("cannot resolve `nnn")?;
     let warned = runtime
         .site
         .output()
