@@ -20,7 +20,7 @@ pub(super) const DIFFERENCES: &[(&str, &str)] = &[
     ("StickTable.info-1", "the length of keys as it was configured; HAProxy gives one more"),
     ("TXN.set_var-1 core.register_converters-3", "a number with a fraction is cut; HAProxy 2.6 makes it 0"),
     ("act.ABORT-2", "as documented: nothing is sent; HAProxy 2.6 sends a 503"),
-    ("act.ABORT-3", "a client whose response is dropped gets a 502; HAProxy 2.6 lets it wait until a timeout"),
+    ("act.ABORT-3", "as documented: nothing is sent, and the connection ends; HAProxy 2.6 lets the client wait until a timeout"),
     ("act.DENY-3", "502, as documented; HAProxy 2.6 sends the page with a status of 200"),
     ("TXN.done-13 act.DONE-3", "the rules end, as for requests; HAProxy 2.6 lets the client wait until a timeout"),
     ("TXN.done-9 act.INVALID-2 filter.ERROR-1", "the reason phrase is that of RFC 9110"),
