@@ -179,12 +179,20 @@ pub(crate) fn free_address() -> Result<SocketAddr> {
 }
 
 fn ticks(pid: u32) -> Result<Ticks> {
-    let mut sum = stat_ticks(&std::fs::read_to_string(format!("/proc/{pid}/stat"))?)?;
+    ticks_with_children(pid, &std::fs::read_to_string(format!("/proc/{pid}/stat"))?)
+}
+
+fn ticks_with_children(pid: u32, stat: &str) -> Result<Ticks> {
+    let mut sum = stat_ticks(stat)?;
     for task in std::fs::read_dir(format!("/proc/{pid}/task"))? {
         // A thread may end, and a kernel may be built without this list: no children then.
         let children = std::fs::read_to_string(task?.path().join("children")).unwrap_or_default();
         for child in children.split_whitespace() {
-            let child = ticks(child.parse()?)?;
+            // One that has just ended is among what its parent has counted, soon.
+            let Ok(stat) = std::fs::read_to_string(format!("/proc/{child}/stat")) else {
+                continue;
+            };
+            let child = ticks_with_children(child.parse()?, &stat)?;
             sum.own += child.own;
             sum.kernel += child.kernel;
         }
