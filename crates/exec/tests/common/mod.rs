@@ -233,8 +233,8 @@ pub(crate) fn give_probe(lua: &Lua, name: &str, probe: &Probe) {
 /// Limits that no test reaches unless it means to, however busy the machine.
 pub(crate) fn patient() -> Limits {
     Limits {
-        burst: Some(Duration::from_secs(10)),
-        total: Some(Duration::from_secs(20)),
+        burst: Some(Duration::from_secs(60)),
+        total: Some(Duration::from_secs(120)),
         ..Limits::default()
     }
 }
