@@ -39,6 +39,25 @@ fn until_gone(pid: u32) -> Result<()> {
     Ok(())
 }
 
+/// Waits until no thread of a process runs that was told to stop: one that still does takes connections.
+fn until_stopped(pid: u32) -> Result<()> {
+    let start = Instant::now();
+    loop {
+        let mut all = true;
+        for task in std::fs::read_dir(format!("/proc/{pid}/task"))? {
+            let stat = std::fs::read_to_string(task?.path().join("stat"))?;
+            all &= stat.contains(") T ");
+        }
+        if all {
+            return Ok(());
+        }
+        if start.elapsed() > PATIENCE {
+            return Err(format!("process {pid} never stopped").into());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 fn body(answer: &str) -> &str {
     answer.split_once("\r\n\r\n").map_or("", |(_, body)| body)
 }
@@ -152,6 +171,7 @@ fn who_waits_while_nobody_serves_is_served_by_the_next_process() -> Result<()> {
     send(site.pid(), Signal::QUIT)?;
     site.logged("SIGQUIT: ")?;
     send(first, Signal::STOP)?;
+    until_stopped(first)?;
     let waiting = (0..20).map(|_| site.begin("/")).collect::<Result<Vec<_>>>()?;
     send(first, Signal::KILL)?;
     let mut served = Vec::new();
