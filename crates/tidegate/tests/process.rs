@@ -359,12 +359,10 @@ fn a_new_process_lets_the_old_one_finish() -> Result<()> {
         }
     };
     // The old one is this test's child, and waits to be asked after once it has ended.
-    let gone =
-        || std::fs::read_to_string(format!("/proc/{old}/stat")).is_ok_and(|stat| !stat.contains(") Z "));
-    while gone() && start.elapsed() < PATIENCE {
+    while !is_over(old) && start.elapsed() < PATIENCE {
         std::thread::sleep(Duration::from_millis(10));
     }
-    let ended = !gone();
+    let ended = is_over(old);
     // The number in the file is the new one's by now, and goes with that.
     let told = number();
     send(next.id(), Signal::TERM)?;

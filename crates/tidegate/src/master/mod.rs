@@ -84,7 +84,7 @@ pub(crate) fn run(settings: Settings, report: Report) -> Result<Exit, String> {
         }
         let processes = Rc::new(RefCell::new(Processes {
             current: Some(worker),
-            sockets,
+            sockets: sockets.into(),
             leaving: Vec::new(),
             reloads: 0,
             failed: 0,
@@ -148,7 +148,7 @@ struct Processes {
     /// Serves.
     current: Option<Worker>,
     /// Copies of the listening sockets of the one that serves, or served last.
-    sockets: Vec<OwnedFd>,
+    sockets: Rc<[OwnedFd]>,
     /// Were replaced, and end with their last sessions.
     leaving: Vec<Worker>,
     /// How often a configuration was to be loaded anew.
@@ -164,15 +164,8 @@ impl Processes {
     /// Another one serves from now on. Gives the one before.
     fn serve(&mut self, next: Started) -> Option<Worker> {
         self.said = next.said;
-        self.sockets = next.sockets;
+        self.sockets = next.sockets.into();
         self.current.replace(next.worker)
-    }
-
-    fn copied_sockets(&self) -> Vec<OwnedFd> {
-        self.sockets
-            .iter()
-            .filter_map(|socket| socket.try_clone().ok())
-            .collect()
     }
 }
 
@@ -229,7 +222,7 @@ impl Master {
         self.restart_at = None;
         self.tell("STOPPING=1");
         // Else who connects waits for somebody who never comes.
-        self.processes.borrow_mut().sockets.clear();
+        self.processes.borrow_mut().sockets = Rc::default();
         self.pass_on(signal);
     }
 
@@ -319,8 +312,8 @@ impl Master {
 
     /// Starts a process with the sockets of the one before.
     async fn start(&self) -> Result<Started, NotStarted> {
-        // Those are copies: they stay here as long as nobody else serves.
-        let sockets = self.processes.borrow().copied_sockets();
+        // They stay here, too, as long as nobody else serves.
+        let sockets = Rc::clone(&self.processes.borrow().sockets);
         Worker::start(&self.program, &self.args, &sockets).await
     }
 
